@@ -1,0 +1,135 @@
+/* A model on a device, and the lower of the two levels of the API: token ids in, hidden states or logits out.
+ * tasks.h has the upper level: texts in, results out. */
+#ifndef REPRISE_MODEL_H
+#define REPRISE_MODEL_H
+
+#include "device.h"
+#include "tokenizer.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* An ALBERT (or BERT) encoder with its heads: weights on the device, command buffers recorded.
+ * Thread-safety: every function may be called from any thread; runs on one model take turns. */
+typedef struct rp_model rp_model;
+
+/* How to open a model. The zero value is the default. */
+typedef struct rp_model_params {
+    uint32_t max_batch_tokens; /* most tokens in one submission; 0: chosen from the model's size. Longer work is
+                                  cut into several submissions. Device memory grows with it. */
+    uint32_t random_seed;      /* only for rp_model_open_random */
+} rp_model_params;
+
+/* Load the Hugging Face folder `dir` onto `device`: config.json, model.safetensors (or its shards) and, where
+ * present, the tokenizer. Everything a run needs is compiled, allocated and recorded here. `params` may be NULL.
+ * On success `*out` is owned by the caller; `device` must outlive it.
+ * RP_ERROR_FILE, RP_ERROR_FORMAT or RP_ERROR_UNSUPPORTED name the file and the field. */
+RP_API rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_params *params, rp_model **out,
+                               rp_error *err);
+
+/* The same from a config alone, with random weights from `random_seed`: for measuring. `config` is one of "base",
+ * "large", "xlarge", "xxlarge", or a folder that holds a config.json. The model has no tokenizer. */
+RP_API rp_status rp_model_open_random(rp_device *device, const char *config, const rp_model_params *params,
+                                      rp_model **out, rp_error *err);
+
+/* Free it and set `*model` to NULL. NULL and a pointer to NULL are allowed. */
+RP_API void rp_model_close(rp_model **model);
+
+/* What the weights can compute beyond the hidden states. Bits of rp_model_info.heads. */
+typedef enum rp_head {
+    RP_HEAD_POOLER = 1,        /* tanh(Linear(hidden state of the first token)) */
+    RP_HEAD_CLASSIFIER = 2,    /* sequence classification */
+    RP_HEAD_TOKENS = 4,        /* token classification */
+    RP_HEAD_SPANS = 8,         /* extractive question answering */
+    RP_HEAD_CHOICE = 16,       /* multiple choice */
+    RP_HEAD_MASKED_LM = 32,    /* masked language model */
+    RP_HEAD_ORDER = 64,        /* sentence order (ALBERT) or next sentence (BERT) */
+} rp_head;
+
+typedef enum rp_problem {
+    RP_PROBLEM_SINGLE_LABEL = 0, /* softmax over the labels */
+    RP_PROBLEM_MULTI_LABEL,      /* a sigmoid for each label */
+    RP_PROBLEM_REGRESSION,       /* the raw value */
+} rp_problem;
+
+typedef struct rp_model_info {
+    const char *dir;            /* the folder it came from, or the name of the config */
+    const char *architecture;   /* such as "AlbertForSequenceClassification" */
+    uint32_t vocab_size, embedding_size, hidden_size, intermediate_size;
+    uint32_t layers, groups, inner_layers; /* groups distinct layers are replayed to make `layers` */
+    uint32_t heads_of_attention;
+    uint32_t max_tokens;        /* longest sequence, special tokens included */
+    uint32_t max_batch_tokens;  /* most tokens in one submission */
+    uint64_t parameters;        /* weights in the files, shared ones counted once */
+    uint64_t device_bytes;      /* device memory this model holds */
+    unsigned heads;             /* bits of rp_head */
+    rp_problem problem;
+    uint32_t label_count;
+    const char *const *labels;  /* [label_count], from id2label */
+} rp_model_info;
+
+/* What this model is. Valid until it is closed. */
+RP_API const rp_model_info *rp_model_get_info(const rp_model *model);
+
+/* The model's tokenizer, or NULL when the folder has none. Owned by the model. */
+RP_API const rp_tokenizer *rp_model_get_tokenizer(const rp_model *model);
+
+/* What one run computes. n: sequences; T: their tokens together; H: hidden size. */
+typedef enum rp_output {
+    RP_OUTPUT_HIDDEN = 0,   /* [T, H] last hidden states, sequence after sequence, no padding */
+    RP_OUTPUT_MEAN,         /* [n, H] mean of each sequence's hidden states */
+    RP_OUTPUT_CLS,          /* [n, H] hidden state of each first token */
+    RP_OUTPUT_MAX,          /* [n, H] largest of each sequence's hidden states */
+    RP_OUTPUT_POOLED,       /* [n, H] the pooler */
+    RP_OUTPUT_CLASSES,      /* [n, label_count] logits */
+    RP_OUTPUT_TOKENS,       /* [T, label_count] logits */
+    RP_OUTPUT_SPANS,        /* [T, 2] start and end logits */
+    RP_OUTPUT_CHOICE,       /* [n, 1] logits */
+    RP_OUTPUT_MASKED_LM,    /* [row_count, vocab_size] logits of the chosen rows */
+    RP_OUTPUT_ORDER,        /* [n, 2] logits: in order, swapped */
+} rp_output;
+
+/* One sequence of token ids, special tokens included. Borrowed for the call. */
+typedef struct rp_sequence {
+    const int32_t *ids;      /* [count], each below vocab_size */
+    const int32_t *type_ids; /* [count], each below the config's type_vocab_size; NULL: all 0 */
+    uint32_t count;          /* 1 to max_tokens */
+} rp_sequence;
+
+/* A token of a run: the `token`-th of sequence number `sequence`. */
+typedef struct rp_row {
+    uint32_t sequence, token;
+} rp_row;
+
+typedef struct rp_run_params {
+    rp_output output;
+    const rp_row *rows; /* [row_count], for RP_OUTPUT_MASKED_LM only; sequences in ascending order */
+    size_t row_count;
+} rp_run_params;
+
+/* Times of the last submissions of one run, summed, in seconds. */
+typedef struct rp_run_times {
+    double host;   /* preparing inputs and copying results */
+    double device; /* from submission to the fence */
+    uint32_t submissions;
+} rp_run_times;
+
+/* Run the encoder on `count` sequences and write float32 results to `out`, in the order given.
+ *
+ * `capacity` is the size of `out` in floats; rp_model_output_size says how many are needed. A sequence's result does not
+ * depend on the others: the same bits come out whatever its neighbours. `times` may be NULL.
+ * RP_ERROR_TEXT names the first sequence that is empty, too long or holds an id out of range; nothing is computed
+ * then. RP_ERROR_HEAD when the model has no weights for this output. */
+RP_API rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t count,
+                              const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
+                              rp_error *err);
+
+/* The number of floats that rp_model_run will write for this work; 0 when the model has no such output. */
+RP_API size_t rp_model_output_size(const rp_model *model, const rp_sequence *sequences, size_t count,
+                                   const rp_run_params *params);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

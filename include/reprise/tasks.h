@@ -1,0 +1,188 @@
+/* The upper level of the API: texts in, results out, as Hugging Face's pipelines give them.
+ *
+ * Every task takes an array of inputs and makes one rp_result with an entry for each input, in order. An input that
+ * cannot be used (invalid UTF-8, a missing [MASK]) fails alone: its entry holds the status and the message, the others
+ * are answered, and the call returns RP_OK. The call itself fails when nothing can be answered: the model has no such
+ * head, no tokenizer, or the device failed.
+ *
+ * Thread-safety: every task may be called from any thread; runs on one model take turns. A result is read-only and may
+ * be read by several threads. */
+#ifndef REPRISE_TASKS_H
+#define REPRISE_TASKS_H
+
+#include "model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The answers to one call. Owned by the caller, freed by one call; everything its accessors return lives as long. */
+typedef struct rp_result rp_result;
+
+/* Free a result and set `*result` to NULL. NULL and a pointer to NULL are allowed. */
+RP_API void rp_result_free(rp_result **result);
+
+/* The number of entries: the number of inputs. */
+RP_API size_t rp_result_count(const rp_result *result);
+
+/* The status of entry i; `*message` (may be NULL) gets the reason, "" for RP_OK. */
+RP_API rp_status rp_result_status(const rp_result *result, size_t i, const char **message);
+
+/* True when input i was longer than the model takes and was cut. */
+RP_API bool rp_result_truncated(const rp_result *result, size_t i);
+
+/* ---- classify: sequence classification, sentiment, moderation ---- */
+
+/* A text and, for pair tasks, a second one (pair.data NULL: none). Borrowed for the call. */
+typedef struct rp_input {
+    rp_text text, pair;
+} rp_input;
+
+typedef struct rp_classify_params {
+    uint32_t top_k; /* labels returned, best first; 0: all */
+} rp_classify_params;
+
+typedef struct rp_label {
+    const char *label; /* from the config's id2label */
+    uint32_t index;    /* row of the classifier */
+    float score;       /* softmax or sigmoid probability, or the raw value of a regression */
+} rp_label;
+
+RP_API rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count,
+                             const rp_classify_params *params, rp_result **out, rp_error *err);
+
+/* Labels of entry i, best first; `*count` gets their number. NULL when the entry failed. */
+RP_API const rp_label *rp_result_labels(const rp_result *result, size_t i, size_t *count);
+
+/* ---- fill-mask: masked language model ---- */
+
+typedef struct rp_fill_params {
+    uint32_t top_k; /* candidates for each [MASK]; 0: 5 */
+} rp_fill_params;
+
+typedef struct rp_fill {
+    float score;          /* probability over the whole vocabulary */
+    int32_t token;        /* id */
+    const char *piece;    /* the token decoded alone: "token_str" */
+    const char *sequence; /* the text with this mask filled, decoded: "sequence" */
+} rp_fill;
+
+/* Each text holds the mask token ("[MASK]") at least once; otherwise its entry is RP_ERROR_TEXT. */
+RP_API rp_status rp_fill_mask(rp_model *model, const rp_text *texts, size_t count, const rp_fill_params *params,
+                              rp_result **out, rp_error *err);
+
+/* The number of masks in entry i; 0 when the entry failed. */
+RP_API size_t rp_result_mask_count(const rp_result *result, size_t i);
+
+/* Candidates for mask number `mask` of entry i, best first. NULL when there is none. */
+RP_API const rp_fill *rp_result_fills(const rp_result *result, size_t i, size_t mask, size_t *count);
+
+/* ---- tag: token classification, named entities ---- */
+
+typedef enum rp_aggregation {
+    RP_AGGREGATE_SIMPLE = 0, /* neighbouring tokens of one type become one entity */
+    RP_AGGREGATE_NONE,       /* one entity a token */
+    RP_AGGREGATE_FIRST,      /* a word takes its first token's label */
+    RP_AGGREGATE_AVERAGE,    /* a word takes the label of the mean score */
+    RP_AGGREGATE_MAX,        /* a word takes the label of its surest token */
+} rp_aggregation;
+
+typedef struct rp_tag_params {
+    rp_aggregation aggregation;
+    uint32_t stride; /* tokens shared by neighbouring windows of a text longer than the model; 0: 64 */
+} rp_tag_params;
+
+typedef struct rp_entity {
+    const char *label; /* "PER", or "B-PER" without aggregation */
+    float score;       /* probability */
+    uint32_t index;    /* position of the token in the tokenized text, without aggregation; else 0 */
+    const char *word;  /* decoded tokens */
+    rp_span span;      /* bytes of the text */
+} rp_entity;
+
+/* Tokens labelled "O" are left out. A long text is read in overlapping windows: nothing is lost. */
+RP_API rp_status rp_tag(rp_model *model, const rp_text *texts, size_t count, const rp_tag_params *params,
+                        rp_result **out, rp_error *err);
+
+/* Entities of entry i in reading order. NULL when the entry failed or has none. */
+RP_API const rp_entity *rp_result_entities(const rp_result *result, size_t i, size_t *count);
+
+/* ---- answer: extractive question answering ---- */
+
+typedef struct rp_question {
+    rp_text question, context;
+} rp_question;
+
+typedef struct rp_answer_params {
+    uint32_t top_k;               /* answers for each question; 0: 1 */
+    uint32_t max_tokens;          /* longest window, question included; 0: 384, or what the model takes */
+    uint32_t stride;              /* context tokens shared by neighbouring windows; 0: 128 */
+    uint32_t max_question_tokens; /* longer questions are cut; 0: 64 */
+    uint32_t max_answer_tokens;   /* longest answer; 0: 15 */
+    bool allow_no_answer;         /* an empty answer may win */
+} rp_answer_params;
+
+typedef struct rp_answer {
+    float score;      /* probability of start times probability of end */
+    rp_span span;     /* bytes of the context; {0,0} for no answer */
+    const char *text; /* that part of the context, NUL-terminated */
+} rp_answer;
+
+RP_API rp_status rp_answer_questions(rp_model *model, const rp_question *questions, size_t count,
+                                     const rp_answer_params *params, rp_result **out, rp_error *err);
+
+/* Answers of entry i, best first. NULL when the entry failed. */
+RP_API const rp_answer *rp_result_answers(const rp_result *result, size_t i, size_t *count);
+
+/* ---- embed: sentence and token vectors ---- */
+
+typedef enum rp_pooling {
+    RP_POOLING_DEFAULT = 0, /* as the folder's 1_Pooling/config.json says, else mean */
+    RP_POOLING_MEAN,
+    RP_POOLING_CLS,
+    RP_POOLING_MAX,
+    RP_POOLING_NONE, /* the last hidden state of every token, special tokens included */
+} rp_pooling;
+
+typedef enum rp_normalize {
+    RP_NORMALIZE_DEFAULT = 0, /* as the folder's modules.json says, else no */
+    RP_NORMALIZE_YES,
+    RP_NORMALIZE_NO,
+} rp_normalize;
+
+typedef struct rp_embed_params {
+    rp_pooling pooling;
+    rp_normalize normalize; /* to length 1 */
+} rp_embed_params;
+
+RP_API rp_status rp_embed(rp_model *model, const rp_text *texts, size_t count, const rp_embed_params *params,
+                          rp_result **out, rp_error *err);
+
+/* Vectors of entry i: [*rows, *columns], row after row. One row unless the pooling is RP_POOLING_NONE.
+ * NULL when the entry failed. Serves rp_choose too: one row with the probability of each choice. */
+RP_API const float *rp_result_vectors(const rp_result *result, size_t i, size_t *rows, size_t *columns);
+
+/* ---- coherence: sentence order prediction ---- */
+
+/* Is `pair` the text that follows `text`? Inputs without a pair are RP_ERROR_TEXT. */
+RP_API rp_status rp_coherence(rp_model *model, const rp_input *inputs, size_t count, rp_result **out,
+                              rp_error *err);
+
+/* Probability that entry i is in order; -1 when the entry failed. */
+RP_API float rp_result_in_order(const rp_result *result, size_t i);
+
+/* ---- choose: multiple choice ---- */
+
+typedef struct rp_choice {
+    rp_text text;
+    const rp_text *choices; /* [choice_count] */
+    size_t choice_count;    /* at least 1 */
+} rp_choice;
+
+/* The probability of each choice: rp_result_vectors, one row of choice_count. */
+RP_API rp_status rp_choose(rp_model *model, const rp_choice *inputs, size_t count, rp_result **out, rp_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,99 @@
+/* Text to token ids: SentencePiece (spiece.model) and WordPiece (vocab.txt), as the folder of the model says.
+ * Needs no device. */
+#ifndef REPRISE_TOKENIZER_H
+#define REPRISE_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A piece of UTF-8 text; needs no terminator and may hold NUL bytes. data NULL: absent (a missing pair). */
+typedef struct rp_text {
+    const char *data;
+    size_t size; /* bytes */
+} rp_text;
+
+/* Half-open range of bytes in one input text. */
+typedef struct rp_span {
+    uint32_t start, end; /* bytes from the beginning of the text */
+} rp_span;
+
+/* A loaded vocabulary with its rules.
+ * Thread-safety: read-only after opening; every function may be called from any thread. */
+typedef struct rp_tokenizer rp_tokenizer;
+
+/* Load the tokenizer of the Hugging Face folder `dir`: spiece.model or vocab.txt, with tokenizer_config.json,
+ * special_tokens_map.json and added_tokens.json where present. On success `*out` is owned by the caller. */
+RP_API rp_status rp_tokenizer_open(const char *dir, rp_tokenizer **out, rp_error *err);
+
+/* Free it and set `*tokenizer` to NULL. NULL and a pointer to NULL are allowed. */
+RP_API void rp_tokenizer_close(rp_tokenizer **tokenizer);
+
+/* Which side loses tokens when a pair is too long. */
+typedef enum rp_truncation {
+    RP_TRUNCATE_LONGEST = 0, /* one token at a time from the longer of the two, as truncation=True does */
+    RP_TRUNCATE_NONE,        /* never cut */
+} rp_truncation;
+
+typedef struct rp_tokenize_params {
+    bool no_special_tokens; /* leave out [CLS] and [SEP] */
+    uint32_t max_tokens;    /* longest result, special tokens included; 0: no limit */
+    rp_truncation truncation;
+} rp_tokenize_params;
+
+/* One tokenized text (or pair). All arrays have `count` entries. Owned by the caller: rp_encoding_free. */
+typedef struct rp_encoding {
+    size_t count;
+    int32_t *ids;
+    int32_t *type_ids;  /* 0 for the first text and its special tokens, 1 for the second */
+    rp_span *offsets;   /* bytes of the text that the token came from (sequence says which); {0,0} for special tokens */
+    int8_t *sequence;   /* 0: first text, 1: second, -1: a special token that was added */
+    int32_t *words;     /* index of the white-space- or punctuation-separated word in its text; -1 for special tokens */
+    bool truncated;     /* tokens were cut to fit max_tokens */
+} rp_encoding;
+
+/* Tokenize `text` and, unless pair.data is NULL, `pair`. `params` may be NULL.
+ * RP_ERROR_TEXT when a text is not valid UTF-8 (the message gives the byte), or longer than 2^31 - 1 bytes.
+ * On success the arrays in `*out` are owned by the caller. Thread-safe. */
+RP_API rp_status rp_tokenize(const rp_tokenizer *tokenizer, rp_text text, rp_text pair,
+                             const rp_tokenize_params *params, rp_encoding *out, rp_error *err);
+
+/* Free the arrays of an encoding and zero it. NULL is allowed. */
+RP_API void rp_encoding_free(rp_encoding *encoding);
+
+/* The number of ids: every id is below it. */
+RP_API uint32_t rp_tokenizer_vocab_size(const rp_tokenizer *tokenizer);
+
+/* The piece of an id, NUL-terminated, as it stands in the vocabulary ("▁the", "##ing"). NULL for an id out of
+ * range. Valid until the tokenizer is closed. */
+RP_API const char *rp_tokenizer_piece(const rp_tokenizer *tokenizer, int32_t id);
+
+/* True for ids such as [CLS], [SEP], [MASK], <pad> and <unk>. */
+RP_API bool rp_tokenizer_is_special(const rp_tokenizer *tokenizer, int32_t id);
+
+/* Ids of the special tokens; -1 where the vocabulary has none. */
+typedef struct rp_special_ids {
+    int32_t cls, sep, mask, pad, unk;
+} rp_special_ids;
+RP_API rp_special_ids rp_tokenizer_special_ids(const rp_tokenizer *tokenizer);
+
+/* The longest input that tokenizer_config.json allows (model_max_length), tokens; 0 when it does not say. */
+RP_API uint32_t rp_tokenizer_max_tokens(const rp_tokenizer *tokenizer);
+
+/* Ids back to text, as the slow Hugging Face tokenizer's decode() does (clean_up_tokenization_spaces as the
+ * folder says, true when it does not). `*out` is NUL-terminated, owned by the caller, and freed by
+ * rp_string_free. Thread-safe. */
+RP_API rp_status rp_tokenizer_decode(const rp_tokenizer *tokenizer, const int32_t *ids, size_t count,
+                                     bool skip_special_tokens, char **out, rp_error *err);
+RP_API void rp_string_free(char **string);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,48 @@
+/* config.json of a Hugging Face ALBERT or BERT folder. */
+#ifndef RP_LOADER_CONFIG_H
+#define RP_LOADER_CONFIG_H
+
+#include "reprise/model.h"
+#include "base/alloc.h"
+
+typedef enum rp_activation {
+    RP_ACTIVATION_NONE = 0,
+    RP_ACTIVATION_GELU,      /* erf */
+    RP_ACTIVATION_GELU_TANH, /* gelu_new, gelu_pytorch_tanh */
+    RP_ACTIVATION_RELU,
+    RP_ACTIVATION_TANH,
+} rp_activation;
+
+typedef enum rp_family { RP_FAMILY_ALBERT = 0, RP_FAMILY_BERT } rp_family;
+
+/* Every size is at least 1 and checked against the limits in config.c. A BERT has groups == layers,
+ * inner_layers == 1 and embedding_size == hidden_size. */
+typedef struct rp_config {
+    rp_family family;
+    char *path;         /* the file, for messages */
+    char *architecture; /* first of `architectures`, "" when absent */
+    uint32_t vocab_size, embedding_size, hidden_size, intermediate_size;
+    uint32_t layers, groups, inner_layers, attention_heads;
+    uint32_t max_positions, type_vocab_size;
+    rp_activation activation;
+    float norm_eps;
+    rp_problem problem;
+    bool problem_given; /* problem_type stands in the file; otherwise one label means sigmoid, as in HF pipelines */
+    uint32_t label_count;
+    const char **labels; /* [label_count] */
+    bool tie_word_embeddings;
+    rp_arena arena; /* holds the strings */
+} rp_config;
+
+/* Read `dir`/config.json. On success the caller owns what `out` holds (rp_config_finish). */
+rp_status rp_config_load(const char *dir, rp_config *out, rp_error *err);
+
+/* "base", "large", "xlarge" or "xxlarge" of ALBERT v2, or else the folder `name`. */
+rp_status rp_config_preset(const char *name, rp_config *out, rp_error *err);
+
+void rp_config_finish(rp_config *config);
+
+/* Group of layer i: int(i / (layers / groups)), as Hugging Face computes it. */
+uint32_t rp_config_group(const rp_config *config, uint32_t layer);
+
+#endif
