@@ -388,6 +388,46 @@ void golden_close(golden *g) {
     *g = (golden){0};
 }
 
+/* ---- running ---- */
+
+/* The case's rows of the sequences in `order`, renumbered. */
+static size_t pick_rows(const golden *g, const size_t *order, size_t count, rp_row *out) {
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t r = 0; r < g->row_count; r++)
+            if (g->rows[r].sequence == (order ? order[i] : i))
+                out[n++] = (rp_row){.sequence = (uint32_t)i, .token = g->rows[r].token};
+    return n;
+}
+
+float *golden_run(rp_model *model, const golden *g, rp_output output, const size_t *order, size_t count,
+                  size_t *size) {
+    rp_sequence *sequences = calloc(count + 1, sizeof *sequences);
+    rp_row *rows = calloc(count * g->row_count + 1, sizeof *rows);
+    float *out = NULL;
+    if (sequences && rows) {
+        rp_run_params params = {.output = output};
+        rp_error err = {0};
+        for (size_t i = 0; i < count; i++) sequences[i] = g->sequences[order ? order[i] : i];
+        if (output == RP_OUTPUT_MASKED_LM) {
+            params.rows = rows;
+            params.row_count = pick_rows(g, order, count, rows);
+        }
+        *size = rp_model_output_size(model, sequences, count, &params);
+        out = calloc(*size + 1, sizeof *out);
+        if (out) out[*size] = 12345; // one more than the run may write
+        if (out &&
+            (rp_model_run(model, sequences, count, &params, out, *size, NULL, &err) || out[*size] != 12345)) {
+            complain(g->name, err.status ? err.message : "the run wrote past its output");
+            free(out);
+            out = NULL;
+        }
+    }
+    free(sequences);
+    free(rows);
+    return out;
+}
+
 /* ---- comparing ---- */
 
 const golden_output *golden_find(const golden *g, rp_output output) {

@@ -90,6 +90,13 @@ const golden_output *golden_find(const golden *g, rp_output output);
 /* The rows [*first, *first + *count) that sequence `s` has in an output over all sequences. */
 void golden_rows(const golden *g, rp_output output, size_t s, size_t *first, size_t *count);
 
+/* Run sequences `order`[0..count) (indices into g->sequences, any order, repeats allowed; NULL: 0..count) on
+ * `model`, the masked language model on the case's rows of them. The results, freed by the caller, are
+ * `*size` floats; NULL, with a message on standard error, when the run fails or its size is not what
+ * rp_model_output_size said. */
+float *golden_run(rp_model *model, const golden *g, rp_output output, const size_t *order, size_t count,
+                  size_t *size);
+
 /* How far results are from the goldens, over any number of golden_compare calls. Zero-initialise. */
 typedef struct golden_error {
     double

@@ -129,7 +129,8 @@ CASES = {
     "head256": albert("ForSequenceClassification", [65, 3, 31], 512, 2, 256, 64, dtype="F16", layers=1),
     # layers, groups and inner layers
     "deep": albert("ForSequenceClassification", [31, 7, 64], 48, 3, layers=12, hidden_act="gelu_new"),
-    "groups": albert("ForPreTraining", [31, 5, 64], 40, 4, layers=6, num_hidden_groups=2),
+    "groups": albert("ForPreTraining", [31, 5, 64], 40, 4, layers=6, num_hidden_groups=2,
+                     max_position_embeddings=64),
     "groups_uneven": albert("Model", [19, 3, 33], 40, 4, layers=5, num_hidden_groups=2, hidden_act="relu"),
     "groups_three": albert("ForTokenClassification", [19, 3, 33], 40, 4, layers=7, num_hidden_groups=3,
                            num_labels=3, dtype="F16", shards=2),
@@ -150,7 +151,7 @@ CASES = {
     "bert_tokens": bert("ForTokenClassification", [31, 2, 9], num_labels=3, hidden_act="relu"),
     "bert_spans": bert("ForQuestionAnswering", [31, 2, 129], dtype="BF16", shards=2),
     "bert_choice": bert("ForMultipleChoice", [31, 2, 9], hidden_act="gelu_new"),
-    "bert_lm": bert("ForMaskedLM", [31, 2, 9], layer_norm_eps=1e-5),
+    "bert_lm": bert("ForMaskedLM", [31, 2, 9], layer_norm_eps=1e-5, max_position_embeddings=31),
     "bert_pretraining": bert("ForPreTraining", [31, 2, 9], type_vocab_size=3, dtype="F16"),
 }
 
