@@ -3,9 +3,10 @@
 
     make_encoder_goldens.py [--minilm DIR] [CASE...]
 
-writes encoder/CASE.json (config, list of tensors, token ids, what is expected) and encoder/CASE.bin (little-endian
-float32 values). Weights are not stored: both this script and tests/support_fixture.c make them from the tensor's
-name and the element's index, so the same folder can be built again, bit for bit. README.md lists the versions.
+writes encoder/CASE.json (config, list of tensors, token ids, what is expected) and encoder/CASE.bin (float32
+values, little-endian). Weights are not stored: both this script and tests/support_fixture.c make them from the
+tensor's name and the element's index, so the same folder can be built again, bit for bit. README.md lists the
+versions.
 """
 import argparse
 import json
@@ -84,7 +85,7 @@ DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
 def write_weights(folder, dtype, tensors):
-    """Replace the weights of `folder`. Returns the checksum: the sum of all values' float32 bits, modulo 2^64."""
+    """Replace the weights of `folder`. Returns their checksum: the sum of the float32 bits modulo 2^64."""
     total = 0
     values = {}
     for t in tensors:
@@ -111,7 +112,8 @@ def bert(cls, lengths, hidden=48, heads=3, inter=None, layers=3, dtype="F32", sh
 
 CASES = {
     # sizes that no tile divides; F16 rows then start at odd half-words
-    "odd": albert("ForSequenceClassification", [40, 1, 2, 3, 31, 33], 39, 3, 91, 22, max_position_embeddings=40),
+    "odd": albert("ForSequenceClassification", [40, 1, 2, 3, 31, 33], 39, 3, 91, 22,
+                  max_position_embeddings=40),
     "odd_f16": albert("ForSequenceClassification", [3, 40, 17], 39, 3, 91, 22, dtype="F16", num_labels=7,
                       max_position_embeddings=40, hidden_act="relu"),
     "odd_bf16": albert("ForTokenClassification", [2, 40, 33, 1], 39, 3, 91, 22, dtype="BF16", num_labels=7,
@@ -134,15 +136,17 @@ CASES = {
     "groups_uneven": albert("Model", [19, 3, 33], 40, 4, layers=5, num_hidden_groups=2, hidden_act="relu"),
     "groups_three": albert("ForTokenClassification", [19, 3, 33], 40, 4, layers=7, num_hidden_groups=3,
                            num_labels=3, dtype="F16", shards=2),
-    "inner": albert("ForSequenceClassification", [31, 1, 12], layers=4, num_hidden_groups=2, inner_group_num=2,
-                    num_labels=1),
+    "inner": albert("ForSequenceClassification", [31, 1, 12], layers=4, num_hidden_groups=2,
+                    inner_group_num=2, num_labels=1),
     "inner_three": albert("Model", [31, 1, 12], layers=3, inner_group_num=3, dtype="BF16", hidden_act="gelu"),
     # embeddings
     "vocab": albert("ForMaskedLM", [33, 1, 9], 32, 2, 64, 8, vocab_size=66001, dtype="F16"),
-    "types1": albert("ForPreTraining", [31, 2, 9], type_vocab_size=1, layer_norm_eps=1e-5, dtype="F16", shards=2),
+    "types1": albert("ForPreTraining", [31, 2, 9], type_vocab_size=1, layer_norm_eps=1e-5, dtype="F16",
+                     shards=2),
     "types3": albert("ForSequenceClassification", [31, 2, 9], type_vocab_size=3, layer_norm_eps=0.1,
                      num_labels=7, problem_type="multi_label_classification", hidden_act="gelu_pytorch_tanh"),
-    "wide_embedding": albert("ForMaskedLM", [31, 2, 9], 32, 2, 64, 70, layer_norm_eps=1e-3, hidden_act="relu"),
+    "wide_embedding": albert("ForMaskedLM", [31, 2, 9], 32, 2, 64, 70, layer_norm_eps=1e-3,
+                             hidden_act="relu"),
     "untied": albert("ForMaskedLM", [21, 2], 32, 2, 64, 16, tie_word_embeddings=False, shards=2),
     # BERT: every layer its own weights
     "bert": bert("Model", [31, 1, 64, 127], 48, 3, 96, 3, max_position_embeddings=127),
@@ -159,8 +163,9 @@ CASES = {
 BUNDLED = {
     "sentiment": ("tools/models/sentiment", [
         "a warm and funny film", "dull.", "the plot is thin, the jokes are old, and nobody seems awake",
-        "Not the masterpiece its makers hoped for, but in its quiet way one of the year's most moving stories; "
-        "the last half hour alone is worth the price of the ticket, and the two leads have never been better.",
+        "Not the masterpiece its makers hoped for, but in its quiet way one of the year's most moving "
+        "stories; the last half hour alone is worth the price of the ticket, and the two leads have never been "
+        "better.",
         "", "1,000 reasons to stay at home"]),
     "pretrained": ("tools/models/pretrained", [
         ("She opened the door.", "Nobody was there."), ("Nobody was there.", "She opened the door."),
@@ -216,7 +221,8 @@ def load(folder, cls):
     model, info = getattr(transformers, cls).from_pretrained(
         folder, torch_dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
     tied = set(getattr(model, "_tied_weights_keys", None) or [])
-    stray = [k for k in info["missing_keys"] if k not in tied] + info["unexpected_keys"] + info["mismatched_keys"]
+    stray = [k for k in info["missing_keys"] if k not in tied]
+    stray += info["unexpected_keys"] + info["mismatched_keys"]
     if stray:
         sys.exit(f"{folder}: tensors that do not match the class: {stray}")
     return model.eval()
@@ -224,8 +230,8 @@ def load(folder, cls):
 
 # ---- running ----
 
-HEADS = {"ForSequenceClassification": "classes", "ForTokenClassification": "tokens", "ForQuestionAnswering": "spans",
-         "ForMultipleChoice": "choice"}
+HEADS = {"ForSequenceClassification": "classes", "ForTokenClassification": "tokens",
+         "ForQuestionAnswering": "spans", "ForMultipleChoice": "choice"}
 
 
 def run_sequence(model, sequence, rows):
@@ -268,7 +274,7 @@ def run_all(model, sequences, rows):
 
 
 def sampled(value, sample):
-    """`sample` elements of each row, then the row's sum under fixed random signs; all of it when sample is 0."""
+    """`sample` elements of each row and its sum under fixed random signs; all of it when sample is 0."""
     if sample == 0:
         return value
     rows, columns = value.shape
@@ -283,7 +289,7 @@ def sample_size(name, rows, columns):
 
 
 def record(name, folder, cls, sequences, head):
-    """Run the folder in float32, see that double agrees (the case is well conditioned), and write the fixture."""
+    """Run the folder in float32, see that float64 agrees (it is well conditioned), and write the fixture."""
     model = load(folder, cls)
     rows = []
     for s, sequence in enumerate(sequences):
@@ -307,8 +313,8 @@ def record(name, folder, cls, sequences, head):
     with open(os.path.join(OUT, name + ".json"), "w") as f:
         f.write(to_text(golden))
     np.concatenate(data).tofile(os.path.join(OUT, name + ".bin"))
-    print(f"{name:18} {sum(len(s['ids']) for s in sequences):5} tokens {4 * at:7} bytes   float64 {worst:.1e}   "
-          f"|hidden| {np.abs(single['hidden']).mean():.2f}  {' '.join(single)}")
+    tokens = sum(len(s["ids"]) for s in sequences)
+    print(f"{name:18} {tokens:5} tokens {4 * at:7} bytes   float64 {worst:.1e}   {' '.join(single)}")
 
 
 def to_text(golden):
@@ -365,8 +371,9 @@ def make_minilm(folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minilm", metavar="DIR", help="the folder of all-MiniLM-L6-v2; without it that case stays")
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minilm", metavar="DIR", help="the folder of all-MiniLM-L6-v2; case minilm needs it")
     parser.add_argument("cases", nargs="*", metavar="CASE", help="only these; default: all")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -381,7 +388,7 @@ def main():
         elif name == "minilm" and args.minilm:
             make_minilm(args.minilm)
         else:
-            parser.error(f"{name}: no such case; choose among {' '.join([*CASES, *BUNDLED])}, or minilm with --minilm")
+            parser.error(f"{name}: choose among {' '.join([*CASES, *BUNDLED])}, or minilm with --minilm")
 
 
 if __name__ == "__main__":
