@@ -27,7 +27,8 @@ typedef struct rp_config {
     rp_activation activation;
     float norm_eps;
     rp_problem problem;
-    bool problem_given; /* problem_type stands in the file; otherwise one label means sigmoid, as in HF pipelines */
+    bool problem_given; /* problem_type stands in the file; otherwise one label means sigmoid, as in HF
+                           pipelines */
     uint32_t label_count;
     const char **labels; /* [label_count] */
     bool tie_word_embeddings;

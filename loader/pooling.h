@@ -1,4 +1,5 @@
-/* What sentence-transformers' side files say: modules.json, 1_Pooling/config.json, sentence_bert_config.json. */
+/* What sentence-transformers' side files say: modules.json, 1_Pooling/config.json, sentence_bert_config.json.
+ */
 #ifndef RP_LOADER_POOLING_H
 #define RP_LOADER_POOLING_H
 

@@ -6,8 +6,8 @@
 
 typedef enum rp_dtype { RP_F32 = 0, RP_F16, RP_BF16 } rp_dtype;
 
-/* A view of a row-major tensor in a mapped file. data NULL: the folder does not have it. Not aligned: a safetensors
- * file may put a tensor at any byte, so read it through memcpy. */
+/* A view of a row-major tensor in a mapped file. data NULL: the folder does not have it. Not aligned: a
+ * safetensors file may put a tensor at any byte, so read it through memcpy. */
 typedef struct rp_tensor {
     const void *data;
     rp_dtype dtype;
@@ -16,23 +16,23 @@ typedef struct rp_tensor {
 
 /* One transformer layer. H: hidden, I: intermediate. A Linear is [out, in]. */
 typedef struct rp_layer_weights {
-    rp_tensor query, query_bias;   // [H, H], [H]
-    rp_tensor key, key_bias;       // [H, H], [H]
-    rp_tensor value, value_bias;   // [H, H], [H]
-    rp_tensor dense, dense_bias;   // [H, H], [H]
+    rp_tensor query, query_bias;                   // [H, H], [H]
+    rp_tensor key, key_bias;                       // [H, H], [H]
+    rp_tensor value, value_bias;                   // [H, H], [H]
+    rp_tensor dense, dense_bias;                   // [H, H], [H]
     rp_tensor attention_norm, attention_norm_bias; // [H], [H]
-    rp_tensor ffn, ffn_bias;               // [I, H], [I]
-    rp_tensor ffn_output, ffn_output_bias; // [H, I], [H]
-    rp_tensor output_norm, output_norm_bias; // [H], [H]
+    rp_tensor ffn, ffn_bias;                       // [I, H], [I]
+    rp_tensor ffn_output, ffn_output_bias;         // [H, I], [H]
+    rp_tensor output_norm, output_norm_bias;       // [H], [H]
 } rp_layer_weights;
 
 /* Everything a folder holds. V: vocabulary, E: embedding, P: positions, Y: types, C: labels. */
 typedef struct rp_weights {
-    rp_tensor word, position, type;        // [V, E], [P, E], [Y, E]
+    rp_tensor word, position, type;                // [V, E], [P, E], [Y, E]
     rp_tensor embedding_norm, embedding_norm_bias; // [E], [E]
-    rp_tensor mapping, mapping_bias;       // [H, E], [H]; absent in a BERT
-    rp_layer_weights *layers;              // [groups * inner_layers], group by group
-    rp_tensor pooler, pooler_bias;         // [H, H], [H]
+    rp_tensor mapping, mapping_bias;               // [H, E], [H]; absent in a BERT
+    rp_layer_weights *layers;                      // [groups * inner_layers], group by group
+    rp_tensor pooler, pooler_bias;                 // [H, H], [H]
     rp_tensor classifier, classifier_bias; // [C, H] sequence, token or choice head, or qa_outputs [2, H]
     rp_tensor order, order_bias;           // [2, H] SOP (ALBERT) or NSP (BERT)
     rp_tensor lm_dense, lm_dense_bias;     // [E, H], [E]
@@ -43,11 +43,13 @@ typedef struct rp_weights {
     struct rp_weight_files *files;         /* what the views point into */
 } rp_weights;
 
-/* Map model.safetensors, or the shards of model.safetensors.index.json, in `dir` and find the weights that `config`
- * asks for: every shape checked, every element finite. On success the caller owns `out` (rp_weights_finish). */
+/* Map model.safetensors, or the shards of model.safetensors.index.json, in `dir` and find the weights that
+ * `config` asks for: every shape checked, every element finite. On success the caller owns `out`
+ * (rp_weights_finish). */
 rp_status rp_weights_load(const char *dir, const rp_config *config, rp_weights *out, rp_error *err);
 
-/* Weights of the right shapes from a generator: F32, every head of `config.architecture` present. For measuring. */
+/* Weights of the right shapes from a generator: F32, every head of `config.architecture` present. For
+ * measuring. */
 rp_status rp_weights_random(const rp_config *config, uint32_t seed, rp_weights *out, rp_error *err);
 
 void rp_weights_finish(rp_weights *weights);

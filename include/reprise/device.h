@@ -27,25 +27,25 @@ typedef enum rp_device_type {
 typedef struct rp_device_info {
     uint32_t index; /* position in rp_device_list; what rp_device_params.index takes (plus one) */
     char name[256];
-    char driver[256];      /* driver name and version as the driver writes them */
-    uint32_t api_version;  /* Vulkan version, packed as VK_MAKE_API_VERSION does */
-    uint32_t vendor_id;    /* PCI or Khronos vendor id */
+    char driver[256];     /* driver name and version as the driver writes them */
+    uint32_t api_version; /* Vulkan version, packed as VK_MAKE_API_VERSION does */
+    uint32_t vendor_id;   /* PCI or Khronos vendor id */
     uint32_t device_id;
     rp_device_type type;
-    uint64_t memory_bytes;       /* size of the largest device-local heap, bytes */
-    uint64_t max_storage_bytes;  /* largest range one storage buffer binding may have, bytes */
-    uint32_t shared_bytes;       /* shared memory of one workgroup, bytes */
-    uint32_t max_invocations;    /* invocations of one workgroup */
-    uint32_t subgroup_size;      /* invocations of one subgroup; 1 where the driver has no subgroups */
-    bool subgroup_broadcast;     /* subgroup ballot operations in compute shaders */
-    bool subgroup_arithmetic;    /* subgroup reductions in compute shaders */
-    bool fp16_arithmetic;        /* VK_KHR_shader_float16_int8: half-precision arithmetic */
-    bool fp16_storage;           /* VK_KHR_16bit_storage for storage buffers */
-    bool int8_dot;               /* VK_KHR_shader_integer_dot_product */
-    bool cooperative_matrix;     /* VK_KHR_cooperative_matrix */
-    bool timestamps;             /* compute queue writes time stamps */
-    bool usable;                 /* rp_device_open would accept it */
-    char reason[160];            /* why it is not usable; empty when it is */
+    uint64_t memory_bytes;      /* size of the largest device-local heap, bytes */
+    uint64_t max_storage_bytes; /* largest range one storage buffer binding may have, bytes */
+    uint32_t shared_bytes;      /* shared memory of one workgroup, bytes */
+    uint32_t max_invocations;   /* invocations of one workgroup */
+    uint32_t subgroup_size;     /* invocations of one subgroup; 1 where the driver has no subgroups */
+    bool subgroup_broadcast;    /* subgroup ballot operations in compute shaders */
+    bool subgroup_arithmetic;   /* subgroup reductions in compute shaders */
+    bool fp16_arithmetic;       /* VK_KHR_shader_float16_int8: half-precision arithmetic */
+    bool fp16_storage;          /* VK_KHR_16bit_storage for storage buffers */
+    bool int8_dot;              /* VK_KHR_shader_integer_dot_product */
+    bool cooperative_matrix;    /* VK_KHR_cooperative_matrix */
+    bool timestamps;            /* compute queue writes time stamps */
+    bool usable;                /* rp_device_open would accept it */
+    char reason[160];           /* why it is not usable; empty when it is */
 } rp_device_info;
 
 /* Every Vulkan device of this machine, unusable ones too.
@@ -56,10 +56,11 @@ RP_API rp_status rp_device_list(rp_device_info *infos, size_t capacity, size_t *
 
 /* How to choose a device. The zero value takes the best one: discrete, then integrated, virtual, CPU. */
 typedef struct rp_device_params {
-    uint32_t index;       /* 1 + the index in rp_device_list; 0: not chosen by index */
-    const char *name;     /* part of the device's or driver's name, any case; NULL: not chosen by name */
-    const char *cache_dir;   /* where compiled shaders are kept; NULL: the user's cache folder; "": no cache */
-    const char *shader_dir;  /* compile GLSL from this folder instead of using the built-in shaders; NULL: don't */
+    uint32_t index;        /* 1 + the index in rp_device_list; 0: not chosen by index */
+    const char *name;      /* part of the device's or driver's name, any case; NULL: not chosen by name */
+    const char *cache_dir; /* where compiled shaders are kept; NULL: the user's cache folder; "": no cache */
+    const char
+        *shader_dir; /* compile GLSL from this folder instead of using the built-in shaders; NULL: don't */
 } rp_device_params;
 
 /* An open device with its queue.
@@ -71,8 +72,8 @@ typedef struct rp_device rp_device;
  * cache_dir. Thread-safe. */
 RP_API rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_error *err);
 
-/* Close a device and set `*device` to NULL. NULL and a pointer to NULL are allowed. Models opened on it must be
- * closed first. */
+/* Close a device and set `*device` to NULL. NULL and a pointer to NULL are allowed. Models opened on it must
+ * be closed first. */
 RP_API void rp_device_close(rp_device **device);
 
 /* What this device is. Valid until it is closed. */

@@ -16,20 +16,20 @@ typedef struct rp_model rp_model;
 
 /* How to open a model. The zero value is the default. */
 typedef struct rp_model_params {
-    uint32_t max_batch_tokens; /* most tokens in one submission; 0: chosen from the model's size. Longer work is
-                                  cut into several submissions. Device memory grows with it. */
+    uint32_t max_batch_tokens; /* most tokens in one submission; 0: chosen from the model's size. Longer work
+                                  is cut into several submissions. Device memory grows with it. */
     uint32_t random_seed;      /* only for rp_model_open_random */
 } rp_model_params;
 
 /* Load the Hugging Face folder `dir` onto `device`: config.json, model.safetensors (or its shards) and, where
- * present, the tokenizer. Everything a run needs is compiled, allocated and recorded here. `params` may be NULL.
- * On success `*out` is owned by the caller; `device` must outlive it.
- * RP_ERROR_FILE, RP_ERROR_FORMAT or RP_ERROR_UNSUPPORTED name the file and the field. */
-RP_API rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_params *params, rp_model **out,
-                               rp_error *err);
+ * present, the tokenizer. Everything a run needs is compiled, allocated and recorded here. `params` may be
+ * NULL. On success `*out` is owned by the caller; `device` must outlive it. RP_ERROR_FILE, RP_ERROR_FORMAT or
+ * RP_ERROR_UNSUPPORTED name the file and the field. */
+RP_API rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_params *params,
+                               rp_model **out, rp_error *err);
 
-/* The same from a config alone, with random weights from `random_seed`: for measuring. `config` is one of "base",
- * "large", "xlarge", "xxlarge", or a folder that holds a config.json. The model has no tokenizer. */
+/* The same from a config alone, with random weights from `random_seed`: for measuring. `config` is one of
+ * "base", "large", "xlarge", "xxlarge", or a folder that holds a config.json. The model has no tokenizer. */
 RP_API rp_status rp_model_open_random(rp_device *device, const char *config, const rp_model_params *params,
                                       rp_model **out, rp_error *err);
 
@@ -38,13 +38,13 @@ RP_API void rp_model_close(rp_model **model);
 
 /* What the weights can compute beyond the hidden states. Bits of rp_model_info.heads. */
 typedef enum rp_head {
-    RP_HEAD_POOLER = 1,        /* tanh(Linear(hidden state of the first token)) */
-    RP_HEAD_CLASSIFIER = 2,    /* sequence classification */
-    RP_HEAD_TOKENS = 4,        /* token classification */
-    RP_HEAD_SPANS = 8,         /* extractive question answering */
-    RP_HEAD_CHOICE = 16,       /* multiple choice */
-    RP_HEAD_MASKED_LM = 32,    /* masked language model */
-    RP_HEAD_ORDER = 64,        /* sentence order (ALBERT) or next sentence (BERT) */
+    RP_HEAD_POOLER = 1,     /* tanh(Linear(hidden state of the first token)) */
+    RP_HEAD_CLASSIFIER = 2, /* sequence classification */
+    RP_HEAD_TOKENS = 4,     /* token classification */
+    RP_HEAD_SPANS = 8,      /* extractive question answering */
+    RP_HEAD_CHOICE = 16,    /* multiple choice */
+    RP_HEAD_MASKED_LM = 32, /* masked language model */
+    RP_HEAD_ORDER = 64,     /* sentence order (ALBERT) or next sentence (BERT) */
 } rp_head;
 
 typedef enum rp_problem {
@@ -54,19 +54,19 @@ typedef enum rp_problem {
 } rp_problem;
 
 typedef struct rp_model_info {
-    const char *dir;            /* the folder it came from, or the name of the config */
-    const char *architecture;   /* such as "AlbertForSequenceClassification" */
+    const char *dir;          /* the folder it came from, or the name of the config */
+    const char *architecture; /* such as "AlbertForSequenceClassification" */
     uint32_t vocab_size, embedding_size, hidden_size, intermediate_size;
     uint32_t layers, groups, inner_layers; /* groups distinct layers are replayed to make `layers` */
     uint32_t heads_of_attention;
-    uint32_t max_tokens;        /* longest sequence, special tokens included */
-    uint32_t max_batch_tokens;  /* most tokens in one submission */
-    uint64_t parameters;        /* weights in the files, shared ones counted once */
-    uint64_t device_bytes;      /* device memory this model holds */
-    unsigned heads;             /* bits of rp_head */
+    uint32_t max_tokens;       /* longest sequence, special tokens included */
+    uint32_t max_batch_tokens; /* most tokens in one submission */
+    uint64_t parameters;       /* weights in the files, shared ones counted once */
+    uint64_t device_bytes;     /* device memory this model holds */
+    unsigned heads;            /* bits of rp_head */
     rp_problem problem;
     uint32_t label_count;
-    const char *const *labels;  /* [label_count], from id2label */
+    const char *const *labels; /* [label_count], from id2label */
 } rp_model_info;
 
 /* What this model is. Valid until it is closed. */
@@ -77,17 +77,17 @@ RP_API const rp_tokenizer *rp_model_get_tokenizer(const rp_model *model);
 
 /* What one run computes. n: sequences; T: their tokens together; H: hidden size. */
 typedef enum rp_output {
-    RP_OUTPUT_HIDDEN = 0,   /* [T, H] last hidden states, sequence after sequence, no padding */
-    RP_OUTPUT_MEAN,         /* [n, H] mean of each sequence's hidden states */
-    RP_OUTPUT_CLS,          /* [n, H] hidden state of each first token */
-    RP_OUTPUT_MAX,          /* [n, H] largest of each sequence's hidden states */
-    RP_OUTPUT_POOLED,       /* [n, H] the pooler */
-    RP_OUTPUT_CLASSES,      /* [n, label_count] logits */
-    RP_OUTPUT_TOKENS,       /* [T, label_count] logits */
-    RP_OUTPUT_SPANS,        /* [T, 2] start and end logits */
-    RP_OUTPUT_CHOICE,       /* [n, 1] logits */
-    RP_OUTPUT_MASKED_LM,    /* [row_count, vocab_size] logits of the chosen rows */
-    RP_OUTPUT_ORDER,        /* [n, 2] logits: in order, swapped */
+    RP_OUTPUT_HIDDEN = 0, /* [T, H] last hidden states, sequence after sequence, no padding */
+    RP_OUTPUT_MEAN,       /* [n, H] mean of each sequence's hidden states */
+    RP_OUTPUT_CLS,        /* [n, H] hidden state of each first token */
+    RP_OUTPUT_MAX,        /* [n, H] largest of each sequence's hidden states */
+    RP_OUTPUT_POOLED,     /* [n, H] the pooler */
+    RP_OUTPUT_CLASSES,    /* [n, label_count] logits */
+    RP_OUTPUT_TOKENS,     /* [T, label_count] logits */
+    RP_OUTPUT_SPANS,      /* [T, 2] start and end logits */
+    RP_OUTPUT_CHOICE,     /* [n, 1] logits */
+    RP_OUTPUT_MASKED_LM,  /* [row_count, vocab_size] logits of the chosen rows */
+    RP_OUTPUT_ORDER,      /* [n, 2] logits: in order, swapped */
 } rp_output;
 
 /* One sequence of token ids, special tokens included. Borrowed for the call. */
@@ -117,10 +117,10 @@ typedef struct rp_run_times {
 
 /* Run the encoder on `count` sequences and write float32 results to `out`, in the order given.
  *
- * `capacity` is the size of `out` in floats; rp_model_output_size says how many are needed. A sequence's result does not
- * depend on the others: the same bits come out whatever its neighbours. `times` may be NULL.
- * RP_ERROR_TEXT names the first sequence that is empty, too long or holds an id out of range; nothing is computed
- * then. RP_ERROR_HEAD when the model has no weights for this output. */
+ * `capacity` is the size of `out` in floats; rp_model_output_size says how many are needed. A sequence's
+ * result does not depend on the others: the same bits come out whatever its neighbours. `times` may be NULL.
+ * RP_ERROR_TEXT names the first sequence that is empty, too long or holds an id out of range; nothing is
+ * computed then. RP_ERROR_HEAD when the model has no weights for this output. */
 RP_API rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t count,
                               const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
                               rp_error *err);

@@ -18,9 +18,9 @@ extern "C" {
 
 typedef enum rp_status {
     RP_OK = 0,
-    RP_ERROR_ARGUMENT,      /* the caller broke a rule of this function (a NULL handle, an index out of range) */
-    RP_ERROR_FILE,          /* a file or folder is missing or cannot be read */
-    RP_ERROR_FORMAT,        /* a file is damaged, or contradicts another file of the same model */
+    RP_ERROR_ARGUMENT, /* the caller broke a rule of this function (a NULL handle, an index out of range) */
+    RP_ERROR_FILE,     /* a file or folder is missing or cannot be read */
+    RP_ERROR_FORMAT,   /* a file is damaged, or contradicts another file of the same model */
     RP_ERROR_UNSUPPORTED,   /* a legal model, file or request that this version or device cannot serve */
     RP_ERROR_TEXT,          /* an input text or token sequence cannot be used */
     RP_ERROR_HEAD,          /* the model has no head for this task */

@@ -1,12 +1,12 @@
 /* The upper level of the API: texts in, results out, as Hugging Face's pipelines give them.
  *
- * Every task takes an array of inputs and makes one rp_result with an entry for each input, in order. An input that
- * cannot be used (invalid UTF-8, a missing [MASK]) fails alone: its entry holds the status and the message, the others
- * are answered, and the call returns RP_OK. The call itself fails when nothing can be answered: the model has no such
- * head, no tokenizer, or the device failed.
+ * Every task takes an array of inputs and makes one rp_result with an entry for each input, in order. An
+ * input that cannot be used (invalid UTF-8, a missing [MASK]) fails alone: its entry holds the status and the
+ * message, the others are answered, and the call returns RP_OK. The call itself fails when nothing can be
+ * answered: the model has no such head, no tokenizer, or the device failed.
  *
- * Thread-safety: every task may be called from any thread; runs on one model take turns. A result is read-only and may
- * be read by several threads. */
+ * Thread-safety: every task may be called from any thread; runs on one model take turns. A result is
+ * read-only and may be read by several threads. */
 #ifndef REPRISE_TASKS_H
 #define REPRISE_TASKS_H
 
@@ -16,7 +16,8 @@
 extern "C" {
 #endif
 
-/* The answers to one call. Owned by the caller, freed by one call; everything its accessors return lives as long. */
+/* The answers to one call. Owned by the caller, freed by one call; everything its accessors return lives as
+ * long. */
 typedef struct rp_result rp_result;
 
 /* Free a result and set `*result` to NULL. NULL and a pointer to NULL are allowed. */
@@ -68,8 +69,8 @@ typedef struct rp_fill {
 } rp_fill;
 
 /* Each text holds the mask token ("[MASK]") at least once; otherwise its entry is RP_ERROR_TEXT. */
-RP_API rp_status rp_fill_mask(rp_model *model, const rp_text *texts, size_t count, const rp_fill_params *params,
-                              rp_result **out, rp_error *err);
+RP_API rp_status rp_fill_mask(rp_model *model, const rp_text *texts, size_t count,
+                              const rp_fill_params *params, rp_result **out, rp_error *err);
 
 /* The number of masks in entry i; 0 when the entry failed. */
 RP_API size_t rp_result_mask_count(const rp_result *result, size_t i);
@@ -180,7 +181,8 @@ typedef struct rp_choice {
 } rp_choice;
 
 /* The probability of each choice: rp_result_vectors, one row of choice_count. */
-RP_API rp_status rp_choose(rp_model *model, const rp_choice *inputs, size_t count, rp_result **out, rp_error *err);
+RP_API rp_status rp_choose(rp_model *model, const rp_choice *inputs, size_t count, rp_result **out,
+                           rp_error *err);
 
 #ifdef __cplusplus
 }

@@ -51,11 +51,13 @@ typedef struct rp_tokenize_params {
 typedef struct rp_encoding {
     size_t count;
     int32_t *ids;
-    int32_t *type_ids;  /* 0 for the first text and its special tokens, 1 for the second */
-    rp_span *offsets;   /* bytes of the text that the token came from (sequence says which); {0,0} for special tokens */
-    int8_t *sequence;   /* 0: first text, 1: second, -1: a special token that was added */
-    int32_t *words;     /* index of the white-space- or punctuation-separated word in its text; -1 for special tokens */
-    bool truncated;     /* tokens were cut to fit max_tokens */
+    int32_t *type_ids; /* 0 for the first text and its special tokens, 1 for the second */
+    rp_span *offsets;  /* bytes of the text that the token came from (sequence says which); {0,0} for special
+                          tokens */
+    int8_t *sequence;  /* 0: first text, 1: second, -1: a special token that was added */
+    int32_t *words;    /* index of the white-space- or punctuation-separated word in its text; -1 for special
+                          tokens */
+    bool truncated;    /* tokens were cut to fit max_tokens */
 } rp_encoding;
 
 /* Tokenize `text` and, unless pair.data is NULL, `pair`. `params` may be NULL.

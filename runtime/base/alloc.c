@@ -10,8 +10,7 @@ struct rp_arena_block {
     max_align_t data[];
 };
 
-bool rp_grow(void **items, size_t *capacity, size_t needed, size_t size)
-{
+bool rp_grow(void **items, size_t *capacity, size_t needed, size_t size) {
     if (needed <= *capacity) return true;
     size_t grown = *capacity < 8 ? 8 : *capacity;
     while (grown < needed) {
@@ -26,8 +25,7 @@ bool rp_grow(void **items, size_t *capacity, size_t needed, size_t size)
     return true;
 }
 
-void *rp_arena_alloc(rp_arena *arena, size_t count, size_t size)
-{
+void *rp_arena_alloc(rp_arena *arena, size_t count, size_t size) {
     if (size && count > (SIZE_MAX - BLOCK_BYTES) / size) return NULL;
     size_t bytes = rp_round_up(count * size, sizeof(max_align_t));
     if (bytes == 0) bytes = sizeof(max_align_t);
@@ -45,15 +43,13 @@ void *rp_arena_alloc(rp_arena *arena, size_t count, size_t size)
     return out;
 }
 
-char *rp_arena_copy(rp_arena *arena, const char *data, size_t size)
-{
+char *rp_arena_copy(rp_arena *arena, const char *data, size_t size) {
     char *out = rp_arena_alloc(arena, size + 1, 1);
     if (out && size) memcpy(out, data, size);
     return out;
 }
 
-void rp_arena_finish(rp_arena *arena)
-{
+void rp_arena_finish(rp_arena *arena) {
     while (arena->blocks) {
         struct rp_arena_block *next = arena->blocks->next;
         free(arena->blocks);

@@ -16,11 +16,15 @@
 #define RP_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Round `x` up to a multiple of `to` (not a power of two only). */
-static inline size_t rp_round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
-static inline size_t rp_div_up(size_t x, size_t by) { return (x + by - 1) / by; }
+static inline size_t rp_round_up(size_t x, size_t to) {
+    return (x + to - 1) / to * to;
+}
+static inline size_t rp_div_up(size_t x, size_t by) {
+    return (x + by - 1) / by;
+}
 
-/* Grow `*items` (elements of `size` bytes, `*capacity` allocated) so that it holds `needed`. False: out of memory,
- * nothing changed. New elements are not initialised. */
+/* Grow `*items` (elements of `size` bytes, `*capacity` allocated) so that it holds `needed`. False: out of
+ * memory, nothing changed. New elements are not initialised. */
 bool rp_grow(void **items, size_t *capacity, size_t needed, size_t size);
 
 /* Pieces of memory that live and die together. Zero-initialise; finish frees everything. */

@@ -4,8 +4,8 @@
 
 #include "reprise/status.h"
 
-/* Write `status` and the formatted sentence to `err` (NULL allowed) and return `status`, so that a failing function can
- * say `return rp_fail(err, RP_ERROR_FILE, "%s: ...", path)`. Never allocates. */
+/* Write `status` and the formatted sentence to `err` (NULL allowed) and return `status`, so that a failing
+ * function can say `return rp_fail(err, RP_ERROR_FILE, "%s: ...", path)`. Never allocates. */
 rp_status rp_fail(rp_error *err, rp_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,0 +1,252 @@
+#include "gpu/caps.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+static bool has_extension(const VkExtensionProperties *list, uint32_t count, const char *name) {
+    for (uint32_t i = 0; i < count; i++)
+        if (!strcmp(list[i].extensionName, name)) return true;
+    return false;
+}
+
+/* A family with compute; one without graphics is often a queue that does not wait for the desktop. */
+static void probe_queue(VkPhysicalDevice physical, rp_caps *out) {
+    uint32_t count = 0;
+    vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, NULL);
+    VkQueueFamilyProperties families[32];
+    if (count > RP_COUNT(families)) count = RP_COUNT(families);
+    vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
+    out->queue_family = RP_NO_QUEUE;
+    for (uint32_t i = 0; i < count; i++) {
+        bool compute = families[i].queueFlags & VK_QUEUE_COMPUTE_BIT;
+        bool alone = !(families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT);
+        if (!compute || !families[i].queueCount || (out->queue_family != RP_NO_QUEUE && !alone)) continue;
+        out->queue_family = i;
+        out->timestamp_bits = families[i].timestampValidBits;
+        if (alone) break;
+    }
+}
+
+static void probe_memory(VkPhysicalDevice physical, rp_caps *out) {
+    vkGetPhysicalDeviceMemoryProperties(physical, &out->memory);
+    for (uint32_t i = 0; i < out->memory.memoryHeapCount; i++) {
+        const VkMemoryHeap *heap = &out->memory.memoryHeaps[i];
+        if ((heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) && heap->size > out->info.memory_bytes)
+            out->info.memory_bytes = heap->size;
+    }
+}
+
+static void probe_features(VkPhysicalDevice physical, rp_caps *out) {
+    uint32_t count = 0;
+    vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL);
+    VkExtensionProperties *list = rp_new_array(VkExtensionProperties, count);
+    if (!list) return;
+    if (vkEnumerateDeviceExtensionProperties(physical, NULL, &count, list) < 0) count = 0;
+
+    bool dot = has_extension(list, count, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+    bool small = has_extension(list, count, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME);
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot_features = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
+    VkPhysicalDeviceShaderFloat16Int8Features small_features = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
+    VkPhysicalDevice16BitStorageFeatures storage = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES};
+    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                          .pNext = &storage};
+    if (dot) {
+        dot_features.pNext = features.pNext;
+        features.pNext = &dot_features;
+    }
+    if (small) {
+        small_features.pNext = features.pNext;
+        features.pNext = &small_features;
+    }
+    vkGetPhysicalDeviceFeatures2(physical, &features);
+    out->has_storage_16 = out->info.fp16_storage = storage.storageBuffer16BitAccess;
+    out->has_float16_int8 = out->info.fp16_arithmetic = small_features.shaderFloat16;
+    out->has_integer_dot = out->info.int8_dot = dot_features.shaderIntegerDotProduct;
+    out->info.cooperative_matrix = has_extension(list, count, "VK_KHR_cooperative_matrix");
+    free(list);
+}
+
+static rp_device_type device_type(VkPhysicalDeviceType type) {
+    switch (type) {
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+        return RP_DEVICE_INTEGRATED;
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+        return RP_DEVICE_DISCRETE;
+    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
+        return RP_DEVICE_VIRTUAL;
+    case VK_PHYSICAL_DEVICE_TYPE_CPU:
+        return RP_DEVICE_CPU;
+    default:
+        return RP_DEVICE_OTHER;
+    }
+}
+
+static void copy_limits(const VkPhysicalDeviceProperties *properties, rp_caps *out) {
+    const VkPhysicalDeviceLimits *limits = &properties->limits;
+    rp_device_info *info = &out->info;
+    snprintf(info->name, sizeof info->name, "%s", properties->deviceName);
+    info->api_version = properties->apiVersion;
+    info->vendor_id = properties->vendorID;
+    info->device_id = properties->deviceID;
+    info->type = device_type(properties->deviceType);
+    info->max_storage_bytes = limits->maxStorageBufferRange;
+    info->shared_bytes = limits->maxComputeSharedMemorySize;
+    info->max_invocations = limits->maxComputeWorkGroupInvocations;
+    info->subgroup_size = 1;
+    info->timestamps = out->timestamp_bits > 0 && limits->timestampPeriod > 0;
+    out->timestamp_period = limits->timestampPeriod;
+    out->storage_alignment = limits->minStorageBufferOffsetAlignment;
+    out->atom_size = limits->nonCoherentAtomSize;
+    out->max_allocation = 1u << 30; /* what Vulkan 1.1 guarantees; replaced where the driver says more */
+    out->max_push_bytes = limits->maxPushConstantsSize;
+    out->driver_version = properties->driverVersion;
+    memcpy(out->max_groups, limits->maxComputeWorkGroupCount, sizeof out->max_groups);
+    memcpy(out->max_group_size, limits->maxComputeWorkGroupSize, sizeof out->max_group_size);
+    memcpy(out->uuid, properties->pipelineCacheUUID, VK_UUID_SIZE);
+}
+
+/* Properties that Vulkan 1.1 and its optional successors add. */
+static void probe_properties(VkPhysicalDevice physical, rp_caps *out) {
+    VkPhysicalDeviceDriverProperties driver = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES};
+    VkPhysicalDeviceMaintenance3Properties maintenance = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES};
+    VkPhysicalDeviceSubgroupProperties subgroup = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, .pNext = &maintenance};
+    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                              .pNext = &subgroup};
+    if (out->info.api_version >= VK_API_VERSION_1_2) maintenance.pNext = &driver;
+    vkGetPhysicalDeviceProperties2(physical, &properties);
+    if (maintenance.maxMemoryAllocationSize) out->max_allocation = maintenance.maxMemoryAllocationSize;
+    rp_device_info *info = &out->info;
+    if (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) {
+        info->subgroup_size = subgroup.subgroupSize ? subgroup.subgroupSize : 1;
+        info->subgroup_broadcast = subgroup.supportedOperations & VK_SUBGROUP_FEATURE_BALLOT_BIT;
+        info->subgroup_arithmetic = subgroup.supportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+    }
+    uint32_t v = out->driver_version;
+    if (driver.driverName[0])
+        snprintf(info->driver, sizeof info->driver, "%.120s %.120s", driver.driverName, driver.driverInfo);
+    else
+        snprintf(info->driver, sizeof info->driver, "%u.%u.%u", VK_API_VERSION_MAJOR(v),
+                 VK_API_VERSION_MINOR(v), VK_API_VERSION_PATCH(v));
+}
+
+void rp_caps_probe(VkPhysicalDevice physical, uint32_t index, rp_caps *out) {
+    *out = (rp_caps){.info.index = index};
+    VkPhysicalDeviceProperties properties;
+    vkGetPhysicalDeviceProperties(physical, &properties);
+    probe_queue(physical, out);
+    probe_memory(physical, out);
+    copy_limits(&properties, out);
+    rp_device_info *info = &out->info;
+    if (properties.apiVersion < VK_API_VERSION_1_1) {
+        snprintf(info->driver, sizeof info->driver, "%u", properties.driverVersion);
+        snprintf(info->reason, sizeof info->reason,
+                 "its driver offers Vulkan %u.%u and 1.1 is needed: update the driver",
+                 VK_API_VERSION_MAJOR(properties.apiVersion), VK_API_VERSION_MINOR(properties.apiVersion));
+        return;
+    }
+    probe_properties(physical, out);
+    probe_features(physical, out);
+    if (out->queue_family == RP_NO_QUEUE)
+        snprintf(info->reason, sizeof info->reason, "it has no compute queue");
+    info->usable = !info->reason[0];
+}
+
+static bool contains(const char *text, const char *part) {
+    size_t n = strlen(part);
+    for (; *text; text++) {
+        size_t i = 0;
+        while (i < n && text[i] && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i])) i++;
+        if (i == n) return true;
+    }
+    return n == 0;
+}
+
+static int rank(rp_device_type type) {
+    switch (type) {
+    case RP_DEVICE_DISCRETE:
+        return 4;
+    case RP_DEVICE_INTEGRATED:
+        return 3;
+    case RP_DEVICE_VIRTUAL:
+        return 2;
+    case RP_DEVICE_OTHER:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+rp_status rp_caps_choose(const rp_caps *caps, uint32_t count, const rp_device_params *params, uint32_t *out,
+                         rp_error *err) {
+    uint32_t wanted = params ? params->index : 0;
+    const char *name = params ? params->name : NULL;
+    const rp_caps *best = NULL, *refused = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        const rp_device_info *info = &caps[i].info;
+        if (wanted && wanted != i + 1) continue;
+        if (name && !contains(info->name, name) && !contains(info->driver, name)) continue;
+        if (!info->usable)
+            refused = &caps[i];
+        else if (!best || rank(info->type) > rank(best->info.type))
+            best = &caps[i];
+    }
+    if (best) {
+        *out = (uint32_t)(best - caps);
+        return RP_OK;
+    }
+    if (refused)
+        return rp_fail(err, RP_ERROR_DEVICE, "device %u (%s) cannot be used: %s", refused->info.index,
+                       refused->info.name, refused->info.reason);
+    if (wanted)
+        return rp_fail(err, RP_ERROR_DEVICE, "there is no device %u: this system has %u (0 to %d)",
+                       wanted - 1, count, (int)count - 1);
+    if (name)
+        return rp_fail(err, RP_ERROR_DEVICE, "no device's name holds \"%s\"; `reprise devices` lists them",
+                       name);
+    return rp_fail(err, RP_ERROR_DEVICE,
+                   "the Vulkan loader found no device; install the driver of your GPU, or a software driver "
+                   "(Debian and Ubuntu: apt install mesa-vulkan-drivers)");
+}
+
+/* Points of a memory type for a use; -1 when it cannot serve. */
+static int score(const rp_caps *caps, rp_memory_use use, VkMemoryPropertyFlags flags) {
+    bool local = flags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
+         visible = flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
+    bool coherent = flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+         cached = flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    if (flags & (VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT)) return -1;
+    if (use != RP_MEMORY_DEVICE && !visible) return -1;
+    switch (use) {
+    case RP_MEMORY_DEVICE: {
+        /* on a discrete card host-visible device memory is a small window: leave it to the inputs */
+        bool window = caps->info.type == RP_DEVICE_DISCRETE && visible;
+        return 8 * local + 4 * !window + 1 * visible;
+    }
+    case RP_MEMORY_INPUT:
+        return 4 * local + 2 * coherent;
+    default:
+        return 8 * cached + 4 * coherent;
+    }
+}
+
+uint32_t rp_caps_memory_type(const rp_caps *caps, rp_memory_use use, uint32_t type_bits) {
+    uint32_t best = UINT32_MAX;
+    int best_score = -1;
+    for (uint32_t i = 0; i < caps->memory.memoryTypeCount; i++) {
+        if (!(type_bits >> i & 1)) continue;
+        int points = score(caps, use, caps->memory.memoryTypes[i].propertyFlags);
+        if (points > best_score) {
+            best = i;
+            best_score = points;
+        }
+    }
+    return best;
+}

@@ -1,0 +1,47 @@
+/* What a device can do, as plain values: everything the runtime decides by, with no handle in it. Choices
+ * made from this snapshot are pure functions and are tested without a GPU. */
+#ifndef RP_GPU_CAPS_H
+#define RP_GPU_CAPS_H
+
+#include "gpu/vk.h"
+#include "reprise/device.h"
+
+#define RP_NO_QUEUE UINT32_MAX
+
+typedef struct rp_caps {
+    rp_device_info info;
+    VkPhysicalDeviceMemoryProperties memory;
+    uint32_t queue_family;      /* one with compute, preferably without graphics; RP_NO_QUEUE: none */
+    uint32_t timestamp_bits;    /* of that family; 0: no time stamps */
+    float timestamp_period;     /* nanoseconds a tick */
+    uint64_t storage_alignment; /* minStorageBufferOffsetAlignment, bytes */
+    uint64_t atom_size;         /* nonCoherentAtomSize, bytes */
+    uint64_t max_allocation;    /* largest single allocation, bytes */
+    uint32_t max_groups[3];     /* workgroups of one dispatch */
+    uint32_t max_group_size[3];
+    uint32_t max_push_bytes;
+    uint8_t uuid[VK_UUID_SIZE]; /* pipelineCacheUUID */
+    uint32_t driver_version;
+    bool has_integer_dot, has_float16_int8,
+        has_storage_16; /* extensions or core features that can be enabled */
+} rp_caps;
+
+/* Ask `physical` everything. Never fails: what cannot be used says so in info.usable and info.reason. */
+void rp_caps_probe(VkPhysicalDevice physical, uint32_t index, rp_caps *out);
+
+/* The device that `params` asks for, or the best one: an index into caps[0..count). Pure.
+ * RP_ERROR_DEVICE, listing what there is, when none fits. */
+rp_status rp_caps_choose(const rp_caps *caps, uint32_t count, const rp_device_params *params, uint32_t *out,
+                         rp_error *err);
+
+/* What a buffer is for. */
+typedef enum rp_memory_use {
+    RP_MEMORY_DEVICE = 0, /* read and written by shaders */
+    RP_MEMORY_INPUT,      /* written by the host, read by the device; mapped */
+    RP_MEMORY_OUTPUT,     /* written by the device, read by the host; mapped */
+} rp_memory_use;
+
+/* The memory type for `use` among `type_bits`; UINT32_MAX when there is none. Pure. */
+uint32_t rp_caps_memory_type(const rp_caps *caps, rp_memory_use use, uint32_t type_bits);
+
+#endif

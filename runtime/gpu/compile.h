@@ -1,0 +1,26 @@
+/* GLSL to SPIR-V with glslang. The one place where a shader's source is put together. */
+#ifndef RP_GPU_COMPILE_H
+#define RP_GPU_COMPILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* One entry of the table of shaders, shaders/variants.def. */
+typedef struct rp_shader_variant {
+    const char *name;
+    const char *file;    /* in the shader folder */
+    const char *defines; /* "A=1 B" : space-separated */
+} rp_shader_variant;
+
+/* Put the whole source of a variant together: version, defines, common.glsl, the file. Freed by free(). NULL
+ * on failure: RP_ERROR_FILE names the file. */
+char *rp_glsl_source(const char *dir, const rp_shader_variant *variant, rp_error *err);
+
+/* Compile it. `*words` is freed by free(). RP_ERROR_FORMAT with the compiler's first lines when the source is
+ * wrong. Thread-safe. */
+rp_status rp_glsl_compile(const char *source, const rp_shader_variant *variant, uint32_t **words,
+                          size_t *count, rp_error *err);
+
+#endif

@@ -1,0 +1,237 @@
+#include "gpu/device.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "gpu/cache.h"
+
+static bool instance_has(const char *extension) {
+    uint32_t count = 0;
+    bool found = false;
+    if (vkEnumerateInstanceExtensionProperties(NULL, &count, NULL) < 0) return false;
+    VkExtensionProperties *list = rp_new_array(VkExtensionProperties, count);
+    if (list && vkEnumerateInstanceExtensionProperties(NULL, &count, list) >= 0)
+        for (uint32_t i = 0; i < count && !found; i++) found = !strcmp(list[i].extensionName, extension);
+    free(list);
+    return found;
+}
+
+static rp_status create_instance(VkInstance *out, bool *debug_names, rp_error *err) {
+    rp_status status = rp_vk_load(err);
+    if (status) return status;
+    if (!vkEnumerateInstanceVersion || volkGetInstanceVersion() < VK_API_VERSION_1_1)
+        return rp_fail(err, RP_ERROR_DEVICE,
+                       "the Vulkan loader is older than 1.1; update it (package libvulkan1)");
+    const char *extensions[2];
+    uint32_t count = 0;
+    *debug_names = instance_has(VK_EXT_DEBUG_UTILS_EXTENSION_NAME);
+    bool portability = instance_has(VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME);
+    if (*debug_names) extensions[count++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+    if (portability) extensions[count++] = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
+    VkApplicationInfo app = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+                             .pEngineName = "reprise",
+                             .apiVersion = VK_API_VERSION_1_1};
+    VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+                                 .flags = portability ? VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR : 0,
+                                 .pApplicationInfo = &app,
+                                 .enabledExtensionCount = count,
+                                 .ppEnabledExtensionNames = extensions};
+    VkResult result = vkCreateInstance(&info, NULL, out);
+    if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
+        return rp_fail(
+            err, RP_ERROR_DEVICE,
+            "no Vulkan driver works on this system; install the driver of your GPU, or a software driver "
+            "(Debian and Ubuntu: apt install mesa-vulkan-drivers)");
+    status = rp_vk_check(result, "vkCreateInstance", err);
+    if (status == RP_OK) volkLoadInstanceOnly(*out);
+    return status;
+}
+
+/* Every physical device and its capabilities; the caller frees both arrays. */
+static rp_status enumerate(VkInstance instance, VkPhysicalDevice **devices, rp_caps **caps, uint32_t *count,
+                           rp_error *err) {
+    *devices = NULL;
+    *caps = NULL;
+    *count = 0;
+    rp_status status =
+        rp_vk_check(vkEnumeratePhysicalDevices(instance, count, NULL), "vkEnumeratePhysicalDevices", err);
+    if (status) return status;
+    *devices = rp_new_array(VkPhysicalDevice, *count);
+    *caps = rp_new_array(rp_caps, *count);
+    if (!*devices || !*caps) return rp_fail_memory(err, "the device list", *count * sizeof **caps);
+    VkResult result = vkEnumeratePhysicalDevices(instance, count, *devices);
+    if (result != VK_INCOMPLETE) status = rp_vk_check(result, "vkEnumeratePhysicalDevices", err);
+    for (uint32_t i = 0; !status && i < *count; i++) rp_caps_probe((*devices)[i], i, &(*caps)[i]);
+    return status;
+}
+
+rp_status rp_device_list(rp_device_info *infos, size_t capacity, size_t *count, rp_error *err) {
+    if (!count || (capacity && !infos))
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_device_list: count and infos must not be NULL");
+    VkInstance instance = VK_NULL_HANDLE;
+    VkPhysicalDevice *devices = NULL;
+    rp_caps *caps = NULL;
+    uint32_t found = 0;
+    bool names;
+    *count = 0;
+    rp_status status = create_instance(&instance, &names, err);
+    if (!status) status = enumerate(instance, &devices, &caps, &found, err);
+    if (!status && !found) {
+        uint32_t none;
+        status = rp_caps_choose(caps, 0, NULL, &none, err);
+    }
+    if (!status) {
+        *count = found;
+        for (size_t i = 0; i < found && i < capacity; i++) infos[i] = caps[i].info;
+    }
+    free(devices);
+    free(caps);
+    if (instance) vkDestroyInstance(instance, NULL);
+    return status;
+}
+
+static rp_status create_device(rp_device *device, rp_error *err) {
+    const rp_caps *caps = &device->caps;
+    float priority = 1;
+    VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                     .queueFamilyIndex = caps->queue_family,
+                                     .queueCount = 1,
+                                     .pQueuePriorities = &priority};
+    VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                               .queueCreateInfoCount = 1,
+                               .pQueueCreateInfos = &queue};
+    rp_status status =
+        rp_vk_check(vkCreateDevice(device->physical, &info, NULL, &device->handle), "vkCreateDevice", err);
+    if (status) return status;
+    volkLoadDeviceTable(&device->vk, device->handle);
+    device->vk.vkGetDeviceQueue(device->handle, caps->queue_family, 0, &device->queue);
+    return RP_OK;
+}
+
+/* pipelines-<pipelineCacheUUID>: the driver refuses data of another driver, and the name keeps them apart. */
+static void pipeline_cache_name(const rp_device *device, char out[64]) {
+    int n = snprintf(out, 64, "pipelines-");
+    for (size_t i = 0; i < VK_UUID_SIZE; i++)
+        n += snprintf(out + n, 64 - (size_t)n, "%02x", device->caps.uuid[i]);
+}
+
+static rp_status open_pipeline_cache(rp_device *device, rp_error *err) {
+    char name[64];
+    void *data = NULL;
+    size_t size = 0;
+    pipeline_cache_name(device, name);
+    rp_cache_read(device->cache_dir, name, &data, &size);
+    VkPipelineCacheCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = size, .pInitialData = data};
+    VkResult result = device->vk.vkCreatePipelineCache(device->handle, &info, NULL, &device->pipeline_cache);
+    device->pipeline_cache_size = size;
+    free(data);
+    return rp_vk_check(result, "vkCreatePipelineCache", err);
+}
+
+void rp_device_save_pipelines(rp_device *device) {
+    size_t size = 0;
+    if (!device->cache_dir) return;
+    VkResult result = device->vk.vkGetPipelineCacheData(device->handle, device->pipeline_cache, &size, NULL);
+    if (result != VK_SUCCESS || size == device->pipeline_cache_size) return;
+    void *data = malloc(size);
+    if (!data) return;
+    result = device->vk.vkGetPipelineCacheData(device->handle, device->pipeline_cache, &size, data);
+    if (result == VK_SUCCESS) {
+        char name[64];
+        pipeline_cache_name(device, name);
+        rp_cache_write(device->cache_dir, name, data, size);
+        device->pipeline_cache_size = size;
+    }
+    free(data);
+}
+
+static rp_status open_device(rp_device *device, const rp_device_params *params, rp_error *err) {
+    VkPhysicalDevice *devices = NULL;
+    rp_caps *caps = NULL;
+    uint32_t count = 0, chosen = 0;
+    rp_status status = create_instance(&device->instance, &device->debug_names, err);
+    if (!status) status = enumerate(device->instance, &devices, &caps, &count, err);
+    if (!status) status = rp_caps_choose(caps, count, params, &chosen, err);
+    if (!status) {
+        device->physical = devices[chosen];
+        device->caps = caps[chosen];
+        status = create_device(device, err);
+    }
+    free(devices);
+    free(caps);
+    if (status) return status;
+
+    const char *shader_dir = params && params->shader_dir ? params->shader_dir : getenv("REPRISE_SHADER_DIR");
+    if (shader_dir && shader_dir[0]) {
+        device->shader_dir = strdup(shader_dir);
+        if (!device->shader_dir) return rp_fail_memory(err, "a path", strlen(shader_dir) + 1);
+    }
+    device->cache_dir = rp_cache_dir(params ? params->cache_dir : NULL);
+    return open_pipeline_cache(device, err);
+}
+
+rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_error *err) {
+    if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_device_open: out must not be NULL");
+    *out = NULL;
+    rp_device *device = rp_new(rp_device);
+    if (!device) return rp_fail_memory(err, "a device", sizeof *device);
+    pthread_mutex_init(&device->queue_lock, NULL);
+    rp_status status = open_device(device, params, err);
+    if (status) rp_device_close(&device);
+    *out = device;
+    return status;
+}
+
+void rp_device_close(rp_device **pointer) {
+    if (!pointer || !*pointer) return;
+    rp_device *device = *pointer;
+    if (device->handle) {
+        if (device->pipeline_cache) {
+            rp_device_save_pipelines(device);
+            device->vk.vkDestroyPipelineCache(device->handle, device->pipeline_cache, NULL);
+        }
+        device->vk.vkDestroyDevice(device->handle, NULL);
+    }
+    if (device->instance) vkDestroyInstance(device->instance, NULL);
+    pthread_mutex_destroy(&device->queue_lock);
+    free(device->shader_dir);
+    free(device->cache_dir);
+    free(device);
+    *pointer = NULL;
+}
+
+const rp_device_info *rp_device_get_info(const rp_device *device) {
+    return device ? &device->caps.info : NULL;
+}
+
+uint64_t rp_device_memory_used(const rp_device *device) {
+    return device ? device->bytes : 0;
+}
+
+void rp_device_name(rp_device *device, VkObjectType type, uint64_t handle, const char *name) {
+    if (!device->debug_names || !vkSetDebugUtilsObjectNameEXT) return;
+    VkDebugUtilsObjectNameInfoEXT info = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT,
+                                          .objectType = type,
+                                          .objectHandle = handle,
+                                          .pObjectName = name};
+    vkSetDebugUtilsObjectNameEXT(device->handle, &info);
+}
+
+rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, uint32_t count, VkFence fence,
+                           rp_error *err) {
+    const rp_vk_table *vk = &device->vk;
+    VkSubmitInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = count, .pCommandBuffers = buffers};
+    pthread_mutex_lock(&device->queue_lock);
+    VkResult result = vk->vkQueueSubmit(device->queue, 1, &info, fence);
+    pthread_mutex_unlock(&device->queue_lock);
+    rp_status status = rp_vk_check(result, "vkQueueSubmit", err);
+    if (status) return status;
+    /* some drivers cut a wait short of a long time-out: ask again until the fence answers */
+    do result = vk->vkWaitForFences(device->handle, 1, &fence, VK_TRUE, 10000000000ull);
+    while (result == VK_TIMEOUT);
+    status = rp_vk_check(result, "vkWaitForFences", err);
+    return status ? status : rp_vk_check(vk->vkResetFences(device->handle, 1, &fence), "vkResetFences", err);
+}

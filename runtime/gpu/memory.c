@@ -1,0 +1,225 @@
+#include "gpu/memory.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+rp_status rp_buffer_create(rp_device *device, VkDeviceSize size, rp_memory_use use, const char *name,
+                           rp_buffer *out, rp_error *err) {
+    const rp_vk_table *vk = &device->vk;
+    rp_status status = RP_OK;
+    *out = (rp_buffer){.size = size};
+    VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+                               .size = size,
+                               .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
+                                        VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                                        (use == RP_MEMORY_INPUT ? VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT : 0),
+                               .sharingMode = VK_SHARING_MODE_EXCLUSIVE};
+    RP_VK(vkCreateBuffer, (device->handle, &info, NULL, &out->handle));
+    rp_device_name(device, VK_OBJECT_TYPE_BUFFER, (uint64_t)out->handle, name);
+    VkMemoryRequirements needs;
+    vk->vkGetBufferMemoryRequirements(device->handle, out->handle, &needs);
+    uint32_t type = rp_caps_memory_type(&device->caps, use, needs.memoryTypeBits);
+    if (type == UINT32_MAX || needs.size > device->caps.max_allocation) {
+        status = rp_fail(err, RP_ERROR_DEVICE_MEMORY,
+                         "%s: %llu bytes for %s, and the device gives at most %llu in one allocation",
+                         device->caps.info.name, (unsigned long long)needs.size, name,
+                         (unsigned long long)device->caps.max_allocation);
+        goto done;
+    }
+    VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                                     .allocationSize = needs.size,
+                                     .memoryTypeIndex = type};
+    VkResult result = vk->vkAllocateMemory(device->handle, &allocate, NULL, &out->memory);
+    if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY) {
+        status = rp_fail(
+            err, RP_ERROR_DEVICE_MEMORY,
+            "%s: out of device memory: %llu bytes for %s, %llu already in use here; use a smaller model or "
+            "a smaller max_batch_tokens",
+            device->caps.info.name, (unsigned long long)needs.size, name, (unsigned long long)device->bytes);
+        goto done;
+    }
+    RP_TRY(rp_vk_check(result, "vkAllocateMemory", err));
+    out->allocated = needs.size;
+    device->bytes += needs.size;
+    RP_VK(vkBindBufferMemory, (device->handle, out->handle, out->memory, 0));
+    VkMemoryPropertyFlags flags = device->caps.memory.memoryTypes[type].propertyFlags;
+    out->coherent = flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    if (flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
+        RP_VK(vkMapMemory, (device->handle, out->memory, 0, VK_WHOLE_SIZE, 0, &out->mapped));
+done:
+    if (status) rp_buffer_destroy(device, out);
+    return status;
+}
+
+void rp_buffer_destroy(rp_device *device, rp_buffer *buffer) {
+    const rp_vk_table *vk = &device->vk;
+    if (buffer->handle) vk->vkDestroyBuffer(device->handle, buffer->handle, NULL);
+    if (buffer->memory) vk->vkFreeMemory(device->handle, buffer->memory, NULL); /* unmaps it too */
+    device->bytes -= buffer->allocated;
+    *buffer = (rp_buffer){0};
+}
+
+rp_range rp_buffer_range(const rp_buffer *buffer, VkDeviceSize offset, VkDeviceSize size) {
+    return (rp_range){buffer->handle, offset, size};
+}
+
+/* The first `size` bytes, widened to whole atoms but not past the allocation. */
+static VkMappedMemoryRange mapped_range(const rp_device *device, const rp_buffer *buffer, VkDeviceSize size) {
+    VkDeviceSize whole = rp_round_up(size, device->caps.atom_size);
+    return (VkMappedMemoryRange){.sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
+                                 .memory = buffer->memory,
+                                 .size = whole < buffer->allocated ? whole : VK_WHOLE_SIZE};
+}
+
+rp_status rp_buffer_flush(rp_device *device, const rp_buffer *buffer, VkDeviceSize size, rp_error *err) {
+    if (buffer->coherent || !buffer->mapped || !size) return RP_OK;
+    VkMappedMemoryRange range = mapped_range(device, buffer, size);
+    return rp_vk_check(device->vk.vkFlushMappedMemoryRanges(device->handle, 1, &range),
+                       "vkFlushMappedMemoryRanges", err);
+}
+
+rp_status rp_buffer_invalidate(rp_device *device, const rp_buffer *buffer, VkDeviceSize size, rp_error *err) {
+    if (buffer->coherent || !buffer->mapped || !size) return RP_OK;
+    VkMappedMemoryRange range = mapped_range(device, buffer, size);
+    return rp_vk_check(device->vk.vkInvalidateMappedMemoryRanges(device->handle, 1, &range),
+                       "vkInvalidateMappedMemoryRanges", err);
+}
+
+/* ---- store ---- */
+
+/* A host-visible buffer and the commands that copy it to memory the host cannot see. */
+struct rp_staging {
+    rp_buffer buffer;
+    VkCommandPool pool;
+    VkCommandBuffer commands;
+    VkFence fence;
+    rp_range to; /* where the bytes in `buffer` go; size 0: nothing waits */
+};
+
+enum { MIN_BLOCK = 1 << 20, MAX_BLOCK = 1 << 30 };
+
+static VkDeviceSize block_limit(const rp_device *device) {
+    VkDeviceSize limit = device->caps.max_allocation;
+    return limit < MAX_BLOCK ? limit : MAX_BLOCK;
+}
+
+void rp_store_init(rp_store *store, rp_device *device, VkDeviceSize expected, const char *name) {
+    VkDeviceSize limit = block_limit(device);
+    if (expected < MIN_BLOCK) expected = MIN_BLOCK;
+    *store = (rp_store){.device = device, .name = name, .block = expected < limit ? expected : limit};
+}
+
+static void staging_destroy(rp_device *device, struct rp_staging *staging) {
+    if (!staging) return;
+    if (staging->fence) device->vk.vkDestroyFence(device->handle, staging->fence, NULL);
+    if (staging->pool) device->vk.vkDestroyCommandPool(device->handle, staging->pool, NULL);
+    rp_buffer_destroy(device, &staging->buffer);
+    free(staging);
+}
+
+void rp_store_finish(rp_store *store) {
+    if (!store->device) return;
+    staging_destroy(store->device, store->staging);
+    for (size_t i = 0; i < store->count; i++) rp_buffer_destroy(store->device, &store->blocks[i]);
+    free(store->blocks);
+    *store = (rp_store){0};
+}
+
+rp_status rp_store_reserve(rp_store *store, VkDeviceSize size, rp_range *out, rp_error *err) {
+    rp_device *device = store->device;
+    VkDeviceSize alignment = device->caps.storage_alignment > 16 ? device->caps.storage_alignment : 16;
+    VkDeviceSize offset = store->count ? rp_round_up(store->used, alignment) : 0;
+    if (!store->count || offset + size > store->blocks[store->count - 1].size) {
+        VkDeviceSize block = size > store->block ? size : store->block;
+        if (!rp_grow((void **)&store->blocks, &store->capacity, store->count + 1, sizeof *store->blocks))
+            return rp_fail_memory(err, store->name, sizeof *store->blocks);
+        rp_status status =
+            rp_buffer_create(device, block, RP_MEMORY_DEVICE, store->name, &store->blocks[store->count], err);
+        if (status) return status;
+        store->count++;
+        offset = 0;
+        /* what a first block could not hold is seldom as large again */
+        store->block = store->block / 2 > MIN_BLOCK ? store->block / 2 : MIN_BLOCK;
+    }
+    store->used = offset + size;
+    *out = rp_buffer_range(&store->blocks[store->count - 1], offset, size);
+    return RP_OK;
+}
+
+static rp_status staging_create(rp_store *store, rp_error *err) {
+    rp_device *device = store->device;
+    const rp_vk_table *vk = &device->vk;
+    rp_status status = RP_OK;
+    struct rp_staging *staging = store->staging = rp_new(struct rp_staging);
+    if (!staging) return rp_fail_memory(err, "staging", sizeof *staging);
+    RP_TRY(rp_buffer_create(device, RP_STAGING_BYTES, RP_MEMORY_INPUT, "staging", &staging->buffer, err));
+    VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                    .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT |
+                                             VK_COMMAND_POOL_CREATE_TRANSIENT_BIT,
+                                    .queueFamilyIndex = device->caps.queue_family};
+    RP_VK(vkCreateCommandPool, (device->handle, &pool, NULL, &staging->pool));
+    VkCommandBufferAllocateInfo commands = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                            .commandPool = staging->pool,
+                                            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                            .commandBufferCount = 1};
+    RP_VK(vkAllocateCommandBuffers, (device->handle, &commands, &staging->commands));
+    VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+    RP_VK(vkCreateFence, (device->handle, &fence, NULL, &staging->fence));
+done:
+    return status;
+}
+
+static rp_status staging_send(rp_store *store, rp_error *err) {
+    struct rp_staging *staging = store->staging;
+    if (!staging || !staging->to.size) return RP_OK;
+    rp_device *device = store->device;
+    const rp_vk_table *vk = &device->vk;
+    rp_status status = RP_OK;
+    RP_TRY(rp_buffer_flush(device, &staging->buffer, staging->to.size, err));
+    VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                      .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+    RP_VK(vkBeginCommandBuffer, (staging->commands, &begin));
+    VkBufferCopy copy = {.dstOffset = staging->to.offset, .size = staging->to.size};
+    vk->vkCmdCopyBuffer(staging->commands, staging->buffer.handle, staging->to.buffer, 1, &copy);
+    VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                               .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+                               .dstAccessMask = VK_ACCESS_SHADER_READ_BIT};
+    vk->vkCmdPipelineBarrier(staging->commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                             VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
+    RP_VK(vkEndCommandBuffer, (staging->commands));
+    RP_TRY(rp_device_submit(device, &staging->commands, 1, staging->fence, err));
+    staging->to.size = 0;
+done:
+    return status;
+}
+
+static const rp_buffer *block_of(const rp_store *store, VkBuffer handle) {
+    for (size_t i = 0; i < store->count; i++)
+        if (store->blocks[i].handle == handle) return &store->blocks[i];
+    return NULL;
+}
+
+void *rp_store_write(rp_store *store, rp_range range, VkDeviceSize offset, VkDeviceSize size, rp_error *err) {
+    const rp_buffer *block = block_of(store, range.buffer);
+    if (block->mapped) return (char *)block->mapped + range.offset + offset;
+    if (staging_send(store, err)) return NULL;
+    if (!store->staging && staging_create(store, err)) return NULL;
+    store->staging->to = (rp_range){range.buffer, range.offset + offset, size};
+    return store->staging->buffer.mapped;
+}
+
+rp_status rp_store_flush(rp_store *store, rp_error *err) {
+    rp_status status = staging_send(store, err);
+    staging_destroy(store->device, store->staging);
+    store->staging = NULL;
+    for (size_t i = 0; !status && i < store->count; i++)
+        status = rp_buffer_flush(store->device, &store->blocks[i], store->blocks[i].size, err);
+    return status;
+}
+
+VkDeviceSize rp_store_bytes(const rp_store *store) {
+    VkDeviceSize bytes = 0;
+    for (size_t i = 0; i < store->count; i++) bytes += store->blocks[i].allocated;
+    return bytes;
+}

@@ -1,0 +1,37 @@
+/* Compute pipelines, and the set of those that one model uses. */
+#ifndef RP_GPU_PIPELINE_H
+#define RP_GPU_PIPELINE_H
+
+#include "gpu/memory.h"
+
+enum { RP_MAX_CONSTANTS = 16, RP_MAX_BINDINGS = 8, RP_MAX_PUSH_WORDS = 16 };
+
+/* What makes one pipeline. Every binding is a storage buffer. */
+typedef struct rp_pipeline_key {
+    const char *shader;                   /* a name of shaders/variants.def; static */
+    uint32_t constants[RP_MAX_CONSTANTS]; /* specialization constants 0, 1, ... */
+    uint32_t constant_count;
+    uint32_t bindings;
+    uint32_t push_words;
+} rp_pipeline_key;
+
+typedef struct rp_pipeline {
+    rp_pipeline_key key;
+    VkDescriptorSetLayout set_layout;
+    VkPipelineLayout layout;
+    VkPipeline handle;
+} rp_pipeline;
+
+/* Pipelines made so far; equal keys share one. Zero-initialise with the device. */
+typedef struct rp_pipeline_set {
+    rp_device *device;
+    rp_pipeline **pipelines;
+    size_t count, capacity;
+} rp_pipeline_set;
+
+/* The pipeline of `key`, made if need be. Owned by the set. */
+rp_status rp_pipeline_get(rp_pipeline_set *set, const rp_pipeline_key *key, const rp_pipeline **out,
+                          rp_error *err);
+void rp_pipeline_set_finish(rp_pipeline_set *set);
+
+#endif

@@ -1,0 +1,134 @@
+#include "gpu/record.h"
+
+#include "base/alloc.h"
+
+enum { SETS_PER_POOL = 64 };
+
+void rp_recorder_finish(rp_recorder *recorder) {
+    if (!recorder->device) return;
+    const rp_vk_table *vk = &recorder->device->vk;
+    VkDevice device = recorder->device->handle;
+    if (recorder->commands) vk->vkDestroyCommandPool(device, recorder->commands, NULL);
+    for (size_t i = 0; i < recorder->pool_count; i++)
+        vk->vkDestroyDescriptorPool(device, recorder->pools[i], NULL);
+    free(recorder->pools);
+    *recorder = (rp_recorder){0};
+}
+
+rp_status rp_record_begin(rp_recorder *recorder, const char *name, VkCommandBuffer *out, rp_error *err) {
+    rp_device *device = recorder->device;
+    const rp_vk_table *vk = &device->vk;
+    rp_status status = RP_OK;
+    if (!recorder->commands) {
+        VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                        .queueFamilyIndex = device->caps.queue_family};
+        RP_VK(vkCreateCommandPool, (device->handle, &pool, NULL, &recorder->commands));
+    }
+    VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                            .commandPool = recorder->commands,
+                                            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                            .commandBufferCount = 1};
+    RP_VK(vkAllocateCommandBuffers, (device->handle, &allocate, out));
+    rp_device_name(device, VK_OBJECT_TYPE_COMMAND_BUFFER, (uint64_t)(uintptr_t)*out, name);
+    VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                      .flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT};
+    RP_VK(vkBeginCommandBuffer, (*out, &begin));
+    rp_record_barrier(recorder, *out);
+done:
+    return status;
+}
+
+rp_status rp_record_end(rp_recorder *recorder, VkCommandBuffer commands, rp_error *err) {
+    return rp_vk_check(recorder->device->vk.vkEndCommandBuffer(commands), "vkEndCommandBuffer", err);
+}
+
+static rp_status new_pool(rp_recorder *recorder, rp_error *err) {
+    rp_device *device = recorder->device;
+    if (!rp_grow((void **)&recorder->pools, &recorder->pool_capacity, recorder->pool_count + 1,
+                 sizeof *recorder->pools))
+        return rp_fail_memory(err, "descriptor pools", sizeof *recorder->pools);
+    VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, SETS_PER_POOL * RP_MAX_BINDINGS};
+    VkDescriptorPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+                                       .maxSets = SETS_PER_POOL,
+                                       .poolSizeCount = 1,
+                                       .pPoolSizes = &size};
+    VkResult result = device->vk.vkCreateDescriptorPool(device->handle, &info, NULL,
+                                                        &recorder->pools[recorder->pool_count]);
+    rp_status status = rp_vk_check(result, "vkCreateDescriptorPool", err);
+    if (status) return status;
+    recorder->pool_count++;
+    recorder->sets_left = SETS_PER_POOL;
+    return RP_OK;
+}
+
+static rp_status make_set(rp_recorder *recorder, const rp_dispatch *dispatch, VkDescriptorSet *out,
+                          rp_error *err) {
+    rp_device *device = recorder->device;
+    const rp_vk_table *vk = &device->vk;
+    rp_status status = RP_OK;
+    if (!recorder->sets_left) RP_TRY(new_pool(recorder, err));
+    VkDescriptorSetAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+                                            .descriptorPool = recorder->pools[recorder->pool_count - 1],
+                                            .descriptorSetCount = 1,
+                                            .pSetLayouts = &dispatch->pipeline->set_layout};
+    RP_VK(vkAllocateDescriptorSets, (device->handle, &allocate, out));
+    recorder->sets_left--;
+    VkDescriptorBufferInfo buffers[RP_MAX_BINDINGS];
+    VkWriteDescriptorSet writes[RP_MAX_BINDINGS];
+    uint32_t count = dispatch->pipeline->key.bindings;
+    for (uint32_t i = 0; i < count; i++) {
+        const rp_range *range = &dispatch->bindings[i];
+        buffers[i] = (VkDescriptorBufferInfo){range->buffer, range->offset, range->size};
+        writes[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                                           .dstSet = *out,
+                                           .dstBinding = i,
+                                           .descriptorCount = 1,
+                                           .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                           .pBufferInfo = &buffers[i]};
+    }
+    vk->vkUpdateDescriptorSets(device->handle, count, writes, 0, NULL);
+done:
+    return status;
+}
+
+rp_status rp_record_dispatch(rp_recorder *recorder, VkCommandBuffer commands, const rp_dispatch *dispatch,
+                             rp_error *err) {
+    const rp_vk_table *vk = &recorder->device->vk;
+    const rp_pipeline *pipeline = dispatch->pipeline;
+    VkDescriptorSet set;
+    rp_status status = make_set(recorder, dispatch, &set, err);
+    if (status) return status;
+    bool label = recorder->device->debug_names && vkCmdBeginDebugUtilsLabelEXT;
+    if (label) {
+        VkDebugUtilsLabelEXT info = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_LABEL_EXT,
+                                     .pLabelName = dispatch->label};
+        vkCmdBeginDebugUtilsLabelEXT(commands, &info);
+    }
+    vk->vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->handle);
+    vk->vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->layout, 0, 1, &set, 0,
+                                NULL);
+    if (pipeline->key.push_words)
+        vk->vkCmdPushConstants(commands, pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                               pipeline->key.push_words * 4, dispatch->push);
+    vk->vkCmdDispatchIndirect(commands, dispatch->indirect.buffer, dispatch->indirect.offset);
+    if (label) vkCmdEndDebugUtilsLabelEXT(commands);
+    return RP_OK;
+}
+
+static void barrier(rp_recorder *recorder, VkCommandBuffer commands, VkPipelineStageFlags to,
+                    VkAccessFlags access) {
+    VkMemoryBarrier memory = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                              .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
+                              .dstAccessMask = access};
+    recorder->device->vk.vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, to, 0, 1,
+                                              &memory, 0, NULL, 0, NULL);
+}
+
+void rp_record_barrier(rp_recorder *recorder, VkCommandBuffer commands) {
+    barrier(recorder, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+            VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+}
+
+void rp_record_host_barrier(rp_recorder *recorder, VkCommandBuffer commands) {
+    barrier(recorder, commands, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+}

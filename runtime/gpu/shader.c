@@ -1,0 +1,59 @@
+#include "gpu/shader.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "gpu/cache.h"
+#include "gpu/device.h"
+
+enum { SPIRV_MAGIC = 0x07230203 };
+
+static const rp_packed_shader *find_packed(const char *name) {
+    for (size_t i = 0; i < rp_shader_pack_count; i++)
+        if (!strcmp(rp_shader_pack[i].variant.name, name)) return &rp_shader_pack[i];
+    return NULL;
+}
+
+#ifdef REPRISE_GLSLANG
+/* Compile the GLSL in the device's shader folder, or take what an earlier run made of the same source. */
+static rp_status compile(rp_device *device, const rp_shader_variant *variant, rp_spirv *out, rp_error *err) {
+    char *source = rp_glsl_source(device->shader_dir, variant, err);
+    if (!source) return err ? err->status : RP_ERROR_FILE;
+    char key[33], name[64];
+    void *data = NULL;
+    size_t size = 0;
+    rp_cache_key(source, strlen(source), key);
+    snprintf(name, sizeof name, "spirv-%s", key);
+    rp_status status = RP_OK;
+    if (rp_cache_read(device->cache_dir, name, &data, &size) && size >= 20 && size % 4 == 0 &&
+        *(uint32_t *)data == SPIRV_MAGIC) {
+        out->owned = data;
+        out->count = size / 4;
+    } else {
+        free(data);
+        status = rp_glsl_compile(source, variant, &out->owned, &out->count, err);
+        if (!status) rp_cache_write(device->cache_dir, name, out->owned, out->count * 4);
+    }
+    out->words = out->owned;
+    free(source);
+    return status;
+}
+#else
+static rp_status compile(rp_device *device, const rp_shader_variant *variant, rp_spirv *out, rp_error *err) {
+    (void)variant, (void)out;
+    return rp_fail(
+        err, RP_ERROR_UNSUPPORTED,
+        "%s: this build has no GLSL compiler; unset REPRISE_SHADER_DIR, or build with -DREPRISE_GLSLANG=ON",
+        device->shader_dir);
+}
+#endif
+
+rp_status rp_shader_find(rp_device *device, const char *name, rp_spirv *out, rp_error *err) {
+    *out = (rp_spirv){0};
+    const rp_packed_shader *packed = find_packed(name);
+    if (!packed) return rp_fail(err, RP_ERROR_UNSUPPORTED, "there is no shader variant named %s", name);
+    if (device->shader_dir) return compile(device, &packed->variant, out, err);
+    out->words = packed->words;
+    out->count = packed->count;
+    return RP_OK;
+}

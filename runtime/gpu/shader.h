@@ -1,0 +1,29 @@
+/* Finding a shader by name. One function, three sources: the pack made at build time; and, when the device
+ * was opened with a shader folder, the disk cache and glslang. */
+#ifndef RP_GPU_SHADER_H
+#define RP_GPU_SHADER_H
+
+#include "gpu/compile.h"
+#include "reprise/device.h"
+
+/* A shader of the build-time pack. */
+typedef struct rp_packed_shader {
+    rp_shader_variant variant;
+    const uint32_t *words;
+    size_t count;
+} rp_packed_shader;
+
+extern const rp_packed_shader rp_shader_pack[];
+extern const size_t rp_shader_pack_count;
+
+/* SPIR-V words. `owned` NULL: they belong to the pack. */
+typedef struct rp_spirv {
+    const uint32_t *words;
+    size_t count;
+    uint32_t *owned; /* freed by free() */
+} rp_spirv;
+
+/* The SPIR-V of the variant `name` of shaders/variants.def. */
+rp_status rp_shader_find(rp_device *device, const char *name, rp_spirv *out, rp_error *err);
+
+#endif

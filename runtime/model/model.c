@@ -1,0 +1,139 @@
+/* Opening and closing a model. */
+#include "model/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool has_file(const char *dir, const char *name) {
+    char path[4096];
+    if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path) return false;
+    FILE *file = fopen(path, "rb");
+    if (file) fclose(file);
+    return file;
+}
+
+/* A folder without any tokenizer file still serves token ids. */
+static rp_status open_tokenizer(rp_model *model, const char *dir, rp_error *err) {
+    if (!has_file(dir, "spiece.model") && !has_file(dir, "vocab.txt")) return RP_OK;
+    rp_status status = rp_tokenizer_open(dir, &model->tokenizer, err);
+    if (status) return status;
+    uint32_t ids = rp_tokenizer_vocab_size(model->tokenizer);
+    if (ids > model->config.vocab_size)
+        return rp_fail(
+            err, RP_ERROR_FORMAT,
+            "%s: the tokenizer has %u tokens but config.json's vocab_size is %u; the files belong to "
+            "different models",
+            dir, ids, model->config.vocab_size);
+    return RP_OK;
+}
+
+static void fill_info(rp_model *model) {
+    const rp_config *config = &model->config;
+    model->info = (rp_model_info){.dir = model->dir,
+                                  .architecture = config->architecture,
+                                  .vocab_size = config->vocab_size,
+                                  .embedding_size = config->embedding_size,
+                                  .hidden_size = config->hidden_size,
+                                  .intermediate_size = config->intermediate_size,
+                                  .layers = config->layers,
+                                  .groups = config->groups,
+                                  .inner_layers = config->inner_layers,
+                                  .heads_of_attention = config->attention_heads,
+                                  .max_tokens = config->max_positions,
+                                  .parameters = model->weights.parameters,
+                                  .heads = model->weights.heads,
+                                  .problem = config->problem,
+                                  .label_count = config->label_count,
+                                  .labels = config->labels};
+}
+
+static rp_status prepare(rp_model *model, const rp_model_params *params, rp_error *err) {
+    rp_status status;
+    fill_info(model);
+    uint64_t before = rp_device_memory_used(model->device);
+    RP_TRY(rp_model_upload(model, err));
+    rp_weights_finish(&model->weights); /* the device has everything: the files can be unmapped */
+    RP_TRY(rp_model_record(model, params ? params->max_batch_tokens : 0, err));
+    model->info.device_bytes = rp_device_memory_used(model->device) - before;
+    rp_device_save_pipelines(model->device);
+done:
+    return status;
+}
+
+static rp_model *new_model(rp_device *device, const char *dir, rp_error *err) {
+    rp_model *model = rp_new(rp_model);
+    char *copy = strdup(dir);
+    if (!model || !copy) {
+        rp_fail_memory(err, "a model", sizeof *model);
+        free(model);
+        free(copy);
+        return NULL;
+    }
+    model->device = device;
+    model->dir = copy;
+    pthread_mutex_init(&model->lock, NULL);
+    return model;
+}
+
+static rp_status open_model(rp_device *device, const char *dir, bool random, const rp_model_params *params,
+                            rp_model **out, rp_error *err) {
+    if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: out must not be NULL");
+    *out = NULL;
+    if (!device || !dir)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: device and folder must not be NULL");
+    rp_model *model = new_model(device, dir, err);
+    if (!model) return RP_ERROR_HOST_MEMORY;
+    rp_status status;
+    if (random) {
+        RP_TRY(rp_config_preset(dir, &model->config, err));
+        RP_TRY(rp_weights_random(&model->config, params ? params->random_seed : 0, &model->weights, err));
+    } else {
+        RP_TRY(rp_config_load(dir, &model->config, err));
+        RP_TRY(rp_weights_load(dir, &model->config, &model->weights, err));
+        RP_TRY(open_tokenizer(model, dir, err));
+    }
+    RP_TRY(prepare(model, params, err));
+    *out = model;
+done:
+    if (status) rp_model_close(&model);
+    return status;
+}
+
+rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_params *params, rp_model **out,
+                        rp_error *err) {
+    return open_model(device, dir, false, params, out, err);
+}
+
+rp_status rp_model_open_random(rp_device *device, const char *config, const rp_model_params *params,
+                               rp_model **out, rp_error *err) {
+    return open_model(device, config, true, params, out, err);
+}
+
+void rp_model_close(rp_model **pointer) {
+    if (!pointer || !*pointer) return;
+    rp_model *model = *pointer;
+    rp_device *device = model->device;
+    if (model->fence) device->vk.vkDestroyFence(device->handle, model->fence, NULL);
+    rp_ops_finish(&model->ops);
+    rp_activations *a = &model->activations;
+    rp_buffer *buffers[] = {&a->input, &a->output, &a->hidden, &a->attended, &a->sum, &a->wide};
+    for (size_t i = 0; i < RP_COUNT(buffers); i++) rp_buffer_destroy(device, buffers[i]);
+    rp_device_weights_finish(&model->on_device);
+    rp_weights_finish(&model->weights);
+    rp_config_finish(&model->config);
+    rp_tokenizer_close(&model->tokenizer);
+    pthread_mutex_destroy(&model->lock);
+    free(model->groups);
+    free(model->replay);
+    free(model->dir);
+    free(model);
+    *pointer = NULL;
+}
+
+const rp_model_info *rp_model_get_info(const rp_model *model) {
+    return model ? &model->info : NULL;
+}
+
+const rp_tokenizer *rp_model_get_tokenizer(const rp_model *model) {
+    return model ? model->tokenizer : NULL;
+}

@@ -1,0 +1,95 @@
+/* What a model is made of. Opened in model.c, its weights sent in upload.c, recorded in recording.c, run in
+ * run.c. */
+#ifndef RP_MODEL_MODEL_H
+#define RP_MODEL_MODEL_H
+
+#include <pthread.h>
+
+#include "loader/weights.h"
+#include "ops/ops.h"
+#include "reprise/model.h"
+
+enum { RP_OUTPUT_COUNT = RP_OUTPUT_ORDER + 1 };
+
+/* One layer's weights on the device. h: padded hidden, i: padded intermediate. */
+typedef struct rp_device_layer {
+    rp_matrix qkv;                 // [3h, h]: query, key, value
+    rp_matrix dense;               // [h, h]
+    rp_matrix ffn;                 // [i, h]
+    rp_matrix ffn_output;          // [h, i]
+    rp_range qkv_bias, dense_bias; // [3h], [h]
+    rp_range ffn_bias, ffn_output_bias;
+    rp_range attention_norm, output_norm; // [2, h]: gamma, beta
+} rp_device_layer;
+
+typedef struct rp_device_weights {
+    rp_store store;
+    rp_matrix word, position, type; // [V, E], [P, E], [Y, E]
+    rp_range embedding_norm;        // [2, e]
+    rp_matrix mapping;              // [h, e]; no chunks in a BERT
+    rp_range mapping_bias;
+    rp_device_layer *layers; // [groups * inner_layers]
+    uint32_t layer_count;
+    rp_matrix pooler, classifier, order, lm_dense, lm_decoder; // lm_decoder: no chunks when tied to word
+    rp_range pooler_bias, classifier_bias, order_bias, lm_dense_bias, lm_bias;
+    rp_range lm_norm; // [2, e]
+} rp_device_weights;
+
+/* The mapped buffer that the host fills before each submission. Offsets in bytes, each aligned for a
+ * descriptor. */
+typedef struct rp_input_layout {
+    VkDeviceSize counts;   // uint32 [RP_COUNT_KINDS]
+    VkDeviceSize indirect; // VkDispatchIndirectCommand [RP_MAX_GRIDS]
+    VkDeviceSize tokens;   // uint32 [max tokens, 4]: id, type, position, 0
+    VkDeviceSize starts;   // uint32 [max tokens + 1]
+    VkDeviceSize tiles;    // uint32 [max tokens, 2]
+    VkDeviceSize rows;     // uint32 [max tokens]
+    VkDeviceSize size;
+} rp_input_layout;
+
+/* Activations on the device. T: max_batch_tokens. `wide` is cut twice: Q, K, V and the context during
+ * attention, the intermediate values after it; also the embeddings before the first layer and a head's rows
+ * after the last. */
+typedef struct rp_activations {
+    rp_buffer input, output;
+    rp_input_layout at;
+    rp_buffer hidden;   // [T, h]
+    rp_buffer attended; // [T, h]
+    rp_buffer sum;      // [T, h] before each LayerNorm
+    rp_buffer wide;     // [T, max(4h, i, e)]
+} rp_activations;
+
+struct rp_model {
+    rp_device *device;
+    rp_config config;
+    rp_weights weights; /* views of the files, while opening */
+    rp_tokenizer *tokenizer;
+    rp_model_info info;
+    char *dir;
+    rp_device_weights on_device;
+    rp_activations activations;
+    rp_ops ops;
+    uint32_t queries;       /* of one attention tile */
+    uint64_t output_floats; /* room for the results of one submission */
+    VkCommandBuffer prologue, *groups, epilogues[RP_OUTPUT_COUNT]; /* groups: [config.groups] */
+    VkFence fence;
+    VkCommandBuffer *replay; /* [1 + layers + 1]: what one submission lists */
+    pthread_mutex_t lock;    /* held during a run: inputs, activations and outputs are one set */
+};
+
+/* Send every weight to the device. */
+rp_status rp_model_upload(rp_model *model, rp_error *err);
+void rp_device_weights_finish(rp_device_weights *weights);
+
+/* Allocate the activations, choose the batch size where `max_batch_tokens` is 0, record every command buffer.
+ */
+rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *err);
+
+/* Columns of an output, and whether the model has it. Needs config and weights.heads only. */
+uint32_t rp_output_width(const rp_model *model, rp_output output);
+bool rp_output_available(const rp_model *model, rp_output output);
+
+/* The rows an output has: one a token, one a sequence, or the caller's choice. */
+rp_count rp_output_rows(rp_output output);
+
+#endif

@@ -1,0 +1,432 @@
+/* Buffers and command buffers of a model: everything a run needs, made once. */
+#include "model/model.h"
+
+enum {
+    WIDEST_DEFAULT = 64 << 20, /* bytes of the widest activation that a default batch may take */
+    DEFAULT_TOKENS = 4096,
+    MOST_TOKENS = 65535, /* workgroups that every device can count in one dimension */
+};
+
+static uint32_t larger(uint32_t a, uint32_t b) {
+    return a > b ? a : b;
+}
+
+bool rp_output_available(const rp_model *model, rp_output output) {
+    static const unsigned needs[RP_OUTPUT_COUNT] = {
+        [RP_OUTPUT_POOLED] = RP_HEAD_POOLER, [RP_OUTPUT_CLASSES] = RP_HEAD_CLASSIFIER,
+        [RP_OUTPUT_TOKENS] = RP_HEAD_TOKENS, [RP_OUTPUT_SPANS] = RP_HEAD_SPANS,
+        [RP_OUTPUT_CHOICE] = RP_HEAD_CHOICE, [RP_OUTPUT_MASKED_LM] = RP_HEAD_MASKED_LM,
+        [RP_OUTPUT_ORDER] = RP_HEAD_ORDER,
+    };
+    return (unsigned)output < RP_OUTPUT_COUNT && (model->info.heads & needs[output]) == needs[output];
+}
+
+uint32_t rp_output_width(const rp_model *model, rp_output output) {
+    switch (output) {
+    case RP_OUTPUT_CLASSES:
+    case RP_OUTPUT_TOKENS:
+        return model->config.label_count;
+    case RP_OUTPUT_SPANS:
+    case RP_OUTPUT_ORDER:
+        return 2;
+    case RP_OUTPUT_CHOICE:
+        return 1;
+    case RP_OUTPUT_MASKED_LM:
+        return model->config.vocab_size;
+    default:
+        return model->config.hidden_size;
+    }
+}
+
+rp_count rp_output_rows(rp_output output) {
+    switch (output) {
+    case RP_OUTPUT_HIDDEN:
+    case RP_OUTPUT_TOKENS:
+    case RP_OUTPUT_SPANS:
+        return RP_COUNT_TOKENS;
+    case RP_OUTPUT_MASKED_LM:
+        return RP_COUNT_ROWS;
+    default:
+        return RP_COUNT_SEQUENCES;
+    }
+}
+
+/* ---- sizes ---- */
+
+/* Floats of the widest row that any buffer holds for one token. */
+static uint32_t widest_row(const rp_model *model) {
+    const rp_config *config = &model->config;
+    uint32_t h = rp_padded(config->hidden_size);
+    return larger(4 * h,
+                  larger(rp_padded(config->intermediate_size), h + 2 * rp_padded(config->embedding_size)));
+}
+
+static rp_status choose_batch(rp_model *model, uint32_t wanted, uint32_t *out, rp_error *err) {
+    const rp_caps *caps = &model->device->caps;
+    uint64_t row = 4ull * widest_row(model), positions = model->config.max_positions;
+    uint64_t range = caps->info.max_storage_bytes < caps->max_allocation ? caps->info.max_storage_bytes
+                                                                         : caps->max_allocation;
+    uint64_t tokens = wanted;
+    if (!wanted) {
+        tokens = WIDEST_DEFAULT / row;
+        if (tokens > DEFAULT_TOKENS) tokens = DEFAULT_TOKENS;
+    }
+    if (tokens < positions) tokens = positions; /* the longest sequence must always fit */
+    if (tokens > range / row) tokens = range / row;
+    if (tokens > MOST_TOKENS) tokens = MOST_TOKENS;
+    if (tokens < positions)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "%s: a sequence of max_position_embeddings %u tokens needs buffers of %llu bytes, and "
+                       "%s takes %llu",
+                       model->config.path ? model->config.path : model->dir, model->config.max_positions,
+                       (unsigned long long)(row * positions), caps->info.name, (unsigned long long)range);
+    *out = (uint32_t)tokens;
+    return RP_OK;
+}
+
+static void lay_out_input(rp_model *model, uint32_t tokens) {
+    rp_input_layout *at = &model->activations.at;
+    VkDeviceSize alignment = larger(16, (uint32_t)model->device->caps.storage_alignment);
+    VkDeviceSize end = 0;
+    const struct {
+        VkDeviceSize *offset, bytes;
+    } parts[] = {
+        {&at->counts, RP_COUNT_KINDS * 4}, {&at->indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)},
+        {&at->tokens, tokens * 16ull},     {&at->starts, (tokens + 1) * 4ull},
+        {&at->tiles, tokens * 8ull},       {&at->rows, tokens * 4ull},
+    };
+    for (size_t i = 0; i < RP_COUNT(parts); i++) {
+        *parts[i].offset = rp_round_up(end, alignment);
+        end = *parts[i].offset + parts[i].bytes;
+    }
+    at->size = end;
+}
+
+/* Floats of the output buffer: the hidden states of a whole batch, and at least one sequence (16 rows of a
+ * language model) of every other output. What does not fit is left to the next submission. */
+static uint64_t output_floats(const rp_model *model) {
+    uint64_t floats = (uint64_t)model->info.max_batch_tokens * rp_padded(model->config.hidden_size);
+    for (int i = 0; i < RP_OUTPUT_COUNT; i++) {
+        rp_output output = (rp_output)i;
+        if (!rp_output_available(model, output)) continue;
+        uint64_t rows = rp_output_rows(output) == RP_COUNT_TOKENS ? model->config.max_positions
+                        : rp_output_rows(output) == RP_COUNT_ROWS ? 16
+                                                                  : 1;
+        uint64_t needed = rows * rp_padded(rp_output_width(model, output));
+        if (floats < needed) floats = needed;
+    }
+    return floats;
+}
+
+static rp_status create_buffers(rp_model *model, rp_error *err) {
+    rp_activations *a = &model->activations;
+    rp_device *device = model->device;
+    uint64_t tokens = model->info.max_batch_tokens, h = rp_padded(model->config.hidden_size);
+    rp_status status;
+    model->output_floats = output_floats(model);
+    if (model->output_floats * 4 > device->caps.info.max_storage_bytes)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "%s: the results of one sequence, %llu bytes, do not fit a storage buffer of %s",
+                       model->dir, (unsigned long long)model->output_floats * 4, device->caps.info.name);
+    lay_out_input(model, (uint32_t)tokens);
+    RP_TRY(rp_buffer_create(device, a->at.size, RP_MEMORY_INPUT, "input", &a->input, err));
+    RP_TRY(rp_buffer_create(device, model->output_floats * 4, RP_MEMORY_OUTPUT, "output", &a->output, err));
+    RP_TRY(rp_buffer_create(device, tokens * h * 4, RP_MEMORY_DEVICE, "hidden", &a->hidden, err));
+    RP_TRY(rp_buffer_create(device, tokens * h * 4, RP_MEMORY_DEVICE, "attended", &a->attended, err));
+    RP_TRY(rp_buffer_create(device, tokens * h * 4, RP_MEMORY_DEVICE, "sum", &a->sum, err));
+    RP_TRY(rp_buffer_create(device, tokens * widest_row(model) * 4, RP_MEMORY_DEVICE, "wide", &a->wide, err));
+done:
+    return status;
+}
+
+/* ---- recording ---- */
+
+static rp_range whole(const rp_buffer *buffer) {
+    return rp_buffer_range(buffer, 0, buffer->size);
+}
+
+/* `width` floats a token of `wide`, after the first `skip` floats a token. */
+static rp_range part_of_wide(const rp_model *model, uint32_t skip, uint32_t width) {
+    VkDeviceSize tokens = model->info.max_batch_tokens;
+    return rp_buffer_range(&model->activations.wide, tokens * skip * 4, tokens * width * 4);
+}
+
+static rp_range input(const rp_model *model, VkDeviceSize offset, VkDeviceSize bytes) {
+    return rp_buffer_range(&model->activations.input, offset, bytes);
+}
+
+static rp_op_activation activation(const rp_config *config) {
+    switch (config->activation) {
+    case RP_ACTIVATION_GELU:
+        return RP_OP_GELU;
+    case RP_ACTIVATION_GELU_TANH:
+        return RP_OP_GELU_TANH;
+    case RP_ACTIVATION_RELU:
+        return RP_OP_RELU;
+    case RP_ACTIVATION_TANH:
+        return RP_OP_TANH;
+    default:
+        return RP_OP_NONE;
+    }
+}
+
+/* Embeddings, their LayerNorm and, in an ALBERT, the map from E to H. */
+static rp_status record_prologue(rp_model *model, rp_error *err) {
+    const rp_device_weights *w = &model->on_device;
+    rp_activations *a = &model->activations;
+    rp_status status;
+    RP_TRY(rp_record_begin(&model->ops.recorder, "prologue", &model->prologue, err));
+    rp_op_target to = {&model->ops, model->prologue};
+    bool mapped = w->mapping.chunk_count;
+    rp_range sum = part_of_wide(model, 0, w->word.k);
+    rp_range normed = mapped ? part_of_wide(model, w->word.k, w->word.k) : whole(&a->hidden);
+    rp_embed embed = {input(model, a->at.tokens, model->info.max_batch_tokens * 16ull), &w->word,
+                      &w->position, &w->type, sum};
+    RP_TRY(rp_op_embed(to, &embed, err));
+    rp_record_barrier(&model->ops.recorder, model->prologue);
+    rp_layernorm norm = {
+        "embedding norm", RP_COUNT_TOKENS,  model->config.embedding_size, model->config.norm_eps, sum,
+        normed,           w->embedding_norm};
+    RP_TRY(rp_op_layernorm(to, &norm, err));
+    if (mapped) {
+        rp_record_barrier(&model->ops.recorder, model->prologue);
+        rp_matmul mapping = {.label = "mapping in",
+                             .x = normed,
+                             .w = &w->mapping,
+                             .bias = w->mapping_bias,
+                             .out = whole(&a->hidden)};
+        RP_TRY(rp_op_matmul(to, &mapping, err));
+    }
+    RP_TRY(rp_record_end(&model->ops.recorder, model->prologue, err));
+done:
+    return status;
+}
+
+/* hidden -> hidden, through one layer. */
+static rp_status record_layer(rp_model *model, rp_op_target to, const rp_device_layer *w, rp_error *err) {
+    const rp_config *config = &model->config;
+    rp_activations *a = &model->activations;
+    rp_recorder *recorder = &model->ops.recorder;
+    uint32_t h = rp_padded(config->hidden_size), i = rp_padded(config->intermediate_size);
+    uint64_t tokens = model->info.max_batch_tokens;
+    rp_range hidden = whole(&a->hidden), attended = whole(&a->attended), sum = whole(&a->sum);
+    rp_range qkv = part_of_wide(model, 0, 3 * h), context = part_of_wide(model, 3 * h, h);
+    rp_range inner = part_of_wide(model, 0, i);
+    rp_status status;
+    rp_matmul project = {.label = "qkv", .x = hidden, .w = &w->qkv, .bias = w->qkv_bias, .out = qkv};
+    RP_TRY(rp_op_matmul(to, &project, err));
+    rp_record_barrier(recorder, to.commands);
+    rp_attention attention = {.heads = config->attention_heads,
+                              .head_dim = config->hidden_size / config->attention_heads,
+                              .queries = model->queries,
+                              .qkv = qkv,
+                              .starts = input(model, a->at.starts, (tokens + 1) * 4),
+                              .tiles = input(model, a->at.tiles, tokens * 8),
+                              .out = context};
+    RP_TRY(rp_op_attention(to, &attention, err));
+    rp_record_barrier(recorder, to.commands);
+    rp_matmul dense = {.label = "attention output",
+                       .x = context,
+                       .w = &w->dense,
+                       .bias = w->dense_bias,
+                       .residual = hidden,
+                       .out = sum};
+    RP_TRY(rp_op_matmul(to, &dense, err));
+    rp_record_barrier(recorder, to.commands);
+    rp_layernorm norm = {"attention norm", RP_COUNT_TOKENS,  config->hidden_size, config->norm_eps, sum,
+                         attended,         w->attention_norm};
+    RP_TRY(rp_op_layernorm(to, &norm, err));
+    rp_record_barrier(recorder, to.commands);
+    rp_matmul ffn = {.label = "ffn",
+                     .x = attended,
+                     .w = &w->ffn,
+                     .bias = w->ffn_bias,
+                     .activation = activation(config),
+                     .out = inner};
+    RP_TRY(rp_op_matmul(to, &ffn, err));
+    rp_record_barrier(recorder, to.commands);
+    rp_matmul output = {.label = "ffn output",
+                        .x = inner,
+                        .w = &w->ffn_output,
+                        .bias = w->ffn_output_bias,
+                        .residual = attended,
+                        .out = sum};
+    RP_TRY(rp_op_matmul(to, &output, err));
+    rp_record_barrier(recorder, to.commands);
+    norm = (rp_layernorm){"output norm", RP_COUNT_TOKENS, config->hidden_size, config->norm_eps,
+                          sum,           hidden,          w->output_norm};
+    RP_TRY(rp_op_layernorm(to, &norm, err));
+done:
+    return status;
+}
+
+/* One command buffer for each group: all its inner layers. */
+static rp_status record_groups(rp_model *model, rp_error *err) {
+    uint32_t inner = model->config.inner_layers;
+    rp_status status = RP_OK;
+    model->groups = rp_new_array(VkCommandBuffer, model->config.groups);
+    if (!model->groups)
+        return rp_fail_memory(err, "command buffers", model->config.groups * sizeof *model->groups);
+    for (uint32_t g = 0; g < model->config.groups; g++) {
+        RP_TRY(rp_record_begin(&model->ops.recorder, "layer", &model->groups[g], err));
+        rp_op_target to = {&model->ops, model->groups[g]};
+        for (uint32_t n = 0; n < inner; n++) {
+            if (n) rp_record_barrier(&model->ops.recorder, to.commands);
+            RP_TRY(record_layer(model, to, &model->on_device.layers[g * inner + n], err));
+        }
+        RP_TRY(rp_record_end(&model->ops.recorder, model->groups[g], err));
+    }
+done:
+    return status;
+}
+
+/* The rows of input.rows -> dense + activation -> LayerNorm -> decoder. */
+static rp_status record_masked_lm(rp_model *model, rp_op_target to, rp_error *err) {
+    const rp_device_weights *w = &model->on_device;
+    rp_activations *a = &model->activations;
+    rp_recorder *recorder = &model->ops.recorder;
+    uint32_t h = rp_padded(model->config.hidden_size), e = w->word.k;
+    rp_range rows = part_of_wide(model, 0, h), dense = part_of_wide(model, h, e),
+             normed = part_of_wide(model, h + e, e);
+    rp_status status;
+    rp_gather gather = {
+        "masked rows",     RP_COUNT_ROWS, model->config.hidden_size,
+        whole(&a->hidden), rows,          input(model, a->at.rows, model->info.max_batch_tokens * 4ull)};
+    RP_TRY(rp_op_gather(to, &gather, err));
+    rp_record_barrier(recorder, to.commands);
+    rp_matmul transform = {.label = "masked LM",
+                           .rows = RP_COUNT_ROWS,
+                           .x = rows,
+                           .w = &w->lm_dense,
+                           .bias = w->lm_dense_bias,
+                           .activation = activation(&model->config),
+                           .out = dense};
+    RP_TRY(rp_op_matmul(to, &transform, err));
+    rp_record_barrier(recorder, to.commands);
+    rp_layernorm norm = {
+        "masked LM norm", RP_COUNT_ROWS, model->config.embedding_size, model->config.norm_eps, dense,
+        normed,           w->lm_norm};
+    RP_TRY(rp_op_layernorm(to, &norm, err));
+    rp_record_barrier(recorder, to.commands);
+    rp_matmul decoder = {.label = "decoder",
+                         .rows = RP_COUNT_ROWS,
+                         .x = normed,
+                         .w = w->lm_decoder.chunk_count ? &w->lm_decoder : &w->word,
+                         .bias = w->lm_bias,
+                         .out = whole(&a->output)};
+    RP_TRY(rp_op_matmul(to, &decoder, err));
+done:
+    return status;
+}
+
+/* First tokens -> pooler -> one of the heads that stand on it. */
+static rp_status record_pooled(rp_model *model, rp_op_target to, rp_output output, rp_error *err) {
+    const rp_device_weights *w = &model->on_device;
+    rp_activations *a = &model->activations;
+    rp_recorder *recorder = &model->ops.recorder;
+    uint32_t h = rp_padded(model->config.hidden_size);
+    rp_range rows = part_of_wide(model, 0, h), pooled = part_of_wide(model, h, h), out = whole(&a->output);
+    bool head = output == RP_OUTPUT_CLASSES || output == RP_OUTPUT_CHOICE || output == RP_OUTPUT_ORDER;
+    rp_status status;
+    rp_gather gather = {"first tokens",
+                        RP_COUNT_SEQUENCES,
+                        model->config.hidden_size,
+                        whole(&a->hidden),
+                        output == RP_OUTPUT_CLS ? out : rows,
+                        input(model, a->at.starts, (model->info.max_batch_tokens + 1) * 4ull)};
+    RP_TRY(rp_op_gather(to, &gather, err));
+    if (output == RP_OUTPUT_CLS) goto done;
+    rp_record_barrier(recorder, to.commands);
+    rp_matmul pooler = {.label = "pooler",
+                        .rows = RP_COUNT_SEQUENCES,
+                        .x = rows,
+                        .w = &w->pooler,
+                        .bias = w->pooler_bias,
+                        .activation = RP_OP_TANH,
+                        .out = head ? pooled : out};
+    RP_TRY(rp_op_matmul(to, &pooler, err));
+    if (!head) goto done;
+    rp_record_barrier(recorder, to.commands);
+    bool order = output == RP_OUTPUT_ORDER;
+    rp_matmul classifier = {.label = "head",
+                            .rows = RP_COUNT_SEQUENCES,
+                            .x = pooled,
+                            .w = order ? &w->order : &w->classifier,
+                            .bias = order ? w->order_bias : w->classifier_bias,
+                            .out = out};
+    RP_TRY(rp_op_matmul(to, &classifier, err));
+done:
+    return status;
+}
+
+static rp_status record_output(rp_model *model, rp_op_target to, rp_output output, rp_error *err) {
+    const rp_device_weights *w = &model->on_device;
+    rp_activations *a = &model->activations;
+    uint32_t hidden_size = model->config.hidden_size;
+    rp_range hidden = whole(&a->hidden), out = whole(&a->output);
+    switch (output) {
+    case RP_OUTPUT_HIDDEN: {
+        rp_gather copy = {"hidden", RP_COUNT_TOKENS, hidden_size, hidden, out, {0}};
+        return rp_op_gather(to, &copy, err);
+    }
+    case RP_OUTPUT_MEAN:
+    case RP_OUTPUT_MAX: {
+        rp_pool pool = {hidden_size, output == RP_OUTPUT_MAX, hidden,
+                        input(model, a->at.starts, (model->info.max_batch_tokens + 1) * 4ull), out};
+        return rp_op_pool(to, &pool, err);
+    }
+    case RP_OUTPUT_TOKENS:
+    case RP_OUTPUT_SPANS: {
+        rp_matmul classifier = {
+            .label = "head", .x = hidden, .w = &w->classifier, .bias = w->classifier_bias, .out = out};
+        return rp_op_matmul(to, &classifier, err);
+    }
+    case RP_OUTPUT_MASKED_LM:
+        return record_masked_lm(model, to, err);
+    default:
+        return record_pooled(model, to, output, err);
+    }
+}
+
+static rp_status record_epilogues(rp_model *model, rp_error *err) {
+    rp_status status = RP_OK;
+    for (int output = 0; output < RP_OUTPUT_COUNT; output++) {
+        if (!rp_output_available(model, (rp_output)output)) continue;
+        VkCommandBuffer *commands = &model->epilogues[output];
+        RP_TRY(rp_record_begin(&model->ops.recorder, "epilogue", commands, err));
+        RP_TRY(record_output(model, (rp_op_target){&model->ops, *commands}, (rp_output)output, err));
+        rp_record_host_barrier(&model->ops.recorder, *commands);
+        RP_TRY(rp_record_end(&model->ops.recorder, *commands, err));
+    }
+done:
+    return status;
+}
+
+rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *err) {
+    rp_device *device = model->device;
+    const rp_vk_table *vk = &device->vk;
+    uint32_t head_dim = model->config.hidden_size / model->config.attention_heads;
+    rp_status status;
+    model->queries = rp_attention_queries(&device->caps, head_dim);
+    if (!model->queries)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED, "heads of %u elements do not fit the shared memory of %s",
+                       head_dim, device->caps.info.name);
+    RP_TRY(choose_batch(model, max_batch_tokens, &model->info.max_batch_tokens, err));
+    RP_TRY(create_buffers(model, err));
+    rp_activations *a = &model->activations;
+    rp_ops_init(&model->ops, device, input(model, a->at.counts, RP_COUNT_KINDS * 4),
+                input(model, a->at.indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)));
+    RP_TRY(record_prologue(model, err));
+    RP_TRY(record_groups(model, err));
+    RP_TRY(record_epilogues(model, err));
+    VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+    RP_VK(vkCreateFence, (device->handle, &fence, NULL, &model->fence));
+    model->replay = rp_new_array(VkCommandBuffer, model->config.layers + 2);
+    if (!model->replay)
+        RP_TRY(rp_fail_memory(err, "the replay list", model->config.layers * sizeof *model->replay));
+    model->replay[0] = model->prologue;
+    for (uint32_t i = 0; i < model->config.layers; i++)
+        model->replay[1 + i] = model->groups[rp_config_group(&model->config, i)];
+done:
+    return status;
+}

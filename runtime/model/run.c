@@ -1,0 +1,212 @@
+/* Running a model: sequences are cut into batches, each batch is one submission. */
+#include "model/model.h"
+
+#include <string.h>
+#include <time.h>
+
+/* The sequences [first, first + count) and the rows [first_row, first_row + row_count) of one submission. */
+typedef struct batch {
+    size_t first, count, first_row, row_count;
+    uint32_t tokens;
+} batch;
+
+typedef struct run {
+    rp_model *model;
+    const rp_sequence *sequences;
+    size_t count;
+    const rp_run_params *params;
+    rp_run_times times;
+} run;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static rp_status check_sequence(const run *r, size_t i, rp_error *err) {
+    const rp_config *config = &r->model->config;
+    const rp_sequence *sequence = &r->sequences[i];
+    if (!sequence->count || !sequence->ids)
+        return rp_fail(err, RP_ERROR_TEXT, "sequence %zu is empty; give it at least one token", i);
+    if (sequence->count > config->max_positions)
+        return rp_fail(err, RP_ERROR_TEXT,
+                       "sequence %zu has %u tokens and the model takes %u; cut it or slide a window", i,
+                       sequence->count, config->max_positions);
+    for (uint32_t t = 0; t < sequence->count; t++) {
+        if (sequence->ids[t] < 0 || (uint32_t)sequence->ids[t] >= config->vocab_size)
+            return rp_fail(err, RP_ERROR_TEXT,
+                           "sequence %zu, token %u: id %d is outside the vocabulary of %u", i, t,
+                           sequence->ids[t], config->vocab_size);
+        int32_t type = sequence->type_ids ? sequence->type_ids[t] : 0;
+        if (type < 0 || (uint32_t)type >= config->type_vocab_size)
+            return rp_fail(err, RP_ERROR_TEXT,
+                           "sequence %zu, token %u: type id %d, and the model has %u types", i, t, type,
+                           config->type_vocab_size);
+    }
+    return RP_OK;
+}
+
+static rp_status check_rows(const run *r, rp_error *err) {
+    const rp_run_params *params = r->params;
+    if (params->output != RP_OUTPUT_MASKED_LM) return RP_OK;
+    if (params->row_count && !params->rows)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_run: rows must not be NULL");
+    for (size_t i = 0; i < params->row_count; i++) {
+        const rp_row *row = &params->rows[i];
+        if (row->sequence >= r->count || row->token >= r->sequences[row->sequence].count)
+            return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_run: row %zu names a token that does not exist",
+                           i);
+        if (i && row->sequence < row[-1].sequence)
+            return rp_fail(err, RP_ERROR_ARGUMENT,
+                           "rp_model_run: row %zu: sequences must be in ascending order", i);
+    }
+    return RP_OK;
+}
+
+static rp_status check(const run *r, size_t capacity, rp_error *err) {
+    const char *dir = r->model->dir;
+    if (!rp_output_available(r->model, r->params->output))
+        return rp_fail(err, RP_ERROR_HEAD, "%s (%s) has no weights for this output", dir,
+                       r->model->config.architecture);
+    for (size_t i = 0; i < r->count; i++) {
+        rp_status status = check_sequence(r, i, err);
+        if (status) return status;
+    }
+    rp_status status = check_rows(r, err);
+    if (status) return status;
+    size_t needed = rp_model_output_size(r->model, r->sequences, r->count, r->params);
+    if (capacity < needed)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_run: out holds %zu floats and %zu are needed",
+                       capacity, needed);
+    return RP_OK;
+}
+
+/* As many whole sequences, and as many of their chosen rows, as fit after those already done. */
+static batch next_batch(const run *r, batch done) {
+    const rp_model *model = r->model;
+    const rp_run_params *params = r->params;
+    rp_count kind = rp_output_rows(params->output);
+    size_t room = model->output_floats / rp_padded(rp_output_width(model, params->output));
+    batch next = {.first = done.first + done.count, .first_row = done.first_row + done.row_count};
+    size_t last_row = next.first_row, rows = kind == RP_COUNT_ROWS ? params->row_count : 0;
+    /* rows that did not fit beside their sequence: that sequence runs again for them */
+    if (last_row < rows && params->rows[last_row].sequence < next.first)
+        next.first = params->rows[last_row].sequence;
+    for (size_t i = next.first; i < r->count; i++) {
+        uint32_t tokens = next.tokens + r->sequences[i].count;
+        size_t used = kind == RP_COUNT_ROWS     ? next.row_count + 1
+                      : kind == RP_COUNT_TOKENS ? tokens
+                                                : next.count + 1;
+        if (tokens > model->info.max_batch_tokens || used > room) break;
+        next.tokens = tokens;
+        next.count++;
+        while (last_row < rows && params->rows[last_row].sequence == i && next.row_count < room) {
+            last_row++;
+            next.row_count++;
+        }
+    }
+    return next;
+}
+
+/* Write ids, lengths, tiles, rows and grids of a batch into the mapped buffer. */
+static rp_status fill_input(const run *r, const batch *b, rp_error *err) {
+    rp_model *model = r->model;
+    const rp_input_layout *at = &model->activations.at;
+    char *base = model->activations.input.mapped;
+    uint32_t *tokens = (uint32_t *)(base + at->tokens), *starts = (uint32_t *)(base + at->starts);
+    uint32_t *tiles = (uint32_t *)(base + at->tiles), *rows = (uint32_t *)(base + at->rows);
+    uint32_t counts[RP_COUNT_KINDS] = {
+        [RP_COUNT_SEQUENCES] = (uint32_t)b->count, [RP_COUNT_ROWS] = (uint32_t)b->row_count};
+    for (size_t i = 0; i < b->count; i++) {
+        const rp_sequence *sequence = &r->sequences[b->first + i];
+        starts[i] = counts[RP_COUNT_TOKENS];
+        for (uint32_t t = 0; t < sequence->count; t++, tokens += 4) {
+            tokens[0] = (uint32_t)sequence->ids[t];
+            tokens[1] = sequence->type_ids ? (uint32_t)sequence->type_ids[t] : 0;
+            tokens[2] = t;
+            tokens[3] = 0;
+        }
+        for (uint32_t q = 0; q < sequence->count; q += model->queries) {
+            uint32_t *tile = &tiles[2 * counts[RP_COUNT_TILES]++];
+            tile[0] = (uint32_t)i;
+            tile[1] = q;
+        }
+        counts[RP_COUNT_TOKENS] += sequence->count;
+    }
+    starts[b->count] = counts[RP_COUNT_TOKENS];
+    for (size_t i = 0; i < b->row_count; i++) {
+        const rp_row *row = &r->params->rows[b->first_row + i];
+        rows[i] = starts[row->sequence - b->first] + row->token;
+    }
+    memcpy(base + at->counts, counts, sizeof counts);
+    rp_ops_write_grids(&model->ops, counts, (VkDispatchIndirectCommand *)(base + at->indirect));
+    return rp_buffer_flush(model->device, &model->activations.input, at->size, err);
+}
+
+/* Copy the rows of an output, whose stride is padded, to where the caller wants them. */
+static rp_status copy_output(const run *r, const batch *b, float **out, rp_error *err) {
+    rp_model *model = r->model;
+    const rp_buffer *output = &model->activations.output;
+    size_t width = rp_output_width(model, r->params->output), stride = rp_padded((uint32_t)width);
+    size_t rows[RP_COUNT_KINDS] = {
+        [RP_COUNT_TOKENS] = b->tokens, [RP_COUNT_SEQUENCES] = b->count, [RP_COUNT_ROWS] = b->row_count};
+    size_t count = rows[rp_output_rows(r->params->output)];
+    rp_status status = rp_buffer_invalidate(model->device, output, count * stride * 4, err);
+    const float *from = output->mapped;
+    for (size_t i = 0; !status && i < count; i++, from += stride, *out += width)
+        memcpy(*out, from, width * 4);
+    return status;
+}
+
+static rp_status run_batch(run *r, const batch *b, float **out, rp_error *err) {
+    rp_model *model = r->model;
+    uint32_t layers = model->config.layers;
+    double started = now();
+    rp_status status = fill_input(r, b, err);
+    if (status) return status;
+    model->replay[1 + layers] = model->epilogues[r->params->output];
+    double submitted = now();
+    status = rp_device_submit(model->device, model->replay, layers + 2, model->fence, err);
+    double finished = now();
+    if (!status) status = copy_output(r, b, out, err);
+    r->times.submissions++;
+    r->times.device += finished - submitted;
+    r->times.host += now() - finished + submitted - started;
+    return status;
+}
+
+rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t count,
+                       const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
+                       rp_error *err) {
+    static const rp_run_params defaults = {0};
+    if (!model || (count && !sequences) || (capacity && !out))
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_run: model, sequences and out must not be NULL");
+    run r = {.model = model, .sequences = sequences, .count = count, .params = params ? params : &defaults};
+    rp_status status = check(&r, capacity, err);
+    if (status) return status;
+    pthread_mutex_lock(&model->lock);
+    batch b = {0};
+    for (;;) {
+        b = next_batch(&r, b);
+        if (!b.count) break;
+        status = run_batch(&r, &b, &out, err);
+        if (status) break;
+    }
+    pthread_mutex_unlock(&model->lock);
+    if (times) *times = r.times;
+    return status;
+}
+
+size_t rp_model_output_size(const rp_model *model, const rp_sequence *sequences, size_t count,
+                            const rp_run_params *params) {
+    rp_output output = params ? params->output : RP_OUTPUT_HIDDEN;
+    if (!model || !rp_output_available(model, output)) return 0;
+    size_t rows = count;
+    if (rp_output_rows(output) == RP_COUNT_ROWS) rows = params->row_count;
+    if (rp_output_rows(output) == RP_COUNT_TOKENS) {
+        rows = 0;
+        for (size_t i = 0; i < count; i++) rows += sequences[i].count;
+    }
+    return rows * rp_output_width(model, output);
+}

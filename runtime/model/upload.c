@@ -1,0 +1,133 @@
+/* The weights of the files, packed and sent to the device. */
+#include "model/model.h"
+
+static rp_host_matrix host(const rp_tensor *tensor) {
+    static const rp_format formats[] = {
+        [RP_F32] = RP_FORMAT_F32, [RP_F16] = RP_FORMAT_F16, [RP_BF16] = RP_FORMAT_BF16};
+    return (rp_host_matrix){tensor->data, formats[tensor->dtype], tensor->rows, tensor->columns};
+}
+
+/* One matrix and its bias; nothing when the tensor is absent. */
+static rp_status send_linear(rp_model *model, const rp_tensor *weight, const rp_tensor *bias,
+                             const char *name, rp_matrix *matrix, rp_range *vector, rp_error *err) {
+    if (!weight->data) return RP_OK;
+    rp_host_matrix w = host(weight), b = host(bias);
+    rp_status status = rp_matrix_create(&model->on_device.store, &w, 1, name, matrix, err);
+    if (!status && vector) status = rp_vectors_create(&model->on_device.store, &b, 1, name, vector, err);
+    return status;
+}
+
+/* gamma and beta, one after the other. */
+static rp_status send_norm(rp_model *model, const rp_tensor *gamma, const rp_tensor *beta, const char *name,
+                           rp_range *out, rp_error *err) {
+    if (!gamma->data) return RP_OK;
+    rp_host_matrix parts[2] = {host(gamma), host(beta)};
+    return rp_vectors_create(&model->on_device.store, parts, 2, name, out, err);
+}
+
+static rp_status send_layer(rp_model *model, const rp_layer_weights *from, rp_device_layer *to,
+                            rp_error *err) {
+    rp_store *store = &model->on_device.store;
+    rp_status status;
+    rp_host_matrix qkv[3] = {host(&from->query), host(&from->key), host(&from->value)};
+    rp_host_matrix bias[3] = {host(&from->query_bias), host(&from->key_bias), host(&from->value_bias)};
+    RP_TRY(rp_matrix_create(store, qkv, 3, "query, key and value", &to->qkv, err));
+    RP_TRY(rp_vectors_create(store, bias, 3, "query, key and value", &to->qkv_bias, err));
+    RP_TRY(send_linear(model, &from->dense, &from->dense_bias, "attention output", &to->dense,
+                       &to->dense_bias, err));
+    RP_TRY(send_linear(model, &from->ffn, &from->ffn_bias, "ffn", &to->ffn, &to->ffn_bias, err));
+    RP_TRY(send_linear(model, &from->ffn_output, &from->ffn_output_bias, "ffn output", &to->ffn_output,
+                       &to->ffn_output_bias, err));
+    RP_TRY(send_norm(model, &from->attention_norm, &from->attention_norm_bias, "attention norm",
+                     &to->attention_norm, err));
+    RP_TRY(
+        send_norm(model, &from->output_norm, &from->output_norm_bias, "output norm", &to->output_norm, err));
+done:
+    return status;
+}
+
+static rp_status send_embeddings(rp_model *model, rp_error *err) {
+    const rp_weights *from = &model->weights;
+    rp_device_weights *to = &model->on_device;
+    rp_status status;
+    RP_TRY(send_linear(model, &from->word, NULL, "word embeddings", &to->word, NULL, err));
+    RP_TRY(send_linear(model, &from->position, NULL, "position embeddings", &to->position, NULL, err));
+    RP_TRY(send_linear(model, &from->type, NULL, "type embeddings", &to->type, NULL, err));
+    RP_TRY(send_norm(model, &from->embedding_norm, &from->embedding_norm_bias, "embedding norm",
+                     &to->embedding_norm, err));
+    RP_TRY(send_linear(model, &from->mapping, &from->mapping_bias, "mapping in", &to->mapping,
+                       &to->mapping_bias, err));
+done:
+    return status;
+}
+
+static rp_status send_heads(rp_model *model, rp_error *err) {
+    const rp_weights *from = &model->weights;
+    rp_device_weights *to = &model->on_device;
+    rp_status status;
+    RP_TRY(
+        send_linear(model, &from->pooler, &from->pooler_bias, "pooler", &to->pooler, &to->pooler_bias, err));
+    RP_TRY(send_linear(model, &from->classifier, &from->classifier_bias, "classifier", &to->classifier,
+                       &to->classifier_bias, err));
+    RP_TRY(send_linear(model, &from->order, &from->order_bias, "sentence order", &to->order, &to->order_bias,
+                       err));
+    if (!(from->heads & RP_HEAD_MASKED_LM)) goto done;
+    RP_TRY(send_linear(model, &from->lm_dense, &from->lm_dense_bias, "masked LM", &to->lm_dense,
+                       &to->lm_dense_bias, err));
+    RP_TRY(send_norm(model, &from->lm_norm, &from->lm_norm_bias, "masked LM norm", &to->lm_norm, err));
+    RP_TRY(send_linear(model, &from->lm_decoder, NULL, "decoder", &to->lm_decoder, NULL, err));
+    rp_host_matrix bias = host(&from->lm_bias);
+    RP_TRY(rp_vectors_create(&to->store, &bias, 1, "decoder bias", &to->lm_bias, err));
+done:
+    return status;
+}
+
+static uint64_t stored_bytes(const rp_tensor *tensor) {
+    rp_host_matrix part = host(tensor);
+    return rp_matrix_bytes(&part, 1) + 1024; /* and room for its vector and alignment */
+}
+
+/* About what the weights take, so that they land in one allocation where the device allows it. */
+static uint64_t expected_bytes(const rp_weights *weights, uint32_t layers) {
+    uint64_t bytes = stored_bytes(&weights->word) + stored_bytes(&weights->position) +
+                     stored_bytes(&weights->type) + stored_bytes(&weights->mapping) +
+                     stored_bytes(&weights->pooler) + stored_bytes(&weights->classifier) +
+                     stored_bytes(&weights->order) + stored_bytes(&weights->lm_dense) +
+                     stored_bytes(&weights->lm_decoder);
+    bytes += 4 * (uint64_t)(weights->lm_bias.columns + 8 * weights->mapping.rows);
+    for (uint32_t i = 0; i < layers; i++) {
+        const rp_layer_weights *layer = &weights->layers[i];
+        bytes += 4 * stored_bytes(&layer->query) + stored_bytes(&layer->ffn) +
+                 stored_bytes(&layer->ffn_output) + 4 * (10 * (uint64_t)layer->query.rows + layer->ffn.rows) +
+                 8192;
+    }
+    return bytes;
+}
+
+rp_status rp_model_upload(rp_model *model, rp_error *err) {
+    rp_device_weights *to = &model->on_device;
+    to->layer_count = model->config.groups * model->config.inner_layers;
+    rp_store_init(&to->store, model->device, expected_bytes(&model->weights, to->layer_count), "weights");
+    to->layers = rp_new_array(rp_device_layer, to->layer_count);
+    if (!to->layers) return rp_fail_memory(err, "layers", to->layer_count * sizeof *to->layers);
+    rp_status status = send_embeddings(model, err);
+    for (uint32_t i = 0; !status && i < to->layer_count; i++)
+        status = send_layer(model, &model->weights.layers[i], &to->layers[i], err);
+    if (!status) status = send_heads(model, err);
+    return status ? status : rp_store_flush(&to->store, err);
+}
+
+void rp_device_weights_finish(rp_device_weights *weights) {
+    for (uint32_t i = 0; weights->layers && i < weights->layer_count; i++) {
+        rp_matrix_finish(&weights->layers[i].qkv);
+        rp_matrix_finish(&weights->layers[i].dense);
+        rp_matrix_finish(&weights->layers[i].ffn);
+        rp_matrix_finish(&weights->layers[i].ffn_output);
+    }
+    free(weights->layers);
+    rp_matrix *matrices[] = {&weights->word,    &weights->position, &weights->type,
+                             &weights->mapping, &weights->pooler,   &weights->classifier,
+                             &weights->order,   &weights->lm_dense, &weights->lm_decoder};
+    for (size_t i = 0; i < RP_COUNT(matrices); i++) rp_matrix_finish(matrices[i]);
+    rp_store_finish(&weights->store);
+}

@@ -1,0 +1,77 @@
+#include "ops/op.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+/* A software driver runs one subgroup after another, so its workgroups are one subgroup; elsewhere 64 lanes
+ * fill the subgroups of every GPU (Vulkan promises 128 invocations). */
+static uint32_t choose_lanes(const rp_caps *caps) {
+    if (caps->info.type == RP_DEVICE_CPU && caps->info.subgroup_size >= 4 && caps->info.subgroup_size <= 64)
+        return caps->info.subgroup_size;
+    return 64;
+}
+
+void rp_ops_init(rp_ops *ops, rp_device *device, rp_range counts, rp_range indirect) {
+    *ops = (rp_ops){.device = device,
+                    .pipelines.device = device,
+                    .recorder.device = device,
+                    .counts = counts,
+                    .indirect = indirect,
+                    .lanes = choose_lanes(&device->caps)};
+}
+
+void rp_ops_finish(rp_ops *ops) {
+    if (!ops->device) return;
+    rp_recorder_finish(&ops->recorder);
+    rp_pipeline_set_finish(&ops->pipelines);
+    *ops = (rp_ops){0};
+}
+
+void rp_ops_write_grids(const rp_ops *ops, const uint32_t counts[RP_COUNT_KINDS],
+                        VkDispatchIndirectCommand *out) {
+    for (uint32_t i = 0; i < ops->grid_count; i++) {
+        const rp_grid *grid = &ops->grids[i];
+        out[i] = (VkDispatchIndirectCommand){(uint32_t)rp_div_up(counts[grid->count], grid->per_group),
+                                             grid->y, 1};
+    }
+}
+
+/* Equal grids share one command. */
+static rp_status grid_index(rp_ops *ops, rp_grid grid, uint32_t *out, rp_error *err) {
+    for (uint32_t i = 0; i < ops->grid_count; i++) {
+        const rp_grid *g = &ops->grids[i];
+        *out = i;
+        if (g->count == grid.count && g->per_group == grid.per_group && g->y == grid.y) return RP_OK;
+    }
+    if (ops->grid_count == RP_MAX_GRIDS)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED, "the model needs more than %d different dispatch grids",
+                       RP_MAX_GRIDS);
+    *out = ops->grid_count;
+    ops->grids[ops->grid_count++] = grid;
+    return RP_OK;
+}
+
+rp_status rp_op_dispatch(rp_op_target target, const rp_pipeline_key *key, rp_grid grid, const char *label,
+                         rp_dispatch *dispatch, rp_error *err) {
+    rp_ops *ops = target.ops;
+    uint32_t index;
+    if (grid.y > ops->device->caps.max_groups[1])
+        return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s: %u workgroups, and the device takes %u", label, grid.y,
+                       ops->device->caps.max_groups[1]);
+    rp_status status = grid_index(ops, grid, &index, err);
+    if (!status) status = rp_pipeline_get(&ops->pipelines, key, &dispatch->pipeline, err);
+    if (status) return status;
+    dispatch->label = label;
+    dispatch->bindings[0] = ops->counts;
+    dispatch->indirect =
+        (rp_range){ops->indirect.buffer, ops->indirect.offset + index * sizeof(VkDispatchIndirectCommand),
+                   sizeof(VkDispatchIndirectCommand)};
+    return rp_record_dispatch(&ops->recorder, target.commands, dispatch, err);
+}
+
+uint32_t rp_float_bits(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}

@@ -1,0 +1,60 @@
+/* What the operators share: pipelines, a recorder, and grids that follow the lengths of a batch.
+ *
+ * Every operator is recorded once. How many rows it works on is read on the device from counts[], and its
+ * workgroup counts from a VkDispatchIndirectCommand; the host writes both before each submission. */
+#ifndef RP_OPS_OP_H
+#define RP_OPS_OP_H
+
+#include "gpu/record.h"
+
+/* The rows that a dispatch works on: an index into counts[]. */
+typedef enum rp_count {
+    RP_COUNT_TOKENS = 0, /* tokens of the batch */
+    RP_COUNT_SEQUENCES,
+    RP_COUNT_ROWS,  /* rows that a head works on */
+    RP_COUNT_TILES, /* tiles of queries for attention */
+    RP_COUNT_KINDS,
+} rp_count;
+
+/* Workgroups: x = counts[count] / per_group, rounded up; y is fixed. */
+typedef struct rp_grid {
+    rp_count count;
+    uint32_t per_group;
+    uint32_t y;
+} rp_grid;
+
+enum { RP_MAX_GRIDS = 64 };
+
+typedef struct rp_ops {
+    rp_device *device;
+    rp_pipeline_set pipelines;
+    rp_recorder recorder;
+    rp_range counts;   /* uint32 [RP_COUNT_KINDS] */
+    rp_range indirect; /* VkDispatchIndirectCommand [RP_MAX_GRIDS] */
+    rp_grid grids[RP_MAX_GRIDS];
+    uint32_t grid_count;
+    uint32_t lanes; /* workgroup size of the kernels that work row by row */
+} rp_ops;
+
+/* `counts` and `indirect` must outlive the ops. */
+void rp_ops_init(rp_ops *ops, rp_device *device, rp_range counts, rp_range indirect);
+void rp_ops_finish(rp_ops *ops);
+
+/* The command of every grid that was recorded, for these counts: what belongs at ops->indirect. */
+void rp_ops_write_grids(const rp_ops *ops, const uint32_t counts[RP_COUNT_KINDS],
+                        VkDispatchIndirectCommand *out);
+
+/* Where to record, on behalf of an operator. */
+typedef struct rp_op_target {
+    rp_ops *ops;
+    VkCommandBuffer commands;
+} rp_op_target;
+
+/* Record one dispatch of the pipeline `key` over `grid`. bindings[0] is filled in with the counts. */
+rp_status rp_op_dispatch(rp_op_target target, const rp_pipeline_key *key, rp_grid grid, const char *label,
+                         rp_dispatch *dispatch, rp_error *err);
+
+/* A float as the word that a push constant carries. */
+uint32_t rp_float_bits(float value);
+
+#endif

@@ -1,0 +1,84 @@
+/* The operators: each records the dispatches of one step. Activations are float32 [rows, stride], where a
+ * stride is a width rounded up to a multiple of RP_PANEL and the padding holds zeros. */
+#ifndef RP_OPS_OPS_H
+#define RP_OPS_OPS_H
+
+#include "ops/matrix.h"
+#include "ops/op.h"
+
+/* Activations of matmul; ACTIVATION_* of shaders/common.glsl. */
+typedef enum rp_op_activation {
+    RP_OP_NONE = 0,
+    RP_OP_GELU,
+    RP_OP_GELU_TANH,
+    RP_OP_RELU,
+    RP_OP_TANH,
+} rp_op_activation;
+
+/* out = activation(x * w^T + bias) + residual */
+typedef struct rp_matmul {
+    const char *label;
+    rp_count rows;
+    rp_range x;         // [rows, w->k]
+    const rp_matrix *w; // [n, k]
+    rp_range bias;      // [n]; no buffer: none
+    rp_op_activation activation;
+    rp_range residual; // [rows, n]; no buffer: none. May not overlap out
+    rp_range out;      // [rows, n]
+} rp_matmul;
+rp_status rp_op_matmul(rp_op_target target, const rp_matmul *op, rp_error *err);
+
+/* out = LayerNorm(x), over the first `width` columns */
+typedef struct rp_layernorm {
+    const char *label;
+    rp_count rows;
+    uint32_t width;
+    float eps;
+    rp_range x, out; // [rows, padded width]; may be the same
+    rp_range norm;   // gamma, beta: [2, padded width]
+} rp_layernorm;
+rp_status rp_op_layernorm(rp_op_target target, const rp_layernorm *op, rp_error *err);
+
+/* out = word[id] + position[pos] + type[t] */
+typedef struct rp_embed {
+    rp_range tokens;                         // uint32 [tokens, 4]: id, type, position, unused
+    const rp_matrix *word, *position, *type; // [V, E], [P, E], [Y, E]
+    rp_range out;                            // [tokens, padded E]
+} rp_embed;
+rp_status rp_op_embed(rp_op_target target, const rp_embed *op, rp_error *err);
+
+/* Softmax attention of every sequence over itself. */
+typedef struct rp_attention {
+    uint32_t heads, head_dim; /* hidden = heads * head_dim */
+    uint32_t queries;         /* of rp_attention_queries: how the tiles were cut */
+    rp_range qkv;             // [tokens, 3 * padded hidden]: Q, K, V
+    rp_range starts;          // uint32 [sequences + 1]: first token of each sequence
+    rp_range tiles;           // uint32 [tiles, 2]: sequence, first query
+    rp_range out;             // [tokens, padded hidden]
+} rp_attention;
+rp_status rp_op_attention(rp_op_target target, const rp_attention *op, rp_error *err);
+
+/* Queries in one tile on this device for this head_dim; 0: the device cannot hold even one. Pure. */
+uint32_t rp_attention_queries(const rp_caps *caps, uint32_t head_dim);
+
+/* out[i] = x[list[i]]; without a list, a copy */
+typedef struct rp_gather {
+    const char *label;
+    rp_count rows;
+    uint32_t width;
+    rp_range x, out; // [*, padded width]
+    rp_range list;   // uint32 [rows]; no buffer: every row in order
+} rp_gather;
+rp_status rp_op_gather(rp_op_target target, const rp_gather *op, rp_error *err);
+
+/* out[sequence] = mean or maximum of its rows */
+typedef struct rp_pool {
+    uint32_t width;
+    bool largest;
+    rp_range x;      // [tokens, padded width]
+    rp_range starts; // uint32 [sequences + 1]
+    rp_range out;    // [sequences, padded width]
+} rp_pool;
+rp_status rp_op_pool(rp_op_target target, const rp_pool *op, rp_error *err);
+
+#endif

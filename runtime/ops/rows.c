@@ -1,0 +1,62 @@
+/* The operators that work row by row: embedding, LayerNorm, gather, pooling. */
+#include "ops/ops.h"
+
+rp_status rp_op_layernorm(rp_op_target target, const rp_layernorm *op, rp_error *err) {
+    rp_pipeline_key key = {.shader = "layernorm",
+                           .constants = {target.ops->lanes},
+                           .constant_count = 1,
+                           .bindings = 4,
+                           .push_words = 4};
+    rp_dispatch dispatch = {.bindings = {{0}, op->x, op->norm, op->out},
+                            .push = {op->rows, op->width, rp_padded(op->width), rp_float_bits(op->eps)}};
+    return rp_op_dispatch(target, &key, (rp_grid){op->rows, 1, 1}, op->label, &dispatch, err);
+}
+
+rp_status rp_op_embed(rp_op_target target, const rp_embed *op, rp_error *err) {
+    rp_pipeline_key key = {
+        .shader = "embed",
+        .constants = {target.ops->lanes, op->word->format, op->position->format, op->type->format},
+        .constant_count = 4,
+        .bindings = 6,
+        .push_words = 3};
+    if (op->position->chunk_count != 1 || op->type->chunk_count != 1)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "the position or type embeddings are larger than one storage buffer of this device");
+    rp_status status = RP_OK;
+    for (uint32_t c = 0; !status && c < op->word->chunk_count; c++) {
+        const rp_matrix_chunk *chunk = &op->word->chunks[c];
+        rp_dispatch dispatch = {
+            .bindings = {{0},
+                         op->tokens,
+                         chunk->range,
+                         op->position->chunks[0].range,
+                         op->type->chunks[0].range,
+                         op->out},
+            .push = {op->word->k, chunk->first_panel * RP_PANEL, chunk->panels * RP_PANEL}};
+        status = rp_op_dispatch(target, &key, (rp_grid){RP_COUNT_TOKENS, 1, 1}, "embed", &dispatch, err);
+    }
+    return status;
+}
+
+rp_status rp_op_gather(rp_op_target target, const rp_gather *op, rp_error *err) {
+    rp_pipeline_key key = {.shader = "gather",
+                           .constants = {target.ops->lanes},
+                           .constant_count = 1,
+                           .bindings = 4,
+                           .push_words = 3};
+    bool list = op->list.buffer;
+    rp_dispatch dispatch = {.bindings = {{0}, op->x, list ? op->list : op->x, op->out},
+                            .push = {op->rows, rp_padded(op->width) / 4, list}};
+    return rp_op_dispatch(target, &key, (rp_grid){op->rows, 1, 1}, op->label, &dispatch, err);
+}
+
+rp_status rp_op_pool(rp_op_target target, const rp_pool *op, rp_error *err) {
+    rp_pipeline_key key = {.shader = "pool",
+                           .constants = {target.ops->lanes},
+                           .constant_count = 1,
+                           .bindings = 4,
+                           .push_words = 3};
+    rp_dispatch dispatch = {.bindings = {{0}, op->x, op->starts, op->out},
+                            .push = {RP_COUNT_SEQUENCES, rp_padded(op->width) / 4, op->largest}};
+    return rp_op_dispatch(target, &key, (rp_grid){RP_COUNT_SEQUENCES, 1, 1}, "pool", &dispatch, err);
+}
