@@ -4,9 +4,9 @@
     make_encoder_goldens.py [--minilm DIR] [CASE...]
 
 writes encoder/CASE.json (config, list of tensors, token ids, what is expected) and encoder/CASE.bin (float32
-values, little-endian). Weights are not stored: both this script and tests/support_fixture.c make them from the
-tensor's name and the element's index, so the same folder can be built again, bit for bit. README.md lists the
-versions.
+values, little-endian). Weights are not stored: both this script and tests/support_fixture.c make them from
+the tensor's name and the element's index, so the same folder can be built again, bit for bit. README.md lists
+the versions.
 """
 import argparse
 import json
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 import transformers
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -164,8 +164,8 @@ BUNDLED = {
     "sentiment": ("tools/models/sentiment", [
         "a warm and funny film", "dull.", "the plot is thin, the jokes are old, and nobody seems awake",
         "Not the masterpiece its makers hoped for, but in its quiet way one of the year's most moving "
-        "stories; the last half hour alone is worth the price of the ticket, and the two leads have never been "
-        "better.",
+        "stories; the last half hour alone is worth the price of the ticket, and the two leads have never "
+        "been better.",
         "", "1,000 reasons to stay at home"]),
     "pretrained": ("tools/models/pretrained", [
         ("She opened the door.", "Nobody was there."), ("Nobody was there.", "She opened the door."),
@@ -225,7 +225,20 @@ def load(folder, cls):
     stray += info["unexpected_keys"] + info["mismatched_keys"]
     if stray:
         sys.exit(f"{folder}: tensors that do not match the class: {stray}")
+    copy_weights(model, load_file(os.path.join(folder, "model.safetensors")))
     return model.eval()
+
+
+def copy_weights(model, weights):
+    """Copy the file's tensors into the model once more.
+
+    from_pretrained of 4.44 adopts float32 tensors instead of copying them, which unties ALBERT's predictions.bias
+    from predictions.decoder.bias, and then ties it to the zeros of the latter: the bias would be lost."""
+    model.load_state_dict(weights, strict=False)
+    state = model.state_dict()
+    wrong = [k for k, v in weights.items() if k in state and not torch.equal(state[k], v.float())]
+    if wrong:
+        sys.exit(f"tensors that were not loaded: {wrong}")
 
 
 # ---- running ----
@@ -373,7 +386,7 @@ def make_minilm(folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minilm", metavar="DIR", help="the folder of all-MiniLM-L6-v2; case minilm needs it")
+    parser.add_argument("--minilm", metavar="DIR", help="folder of all-MiniLM-L6-v2; case minilm needs it")
     parser.add_argument("cases", nargs="*", metavar="CASE", help="only these; default: all")
     args = parser.parse_args()
     torch.set_num_threads(1)
