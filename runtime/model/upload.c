@@ -11,7 +11,7 @@ static rp_host_matrix host(const rp_tensor *tensor) {
 static rp_status send_linear(rp_model *model, const rp_tensor *weight, const rp_tensor *bias,
                              const char *name, rp_matrix *matrix, rp_range *vector, rp_error *err) {
     if (!weight->data) return RP_OK;
-    rp_host_matrix w = host(weight), b = host(bias);
+    rp_host_matrix w = host(weight), b = bias ? host(bias) : (rp_host_matrix){0};
     rp_status status = rp_matrix_create(&model->on_device.store, &w, 1, name, matrix, err);
     if (!status && vector) status = rp_vectors_create(&model->on_device.store, &b, 1, name, vector, err);
     return status;
