@@ -208,7 +208,6 @@ static void test_null_arguments(void **state) {
     assert_int_equal(rp_model_run(NULL, g.sequences, 3, &params, out, CAPACITY, NULL, NULL),
                      RP_ERROR_ARGUMENT);
     assert_int_equal(rp_model_run(model, NULL, 3, &params, out, CAPACITY, NULL, NULL), RP_ERROR_ARGUMENT);
-    assert_int_equal(rp_model_run(model, g.sequences, 3, NULL, out, CAPACITY, NULL, NULL), RP_ERROR_ARGUMENT);
     assert_int_equal(rp_model_run(model, g.sequences, 3, &params, NULL, CAPACITY, NULL, NULL),
                      RP_ERROR_ARGUMENT);
     assert_int_not_equal(rp_model_run(model, &sequence, 1, &params, out, CAPACITY, NULL, NULL), RP_OK);
