@@ -1,0 +1,410 @@
+#include "loader/config.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "loader/json.h"
+
+/* The largest sizes that are taken for a model and not for damage. Products of any three of them and the
+ * number of layers fit into 64 bits, so no size computed from a config overflows. */
+enum {
+    MAX_WIDTH = 1 << 16,
+    MAX_INTERMEDIATE = 1 << 20,
+    MAX_VOCABULARY = 1 << 24,
+    MAX_POSITIONS = 1 << 20,
+    MAX_TYPES = 1 << 16,
+    MAX_LAYERS = 1 << 12,
+    MAX_INNER_LAYERS = 1 << 8,
+    MAX_DISTINCT_LAYERS = 1 << 16,
+    MAX_LABELS = 1 << 20,
+};
+
+typedef struct reader {
+    json_t *root;
+    const char *path; /* short enough for a message */
+    rp_config *out;
+    rp_error *err;
+} reader;
+
+typedef struct size_field {
+    const char *name;
+    size_t offset;         /* of a uint32_t in rp_config */
+    uint32_t albert, bert; /* what AlbertConfig and BertConfig take when it is missing; 0: no such field */
+    uint32_t most;
+} size_field;
+
+#define AT(member) offsetof(rp_config, member)
+static const size_field size_fields[] = {
+    {"vocab_size", AT(vocab_size), 30000, 30522, MAX_VOCABULARY},
+    {"embedding_size", AT(embedding_size), 128, 0, MAX_WIDTH},
+    {"hidden_size", AT(hidden_size), 4096, 768, MAX_WIDTH},
+    {"intermediate_size", AT(intermediate_size), 16384, 3072, MAX_INTERMEDIATE},
+    {"num_hidden_layers", AT(layers), 12, 12, MAX_LAYERS},
+    {"num_hidden_groups", AT(groups), 1, 0, MAX_LAYERS},
+    {"inner_group_num", AT(inner_layers), 1, 0, MAX_INNER_LAYERS},
+    {"num_attention_heads", AT(attention_heads), 64, 12, MAX_WIDTH},
+    {"max_position_embeddings", AT(max_positions), 512, 512, MAX_POSITIONS},
+    {"type_vocab_size", AT(type_vocab_size), 2, 2, MAX_TYPES},
+};
+#undef AT
+
+/* A string field, NULL when it is missing or null. */
+static rp_status read_string(const reader *r, const char *field, const char **out) {
+    const json_t *value = json_object_get(r->root, field);
+    *out = json_string_value(value);
+    if (!value || json_is_null(value) || *out) return RP_OK;
+    return rp_fail(r->err, RP_ERROR_FORMAT, "%s: %s: is %s, must be a string", r->path, field,
+                   rp_json_kind(value));
+}
+
+static rp_status read_size(const reader *r, const char *field, uint32_t fallback, uint32_t most,
+                           uint32_t *out) {
+    const json_t *value = json_object_get(r->root, field);
+    *out = fallback;
+    if (!value) return RP_OK;
+    if (!json_is_integer(value))
+        return rp_fail(r->err, RP_ERROR_FORMAT, "%s: %s: is %s, must be an integer from 1 to %u", r->path,
+                       field, rp_json_kind(value), most);
+    json_int_t n = json_integer_value(value);
+    if (n < 1 || n > most)
+        return rp_fail(r->err, RP_ERROR_FORMAT, "%s: %s: is %lld, must be from 1 to %u", r->path, field,
+                       (long long)n, most);
+    *out = (uint32_t)n;
+    return RP_OK;
+}
+
+/* ---- which model it is ---- */
+
+static rp_status read_architecture(reader *r) {
+    const json_t *list = json_object_get(r->root, "architectures");
+    const char *first = "";
+    if (list && !json_is_null(list)) {
+        if (!json_is_array(list))
+            return rp_fail(r->err, RP_ERROR_FORMAT, "%s: architectures: is %s, must be a list of strings",
+                           r->path, rp_json_kind(list));
+        if (json_array_size(list) > 0) first = json_string_value(json_array_get(list, 0));
+        if (!first)
+            return rp_fail(r->err, RP_ERROR_FORMAT, "%s: architectures: holds %s, must hold strings", r->path,
+                           rp_json_kind(json_array_get(list, 0)));
+    }
+    r->out->architecture = rp_arena_copy(&r->out->arena, first, strlen(first));
+    return r->out->architecture ? RP_OK : rp_fail_memory(r->err, "config.json", strlen(first) + 1);
+}
+
+static rp_status fail_family(const reader *r, const char *field, const char *value) {
+    return rp_fail(r->err, RP_ERROR_UNSUPPORTED,
+                   "%s: %s: \"%.*s\" is not supported; use a model of type \"albert\" or \"bert\"", r->path,
+                   field, rp_text_fit(value, 80), value);
+}
+
+/* model_type decides; files from before it existed are told apart by their class and by the sizes only ALBERT
+ * has. */
+static rp_status read_family(reader *r) {
+    const char *type = NULL, *class = r->out->architecture;
+    rp_status status = read_string(r, "model_type", &type);
+    if (status) return status;
+    r->out->family = RP_FAMILY_ALBERT;
+    if (type) {
+        if (!strcmp(type, "bert"))
+            r->out->family = RP_FAMILY_BERT;
+        else if (strcmp(type, "albert"))
+            return fail_family(r, "model_type", type);
+        return RP_OK;
+    }
+    if (*class) {
+        if (!strncmp(class, "Bert", 4))
+            r->out->family = RP_FAMILY_BERT;
+        else if (strncmp(class, "Albert", 6))
+            return fail_family(r, "architectures", class);
+        return RP_OK;
+    }
+    if (json_object_get(r->root, "embedding_size")) return RP_OK;
+    if (!json_object_get(r->root, "hidden_size"))
+        return rp_fail(
+            r->err, RP_ERROR_FORMAT,
+            "%s: model_type: is missing, and nothing else tells what model it is; set it to \"albert\" "
+            "or \"bert\"",
+            r->path);
+    r->out->family = RP_FAMILY_BERT;
+    return RP_OK;
+}
+
+/* ---- sizes ---- */
+
+static rp_status read_sizes(reader *r) {
+    rp_config *c = r->out;
+    bool bert = c->family == RP_FAMILY_BERT;
+    for (size_t i = 0; i < RP_COUNT(size_fields); i++) {
+        const size_field *f = &size_fields[i];
+        uint32_t fallback = bert ? f->bert : f->albert;
+        if (!fallback) continue;
+        rp_status status = read_size(r, f->name, fallback, f->most, (uint32_t *)((char *)c + f->offset));
+        if (status) return status;
+    }
+    if (bert) {
+        c->embedding_size = c->hidden_size;
+        c->groups = c->layers;
+        c->inner_layers = 1;
+    }
+    if (c->hidden_size % c->attention_heads)
+        return rp_fail(r->err, RP_ERROR_FORMAT,
+                       "%s: num_attention_heads: %u heads do not divide hidden_size %u evenly", r->path,
+                       c->attention_heads, c->hidden_size);
+    if (c->groups * c->inner_layers > MAX_DISTINCT_LAYERS)
+        return rp_fail(r->err, RP_ERROR_FORMAT,
+                       "%s: inner_group_num: %u in each of %u groups are more than %d different layers",
+                       r->path, c->inner_layers, c->groups, MAX_DISTINCT_LAYERS);
+    return RP_OK;
+}
+
+static rp_status read_eps(reader *r) {
+    const json_t *value = json_object_get(r->root, "layer_norm_eps");
+    r->out->norm_eps = 1e-12f;
+    if (!value) return RP_OK;
+    if (!json_is_number(value))
+        return rp_fail(r->err, RP_ERROR_FORMAT, "%s: layer_norm_eps: is %s, must be a number", r->path,
+                       rp_json_kind(value));
+    double eps = json_number_value(value);
+    r->out->norm_eps = (float)eps;
+    if (eps >= 0 && isfinite(r->out->norm_eps)) return RP_OK;
+    return rp_fail(r->err, RP_ERROR_FORMAT, "%s: layer_norm_eps: is %g, must be 0 or a small positive number",
+                   r->path, eps);
+}
+
+/* ---- what the layers compute ---- */
+
+/* Names of one function: torch's own, and the variants of it that differ in how it is computed only. */
+static const struct {
+    const char *name;
+    rp_activation activation;
+} activations[] = {
+    {"gelu", RP_ACTIVATION_GELU},
+    {"gelu_python", RP_ACTIVATION_GELU},
+    {"gelu_new", RP_ACTIVATION_GELU_TANH},
+    {"gelu_pytorch_tanh", RP_ACTIVATION_GELU_TANH},
+    {"gelu_accurate", RP_ACTIVATION_GELU_TANH},
+    {"gelu_fast", RP_ACTIVATION_GELU_TANH},
+    {"relu", RP_ACTIVATION_RELU},
+};
+
+static rp_status read_activation(reader *r) {
+    const char *name = NULL;
+    rp_status status = read_string(r, "hidden_act", &name);
+    if (status) return status;
+    if (!name && json_object_get(r->root, "hidden_act"))
+        return rp_fail(r->err, RP_ERROR_FORMAT, "%s: hidden_act: is null, must be a string", r->path);
+    if (!name) name = r->out->family == RP_FAMILY_BERT ? "gelu" : "gelu_new";
+    for (size_t i = 0; i < RP_COUNT(activations); i++) {
+        if (strcmp(name, activations[i].name)) continue;
+        r->out->activation = activations[i].activation;
+        return RP_OK;
+    }
+    return rp_fail(
+        r->err, RP_ERROR_UNSUPPORTED,
+        "%s: hidden_act: \"%.*s\" is not supported; gelu, gelu_new, gelu_pytorch_tanh and relu are", r->path,
+        rp_text_fit(name, 80), name);
+}
+
+/* Legal settings that change the result in ways this library does not compute. */
+static rp_status refuse_variants(reader *r) {
+    const char *positions = NULL;
+    bool decoder = false;
+    rp_status status = read_string(r, "position_embedding_type", &positions);
+    if (!status) status = rp_json_bool(r->root, r->path, "is_decoder", false, &decoder, r->err);
+    if (status) return status;
+    if (positions && strcmp(positions, "absolute"))
+        return rp_fail(r->err, RP_ERROR_UNSUPPORTED,
+                       "%s: position_embedding_type: \"%.*s\" is not supported; only \"absolute\" is",
+                       r->path, rp_text_fit(positions, 80), positions);
+    if (decoder)
+        return rp_fail(r->err, RP_ERROR_UNSUPPORTED,
+                       "%s: is_decoder: decoders are not supported; only encoders are", r->path);
+    if (json_object_size(json_object_get(r->root, "pruned_heads")) > 0)
+        return rp_fail(r->err, RP_ERROR_UNSUPPORTED,
+                       "%s: pruned_heads: models with pruned heads are not supported; use the full model",
+                       r->path);
+    if (json_object_size(json_object_get(r->root, "quantization_config")) > 0)
+        return rp_fail(r->err, RP_ERROR_UNSUPPORTED,
+                       "%s: quantization_config: quantized weights are not supported; use F32, F16 or BF16",
+                       r->path);
+    return RP_OK;
+}
+
+/* ---- labels ---- */
+
+static rp_status alloc_labels(reader *r, uint32_t count) {
+    r->out->label_count = count;
+    r->out->labels = rp_arena_alloc(&r->out->arena, count, sizeof *r->out->labels);
+    return r->out->labels ? RP_OK : rp_fail_memory(r->err, "labels", count * sizeof *r->out->labels);
+}
+
+static rp_status number_labels(reader *r, uint32_t count) {
+    rp_status status = alloc_labels(r, count);
+    for (uint32_t i = 0; !status && i < count; i++) {
+        char name[32];
+        int size = snprintf(name, sizeof name, "LABEL_%u", i);
+        r->out->labels[i] = rp_arena_copy(&r->out->arena, name, (size_t)size);
+        if (!r->out->labels[i]) status = rp_fail_memory(r->err, "labels", sizeof name);
+    }
+    return status;
+}
+
+/* The index that a key of id2label stands for, or `count` when it is none below it. */
+static uint32_t label_index(const char *key, uint32_t count) {
+    uint32_t n = 0;
+    if (!*key) return count;
+    for (; *key; key++) {
+        if (*key < '0' || *key > '9') return count;
+        n = n * 10 + (uint32_t)(*key - '0');
+        if (n >= count) return count;
+    }
+    return n;
+}
+
+static rp_status read_id2label(reader *r, json_t *map) {
+    size_t size = json_object_size(map);
+    if (!json_is_object(map) || size < 1 || size > MAX_LABELS)
+        return rp_fail(r->err, RP_ERROR_FORMAT, "%s: id2label: must be an object of 1 to %d labels", r->path,
+                       MAX_LABELS);
+    uint32_t count = (uint32_t)size;
+    rp_status status = alloc_labels(r, count);
+    if (status) return status;
+    const char *key;
+    json_t *value;
+    json_object_foreach(map, key, value) {
+        uint32_t i = label_index(key, count);
+        if (i == count || r->out->labels[i])
+            return rp_fail(r->err, RP_ERROR_FORMAT,
+                           "%s: id2label: key \"%.*s\": the keys must be 0 to %u, each once", r->path,
+                           rp_text_fit(key, 80), key, count - 1);
+        char number[32];
+        const char *text = json_string_value(value);
+        if (json_is_integer(value)) {
+            snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
+            text = number;
+        }
+        if (!text)
+            return rp_fail(r->err, RP_ERROR_FORMAT, "%s: id2label: label %u is %s, must be a string", r->path,
+                           i, rp_json_kind(value));
+        r->out->labels[i] = rp_arena_copy(&r->out->arena, text, strlen(text));
+        if (!r->out->labels[i]) return rp_fail_memory(r->err, "labels", strlen(text) + 1);
+    }
+    return RP_OK;
+}
+
+/* id2label wins over num_labels, as in transformers. */
+static rp_status read_labels(reader *r) {
+    json_t *map = json_object_get(r->root, "id2label");
+    uint32_t count = 2;
+    if (map && !json_is_null(map)) return read_id2label(r, map);
+    rp_status status = read_size(r, "num_labels", 2, MAX_LABELS, &count);
+    return status ? status : number_labels(r, count);
+}
+
+static rp_status read_problem(reader *r) {
+    static const char *const names[] = {[RP_PROBLEM_SINGLE_LABEL] = "single_label_classification",
+                                        [RP_PROBLEM_MULTI_LABEL] = "multi_label_classification",
+                                        [RP_PROBLEM_REGRESSION] = "regression"};
+    const char *type = NULL;
+    rp_status status = read_string(r, "problem_type", &type);
+    if (status || !type) return status;
+    for (size_t i = 0; i < RP_COUNT(names); i++) {
+        if (strcmp(type, names[i])) continue;
+        r->out->problem = (rp_problem)i;
+        r->out->problem_given = true;
+        return RP_OK;
+    }
+    return rp_fail(r->err, RP_ERROR_FORMAT, "%s: problem_type: \"%.*s\" is none of %s, %s and %s", r->path,
+                   rp_text_fit(type, 80), type, names[0], names[1], names[2]);
+}
+
+/* ---- the whole ---- */
+
+static rp_status read_config(reader *r) {
+    if (!json_is_object(r->root))
+        return rp_fail(r->err, RP_ERROR_FORMAT, "%s: is %s, must be an object", r->path,
+                       rp_json_kind(r->root));
+    rp_status status = read_architecture(r);
+    if (!status) status = read_family(r);
+    if (!status) status = read_sizes(r);
+    if (!status) status = read_eps(r);
+    if (!status) status = read_activation(r);
+    if (!status) status = refuse_variants(r);
+    if (!status) status = read_labels(r);
+    if (!status) status = read_problem(r);
+    if (!status)
+        status =
+            rp_json_bool(r->root, r->path, "tie_word_embeddings", true, &r->out->tie_word_embeddings, r->err);
+    return status;
+}
+
+rp_status rp_config_load(const char *dir, rp_config *out, rp_error *err) {
+    *out = (rp_config){0};
+    rp_status status = rp_folder_check(dir, err);
+    if (status) return status;
+    char *path = rp_path_join(dir, "config.json");
+    if (path) out->path = rp_arena_copy(&out->arena, path, strlen(path));
+    free(path);
+    if (!out->path) {
+        rp_config_finish(out);
+        return rp_fail_memory(err, "a path", strlen(dir) + 16);
+    }
+    reader r = {.path = rp_path_shown(out->path), .out = out, .err = err};
+    status = rp_json_load(out->path, &r.root, err);
+    if (!status) status = read_config(&r);
+    json_decref(r.root);
+    if (status) rp_config_finish(out);
+    return status;
+}
+
+/* The four published sizes, second version. */
+static const struct {
+    const char *name;
+    uint32_t hidden, layers, heads;
+} presets[] = {
+    {"base", 768, 12, 12}, {"large", 1024, 24, 16}, {"xlarge", 2048, 24, 16}, {"xxlarge", 4096, 12, 64}};
+
+rp_status rp_config_preset(const char *name, rp_config *out, rp_error *err) {
+    size_t i = 0;
+    *out = (rp_config){0};
+    if (!name) return rp_fail(err, RP_ERROR_ARGUMENT, "the config's name is NULL; pass \"base\" or a folder");
+    while (i < RP_COUNT(presets) && strcmp(name, presets[i].name)) i++;
+    if (i == RP_COUNT(presets)) {
+        if (*name && !rp_path_exists(name))
+            return rp_fail(err, RP_ERROR_FILE,
+                           "%s: neither base, large, xlarge or xxlarge nor a folder with a config.json",
+                           rp_path_shown(name));
+        return rp_config_load(name, out, err);
+    }
+    *out = (rp_config){.family = RP_FAMILY_ALBERT,
+                       .vocab_size = 30000,
+                       .embedding_size = 128,
+                       .hidden_size = presets[i].hidden,
+                       .intermediate_size = 4 * presets[i].hidden,
+                       .layers = presets[i].layers,
+                       .groups = 1,
+                       .inner_layers = 1,
+                       .attention_heads = presets[i].heads,
+                       .max_positions = 512,
+                       .type_vocab_size = 2,
+                       .activation = RP_ACTIVATION_GELU_TANH,
+                       .norm_eps = 1e-12f,
+                       .tie_word_embeddings = true};
+    reader r = {.path = name, .out = out, .err = err};
+    out->path = rp_arena_copy(&out->arena, name, strlen(name));
+    out->architecture = rp_arena_copy(&out->arena, "AlbertModel", strlen("AlbertModel"));
+    rp_status status =
+        out->path && out->architecture ? number_labels(&r, 2) : rp_fail_memory(err, "a config", 64);
+    if (status) rp_config_finish(out);
+    return status;
+}
+
+void rp_config_finish(rp_config *config) {
+    if (!config) return;
+    rp_arena_finish(&config->arena);
+    *config = (rp_config){0};
+}
+
+uint32_t rp_config_group(const rp_config *config, uint32_t layer) {
+    return (uint32_t)(layer / ((double)config->layers / config->groups));
+}

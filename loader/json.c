@@ -1,0 +1,169 @@
+#include "loader/json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SHOWN_PATH = 200, SHOWN_KEY = 80, MAX_JSON_BYTES = 64 << 20 };
+
+char *rp_path_join(const char *dir, const char *name) {
+    size_t size = strlen(dir) + strlen(name) + 2;
+    char *path = malloc(size);
+    if (path) snprintf(path, size, "%s%s%s", dir, dir[0] && dir[strlen(dir) - 1] == '/' ? "" : "/", name);
+    return path;
+}
+
+const char *rp_path_shown(const char *path) {
+    size_t size = strlen(path);
+    if (size <= SHOWN_PATH) return path;
+    const char *end = path + size - SHOWN_PATH;
+    while ((*end & 0xC0) == 0x80) end++; // begin with a whole character
+    return end;
+}
+
+int rp_text_fit(const char *text, int most) {
+    int size = (int)strnlen(text, (size_t)most + 1);
+    if (size <= most) return size;
+    while (most > 0 && (text[most] & 0xC0) == 0x80) most--;
+    return most;
+}
+
+bool rp_path_exists(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+rp_status rp_folder_check(const char *dir, rp_error *err) {
+    struct stat info;
+    if (!dir) return rp_fail(err, RP_ERROR_ARGUMENT, "the model's folder is NULL; pass a path");
+    if (!*dir) return rp_fail(err, RP_ERROR_FILE, "the path of the model's folder is empty; name a folder");
+    if (stat(dir, &info) != 0)
+        return rp_fail(err, RP_ERROR_FILE, "%s: cannot open the folder: %s; check the path",
+                       rp_path_shown(dir), strerror(errno));
+    if (!S_ISDIR(info.st_mode))
+        return rp_fail(err, RP_ERROR_FILE,
+                       "%s: not a folder; name the folder that holds config.json and model.safetensors",
+                       rp_path_shown(dir));
+    return RP_OK;
+}
+
+rp_status rp_file_open(const char *path, int *fd, uint64_t *size, rp_error *err) {
+    struct stat info;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (*fd < 0) {
+        int why = errno;
+        return rp_fail(err, RP_ERROR_FILE, "%s: cannot open the file: %s; check %s", rp_path_shown(path),
+                       strerror(why), why == ENOENT ? "that the folder is complete" : "its permissions");
+    }
+    if (fstat(*fd, &info) == 0 && S_ISREG(info.st_mode)) {
+        *size = (uint64_t)info.st_size;
+        return RP_OK;
+    }
+    close(*fd);
+    *fd = -1;
+    return rp_fail(err, RP_ERROR_FILE, "%s: not a regular file; put the model's file there",
+                   rp_path_shown(path));
+}
+
+/* Copy to `out` the last key that begins before `position`: the field a mistake belongs to. */
+static bool find_key(const char *text, size_t size, size_t position, char out[SHOWN_KEY + 1]) {
+    bool found = false;
+    for (size_t i = 0; i < size && i < position; i++) {
+        if (text[i] != '"') continue;
+        size_t start = ++i;
+        while (i < size && text[i] != '"') i += text[i] == '\\' ? 2 : 1;
+        size_t after = i + 1;
+        while (after < size && strchr(" \t\r\n", text[after]) && text[after]) after++;
+        if (after >= size || text[after] != ':') continue;
+        size_t length = i - start < SHOWN_KEY ? i - start : SHOWN_KEY;
+        memcpy(out, text + start, length);
+        out[length] = '\0';
+        if (length == SHOWN_KEY) out[rp_text_fit(out, SHOWN_KEY - 1)] = '\0';
+        found = true;
+    }
+    return found;
+}
+
+rp_status rp_json_parse(const char *text, size_t size, const char *path, json_t **out, rp_error *err) {
+    json_error_t mistake;
+    char key[SHOWN_KEY + 1] = "";
+    *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &mistake);
+    if (*out) return RP_OK;
+    if (json_error_code(&mistake) == json_error_out_of_memory) return rp_fail_memory(err, path, size);
+    bool known = mistake.position > 0 && find_key(text, size, (size_t)mistake.position, key);
+    return rp_fail(err, RP_ERROR_FORMAT, "%s: %s%sline %d: not valid JSON: %s; fetch the file again",
+                   rp_path_shown(path), key, known ? ": " : "", mistake.line, mistake.text);
+}
+
+static rp_status read_all(int fd, size_t size, const char *path, char *text, rp_error *err) {
+    for (size_t at = 0; at < size;) {
+        ssize_t n = read(fd, text + at, size - at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0)
+            return rp_fail(err, RP_ERROR_FILE, "%s: cannot be read: %s; check the disk", rp_path_shown(path),
+                           n ? strerror(errno) : "it became shorter");
+        at += (size_t)n;
+    }
+    return RP_OK;
+}
+
+rp_status rp_json_load(const char *path, json_t **out, rp_error *err) {
+    int fd = -1;
+    uint64_t size = 0;
+    char *text = NULL;
+    *out = NULL;
+    rp_status status = rp_file_open(path, &fd, &size, err);
+    if (status) return status;
+    if (size == 0)
+        status = rp_fail(err, RP_ERROR_FORMAT, "%s: the file is empty; fetch it again", rp_path_shown(path));
+    else if (size > MAX_JSON_BYTES)
+        status = rp_fail(err, RP_ERROR_FORMAT, "%s: %llu bytes, more than any real file of this kind has",
+                         rp_path_shown(path), (unsigned long long)size);
+    if (status) goto done;
+    text = malloc((size_t)size);
+    if (!text) {
+        status = rp_fail_memory(err, path, size);
+        goto done;
+    }
+    status = read_all(fd, (size_t)size, path, text, err);
+    if (!status) status = rp_json_parse(text, (size_t)size, path, out, err);
+done:
+    free(text);
+    close(fd);
+    return status;
+}
+
+const char *rp_json_kind(const json_t *value) {
+    switch (value ? json_typeof(value) : JSON_NULL) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "a list";
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+        return "an integer";
+    case JSON_REAL:
+        return "a fraction";
+    case JSON_TRUE:
+        return "true";
+    case JSON_FALSE:
+        return "false";
+    case JSON_NULL:
+        break;
+    }
+    return "null";
+}
+
+rp_status rp_json_bool(const json_t *root, const char *path, const char *field, bool fallback, bool *out,
+                       rp_error *err) {
+    const json_t *value = json_object_get(root, field);
+    *out = value ? json_is_true(value) : fallback;
+    if (!value || json_is_boolean(value)) return RP_OK;
+    return rp_fail(err, RP_ERROR_FORMAT, "%s: %s: is %s, must be true or false", rp_path_shown(path), field,
+                   rp_json_kind(value));
+}

@@ -1,0 +1,46 @@
+/* Small files of a model's folder: paths, opening, and JSON with messages that name the field. */
+#ifndef RP_LOADER_JSON_H
+#define RP_LOADER_JSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* `dir`/`name`, to be freed; NULL when out of memory. */
+char *rp_path_join(const char *dir, const char *name);
+
+/* The end of `path`, short enough to leave room in an error message for what is wrong. */
+const char *rp_path_shown(const char *path);
+
+/* How many bytes of `text`, at most `most`, to print with "%.*s": never half of a UTF-8 character. */
+int rp_text_fit(const char *text, int most);
+
+/* RP_ERROR_ARGUMENT or RP_ERROR_FILE unless `dir` names a folder. */
+rp_status rp_folder_check(const char *dir, rp_error *err);
+
+/* True when something, whatever it is, has this name. */
+bool rp_path_exists(const char *path);
+
+/* Open a regular file for reading; `*size` gets its bytes. Never waits, as opening a pipe would. The caller
+ * closes
+ * `*fd`. RP_ERROR_FILE when it is missing, unreadable or no regular file. */
+rp_status rp_file_open(const char *path, int *fd, uint64_t *size, rp_error *err);
+
+/* Parse the `size` bytes of `text`. RP_ERROR_FORMAT names `path`, the line and the last key before the
+ * mistake. Duplicate keys are a mistake. `*out` is owned by the caller (json_decref). */
+rp_status rp_json_parse(const char *text, size_t size, const char *path, json_t **out, rp_error *err);
+
+/* Read and parse a file. */
+rp_status rp_json_load(const char *path, json_t **out, rp_error *err);
+
+/* "a string", "a list" and so on, for messages. */
+const char *rp_json_kind(const json_t *value);
+
+/* `root`.`field` as a boolean; `fallback` when it is missing. RP_ERROR_FORMAT when it is something else. */
+rp_status rp_json_bool(const json_t *root, const char *path, const char *field, bool fallback, bool *out,
+                       rp_error *err);
+
+#endif

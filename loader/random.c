@@ -1,0 +1,81 @@
+/* Weights from a generator, for measuring models of any size without their files. */
+#include <unistd.h>
+
+#include "loader/names.h"
+#include "loader/weights_files.h"
+
+typedef struct filler {
+    float *next; /* NULL: only count */
+    uint64_t elements, seed;
+} filler;
+
+/* Element i of the splitmix64 sequence of `seed`. */
+static uint64_t mix(uint64_t seed, uint64_t i) {
+    uint64_t z = seed + (i + 1) * 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+/* Uniform in offset +- scale; two elements from each step of the generator. */
+static void fill(float *out, size_t count, uint64_t seed, float offset, float scale) {
+    float step = scale * 0x1p-31f;
+    for (size_t i = 0; i < count; i += 2) {
+        uint64_t bits = mix(seed, i / 2);
+        out[i] = offset + step * (float)(int32_t)(uint32_t)bits;
+        if (i + 1 < count) out[i + 1] = offset + step * (float)(int32_t)(uint32_t)(bits >> 32);
+    }
+}
+
+static rp_status fill_slot(const rp_slot *slot, void *context) {
+    filler *f = context;
+    size_t count = (size_t)slot->rows * slot->columns;
+    if (f->next) {
+        bool matrix = slot->kind == RP_SLOT_MATRIX;
+        *slot->tensor =
+            (rp_tensor){.data = f->next, .dtype = RP_F32, .rows = slot->rows, .columns = slot->columns};
+        fill(f->next, count, mix(f->seed, f->elements), slot->kind == RP_SLOT_SCALE ? 1.0f : 0.0f,
+             matrix ? 0.05f : 0.02f);
+        f->next += count;
+    }
+    f->elements += count;
+    return RP_OK;
+}
+
+/* Every tensor of the model, the masked language model's output too. */
+static void visit_all(const rp_config *c, rp_weights *out, unsigned heads, filler *f) {
+    rp_slots_each(c, out, heads | RP_PART_ENCODER, fill_slot, f);
+    if (!(heads & RP_HEAD_MASKED_LM)) return;
+    rp_slot bias = {.tensor = &out->lm_bias, .kind = RP_SLOT_BIAS, .rows = 1, .columns = c->vocab_size};
+    rp_slot decoder = {.tensor = &out->lm_decoder, .rows = c->vocab_size, .columns = c->embedding_size};
+    fill_slot(&bias, f);
+    if (!c->tie_word_embeddings) fill_slot(&decoder, f);
+}
+
+/* What the machine has, in bytes: a larger allocation may succeed and then bring the machine to its knees. */
+static uint64_t memory_bytes(void) {
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : SIZE_MAX;
+}
+
+rp_status rp_weights_random(const rp_config *config, uint32_t seed, rp_weights *out, rp_error *err) {
+    unsigned heads = rp_heads_of_architecture(config);
+    size_t layers = (size_t)config->groups * config->inner_layers;
+    *out = (rp_weights){.heads = heads ? heads : RP_HEAD_POOLER};
+    out->layers = rp_new_array(rp_layer_weights, layers);
+    out->files = rp_new(rp_weight_files);
+    filler f = {0};
+    if (out->layers && out->files) {
+        visit_all(config, out, out->heads, &f);
+        if (f.elements <= memory_bytes() / sizeof(float))
+            out->files->memory = malloc((size_t)f.elements * sizeof(float));
+    }
+    if (!out->layers || !out->files || !out->files->memory) {
+        rp_weights_finish(out);
+        return rp_fail_memory(err, "random weights", f.elements * sizeof(float));
+    }
+    out->parameters = f.elements;
+    f = (filler){.next = out->files->memory, .seed = mix(seed, 0)};
+    visit_all(config, out, out->heads, &f);
+    return RP_OK;
+}

@@ -1,0 +1,143 @@
+#include "loader/weights_files.h"
+
+#include "loader/json.h"
+
+enum { MAX_SHARDS = 4096, SHOWN_NAME = 100 };
+
+static const char whole_name[] = "model.safetensors", index_name[] = "model.safetensors.index.json";
+
+/* ---- shards ---- */
+
+/* A shard is a plain file name, so that an index cannot reach out of its folder. */
+static bool is_shard_name(const char *name) {
+    static const char suffix[] = ".safetensors";
+    size_t size = strlen(name), end = sizeof suffix - 1;
+    return size > end && size < 256 && name[0] != '.' && !strpbrk(name, "/\\") &&
+           !strcmp(name + size - end, suffix);
+}
+
+/* The open file of that name, or NULL. */
+static rp_safetensors *find_file(const rp_weight_files *files, const char *name) {
+    for (size_t i = files->count; i-- > 0;) {
+        const char *base = strrchr(files->files[i].path, '/');
+        if (!strcmp(base ? base + 1 : files->files[i].path, name)) return &files->files[i];
+    }
+    return NULL;
+}
+
+static rp_status open_file(rp_weight_files *files, const char *dir, const char *name, rp_error *err) {
+    if (!rp_grow((void **)&files->files, &files->capacity, files->count + 1, sizeof *files->files))
+        return rp_fail_memory(err, "a list of files", (files->count + 1) * sizeof *files->files);
+    char *path = rp_path_join(dir, name);
+    if (!path) return rp_fail_memory(err, "a path", strlen(dir) + strlen(name) + 2);
+    rp_status status = rp_safetensors_open(path, &files->files[files->count], err);
+    free(path);
+    if (!status) files->count++;
+    return status;
+}
+
+static rp_status open_shard(rp_weight_files *files, const char *dir, const char *tensor, const json_t *value,
+                            rp_error *err) {
+    const char *shown = rp_path_shown(files->path), *shard = json_string_value(value);
+    if (!shard || !is_shard_name(shard))
+        return rp_fail(
+            err, RP_ERROR_FORMAT,
+            "%s: weight_map: %.*s: \"%.*s\" is not the name of a safetensors file in the same folder", shown,
+            rp_text_fit(tensor, SHOWN_NAME), tensor, rp_text_fit(shard ? shard : "", SHOWN_NAME),
+            shard ? shard : rp_json_kind(value));
+    if (!find_file(files, shard)) {
+        if (files->count == MAX_SHARDS)
+            return rp_fail(err, RP_ERROR_FORMAT, "%s: weight_map: lists more than %d files", shown,
+                           MAX_SHARDS);
+        char *path = rp_path_join(dir, shard);
+        bool missing = path && !rp_path_exists(path);
+        free(path);
+        if (missing)
+            return rp_fail(err, RP_ERROR_FILE, "%s: weight_map: the shard %s is missing; fetch it too", shown,
+                           shard);
+        rp_status status = open_file(files, dir, shard, err);
+        if (status) return status;
+    }
+    if (rp_safetensors_find(find_file(files, shard), tensor)) return RP_OK;
+    return rp_fail(err, RP_ERROR_FORMAT, "%s: weight_map: %.*s: is not in %s, where the index says it is",
+                   shown, rp_text_fit(tensor, SHOWN_NAME), tensor, shard);
+}
+
+static rp_status open_shards(rp_weight_files *files, const char *dir, rp_error *err) {
+    rp_status status = rp_json_load(files->path, &files->index, err);
+    if (status) return status;
+    json_t *map = json_object_get(files->index, "weight_map"), *value;
+    const char *tensor;
+    if (!json_is_object(map) || json_object_size(map) == 0)
+        return rp_fail(err, RP_ERROR_FORMAT,
+                       "%s: weight_map: must be an object that lists tensors and their files",
+                       rp_path_shown(files->path));
+    json_object_foreach(map, tensor, value) {
+        status = open_shard(files, dir, tensor, value, err);
+        if (status) return status;
+    }
+    return RP_OK;
+}
+
+/* ---- the folder ---- */
+
+static bool has(const char *dir, const char *name) {
+    char *path = rp_path_join(dir, name);
+    bool found = path && rp_path_exists(path);
+    free(path);
+    return found;
+}
+
+static rp_status fail_missing(const char *dir, rp_error *err) {
+    static const char *const others[] = {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
+                                         "flax_model.msgpack", "model.ckpt.index"};
+    for (size_t i = 0; i < RP_COUNT(others); i++)
+        if (has(dir, others[i]))
+            return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                           "%s: %s: weights in this format are not supported; convert them to %s (in Python: "
+                           "AutoModel.from_pretrained and save_pretrained with safe_serialization=True)",
+                           rp_path_shown(dir), others[i], whole_name);
+    return rp_fail(err, RP_ERROR_FILE, "%s: no weights: neither %s nor %s is there; fetch one of them",
+                   rp_path_shown(dir), whole_name, index_name);
+}
+
+rp_status rp_weight_files_open(const char *dir, rp_weight_files **out, rp_error *err) {
+    *out = NULL;
+    rp_status status = rp_folder_check(dir, err);
+    if (status) return status;
+    bool whole = has(dir, whole_name);
+    if (!whole && !has(dir, index_name)) return fail_missing(dir, err);
+    rp_weight_files *files = rp_new(rp_weight_files);
+    if (files) files->path = rp_path_join(dir, whole ? whole_name : index_name);
+    if (!files || !files->path)
+        status = rp_fail_memory(err, "the weights", sizeof *files);
+    else
+        status = whole ? open_file(files, dir, whole_name, err) : open_shards(files, dir, err);
+    if (status)
+        rp_weight_files_close(files);
+    else
+        *out = files;
+    return status;
+}
+
+void rp_weight_files_close(rp_weight_files *files) {
+    if (!files) return;
+    for (size_t i = 0; i < files->count; i++) rp_safetensors_close(&files->files[i]);
+    json_decref(files->index);
+    free(files->files);
+    free(files->path);
+    free(files->memory);
+    free(files);
+}
+
+const rp_safetensor *rp_weight_files_find(const rp_weight_files *files, const char *name,
+                                          const rp_safetensors **file) {
+    *file = files->files;
+    if (files->index) {
+        const char *shard =
+            json_string_value(json_object_get(json_object_get(files->index, "weight_map"), name));
+        if (!shard) return NULL;
+        *file = find_file(files, shard);
+    }
+    return *file ? rp_safetensors_find(*file, name) : NULL;
+}

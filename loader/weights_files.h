@@ -1,0 +1,27 @@
+/* The files behind an rp_weights: one safetensors file, or the shards that an index lists. */
+#ifndef RP_LOADER_WEIGHTS_FILES_H
+#define RP_LOADER_WEIGHTS_FILES_H
+
+#include "loader/safetensors.h"
+
+typedef struct rp_weight_files {
+    char *path; /* model.safetensors or the index, for messages */
+    rp_safetensors *files;
+    size_t count, capacity;
+    json_t *index; /* model.safetensors.index.json; NULL when there is one file */
+    void *memory;  /* weights that come from a generator */
+} rp_weight_files;
+
+/* Open the weights of the folder `dir`. RP_ERROR_FILE lists what was looked for; RP_ERROR_UNSUPPORTED when
+ * there are only weights in another format; RP_ERROR_FORMAT when a file is damaged or the index does not
+ * match the shards. On success the caller owns `*out` (rp_weight_files_close). */
+rp_status rp_weight_files_open(const char *dir, rp_weight_files **out, rp_error *err);
+
+/* NULL is allowed. */
+void rp_weight_files_close(rp_weight_files *files);
+
+/* The tensor called `name` and the file it is in; NULL when there is none. */
+const rp_safetensor *rp_weight_files_find(const rp_weight_files *files, const char *name,
+                                          const rp_safetensors **file);
+
+#endif
