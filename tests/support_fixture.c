@@ -15,6 +15,28 @@ static bool complain(const char *where, const char *what) {
 
 /* ---- folders ---- */
 
+/* Folders that a failed test left: removed when the program ends. */
+static char left_over[64][FIXTURE_PATH_SIZE];
+
+static void remove_left_over(void) {
+    for (size_t i = 0; i < 64; i++) fixture_remove_dir(left_over[i]);
+}
+
+static void remember_dir(const char *dir) {
+    static bool registered;
+    if (!registered) registered = atexit(remove_left_over) == 0;
+    for (size_t i = 0; i < 64; i++)
+        if (!left_over[i][0]) {
+            memcpy(left_over[i], dir, strlen(dir) + 1);
+            return;
+        }
+}
+
+static void forget_dir(const char *dir) {
+    for (size_t i = 0; i < 64; i++)
+        if (!strcmp(left_over[i], dir)) left_over[i][0] = '\0';
+}
+
 bool fixture_make_dir(char dir[FIXTURE_PATH_SIZE]) {
     const char *tmp = getenv("TMPDIR");
     int n = snprintf(dir, FIXTURE_PATH_SIZE, "%s/reprise-fixture-XXXXXX", tmp && *tmp ? tmp : "/tmp");
@@ -22,6 +44,7 @@ bool fixture_make_dir(char dir[FIXTURE_PATH_SIZE]) {
         dir[0] = '\0';
         return complain(tmp ? tmp : "/tmp", "cannot make a folder there");
     }
+    remember_dir(dir);
     return true;
 }
 
@@ -39,6 +62,7 @@ void fixture_remove_dir(const char *dir) {
     }
     closedir(d);
     rmdir(dir);
+    forget_dir(dir);
 }
 
 bool fixture_write_text(const char *dir, const char *name, const char *text) {

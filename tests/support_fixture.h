@@ -34,7 +34,8 @@ typedef struct fixture_layout {
 /* Make a new empty folder under $TMPDIR or /tmp. False, with a message on standard error, when that fails. */
 bool fixture_make_dir(char dir[FIXTURE_PATH_SIZE]);
 
-/* Remove a folder of fixture_make_dir with everything in it. An empty string is allowed. */
+/* Remove a folder of fixture_make_dir with everything in it. An empty string is allowed. What a failing test
+ * leaves is removed when the program ends. */
 void fixture_remove_dir(const char *dir);
 
 /* Write `text` to the file `name` in `dir`. */
