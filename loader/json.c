@@ -80,9 +80,11 @@ static bool find_key(const char *text, size_t size, size_t position, char out[SH
         while (after < size && strchr(" \t\r\n", text[after]) && text[after]) after++;
         if (after >= size || text[after] != ':') continue;
         size_t length = i - start < SHOWN_KEY ? i - start : SHOWN_KEY;
-        memcpy(out, text + start, length);
+        for (size_t k = 0; k < length; k++) { // the key may be what is wrong
+            char c = text[start + k];
+            out[k] = c >= ' ' && c <= '~' ? c : '?';
+        }
         out[length] = '\0';
-        if (length == SHOWN_KEY) out[rp_text_fit(out, SHOWN_KEY - 1)] = '\0';
         found = true;
     }
     return found;
