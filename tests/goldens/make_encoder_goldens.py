@@ -233,8 +233,8 @@ def copy_weights(model, weights):
     """Copy the file's tensors into the model once more.
 
     from_pretrained of 4.44 adopts float32 tensors instead of copying them, which unties ALBERT's
-    predictions.bias from predictions.decoder.bias, and then ties it to the zeros of the latter: the bias would
-    be lost."""
+    predictions.bias from predictions.decoder.bias, and then ties it to the zeros of the latter: the bias
+    would be lost."""
     model.load_state_dict(weights, strict=False)
     state = model.state_dict()
     wrong = [k for k, v in weights.items() if k in state and not torch.equal(state[k], v.float())]
