@@ -138,6 +138,9 @@ static rp_status read_pooling(reader *r) {
     json_t *root = NULL;
     rp_status status = load_optional(r, r->pooling ? r->pooling : r->dir,
                                      r->pooling ? "config.json" : "1_Pooling/config.json", &path, &root);
+    if (!status && !root && r->pooling)
+        status = rp_fail(r->err, RP_ERROR_FILE, "%s: missing, but modules.json lists it; fetch it too",
+                         rp_path_shown(path));
     if (!status && root) status = read_modes(r, path, root);
     json_decref(root);
     free(path);
