@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/half.h"
 #include "loader/json.h"
 #include "loader/names.h"
 #include "loader/weights_files.h"
@@ -188,19 +189,6 @@ void rp_weights_finish(rp_weights *weights) {
 
 /* ---- elements ---- */
 
-static float bits_float(uint32_t bits) {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-/* Exact for every half: subnormal ones become normal floats by a multiplication with a power of two. */
-static float half_float(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, rest = half & 0x7FFF;
-    if (rest >= 0x7C00) return bits_float(sign | 0x7F800000 | (rest & 0x3FF) << 13);
-    return bits_float(sign | rest << 13) * 0x1p112f;
-}
-
 void rp_tensor_read(const rp_tensor *tensor, size_t first, size_t count, float *out) {
     const unsigned char *data = tensor->data;
     if (tensor->dtype == RP_F32) {
@@ -211,7 +199,7 @@ void rp_tensor_read(const rp_tensor *tensor, size_t first, size_t count, float *
     for (size_t i = 0; i < count; i++) {
         uint16_t bits;
         memcpy(&bits, data + 2 * i, 2);
-        out[i] = tensor->dtype == RP_F16 ? half_float(bits) : bits_float((uint32_t)bits << 16);
+        out[i] = tensor->dtype == RP_F16 ? rp_half_to_float(bits) : rp_bfloat_to_float(bits);
     }
 }
 
