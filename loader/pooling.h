@@ -12,8 +12,8 @@ typedef struct rp_pooling_config {
     bool do_lower_case;      /* sentence_bert_config.json; false when not given */
 } rp_pooling_config;
 
-/* Read them where they exist; missing files are no error, damaged ones are, and so is a Pooling module of modules.json
- * without its settings. RP_ERROR_UNSUPPORTED for other modules and other ways of pooling. */
+/* Read them where they exist. Missing files are no error; damaged ones are, and so is a Pooling module that
+ * modules.json lists without its settings. RP_ERROR_UNSUPPORTED for other modules and other ways of pooling. */
 rp_status rp_pooling_load(const char *dir, rp_pooling_config *out, rp_error *err);
 
 #endif
