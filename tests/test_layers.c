@@ -1,0 +1,145 @@
+/* The shape of the source tree: layers include only what is below them, Vulkan stays in runtime/gpu, the
+ * command knows only the public headers, and no source file grows past 600 lines. */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MAX_LINES = 600 };
+
+typedef struct layer {
+    const char *folder;
+    const char *prefixes[7]; /* of the quoted includes it may have */
+} layer;
+
+/* base <- gpu <- ops <- model <- tasks <- cli; the loader stands on base alone. */
+static const layer layers[] = {
+    {"include/reprise", {"reprise/"}},
+    {"runtime/base", {"base/", "reprise/"}},
+    {"loader", {"loader/", "base/", "reprise/"}},
+    {"runtime/gpu", {"gpu/", "base/", "reprise/"}},
+    {"runtime/ops", {"ops/", "gpu/", "base/", "reprise/"}},
+    {"runtime/model", {"model/", "ops/", "gpu/", "loader/", "base/", "reprise/"}},
+    {"runtime/tasks", {"tasks/", "model/", "loader/", "base/", "reprise/"}},
+    {"tools/cli", {"cli/", "reprise/"}},
+    {"tools/examples", {"reprise/"}},
+};
+enum { LAYER_COUNT = sizeof layers / sizeof layers[0] };
+
+static bool starts(const char *text, const char *prefix) {
+    return !strncmp(text, prefix, strlen(prefix));
+}
+
+/* What is wrong with one line of a file of `l`; NULL when it is no #include, or a fine one. */
+static const char *check_line(const layer *l, const char *line) {
+    line += strspn(line, " \t");
+    if (*line++ != '#') return NULL;
+    line += strspn(line, " \t");
+    if (!starts(line, "include")) return NULL;
+    line += strlen("include");
+    line += strspn(line, " \t");
+    char name[256] = "";
+    if (!*line || !strchr("<\"", *line) || sscanf(line + 1, "%255[^\">]", name) != 1)
+        return "is not a plain #include";
+    bool vulkan = starts(name, "vulkan/") || starts(name, "volk.") || starts(name, "vk_");
+    if (vulkan && strcmp(l->folder, "runtime/gpu")) return "includes Vulkan, which only runtime/gpu may";
+    if (*line == '<' && !starts(name, "reprise/")) return NULL;
+    if (strstr(name, "..")) return "includes by a relative path";
+    if (!strchr(name, '/')) return NULL; /* beside it */
+    for (size_t i = 0; i < sizeof l->prefixes / sizeof *l->prefixes && l->prefixes[i]; i++)
+        if (starts(name, l->prefixes[i])) return NULL;
+    return "includes what its layer must not know";
+}
+
+static bool is_source(const char *name) {
+    static const char *const ends[] = {".c", ".h", ".cc", ".comp", ".glsl", ".def", ".py"};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < sizeof ends / sizeof *ends; i++)
+        if (!strcmp(dot, ends[i])) return true;
+    return false;
+}
+
+/* Check every source file of `folder`, below the root of the tree; prints each fault. `l` NULL: lengths only.
+ * Returns the number of files, adds the number of faults to `*faults`. */
+static int check_folder(const char *folder, const layer *l, int *faults) {
+    char path[4096], line[4096];
+    snprintf(path, sizeof path, "%s/%s", SOURCE_DIR, folder);
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    int files = 0;
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        if (!is_source(entry->d_name)) continue;
+        snprintf(path, sizeof path, "%s/%s/%s", SOURCE_DIR, folder, entry->d_name);
+        FILE *file = fopen(path, "r");
+        assert_non_null(file);
+        int lines = 0;
+        while (fgets(line, sizeof line, file)) {
+            lines++;
+            const char *fault = l ? check_line(l, line) : NULL;
+            if (fault) printf("%s:%d %s: %s", path, lines, fault, line);
+            *faults += fault != NULL;
+        }
+        fclose(file);
+        if (lines > MAX_LINES) printf("%s has %d lines, more than %d\n", path, lines, MAX_LINES);
+        *faults += lines > MAX_LINES;
+        files++;
+    }
+    closedir(dir);
+    return files;
+}
+
+static void test_layers_include_only_what_is_below(void **state) {
+    (void)state;
+    int faults = 0;
+    for (int i = 0; i < LAYER_COUNT; i++)
+        assert_true(check_folder(layers[i].folder, &layers[i], &faults) > 0);
+    assert_int_equal(faults, 0);
+}
+
+static void test_source_files_are_short(void **state) {
+    (void)state;
+    static const char *const folders[] = {"shaders", "tests", "tests/goldens", "tools"};
+    int faults = 0;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        assert_true(check_folder(folders[i], NULL, &faults) > 0);
+    assert_int_equal(faults, 0);
+}
+
+static const layer *find(const char *folder) {
+    for (int i = 0; i < LAYER_COUNT; i++)
+        if (!strcmp(layers[i].folder, folder)) return &layers[i];
+    return NULL;
+}
+
+static void test_the_check_sees_faults(void **state) {
+    (void)state;
+    assert_non_null(check_line(find("runtime/gpu"), "#include \"ops/op.h\"\n"));
+    assert_non_null(check_line(find("runtime/gpu"), "  # include \"loader/config.h\"\n"));
+    assert_non_null(check_line(find("runtime/ops"), "#include <volk.h>\n"));
+    assert_non_null(check_line(find("loader"), "#include <vulkan/vulkan.h>\n"));
+    assert_non_null(check_line(find("loader"), "#include \"gpu/vk.h\"\n"));
+    assert_non_null(check_line(find("runtime/model"), "#include \"tasks/tasks.h\"\n"));
+    assert_non_null(check_line(find("runtime/base"), "#include \"../gpu/vk.h\"\n"));
+    assert_non_null(check_line(find("tools/cli"), "#include \"base/error.h\"\n"));
+    assert_non_null(check_line(find("tools/cli"), "#include HEADER\n"));
+    assert_null(check_line(find("runtime/gpu"), "#include <volk.h>\n"));
+    assert_null(check_line(find("runtime/ops"), "#include \"gpu/record.h\"\n"));
+    assert_null(check_line(find("tools/cli"), "#include <jansson.h>\n"));
+    assert_null(check_line(find("tools/cli"), "/* no #include \"base/error.h\" */\n"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_layers_include_only_what_is_below),
+        cmocka_unit_test(test_source_files_are_short),
+        cmocka_unit_test(test_the_check_sees_faults),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,28 @@
+# sh test_symbols.sh SOURCE_DIR BUILD_DIR SCRATCH_DIR: what libreprise shows to the programs that link it. It exports
+# exactly the functions that the public headers declare, and opens Vulkan's loader at run time instead of linking it.
+set -eu
+source=$1 build=$2 scratch=$3
+mkdir -p "$scratch"
+library=$build/libreprise.so
+
+nm -D --defined-only --format=posix "$library" | cut -d' ' -f1 | sed 's/@.*//' | LC_ALL=C sort -u >"$scratch/exported"
+# A declaration is RP_API, a type, a name and a parenthesis; some stand on two lines.
+cat "$source"/include/reprise/*.h | tr '\n' ' ' | grep -oE 'RP_API [a-z][a-z0-9_ *]*rp_[a-z0-9_]+\(' |
+    grep -oE 'rp_[a-z0-9_]+\($' | tr -d '(' | LC_ALL=C sort -u >"$scratch/declared"
+[ "$(wc -l <"$scratch/declared")" -ge 30 ] || { echo "found too few declarations in the headers"; exit 1; }
+if ! diff "$scratch/declared" "$scratch/exported"; then
+    echo "$library: < declared in include/reprise but not exported; > exported but not declared"
+    exit 1
+fi
+
+readelf -dW "$library" | grep NEEDED >"$scratch/needed"
+for unwanted in vulkan glslang SPIRV; do
+    if grep -i "$unwanted" "$scratch/needed"; then
+        echo "$library must not be linked with $unwanted"
+        exit 1
+    fi
+done
+
+# Segments that load on systems with pages of 16 KiB.
+readelf -lW "$library" | awk '$1 == "LOAD" && $NF != "0x4000" { print "page alignment:", $0; bad = 1 } END { exit bad }'
+echo "$(wc -l <"$scratch/exported") functions exported"

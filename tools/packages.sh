@@ -1,0 +1,86 @@
+# Sourced by tools/quickstart and tools/check: what a build needs, and how to get it.
+
+build_packages=(cmake ninja-build gcc g++ pkg-config libvulkan1 libvulkan-dev mesa-vulkan-drivers libvulkan-volk-dev
+    glslang-dev glslang-tools libcmocka-dev libjansson-dev libutf8proc-dev libsentencepiece-dev libxxhash-dev)
+check_packages=(vulkan-validationlayers)
+
+say() { printf '%s\n' "$*" >&2; }
+
+# quietly LOG COMMAND...: run it with its output in LOG; show the end of LOG when it fails.
+quietly() {
+    local log=$1
+    shift
+    mkdir -p "$(dirname "$log")"
+    "$@" >"$log" 2>&1 </dev/null && return
+    local status=$?
+    tail -n 60 "$log" >&2
+    say "failed: $*" "(whole output: $log)"
+    return $status
+}
+
+# missing_packages NAME...: those that dpkg does not have installed.
+missing_packages() {
+    local name
+    for name; do
+        case $(dpkg-query -W -f='${Status}' "$name" 2>/dev/null) in
+        *" installed") ;;
+        *) printf '%s\n' "$name" ;;
+        esac
+    done
+}
+
+# The packages by the names of the system at hand; a line for each package manager.
+name_packages() {
+    say "Reprise needs a C and C++ compiler, CMake, Ninja, pkg-config, the Vulkan loader, headers and a driver, glslang," \
+        "volk, cmocka, jansson, utf8proc, SentencePiece and xxHash. Install them with (names as of this writing):"
+    if command -v dnf >/dev/null; then
+        say "  dnf install cmake ninja-build gcc gcc-c++ pkgconf-pkg-config vulkan-loader-devel vulkan-headers" \
+            "mesa-vulkan-drivers vulkan-volk-devel glslang-devel glslang libcmocka-devel jansson-devel utf8proc-devel" \
+            "sentencepiece-devel xxhash-devel vulkan-validation-layers"
+    elif command -v pacman >/dev/null; then
+        say "  pacman -S cmake ninja gcc pkgconf vulkan-icd-loader vulkan-headers vulkan-swrast volk glslang cmocka jansson" \
+            "libutf8proc xxhash vulkan-validation-layers, and sentencepiece from the AUR"
+    elif command -v zypper >/dev/null; then
+        say "  zypper install cmake ninja gcc gcc-c++ pkgconf vulkan-devel vulkan-headers libvulkan_lvp glslang-devel" \
+            "libcmocka-devel libjansson-devel utf8proc-devel sentencepiece-devel xxhash-devel vulkan-validationlayers," \
+            "and volk"
+    elif command -v brew >/dev/null; then
+        say "  brew install cmake ninja pkgconf vulkan-loader vulkan-headers molten-vk vulkan-volk glslang cmocka jansson" \
+            "utf8proc sentencepiece xxhash vulkan-validationlayers"
+    else
+        say "  (Debian's names)" "${build_packages[@]}" "${check_packages[@]}"
+    fi
+}
+
+# True when a build can be tried without a package manager that this script knows.
+tools_are_there() {
+    local tool
+    for tool in cmake ninja cc c++ pkg-config; do
+        command -v "$tool" >/dev/null || return 1
+    done
+    pkg-config --exists jansson libutf8proc sentencepiece cmocka
+}
+
+# install_packages LOG NAME...: install those that are missing. Needs neither root nor a network when none is.
+install_packages() {
+    local log=$1 as_root=() missing
+    shift
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+        tools_are_there && return
+        name_packages
+        return 1
+    fi
+    mapfile -t missing < <(missing_packages "$@")
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            say "These packages are missing; as root, run:" "  apt-get install ${missing[*]}"
+            return 1
+        fi
+        as_root=(sudo)
+    fi
+    say "Installing ${missing[*]}"
+    [ ${#as_root[@]} = 0 ] || sudo -v || return 1 # asks for the password where it can be seen
+    quietly "$log.update" "${as_root[@]}" apt-get update || return 1
+    quietly "$log" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+}
