@@ -2,6 +2,7 @@
  * barrier between them. The validation layer must report it; if it does not, the other tests' silence proves
  * nothing. With the argument "barrier" the mistake is mended, and the layer must stay silent. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gpu/compile.h"
