@@ -60,9 +60,12 @@ cmake -S "$scratch/project" -B "$scratch/project/build" -DCMAKE_PREFIX_PATH="$pr
 cmake --build "$scratch/project/build" >"$scratch/build.log"
 check_example "$scratch/project/build/classify"
 
-# The installed command finds its library and its models by where it stands.
-[ "$(env -u LD_LIBRARY_PATH "$prefix/bin/reprise" --version)" = "reprise $(pkg-config --modversion reprise)" ] ||
-    fail "reprise --version: $("$prefix/bin/reprise" --version)"
+# The installed command finds its library and its models by where it stands: a label changed there shows.
+version=$(pkg-config --modversion reprise)
+[ "$("$prefix/bin/reprise" --version)" = "reprise $version" ] || fail "reprise --version: $("$prefix/bin/reprise" --version)"
+config=$prefix/share/reprise/models/sentiment/config.json
+sed 's/POSITIVE/INSTALLED/' "$config" >"$scratch/config.json"
+cp "$scratch/config.json" "$config"
 cd "$scratch"
 watched "$prefix/bin/reprise" classify --json --top-k 1 "a warm and funny film" >command.json
-grep -q '"POSITIVE"' command.json || fail "reprise classify: $(cat command.json)"
+grep -q '"INSTALLED"' command.json || fail "reprise classify: $(cat command.json)"
