@@ -1,0 +1,252 @@
+/* The commands: what they take, what they ask the library, and their help. */
+#include "session.h"
+
+#include <stdlib.h>
+
+/* ---- items to the library's inputs, and the calls ---- */
+
+static rp_input *inputs_of(const rp_cli_item *const *items, size_t count) {
+    rp_input *inputs = rp_cli_calloc(count, sizeof *inputs);
+    for (size_t i = 0; i < count; i++) inputs[i] = (rp_input){items[i]->text, items[i]->pair};
+    return inputs;
+}
+
+static rp_text *texts_of(const rp_cli_item *const *items, size_t count) {
+    rp_text *texts = rp_cli_calloc(count, sizeof *texts);
+    for (size_t i = 0; i < count; i++) texts[i] = items[i]->text;
+    return texts;
+}
+
+static rp_status run_classify(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
+                              rp_result **out, rp_error *err) {
+    const rp_classify_params params = {.top_k = session->options->top_k};
+    rp_input *inputs = inputs_of(items, count);
+    rp_status status = rp_classify(session->model, inputs, count, &params, out, err);
+    free(inputs);
+    return status;
+}
+
+static rp_status run_fill_mask(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
+                               rp_result **out, rp_error *err) {
+    const rp_fill_params params = {.top_k = session->options->top_k};
+    rp_text *texts = texts_of(items, count);
+    rp_status status = rp_fill_mask(session->model, texts, count, &params, out, err);
+    free(texts);
+    return status;
+}
+
+static rp_status run_tag(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
+                         rp_result **out, rp_error *err) {
+    const rp_cli_options *o = session->options;
+    const rp_tag_params params = {.aggregation = o->aggregation, .stride = o->stride};
+    rp_text *texts = texts_of(items, count);
+    rp_status status = rp_tag(session->model, texts, count, &params, out, err);
+    free(texts);
+    return status;
+}
+
+static rp_status run_answer(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
+                            rp_result **out, rp_error *err) {
+    const rp_cli_options *o = session->options;
+    const rp_answer_params params = {.top_k = o->top_k,
+                                     .max_tokens = o->max_length,
+                                     .stride = o->stride,
+                                     .max_question_tokens = o->max_question_length,
+                                     .max_answer_tokens = o->max_answer_length,
+                                     .allow_no_answer = o->allow_no_answer};
+    rp_question *questions = rp_cli_calloc(count, sizeof *questions);
+    for (size_t i = 0; i < count; i++) questions[i] = (rp_question){items[i]->text, items[i]->pair};
+    rp_status status = rp_answer_questions(session->model, questions, count, &params, out, err);
+    free(questions);
+    return status;
+}
+
+static rp_status run_embed(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
+                           rp_result **out, rp_error *err) {
+    const rp_embed_params params = {session->options->pooling, session->options->normalize};
+    rp_text *texts = texts_of(items, count);
+    rp_status status = rp_embed(session->model, texts, count, &params, out, err);
+    free(texts);
+    return status;
+}
+
+static rp_status run_coherence(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
+                               rp_result **out, rp_error *err) {
+    rp_input *inputs = inputs_of(items, count);
+    rp_status status = rp_coherence(session->model, inputs, count, out, err);
+    free(inputs);
+    return status;
+}
+
+static rp_status run_choose(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
+                            rp_result **out, rp_error *err) {
+    rp_choice *choices = rp_cli_calloc(count, sizeof *choices);
+    for (size_t i = 0; i < count; i++)
+        choices[i] = (rp_choice){items[i]->text, items[i]->choices, items[i]->choice_count};
+    rp_status status = rp_choose(session->model, choices, count, out, err);
+    free(choices);
+    return status;
+}
+
+/* ---- help ---- */
+
+static const char help_classify[] =
+    "Sequence classification: sentiment, topics, moderation. Scores are softmax or sigmoid\n"
+    "probabilities, or the raw value of a regression, as the folder's config.json says.\n"
+    "A text longer than the model takes is cut, which is said once.\n"
+    "\n"
+    "JSON: [{\"label\", \"score\"}], best first; keys of --jsonl: text, text_pair (may be left out).\n"
+    "\n"
+    "Examples:\n"
+    "  reprise classify \"a warm and funny film\"\n"
+    "  reprise classify --json < reviews.txt > scores.jsonl\n"
+    "  reprise classify -m intents --top-k 3 -f questions.txt\n"
+    "  printf '{\"text\": \"dull\"}\\n' | reprise classify --jsonl\n";
+
+static const char help_fill_mask[] = "Fill every [MASK] of a text with the likeliest tokens.\n"
+                                     "\n"
+                                     "JSON: [{\"score\", \"token\", \"token_str\", \"sequence\"}], five "
+                                     "unless --top-k says otherwise; a list of\n"
+                                     "such lists where a text has several masks; key of --jsonl: text.\n"
+                                     "\n"
+                                     "Examples:\n"
+                                     "  reprise fill-mask \"The captain [MASK] the ship.\"\n"
+                                     "  reprise fill-mask --json --top-k 1 < sentences.txt\n";
+
+static const char help_tag[] =
+    "Token classification: named entities. A long text is read in overlapping windows, so nothing is\n"
+    "lost. Needs a folder with a token classifier (-m DIR).\n"
+    "\n"
+    "JSON: [{\"entity_group\", \"score\", \"word\", \"start\", \"end\"}]; with --aggregation none\n"
+    "[{\"entity\", \"score\", \"index\", \"word\", \"start\", \"end\"}]. start and end count code points.\n"
+    "Key of --jsonl: text.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise tag -m ner \"Ada Lovelace was born in London.\"\n"
+    "  reprise tag -m ner --aggregation first --json < articles.txt\n";
+
+static const char help_answer[] =
+    "Answer questions with a part of their context. A long context is read in overlapping windows, so\n"
+    "nothing is lost. Needs a folder with a question answering head (-m DIR). A plain line is the\n"
+    "question, a tab, and the context.\n"
+    "\n"
+    "JSON: {\"score\", \"start\", \"end\", \"answer\"}, or a list of them with --top-k above 1. start and "
+    "end\n"
+    "count code points of the context. Keys of --jsonl: question, context.\n"
+    "\n"
+    "--max-length is 384, --stride 128 and --top-k 1 unless given.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise answer -m squad \"Who wrote it?\" \"It was written by Ada Lovelace in 1843.\"\n"
+    "  printf 'Who wrote it?\\tAda wrote it.\\n' | reprise answer -m squad --json --top-k 3\n"
+    "  reprise answer -m squad2 --allow-no-answer --jsonl -f questions.jsonl\n";
+
+static const char help_embed[] =
+    "Vectors of sentences (or, with --pooling none, of every token). The folder's modules.json,\n"
+    "1_Pooling/config.json and sentence_bert_config.json say how, where present; else the mean.\n"
+    "A text longer than the model takes is cut, which is said once.\n"
+    "\n"
+    "JSON: [H numbers]; with --pooling none [tokens][H], special tokens included; key of --jsonl: text.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise embed --json \"a sentence\" \"another one\"\n"
+    "  reprise embed -m all-MiniLM-L6-v2 --json < sentences.txt > vectors.jsonl\n"
+    "  reprise embed --pooling cls --normalize --json \"a sentence\"\n";
+
+static const char help_coherence[] =
+    "Are two texts in the right order (ALBERT's sentence order prediction, BERT's next sentence)?\n"
+    "Arguments come in pairs; a plain line is the first text, a tab, and the second.\n"
+    "\n"
+    "JSON: {\"label\": \"in_order\" or \"swapped\", \"score\": probability of in order}; keys of --jsonl:\n"
+    "text, text_pair.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise coherence \"She opened the door.\" \"Then she walked in.\"\n"
+    "  printf 'He fell.\\tHe got up.\\n' | reprise coherence --json\n";
+
+static const char help_choose[] =
+    "Multiple choice: how probable each continuation of a text is. Arguments are one text and its\n"
+    "choices; a plain line is the same with tabs between. Needs a folder with a multiple choice head\n"
+    "(-m DIR).\n"
+    "\n"
+    "JSON: [probability of each choice]; keys of --jsonl: text, choices (an array of strings).\n"
+    "\n"
+    "Examples:\n"
+    "  reprise choose -m swag \"He picked up the violin and\" \"played.\" \"drank it.\"\n"
+    "  printf '{\"text\": \"It rained, so\", \"choices\": [\"we stayed in\", \"I am tall\"]}\\n' |\n"
+    "      reprise choose -m swag --jsonl\n";
+
+static const char help_tokenize[] =
+    "Show how a folder's tokenizer cuts a text. Needs no device.\n"
+    "\n"
+    "JSON: {\"input_ids\", \"token_type_ids\", \"tokens\", \"offsets\"}; offsets are [start, end] in code "
+    "points\n"
+    "of the text that the token came from. Keys of --jsonl: text, text_pair (may be left out).\n"
+    "\n"
+    "Examples:\n"
+    "  reprise tokenize \"Unbelievable films\"\n"
+    "  reprise tokenize --pair --json \"first text\" \"second text\"\n"
+    "  reprise tokenize -m all-MiniLM-L6-v2 --no-special-tokens --json < texts.txt\n";
+
+static const char help_devices[] =
+    "List every Vulkan device: driver, version, memory, what was probed, and why it cannot be used\n"
+    "where it cannot. The number before a name is what -d takes.\n"
+    "\n"
+    "JSON: one object a device, one a line.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise devices\n"
+    "  reprise devices --json | grep -c '\"usable\": true'\n";
+
+static const char help_bench[] =
+    "Time one run of the encoder with random weights: the last hidden states of --batch sequences of\n"
+    "--tokens tokens each. Device time is from submission to the fence; host time is preparing inputs\n"
+    "and copying results, apart from it.\n"
+    "\n"
+    "GFLOP/s is taken at the median device time, from the matrix products alone. With T tokens in all,\n"
+    "hidden size H, intermediate size I, embedding size E and sequence lengths len, a run needs\n"
+    "  layers * (8*T*H*H + 4*T*H*I + 4*H*sum(len^2)), plus 2*T*E*H where E is not H.\n"
+    "\n"
+    "JSON: one object: device, driver, cpu (true for a software driver), config, tokens, batch, repeat,\n"
+    "precision, median_ms, min_ms, max_ms, gflops, host_ms, device_bytes, submissions.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise bench\n"
+    "  reprise bench --config xxlarge --tokens 512 --repeat 3\n"
+    "  reprise bench --config ./my-model --batch 8 --json\n";
+
+/* ---- the table ---- */
+
+enum {
+    LINES = RP_CLI_MODEL | RP_CLI_FILE | RP_CLI_BATCH_SIZE | RP_CLI_JSON | RP_CLI_JSONL,
+    COMMON = LINES | RP_CLI_DEVICE,
+};
+
+const rp_cli_command rp_cli_commands[] = {
+    {"classify", "[TEXT...]", "sentiment and other labels of texts", help_classify,
+     COMMON | RP_CLI_TOP_K | RP_CLI_PAIR, RP_CLI_SHAPE_MAYBE_PAIR, "sentiment", run_classify,
+     rp_cli_json_labels, rp_cli_people_labels, NULL},
+    {"fill-mask", "[TEXT...]", "the likeliest words for [MASK]", help_fill_mask, COMMON | RP_CLI_TOP_K,
+     RP_CLI_SHAPE_TEXT, "pretrained", run_fill_mask, rp_cli_json_fills, rp_cli_people_fills, NULL},
+    {"tag", "[TEXT...]", "named entities", help_tag, COMMON | RP_CLI_AGGREGATION | RP_CLI_STRIDE,
+     RP_CLI_SHAPE_TEXT, NULL, run_tag, rp_cli_json_entities, rp_cli_people_entities, NULL},
+    {"answer", "[QUESTION CONTEXT]...", "the part of a context that answers a question", help_answer,
+     COMMON | RP_CLI_TOP_K | RP_CLI_MAX_LENGTH | RP_CLI_STRIDE | RP_CLI_MAX_QUESTION | RP_CLI_MAX_ANSWER |
+         RP_CLI_NO_ANSWER,
+     RP_CLI_SHAPE_QUESTION, NULL, run_answer, rp_cli_json_answers, rp_cli_people_answers, NULL},
+    {"embed", "[TEXT...]", "vectors of sentences or tokens", help_embed,
+     COMMON | RP_CLI_POOLING | RP_CLI_NORMALIZE, RP_CLI_SHAPE_TEXT, "sentiment", run_embed,
+     rp_cli_json_vectors, rp_cli_people_vectors, NULL},
+    {"coherence", "[TEXT TEXT]...", "are two texts in order?", help_coherence, COMMON, RP_CLI_SHAPE_PAIR,
+     "pretrained", run_coherence, rp_cli_json_order, rp_cli_people_order, NULL},
+    {"choose", "[TEXT CHOICE...]", "how probable each of some continuations is", help_choose, COMMON,
+     RP_CLI_SHAPE_CHOICES, NULL, run_choose, rp_cli_json_choices, rp_cli_people_choices, NULL},
+    {"tokenize", "[TEXT...]", "the tokens of texts; needs no device", help_tokenize,
+     LINES | RP_CLI_PAIR | RP_CLI_MAX_LENGTH | RP_CLI_NO_SPECIAL, RP_CLI_SHAPE_MAYBE_PAIR, "sentiment", NULL,
+     rp_cli_json_tokens, rp_cli_people_tokens, NULL},
+    {"devices", "", "every Vulkan device, and what it can do", help_devices, RP_CLI_JSON, RP_CLI_SHAPE_NONE,
+     NULL, NULL, NULL, NULL, rp_cli_devices},
+    {"bench", "", "time, GFLOP/s and memory with random weights", help_bench,
+     RP_CLI_DEVICE | RP_CLI_JSON | RP_CLI_BENCH, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, NULL, rp_cli_bench},
+    {0},
+};

@@ -1,0 +1,215 @@
+#include "input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { READ_BYTES = 1 << 16 };
+static const size_t longest_line = (size_t)1 << 30;  /* bytes; longer ones fail instead of filling memory */
+static const size_t longest_batch = (size_t)8 << 20; /* bytes of lines after which a batch is closed */
+
+/* ---- opening ---- */
+
+/* True when `count` arguments can be cut into inputs. */
+static bool check_arguments(const char *command, rp_cli_shape shape, size_t count) {
+    const char *needs = NULL;
+    if (shape == RP_CLI_SHAPE_PAIR && count % 2)
+        needs = "pairs of arguments, TEXT TEXT";
+    else if (shape == RP_CLI_SHAPE_QUESTION && count % 2)
+        needs = "pairs of arguments, QUESTION CONTEXT";
+    else if (shape == RP_CLI_SHAPE_CHOICES && count == 1)
+        needs = "at least one choice, TEXT CHOICE...";
+    if (needs) rp_cli_complain("%s: takes %s; try 'reprise %s --help'", command, needs, command);
+    return !needs;
+}
+
+/* The bytes that are left in a regular file, for the progress bar. */
+static uint64_t bytes_ahead(int fd) {
+    struct stat status;
+    if (fstat(fd, &status) || !S_ISREG(status.st_mode)) return 0;
+    off_t at = lseek(fd, 0, SEEK_CUR);
+    return at >= 0 && at < status.st_size ? (uint64_t)(status.st_size - at) : 0;
+}
+
+rp_status rp_cli_input_open(rp_cli_input *input, const char *command, rp_cli_shape shape,
+                            const rp_cli_options *options) {
+    *input = (rp_cli_input){.shape = shape, .jsonl = options->jsonl, .fd = -1, .name = "standard input"};
+    if (shape == RP_CLI_SHAPE_MAYBE_PAIR && !options->jsonl)
+        input->shape = options->pair ? RP_CLI_SHAPE_PAIR : RP_CLI_SHAPE_TEXT;
+    if (shape == RP_CLI_SHAPE_MAYBE_PAIR && options->jsonl && options->pair) input->shape = RP_CLI_SHAPE_PAIR;
+    if (options->text_count && (options->file || options->jsonl)) {
+        rp_cli_complain("%s: give either %s or TEXT arguments, not both; try 'reprise %s --help'", command,
+                        options->file ? "--file" : "--jsonl", command);
+        return RP_ERROR_ARGUMENT;
+    }
+    if (options->text_count) {
+        if (!check_arguments(command, input->shape, options->text_count)) return RP_ERROR_ARGUMENT;
+        input->texts = options->texts;
+        input->text_count = options->text_count;
+        return RP_OK;
+    }
+    input->fd = STDIN_FILENO;
+    if (options->file && strcmp(options->file, "-")) {
+        input->name = options->file;
+        input->fd = open(options->file, O_RDONLY | O_CLOEXEC);
+        if (input->fd < 0) {
+            rp_cli_complain("%s: cannot open: %s", options->file, strerror(errno));
+            return RP_ERROR_FILE;
+        }
+    }
+    input->length = bytes_ahead(input->fd);
+    if (!options->file && isatty(input->fd))
+        rp_cli_complain("reading %s from the terminal, one a line; Ctrl-D ends",
+                        options->jsonl ? "JSON objects" : "texts");
+    return RP_OK;
+}
+
+void rp_cli_input_close(rp_cli_input *input) {
+    if (input->fd > STDERR_FILENO) close(input->fd);
+    free(input->data);
+    *input = (rp_cli_input){.fd = -1};
+}
+
+/* ---- arguments ---- */
+
+static rp_text argument(rp_cli_input *input) {
+    const char *text = input->texts[input->next_text++];
+    return (rp_text){text, strlen(text)};
+}
+
+static bool next_argument(rp_cli_input *input, rp_cli_item *item) {
+    if (input->next_text == input->text_count) return false;
+    *item = (rp_cli_item){.number = ++input->number};
+    item->text = argument(input);
+    if (input->shape == RP_CLI_SHAPE_PAIR || input->shape == RP_CLI_SHAPE_QUESTION) {
+        item->pair = argument(input);
+    } else if (input->shape == RP_CLI_SHAPE_CHOICES) {
+        item->choices = rp_cli_calloc(input->text_count, sizeof *item->choices);
+        while (input->next_text < input->text_count) item->choices[item->choice_count++] = argument(input);
+    }
+    return true;
+}
+
+/* ---- lines ---- */
+
+/* True when a read would return at once. */
+static bool is_ready(int fd) {
+    struct pollfd asked = {.fd = fd, .events = POLLIN};
+    return poll(&asked, 1, 0) > 0;
+}
+
+/* Make room at the end of the buffer. */
+static void make_room(rp_cli_input *input) {
+    if (input->begin && input->capacity - input->end < READ_BYTES) {
+        memmove(input->data, input->data + input->begin, input->end - input->begin);
+        input->end -= input->begin;
+        input->scanned -= input->begin;
+        input->begin = 0;
+    }
+    if (input->capacity - input->end < READ_BYTES) {
+        input->capacity = 2 * input->capacity + READ_BYTES;
+        input->data = rp_cli_realloc(input->data, input->capacity);
+    }
+}
+
+/* Read once, waiting for it. Sets `ended` at the end or, after a message, when it fails. */
+static void read_more(rp_cli_input *input, bool *failed) {
+    make_room(input);
+    for (;;) {
+        ssize_t got = read(input->fd, input->data + input->end, input->capacity - input->end);
+        if (got > 0) {
+            input->end += (size_t)got;
+            input->consumed += (size_t)got;
+            return;
+        }
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            struct pollfd wait = {.fd = input->fd, .events = POLLIN};
+            poll(&wait, 1, -1);
+            continue;
+        }
+        input->ended = true;
+        if (got < 0) {
+            rp_cli_complain("%s: cannot read: %s", input->name, strerror(errno));
+            *failed = true;
+        }
+        return;
+    }
+}
+
+/* Drop a byte order mark at the beginning of the input. */
+static void skip_mark(rp_cli_input *input) {
+    static const char mark[] = "\xef\xbb\xbf";
+    size_t have = input->end - input->begin;
+    if (have < 3 && !input->ended && !memcmp(input->data + input->begin, mark, have)) return;
+    if (have >= 3 && !memcmp(input->data + input->begin, mark, 3)) {
+        input->begin += 3;
+        input->scanned = input->begin;
+    }
+    input->started = true;
+}
+
+static void take_line(rp_cli_input *input, size_t size, size_t end_size, rp_cli_item *item, size_t *bytes) {
+    const char *line = input->data + input->begin;
+    input->begin += size + end_size;
+    input->scanned = input->begin;
+    if (size && line[size - 1] == '\r') size--;
+    *item = (rp_cli_item){.number = ++input->number};
+    if (input->skipping) {
+        item->failed = true;
+        snprintf(item->error, sizeof item->error, "the line is longer than %zu bytes", longest_line);
+        input->skipping = false;
+    } else {
+        rp_cli_item_parse(item, input->shape, input->jsonl, line, size);
+    }
+    *bytes += size;
+}
+
+/* A line that is in the buffer, or the rest of the input once it has ended. */
+static bool buffered_line(rp_cli_input *input, rp_cli_item *item, size_t *bytes) {
+    if (!input->started) {
+        if (input->begin == input->end) return false;
+        skip_mark(input);
+        if (!input->started) return false;
+    }
+    size_t have = input->end - input->begin;
+    char *found = NULL;
+    if (input->end > input->scanned)
+        found = memchr(input->data + input->scanned, '\n', input->end - input->scanned);
+    input->scanned = input->end;
+    if (found) {
+        take_line(input, (size_t)(found - (input->data + input->begin)), 1, item, bytes);
+        return true;
+    }
+    if (input->ended && (have || input->skipping)) {
+        take_line(input, have, 0, item, bytes);
+        return true;
+    }
+    if (have > longest_line) {
+        input->skipping = true;
+        input->end = input->scanned = input->begin;
+    }
+    return false;
+}
+
+size_t rp_cli_input_batch(rp_cli_input *input, rp_cli_item *items, size_t capacity, bool *failed) {
+    size_t count = 0, bytes = 0;
+    while (count < capacity && bytes < longest_batch) {
+        if (input->texts) {
+            if (!next_argument(input, &items[count])) break;
+            count++;
+        } else if (buffered_line(input, &items[count], &bytes)) {
+            count++;
+        } else if (input->ended || (count && !is_ready(input->fd))) {
+            break;
+        } else {
+            read_more(input, failed);
+        }
+    }
+    return count;
+}

@@ -1,0 +1,62 @@
+/* The inputs of a command, from arguments, standard input or a file, in batches: constant memory whatever
+ * their number, and the first ones at once. */
+#ifndef REPRISE_CLI_INPUT_H
+#define REPRISE_CLI_INPUT_H
+
+#include <jansson.h>
+
+#include "options.h"
+
+/* What one input of a command is made of. */
+typedef enum rp_cli_shape {
+    RP_CLI_SHAPE_NONE = 0,   /* the command reads no input */
+    RP_CLI_SHAPE_TEXT,       /* text */
+    RP_CLI_SHAPE_MAYBE_PAIR, /* text, and text_pair where --pair is given or the JSON object has it */
+    RP_CLI_SHAPE_PAIR,       /* text, text_pair */
+    RP_CLI_SHAPE_QUESTION,   /* question, context */
+    RP_CLI_SHAPE_CHOICES,    /* text, choices */
+} rp_cli_shape;
+
+/* One input. A failed one holds the reason instead of its texts. */
+typedef struct rp_cli_item {
+    size_t number;      /* counted from 1 */
+    rp_text text, pair; /* question and context for a question; pair.data NULL: none */
+    rp_text *choices;   /* [choice_count] */
+    size_t choice_count;
+    bool failed;
+    char error[256];
+    char *line;   /* what the texts borrow from, if anything */
+    json_t *root; /* or this */
+} rp_cli_item;
+
+/* A source of inputs. */
+typedef struct rp_cli_input {
+    rp_cli_shape shape; /* MAYBE_PAIR resolved to TEXT or PAIR unless the lines are JSON */
+    bool jsonl;
+    char **texts; /* arguments; NULL when lines are read */
+    size_t text_count, next_text;
+    int fd;
+    const char *name; /* of the file, for messages */
+    char *data;       /* bytes read and not yet used: [begin, end) */
+    size_t begin, end, capacity, scanned;
+    bool ended, started, skipping;
+    size_t number;             /* inputs given so far */
+    uint64_t consumed, length; /* bytes read, and bytes of the file; length 0: not known */
+} rp_cli_input;
+
+/* Check the TEXT arguments of `options` against `shape` and open the source. RP_ERROR_ARGUMENT: wrong usage;
+ * RP_ERROR_FILE: the file cannot be opened; after a message on standard error. */
+rp_status rp_cli_input_open(rp_cli_input *input, const char *command, rp_cli_shape shape,
+                            const rp_cli_options *options);
+
+/* The next inputs: waits for one, then takes more, up to `capacity`, while that needs no waiting. Returns
+ * their number; 0 at the end. A read that fails ends the input: `*failed` is set after a message. */
+size_t rp_cli_input_batch(rp_cli_input *input, rp_cli_item *items, size_t capacity, bool *failed);
+
+void rp_cli_input_close(rp_cli_input *input);
+void rp_cli_item_free(rp_cli_item *item);
+
+/* Make an item from one line (without its line end) or one JSON object. The item owns what it needs. */
+void rp_cli_item_parse(rp_cli_item *item, rp_cli_shape shape, bool jsonl, const char *line, size_t size);
+
+#endif

@@ -1,0 +1,154 @@
+/* One input from one line: plain text with tabs, or a JSON object. */
+#include "input.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void fail(rp_cli_item *item, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void fail(rp_cli_item *item, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(item->error, sizeof item->error, format, arguments);
+    va_end(arguments);
+    item->failed = true;
+}
+
+/* ---- JSON objects ---- */
+
+static const char *type_name(const json_t *value) {
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array";
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+    case JSON_REAL:
+        return "a number";
+    case JSON_NULL:
+        return "null";
+    default:
+        return "true or false";
+    }
+}
+
+static rp_text text_of(const json_t *string) {
+    return (rp_text){json_string_value(string), json_string_length(string)};
+}
+
+/* The string under `key`. False when it is missing (then `item` fails, if it is needed) or no string. */
+static bool take_string(rp_cli_item *item, const char *key, bool needed, rp_text *out) {
+    const json_t *value = json_object_get(item->root, key);
+    if (!value || (!needed && json_is_null(value))) {
+        if (needed) fail(item, "\"%s\": missing; the object needs this key", key);
+        return false;
+    }
+    if (!json_is_string(value)) {
+        fail(item, "\"%s\": must be a string, not %s", key, type_name(value));
+        return false;
+    }
+    *out = text_of(value);
+    return true;
+}
+
+static void take_choices(rp_cli_item *item) {
+    const json_t *array = json_object_get(item->root, "choices");
+    if (!array) {
+        fail(item, "\"choices\": missing; the object needs this key");
+        return;
+    }
+    if (!json_is_array(array) || !json_array_size(array)) {
+        fail(item, "\"choices\": must be an array of at least one string, not %s",
+             json_is_array(array) ? "an empty one" : type_name(array));
+        return;
+    }
+    item->choice_count = json_array_size(array);
+    item->choices = rp_cli_calloc(item->choice_count, sizeof *item->choices);
+    for (size_t i = 0; i < item->choice_count; i++) {
+        const json_t *choice = json_array_get(array, i);
+        if (!json_is_string(choice)) {
+            fail(item, "\"choices\"[%zu]: must be a string, not %s", i, type_name(choice));
+            return;
+        }
+        item->choices[i] = text_of(choice);
+    }
+}
+
+static void parse_object(rp_cli_item *item, rp_cli_shape shape, const char *line, size_t size) {
+    json_error_t error;
+    const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY;
+    item->root = json_loadb(line, size, flags, &error);
+    if (!item->root) {
+        fail(item, "not JSON: %s (byte %d)", size ? error.text : "the line is empty", error.position);
+        return;
+    }
+    if (!json_is_object(item->root)) {
+        fail(item, "must be a JSON object, not %s", type_name(item->root));
+        return;
+    }
+    bool question = shape == RP_CLI_SHAPE_QUESTION;
+    if (!take_string(item, question ? "question" : "text", true, &item->text)) return;
+    if (question)
+        take_string(item, "context", true, &item->pair);
+    else if (shape == RP_CLI_SHAPE_PAIR || shape == RP_CLI_SHAPE_MAYBE_PAIR)
+        take_string(item, "text_pair", shape == RP_CLI_SHAPE_PAIR, &item->pair);
+    else if (shape == RP_CLI_SHAPE_CHOICES)
+        take_choices(item);
+}
+
+/* ---- plain lines ---- */
+
+static void split_choices(rp_cli_item *item, const char *line, size_t size) {
+    size_t tabs = 0;
+    for (size_t i = 0; i < size; i++) tabs += line[i] == '\t';
+    if (!tabs) {
+        fail(item, "the line has no tab; a line is the text, a tab, and the choices with tabs between them");
+        return;
+    }
+    item->choices = rp_cli_calloc(tabs, sizeof *item->choices);
+    rp_text *field = &item->text;
+    for (size_t begin = 0, i = 0; i <= size; i++) {
+        if (i < size && line[i] != '\t') continue;
+        *field = (rp_text){line + begin, i - begin};
+        begin = i + 1;
+        if (i < size) field = &item->choices[item->choice_count++];
+    }
+}
+
+static void split_pair(rp_cli_item *item, rp_cli_shape shape, const char *line, size_t size) {
+    const char *tab = memchr(line, '\t', size);
+    if (!tab) {
+        fail(item, "the line has no tab; a line is %s",
+             shape == RP_CLI_SHAPE_QUESTION ? "the question, a tab, and the context"
+                                            : "the text, a tab, and the second text");
+        return;
+    }
+    item->text = (rp_text){line, (size_t)(tab - line)};
+    item->pair = (rp_text){tab + 1, size - (size_t)(tab + 1 - line)};
+}
+
+void rp_cli_item_parse(rp_cli_item *item, rp_cli_shape shape, bool jsonl, const char *line, size_t size) {
+    if (jsonl) {
+        parse_object(item, shape, line, size);
+        return;
+    }
+    item->line = rp_cli_calloc(size + 1, 1);
+    memcpy(item->line, line, size);
+    if (shape == RP_CLI_SHAPE_CHOICES)
+        split_choices(item, item->line, size);
+    else if (shape == RP_CLI_SHAPE_PAIR || shape == RP_CLI_SHAPE_QUESTION)
+        split_pair(item, shape, item->line, size);
+    else
+        item->text = (rp_text){item->line, size};
+}
+
+void rp_cli_item_free(rp_cli_item *item) {
+    free(item->choices);
+    free(item->line);
+    json_decref(item->root);
+    *item = (rp_cli_item){0};
+}

@@ -1,0 +1,150 @@
+/* reprise COMMAND [options] [TEXT...]: choosing the command, and its help. */
+#include "session.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void put_overview(rp_cli_buffer *out) {
+    rp_cli_puts(out, "Usage: reprise COMMAND [options] [TEXT...]\n\n"
+                     "Runs ALBERT and BERT models (Hugging Face folders) on any GPU through Vulkan.\n\n"
+                     "Commands:\n");
+    for (const rp_cli_command *c = rp_cli_commands; c->name; c++)
+        rp_cli_printf(out, "  %-10s  %s\n", c->name, c->summary);
+    rp_cli_puts(out, "\nWith no TEXT, texts are read from standard input (or -f FILE), one a line.\n"
+                     "Exit status: 0 all answered; 1 an input or the device failed; 2 wrong usage.\n\n"
+                     "Environment:\n"
+                     "  REPRISE_MODEL       folder of the model, where -m is not given\n"
+                     "  REPRISE_DEVICE      index or part of a name, where -d is not given\n"
+                     "  REPRISE_SHADER_DIR  compile the GLSL of this folder instead of the built-in shaders\n"
+                     "  REPRISE_CACHE_DIR   where compiled shaders are kept\n"
+                     "  NO_COLOR            no colours\n\n"
+                     "Examples:\n"
+                     "  reprise classify \"a warm and funny film\"\n"
+                     "  reprise fill-mask \"The captain [MASK] the ship.\"\n"
+                     "  reprise devices\n"
+                     "  reprise classify --help\n");
+}
+
+static void put_help(const rp_cli_command *command, rp_cli_buffer *out) {
+    rp_cli_printf(out, "Usage: reprise %s [options]%s%s\n\n%s\n", command->name,
+                  *command->arguments ? " " : "", command->arguments, command->help);
+    rp_cli_options_help(out, command->options);
+}
+
+static const rp_cli_command *find(const char *name) {
+    for (const rp_cli_command *c = rp_cli_commands; c->name; c++)
+        if (!strcmp(c->name, name)) return c;
+    return NULL;
+}
+
+static size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* Insertions, removals and replacements of characters that make `a` into `b`, both under 32 bytes. */
+static size_t distance(const char *a, const char *b) {
+    size_t row[32], columns = strlen(b);
+    for (size_t j = 0; j <= columns; j++) row[j] = j;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= columns; j++) {
+            size_t above = row[j];
+            size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+            row[j] = smaller(replaced, smaller(above, row[j - 1]) + 1);
+            diagonal = above;
+        }
+    }
+    return row[columns];
+}
+
+/* The command that `name` was probably meant to be; NULL when none is near. */
+static const char *suggest(const char *name) {
+    const char *best = NULL;
+    size_t least = 4, size = strlen(name);
+    if (size >= 32) return NULL;
+    for (const rp_cli_command *c = rp_cli_commands; c->name; c++) {
+        size_t changes = distance(name, c->name);
+        if (size >= 2 && !strncmp(name, c->name, size)) changes = 0;
+        if (changes < least && changes < strlen(c->name) - 1 && changes < size) {
+            least = changes;
+            best = c->name;
+        }
+    }
+    return best;
+}
+
+static int unknown_command(const char *name) {
+    const char *meant = suggest(name);
+    if (name[0] == '-')
+        rp_cli_complain("the command comes first, before %s; try 'reprise --help'", name);
+    else if (meant)
+        rp_cli_complain("unknown command '%s'; did you mean '%s'? try 'reprise --help'", name, meant);
+    else
+        rp_cli_complain("unknown command '%s'; try 'reprise --help'", name);
+    return 2;
+}
+
+static int run_command(const rp_cli_command *command, int argc, char **argv, rp_cli_output *out) {
+    rp_cli_options options;
+    if (!rp_cli_options_read(argc, argv, command->name, command->options, &options)) return 2;
+    if (options.help) {
+        put_help(command, &out->buffer);
+        return 0;
+    }
+    if (options.version) {
+        rp_cli_printf(&out->buffer, "reprise %s\n", rp_version());
+        return 0;
+    }
+    if (!command->main) return rp_cli_answer_inputs(command, &options, out);
+    if (options.text_count) {
+        rp_cli_complain("%s: takes no TEXT, such as '%s'; try 'reprise %s --help'", command->name,
+                        options.texts[0], command->name);
+        return 2;
+    }
+    return command->main(&options, out);
+}
+
+static int dispatch(int argc, char **argv, rp_cli_output *out) {
+    if (argc < 2) {
+        rp_cli_complain("a command is missing; try 'reprise --help'");
+        return 2;
+    }
+    const char *name = argv[1];
+    if (!strcmp(name, "--version")) {
+        rp_cli_printf(&out->buffer, "reprise %s\n", rp_version());
+        return 0;
+    }
+    const rp_cli_command *command = find(name);
+    if (command) return run_command(command, argc - 1, argv + 1, out);
+    bool help = !strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help");
+    if (!help) return unknown_command(name);
+    if (argc == 2) {
+        put_overview(&out->buffer);
+        return 0;
+    }
+    command = find(argv[2]);
+    if (!command) return unknown_command(argv[2]);
+    put_help(command, &out->buffer);
+    return 0;
+}
+
+/* Keep files that are opened later off the standard descriptors: where one is closed, put something there
+ * that cannot be used the way it should. */
+static void guard_descriptors(void) {
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) != -1) continue;
+        int got = open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+        if (got != fd && got > 2) close(got);
+    }
+}
+
+int main(int argc, char **argv) {
+    guard_descriptors();
+    signal(SIGPIPE, SIG_IGN); /* writing says EPIPE instead */
+    rp_cli_output out = {.fd = STDOUT_FILENO};
+    return rp_cli_finish(&out, dispatch(argc, argv, &out));
+}

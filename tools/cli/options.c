@@ -1,0 +1,283 @@
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct rule {
+    char letter;       /* 0: no short form */
+    const char *name;  /* long form */
+    const char *value; /* name of the value; NULL: takes none */
+    unsigned bit;      /* 0: every command takes it */
+    const char *help;
+} rule;
+
+/* One table for reading and for --help; rules are known by their place in it. */
+enum {
+    R_MODEL,
+    R_DEVICE,
+    R_FILE,
+    R_PAIR,
+    R_TOP_K,
+    R_AGGREGATION,
+    R_MAX_LENGTH,
+    R_STRIDE,
+    R_MAX_QUESTION,
+    R_MAX_ANSWER,
+    R_NO_ANSWER,
+    R_POOLING,
+    R_NORMALIZE,
+    R_NO_NORMALIZE,
+    R_NO_SPECIAL,
+    R_CONFIG,
+    R_TOKENS,
+    R_BATCH,
+    R_REPEAT,
+    R_BATCH_SIZE,
+    R_JSON,
+    R_JSONL,
+    R_HELP,
+    R_VERSION,
+    R_COUNT
+};
+
+static const rule rules[R_COUNT] = {
+    [R_MODEL] = {'m', "model", "DIR", RP_CLI_MODEL, "Hugging Face folder (else REPRISE_MODEL, else bundled)"},
+    [R_DEVICE] = {'d', "device", "NAME", RP_CLI_DEVICE,
+                  "index or part of a name in 'reprise devices' (else REPRISE_DEVICE)"},
+    [R_FILE] = {'f', "file", "FILE", RP_CLI_FILE, "read lines from FILE; - is standard input"},
+    [R_PAIR] = {0, "pair", NULL, RP_CLI_PAIR, "inputs are pairs: two arguments, or a tab inside a line"},
+    [R_TOP_K] = {'k', "top-k", "N", RP_CLI_TOP_K, "how many to give, best first"},
+    [R_AGGREGATION] = {0, "aggregation", "HOW", RP_CLI_AGGREGATION,
+                       "none, simple, first, average or max (simple)"},
+    [R_MAX_LENGTH] = {0, "max-length", "N", RP_CLI_MAX_LENGTH, "longest sequence, tokens"},
+    [R_STRIDE] = {0, "stride", "N", RP_CLI_STRIDE, "tokens that neighbouring windows of a long text share"},
+    [R_MAX_QUESTION] = {0, "max-question-length", "N", RP_CLI_MAX_QUESTION,
+                        "longer questions are cut, tokens (64)"},
+    [R_MAX_ANSWER] = {0, "max-answer-length", "N", RP_CLI_MAX_ANSWER, "longest answer, tokens (15)"},
+    [R_NO_ANSWER] = {0, "allow-no-answer", NULL, RP_CLI_NO_ANSWER, "an empty answer may win"},
+    [R_POOLING] = {0, "pooling", "HOW", RP_CLI_POOLING,
+                   "mean, cls, max or none (the folder's choice, or mean)"},
+    [R_NORMALIZE] = {0, "normalize", NULL, RP_CLI_NORMALIZE, "scale vectors to length 1"},
+    [R_NO_NORMALIZE] = {0, "no-normalize", NULL, RP_CLI_NORMALIZE, "don't, whatever the folder says"},
+    [R_NO_SPECIAL] = {0, "no-special-tokens", NULL, RP_CLI_NO_SPECIAL, "leave out [CLS] and [SEP]"},
+    [R_CONFIG] = {0, "config", "NAME", RP_CLI_BENCH,
+                  "base, large, xlarge, xxlarge, or a folder with a config.json (base)"},
+    [R_TOKENS] = {0, "tokens", "N", RP_CLI_BENCH, "tokens of each sequence (128)"},
+    [R_BATCH] = {0, "batch", "N", RP_CLI_BENCH, "sequences in a run (1)"},
+    [R_REPEAT] = {0, "repeat", "N", RP_CLI_BENCH, "runs that are timed, after one that is not (10)"},
+    [R_BATCH_SIZE] = {0, "batch-size", "N", RP_CLI_BATCH_SIZE, "most inputs answered together (32)"},
+    [R_JSON] = {0, "json", NULL, RP_CLI_JSON, "one JSON value a line"},
+    [R_JSONL] = {0, "jsonl", NULL, RP_CLI_JSONL, "input lines are JSON objects; implies --json"},
+    [R_HELP] = {'h', "help", NULL, 0, "this text"},
+    [R_VERSION] = {0, "version", NULL, 0, "the version"},
+};
+
+static const char *const aggregations[] = {"simple", "none", "first", "average", "max", NULL};
+static const char *const poolings[] = {"mean", "cls", "max", "none", NULL};
+
+/* A decimal number of `least` to `most` and nothing else. */
+static bool read_number(const char *name, const rule *r, const char *value, uint32_t least, uint32_t most,
+                        uint32_t *out) {
+    char *end = NULL;
+    errno = 0;
+    unsigned long long number = strtoull(value, &end, 10);
+    if (value[0] < '0' || value[0] > '9' || *end || errno || number < least || number > most) {
+        rp_cli_complain("%s: --%s takes a number from %u to %u, not '%s'; try 'reprise %s --help'", name,
+                        r->name, (unsigned)least, (unsigned)most, value, name);
+        return false;
+    }
+    *out = (uint32_t)number;
+    return true;
+}
+
+/* The place of `value` in a NULL-ended list. */
+static bool read_word(const char *name, const rule *r, const char *value, const char *const *words,
+                      int *out) {
+    for (int i = 0; words[i]; i++) {
+        if (!strcmp(words[i], value)) {
+            *out = i;
+            return true;
+        }
+    }
+    rp_cli_complain("%s: --%s takes %s; not '%s'; try 'reprise %s --help'", name, r->name, r->help, value,
+                    name);
+    return false;
+}
+
+static bool read_name(const char *name, const rule *r, const char *value, const char **out) {
+    if (!*value) {
+        rp_cli_complain("%s: --%s takes a %s, and it is empty; try 'reprise %s --help'", name, r->name,
+                        r->value, name);
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+/* Options with a value. */
+static bool set_value(const char *name, int which, const char *value, rp_cli_options *o) {
+    const rule *r = &rules[which];
+    const uint32_t tokens = 1u << 20;
+    int word = 0;
+    switch (which) {
+    case R_MODEL:
+        return read_name(name, r, value, &o->model);
+    case R_DEVICE:
+        return read_name(name, r, value, &o->device);
+    case R_FILE:
+        return read_name(name, r, value, &o->file);
+    case R_CONFIG:
+        return read_name(name, r, value, &o->config);
+    case R_BATCH_SIZE:
+        return read_number(name, r, value, 1, 4096, &o->batch_size);
+    case R_TOP_K:
+        return read_number(name, r, value, 1, 1000000, &o->top_k);
+    case R_STRIDE:
+        return read_number(name, r, value, 1, tokens, &o->stride);
+    case R_MAX_LENGTH:
+        return read_number(name, r, value, 1, tokens, &o->max_length);
+    case R_MAX_QUESTION:
+        return read_number(name, r, value, 1, tokens, &o->max_question_length);
+    case R_MAX_ANSWER:
+        return read_number(name, r, value, 1, tokens, &o->max_answer_length);
+    case R_TOKENS:
+        return read_number(name, r, value, 1, tokens, &o->tokens);
+    case R_BATCH:
+        return read_number(name, r, value, 1, 65536, &o->batch);
+    case R_REPEAT:
+        return read_number(name, r, value, 1, 1000000, &o->repeat);
+    case R_AGGREGATION:
+        if (!read_word(name, r, value, aggregations, &word)) return false;
+        o->aggregation = (rp_aggregation)word;
+        return true;
+    case R_POOLING:
+        if (!read_word(name, r, value, poolings, &word)) return false;
+        o->pooling = (rp_pooling)(word + 1);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Options without one. */
+static void set_flag(int which, rp_cli_options *o) {
+    switch (which) {
+    case R_PAIR:
+        o->pair = true;
+        break;
+    case R_NO_ANSWER:
+        o->allow_no_answer = true;
+        break;
+    case R_NORMALIZE:
+        o->normalize = RP_NORMALIZE_YES;
+        break;
+    case R_NO_NORMALIZE:
+        o->normalize = RP_NORMALIZE_NO;
+        break;
+    case R_NO_SPECIAL:
+        o->no_special_tokens = true;
+        break;
+    case R_JSON:
+        o->json = true;
+        break;
+    case R_JSONL:
+        o->json = o->jsonl = true;
+        break;
+    case R_HELP:
+        o->help = true;
+        break;
+    case R_VERSION:
+        o->version = true;
+        break;
+    default:
+        break;
+    }
+}
+
+/* The tables that getopt_long reads: long options return 256 + their rule. */
+static void make_tables(struct option *table, char *letters) {
+    *letters++ = ':';
+    for (int i = 0; i < R_COUNT; i++) {
+        table[i] =
+            (struct option){rules[i].name, rules[i].value ? required_argument : no_argument, NULL, 256 + i};
+        if (!rules[i].letter) continue;
+        *letters++ = rules[i].letter;
+        if (rules[i].value) *letters++ = ':';
+    }
+    table[R_COUNT] = (struct option){0};
+    *letters = '\0';
+}
+
+static int rule_of(int got) {
+    if (got >= 256) return got - 256;
+    for (int i = 0; i < R_COUNT; i++)
+        if (rules[i].letter == got) return i;
+    return -1;
+}
+
+static void complain_of_option(int got, char **argv, const char *name) {
+    int which = optopt ? rule_of(optopt) : -1;
+    if (got == ':' && which >= 0)
+        rp_cli_complain("%s: --%s needs a %s; try 'reprise %s --help'", name, rules[which].name,
+                        rules[which].value, name);
+    else if (which >= 0)
+        rp_cli_complain("%s: --%s takes no value; try 'reprise %s --help'", name, rules[which].name, name);
+    else if (optopt)
+        rp_cli_complain("%s: unknown option -%c; try 'reprise %s --help'", name, optopt, name);
+    else
+        rp_cli_complain("%s: unknown option %s; try 'reprise %s --help'", name, argv[optind - 1], name);
+}
+
+static const char *environment(const char *variable) {
+    const char *value = getenv(variable);
+    return value && *value ? value : NULL;
+}
+
+bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allowed, rp_cli_options *options) {
+    struct option table[R_COUNT + 1];
+    char letters[2 * R_COUNT + 2];
+    make_tables(table, letters);
+    *options = (rp_cli_options){.batch_size = 32, .config = "base", .tokens = 128, .batch = 1, .repeat = 10};
+    opterr = 0;
+    optind = 1;
+    for (int got; (got = getopt_long(argc, argv, letters, table, NULL)) != -1;) {
+        int which = got == ':' || got == '?' ? -1 : rule_of(got);
+        if (which < 0) {
+            complain_of_option(got, argv, name);
+            return false;
+        }
+        if (rules[which].bit && !(rules[which].bit & allowed)) {
+            rp_cli_complain("%s: --%s is not an option of this command; try 'reprise %s --help'", name,
+                            rules[which].name, name);
+            return false;
+        }
+        if (!rules[which].value)
+            set_flag(which, options);
+        else if (!set_value(name, which, optarg, options))
+            return false;
+    }
+    options->texts = argv + optind;
+    options->text_count = (size_t)(argc - optind);
+    if (!options->model) options->model = environment("REPRISE_MODEL");
+    if (!options->device) options->device = environment("REPRISE_DEVICE");
+    return true;
+}
+
+void rp_cli_options_help(rp_cli_buffer *out, unsigned allowed) {
+    rp_cli_puts(out, "Options:\n");
+    for (int i = 0; i < R_COUNT; i++) {
+        const rule *r = &rules[i];
+        if (r->bit && !(r->bit & allowed)) continue;
+        char form[64] = "";
+        if (r->letter) {
+            form[0] = '-', form[1] = r->letter, form[2] = ',', form[3] = ' ', form[4] = '\0';
+        } else {
+            strcpy(form, "    ");
+        }
+        strcat(strcat(form, "--"), r->name);
+        if (r->value) strcat(strcat(form, " "), r->value);
+        rp_cli_printf(out, "  %-29s %s\n", form, r->help);
+    }
+}

@@ -1,0 +1,56 @@
+/* The command line of one command: which options it takes, and what they were set to. */
+#ifndef REPRISE_CLI_OPTIONS_H
+#define REPRISE_CLI_OPTIONS_H
+
+#include <reprise/reprise.h>
+
+#include "output.h"
+
+/* Options that a command may take, as bits. --help and --version belong to all. */
+enum {
+    RP_CLI_MODEL = 1 << 0,
+    RP_CLI_DEVICE = 1 << 1,
+    RP_CLI_FILE = 1 << 2,
+    RP_CLI_BATCH_SIZE = 1 << 3,
+    RP_CLI_JSON = 1 << 4,
+    RP_CLI_JSONL = 1 << 5,
+    RP_CLI_TOP_K = 1 << 6,
+    RP_CLI_AGGREGATION = 1 << 7,
+    RP_CLI_STRIDE = 1 << 8,
+    RP_CLI_MAX_LENGTH = 1 << 9,
+    RP_CLI_MAX_QUESTION = 1 << 10,
+    RP_CLI_MAX_ANSWER = 1 << 11,
+    RP_CLI_NO_ANSWER = 1 << 12,
+    RP_CLI_POOLING = 1 << 13,
+    RP_CLI_NORMALIZE = 1 << 14,
+    RP_CLI_NO_SPECIAL = 1 << 15,
+    RP_CLI_PAIR = 1 << 16,
+    RP_CLI_BENCH = 1 << 17,
+};
+
+typedef struct rp_cli_options {
+    const char *model;  /* -m, else REPRISE_MODEL, else NULL */
+    const char *device; /* -d, else REPRISE_DEVICE, else NULL */
+    const char *file;   /* -f; "-" and NULL: standard input */
+    uint32_t batch_size;
+    bool json, jsonl, pair, help, version;
+    uint32_t top_k; /* 0: the command's default */
+    rp_aggregation aggregation;
+    uint32_t stride, max_length, max_question_length, max_answer_length; /* tokens; 0: the default */
+    bool allow_no_answer, no_special_tokens;
+    rp_pooling pooling;
+    rp_normalize normalize;
+    const char *config; /* of bench */
+    uint32_t tokens, batch, repeat;
+    char **texts; /* [text_count] TEXT arguments, borrowed from argv */
+    size_t text_count;
+} rp_cli_options;
+
+/* Read argv[1..] of command `name`, which takes the options of `allowed`. False after a message on standard
+ * error: wrong usage. Borrows from argv and the environment. */
+bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allowed, rp_cli_options *options);
+
+/* Append the table of the options of `allowed` for --help. */
+void rp_cli_options_help(rp_cli_buffer *out, unsigned allowed);
+
+#endif

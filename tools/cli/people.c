@@ -1,0 +1,151 @@
+#ifndef _XOPEN_SOURCE
+#define _XOPEN_SOURCE 700
+#endif
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE
+#endif
+#include "people.h"
+
+#include <langinfo.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <wchar.h>
+
+void rp_cli_people_init(rp_cli_people *people, rp_cli_buffer *out, int fd) {
+    setlocale(LC_CTYPE, ""); /* the width of characters; numbers keep their points */
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+    bool terminal = isatty(fd) == 1;
+    *people = (rp_cli_people){.out = out, .width = 200};
+    people->color = terminal && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
+    people->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+    struct winsize size;
+    if (terminal) {
+        people->width = 80;
+        if (!ioctl(fd, TIOCGWINSZ, &size) && size.ws_col >= 20) people->width = size.ws_col;
+    }
+}
+
+void rp_cli_people_style(rp_cli_people *people, rp_cli_style style) {
+    static const char *const codes[] = {"\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[7m"};
+    if (people->color) rp_cli_puts(people->out, codes[style]);
+}
+
+/* What to show for the character at data[0..size): its bytes, their number and its columns. */
+typedef struct shown {
+    const char *bytes;
+    size_t size, taken;
+    int columns;
+} shown;
+
+static shown show(const rp_cli_people *people, const char *data, size_t size) {
+    uint32_t point = 0;
+    size_t length = rp_cli_utf8(data, size, &point);
+    if (length && (point == '\t' || point == '\n' || point == '\r')) return (shown){" ", 1, length, 1};
+    bool direction = (point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
+    bool separator = point == 0x2028 || point == 0x2029;
+    if (!length || point < 0x20 || (point >= 0x7f && point < 0xa0) || direction || separator)
+        return (shown){people->utf8 ? "\xef\xbf\xbd" : "?", people->utf8 ? 3 : 1, length ? length : 1, 1};
+    int columns = point < 0x7f ? 1 : wcwidth((wchar_t)point);
+    return (shown){data, length, length, columns < 0 ? 1 : columns};
+}
+
+/* The bytes of data[0..size) that fit into `columns`, and the columns they take. */
+static size_t fit(const rp_cli_people *people, const char *data, size_t size, int columns, int *taken) {
+    size_t at = 0;
+    int used = 0;
+    while (at < size) {
+        shown one = show(people, data + at, size - at);
+        if (columns && used + one.columns > columns) break;
+        used += one.columns;
+        at += one.taken;
+    }
+    *taken = used;
+    return at;
+}
+
+int rp_cli_people_text(rp_cli_people *people, const char *data, size_t size, int columns) {
+    int used = 0;
+    size_t end = fit(people, data, size, columns, &used);
+    bool cut = end < size;
+    int dots = people->utf8 ? 1 : 3;
+    if (cut) end = fit(people, data, size, columns > dots ? columns - dots : 1, &used);
+    for (size_t at = 0; at < end;) {
+        shown one = show(people, data + at, size - at);
+        rp_cli_put(people->out, one.bytes, one.size);
+        at += one.taken;
+    }
+    if (cut) {
+        rp_cli_puts(people->out, people->utf8 ? "\xe2\x80\xa6" : "...");
+        used += dots;
+    }
+    return used;
+}
+
+int rp_cli_people_width(rp_cli_people *people, const char *string, int columns) {
+    int used = 0;
+    size_t size = strlen(string);
+    return fit(people, string, size, columns, &used) < size ? columns : used;
+}
+
+void rp_cli_people_cell(rp_cli_people *people, const char *string, int columns) {
+    int used = rp_cli_people_text(people, string, strlen(string), columns);
+    rp_cli_printf(people->out, "%*s", columns > used ? columns - used : 0, "");
+}
+
+void rp_cli_people_bar(rp_cli_people *people, double fraction) {
+    enum { COLUMNS = 20 };
+    double clipped = fraction > 0 ? fraction < 1 ? fraction : 1 : 0;
+    int eighths = (int)(clipped * COLUMNS * 8 + 0.5), used = 0;
+    rp_cli_people_style(people, RP_CLI_GREEN);
+    for (; used < eighths / 8; used++) rp_cli_puts(people->out, people->utf8 ? "\xe2\x96\x88" : "#");
+    if (people->utf8 && eighths % 8) {
+        const char part[] = {'\xe2', '\x96', (char)(0x90 - eighths % 8), '\0'};
+        rp_cli_puts(people->out, part);
+        used++;
+    }
+    rp_cli_people_style(people, RP_CLI_PLAIN);
+    rp_cli_printf(people->out, "%*s", COLUMNS - used, "");
+}
+
+void rp_cli_people_heading(rp_cli_people *people, rp_text text, rp_text pair) {
+    rp_cli_people_style(people, RP_CLI_BOLD);
+    int room = pair.data ? (people->width - 4) / 2 : people->width;
+    if (!text.size) rp_cli_puts(people->out, "(empty)");
+    rp_cli_people_text(people, text.data, text.size, room);
+    if (pair.data) {
+        rp_cli_puts(people->out, people->utf8 ? " \xe2\x86\x92 " : " -> ");
+        if (!pair.size) rp_cli_puts(people->out, "(empty)");
+        rp_cli_people_text(people, pair.data, pair.size, room);
+    }
+    rp_cli_people_style(people, RP_CLI_PLAIN);
+    rp_cli_puts(people->out, "\n");
+}
+
+/* ---- the progress bar ---- */
+
+static bool progress_shown;
+
+static void put_error(const char *text) {
+    if (write(STDERR_FILENO, text, strlen(text)) < 0) progress_shown = false;
+}
+
+void rp_cli_progress(uint64_t done, uint64_t length, size_t inputs) {
+    char line[128], bar[31];
+    double fraction = length ? (double)done / (double)length : 0;
+    int full = (int)((fraction < 1 ? fraction : 1) * 30);
+    memset(bar, '.', 30);
+    memset(bar, '#', (size_t)full);
+    bar[30] = '\0';
+    snprintf(line, sizeof line, "\r[%s] %3d%%  %zu inputs", bar, (int)(100 * fraction), inputs);
+    progress_shown = true;
+    put_error(line);
+}
+
+void rp_cli_progress_end(void) {
+    if (progress_shown) put_error("\r\x1b[K");
+    progress_shown = false;
+}

@@ -1,0 +1,122 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static rp_status fail(rp_error *err, rp_status status, const char *message, const char *detail) {
+    err->status = status;
+    snprintf(err->message, sizeof err->message, message, detail);
+    return status;
+}
+
+/* root/between/name, where such a folder has a config.json; else NULL. Owned by the caller. */
+static char *existing(const char *root, const char *between, const char *name) {
+    rp_cli_buffer dir = {0}, file = {0};
+    rp_cli_printf(&dir, "%s/%smodels/%s", root, between, name);
+    rp_cli_printf(&file, "%s/config.json", dir.data);
+    bool found = !access(file.data, R_OK);
+    free(file.data);
+    if (found) return dir.data;
+    free(dir.data);
+    return NULL;
+}
+
+/* The folder of a bundled model: beside the installed program, where it was to be installed, or in the source
+ * tree; NULL when it is nowhere. */
+static char *bundled_dir(const char *name) {
+    char program[4096];
+    char *found = NULL;
+    ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (size > 0) {
+        program[size] = '\0';
+        char *slash = strrchr(program, '/');
+        if (slash) {
+            *slash = '\0';
+            found = existing(program, "../share/reprise/", name);
+        }
+    }
+#ifdef REPRISE_DATA_DIR
+    if (!found) found = existing(REPRISE_DATA_DIR, "", name);
+#endif
+#ifdef REPRISE_SOURCE_DATA_DIR
+    if (!found) found = existing(REPRISE_SOURCE_DATA_DIR, "", name);
+#endif
+    return found;
+}
+
+static rp_status find_model(rp_cli_session *session, const rp_cli_command *command, rp_error *err) {
+    if (session->options->model) {
+        size_t size = strlen(session->options->model) + 1;
+        session->dir = memcpy(rp_cli_calloc(size, 1), session->options->model, size);
+        return RP_OK;
+    }
+    if (!command->bundled)
+        return fail(err, RP_ERROR_FILE,
+                    "%s: no bundled model serves this command; give a Hugging Face folder with -m DIR or "
+                    "REPRISE_MODEL",
+                    command->name);
+    session->dir = bundled_dir(command->bundled);
+    if (!session->dir)
+        return fail(err, RP_ERROR_FILE,
+                    "the bundled model '%s' is not installed; give a Hugging Face folder with -m DIR or "
+                    "REPRISE_MODEL",
+                    command->bundled);
+    return RP_OK;
+}
+
+rp_status rp_cli_device_open(const char *name, rp_device **out, rp_error *err) {
+    rp_device_params params = {0};
+    /* One or two digits are an index; more are part of a name, such as "3060". */
+    size_t digits = name ? strspn(name, "0123456789") : 0;
+    if (name && digits && digits <= 2 && !name[digits])
+        params.index = 1 + (uint32_t)strtoul(name, NULL, 10);
+    else
+        params.name = name;
+    return rp_device_open(&params, out, err);
+}
+
+/* Ask a command that has a model for nothing: it fails at once when the model has no such head. */
+static rp_status check_head(rp_cli_session *session, const rp_cli_command *command, rp_error *err) {
+    rp_result *nothing = NULL;
+    rp_status status = command->run(session, NULL, 0, &nothing, err);
+    rp_result_free(&nothing);
+    return status == RP_ERROR_HEAD || status == RP_ERROR_UNSUPPORTED ? status : RP_OK;
+}
+
+rp_status rp_cli_session_open(rp_cli_session *session, const rp_cli_command *command,
+                              const rp_cli_options *options, rp_error *err) {
+    *session = (rp_cli_session){.options = options};
+    rp_status status = find_model(session, command, err);
+    if (status) goto done;
+    if (!command->run) {
+        status = rp_tokenizer_open(session->dir, &session->own_tokenizer, err);
+        session->tokenizer = session->own_tokenizer;
+        goto done;
+    }
+    status = rp_cli_device_open(options->device, &session->device, err);
+    if (status) goto done;
+    status = rp_model_open(session->device, session->dir, NULL, &session->model, err);
+    if (status) goto done;
+    session->info = rp_model_get_info(session->model);
+    session->tokenizer = rp_model_get_tokenizer(session->model);
+    status = check_head(session, command, err);
+done:
+    if (status) {
+        rp_cli_session_close(session);
+        session->options = options;
+    }
+    return status;
+}
+
+void rp_cli_session_close(rp_cli_session *session) {
+    rp_model_close(&session->model);
+    rp_device_close(&session->device);
+    rp_tokenizer_close(&session->own_tokenizer);
+    free(session->dir);
+    *session = (rp_cli_session){0};
+}

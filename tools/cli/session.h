@@ -1,0 +1,77 @@
+/* What a command works with: the folder, the device, the model; and how its answers are written. */
+#ifndef REPRISE_CLI_SESSION_H
+#define REPRISE_CLI_SESSION_H
+
+#include "input.h"
+#include "people.h"
+
+typedef struct rp_cli_session {
+    const rp_cli_options *options;
+    char *dir; /* the model's folder */
+    rp_device *device;
+    rp_model *model;
+    const rp_model_info *info;     /* NULL without a model */
+    rp_tokenizer *own_tokenizer;   /* opened without a model */
+    const rp_tokenizer *tokenizer; /* of the model, or own_tokenizer */
+} rp_cli_session;
+
+/* One answer that is ready to be written. */
+typedef struct rp_cli_answer {
+    const rp_cli_session *session;
+    const rp_cli_item *item;
+    const rp_result *result; /* entry `index` is this answer */
+    size_t index;
+    const rp_encoding *encoding; /* instead of the result, for tokenize */
+} rp_cli_answer;
+
+/* One command. */
+typedef struct rp_cli_command {
+    const char *name, *arguments, *summary;
+    const char *help; /* what it does, its JSON, examples */
+    unsigned options; /* bits of options.h */
+    rp_cli_shape shape;
+    const char *bundled; /* the bundled model that serves it; NULL: none does */
+    /* Answer the inputs. NULL: it tokenizes, and needs no device. */
+    rp_status (*run)(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
+                     rp_result **out, rp_error *err);
+    void (*json)(const rp_cli_answer *answer, rp_cli_buffer *out); /* one value, no line end */
+    void (*people)(const rp_cli_answer *answer, rp_cli_people *out);
+    /* Commands without inputs do all their work here, and return the exit status. */
+    int (*main)(const rp_cli_options *options, rp_cli_output *out);
+} rp_cli_command;
+
+/* All commands; ends with a NULL name. */
+extern const rp_cli_command rp_cli_commands[];
+
+/* Open what `command` needs. On failure everything is closed. */
+rp_status rp_cli_session_open(rp_cli_session *session, const rp_cli_command *command,
+                              const rp_cli_options *options, rp_error *err);
+void rp_cli_session_close(rp_cli_session *session);
+
+/* Open the device that `name` means: an index, a part of a name, or (NULL) the best one. */
+rp_status rp_cli_device_open(const char *name, rp_device **out, rp_error *err);
+
+/* Answer every input of `command`; the exit status. */
+int rp_cli_answer_inputs(const rp_cli_command *command, const rp_cli_options *options, rp_cli_output *out);
+
+/* The writers, and the commands without inputs. */
+void rp_cli_json_labels(const rp_cli_answer *answer, rp_cli_buffer *out);
+void rp_cli_json_fills(const rp_cli_answer *answer, rp_cli_buffer *out);
+void rp_cli_json_entities(const rp_cli_answer *answer, rp_cli_buffer *out);
+void rp_cli_json_answers(const rp_cli_answer *answer, rp_cli_buffer *out);
+void rp_cli_json_vectors(const rp_cli_answer *answer, rp_cli_buffer *out);
+void rp_cli_json_order(const rp_cli_answer *answer, rp_cli_buffer *out);
+void rp_cli_json_choices(const rp_cli_answer *answer, rp_cli_buffer *out);
+void rp_cli_json_tokens(const rp_cli_answer *answer, rp_cli_buffer *out);
+void rp_cli_people_labels(const rp_cli_answer *answer, rp_cli_people *out);
+void rp_cli_people_fills(const rp_cli_answer *answer, rp_cli_people *out);
+void rp_cli_people_entities(const rp_cli_answer *answer, rp_cli_people *out);
+void rp_cli_people_answers(const rp_cli_answer *answer, rp_cli_people *out);
+void rp_cli_people_vectors(const rp_cli_answer *answer, rp_cli_people *out);
+void rp_cli_people_order(const rp_cli_answer *answer, rp_cli_people *out);
+void rp_cli_people_choices(const rp_cli_answer *answer, rp_cli_people *out);
+void rp_cli_people_tokens(const rp_cli_answer *answer, rp_cli_people *out);
+int rp_cli_devices(const rp_cli_options *options, rp_cli_output *out);
+int rp_cli_bench(const rp_cli_options *options, rp_cli_output *out);
+
+#endif
