@@ -58,7 +58,7 @@ tools_are_there() {
     for tool in cmake ninja cc c++ pkg-config; do
         command -v "$tool" >/dev/null || return 1
     done
-    pkg-config --exists jansson libutf8proc sentencepiece cmocka
+    pkg-config --exists jansson libutf8proc cmocka
 }
 
 # install_packages LOG NAME...: install those that are missing. Needs neither root nor a network when none is.
