@@ -157,6 +157,12 @@ int rp_cli_answer_inputs(const rp_cli_command *command, const rp_cli_options *op
     rp_cli_session session;
     work w = {.command = command, .session = &session, .out = out};
     bool read_failed = false;
+    if (!options->model && !command->bundled) {
+        rp_cli_complain("%s: no bundled model serves this command; give a Hugging Face folder with -m DIR or "
+                        "REPRISE_MODEL; try 'reprise %s --help'",
+                        command->name, command->name);
+        return 2;
+    }
     rp_status status = rp_cli_input_open(&input, command->name, command->shape, options);
     if (status) return status == RP_ERROR_ARGUMENT ? 2 : 1;
     rp_cli_people_init(&w.people, &out->buffer, out->fd);

@@ -95,14 +95,18 @@ static bool read_number(const char *name, const rule *r, const char *value, uint
 /* The place of `value` in a NULL-ended list. */
 static bool read_word(const char *name, const rule *r, const char *value, const char *const *words,
                       int *out) {
+    rp_cli_buffer list = {0};
     for (int i = 0; words[i]; i++) {
         if (!strcmp(words[i], value)) {
+            free(list.data);
             *out = i;
             return true;
         }
+        rp_cli_printf(&list, "%s%s", !i ? "" : words[i + 1] ? ", " : " or ", words[i]);
     }
-    rp_cli_complain("%s: --%s takes %s; not '%s'; try 'reprise %s --help'", name, r->name, r->help, value,
+    rp_cli_complain("%s: --%s takes %s, not '%s'; try 'reprise %s --help'", name, r->name, list.data, value,
                     name);
+    free(list.data);
     return false;
 }
 
@@ -220,7 +224,7 @@ static int rule_of(int got) {
 static void complain_of_option(int got, char **argv, const char *name) {
     int which = optopt ? rule_of(optopt) : -1;
     if (got == ':' && which >= 0)
-        rp_cli_complain("%s: --%s needs a %s; try 'reprise %s --help'", name, rules[which].name,
+        rp_cli_complain("%s: --%s needs a value, %s; try 'reprise %s --help'", name, rules[which].name,
                         rules[which].value, name);
     else if (which >= 0)
         rp_cli_complain("%s: --%s takes no value; try 'reprise %s --help'", name, rules[which].name, name);

@@ -55,11 +55,6 @@ static rp_status find_model(rp_cli_session *session, const rp_cli_command *comma
         session->dir = memcpy(rp_cli_calloc(size, 1), session->options->model, size);
         return RP_OK;
     }
-    if (!command->bundled)
-        return fail(err, RP_ERROR_FILE,
-                    "%s: no bundled model serves this command; give a Hugging Face folder with -m DIR or "
-                    "REPRISE_MODEL",
-                    command->name);
     session->dir = bundled_dir(command->bundled);
     if (!session->dir)
         return fail(err, RP_ERROR_FILE,
