@@ -74,13 +74,19 @@ install_packages() {
     [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" != 0 ]; then
         if ! command -v sudo >/dev/null; then
-            say "These packages are missing; as root, run:" "  apt-get install ${missing[*]}"
+            say "These packages are missing; as root, run:"
+            say "  apt-get install ${missing[*]}"
+            tools_are_there && say "Going on with the tools that are there" && return
             return 1
         fi
         as_root=(sudo)
     fi
     say "Installing ${missing[*]}"
     [ ${#as_root[@]} = 0 ] || sudo -v || return 1 # asks for the password where it can be seen
-    quietly "$log.update" "${as_root[@]}" apt-get update || return 1
-    quietly "$log" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+    local install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends
+        "${missing[@]}")
+    mkdir -p "$(dirname "$log")"
+    "${install[@]}" >"$log" 2>&1 </dev/null && return # the package lists may be there, and fresh
+    quietly "$log" "${as_root[@]}" apt-get update || say "Going on with the package lists that are there"
+    quietly "$log" "${install[@]}"
 }
