@@ -1,0 +1,243 @@
+/* The commands that no bundled model serves, on small ALBERTs with random weights and the bundled vocabulary.
+ */
+#include "support_cli.h"
+#include "support_fixture.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { V = 8192, E = 16, H = 32, I = 48, P = 64 };
+
+#define LAYER "albert.encoder.albert_layer_groups.0.albert_layers.0."
+
+static const fixture_tensor encoder[] = {
+    {"albert.embeddings.word_embeddings.weight", V, E, 0.5, 0},
+    {"albert.embeddings.position_embeddings.weight", P, E, 0.5, 0},
+    {"albert.embeddings.token_type_embeddings.weight", 2, E, 0.5, 0},
+    {"albert.embeddings.LayerNorm.weight", E, 0, 0.25, 1},
+    {"albert.embeddings.LayerNorm.bias", E, 0, 0.25, 0},
+    {"albert.encoder.embedding_hidden_mapping_in.weight", H, E, 0.5, 0},
+    {"albert.encoder.embedding_hidden_mapping_in.bias", H, 0, 0.25, 0},
+    {LAYER "full_layer_layer_norm.weight", H, 0, 0.25, 1},
+    {LAYER "full_layer_layer_norm.bias", H, 0, 0.25, 0},
+    {LAYER "attention.query.weight", H, H, 0.25, 0},
+    {LAYER "attention.query.bias", H, 0, 0.25, 0},
+    {LAYER "attention.key.weight", H, H, 0.25, 0},
+    {LAYER "attention.key.bias", H, 0, 0.25, 0},
+    {LAYER "attention.value.weight", H, H, 0.25, 0},
+    {LAYER "attention.value.bias", H, 0, 0.25, 0},
+    {LAYER "attention.dense.weight", H, H, 0.25, 0},
+    {LAYER "attention.dense.bias", H, 0, 0.25, 0},
+    {LAYER "attention.LayerNorm.weight", H, 0, 0.25, 1},
+    {LAYER "attention.LayerNorm.bias", H, 0, 0.25, 0},
+    {LAYER "ffn.weight", I, H, 0.25, 0},
+    {LAYER "ffn.bias", I, 0, 0.25, 0},
+    {LAYER "ffn_output.weight", H, I, 0.25, 0},
+    {LAYER "ffn_output.bias", H, 0, 0.25, 0},
+};
+enum { ENCODER = sizeof encoder / sizeof *encoder, MOST = ENCODER + 4 };
+
+static const fixture_tensor pooler[] = {{"albert.pooler.weight", H, H, 0.25, 0},
+                                        {"albert.pooler.bias", H, 0, 0.25, 0}};
+static const fixture_tensor token_head[] = {{"classifier.weight", 3, H, 0.5, 0},
+                                            {"classifier.bias", 3, 0, 0.25, 0}};
+static const fixture_tensor choice_head[] = {{"classifier.weight", 1, H, 0.5, 0},
+                                             {"classifier.bias", 1, 0, 0.25, 0}};
+static const fixture_tensor span_head[] = {{"qa_outputs.weight", 2, H, 0.5, 0},
+                                           {"qa_outputs.bias", 2, 0, 0.25, 0}};
+
+static bool copy_file(const char *dir, const char *name) {
+    char command[2 * FIXTURE_PATH_SIZE];
+    snprintf(command, sizeof command, "cp '%s/tools/models/sentiment/%s' '%s/'", SOURCE_DIR, name, dir);
+    return system(command) == 0;
+}
+
+/* Make a folder for `architecture` with `head` and, if asked for, the pooler. */
+static void make_model(char dir[FIXTURE_PATH_SIZE], const char *architecture, const fixture_tensor *head,
+                       bool with_pooler) {
+    fixture_tensor tensors[MOST];
+    size_t count = ENCODER;
+    char config[1024];
+    memcpy(tensors, encoder, sizeof encoder);
+    for (size_t i = 0; i < 2 && with_pooler; i++) tensors[count++] = pooler[i];
+    for (size_t i = 0; i < 2; i++) tensors[count++] = head[i];
+    /* No label is "O", so that every token is a part of an entity. */
+    snprintf(
+        config, sizeof config,
+        "{\"architectures\": [\"%s\"], \"model_type\": \"albert\", \"vocab_size\": %d, "
+        "\"embedding_size\": %d, \"hidden_size\": %d, \"num_hidden_layers\": 2, \"num_attention_heads\": 2, "
+        "\"intermediate_size\": %d, \"max_position_embeddings\": %d, \"type_vocab_size\": 2, "
+        "\"hidden_act\": \"gelu_new\", "
+        "\"id2label\": {\"0\": \"B-PER\", \"1\": \"I-PER\", \"2\": \"B-LOC\"}, "
+        "\"label2id\": {\"B-PER\": 0, \"I-PER\": 1, \"B-LOC\": 2}}",
+        architecture, V, E, H, I, P);
+    assert_true(fixture_make_dir(dir));
+    assert_true(fixture_write_folder(dir, config, tensors, count, NULL, NULL));
+    assert_true(copy_file(dir, "spiece.model"));
+    assert_true(copy_file(dir, "tokenizer_config.json"));
+}
+
+static double real(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    assert_true(json_is_real(value));
+    return json_real_value(value);
+}
+
+static size_t whole(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    assert_true(json_is_integer(value));
+    return (size_t)json_integer_value(value);
+}
+
+/* The byte at which code point `index` of a UTF-8 text begins. */
+static size_t byte_of(const char *text, size_t index) {
+    size_t at = 0;
+    for (; text[at]; at++)
+        if ((text[at] & 0xc0) != 0x80 && !index--) break;
+    return at;
+}
+
+/* "Zoë met <n> people." n times: longer than the windows of these models, with two-byte characters. */
+static char *long_text(size_t sentences) {
+    char *text = malloc(sentences * 40 + 1), *at = text;
+    assert_non_null(text);
+    for (size_t i = 0; i < sentences; i++) at += sprintf(at, "Zo\xc3\xab met %zu people. ", i);
+    return text;
+}
+
+static void test_tag_loses_no_token(void **state) {
+    (void)state;
+    char dir[FIXTURE_PATH_SIZE];
+    make_model(dir, "AlbertForTokenClassification", token_head, false);
+    char *text = long_text(60);
+    cli_run tokens = cli(CLI_ARGS("tokenize", "--json", "--no-special-tokens", "-m", dir, text), NULL, 0);
+    cli_run none =
+        cli(CLI_ARGS("tag", "--json", "--stride", "8", "--aggregation", "none", "-m", dir, text), NULL, 0);
+    cli_run simple = cli(CLI_ARGS("tag", "--json", "--stride", "8", "-m", dir, text), NULL, 0);
+    cli_run people = cli(CLI_ARGS("tag", "-m", dir, "Zo\xc3\xab met Ada."), NULL, 0);
+    assert_int_equal(tokens.status | none.status | simple.status | people.status, 0);
+    json_t *t = cli_json(&tokens, 0), *n = cli_json(&none, 0), *s = cli_json(&simple, 0);
+    const json_t *offsets = json_object_get(t, "offsets");
+    assert_true(json_array_size(offsets) > 4 * P); /* several windows */
+    assert_int_equal(json_array_size(n), json_array_size(offsets));
+    for (size_t i = 0; i < json_array_size(n); i++) {
+        const json_t *entity = json_array_get(n, i), *offset = json_array_get(offsets, i);
+        assert_int_equal(json_object_size(entity), 6);
+        assert_non_null(json_object_get(entity, "entity"));
+        assert_true(real(entity, "score") > 0 && real(entity, "score") <= 1);
+        assert_int_equal(whole(entity, "start"), json_integer_value(json_array_get(offset, 0)));
+        assert_int_equal(whole(entity, "end"), json_integer_value(json_array_get(offset, 1)));
+    }
+    assert_true(json_array_size(s) > 0 && json_array_size(s) < json_array_size(n));
+    size_t at = 0;
+    for (size_t i = 0; i < json_array_size(s); i++) {
+        const json_t *entity = json_array_get(s, i);
+        assert_int_equal(json_object_size(entity), 5);
+        const char *group = json_string_value(json_object_get(entity, "entity_group"));
+        assert_true(!strcmp(group, "PER") || !strcmp(group, "LOC"));
+        assert_true(whole(entity, "start") >= at && whole(entity, "end") > whole(entity, "start"));
+        at = whole(entity, "end");
+    }
+    assert_non_null(strchr(people.out, '['));
+    json_decref(t), json_decref(n), json_decref(s);
+    cli_free(&tokens), cli_free(&none), cli_free(&simple), cli_free(&people);
+    free(text);
+    fixture_remove_dir(dir);
+}
+
+static void assert_answer(const json_t *answer, const char *context) {
+    assert_int_equal(json_object_size(answer), 4);
+    size_t start = byte_of(context, whole(answer, "start")), end = byte_of(context, whole(answer, "end"));
+    const char *text = json_string_value(json_object_get(answer, "answer"));
+    assert_true(end >= start);
+    assert_int_equal(strlen(text), end - start);
+    assert_memory_equal(text, context + start, end - start);
+    assert_true(real(answer, "score") >= 0 && real(answer, "score") <= 1);
+}
+
+static void test_answer_is_a_part_of_the_context(void **state) {
+    (void)state;
+    char dir[FIXTURE_PATH_SIZE];
+    make_model(dir, "AlbertForQuestionAnswering", span_head, false);
+    char *context = long_text(40);
+    cli_run one = cli(CLI_ARGS("answer", "--json", "--max-length", "48", "--stride", "12", "-m", dir,
+                               "Who met Zo\xc3\xab?", context, "Who?", "Zo\xc3\xab met Ada."),
+                      NULL, 0);
+    cli_run more = cli(CLI_ARGS("answer", "--json", "--top-k", "3", "--max-length", "48", "--stride", "12",
+                                "-m", dir, "Who met Zo\xc3\xab?", context),
+                       NULL, 0);
+    cli_run people = cli(CLI_ARGS("answer", "-m", dir, "Who?", "Zo\xc3\xab met Ada."), NULL, 0);
+    assert_int_equal(one.status | more.status | people.status, 0);
+    assert_int_equal(cli_line_count(&one), 2);
+    json_t *first = cli_json(&one, 0), *second = cli_json(&one, 1), *list = cli_json(&more, 0);
+    assert_answer(first, context);
+    assert_answer(second, "Zo\xc3\xab met Ada.");
+    assert_true(json_is_array(list) && json_array_size(list) >= 1 && json_array_size(list) <= 3);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        assert_answer(json_array_get(list, i), context);
+        if (i)
+            assert_true(real(json_array_get(list, i), "score") <= real(json_array_get(list, i - 1), "score"));
+    }
+    assert_true(
+        json_equal(json_object_get(json_array_get(list, 0), "start"), json_object_get(first, "start")));
+    assert_non_null(strchr(people.out, '['));
+    json_decref(first), json_decref(second), json_decref(list);
+    cli_free(&one), cli_free(&more), cli_free(&people);
+    free(context);
+    fixture_remove_dir(dir);
+}
+
+static void test_choose_gives_probabilities(void **state) {
+    (void)state;
+    char dir[FIXTURE_PATH_SIZE];
+    make_model(dir, "AlbertForMultipleChoice", choice_head, true);
+    cli_run args = cli(
+        CLI_ARGS("choose", "--json", "-m", dir, "It rained, so", "we stayed in", "", "I am tall"), NULL, 0);
+    cli_run lines = cli_text(CLI_ARGS("choose", "--json", "-m", dir),
+                             "It rained, so\twe stayed in\t\tI am tall\nx\tone\n");
+    cli_run jsonl =
+        cli_text(CLI_ARGS("choose", "--jsonl", "-m", dir),
+                 "{\"text\": \"It rained, so\", \"choices\": [\"we stayed in\", \"\", \"I am tall\"]}\n");
+    cli_run people =
+        cli(CLI_ARGS("choose", "-m", dir, "It rained, so", "we stayed in", "I am tall"), NULL, 0);
+    assert_int_equal(args.status | lines.status | jsonl.status | people.status, 0);
+    assert_string_equal(args.out, jsonl.out);
+    assert_int_equal(cli_line_count(&lines), 2);
+    assert_int_equal(strncmp(args.out, lines.out, args.out_size), 0);
+    json_t *value = cli_json(&args, 0), *alone = cli_json(&lines, 1);
+    double sum = 0;
+    assert_int_equal(json_array_size(value), 3);
+    for (size_t i = 0; i < 3; i++) sum += json_real_value(json_array_get(value, i));
+    assert_true(fabs(sum - 1) < 1e-6);
+    assert_int_equal(json_array_size(alone), 1);
+    assert_true(json_real_value(json_array_get(alone, 0)) == 1);
+    assert_non_null(strstr(people.out, "we stayed in"));
+    json_decref(value), json_decref(alone);
+    cli_free(&args), cli_free(&lines), cli_free(&jsonl), cli_free(&people);
+    fixture_remove_dir(dir);
+}
+
+static int clean_environment(void **state) {
+    (void)state;
+    const char *const names[] = {"REPRISE_MODEL", "REPRISE_DEVICE", "REPRISE_SHADER_DIR", "POSIXLY_CORRECT"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) unsetenv(names[i]);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tag_loses_no_token),
+        cmocka_unit_test(test_answer_is_a_part_of_the_context),
+        cmocka_unit_test(test_choose_gives_probabilities),
+    };
+    return cmocka_run_group_tests(tests, clean_environment, NULL);
+}
