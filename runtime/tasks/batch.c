@@ -1,0 +1,67 @@
+/* From texts to the sequences of one run. */
+#include "task.h"
+
+uint32_t rp_task_max_tokens(const rp_model *model) {
+    uint32_t model_takes = rp_model_get_info(model)->max_tokens;
+    uint32_t tokenizer_takes = rp_tokenizer_max_tokens(rp_model_get_tokenizer(model));
+    return tokenizer_takes && tokenizer_takes < model_takes ? tokenizer_takes : model_takes;
+}
+
+rp_status rp_batch_push(rp_batch *batch, size_t entry, rp_encoding *encoding, rp_error *err) {
+    size_t needed = batch->count + 1;
+    if (!rp_grow((void **)&batch->encodings, &batch->encoding_capacity, needed, sizeof *batch->encodings) ||
+        !rp_grow((void **)&batch->sequences, &batch->sequence_capacity, needed, sizeof *batch->sequences) ||
+        !rp_grow((void **)&batch->entries, &batch->entry_capacity, needed, sizeof *batch->entries)) {
+        rp_encoding_free(encoding);
+        return rp_fail_memory(err, "the sequences of a batch", (unsigned long long)needed * sizeof *encoding);
+    }
+    batch->encodings[batch->count] = *encoding;
+    batch->sequences[batch->count] = (rp_sequence){
+        .ids = encoding->ids, .type_ids = encoding->type_ids, .count = (uint32_t)encoding->count};
+    batch->entries[batch->count] = entry;
+    batch->count = needed;
+    *encoding = (rp_encoding){0};
+    return RP_OK;
+}
+
+rp_status rp_batch_add(rp_batch *batch, const rp_model *model, rp_text text, rp_text pair, size_t entry,
+                       rp_result *result, rp_error *err) {
+    rp_encoding encoding = {0};
+    rp_error why = {0};
+    rp_tokenize_params params = {.max_tokens = rp_task_max_tokens(model)};
+    rp_status status = rp_tokenize(rp_model_get_tokenizer(model), text, pair, &params, &encoding, &why);
+    if (status == RP_ERROR_HOST_MEMORY) return rp_fail(err, status, "%s", why.message);
+    if (status) {
+        rp_result_fail(result, entry, &why);
+        return RP_OK;
+    }
+    result->entries[entry].truncated |= encoding.truncated;
+    return rp_batch_push(batch, entry, &encoding, err);
+}
+
+rp_status rp_batch_run(const rp_batch *batch, rp_model *model, const rp_run_params *params, float **out,
+                       size_t *size, rp_error *err) {
+    *out = NULL;
+    if (size) *size = 0;
+    if (!batch->count) return RP_OK;
+    size_t floats = rp_model_output_size(model, batch->sequences, batch->count, params);
+    *out = rp_new_array(float, floats);
+    if (!*out)
+        return rp_fail_memory(err, "the outputs of a batch", (unsigned long long)floats * sizeof(float));
+    rp_status status = rp_model_run(model, batch->sequences, batch->count, params, *out, floats, NULL, err);
+    if (status) {
+        free(*out);
+        *out = NULL;
+    } else if (size) {
+        *size = floats;
+    }
+    return status;
+}
+
+void rp_batch_finish(rp_batch *batch) {
+    for (size_t i = 0; i < batch->count; i++) rp_encoding_free(&batch->encodings[i]);
+    free(batch->encodings);
+    free(batch->sequences);
+    free(batch->entries);
+    *batch = (rp_batch){0};
+}

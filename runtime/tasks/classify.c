@@ -1,0 +1,74 @@
+/* Sequence classification and the order of two texts. */
+#include "task.h"
+
+static int by_score(const void *left, const void *right) {
+    const rp_label *a = left, *b = right;
+    if (a->score != b->score) return a->score < b->score ? 1 : -1;
+    return a->index < b->index ? -1 : 1;
+}
+
+/* The labels of one entry from its logits, best first. */
+static rp_status rank_labels(const rp_model_info *info, float *logits, uint32_t top_k, rp_result *result,
+                             size_t i, rp_error *err) {
+    uint32_t count = info->label_count;
+    rp_label *labels = rp_arena_alloc(&result->arena, count, sizeof *labels);
+    if (!labels) return rp_fail_memory(err, "the labels", (unsigned long long)count * sizeof *labels);
+    if (info->problem == RP_PROBLEM_SINGLE_LABEL && count > 1) rp_softmax(logits, count);
+    for (uint32_t k = 0; k < count; k++) {
+        char *name = rp_arena_copy(&result->arena, info->labels[k], strlen(info->labels[k]));
+        if (!name) return rp_fail_memory(err, "the labels", strlen(info->labels[k]));
+        bool sigmoid = info->problem == RP_PROBLEM_MULTI_LABEL ||
+                       (info->problem == RP_PROBLEM_SINGLE_LABEL && count == 1);
+        labels[k] = (rp_label){name, k, sigmoid ? rp_sigmoid(logits[k]) : logits[k]};
+    }
+    qsort(labels, count, sizeof *labels, by_score);
+    result->entries[i].labels = labels;
+    result->entries[i].count = top_k && top_k < count ? top_k : count;
+    return RP_OK;
+}
+
+rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count, const rp_classify_params *params,
+                      rp_result **out, rp_error *err) {
+    rp_status status = rp_task_begin(model, RP_HEAD_CLASSIFIER, "classify", inputs, count, out, err);
+    if (status) return status;
+    const rp_model_info *info = rp_model_get_info(model);
+    rp_batch batch = {0};
+    float *logits = NULL;
+    for (size_t i = 0; !status && i < count; i++)
+        status = rp_batch_add(&batch, model, inputs[i].text, inputs[i].pair, i, *out, err);
+    if (!status)
+        status =
+            rp_batch_run(&batch, model, &(rp_run_params){.output = RP_OUTPUT_CLASSES}, &logits, NULL, err);
+    for (size_t s = 0; !status && s < batch.count; s++)
+        status = rank_labels(info, logits + s * info->label_count, params ? params->top_k : 0, *out,
+                             batch.entries[s], err);
+    free(logits);
+    rp_batch_finish(&batch);
+    if (status) rp_result_free(out);
+    return status;
+}
+
+rp_status rp_coherence(rp_model *model, const rp_input *inputs, size_t count, rp_result **out,
+                       rp_error *err) {
+    static const rp_error no_pair = {RP_ERROR_TEXT, "coherence compares two texts: give text and text_pair"};
+    rp_status status = rp_task_begin(model, RP_HEAD_ORDER, "coherence", inputs, count, out, err);
+    if (status) return status;
+    rp_batch batch = {0};
+    float *logits = NULL;
+    for (size_t i = 0; !status && i < count; i++) {
+        if (inputs[i].pair.data)
+            status = rp_batch_add(&batch, model, inputs[i].text, inputs[i].pair, i, *out, err);
+        else
+            rp_result_fail(*out, i, &no_pair);
+    }
+    if (!status)
+        status = rp_batch_run(&batch, model, &(rp_run_params){.output = RP_OUTPUT_ORDER}, &logits, NULL, err);
+    for (size_t s = 0; !status && s < batch.count; s++) {
+        rp_softmax(logits + 2 * s, 2);
+        (*out)->entries[batch.entries[s]].in_order = logits[2 * s];
+    }
+    free(logits);
+    rp_batch_finish(&batch);
+    if (status) rp_result_free(out);
+    return status;
+}

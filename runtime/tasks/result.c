@@ -1,0 +1,139 @@
+/* Results: made before a task starts, read by the accessors of tasks.h. */
+#include "task.h"
+
+#include <stdio.h>
+
+typedef struct served {
+    unsigned head; // 0: every folder can
+    const char *holds, *command;
+} served;
+
+static const served commands[] = {
+    {RP_HEAD_CLASSIFIER, "a sequence classifier", "classify"},
+    {RP_HEAD_MASKED_LM, "a masked language model", "fill-mask"},
+    {RP_HEAD_TOKENS, "a token classifier", "tag"},
+    {RP_HEAD_SPANS, "a question answering head", "answer"},
+    {RP_HEAD_ORDER, "a sentence order head", "coherence"},
+    {RP_HEAD_CHOICE, "a multiple choice head", "choose"},
+    {0, "an encoder", "embed"},
+};
+
+static void append(char *list, size_t size, const char *word) {
+    size_t used = strlen(list);
+    snprintf(list + used, size - used, "%s%s", used ? ", " : "", word);
+}
+
+static rp_status missing_head(const rp_model_info *info, const char *command, rp_error *err) {
+    char holds[200] = "", can[120] = "";
+    for (size_t i = 0; i < RP_COUNT(commands); i++) {
+        if ((info->heads & commands[i].head) != commands[i].head) continue;
+        append(holds, sizeof holds, commands[i].holds);
+        append(can, sizeof can, commands[i].command);
+    }
+    return rp_fail(err, RP_ERROR_HEAD, "%s (%s) holds %s; it cannot serve %s, but it can serve %s", info->dir,
+                   info->architecture && *info->architecture ? info->architecture : "no architecture named",
+                   holds, command, can);
+}
+
+rp_status rp_task_begin(const rp_model *model, unsigned head, const char *command, const void *inputs,
+                        size_t count, rp_result **out, rp_error *err) {
+    if (out) *out = NULL;
+    if (!model || !out || (count && !inputs))
+        return rp_fail(err, RP_ERROR_ARGUMENT, "%s: model, inputs and out must not be NULL", command);
+    const rp_model_info *info = rp_model_get_info(model);
+    if ((info->heads & head) != head) return missing_head(info, command, err);
+    if (!rp_model_get_tokenizer(model))
+        return rp_fail(err, RP_ERROR_FILE,
+                       "%s: no spiece.model and no vocab.txt; %s needs the model's tokenizer", info->dir,
+                       command);
+    rp_result *result = rp_new(rp_result);
+    rp_entry *entries = rp_new_array(rp_entry, count);
+    if (!result || !entries) {
+        free(result);
+        free(entries);
+        return rp_fail_memory(err, "the results", (unsigned long long)count * sizeof *entries);
+    }
+    for (size_t i = 0; i < count; i++) entries[i].message = "";
+    *result = (rp_result){.entries = entries, .count = count};
+    *out = result;
+    return RP_OK;
+}
+
+void rp_result_fail(rp_result *result, size_t i, const rp_error *why) {
+    const char *copy = rp_arena_copy(&result->arena, why->message, strlen(why->message));
+    result->entries[i].status = why->status;
+    result->entries[i].message = copy ? copy : "out of host memory";
+}
+
+void rp_result_free(rp_result **result) {
+    if (!result || !*result) return;
+    rp_arena_finish(&(*result)->arena);
+    free((*result)->entries);
+    free((*result)->floats);
+    free(*result);
+    *result = NULL;
+}
+
+/* Entry i, or NULL when there is none or it failed. */
+static const rp_entry *entry_of(const rp_result *result, size_t i) {
+    return result && i < result->count && !result->entries[i].status ? &result->entries[i] : NULL;
+}
+
+static const void *items_of(const void *items, size_t count, size_t *out) {
+    if (out) *out = items ? count : 0;
+    return count ? items : NULL;
+}
+
+size_t rp_result_count(const rp_result *result) {
+    return result ? result->count : 0;
+}
+
+rp_status rp_result_status(const rp_result *result, size_t i, const char **message) {
+    bool there = result && i < result->count;
+    if (message) *message = there ? result->entries[i].message : "no such entry";
+    return there ? result->entries[i].status : RP_ERROR_ARGUMENT;
+}
+
+bool rp_result_truncated(const rp_result *result, size_t i) {
+    const rp_entry *entry = entry_of(result, i);
+    return entry && entry->truncated;
+}
+
+const rp_label *rp_result_labels(const rp_result *result, size_t i, size_t *count) {
+    const rp_entry *entry = entry_of(result, i);
+    return items_of(entry ? entry->labels : NULL, entry ? entry->count : 0, count);
+}
+
+size_t rp_result_mask_count(const rp_result *result, size_t i) {
+    const rp_entry *entry = entry_of(result, i);
+    return entry && entry->masks ? entry->count : 0;
+}
+
+const rp_fill *rp_result_fills(const rp_result *result, size_t i, size_t mask, size_t *count) {
+    const rp_entry *entry = entry_of(result, i);
+    bool there = entry && entry->masks && mask < entry->count;
+    return items_of(there ? entry->masks[mask].items : NULL, there ? entry->masks[mask].count : 0, count);
+}
+
+const rp_entity *rp_result_entities(const rp_result *result, size_t i, size_t *count) {
+    const rp_entry *entry = entry_of(result, i);
+    return items_of(entry ? entry->entities : NULL, entry ? entry->count : 0, count);
+}
+
+const rp_answer *rp_result_answers(const rp_result *result, size_t i, size_t *count) {
+    const rp_entry *entry = entry_of(result, i);
+    return items_of(entry ? entry->answers : NULL, entry ? entry->count : 0, count);
+}
+
+const float *rp_result_vectors(const rp_result *result, size_t i, size_t *rows, size_t *columns) {
+    const rp_entry *entry = entry_of(result, i);
+    bool there = entry && entry->vectors;
+    if (rows) *rows = there ? entry->rows : 0;
+    if (columns) *columns = there ? entry->columns : 0;
+    return there ? entry->vectors : NULL;
+}
+
+float rp_result_in_order(const rp_result *result, size_t i) {
+    const rp_entry *entry = entry_of(result, i);
+    return entry ? entry->in_order : -1;
+}
