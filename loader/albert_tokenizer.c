@@ -1,0 +1,277 @@
+/* ALBERT's original tokenization: rewrite the text, SentencePiece, and take numbers apart from the commas
+ * behind them. Ids come from here; offsets and words from albert_offsets.c. */
+#include <stdio.h>
+
+#include "loader/tokenizer.h"
+
+static const char SPACE[] = "\xe2\x96\x81"; /* the symbol that stands for a space in a piece */
+enum {
+    SPACE_SIZE = 3,
+    UNKNOWN_RUN = 256, /* longer runs of characters that no piece has are shortened */
+};
+
+/* ---- opening ---- */
+
+static rp_status index_pieces(rp_tokenizer *t, rp_error *err) {
+    const rp_spiece_file *model = &t->model;
+    t->known = rp_new_array(uint8_t, 0x110000 / 8);
+    t->users = rp_new_array(int32_t, model->piece_count);
+    if (!t->known || !t->users) return rp_fail_memory(err, "the vocabulary", 0x110000 / 8);
+    bool bytes = false;
+    for (size_t i = 0; i < model->piece_count; i++) {
+        const rp_piece *piece = &model->pieces[i];
+        if (!rp_vocab_set(&t->vocab, (int32_t)i, piece->text, piece->size, false))
+            return rp_fail_memory(err, "the vocabulary", piece->size);
+        bytes |= piece->kind == RP_PIECE_BYTE;
+        if (piece->kind == RP_PIECE_USER) {
+            t->users[t->user_count++] = (int32_t)i;
+            t->user_first[(unsigned char)piece->text[0]] = true;
+        }
+        for (size_t at = 0; at < piece->size;) {
+            uint32_t code = rp_utf8_next(piece->text, &at);
+            t->known[code / 8] |= (uint8_t)(1u << code % 8);
+        }
+    }
+    if (bytes) {
+        free(t->known);
+        t->known = NULL;
+    }
+    return RP_OK;
+}
+
+rp_status rp_albert_open(rp_tokenizer *t, char *data, size_t size, rp_error *err) {
+    t->model_bytes = data;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/spiece.model", t->dir);
+    if (size == 0) return rp_fail(err, RP_ERROR_FORMAT, "%s: empty; take a fresh copy of the file", path);
+    rp_status status = rp_spiece_read(path, data, size, &t->model, err);
+    if (!status) status = rp_spiece_open(path, data, size, &t->spiece, err);
+    if (!status) status = index_pieces(t, err);
+    return status;
+}
+
+/* ---- rewriting the text ---- */
+
+/* Collapse white space and make plain quotes of `` and ''. */
+static bool plain_text(const rp_tokenizer *t, const rp_char *chars, size_t count, rp_chars *out) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < count;) {
+        rp_char c = chars[i];
+        size_t next = i + 1;
+        if (t->remove_space && rp_char_is_space(c.code)) {
+            while (next < count && rp_char_is_space(chars[next].code)) next++;
+            if (out->count && next < count) ok = rp_chars_push(out, ' ', c.start, chars[next - 1].end);
+        } else if ((c.code == '`' || c.code == '\'') && next < count && chars[next].code == c.code) {
+            ok = rp_chars_push(out, '"', c.start, chars[next].end);
+            next++;
+        } else {
+            ok = rp_chars_push(out, c.code, c.start, c.end);
+        }
+        i = next;
+    }
+    return ok;
+}
+
+static bool without_accents(const rp_chars *in, rp_chars *out) {
+    for (size_t i = 0; i < in->count; i++) {
+        rp_char c = in->items[i];
+        uint32_t parts[RP_DECOMPOSED_MAX];
+        size_t count = rp_char_decompose(c.code, true, parts);
+        for (size_t k = 0; k < count; k++)
+            if (!rp_char_combining(parts[k]) && !rp_chars_push(out, parts[k], c.start, c.end)) return false;
+    }
+    return true;
+}
+
+/* A capital sigma at i ends a word: a cased letter before it and none behind, marks and the like aside. */
+static bool is_final_sigma(const rp_chars *in, size_t i) {
+    size_t before = i, after = i + 1;
+    while (before > 0 && rp_char_is_case_ignorable(in->items[before - 1].code)) before--;
+    if (before == 0 || !rp_char_is_cased(in->items[before - 1].code)) return false;
+    while (after < in->count && rp_char_is_case_ignorable(in->items[after].code)) after++;
+    return after == in->count || !rp_char_is_cased(in->items[after].code);
+}
+
+static bool lower_case(const rp_chars *in, rp_chars *out) {
+    for (size_t i = 0; i < in->count; i++) {
+        rp_char c = in->items[i];
+        uint32_t lower[RP_LOWERED_MAX];
+        size_t count = rp_char_lower(c.code, lower);
+        if (c.code == 0x3a3 && is_final_sigma(in, i)) lower[0] = 0x3c2;
+        for (size_t k = 0; k < count; k++)
+            if (!rp_chars_push(out, lower[k], c.start, c.end)) return false;
+    }
+    return true;
+}
+
+static bool is_unknown(const rp_tokenizer *t, uint32_t code) {
+    char bytes[4];
+    if (code == ' ' || t->known[code / 8] >> code % 8 & 1) return false;
+    return !rp_charsmap_begins(&t->model.charsmap, bytes, rp_utf8_put(bytes, code));
+}
+
+/* A run of characters that no piece has becomes one unknown token however long it is, but libsentencepiece
+ * takes quadratic time to join it. One character that stands for the whole of a long run gives the same
+ * token. */
+static void shorten_unknown(const rp_tokenizer *t, rp_chars *chars) {
+    size_t kept = 0;
+    for (size_t from = 0; from < chars->count;) {
+        size_t to = from;
+        while (to < chars->count && is_unknown(t, chars->items[to].code)) to++;
+        if (to - from > UNKNOWN_RUN) {
+            rp_char all = chars->items[from];
+            all.end = chars->items[to - 1].end;
+            chars->items[kept++] = all;
+        } else {
+            if (to == from) to++;
+            memmove(chars->items + kept, chars->items + from, (to - from) * sizeof *chars->items);
+            kept += to - from;
+        }
+        from = to;
+    }
+    chars->count = kept;
+}
+
+static bool preprocess(const rp_tokenizer *t, const rp_char *chars, size_t count, rp_chars *out) {
+    rp_chars next = {0};
+    bool ok = plain_text(t, chars, count, out);
+    if (ok && !t->keep_accents) {
+        ok = without_accents(out, &next);
+        free(out->items);
+        *out = next;
+        next = (rp_chars){0};
+    }
+    if (ok && t->do_lower_case) {
+        ok = lower_case(out, &next);
+        free(out->items);
+        *out = next;
+    }
+    if (ok && t->known) shorten_unknown(t, out);
+    return ok;
+}
+
+/* ---- encoding ---- */
+
+/* The work on one stretch of text between added tokens. */
+typedef struct stretch {
+    const rp_tokenizer *t;
+    rp_chars chars; /* what SentencePiece sees */
+    rp_units units; /* what the fast tokenizer sees */
+    size_t unit;    /* first unit that the next token may have */
+    uint32_t start; /* of the stretch, bytes */
+    int32_t first_word;
+    rp_tokens *out;
+} stretch;
+
+/* Append the token whose piece came from the bytes lo..hi. */
+static bool emit(stretch *s, const char *piece, size_t size, uint32_t lo, uint32_t hi) {
+    int32_t id = rp_vocab_find(&s->t->vocab, piece, size);
+    const rp_unit *units = s->units.items;
+    while (s->unit < s->units.count && units[s->unit].source < lo) s->unit++;
+    size_t from = s->unit, to = from;
+    while (to < s->units.count && units[to].source < hi) to++;
+    bool lone_space = size == SPACE_SIZE && memcmp(piece, SPACE, SPACE_SIZE) == 0;
+    if (from == to && lone_space && from < s->units.count) to = from + 1; /* in front of what follows */
+    if (from < to) {
+        lo = units[from].start;
+        hi = units[to - 1].end;
+    }
+    int32_t word = from < to ? units[from].word : from > 0 ? units[from - 1].word : s->first_word;
+    return rp_tokens_push(s->out, id < 0 ? s->t->ids.unk : id, word, lo, hi);
+}
+
+/* "12," and the like: a number and the comma behind it are never one token. */
+static bool is_number_comma(const char *piece, size_t size) {
+    if (size < 2 || piece[size - 1] != ',') return false;
+    size_t at = size - 2;
+    while (at > 0 && ((unsigned char)piece[at] & 0xc0) == 0x80) at--;
+    return rp_char_is_digit(rp_utf8_next(piece, &at));
+}
+
+/* Encode such a piece again without its comma. It came from chars[from..to]; `lo` is where its token begins.
+ */
+static rp_status emit_number(stretch *s, const char *piece, size_t size, size_t from, size_t to, uint32_t lo,
+                             rp_error *err) {
+    const rp_char *c = s->chars.items;
+    rp_spiece_tokens again = {0};
+    bool spaced = size > SPACE_SIZE && memcmp(piece, SPACE, SPACE_SIZE) == 0, ok = true;
+    char *bare = malloc(size);
+    if (!bare) return rp_fail_memory(err, "a number", size);
+    size_t used = 0;
+    for (size_t at = 0; at < size - 1;) {
+        bool space = size - at > SPACE_SIZE && memcmp(piece + at, SPACE, SPACE_SIZE) == 0;
+        if (!space) bare[used++] = piece[at];
+        at += space ? SPACE_SIZE : 1;
+    }
+    rp_status status = rp_spiece_encode(s->t->spiece, bare, used, &again, err);
+    for (size_t i = 0; ok && i < again.count; i++) {
+        const char *text = again.text + again.items[i].text;
+        size_t length = again.items[i].size, next = from;
+        bool front = length >= SPACE_SIZE && memcmp(text, SPACE, SPACE_SIZE) == 0;
+        if (front && i == 0 && !spaced) {
+            text += SPACE_SIZE;
+            length -= SPACE_SIZE;
+            front = false;
+            if (!length) continue;
+        }
+        if (front && next < to && c[next].code == ' ') next++;
+        next += rp_utf8_count(text, length) - front;
+        if (next > to) next = to; /* the last one is the comma */
+        ok = emit(s, text, length, lo, next > from ? c[next - 1].end : c[from].start);
+        from = next;
+        lo = c[from].start;
+    }
+    if (ok && !status) ok = emit(s, ",", 1, c[to].start, c[to].end);
+    rp_spiece_tokens_finish(&again);
+    free(bare);
+    return status ? status : ok ? RP_OK : rp_fail_memory(err, "the tokens of a text", s->out->count);
+}
+
+/* Hand the pieces on with the characters that they came from. */
+static rp_status emit_all(stretch *s, const rp_spiece_tokens *pieces, rp_error *err) {
+    const rp_char *c = s->chars.items;
+    size_t from = 0, from_byte = 0; /* the character that the next piece begins in, and its first byte */
+    for (size_t i = 0; i < pieces->count; i++) {
+        const rp_spiece_token *piece = &pieces->items[i];
+        const char *text = pieces->text + piece->text;
+        while (from + 1 < s->chars.count && from_byte + rp_utf8_size(c[from].code) <= piece->begin)
+            from_byte += rp_utf8_size(c[from++].code);
+        size_t to = from, to_byte = from_byte + rp_utf8_size(c[from].code);
+        while (to + 1 < s->chars.count && to_byte < piece->end) to_byte += rp_utf8_size(c[++to].code);
+        uint32_t lo = i ? c[from].start : s->start;
+        uint32_t hi = piece->end > piece->begin ? c[to].end : c[from].start;
+        rp_status status = RP_OK;
+        if (is_number_comma(text, piece->size))
+            status = emit_number(s, text, piece->size, from, to, lo, err);
+        else if (!emit(s, text, piece->size, lo, hi))
+            status = rp_fail_memory(err, "the tokens of a text", s->out->count * sizeof(rp_token));
+        if (status) return status;
+    }
+    return RP_OK;
+}
+
+rp_status rp_albert_tokenize(const rp_tokenizer *t, rp_text text, const rp_char *chars, size_t count,
+                             rp_tokens *out, rp_error *err) {
+    stretch s = {.t = t, .start = chars[0].start, .first_word = out->words, .out = out};
+    s.units.words = out->words;
+    rp_spiece_tokens pieces = {0};
+    rp_status status = RP_OK;
+    char *bytes = NULL;
+    size_t size = 0;
+    if (!preprocess(t, chars, count, &s.chars) ||
+        !rp_albert_units(t, text.data, s.start, chars[count - 1].end, &s.units) ||
+        !(bytes = malloc(s.chars.count * 4 + 1))) {
+        status = rp_fail_memory(err, "the characters of a text", count * sizeof(rp_unit));
+        goto done;
+    }
+    for (size_t i = 0; i < s.chars.count; i++) size += rp_utf8_put(bytes + size, s.chars.items[i].code);
+    if (size) status = rp_spiece_encode(t->spiece, bytes, size, &pieces, err);
+    if (!status) status = emit_all(&s, &pieces, err);
+    out->words = s.units.words;
+done:
+    rp_spiece_tokens_finish(&pieces);
+    free(bytes);
+    free(s.chars.items);
+    free(s.units.items);
+    return status;
+}
