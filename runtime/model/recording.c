@@ -180,7 +180,7 @@ static rp_status record_prologue(rp_model *model, rp_error *err) {
     bool mapped = w->mapping.chunk_count;
     rp_range sum = part_of_wide(model, 0, w->word.k);
     rp_range normed = mapped ? part_of_wide(model, w->word.k, w->word.k) : whole(&a->hidden);
-    rp_embed embed = {input(model, a->at.tokens, model->info.max_batch_tokens * 16ull), &w->word,
+    rp_embedding embed = {input(model, a->at.tokens, model->info.max_batch_tokens * 16ull), &w->word,
                       &w->position, &w->type, sum};
     RP_TRY(rp_op_embed(to, &embed, err));
     rp_record_barrier(&model->ops.recorder, model->prologue);

@@ -40,12 +40,12 @@ typedef struct rp_layernorm {
 rp_status rp_op_layernorm(rp_op_target target, const rp_layernorm *op, rp_error *err);
 
 /* out = word[id] + position[pos] + type[t] */
-typedef struct rp_embed {
+typedef struct rp_embedding {
     rp_range tokens;                         // uint32 [tokens, 4]: id, type, position, unused
     const rp_matrix *word, *position, *type; // [V, E], [P, E], [Y, E]
     rp_range out;                            // [tokens, padded E]
-} rp_embed;
-rp_status rp_op_embed(rp_op_target target, const rp_embed *op, rp_error *err);
+} rp_embedding;
+rp_status rp_op_embed(rp_op_target target, const rp_embedding *op, rp_error *err);
 
 /* Softmax attention of every sequence over itself. */
 typedef struct rp_attention {

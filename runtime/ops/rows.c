@@ -12,7 +12,7 @@ rp_status rp_op_layernorm(rp_op_target target, const rp_layernorm *op, rp_error 
     return rp_op_dispatch(target, &key, (rp_grid){op->rows, 1, 1}, op->label, &dispatch, err);
 }
 
-rp_status rp_op_embed(rp_op_target target, const rp_embed *op, rp_error *err) {
+rp_status rp_op_embed(rp_op_target target, const rp_embedding *op, rp_error *err) {
     rp_pipeline_key key = {
         .shader = "embed",
         .constants = {target.ops->lanes, op->word->format, op->position->format, op->type->format},
