@@ -187,7 +187,12 @@ rp_status rp_pooling_load(const char *dir, rp_pooling_config *out, rp_error *err
     rp_status status = rp_folder_check(dir, err);
     if (!status) status = read_modules(&r);
     if (!status) status = read_pooling(&r);
-    if (!status) status = read_sentence_config(&r);
+    if (!status || status == RP_ERROR_UNSUPPORTED) {
+        rp_error why = {0};
+        r.err = &why;
+        rp_status limits = read_sentence_config(&r);
+        if (limits) status = rp_fail(err, limits, "%s", why.message);
+    }
     free(r.transformer);
     free(r.pooling);
     return status;

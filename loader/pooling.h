@@ -13,7 +13,8 @@ typedef struct rp_pooling_config {
 } rp_pooling_config;
 
 /* Read them where they exist. Missing files are no error; damaged ones are, and so is a Pooling module that
- * modules.json lists without its settings. RP_ERROR_UNSUPPORTED for other modules and other ways of pooling. */
+ * modules.json lists without its settings. RP_ERROR_UNSUPPORTED for other modules and other ways of pooling;
+ * the limits of sentence_bert_config.json are read even then. */
 rp_status rp_pooling_load(const char *dir, rp_pooling_config *out, rp_error *err);
 
 #endif

@@ -91,6 +91,7 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
         RP_TRY(rp_config_load(dir, &model->config, err));
         RP_TRY(rp_weights_load(dir, &model->config, &model->weights, err));
         RP_TRY(open_tokenizer(model, dir, err));
+        model->pooling_error.status = rp_pooling_load(dir, &model->pooling, &model->pooling_error);
     }
     RP_TRY(prepare(model, params, err));
     *out = model;

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "loader/pooling.h"
 #include "loader/weights.h"
 #include "ops/ops.h"
 #include "reprise/model.h"
@@ -64,6 +65,8 @@ struct rp_model {
     rp_config config;
     rp_weights weights; /* views of the files, while opening */
     rp_tokenizer *tokenizer;
+    rp_pooling_config pooling;
+    rp_error pooling_error; /* why `pooling` cannot serve; only embeddings need it */
     rp_model_info info;
     char *dir;
     rp_device_weights on_device;
