@@ -28,13 +28,11 @@ rp_status rp_batch_add(rp_batch *batch, const rp_model *model, rp_text text, rp_
                        rp_result *result, rp_error *err) {
     rp_encoding encoding = {0};
     rp_error why = {0};
-    rp_tokenize_params params = {.max_tokens = rp_task_max_tokens(model)};
-    rp_status status = rp_tokenize(rp_model_get_tokenizer(model), text, pair, &params, &encoding, &why);
-    if (status == RP_ERROR_HOST_MEMORY) return rp_fail(err, status, "%s", why.message);
-    if (status) {
-        rp_result_fail(result, entry, &why);
-        return RP_OK;
-    }
+    rp_tokenize_params params = {.max_tokens =
+                                     batch->max_tokens ? batch->max_tokens : rp_task_max_tokens(model)};
+    rp_status status = pair.data ? rp_task_check_pairs(model, &why) : RP_OK;
+    if (!status) status = rp_tokenize(rp_model_get_tokenizer(model), text, pair, &params, &encoding, &why);
+    if (status) return rp_result_blame(result, entry, status, &why, err);
     result->entries[entry].truncated |= encoding.truncated;
     return rp_batch_push(batch, entry, &encoding, err);
 }
@@ -58,8 +56,12 @@ rp_status rp_batch_run(const rp_batch *batch, rp_model *model, const rp_run_para
     return status;
 }
 
+void rp_batch_cut(rp_batch *batch, size_t count) {
+    while (batch->count > count) rp_encoding_free(&batch->encodings[--batch->count]);
+}
+
 void rp_batch_finish(rp_batch *batch) {
-    for (size_t i = 0; i < batch->count; i++) rp_encoding_free(&batch->encodings[i]);
+    rp_batch_cut(batch, 0);
     free(batch->encodings);
     free(batch->sequences);
     free(batch->entries);

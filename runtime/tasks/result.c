@@ -65,6 +65,34 @@ void rp_result_fail(rp_result *result, size_t i, const rp_error *why) {
     result->entries[i].message = copy ? copy : "out of host memory";
 }
 
+rp_status rp_result_blame(rp_result *result, size_t i, rp_status status, const rp_error *why, rp_error *err) {
+    if (status == RP_ERROR_HOST_MEMORY) return rp_fail(err, status, "%s", why->message);
+    if (status) rp_result_fail(result, i, why);
+    return RP_OK;
+}
+
+char *rp_result_text(rp_result *result, const char *data, size_t size, rp_error *err) {
+    char *copy = rp_arena_copy(&result->arena, data, size);
+    if (!copy) rp_fail_memory(err, "the results", size);
+    return copy;
+}
+
+void *rp_result_array(rp_result *result, const void *items, size_t count, size_t size, rp_error *err) {
+    void *copy = rp_arena_alloc(&result->arena, count, size);
+    if (!copy)
+        rp_fail_memory(err, "the results", (unsigned long long)count * size);
+    else if (count && items)
+        memcpy(copy, items, count * size);
+    return copy;
+}
+
+rp_status rp_task_check_pairs(const rp_model *model, rp_error *err) {
+    if (model->config.type_vocab_size > 1) return RP_OK;
+    return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                   "%s: type_vocab_size is 1: this model takes one text at a time, not two",
+                   model->config.path);
+}
+
 void rp_result_free(rp_result **result) {
     if (!result || !*result) return;
     rp_arena_finish(&(*result)->arena);

@@ -3,6 +3,7 @@
 #define RP_TASKS_TASK_H
 
 #include "base/alloc.h"
+#include "model/model.h"
 #include "reprise/tasks.h"
 
 /* ---- results (result.c) ---- */
@@ -44,6 +45,17 @@ rp_status rp_task_begin(const rp_model *model, unsigned head, const char *comman
 /* Give entry `i` what went wrong with its input alone. */
 void rp_result_fail(rp_result *result, size_t i, const rp_error *why);
 
+/* Where `status` and `*why` are the fault of input `i`, fail its entry and return RP_OK; running out of
+ * memory is nobody's, and is passed on. */
+rp_status rp_result_blame(rp_result *result, size_t i, rp_status status, const rp_error *why, rp_error *err);
+
+/* Copies into the result's arena. NULL, with the message, when out of memory. */
+char *rp_result_text(rp_result *result, const char *data, size_t size, rp_error *err);
+void *rp_result_array(rp_result *result, const void *items, size_t count, size_t size, rp_error *err);
+
+/* RP_ERROR_UNSUPPORTED when the model has one token type only: then it cannot tell two texts apart. */
+rp_status rp_task_check_pairs(const rp_model *model, rp_error *err);
+
 /* ---- sequences (batch.c) ---- */
 
 /* Tokenized texts, each a sequence of one run. Zero-initialise; rp_batch_finish. */
@@ -52,6 +64,7 @@ typedef struct rp_batch {
     rp_sequence *sequences; // [count] views of the encodings
     size_t *entries;        // [count] the input that each belongs to
     size_t count, encoding_capacity, sequence_capacity, entry_capacity;
+    uint32_t max_tokens; // longest sequence, special tokens included; 0: rp_task_max_tokens
 } rp_batch;
 
 /* The longest input that the model and its tokenizer take, special tokens included. */
@@ -71,7 +84,44 @@ rp_status rp_batch_add(rp_batch *batch, const rp_model *model, rp_text text, rp_
 rp_status rp_batch_run(const rp_batch *batch, rp_model *model, const rp_run_params *params, float **out,
                        size_t *size, rp_error *err);
 
+/* Drop the sequences from number `count` on. */
+void rp_batch_cut(rp_batch *batch, size_t count);
+
 void rp_batch_finish(rp_batch *batch);
+
+/* ---- windows (windows.c) ---- */
+
+/* A part of a long text that the model reads at once: [CLS] text [SEP], or [CLS] lead [SEP] text [SEP]. */
+typedef struct rp_window {
+    size_t entry;            // the input that it belongs to
+    const rp_encoding *lead; // what stands before every window of it; NULL: nothing
+    const rp_encoding *text; // the whole text, without special tokens, as `lead`
+    uint32_t first, count;   // the tokens of `text` in this window
+    uint32_t at;             // where the first of them stands in the sequence
+    bool last;               // no window of the same input follows
+} rp_window;
+
+/* Zero-initialise; free `items`. The encodings are borrowed. */
+typedef struct rp_windows {
+    rp_window *items; // [count]
+    size_t count, capacity;
+} rp_windows;
+
+/* Cut `text` into windows of at most `max_tokens` tokens, special ones and `lead` included, where neighbours
+ * share `stride` tokens, or half of the room there is where that is less. A text without tokens is one
+ * window. RP_ERROR_TEXT when `lead` leaves no room. */
+rp_status rp_windows_add(rp_windows *windows, size_t entry, const rp_encoding *lead, const rp_encoding *text,
+                         uint32_t max_tokens, uint32_t stride, rp_error *err);
+
+/* RP_ERROR_FORMAT when the vocabulary lacks the special tokens that windows need. */
+rp_status rp_windows_check(const rp_model *model, rp_error *err);
+
+/* Takes what the model computed for a window: `rows` are [at + count + 1, columns]. Called in order. */
+typedef rp_status (*rp_window_read)(void *task, const rp_window *window, const float *rows, rp_error *err);
+
+/* Run `output`, which has a row for each token, on every window, one submission's worth at a time. */
+rp_status rp_windows_run(const rp_windows *windows, rp_model *model, rp_output output, rp_window_read read,
+                         void *task, rp_error *err);
 
 /* ---- scores (scores.c): computed in double, as sums of many small terms must not depend on their order ----
  */
@@ -79,5 +129,22 @@ void rp_batch_finish(rp_batch *batch);
 /* values[i] = exp(values[i]) / sum of exp. */
 void rp_softmax(float *values, size_t count);
 float rp_sigmoid(float value);
+
+/* The place of the largest value, the first of equals. */
+uint32_t rp_argmax(const float *values, uint32_t count);
+
+/* The best `room` of a stream of scores; of equal scores the one with the lower key is better. */
+typedef struct rp_scored {
+    float score;
+    uint64_t key;
+} rp_scored;
+
+typedef struct rp_best {
+    rp_scored *items; // [count] a heap, worst first, until it is sorted
+    size_t count, room;
+} rp_best;
+
+void rp_best_offer(rp_best *best, float score, uint64_t key);
+void rp_best_sort(rp_best *best); // best first; offer no more then
 
 #endif

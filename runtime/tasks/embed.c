@@ -1,0 +1,167 @@
+/* Vectors of texts, as sentence-transformers makes them, and multiple choice. */
+#include "task.h"
+
+#include <math.h>
+
+#include "loader/unicode.h"
+
+/* ---- what to compute ---- */
+
+typedef struct plan {
+    rp_pooling pooling;
+    bool normalize;
+} plan;
+
+/* What the caller chose, and for the rest what the folder says. */
+static rp_status make_plan(const rp_model *model, const rp_embed_params *params, plan *out, rp_error *err) {
+    const rp_embed_params p = params ? *params : (rp_embed_params){0};
+    const rp_error *trouble = &model->pooling_error;
+    if ((unsigned)p.pooling > RP_POOLING_NONE || (unsigned)p.normalize > RP_NORMALIZE_NO)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_embed: no such pooling or normalization");
+    out->pooling = p.pooling ? p.pooling : model->pooling.pooling;
+    /* The folder speaks of vectors of texts: hidden states stay as they are unless the caller says otherwise.
+     */
+    out->normalize = p.normalize ? p.normalize == RP_NORMALIZE_YES
+                                 : model->pooling.normalize && out->pooling != RP_POOLING_NONE;
+    bool chosen = p.pooling == RP_POOLING_NONE || (p.pooling && p.normalize);
+    if (!trouble->status || (trouble->status == RP_ERROR_UNSUPPORTED && chosen)) return RP_OK;
+    return rp_fail(err, trouble->status, "%s%s", trouble->message,
+                   trouble->status == RP_ERROR_UNSUPPORTED
+                       ? "; embed works with a pooling and a normalization of your choice"
+                       : "");
+}
+
+/* ---- texts ---- */
+
+/* sentence-transformers strips every text, and lower-cases it where the folder says so. `*owned`, freed by
+ * the caller, is the memory of a rewritten text. Texts that are not UTF-8 are left to the tokenizer, which
+ * says so. */
+static rp_status prepare_text(const rp_model *model, rp_text *text, char **owned, rp_error *err) {
+    *owned = NULL;
+    if (!text->data || rp_utf8_check(text->data, text->size) < text->size) return RP_OK;
+    size_t start = text->size, end = 0;
+    for (size_t at = 0; at < text->size;) {
+        size_t from = at;
+        if (rp_char_is_space(rp_utf8_next(text->data, &at))) continue;
+        if (from < start) start = from;
+        end = at;
+    }
+    if (start > end) start = end;
+    *text = (rp_text){text->data + start, end - start};
+    if (!model->pooling.do_lower_case) return RP_OK;
+    /* A character has at most two lower-case ones, of at most four bytes each. */
+    char *lower = malloc(text->size * 8 + 1);
+    if (!lower) return rp_fail_memory(err, "a lower-case text", text->size * 8 + 1);
+    size_t size = 0;
+    for (size_t at = 0; at < text->size;) {
+        uint32_t codes[RP_LOWERED_MAX];
+        size_t count = rp_char_lower(rp_utf8_next(text->data, &at), codes);
+        for (size_t i = 0; i < count; i++) size += rp_utf8_put(lower + size, codes[i]);
+    }
+    *owned = lower;
+    *text = (rp_text){lower, size};
+    return RP_OK;
+}
+
+/* sentence_bert_config.json goes before the tokenizer's own limit. */
+static uint32_t longest(const rp_model *model) {
+    uint32_t asked = model->pooling.max_seq_length, takes = rp_model_get_info(model)->max_tokens;
+    return !asked ? rp_task_max_tokens(model) : asked < takes ? asked : takes;
+}
+
+static rp_status add_text(rp_batch *batch, const rp_model *model, rp_text text, size_t i, rp_result *result,
+                          rp_error *err) {
+    char *owned = NULL;
+    rp_status status = prepare_text(model, &text, &owned, err);
+    if (!status) status = rp_batch_add(batch, model, text, (rp_text){0}, i, result, err);
+    free(owned);
+    return status;
+}
+
+/* ---- vectors ---- */
+
+static void normalize(float *vector, size_t count) {
+    double squares = 0;
+    for (size_t i = 0; i < count; i++) squares += (double)vector[i] * vector[i];
+    double length = fmax(sqrt(squares), 1e-12);
+    for (size_t i = 0; i < count; i++) vector[i] = (float)(vector[i] / length);
+}
+
+/* Give each entry its rows of the result's floats. */
+static void share_vectors(const rp_batch *batch, const plan *p, size_t columns, rp_result *result) {
+    float *vectors = result->floats;
+    for (size_t s = 0; s < batch->count; s++) {
+        rp_entry *entry = &result->entries[batch->entries[s]];
+        entry->vectors = vectors;
+        entry->rows = p->pooling == RP_POOLING_NONE ? batch->sequences[s].count : 1;
+        entry->columns = columns;
+        for (size_t row = 0; row < entry->rows; row++, vectors += columns)
+            if (p->normalize) normalize(vectors, columns);
+    }
+}
+
+rp_status rp_embed(rp_model *model, const rp_text *texts, size_t count, const rp_embed_params *params,
+                   rp_result **out, rp_error *err) {
+    static const rp_output outputs[] = {[RP_POOLING_MEAN] = RP_OUTPUT_MEAN,
+                                        [RP_POOLING_CLS] = RP_OUTPUT_CLS,
+                                        [RP_POOLING_MAX] = RP_OUTPUT_MAX,
+                                        [RP_POOLING_NONE] = RP_OUTPUT_HIDDEN};
+    rp_status status = rp_task_begin(model, 0, "embed", texts, count, out, err);
+    if (status) return status;
+    plan p = {0};
+    rp_batch batch = {.max_tokens = longest(model)};
+    status = make_plan(model, params, &p, err);
+    for (size_t i = 0; !status && i < count; i++) status = add_text(&batch, model, texts[i], i, *out, err);
+    if (!status)
+        status = rp_batch_run(&batch, model, &(rp_run_params){.output = outputs[p.pooling]}, &(*out)->floats,
+                              NULL, err);
+    if (!status) share_vectors(&batch, &p, rp_model_get_info(model)->hidden_size, *out);
+    rp_batch_finish(&batch);
+    if (status) rp_result_free(out);
+    return status;
+}
+
+/* ---- multiple choice ---- */
+
+/* Add a sequence for each choice of input i, or none when one of them cannot be used. */
+static rp_status add_choices(rp_batch *batch, const rp_model *model, const rp_choice *input, size_t i,
+                             rp_result *result, rp_error *err) {
+    static const rp_error nothing = {RP_ERROR_TEXT,
+                                     "there is nothing to choose from: give at least one choice"};
+    static const rp_error missing = {RP_ERROR_TEXT,
+                                     "one of the choices is missing: its text must not be NULL"};
+    const rp_entry *entry = &result->entries[i];
+    size_t before = batch->count;
+    rp_status status = RP_OK;
+    if (!input->choice_count || !input->choices) rp_result_fail(result, i, &nothing);
+    for (size_t k = 0; !status && !entry->status && k < input->choice_count; k++) {
+        if (!input->choices[k].data)
+            rp_result_fail(result, i, &missing);
+        else
+            status = rp_batch_add(batch, model, input->text, input->choices[k], i, result, err);
+    }
+    if (entry->status) rp_batch_cut(batch, before);
+    return status;
+}
+
+rp_status rp_choose(rp_model *model, const rp_choice *inputs, size_t count, rp_result **out, rp_error *err) {
+    rp_status status = rp_task_begin(model, RP_HEAD_CHOICE, "choose", inputs, count, out, err);
+    if (status) return status;
+    rp_batch batch = {0};
+    for (size_t i = 0; !status && i < count; i++)
+        status = add_choices(&batch, model, &inputs[i], i, *out, err);
+    if (!status)
+        status = rp_batch_run(&batch, model, &(rp_run_params){.output = RP_OUTPUT_CHOICE}, &(*out)->floats,
+                              NULL, err);
+    for (size_t s = 0; !status && s < batch.count;) {
+        rp_entry *entry = &(*out)->entries[batch.entries[s]];
+        entry->vectors = (*out)->floats + s;
+        entry->rows = 1;
+        entry->columns = inputs[batch.entries[s]].choice_count;
+        rp_softmax(entry->vectors, entry->columns);
+        s += entry->columns;
+    }
+    rp_batch_finish(&batch);
+    if (status) rp_result_free(out);
+    return status;
+}
