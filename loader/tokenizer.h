@@ -55,6 +55,7 @@ typedef struct rp_added_token {
     bool special;        /* as its file says */
     bool role;           /* named as [CLS], <unk>, ... or in additional_special_tokens: special in decoding */
     bool listed;         /* of these, in additional_special_tokens */
+    bool hidden;         /* not looked for in texts */
     bool described;      /* its file gave all of the above, not the text alone */
 } rp_added_token;
 

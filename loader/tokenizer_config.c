@@ -354,6 +354,9 @@ static rp_status add_special(reader *r, const json_t *value, const char *path, c
         return RP_OK;
     }
     token.role = true;
+    /* To the original ALBERT algorithm "<unk>" in a text is text. A folder that spells it out as an added
+     * token comes from a tokenizer that cuts it out. */
+    token.hidden = !t->wordpiece && !token.described && strcmp(key, "unk_token") == 0;
     token.listed = list || (known && known->listed);
     token.id = known ? known->id : rp_vocab_find(&t->vocab, token.text, strlen(token.text));
     if (token.id < 0) token.id = (int32_t)r->next_id++;

@@ -11,7 +11,7 @@ bool rp_tokens_push(rp_tokens *tokens, int32_t id, int32_t word, uint32_t start,
 }
 
 static bool matches(const rp_added_token *token, const rp_char *chars, size_t left) {
-    if (token->length > left) return false;
+    if (token->hidden || token->length > left) return false;
     for (size_t i = 0; i < token->length; i++)
         if (chars[i].code != token->codes[i]) return false;
     return true;
