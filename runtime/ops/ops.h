@@ -3,17 +3,9 @@
 #ifndef RP_OPS_OPS_H
 #define RP_OPS_OPS_H
 
+#include "ops/activation.h"
 #include "ops/matrix.h"
 #include "ops/op.h"
-
-/* Activations of matmul; ACTIVATION_* of shaders/common.glsl. */
-typedef enum rp_op_activation {
-    RP_OP_NONE = 0,
-    RP_OP_GELU,
-    RP_OP_GELU_TANH,
-    RP_OP_RELU,
-    RP_OP_TANH,
-} rp_op_activation;
 
 /* out = activation(x * w^T + bias) + residual */
 typedef struct rp_matmul {

@@ -1,0 +1,78 @@
+/* What every operator of ops.h computes, in plain C: slow, obvious, and summed in double. Kernels are
+ * compared with it. No Vulkan here: everything lies in host memory.
+ *
+ * Matrices are row-major with a stride: row i begins at data + i * stride, and columns past the width are
+ * neither read nor written. Thread-safe: nothing is kept between calls. */
+#ifndef RP_OPS_REFERENCE_H
+#define RP_OPS_REFERENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "ops/activation.h"
+
+/* Rows to read, and rows to write. */
+typedef struct rp_const_rows {
+    const float *data; /* NULL: none, where that is allowed */
+    size_t stride;     /* floats */
+} rp_const_rows;
+typedef struct rp_rows {
+    float *data;
+    size_t stride;
+} rp_rows;
+
+float rp_reference_activate(float x, rp_op_activation activation);
+
+/* out = activation(x * w^T + bias) + residual */
+typedef struct rp_reference_matmul {
+    size_t rows, n, k;
+    rp_const_rows x;   // [rows, k]
+    rp_const_rows w;   // [n, k]
+    const float *bias; // [n]; NULL: none
+    rp_op_activation activation;
+    rp_const_rows residual; // [rows, n]; no data: none. May be out
+    rp_rows out;            // [rows, n]; not x
+} rp_reference_matmul;
+void rp_reference_matmul_run(const rp_reference_matmul *op);
+
+/* out = (x - mean) / sqrt(variance + eps) * gamma + beta, row by row. x may be out. */
+typedef struct rp_reference_layernorm {
+    size_t rows, width;
+    float eps;
+    rp_const_rows x;           // [rows, width]
+    const float *gamma, *beta; // [width]
+    rp_rows out;               // [rows, width]
+} rp_reference_layernorm;
+void rp_reference_layernorm_run(const rp_reference_layernorm *op);
+
+/* out = word[id] + position[pos] + type[t] */
+typedef struct rp_reference_embed {
+    size_t count, width;
+    const uint32_t *tokens;             // [count, 4]: id, type, position, unused
+    rp_const_rows word, position, type; // [*, width]
+    rp_rows out;                        // [count, width]
+} rp_reference_embed;
+void rp_reference_embed_run(const rp_reference_embed *op);
+
+/* Softmax attention of every sequence over itself. Q, K and V lie side by side in a row of qkv,
+ * `hidden_stride` floats apart. */
+typedef struct rp_reference_attention {
+    size_t sequences, heads, head_dim;
+    const uint32_t *starts; // [sequences + 1]: first row of each sequence
+    rp_const_rows qkv;      // [tokens, 3 * hidden_stride]
+    size_t hidden_stride;   // at least heads * head_dim
+    rp_rows out;            // [tokens, heads * head_dim]
+} rp_reference_attention;
+/* RP_ERROR_HOST_MEMORY when a row of scores cannot be allocated. */
+rp_status rp_reference_attention_run(const rp_reference_attention *op, rp_error *err);
+
+/* out[i] = x[list[i]]; list NULL: a copy */
+void rp_reference_gather(size_t rows, size_t width, rp_const_rows x, const uint32_t *list, rp_rows out);
+
+/* out[s] = mean, or largest, of the rows starts[s] to starts[s + 1] of x. No sequence is empty. */
+void rp_reference_pool(size_t sequences, size_t width, bool largest, rp_const_rows x, const uint32_t *starts,
+                       rp_rows out);
+
+#endif
