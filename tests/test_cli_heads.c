@@ -81,7 +81,7 @@ static void make_model(char dir[FIXTURE_PATH_SIZE], const char *architecture, co
         "\"label2id\": {\"B-PER\": 0, \"I-PER\": 1, \"B-LOC\": 2}}",
         architecture, V, E, H, I, P);
     assert_true(fixture_make_dir(dir));
-    assert_true(fixture_write_folder(dir, config, tensors, count, NULL, NULL));
+    assert_true(fixture_write_folder(dir, config, tensors, count, &(fixture_layout){0}, NULL));
     assert_true(copy_file(dir, "spiece.model"));
     assert_true(copy_file(dir, "tokenizer_config.json"));
 }
