@@ -127,17 +127,12 @@ static bool map_characters(const rp_charsmap *map, rp_units *units) {
     return true;
 }
 
-/* White space as Rust's char::is_whitespace sees it. */
-static bool is_white(uint32_t code) {
-    return rp_char_is_space(code) && !(code >= 0x1c && code <= 0x1f);
-}
-
 /* Space symbols, one in front, and the words that they begin. */
 static bool split_words(const rp_tokenizer *t, const rp_unit *units, size_t count, rp_units *out) {
     bool begun = false; /* the word of the next character has begun */
     for (size_t i = 0; i < count; i++) {
         rp_unit unit = units[i];
-        if (t->words_without_space && is_white(unit.code)) {
+        if (t->words_without_space && rp_char_is_white(unit.code)) {
             begun = false;
             continue;
         }

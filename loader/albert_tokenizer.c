@@ -7,6 +7,7 @@
 static const char SPACE[] = "\xe2\x96\x81"; /* the symbol that stands for a space in a piece */
 enum {
     SPACE_SIZE = 3,
+    SPACE_SYMBOL = 0x2581,
     UNKNOWN_RUN = 256, /* longer runs of characters that no piece has are shortened */
 };
 
@@ -163,21 +164,36 @@ typedef struct stretch {
     rp_tokens *out;
 } stretch;
 
-/* Append the token whose piece came from the bytes lo..hi. */
+/* How many units from `s->unit` on spell the piece; 0 when they do not. A piece may end inside what became of
+ * the character at `hi`, not behind it. */
+static size_t spelled(const stretch *s, const char *piece, size_t size, uint32_t hi) {
+    size_t to = s->unit;
+    for (size_t at = 0; at < size; to++)
+        if (to == s->units.count || s->units.items[to].code != rp_utf8_next(piece, &at)) return 0;
+    return to > s->unit && s->units.items[to - 1].source <= hi ? to - s->unit : 0;
+}
+
+/* Append the token whose piece came from the bytes lo..hi. Its offsets are those of the units that spell it;
+ * where the two normalizations differ, those of the units that came from the same bytes. */
 static bool emit(stretch *s, const char *piece, size_t size, uint32_t lo, uint32_t hi) {
     int32_t id = rp_vocab_find(&s->t->vocab, piece, size);
     const rp_unit *units = s->units.items;
-    while (s->unit < s->units.count && units[s->unit].source < lo) s->unit++;
-    size_t from = s->unit, to = from;
-    while (to < s->units.count && units[to].source < hi) to++;
     bool lone_space = size == SPACE_SIZE && memcmp(piece, SPACE, SPACE_SIZE) == 0;
-    if (from == to && lone_space && from < s->units.count) to = from + 1; /* in front of what follows */
+    size_t from, to = s->unit + spelled(s, piece, size, lone_space ? UINT32_MAX : hi);
+    if (to == s->unit) {
+        while (to < s->units.count && units[to].source < lo) to++;
+        s->unit = to;
+        while (to < s->units.count && units[to].source < hi) to++;
+        if (to == s->unit && lone_space && to < s->units.count) to++; /* in front of what follows */
+    }
+    from = s->unit;
+    s->unit = to;
     if (from < to) {
         lo = units[from].start;
         hi = units[to - 1].end;
     }
     int32_t word = from < to ? units[from].word : from > 0 ? units[from - 1].word : s->first_word;
-    return rp_tokens_push(s->out, id < 0 ? s->t->ids.unk : id, word, lo, hi);
+    return rp_tokens_push(s->out, id < 0 ? s->t->model.unknown : id, word, lo, hi);
 }
 
 /* "12," and the like: a number and the comma behind it are never one token. */
@@ -188,11 +204,9 @@ static bool is_number_comma(const char *piece, size_t size) {
     return rp_char_is_digit(rp_utf8_next(piece, &at));
 }
 
-/* Encode such a piece again without its comma. It came from chars[from..to]; `lo` is where its token begins.
- */
-static rp_status emit_number(stretch *s, const char *piece, size_t size, size_t from, size_t to, uint32_t lo,
+/* Encode such a piece again without its comma, which is the character `comma`; the rest begins at `lo`. */
+static rp_status emit_number(stretch *s, const char *piece, size_t size, const rp_char *comma, uint32_t lo,
                              rp_error *err) {
-    const rp_char *c = s->chars.items;
     rp_spiece_tokens again = {0};
     bool spaced = size > SPACE_SIZE && memcmp(piece, SPACE, SPACE_SIZE) == 0, ok = true;
     char *bare = malloc(size);
@@ -206,22 +220,14 @@ static rp_status emit_number(stretch *s, const char *piece, size_t size, size_t 
     rp_status status = rp_spiece_encode(s->t->spiece, bare, used, &again, err);
     for (size_t i = 0; ok && i < again.count; i++) {
         const char *text = again.text + again.items[i].text;
-        size_t length = again.items[i].size, next = from;
-        bool front = length >= SPACE_SIZE && memcmp(text, SPACE, SPACE_SIZE) == 0;
-        if (front && i == 0 && !spaced) {
-            text += SPACE_SIZE;
+        size_t length = again.items[i].size;
+        if (i == 0 && !spaced && length >= SPACE_SIZE && memcmp(text, SPACE, SPACE_SIZE) == 0) {
+            text += SPACE_SIZE; /* put there by SentencePiece */
             length -= SPACE_SIZE;
-            front = false;
-            if (!length) continue;
         }
-        if (front && next < to && c[next].code == ' ') next++;
-        next += rp_utf8_count(text, length) - front;
-        if (next > to) next = to; /* the last one is the comma */
-        ok = emit(s, text, length, lo, next > from ? c[next - 1].end : c[from].start);
-        from = next;
-        lo = c[from].start;
+        if (length) ok = emit(s, text, length, lo, comma->start);
     }
-    if (ok && !status) ok = emit(s, ",", 1, c[to].start, c[to].end);
+    if (ok && !status) ok = emit(s, ",", 1, comma->start, comma->end);
     rp_spiece_tokens_finish(&again);
     free(bare);
     return status ? status : ok ? RP_OK : rp_fail_memory(err, "the tokens of a text", s->out->count);
@@ -239,10 +245,14 @@ static rp_status emit_all(stretch *s, const rp_spiece_tokens *pieces, rp_error *
         size_t to = from, to_byte = from_byte + rp_utf8_size(c[from].code);
         while (to + 1 < s->chars.count && to_byte < piece->end) to_byte += rp_utf8_size(c[++to].code);
         uint32_t lo = i ? c[from].start : s->start;
-        uint32_t hi = piece->end > piece->begin ? c[to].end : c[from].start;
+        /* Nothing of the text: the space put in front of it, or a further part of what one character became.
+         */
+        bool front =
+            piece->end == piece->begin && piece->size == SPACE_SIZE && memcmp(text, SPACE, SPACE_SIZE) == 0;
+        uint32_t hi = front ? c[from].start : c[to].end;
         rp_status status = RP_OK;
         if (is_number_comma(text, piece->size))
-            status = emit_number(s, text, piece->size, from, to, lo, err);
+            status = emit_number(s, text, piece->size, &c[to], lo, err);
         else if (!emit(s, text, piece->size, lo, hi))
             status = rp_fail_memory(err, "the tokens of a text", s->out->count * sizeof(rp_token));
         if (status) return status;

@@ -73,6 +73,25 @@ static rp_status tokenize_between(const rp_tokenizer *t, rp_text text, const rp_
     return rp_albert_tokenize(t, text, chars + from, to - from, out, err);
 }
 
+/* Tokenize the text from `from` up to the added token at `i`, and append the token. `*next` gets where the
+ * text behind it begins. */
+static rp_status push_added(const rp_tokenizer *t, rp_text text, const rp_added_token *token,
+                            const rp_chars *chars, size_t from, size_t i, size_t *next, rp_tokens *out,
+                            rp_error *err) {
+    const rp_char *c = chars->items;
+    size_t left = i, right = i + token->length, first = left, last = right;
+    while (token->lstrip && left > from && rp_char_is_space(c[left - 1].code)) left--;
+    while (token->rstrip && right < chars->count && rp_char_is_space(c[right].code)) right++;
+    /* The fast tokenizers take less white space, and the offsets are theirs. */
+    while (first > left && rp_char_is_white(c[first - 1].code)) first--;
+    while (last < right && rp_char_is_white(c[last].code)) last++;
+    rp_status status = tokenize_between(t, text, c, from, left, out, err);
+    if (!status && !rp_tokens_push(out, token->id, out->words++, c[first].start, c[last - 1].end))
+        status = rp_fail_memory(err, "the tokens of a text", out->count * sizeof(rp_token));
+    *next = right;
+    return status;
+}
+
 static rp_status split_chars(const rp_tokenizer *t, rp_text text, const rp_chars *chars, rp_tokens *out,
                              rp_error *err) {
     const rp_char *c = chars->items;
@@ -83,17 +102,11 @@ static rp_status split_chars(const rp_tokenizer *t, rp_text text, const rp_chars
         size_t end = token ? i + token->length : i + 1;
         bool inside = token && token->single_word &&
                       ((i > from && c[i - 1].code != ' ') || (end < chars->count && c[end].code != ' '));
-        if (!token || inside) {
-            i = end;
-            continue;
+        if (token && !inside) {
+            status = push_added(t, text, token, chars, from, i, &end, out, err);
+            from = end;
         }
-        size_t left = i, right = end;
-        while (token->lstrip && left > from && rp_char_is_space(c[left - 1].code)) left--;
-        while (token->rstrip && right < chars->count && rp_char_is_space(c[right].code)) right++;
-        status = tokenize_between(t, text, c, from, left, out, err);
-        if (!status && !rp_tokens_push(out, token->id, out->words++, c[left].start, c[right - 1].end))
-            status = rp_fail_memory(err, "the tokens of a text", out->count * sizeof(rp_token));
-        from = i = right;
+        i = end;
     }
     if (!status) status = tokenize_between(t, text, c, from, chars->count, out, err);
     return status;

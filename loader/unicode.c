@@ -88,6 +88,10 @@ bool rp_char_is_space(uint32_t code) {
     return code == 0x85 || code == 0x2028 || code == 0x2029 || category(code) == UTF8PROC_CATEGORY_ZS;
 }
 
+bool rp_char_is_white(uint32_t code) {
+    return rp_char_is_space(code) && !(code >= 0x1c && code <= 0x1f);
+}
+
 bool rp_char_is_blank(uint32_t code) {
     return code == ' ' || code == '\t' || code == '\n' || code == '\r' ||
            (code >= 0x80 && category(code) == UTF8PROC_CATEGORY_ZS);

@@ -45,6 +45,9 @@ size_t rp_utf8_count(const char *text, size_t size);
 /* White space as Python's str.split() and str.strip() see it. */
 bool rp_char_is_space(uint32_t code);
 
+/* The Unicode property White_Space, which leaves out U+001C to U+001F. */
+bool rp_char_is_white(uint32_t code);
+
 /* Space, tab, line feed, carriage return and category Zs: white space as BERT sees it. */
 bool rp_char_is_blank(uint32_t code);
 

@@ -44,6 +44,17 @@ static bool clean(const rp_tokenizer *t, const rp_char *chars, size_t count, rp_
     return ok;
 }
 
+/* One token for some characters of a text. Marks may have changed places, so the ends may be anywhere among
+ * them. */
+static bool push_piece(rp_tokens *out, int32_t id, int32_t word, const rp_char *chars, size_t count) {
+    uint32_t start = chars[0].start, end = chars[0].end;
+    for (size_t i = 1; i < count; i++) {
+        if (chars[i].start < start) start = chars[i].start;
+        if (chars[i].end > end) end = chars[i].end;
+    }
+    return rp_tokens_push(out, id, word, start, end);
+}
+
 /* The pieces of one word, longest match first; `text` and `ends` are scratch of WORD_MAX characters. */
 static bool match_word(const rp_tokenizer *t, const rp_char *chars, size_t count, int32_t word,
                        rp_tokens *out) {
@@ -68,13 +79,13 @@ static bool match_word(const rp_tokenizer *t, const rp_char *chars, size_t count
             id = rp_vocab_find_hashed(&t->vocab, hashes[reach], prefix, prefix_size, text + ends[from],
                                       ends[reach] - ends[from]);
         if (id < 0) goto unknown;
-        if (!rp_tokens_push(out, id, word, chars[from].start, chars[reach].end)) return false;
+        if (!push_piece(out, id, word, chars + from, reach + 1 - from)) return false;
         from = reach + 1;
     }
     return true;
 unknown:
     out->count = first;
-    return rp_tokens_push(out, t->ids.unk, word, chars[0].start, chars[count - 1].end);
+    return push_piece(out, t->ids.unk, word, chars, count);
 }
 
 /* Lower case and without accents, as configured; NFC where accents stay. */
