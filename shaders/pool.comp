@@ -1,4 +1,5 @@
-// out[sequence] = mean or maximum of its rows of x. One workgroup a sequence; a lane adds its columns in token order.
+// out[sequence] = mean or maximum of its rows of x. One lane makes one vec4 of a sequence, in token order: llvmpipe ends
+// the loops of an invocation after 65535 iterations in all, which several vec4s of a long sequence would pass.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
 
@@ -14,15 +15,13 @@ layout(push_constant) uniform Push {
 
 void main()
 {
-    uint sequence = gl_WorkGroupID.x;
-    if (sequence >= counts[p.count]) return;
+    uint sequence = gl_WorkGroupID.x, i = gl_WorkGroupID.y * LANES + gl_LocalInvocationID.x;
+    if (sequence >= counts[p.count] || i >= p.stride) return;
     uint first = starts[sequence], last = starts[sequence + 1u];
-    for (uint i = gl_LocalInvocationID.x; i < p.stride; i += LANES) {
-        vec4 y = x[first * p.stride + i];
-        for (uint row = first + 1u; row < last; row++) {
-            vec4 v = x[row * p.stride + i];
-            y = p.largest != 0u ? max(y, v) : y + v;
-        }
-        out4[sequence * p.stride + i] = p.largest != 0u ? y : y / float(last - first);
+    vec4 y = x[first * p.stride + i];
+    for (uint row = first + 1u; row < last; row++) {
+        vec4 v = x[row * p.stride + i];
+        y = p.largest != 0u ? max(y, v) : y + v;
     }
+    out4[sequence * p.stride + i] = p.largest != 0u ? y : y / float(last - first);
 }

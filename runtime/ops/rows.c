@@ -1,6 +1,8 @@
 /* The operators that work row by row: embedding, LayerNorm, gather, pooling. */
 #include "ops/ops.h"
 
+#include "base/alloc.h"
+
 rp_status rp_op_layernorm(rp_op_target target, const rp_layernorm *op, rp_error *err) {
     rp_pipeline_key key = {.shader = "layernorm",
                            .constants = {target.ops->lanes},
@@ -58,5 +60,6 @@ rp_status rp_op_pool(rp_op_target target, const rp_pool *op, rp_error *err) {
                            .push_words = 3};
     rp_dispatch dispatch = {.bindings = {{0}, op->x, op->starts, op->out},
                             .push = {RP_COUNT_SEQUENCES, rp_padded(op->width) / 4, op->largest}};
-    return rp_op_dispatch(target, &key, (rp_grid){RP_COUNT_SEQUENCES, 1, 1}, "pool", &dispatch, err);
+    rp_grid grid = {RP_COUNT_SEQUENCES, 1, (uint32_t)rp_div_up(rp_padded(op->width) / 4, target.ops->lanes)};
+    return rp_op_dispatch(target, &key, grid, "pool", &dispatch, err);
 }
