@@ -1,0 +1,248 @@
+/* Every matmul kernel against plain C: odd widths and row counts, the three formats of weights, every way to
+ * end, matrices in several chunks. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "support_ops.h"
+
+/* float32 sums of at most 768 products below 0.5 */
+#define BOUND 1e-5
+
+enum { MOST_ROWS = 130, MOST_KERNELS = 16 };
+static const uint32_t row_counts[] = {MOST_ROWS, 33, 7, 1, 0};
+
+/* ---- the kernels: whatever is listed here is tested at every shape ---- */
+
+typedef struct kernel {
+    uint32_t lanes;
+} kernel;
+
+static size_t list_kernels(const rp_matrix *w, kernel out[MOST_KERNELS]) {
+    static const uint32_t lanes[] = {64, 16, 8, 4};
+    (void)w;
+    for (size_t i = 0; i < RP_COUNT(lanes); i++) out[i].lanes = lanes[i];
+    return RP_COUNT(lanes);
+}
+
+static void record_kernel(rp_op_target target, const rp_matmul *op, const kernel *k) {
+    ops.lanes = k->lanes;
+    OPS_OK(rp_op_matmul(target, op, &ops_err));
+}
+
+/* ---- one test: a matrix and an ending, with all kernels and row counts ---- */
+
+typedef struct test {
+    rp_host_matrix parts[3]; /* of one width, on top of each other; freed by check_matmul */
+    uint32_t part_count;
+    bool bias, residual;
+    rp_op_activation activation;
+    float *x; /* [MOST_ROWS, padded k]; NULL: random */
+
+    char name[128];
+    uint32_t k, stride; /* width of x; stride of out */
+    const rp_matrix *w;
+    rp_host_matrix bias_data[3];
+    float *residual_data, *want, *first; /* [MOST_ROWS, stride]; first: what the first kernel gave */
+    rp_range x_range, bias_range, residual_range, out;
+} test;
+
+/* What plain C makes of it: the parts stand side by side, each padded. */
+static void compute_want(test *t) {
+    for (uint32_t p = 0, at = 0; p < t->part_count; at += rp_padded(t->parts[p++].rows)) {
+        float *w = ops_as_floats(&t->parts[p]);
+        rp_reference_matmul op = {.rows = MOST_ROWS,
+                                  .n = t->parts[p].rows,
+                                  .k = t->k,
+                                  .x = {t->x, rp_padded(t->k)},
+                                  .w = {w, t->k},
+                                  .bias = t->bias ? t->bias_data[p].data : NULL,
+                                  .activation = t->activation,
+                                  .residual = {t->residual ? t->residual_data + at : NULL, t->stride},
+                                  .out = {t->want + at, t->stride}};
+        rp_reference_matmul_run(&op);
+        free(w);
+    }
+}
+
+static void prepare(test *t) {
+    ops_begin();
+    t->k = t->parts[0].columns;
+    t->w = ops_matrix(t->parts, t->part_count);
+    t->stride = t->w->rows;
+    snprintf(t->name, sizeof t->name, "%u x %u, format %d, activation %d, bias %d, residual %d, %u chunks",
+             t->parts[0].rows, t->k, t->w->format, t->activation, t->bias, t->residual, t->w->chunk_count);
+    size_t floats = (size_t)MOST_ROWS * t->stride;
+    if (!t->x) t->x = ops_random_rows(MOST_ROWS, t->k, 1);
+    t->residual_data = ops_random_rows(MOST_ROWS, t->parts[0].rows, 1);
+    t->want = rp_new_array(float, floats);
+    t->first = rp_new_array(float, floats);
+    assert_true(t->want && t->first);
+    for (uint32_t p = 0; p < t->part_count; p++)
+        t->bias_data[p] = ops_random_matrix(RP_FORMAT_F32, 1, t->parts[p].rows);
+    t->x_range = ops_upload(t->x, (size_t)MOST_ROWS * rp_padded(t->k) * 4);
+    if (t->bias) t->bias_range = ops_vectors(t->bias_data, t->part_count);
+    if (t->residual) t->residual_range = ops_upload(t->residual_data, floats * 4);
+    t->out = ops_results(floats);
+    compute_want(t);
+}
+
+static void finish(test *t) {
+    for (uint32_t p = 0; p < t->part_count; p++) {
+        free((void *)t->parts[p].data);
+        free((void *)t->bias_data[p].data);
+    }
+    free(t->x);
+    free(t->residual_data);
+    free(t->want);
+    free(t->first);
+}
+
+/* A row has the same bits wherever it stands in the batch. */
+static void check_reversed(const test *t, rp_op_target target) {
+    size_t stride = rp_padded(t->k), floats = MOST_ROWS * stride;
+    float *x = rp_new_array(float, floats);
+    assert_non_null(x);
+    for (size_t i = 0; i < MOST_ROWS; i++)
+        memcpy(x + i * stride, t->x + (MOST_ROWS - 1 - i) * stride, stride * 4);
+    ops_write(t->x_range, x, floats * 4);
+    ops_run_rows(target, MOST_ROWS);
+    const float *out = ops_read(t->out);
+    for (size_t i = 0; i < MOST_ROWS; i++)
+        assert_memory_equal(out + i * t->stride, t->first + (MOST_ROWS - 1 - i) * t->stride, t->stride * 4);
+    ops_write(t->x_range, t->x, floats * 4);
+    free(x);
+}
+
+static void run_kernel(test *t, const kernel *k, size_t index) {
+    rp_op_target target = ops_record();
+    rp_matmul op = {.label = t->name,
+                    .rows = RP_COUNT_ROWS,
+                    .x = t->x_range,
+                    .w = t->w,
+                    .bias = t->bias_range,
+                    .activation = t->activation,
+                    .residual = t->residual_range,
+                    .out = t->out};
+    uint32_t width = t->part_count == 1 ? t->parts[0].rows : t->stride;
+    record_kernel(target, &op, k);
+    ops_record_end(target);
+    for (size_t i = 0; i < RP_COUNT(row_counts); i++) {
+        uint32_t rows = row_counts[i];
+        ops_clear(t->out);
+        ops_run_rows(target, rows);
+        const float *out = ops_read(t->out);
+        ops_compare(out, t->want, rows, width, BOUND, "%s: kernel %zu, %u rows", t->name, index, rows);
+        ops_check_untouched(out, rows, MOST_ROWS, t->stride);
+        /* every kernel adds in the same order */
+        if (!i && !index) memcpy(t->first, out, (size_t)MOST_ROWS * t->stride * 4);
+        assert_memory_equal(out, t->first, (size_t)rows * t->stride * 4);
+    }
+    if (!t->residual) check_reversed(t, target);
+}
+
+static void check_matmul(test t) {
+    kernel kernels[MOST_KERNELS];
+    prepare(&t);
+    size_t count = list_kernels(t.w, kernels);
+    assert_in_range(count, 1, MOST_KERNELS);
+    for (size_t i = 0; i < count; i++) run_kernel(&t, &kernels[i], i);
+    finish(&t);
+}
+
+/* ---- what is tested ---- */
+
+static void test_shapes(void **state) {
+    static const uint32_t shapes[][2] = {{1, 1},    {1, 22},   {22, 1},   {22, 39},   {39, 22},  {39, 39},
+                                         {39, 91},  {91, 39},  {312, 91}, {312, 312}, {768, 1},  {1, 768},
+                                         {768, 39}, {91, 768}, {33, 32},  {312, 768}, {768, 312}};
+    rp_format format = (rp_format)(intptr_t)*state;
+    for (size_t i = 0; i < RP_COUNT(shapes); i++)
+        check_matmul(
+            (test){.parts = {ops_random_matrix(format, shapes[i][0], shapes[i][1])}, .part_count = 1});
+}
+
+static void test_endings(void **state) {
+    (void)state;
+    for (int activation = RP_OP_NONE; activation <= RP_OP_TANH; activation++)
+        for (int ending = 0; ending < 4; ending++)
+            check_matmul((test){.parts = {ops_random_matrix(RP_FORMAT_F32, 39, 22)},
+                                .part_count = 1,
+                                .activation = (rp_op_activation)activation,
+                                .bias = ending & 1,
+                                .residual = ending & 2});
+}
+
+/* Query, key and value: one matrix of three parts, whose formats may differ. */
+static void test_parts(void **state) {
+    (void)state;
+    for (rp_format second = RP_FORMAT_F32; second <= RP_FORMAT_BF16; second++)
+        check_matmul(
+            (test){.parts = {ops_random_matrix(RP_FORMAT_F16, 39, 91), ops_random_matrix(second, 39, 91),
+                             ops_random_matrix(RP_FORMAT_F16, 70, 91)},
+                   .part_count = 3,
+                   .bias = true});
+}
+
+/* A device whose storage buffers hold two panels and a half. */
+static void test_chunks(void **state) {
+    rp_format format = (rp_format)(intptr_t)*state;
+    uint64_t *limit = &ops_device->caps.info.max_storage_bytes, before = *limit;
+    uint64_t panel = (uint64_t)rp_padded(91) * RP_PANEL * (format ? 2 : 4);
+    *limit = 2 * panel + panel / 2;
+    check_matmul((test){
+        .parts = {ops_random_matrix(format, 312, 91)}, .part_count = 1, .bias = true, .residual = true});
+    check_matmul((test){.parts = {ops_random_matrix(format, 39, 91), ops_random_matrix(format, 70, 91),
+                                  ops_random_matrix(format, 39, 91)},
+                        .part_count = 3,
+                        .bias = true});
+    ops_begin();
+    rp_host_matrix w = ops_random_matrix(format, 312, 91);
+    assert_int_equal(ops_matrix(&w, 1)->chunk_count, 5);
+    *limit = panel - 1;
+    rp_store store;
+    rp_matrix none;
+    rp_error err = {0};
+    rp_store_init(&store, ops_device, 0, "weights");
+    assert_int_equal(rp_matrix_create(&store, &w, 1, "too wide", &none, &err), RP_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "too wide"));
+    rp_store_finish(&store);
+    *limit = before;
+    free((void *)w.data);
+}
+
+/* Activations of everything a float can be, short of NaN: x[i] * 1. */
+static void test_large_arguments(void **state) {
+    (void)state;
+    for (int activation = RP_OP_NONE; activation <= RP_OP_TANH; activation++) {
+        float *one = malloc(sizeof *one), *x = ops_random_rows(MOST_ROWS, 1, 0);
+        *one = 1;
+        for (int i = 0; i < MOST_ROWS; i++) /* +-1e-16 to 1e+16 */
+            x[i * RP_PANEL] = (i & 1 ? -1.0f : 1.0f) * powf(10.0f, (float)(i / 2) / 2 - 16);
+        check_matmul((test){.parts = {{one, RP_FORMAT_F32, 1, 1}},
+                            .part_count = 1,
+                            .activation = (rp_op_activation)activation,
+                            .x = x});
+    }
+}
+
+#define FORMAT(function, format)                              \
+    {                                                         \
+        .name = #function " " #format, .test_func = function, \
+        .initial_state = (void *)(intptr_t)RP_FORMAT_##format \
+    }
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        FORMAT(test_shapes, F32),       FORMAT(test_shapes, F16),     FORMAT(test_shapes, BF16),
+        cmocka_unit_test(test_endings), cmocka_unit_test(test_parts), FORMAT(test_chunks, F32),
+        FORMAT(test_chunks, F16),       FORMAT(test_chunks, BF16),    cmocka_unit_test(test_large_arguments),
+    };
+    return cmocka_run_group_tests(tests, ops_setup, ops_teardown);
+}
