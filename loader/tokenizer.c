@@ -111,12 +111,14 @@ static rp_status tokenize_text(const rp_tokenizer *t, rp_text text, const char *
     return rp_tokenizer_split(t, text, out, err);
 }
 
-/* How many tokens each of the two texts loses, as truncation=True decides. */
+/* How many tokens each of the two texts loses, as truncation=True decides. Where both lose some and an odd
+ * number is left, the longer one (the second of equals) keeps one more: so do the fast tokenizers, which the
+ * pipelines use; the slow ones favour the first. */
 static void plan_cut(size_t first, size_t second, size_t excess, size_t *cut_first, size_t *cut_second) {
-    size_t difference = first > second ? first - second : second - first;
-    size_t alone = difference < excess ? difference : excess, both = excess - alone;
-    *cut_first = both / 2 + (first > second ? alone : 0);
-    *cut_second = both - both / 2 + (first > second ? 0 : alone);
+    size_t left = first + second - excess, shorter = first < second ? first : second;
+    size_t keep_shorter = shorter <= left / 2 ? shorter : left / 2, keep_longer = left - keep_shorter;
+    *cut_first = first - (first > second ? keep_longer : keep_shorter);
+    *cut_second = second - (first > second ? keep_shorter : keep_longer);
 }
 
 /* The tokens [*from, *to) that stay of `count` when `cut` go. */
