@@ -34,8 +34,11 @@ rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count, con
     const rp_model_info *info = rp_model_get_info(model);
     rp_batch batch = {0};
     float *logits = NULL;
-    for (size_t i = 0; !status && i < count; i++)
-        status = rp_batch_add(&batch, model, inputs[i].text, inputs[i].pair, i, *out, err);
+    for (size_t i = 0; !status && i < count; i++) {
+        /* Hugging Face's fast tokenizers take an empty second text for none. */
+        rp_text pair = inputs[i].pair.size ? inputs[i].pair : (rp_text){0};
+        status = rp_batch_add(&batch, model, inputs[i].text, pair, i, *out, err);
+    }
     if (!status)
         status =
             rp_batch_run(&batch, model, &(rp_run_params){.output = RP_OUTPUT_CLASSES}, &logits, NULL, err);
