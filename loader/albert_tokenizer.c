@@ -13,12 +13,36 @@ enum {
 
 /* ---- opening ---- */
 
+static bool is_known(const rp_tokenizer *t, uint32_t code) {
+    return t->known[code / 8] >> code % 8 & 1;
+}
+
+static void set_known(rp_tokenizer *t, uint32_t code) {
+    t->known[code / 8] |= (uint8_t)(1u << code % 8);
+}
+
+/* A character is known, too, when an entry of the character map that begins with it brings something known,
+ * or a space, or nothing. */
+static void visit_entry(void *context, const char *key, size_t size, const char *value) {
+    rp_tokenizer *t = context;
+    size_t at = 0, length = strlen(value);
+    bool known = length == 0;
+    while (!known && at < length) {
+        uint32_t code = rp_utf8_next(value, &at);
+        known = code == ' ' || is_known(t, code);
+    }
+    if (rp_utf8_check(key, size) != size) return;
+    at = 0;
+    if (known) set_known(t, rp_utf8_next(key, &at));
+}
+
 static rp_status index_pieces(rp_tokenizer *t, rp_error *err) {
     const rp_spiece_file *model = &t->model;
     t->known = rp_new_array(uint8_t, 0x110000 / 8);
     t->users = rp_new_array(int32_t, model->piece_count);
     if (!t->known || !t->users) return rp_fail_memory(err, "the vocabulary", 0x110000 / 8);
     bool bytes = false;
+    set_known(t, ' ');
     for (size_t i = 0; i < model->piece_count; i++) {
         const rp_piece *piece = &model->pieces[i];
         if (!rp_vocab_set(&t->vocab, (int32_t)i, piece->text, piece->size, false))
@@ -28,12 +52,11 @@ static rp_status index_pieces(rp_tokenizer *t, rp_error *err) {
             t->users[t->user_count++] = (int32_t)i;
             t->user_first[(unsigned char)piece->text[0]] = true;
         }
-        for (size_t at = 0; at < piece->size;) {
-            uint32_t code = rp_utf8_next(piece->text, &at);
-            t->known[code / 8] |= (uint8_t)(1u << code % 8);
-        }
+        if (piece->kind == RP_PIECE_CONTROL || piece->kind == RP_PIECE_UNKNOWN)
+            continue; /* not found in texts */
+        for (size_t at = 0; at < piece->size;) set_known(t, rp_utf8_next(piece->text, &at));
     }
-    if (bytes) {
+    if (bytes || !rp_charsmap_walk(&model->charsmap, visit_entry, t)) {
         free(t->known);
         t->known = NULL;
     }
@@ -105,29 +128,19 @@ static bool lower_case(const rp_chars *in, rp_chars *out) {
     return true;
 }
 
-static bool is_unknown(const rp_tokenizer *t, uint32_t code) {
-    char bytes[4];
-    if (code == ' ' || t->known[code / 8] >> code % 8 & 1) return false;
-    return !rp_charsmap_begins(&t->model.charsmap, bytes, rp_utf8_put(bytes, code));
-}
-
 /* A run of characters that no piece has becomes one unknown token however long it is, but libsentencepiece
- * takes quadratic time to join it. One character that stands for the whole of a long run gives the same
- * token. */
+ * takes quadratic time to join it. Without the middle of a long run the tokens are the same. */
 static void shorten_unknown(const rp_tokenizer *t, rp_chars *chars) {
     size_t kept = 0;
     for (size_t from = 0; from < chars->count;) {
         size_t to = from;
-        while (to < chars->count && is_unknown(t, chars->items[to].code)) to++;
-        if (to - from > UNKNOWN_RUN) {
-            rp_char all = chars->items[from];
-            all.end = chars->items[to - 1].end;
-            chars->items[kept++] = all;
-        } else {
-            if (to == from) to++;
-            memmove(chars->items + kept, chars->items + from, (to - from) * sizeof *chars->items);
-            kept += to - from;
-        }
+        while (to < chars->count && !is_known(t, chars->items[to].code)) to++;
+        size_t head = to - from > UNKNOWN_RUN ? UNKNOWN_RUN / 2 : to - from,
+               tail = head < to - from ? head : 0;
+        if (to == from) head = ++to - from;
+        memmove(chars->items + kept, chars->items + from, head * sizeof *chars->items);
+        memmove(chars->items + kept + head, chars->items + to - tail, tail * sizeof *chars->items);
+        kept += head + tail;
         from = to;
     }
     chars->count = kept;

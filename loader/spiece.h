@@ -51,8 +51,10 @@ rp_status rp_spiece_read(const char *path, const void *data, size_t size, rp_spi
 /* The replacement of the shortest prefix of `text` that the map knows, or NULL. NUL-terminated. */
 const char *rp_charsmap_find(const rp_charsmap *map, const char *text, size_t size);
 
-/* True when an entry of the map may begin with the whole of `text`. */
-bool rp_charsmap_begins(const rp_charsmap *map, const char *text, size_t size);
+/* Visit every entry: `size` bytes of key, and the NUL-terminated replacement. False when the map is not a
+ * tree of short keys, as every real one is. */
+typedef void rp_charsmap_visit(void *context, const char *key, size_t size, const char *value);
+bool rp_charsmap_walk(const rp_charsmap *map, rp_charsmap_visit *visit, void *context);
 
 /* libsentencepiece with a loaded model. Read-only: any thread may encode. */
 typedef struct rp_spiece rp_spiece;

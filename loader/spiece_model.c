@@ -22,6 +22,8 @@ typedef struct field {
     size_t size;
 } field;
 
+enum { MAX_VISITS = 1 << 21 }; /* while walking all of a character map; real ones take a few 100,000 */
+
 static bool read_varint(reader *in, uint64_t *out) {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64 && in->at < in->size; shift += 7) {
@@ -206,30 +208,48 @@ rp_status rp_spiece_read(const char *path, const void *data, size_t size, rp_spi
     return status;
 }
 
-/* Follow `text` from the root. `found`: stop at the first value, and return it; otherwise say whether all of
- * the text could be followed. */
-static bool walk(const rp_charsmap *map, const char *text, size_t size, const char **found) {
-    if (!map->units) return false;
+const char *rp_charsmap_find(const rp_charsmap *map, const char *text, size_t size) {
+    if (!map->units) return NULL;
     size_t at = unit_offset(unit_at(map, 0));
     for (size_t i = 0; i < size; i++) {
         unsigned char byte = (unsigned char)text[i];
         at ^= byte;
         uint32_t unit = unit_at(map, at);
-        if ((unit & (LEAF | 0xff)) != byte) return false;
+        if ((unit & (LEAF | 0xff)) != byte) return NULL;
         at ^= unit_offset(unit);
-        if (found && (unit >> 8 & 1)) {
-            *found = map->block + (unit_at(map, at) & ~LEAF);
-            return true;
-        }
+        if (unit >> 8 & 1) return map->block + (unit_at(map, at) & ~LEAF);
     }
-    return found == NULL;
+    return NULL;
 }
 
-const char *rp_charsmap_find(const rp_charsmap *map, const char *text, size_t size) {
-    const char *found = NULL;
-    return walk(map, text, size, &found) ? found : NULL;
+/* A walk over all entries. */
+typedef struct visitor {
+    const rp_charsmap *map;
+    rp_charsmap_visit *visit;
+    void *context;
+    size_t left; /* nodes that it may still enter: a damaged map can lead in circles */
+    char key[32];
+} visitor;
+
+/* `rest`: continuation bytes that the character begun in the key still needs. */
+static bool visit_below(visitor *v, size_t base, size_t depth, unsigned rest) {
+    for (unsigned byte = rest ? 0x80 : 1; byte < (rest ? 0xc0 : 0xf5); byte++) {
+        uint32_t unit = unit_at(v->map, base ^ byte);
+        if ((unit & (LEAF | 0xff)) != byte) continue;
+        if (v->left == 0 || depth == sizeof v->key) return false;
+        v->left--;
+        v->key[depth] = (char)byte;
+        size_t next = base ^ byte ^ unit_offset(unit);
+        unsigned need = rest ? rest - 1 : byte < 0xc0 ? 0 : byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+        if (unit >> 8 & 1)
+            v->visit(v->context, v->key, depth + 1, v->map->block + (unit_at(v->map, next) & ~LEAF));
+        if (!visit_below(v, next, depth + 1, need)) return false;
+    }
+    return true;
 }
 
-bool rp_charsmap_begins(const rp_charsmap *map, const char *text, size_t size) {
-    return walk(map, text, size, NULL);
+bool rp_charsmap_walk(const rp_charsmap *map, rp_charsmap_visit *visit, void *context) {
+    if (!map->units) return true;
+    visitor v = {.map = map, .visit = visit, .context = context, .left = MAX_VISITS};
+    return visit_below(&v, unit_offset(unit_at(map, 0)), 0, 0);
 }
