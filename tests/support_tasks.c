@@ -14,7 +14,7 @@ static bool complain(const char *what, const char *problem) {
     return false;
 }
 
-static bool write_weights(const task_case *c) {
+static bool write_weights(const task_case *c, bool check) {
     const json_t *list = json_object_get(c->root, "tensors");
     size_t count = json_array_size(list);
     fixture_tensor *tensors = calloc(count + 1, sizeof *tensors);
@@ -31,11 +31,15 @@ static bool write_weights(const task_case *c) {
     bool ok = tensors && config &&
               fixture_write_folder(c->dir, config, tensors, count, &(fixture_layout){0}, &checksum);
     snprintf(text, sizeof text, "%016llx", (unsigned long long)checksum);
-    if (ok && strcmp(text, json_string_value(json_object_get(c->root, "checksum"))))
+    if (ok && check && strcmp(text, json_string_value(json_object_get(c->root, "checksum"))))
         ok = complain(c->dir, "the weights differ from those of make_task_goldens.py");
     free(tensors);
     free(config);
     return ok;
+}
+
+bool task_case_write(const task_case *c) {
+    return write_weights(c, false);
 }
 
 static bool copy_vocabulary(const char *dir) {
@@ -51,7 +55,7 @@ static bool build_folder(task_case *c) {
     if (!fixture_make_dir(c->dir)) return false;
     c->temporary = true;
     snprintf(pooling, sizeof pooling, "%s/1_Pooling", c->dir);
-    bool ok = mkdir(pooling, 0700) == 0 && write_weights(c);
+    bool ok = mkdir(pooling, 0700) == 0 && write_weights(c, true);
     if (ok && json_is_true(json_object_get(c->root, "spiece"))) ok = copy_vocabulary(c->dir);
     json_object_foreach(json_object_get(c->root, "files"), name, text) ok =
         ok && fixture_write_text(c->dir, name, json_string_value(text));

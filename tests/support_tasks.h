@@ -18,6 +18,9 @@ typedef struct task_case {
 bool task_case_open(const char *name, task_case *out);
 void task_case_close(task_case *c);
 
+/* Write config.json and the weights again, after a change in `root`; the checksum is not looked at. */
+bool task_case_write(const task_case *c);
+
 /* The text of a JSON string; data NULL when it is none. */
 rp_text task_text(const json_t *string);
 
