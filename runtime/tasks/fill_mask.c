@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "loader/tokenizer.h"
+
 /* Logits in host memory at a time, floats; a single mask may need more. */
 enum { SLICE_FLOATS = 1 << 24 };
 
@@ -12,12 +14,12 @@ typedef struct fill_task {
     rp_special_ids special;
     rp_result *result;
     size_t top_k, vocabulary;
-    uint32_t pieces; // ids that the tokenizer has
     rp_batch batch;
     rp_row *rows; // [row_count] the masks of all sequences
     size_t row_count, row_capacity;
     rp_scored *best; // [top_k]
     int32_t *filled; // [max_tokens] the ids of a text with a mask filled
+    rp_text *words;  // [max_tokens] scratch
 } fill_task;
 
 /* ---- finding the masks ---- */
@@ -58,13 +60,27 @@ static rp_status add_text(fill_task *t, rp_text text, size_t i, rp_error *err) {
 
 /* ---- filling them ---- */
 
+/* The fast WordPiece tokenizers clean up each piece even where the folder says not to clean up. */
+static rp_status join(const fill_task *t, const int32_t *ids, size_t count, bool skip_special, char **out,
+                      rp_error *err) {
+    size_t pieces = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (skip_special && rp_tokenizer_is_special(t->tokenizer, ids[i])) continue;
+        const char *piece = rp_tokenizer_piece(t->tokenizer, ids[i]);
+        t->words[pieces++] = (rp_text){piece, strlen(piece)};
+    }
+    return rp_tokenizer_join(t->tokenizer, t->words, pieces, out, err);
+}
+
 /* The decoded ids, in the result's memory. A model may have more ids than its tokenizer: those have no text.
  */
 static rp_status decode(const fill_task *t, const int32_t *ids, size_t count, bool skip_special,
                         const char **out, rp_error *err) {
     char *text = NULL;
-    if (count == 1 && (uint32_t)*ids >= t->pieces) count = 0;
-    rp_status status = rp_tokenizer_decode(t->tokenizer, ids, count, skip_special, &text, err);
+    if (count == 1 && !rp_tokenizer_piece(t->tokenizer, *ids)) count = 0;
+    rp_status status = t->tokenizer->wordpiece && !t->tokenizer->clean_up
+                           ? join(t, ids, count, skip_special, &text, err)
+                           : rp_tokenizer_decode(t->tokenizer, ids, count, skip_special, &text, err);
     if (status) return status;
     *out = rp_result_text(t->result, text, strlen(text), err);
     rp_string_free(&text);
@@ -79,7 +95,7 @@ static rp_status fill_text(const fill_task *t, const rp_row *row, int32_t token,
     size_t count = 0;
     for (size_t i = 0; i < encoding->count; i++) {
         int32_t id = i == row->token ? token : encoding->ids[i];
-        if (id != t->special.pad && (uint32_t)id < t->pieces) t->filled[count++] = id;
+        if (id != t->special.pad && rp_tokenizer_piece(t->tokenizer, id)) t->filled[count++] = id;
     }
     bool single = t->result->entries[t->batch.entries[row->sequence]].count == 1;
     return decode(t, t->filled, count, single, out, err);
@@ -137,8 +153,9 @@ static rp_status run_all(fill_task *t, rp_error *err) {
     rp_row *rows = rp_new_array(rp_row, slice);
     t->best = rp_new_array(rp_scored, t->top_k);
     t->filled = rp_new_array(int32_t, rp_model_get_info(t->model)->max_tokens);
+    t->words = rp_new_array(rp_text, rp_model_get_info(t->model)->max_tokens);
     rp_status status = RP_OK;
-    if (!logits || !rows || !t->best || !t->filled)
+    if (!logits || !rows || !t->best || !t->filled || !t->words)
         status = rp_fail_memory(err, "the scores of the vocabulary", floats * 4ull);
     for (size_t first = 0; !status && first < t->row_count; first += slice) {
         size_t left = t->row_count - first;
@@ -160,7 +177,6 @@ rp_status rp_fill_mask(rp_model *model, const rp_text *texts, size_t count, cons
                    .top_k = params && params->top_k ? params->top_k : 5,
                    .vocabulary = info->vocab_size};
     t.special = rp_tokenizer_special_ids(t.tokenizer);
-    t.pieces = rp_tokenizer_vocab_size(t.tokenizer);
     if (t.top_k > t.vocabulary) t.top_k = t.vocabulary;
     if (t.special.mask < 0)
         status = rp_fail(err, RP_ERROR_UNSUPPORTED,
@@ -169,6 +185,7 @@ rp_status rp_fill_mask(rp_model *model, const rp_text *texts, size_t count, cons
     if (!status) status = run_all(&t, err);
     free(t.best);
     free(t.filled);
+    free(t.words);
     free(t.rows);
     rp_batch_finish(&t.batch);
     if (status) rp_result_free(out);
