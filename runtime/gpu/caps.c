@@ -102,13 +102,37 @@ static void copy_limits(const VkPhysicalDeviceProperties *properties, rp_caps *o
     info->timestamps = out->timestamp_bits > 0 && limits->timestampPeriod > 0;
     out->timestamp_period = limits->timestampPeriod;
     out->storage_alignment = limits->minStorageBufferOffsetAlignment;
-    out->atom_size = limits->nonCoherentAtomSize;
+    out->atom_size = limits->nonCoherentAtomSize ? limits->nonCoherentAtomSize : 1;
     out->max_allocation = 1u << 30; /* what Vulkan 1.1 guarantees; replaced where the driver says more */
     out->max_push_bytes = limits->maxPushConstantsSize;
     out->driver_version = properties->driverVersion;
     memcpy(out->max_groups, limits->maxComputeWorkGroupCount, sizeof out->max_groups);
     memcpy(out->max_group_size, limits->maxComputeWorkGroupSize, sizeof out->max_group_size);
     memcpy(out->uuid, properties->pipelineCacheUUID, VK_UUID_SIZE);
+}
+
+/* The least of each limit that the operators live with. Vulkan promises more of all but the storage buffers,
+ * but a driver need not keep a promise. */
+static void check_limits(const VkPhysicalDeviceLimits *limits, rp_device_info *info) {
+    const struct {
+        const char *what;
+        uint32_t offered, needed;
+    } checks[] = {
+        {"storage buffers in a shader", limits->maxPerStageDescriptorStorageBuffers, 6},
+        {"storage buffers in a descriptor set", limits->maxDescriptorSetStorageBuffers, 6},
+        {"resources in a shader", limits->maxPerStageResources, 6},
+        {"descriptor sets", limits->maxBoundDescriptorSets, 1},
+        {"bytes of push constants", limits->maxPushConstantsSize, 64},
+        {"invocations in a workgroup", limits->maxComputeWorkGroupInvocations, 64},
+        {"invocations side by side in a workgroup", limits->maxComputeWorkGroupSize[0], 64},
+        {"workgroups in a dispatch", limits->maxComputeWorkGroupCount[0], 65535},
+        {"bytes of shared memory", limits->maxComputeSharedMemorySize, 4096},
+        {"bytes in a storage buffer", limits->maxStorageBufferRange, 16 << 20},
+    };
+    for (size_t i = 0; !info->reason[0] && i < RP_COUNT(checks); i++)
+        if (checks[i].offered < checks[i].needed)
+            snprintf(info->reason, sizeof info->reason, "it offers %u %s and %u are needed",
+                     checks[i].offered, checks[i].what, checks[i].needed);
 }
 
 /* Properties that Vulkan 1.1 and its optional successors add. */
@@ -131,7 +155,8 @@ static void probe_properties(VkPhysicalDevice physical, rp_caps *out) {
     }
     uint32_t v = out->driver_version;
     if (driver.driverName[0])
-        snprintf(info->driver, sizeof info->driver, "%.120s %.120s", driver.driverName, driver.driverInfo);
+        snprintf(info->driver, sizeof info->driver, "%.120s%s%.120s", driver.driverName,
+                 driver.driverInfo[0] ? " " : "", driver.driverInfo);
     else
         snprintf(info->driver, sizeof info->driver, "%u.%u.%u", VK_API_VERSION_MAJOR(v),
                  VK_API_VERSION_MINOR(v), VK_API_VERSION_PATCH(v));
@@ -156,6 +181,7 @@ void rp_caps_probe(VkPhysicalDevice physical, uint32_t index, rp_caps *out) {
     probe_features(physical, out);
     if (out->queue_family == RP_NO_QUEUE)
         snprintf(info->reason, sizeof info->reason, "it has no compute queue");
+    check_limits(&properties.limits, info);
     info->usable = !info->reason[0];
 }
 
@@ -222,7 +248,10 @@ static int score(const rp_caps *caps, rp_memory_use use, VkMemoryPropertyFlags f
          visible = flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
     bool coherent = flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
          cached = flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
-    if (flags & (VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT)) return -1;
+    /* types for render targets, and those of features that are off */
+    if (flags & (VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT |
+                 VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD))
+        return -1;
     if (use != RP_MEMORY_DEVICE && !visible) return -1;
     switch (use) {
     case RP_MEMORY_DEVICE: {

@@ -4,6 +4,42 @@
 
 #include "base/alloc.h"
 
+/* Memory for a buffer, from the best type; what the host maps is small, and may also lie in the next best. */
+static rp_status allocate(rp_device *device, const VkMemoryRequirements *needs, rp_memory_use use,
+                          const char *name, rp_buffer *out, uint32_t *type, rp_error *err) {
+    const rp_caps *caps = &device->caps;
+    if (needs->size > caps->max_allocation)
+        return rp_fail(err, RP_ERROR_DEVICE_MEMORY,
+                       "%s: %llu bytes for %s, and the device gives at most %llu in one allocation",
+                       caps->info.name, (unsigned long long)needs->size, name,
+                       (unsigned long long)caps->max_allocation);
+    VkResult result = VK_ERROR_FEATURE_NOT_PRESENT;
+    for (uint32_t types = needs->memoryTypeBits; types; types &= ~(1u << *type)) {
+        *type = rp_caps_memory_type(caps, use, types);
+        if (*type == UINT32_MAX) break;
+        VkMemoryAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                                     .allocationSize = needs->size,
+                                     .memoryTypeIndex = *type};
+        result = device->vk.vkAllocateMemory(device->handle, &info, NULL, &out->memory);
+        if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY || use == RP_MEMORY_DEVICE) break;
+    }
+    if (result == VK_ERROR_FEATURE_NOT_PRESENT)
+        return rp_fail(err, RP_ERROR_DEVICE,
+                       "%s has no type of memory for %s; update the driver or choose another device",
+                       caps->info.name, name);
+    if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY)
+        return rp_fail(
+            err, RP_ERROR_DEVICE_MEMORY,
+            "%s: out of device memory: %llu bytes for %s, %llu already in use here; use a smaller model or "
+            "a smaller max_batch_tokens",
+            caps->info.name, (unsigned long long)needs->size, name, (unsigned long long)device->bytes);
+    if (result == VK_SUCCESS) {
+        out->allocated = needs->size;
+        device->bytes += needs->size;
+    }
+    return rp_vk_check(result, "vkAllocateMemory", err);
+}
+
 rp_status rp_buffer_create(rp_device *device, VkDeviceSize size, rp_memory_use use, const char *name,
                            rp_buffer *out, rp_error *err) {
     const rp_vk_table *vk = &device->vk;
@@ -19,29 +55,8 @@ rp_status rp_buffer_create(rp_device *device, VkDeviceSize size, rp_memory_use u
     rp_device_name(device, VK_OBJECT_TYPE_BUFFER, (uint64_t)out->handle, name);
     VkMemoryRequirements needs;
     vk->vkGetBufferMemoryRequirements(device->handle, out->handle, &needs);
-    uint32_t type = rp_caps_memory_type(&device->caps, use, needs.memoryTypeBits);
-    if (type == UINT32_MAX || needs.size > device->caps.max_allocation) {
-        status = rp_fail(err, RP_ERROR_DEVICE_MEMORY,
-                         "%s: %llu bytes for %s, and the device gives at most %llu in one allocation",
-                         device->caps.info.name, (unsigned long long)needs.size, name,
-                         (unsigned long long)device->caps.max_allocation);
-        goto done;
-    }
-    VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-                                     .allocationSize = needs.size,
-                                     .memoryTypeIndex = type};
-    VkResult result = vk->vkAllocateMemory(device->handle, &allocate, NULL, &out->memory);
-    if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY) {
-        status = rp_fail(
-            err, RP_ERROR_DEVICE_MEMORY,
-            "%s: out of device memory: %llu bytes for %s, %llu already in use here; use a smaller model or "
-            "a smaller max_batch_tokens",
-            device->caps.info.name, (unsigned long long)needs.size, name, (unsigned long long)device->bytes);
-        goto done;
-    }
-    RP_TRY(rp_vk_check(result, "vkAllocateMemory", err));
-    out->allocated = needs.size;
-    device->bytes += needs.size;
+    uint32_t type = 0;
+    RP_TRY(allocate(device, &needs, use, name, out, &type, err));
     RP_VK(vkBindBufferMemory, (device->handle, out->handle, out->memory, 0));
     VkMemoryPropertyFlags flags = device->caps.memory.memoryTypes[type].propertyFlags;
     out->coherent = flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
