@@ -118,14 +118,16 @@ typedef struct rp_run_times {
 /* Run the encoder on `count` sequences and write float32 results to `out`, in the order given.
  *
  * `capacity` is the size of `out` in floats; rp_model_output_size says how many are needed. A sequence's
- * result does not depend on the others: the same bits come out whatever its neighbours. `times` may be NULL.
+ * result does not depend on the others: the same bits come out whatever its neighbours. `params` NULL means
+ * its zero value, the hidden states; `times` may be NULL; `out` may be NULL when nothing will be written.
  * RP_ERROR_TEXT names the first sequence that is empty, too long or holds an id out of range; nothing is
  * computed then. RP_ERROR_HEAD when the model has no weights for this output. */
 RP_API rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t count,
                               const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
                               rp_error *err);
 
-/* The number of floats that rp_model_run will write for this work; 0 when the model has no such output. */
+/* The number of floats that rp_model_run will write for this work; 0 when the model has no such output.
+ * `params` NULL means its zero value. */
 RP_API size_t rp_model_output_size(const rp_model *model, const rp_sequence *sequences, size_t count,
                                    const rp_run_params *params);
 
