@@ -160,4 +160,9 @@ const rp_added_token *rp_added_find(const rp_tokenizer *t, int32_t id);
 rp_status rp_tokenizer_join(const rp_tokenizer *t, const rp_text *pieces, size_t count, char **out,
                             rp_error *err);
 
+/* Ids back to text as the fast tokenizers' decode() does, cleaned up as the folder says; ids that have no
+ * piece are left out. `*out` is NUL-terminated and owned by the caller (free). */
+rp_status rp_tokenizer_decode_fast(const rp_tokenizer *t, const int32_t *ids, size_t count,
+                                   bool skip_special_tokens, char **out, rp_error *err);
+
 #endif

@@ -203,18 +203,40 @@ static void put_wordpiece(buffer *out, rp_text piece, bool first) {
     if (!out->failed) clean_up(out, start, true);
 }
 
+static void put_piece(const rp_tokenizer *t, buffer *out, rp_text piece, bool first) {
+    if (t->wordpiece)
+        put_wordpiece(out, piece, first);
+    else
+        put_metaspace(out, piece, first);
+}
+
+/* Hand over what has been put together. */
+static rp_status take(buffer *text, char **out, rp_error *err) {
+    *out = text->failed ? NULL : text->data;
+    if (!text->failed) return RP_OK;
+    free(text->data);
+    return rp_fail_memory(err, "a text", text->capacity);
+}
+
 rp_status rp_tokenizer_join(const rp_tokenizer *t, const rp_text *pieces, size_t count, char **out,
                             rp_error *err) {
     buffer text = {0};
     put(&text, "", 0);
+    for (size_t i = 0; i < count; i++) put_piece(t, &text, pieces[i], i == 0);
+    return take(&text, out, err);
+}
+
+rp_status rp_tokenizer_decode_fast(const rp_tokenizer *t, const int32_t *ids, size_t count,
+                                   bool skip_special_tokens, char **out, rp_error *err) {
+    buffer text = {0};
+    bool first = true;
+    put(&text, "", 0);
     for (size_t i = 0; i < count; i++) {
-        if (t->wordpiece)
-            put_wordpiece(&text, pieces[i], i == 0);
-        else
-            put_metaspace(&text, pieces[i], i == 0);
+        const char *piece = rp_tokenizer_piece(t, ids[i]);
+        if (!piece || (skip_special_tokens && rp_tokenizer_is_special(t, ids[i]))) continue;
+        put_piece(t, &text, (rp_text){piece, strlen(piece)}, first);
+        first = false;
     }
-    *out = text.failed ? NULL : text.data;
-    if (!text.failed) return RP_OK;
-    free(text.data);
-    return rp_fail_memory(err, "a text", text.capacity);
+    if (t->clean_up && !text.failed) clean_up(&text, 0, false);
+    return take(&text, out, err);
 }

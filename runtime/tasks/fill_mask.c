@@ -19,7 +19,6 @@ typedef struct fill_task {
     size_t row_count, row_capacity;
     rp_scored *best; // [top_k]
     int32_t *filled; // [max_tokens] the ids of a text with a mask filled
-    rp_text *words;  // [max_tokens] scratch
 } fill_task;
 
 /* ---- finding the masks ---- */
@@ -60,30 +59,15 @@ static rp_status add_text(fill_task *t, rp_text text, size_t i, rp_error *err) {
 
 /* ---- filling them ---- */
 
-/* The fast WordPiece tokenizers clean up each piece even where the folder says not to clean up. */
-static rp_status join(const fill_task *t, const int32_t *ids, size_t count, bool skip_special, char **out,
-                      rp_error *err) {
-    size_t pieces = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (skip_special && rp_tokenizer_is_special(t->tokenizer, ids[i])) continue;
-        const char *piece = rp_tokenizer_piece(t->tokenizer, ids[i]);
-        t->words[pieces++] = (rp_text){piece, strlen(piece)};
-    }
-    return rp_tokenizer_join(t->tokenizer, t->words, pieces, out, err);
-}
-
 /* The decoded ids, in the result's memory. A model may have more ids than its tokenizer: those have no text.
  */
 static rp_status decode(const fill_task *t, const int32_t *ids, size_t count, bool skip_special,
                         const char **out, rp_error *err) {
     char *text = NULL;
-    if (count == 1 && !rp_tokenizer_piece(t->tokenizer, *ids)) count = 0;
-    rp_status status = t->tokenizer->wordpiece && !t->tokenizer->clean_up
-                           ? join(t, ids, count, skip_special, &text, err)
-                           : rp_tokenizer_decode(t->tokenizer, ids, count, skip_special, &text, err);
+    rp_status status = rp_tokenizer_decode_fast(t->tokenizer, ids, count, skip_special, &text, err);
     if (status) return status;
     *out = rp_result_text(t->result, text, strlen(text), err);
-    rp_string_free(&text);
+    free(text);
     return *out ? RP_OK : RP_ERROR_HOST_MEMORY;
 }
 
@@ -95,7 +79,7 @@ static rp_status fill_text(const fill_task *t, const rp_row *row, int32_t token,
     size_t count = 0;
     for (size_t i = 0; i < encoding->count; i++) {
         int32_t id = i == row->token ? token : encoding->ids[i];
-        if (id != t->special.pad && rp_tokenizer_piece(t->tokenizer, id)) t->filled[count++] = id;
+        if (id != t->special.pad) t->filled[count++] = id;
     }
     bool single = t->result->entries[t->batch.entries[row->sequence]].count == 1;
     return decode(t, t->filled, count, single, out, err);
@@ -153,9 +137,8 @@ static rp_status run_all(fill_task *t, rp_error *err) {
     rp_row *rows = rp_new_array(rp_row, slice);
     t->best = rp_new_array(rp_scored, t->top_k);
     t->filled = rp_new_array(int32_t, rp_model_get_info(t->model)->max_tokens);
-    t->words = rp_new_array(rp_text, rp_model_get_info(t->model)->max_tokens);
     rp_status status = RP_OK;
-    if (!logits || !rows || !t->best || !t->filled || !t->words)
+    if (!logits || !rows || !t->best || !t->filled)
         status = rp_fail_memory(err, "the scores of the vocabulary", floats * 4ull);
     for (size_t first = 0; !status && first < t->row_count; first += slice) {
         size_t left = t->row_count - first;
@@ -185,7 +168,6 @@ rp_status rp_fill_mask(rp_model *model, const rp_text *texts, size_t count, cons
     if (!status) status = run_all(&t, err);
     free(t.best);
     free(t.filled);
-    free(t.words);
     free(t.rows);
     rp_batch_finish(&t.batch);
     if (status) rp_result_free(out);
