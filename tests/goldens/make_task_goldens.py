@@ -297,7 +297,7 @@ TASKS = {"classify": classify, "fill-mask": fill_mask, "tag": tag, "answer": ans
 TEXTS = [{"text": t} for t in SHORT]
 PAIRS = [{"text": SHORT[0], "text_pair": SHORT[1]}, {"text": SHORT[3], "text_pair": STORY},
          {"text": STORY, "text_pair": STORY}, {"text": "", "text_pair": "dull."}, {"text": "dull.", "text_pair": ""}]
-MASKED = ["the movie was [MASK] .", "[MASK] 😀 . 😀", "In the year 1815 [MASK] was born in [MASK], and [MASK]!",
+MASKED = ["the movie was [MASK] .", "a [MASK] 😀 . 😀", "In the year 1815 [MASK] was born in [MASK], and [MASK]!",
           "Zoë's  [MASK]s, \"one\" [MASK] two", "the [MASK] film " + STORY]
 ASKED = [{"question": QUESTIONS[0], "context": STORY}, {"question": QUESTIONS[1], "context": STORY},
          {"question": QUESTIONS[0], "context": SHORT[3]}, {"question": QUESTIONS[2], "context": SHORT[4]}]
@@ -351,7 +351,7 @@ CASES = {
              "calls": [("fill-mask", {}, MASKED), ("fill-mask", {"top_k": 2}, MASKED[2:4])]},
     "fill_wordpiece": {**bert("ForMaskedLM", 100, {"word_embeddings": 2}),
                        "tokenizer_config": {"clean_up_tokenization_spaces": False},
-                       "calls": [("fill-mask", {}, MASKED[:4]), ("fill-mask", {"top_k": 30}, MASKED[1:2])]},
+                       "calls": [("fill-mask", {}, MASKED[:4]), ("fill-mask", {"top_k": 12}, MASKED[1:2])]},
     "tag": {**albert("ForTokenClassification", 40, LABELS, **labels(NER)), "calls": tag_calls(STORY)},
     "tag_wordpiece": {**bert("ForTokenClassification", 64, LABELS, **labels(["B-A-x", "I-A-x", "PLAIN", "O"])),
                       "calls": tag_calls(STORY[:230])},
