@@ -103,13 +103,13 @@ rp_status rp_buffer_invalidate(rp_device *device, const rp_buffer *buffer, VkDev
 
 /* ---- store ---- */
 
-/* A host-visible buffer and the commands that copy it to memory the host cannot see. */
+/* A host-visible buffer and the commands that copy its parts to memory the host cannot see. */
 struct rp_staging {
     rp_buffer buffer;
     VkCommandPool pool;
     VkCommandBuffer commands;
     VkFence fence;
-    rp_range to; /* where the bytes in `buffer` go; size 0: nothing waits */
+    VkDeviceSize used; /* bytes of `buffer` that wait for a copy; 0: nothing is being recorded */
 };
 
 enum { MIN_BLOCK = 1 << 20, MAX_BLOCK = 1 << 30 };
@@ -185,18 +185,14 @@ done:
     return status;
 }
 
+/* Submit the copies recorded so far and wait. */
 static rp_status staging_send(rp_store *store, rp_error *err) {
     struct rp_staging *staging = store->staging;
-    if (!staging || !staging->to.size) return RP_OK;
+    if (!staging || !staging->used) return RP_OK;
     rp_device *device = store->device;
     const rp_vk_table *vk = &device->vk;
-    rp_status status = RP_OK;
-    RP_TRY(rp_buffer_flush(device, &staging->buffer, staging->to.size, err));
-    VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
-                                      .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
-    RP_VK(vkBeginCommandBuffer, (staging->commands, &begin));
-    VkBufferCopy copy = {.dstOffset = staging->to.offset, .size = staging->to.size};
-    vk->vkCmdCopyBuffer(staging->commands, staging->buffer.handle, staging->to.buffer, 1, &copy);
+    rp_status status;
+    RP_TRY(rp_buffer_flush(device, &staging->buffer, staging->used, err));
     VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                                .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
                                .dstAccessMask = VK_ACCESS_SHADER_READ_BIT};
@@ -204,9 +200,30 @@ static rp_status staging_send(rp_store *store, rp_error *err) {
                              VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
     RP_VK(vkEndCommandBuffer, (staging->commands));
     RP_TRY(rp_device_submit(device, &staging->commands, 1, staging->fence, err));
-    staging->to.size = 0;
+    staging->used = 0;
 done:
     return status;
+}
+
+/* Room for `size` bytes, and the command that copies them to `offset` of `buffer`. NULL on failure. */
+static void *staging_add(rp_store *store, VkBuffer buffer, VkDeviceSize offset, VkDeviceSize size,
+                         rp_error *err) {
+    rp_status status = RP_OK;
+    const rp_vk_table *vk = &store->device->vk;
+    if (!store->staging) RP_TRY(staging_create(store, err));
+    struct rp_staging *staging = store->staging;
+    if (staging->used + size > RP_STAGING_BYTES) RP_TRY(staging_send(store, err));
+    if (!staging->used) {
+        VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                          .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+        RP_VK(vkBeginCommandBuffer, (staging->commands, &begin));
+    }
+    VkBufferCopy copy = {.srcOffset = staging->used, .dstOffset = offset, .size = size};
+    vk->vkCmdCopyBuffer(staging->commands, staging->buffer.handle, buffer, 1, &copy);
+    staging->used += rp_round_up(size, 16);
+    return (char *)staging->buffer.mapped + copy.srcOffset;
+done:
+    return NULL;
 }
 
 static const rp_buffer *block_of(const rp_store *store, VkBuffer handle) {
@@ -218,10 +235,7 @@ static const rp_buffer *block_of(const rp_store *store, VkBuffer handle) {
 void *rp_store_write(rp_store *store, rp_range range, VkDeviceSize offset, VkDeviceSize size, rp_error *err) {
     const rp_buffer *block = block_of(store, range.buffer);
     if (block->mapped) return (char *)block->mapped + range.offset + offset;
-    if (staging_send(store, err)) return NULL;
-    if (!store->staging && staging_create(store, err)) return NULL;
-    store->staging->to = (rp_range){range.buffer, range.offset + offset, size};
-    return store->staging->buffer.mapped;
+    return staging_add(store, range.buffer, range.offset + offset, size, err);
 }
 
 rp_status rp_store_flush(rp_store *store, rp_error *err) {

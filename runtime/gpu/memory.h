@@ -49,8 +49,8 @@ void rp_store_finish(rp_store *store);
 /* Reserve `size` bytes, at most the device's storage range. */
 rp_status rp_store_reserve(rp_store *store, VkDeviceSize size, rp_range *out, rp_error *err);
 
-/* Host memory for `size` bytes (at most RP_STAGING_BYTES) that go to `offset` of `range`, a multiple of 4; it
- * is sent by the next call or by rp_store_flush. NULL on failure. */
+/* Host memory for `size` bytes (at most RP_STAGING_BYTES) that go to `offset` of `range`, a multiple of 4. To
+ * be filled before the next call; it is sent by a later one or by rp_store_flush. NULL on failure. */
 enum { RP_STAGING_BYTES = 4 << 20 };
 void *rp_store_write(rp_store *store, rp_range range, VkDeviceSize offset, VkDeviceSize size, rp_error *err);
 
