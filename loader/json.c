@@ -90,15 +90,20 @@ static bool find_key(const char *text, size_t size, size_t position, char out[SH
     return found;
 }
 
-rp_status rp_json_parse(const char *text, size_t size, const char *path, json_t **out, rp_error *err) {
+static rp_status parse(const char *text, size_t size, const char *path, size_t flags, json_t **out,
+                       rp_error *err) {
     json_error_t mistake;
     char key[SHOWN_KEY + 1] = "";
-    *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &mistake);
+    *out = json_loadb(text, size, JSON_REJECT_DUPLICATES | flags, &mistake);
     if (*out) return RP_OK;
     if (json_error_code(&mistake) == json_error_out_of_memory) return rp_fail_memory(err, path, size);
     bool known = mistake.position > 0 && find_key(text, size, (size_t)mistake.position, key);
     return rp_fail(err, RP_ERROR_FORMAT, "%s: %s%sline %d: not valid JSON: %s; fetch the file again",
                    rp_path_shown(path), key, known ? ": " : "", mistake.line, mistake.text);
+}
+
+rp_status rp_json_parse(const char *text, size_t size, const char *path, json_t **out, rp_error *err) {
+    return parse(text, size, path, 0, out, err);
 }
 
 static rp_status read_all(int fd, size_t size, const char *path, char *text, rp_error *err) {
@@ -113,7 +118,7 @@ static rp_status read_all(int fd, size_t size, const char *path, char *text, rp_
     return RP_OK;
 }
 
-rp_status rp_json_load(const char *path, json_t **out, rp_error *err) {
+static rp_status load(const char *path, size_t flags, json_t **out, rp_error *err) {
     int fd = -1;
     uint64_t size = 0;
     char *text = NULL;
@@ -132,11 +137,19 @@ rp_status rp_json_load(const char *path, json_t **out, rp_error *err) {
         goto done;
     }
     status = read_all(fd, (size_t)size, path, text, err);
-    if (!status) status = rp_json_parse(text, (size_t)size, path, out, err);
+    if (!status) status = parse(text, (size_t)size, path, flags, out, err);
 done:
     free(text);
     close(fd);
     return status;
+}
+
+rp_status rp_json_load(const char *path, json_t **out, rp_error *err) {
+    return load(path, 0, out, err);
+}
+
+rp_status rp_json_load_reals(const char *path, json_t **out, rp_error *err) {
+    return load(path, JSON_DECODE_INT_AS_REAL, out, err);
 }
 
 const char *rp_json_kind(const json_t *value) {

@@ -36,6 +36,9 @@ rp_status rp_json_parse(const char *text, size_t size, const char *path, json_t 
 /* Read and parse a file. */
 rp_status rp_json_load(const char *path, json_t **out, rp_error *err);
 
+/* The same, with every number as a real: for files that hold integers of any size. */
+rp_status rp_json_load_reals(const char *path, json_t **out, rp_error *err);
+
 /* "a string", "a list" and so on, for messages. */
 const char *rp_json_kind(const json_t *value);
 

@@ -90,7 +90,8 @@ static rp_status load(const char *dir, const char *name, json_t **out, char **pa
     *path = rp_path_join(dir, name);
     if (!*path) return rp_fail_memory(err, "a path", strlen(dir));
     if (!rp_path_exists(*path)) return RP_OK;
-    rp_status status = rp_json_load(*path, out, err);
+    /* transformers writes 10^30 as an integer */
+    rp_status status = rp_json_load_reals(*path, out, err);
     if (!status && !json_is_object(*out))
         status = rp_fail(err, RP_ERROR_FORMAT, "%s: is %s, must be an object", rp_path_shown(*path),
                          rp_json_kind(*out));
@@ -239,9 +240,9 @@ static rp_status add_token(reader *r, const char *path, rp_added_token token) {
     rp_tokenizer *t = r->t;
     size_t size = strlen(token.text);
     if (token.id < 0 || (size_t)token.id >= t->vocab.count + MAX_HOLE)
-        return rp_fail(r->err, RP_ERROR_FORMAT,
-                       "%s: the added token \"%.*s\": its id %d is far beyond the vocabulary",
-                       rp_path_shown(path), rp_text_fit(token.text, 40), token.text, (int)token.id);
+        return rp_fail(r->err, RP_ERROR_FORMAT, "%s: the added token \"%.*s\": its id must be from 0 to %zu",
+                       rp_path_shown(path), rp_text_fit(token.text, 40), token.text,
+                       t->vocab.count + MAX_HOLE - 1);
     if (size == 0 || size > MAX_TOKEN_BYTES)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: the added token of id %d must be 1 to %d bytes long",
                        rp_path_shown(path), (int)token.id, MAX_TOKEN_BYTES);
@@ -287,14 +288,17 @@ static rp_status read_decoder(reader *r, json_t *decoder) {
         rp_status status = read_added(r, value, r->config_path, "added_tokens_decoder", false, &token);
         if (status) return status;
         long id = strtol(key, &end, 10);
-        if (end == key || *end || id < 0 || id > INT32_MAX)
-            return rp_fail(r->err, RP_ERROR_FORMAT, "%s: added_tokens_decoder: \"%.*s\" is not a token id",
-                           rp_path_shown(r->config_path), rp_text_fit(key, 40), key);
-        token.id = (int32_t)id;
+        token.id = end != key && !*end && id >= 0 && id <= INT32_MAX ? (int32_t)id : -1;
         status = add_token(r, r->config_path, token);
         if (status) return status;
     }
     return RP_OK;
+}
+
+/* A token id; -1 when `value` is none. */
+static int32_t id_of(const json_t *value) {
+    double id = json_is_number(value) ? json_number_value(value) : -1;
+    return id >= 0 && id <= INT32_MAX && id == (double)(int32_t)id ? (int32_t)id : -1;
 }
 
 /* added_tokens.json: {"token": id}. */
@@ -302,12 +306,8 @@ static rp_status read_added_file(reader *r) {
     const char *key;
     json_t *value;
     json_object_foreach(r->added, key, value) {
-        json_int_t id = json_integer_value(value);
-        if (!json_is_integer(value) || id < 0 || id > INT32_MAX)
-            return rp_fail(r->err, RP_ERROR_FORMAT, "%s: \"%.*s\": must be a token id",
-                           rp_path_shown(r->added_path), rp_text_fit(key, 40), key);
-        rp_status status =
-            add_token(r, r->added_path, (rp_added_token){.text = key, .id = (int32_t)id, .normalized = true});
+        rp_added_token token = {.text = key, .id = id_of(value), .normalized = true};
+        rp_status status = add_token(r, r->added_path, token);
         if (status) return status;
     }
     return RP_OK;
@@ -319,15 +319,9 @@ static rp_status read_full_added(reader *r) {
     size_t i;
     json_array_foreach(list, i, value) {
         rp_added_token token;
-        const json_t *id = json_object_get(value, "id");
         rp_status status = read_added(r, value, r->full_path, "added_tokens", false, &token);
-        if (status) return status;
-        json_int_t n = json_integer_value(id);
-        if (!json_is_integer(id) || n < 0 || n > INT32_MAX)
-            return rp_fail(r->err, RP_ERROR_FORMAT, "%s: added_tokens: \"id\" must be a token id",
-                           rp_path_shown(r->full_path));
-        token.id = (int32_t)n;
-        status = add_token(r, r->full_path, token);
+        token.id = id_of(json_object_get(value, "id"));
+        if (!status) status = add_token(r, r->full_path, token);
         if (status) return status;
     }
     return RP_OK;
@@ -396,7 +390,10 @@ static rp_status add_list(reader *r, json_t *list, const char *path) {
 /* The roles, then the additional special tokens. special_tokens_map.json counts only beside an old
  * tokenizer_config.json, one without added_tokens_decoder. */
 static rp_status read_specials(reader *r, bool use_map) {
-    r->next_id = r->t->id_count;
+    const rp_tokenizer *t = r->t;
+    r->next_id = (uint32_t)t->vocab.count; /* new tokens are numbered by how many there are */
+    for (size_t i = 0; i < t->added_count; i++)
+        r->next_id += rp_vocab_find(&t->vocab, t->added[i].text, strlen(t->added[i].text)) < 0;
     for (size_t i = 0; i < RP_COUNT(roles); i++) {
         const json_t *value = use_map ? json_object_get(r->map, roles[i].key) : NULL;
         const char *path = value ? r->map_path : r->config_path;
