@@ -1,0 +1,358 @@
+/* Tokenizer folders that are missing, empty, cut, mutated, mismatched or hostile: an error that names the
+ * file and the field, never a crash. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "reprise/tokenizer.h"
+#include "support_fixture.h"
+
+#define SPIECE SOURCE_DIR "/tools/models/sentiment/spiece.model"
+#define VOCAB "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n##c\n"
+
+static char dir[FIXTURE_PATH_SIZE];
+static char *spiece; /* the bytes of the bundled model */
+static size_t spiece_size;
+
+static int read_spiece(void **state) {
+    (void)state;
+    FILE *file = fopen(SPIECE, "rb");
+    if (!file || fseek(file, 0, SEEK_END)) return -1;
+    spiece_size = (size_t)ftell(file);
+    rewind(file);
+    spiece = malloc(spiece_size);
+    int result = spiece && fread(spiece, 1, spiece_size, file) == spiece_size ? 0 : -1;
+    fclose(file);
+    return result;
+}
+
+static int free_spiece(void **state) {
+    (void)state;
+    free(spiece);
+    return 0;
+}
+
+static int setup(void **state) {
+    (void)state;
+    return fixture_make_dir(dir) ? 0 : -1;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    fixture_remove_dir(dir);
+    return 0;
+}
+
+static void write_bytes(const char *name, const void *data, size_t size) {
+    char path[2 * FIXTURE_PATH_SIZE];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(data, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void write_text(const char *name, const char *text) {
+    write_bytes(name, text, strlen(text));
+}
+
+static void remove_file(const char *name) {
+    char path[2 * FIXTURE_PATH_SIZE];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    remove(path);
+}
+
+/* Opening must fail with a message that holds both parts. */
+static void check_bad(rp_status expected, const char *file, const char *needle) {
+    rp_tokenizer *t = (rp_tokenizer *)&t;
+    rp_error err = {0};
+    rp_status status = rp_tokenizer_open(dir, &t, &err);
+    if (status != expected || !strstr(err.message, file) || !strstr(err.message, needle))
+        fail_msg("wanted %s, \"%s\" and \"%s\"; got %s: %s", rp_status_name(expected), file, needle,
+                 rp_status_name(status), err.message);
+    assert_null(t);
+}
+
+static rp_tokenizer *check_good(void) {
+    rp_tokenizer *t = NULL;
+    rp_error err = {0};
+    if (rp_tokenizer_open(dir, &t, &err)) fail_msg("%s", err.message);
+    return t;
+}
+
+/* Use a tokenizer that was made from who knows what; the results do not matter. */
+static void exercise(const rp_tokenizer *t) {
+    static const char *const texts[] = {"A fine day, 1,000 of them!", "[MASK] caf\xc3\xa9 \xef\xb7\xba",
+                                        "\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab \xef\xac\x81 12,5"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        rp_encoding e;
+        char *text = NULL;
+        if (rp_tokenize(t, (rp_text){texts[i], strlen(texts[i])}, (rp_text){"x", 1}, NULL, &e, NULL))
+            continue;
+        for (size_t k = 0; k < e.count; k++) {
+            assert_true(e.ids[k] >= 0 && (uint32_t)e.ids[k] < rp_tokenizer_vocab_size(t));
+            assert_true(e.offsets[k].start <= e.offsets[k].end && e.offsets[k].end <= strlen(texts[i]));
+        }
+        rp_tokenizer_decode(t, e.ids, e.count, false, &text, NULL);
+        rp_string_free(&text);
+        rp_encoding_free(&e);
+    }
+}
+
+static void try_open(void) {
+    rp_tokenizer *t = NULL;
+    rp_error err = {0};
+    rp_status status = rp_tokenizer_open(dir, &t, &err);
+    if (status) {
+        assert_null(t);
+        assert_int_equal(err.status, status);
+        assert_true(strlen(err.message) > 10);
+        return;
+    }
+    exercise(t);
+    rp_tokenizer_close(&t);
+}
+
+static uint64_t next_random(uint64_t *state) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return *state >> 33;
+}
+
+/* ---- which files ---- */
+
+static void test_missing(void **state) {
+    (void)state;
+    rp_tokenizer *t = NULL;
+    rp_error err = {0};
+    check_bad(RP_ERROR_FILE, dir, "neither spiece.model nor vocab.txt");
+    assert_int_equal(rp_tokenizer_open("/no/such/folder", &t, &err), RP_ERROR_FILE);
+    assert_int_equal(rp_tokenizer_open(NULL, &t, &err), RP_ERROR_ARGUMENT);
+    assert_int_equal(rp_tokenizer_open(dir, NULL, &err), RP_ERROR_ARGUMENT);
+    rp_tokenizer_close(NULL);
+    rp_tokenizer_close(&t);
+}
+
+static void test_choice(void **state) {
+    (void)state;
+    static const struct {
+        const char *class, *config;
+        bool wordpiece;
+    } cases[] = {
+        {NULL, NULL, false},
+        {"{}", "{\"model_type\": \"bert\"}", true},
+        {"{}", "{\"model_type\": \"albert\"}", false},
+        {"{\"tokenizer_class\": \"BertTokenizer\"}", "{\"model_type\": \"albert\"}", true},
+        {"{\"tokenizer_class\": \"BertTokenizerFast\"}", NULL, true},
+        {"{\"tokenizer_class\": \"AlbertTokenizer\"}", "{\"model_type\": \"bert\"}", false},
+        {"{\"tokenizer_class\": \"PreTrainedTokenizerFast\"}", "{\"model_type\": \"bert\"}", true},
+        {"{\"tokenizer_class\": null}", NULL, false},
+    };
+    write_bytes("spiece.model", spiece, spiece_size);
+    write_text("vocab.txt", VOCAB);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        remove_file("config.json");
+        remove_file("tokenizer_config.json");
+        if (cases[i].class) write_text("tokenizer_config.json", cases[i].class);
+        if (cases[i].config) write_text("config.json", cases[i].config);
+        rp_tokenizer *t = check_good();
+        assert_int_equal(rp_tokenizer_vocab_size(t) == 8, cases[i].wordpiece);
+        rp_tokenizer_close(&t);
+    }
+    write_text("tokenizer_config.json", "{\"tokenizer_class\": \"T5Tokenizer\"}");
+    check_bad(RP_ERROR_UNSUPPORTED, "tokenizer_config.json", "tokenizer_class");
+    write_text("tokenizer_config.json", "{\"tokenizer_class\": 5}");
+    check_bad(RP_ERROR_FORMAT, "tokenizer_config.json", "tokenizer_class");
+    remove_file("tokenizer_config.json");
+    remove_file("spiece.model");
+    rp_tokenizer *t = check_good(); /* vocab.txt alone */
+    assert_int_equal(rp_tokenizer_vocab_size(t), 8);
+    rp_tokenizer_close(&t);
+}
+
+/* ---- vocab.txt ---- */
+
+static void test_vocab(void **state) {
+    (void)state;
+    write_text("vocab.txt", "");
+    check_bad(RP_ERROR_FORMAT, "vocab.txt", "empty");
+    write_bytes("vocab.txt", "[PAD]\n[UNK]\n\xff\xfe\n", 15);
+    check_bad(RP_ERROR_FORMAT, "vocab.txt", "line 3");
+    write_bytes("vocab.txt", "[PAD]\n[U\0K]\n", 12);
+    check_bad(RP_ERROR_FORMAT, "vocab.txt", "line 2");
+    write_text("vocab.txt", "[UNK]\n[CLS]\na\n");
+    check_bad(RP_ERROR_FORMAT, "vocab.txt", "sep_token");
+    write_text("vocab.txt", "[SEP]\n[CLS]\na\n");
+    check_bad(RP_ERROR_FORMAT, "vocab.txt", "unk_token");
+    write_text("vocab.txt",
+               "[UNK]\r\n[CLS]\r\n[SEP]\r\na\r\n\r\na"); /* DOS line ends, an empty line, a repeated piece */
+    rp_tokenizer *t = check_good();
+    rp_encoding e;
+    assert_int_equal(rp_tokenizer_vocab_size(t), 6);
+    assert_int_equal(rp_tokenizer_special_ids(t).mask, -1);
+    assert_int_equal(rp_tokenizer_special_ids(t).pad, -1);
+    assert_int_equal(rp_tokenize(t, (rp_text){"a z", 3}, (rp_text){0}, NULL, &e, NULL), RP_OK);
+    assert_int_equal(e.count, 4);
+    assert_int_equal(e.ids[1], 5); /* the later line has it */
+    assert_int_equal(e.ids[2], 0);
+    rp_encoding_free(&e);
+    rp_tokenizer_close(&t);
+}
+
+/* ---- the JSON files ---- */
+
+static void test_settings(void **state) {
+    (void)state;
+    static const struct {
+        const char *json, *field;
+    } cases[] = {
+        {"", "empty"},
+        {"[]", "must be an object"},
+        {"{\"do_lower_case\": 1", "do_lower_case"},
+        {"{\"do_lower_case\": \"yes\"}", "do_lower_case"},
+        {"{\"strip_accents\": 3}", "strip_accents"},
+        {"{\"model_max_length\": \"512\"}", "model_max_length"},
+        {"{\"model_max_length\": -1}", "model_max_length"},
+        {"{\"truncation_side\": \"top\"}", "truncation_side"},
+        {"{\"never_split\": \"a\"}", "never_split"},
+        {"{\"never_split\": [1]}", "never_split"},
+        {"{\"cls_token\": 5}", "cls_token"},
+        {"{\"cls_token\": {\"lstrip\": true}}", "cls_token"},
+        {"{\"cls_token\": {\"content\": \"x\", \"lstrip\": 1}}", "lstrip"},
+        {"{\"cls_token\": null}", "cls_token"},
+        {"{\"additional_special_tokens\": \"x\"}", "additional_special_tokens"},
+        {"{\"additional_special_tokens\": [7]}", "additional_special_tokens"},
+        {"{\"added_tokens_decoder\": []}", "added_tokens_decoder"},
+        {"{\"added_tokens_decoder\": {\"1\": \"x\"}}", "added_tokens_decoder"},
+        {"{\"added_tokens_decoder\": {\"-1\": {\"content\": \"x\"}}}", "id"},
+        {"{\"added_tokens_decoder\": {\"1x\": {\"content\": \"x\"}}}", "id"},
+        {"{\"added_tokens_decoder\": {\"99999999999999\": {\"content\": \"x\"}}}", "id"},
+        {"{\"added_tokens_decoder\": {\"2000000000\": {\"content\": \"x\"}}}", "id"},
+        {"{\"added_tokens_decoder\": {\"3\": {\"content\": \"\"}}}", "bytes"},
+    };
+    write_text("vocab.txt", VOCAB);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_text("tokenizer_config.json", cases[i].json);
+        if (strstr(cases[i].json, "\"cls_token\": null"))
+            check_bad(RP_ERROR_FORMAT, "vocab.txt", cases[i].field);
+        else
+            check_bad(RP_ERROR_FORMAT, "tokenizer_config.json", cases[i].field);
+    }
+    remove_file("tokenizer_config.json");
+    write_text("added_tokens.json", "{\"x\": 1e400}");
+    check_bad(RP_ERROR_FORMAT, "added_tokens.json", "JSON");
+    write_text("added_tokens.json", "{\"x\": 1.5}");
+    check_bad(RP_ERROR_FORMAT, "added_tokens.json", "\"x\"");
+    remove_file("added_tokens.json");
+    write_text("special_tokens_map.json", "{\"sep_token\": []}");
+    check_bad(RP_ERROR_FORMAT, "special_tokens_map.json", "sep_token");
+    remove_file("special_tokens_map.json");
+    write_text("tokenizer.json", "{\"added_tokens\": [{\"content\": \"x\"}]}");
+    check_bad(RP_ERROR_FORMAT, "tokenizer.json", "id");
+}
+
+static void test_limits(void **state) {
+    (void)state;
+    static const struct {
+        const char *json;
+        uint32_t most;
+    } cases[] = {{"{}", 0},
+                 {"{\"model_max_length\": 77}", 77},
+                 {"{\"max_len\": 99}", 99},
+                 {"{\"model_max_length\": 512.0}", 512},
+                 {"{\"model_max_length\": null}", 0},
+                 {"{\"model_max_length\": 1e30}", 0},
+                 {"{\"model_max_length\": 1000000000000000019884624838656}", 0}};
+    write_text("vocab.txt", VOCAB);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_text("tokenizer_config.json", cases[i].json);
+        rp_tokenizer *t = check_good();
+        assert_int_equal(rp_tokenizer_max_tokens(t), cases[i].most);
+        rp_tokenizer_close(&t);
+    }
+}
+
+/* Files cut and changed at many places. */
+static void test_damaged_json(void **state) {
+    (void)state;
+    static const char config[] = "{\"do_lower_case\": true, \"never_split\": [\"a b\"], \"truncation_side\": "
+                                 "\"left\", \"mask_token\": {\"content\": "
+                                 "\"[MASK]\", \"lstrip\": true}, \"additional_special_tokens\": [\"<e>\", "
+                                 "\"\xc3\xa9\"], \"added_tokens_decoder\": "
+                                 "{\"9\": {\"content\": \"<e>\", \"single_word\": true, \"special\": true}}, "
+                                 "\"model_max_length\": 12}";
+    char text[sizeof config];
+    uint64_t seed = 1;
+    write_text("vocab.txt", VOCAB);
+    for (size_t i = 0; i < 600; i++) {
+        memcpy(text, config, sizeof config);
+        for (size_t k = 0; k < 1 + i % 3; k++)
+            text[next_random(&seed) % (sizeof config - 1)] = "\"{}[],:0x\\ \xff-9e"[next_random(&seed) % 16];
+        size_t size = i % 2 ? sizeof config - 1 : next_random(&seed) % sizeof config;
+        write_bytes("tokenizer_config.json", text, size);
+        try_open();
+    }
+}
+
+/* ---- spiece.model ---- */
+
+static void test_cut_spiece(void **state) {
+    (void)state;
+    write_text("spiece.model", "");
+    check_bad(RP_ERROR_FORMAT, "spiece.model", "empty");
+    write_text("spiece.model", "version https://git-lfs.github.com/spec/v1\n");
+    check_bad(RP_ERROR_FORMAT, "spiece.model", "SentencePiece");
+    write_text("spiece.model", "\x12\x02\x18\x03"); /* a trainer that this library does not know */
+    check_bad(RP_ERROR_UNSUPPORTED, "spiece.model", "model_type");
+    write_bytes("spiece.model", "\x0a\x03\x0a\x01\xff", 5);
+    check_bad(RP_ERROR_FORMAT, "spiece.model", "piece 0");
+    for (size_t i = 1; i < 60; i++) {
+        write_bytes("spiece.model", spiece, spiece_size * i / 60);
+        try_open();
+    }
+}
+
+/* Where the message `bytes` begins in the model. */
+static size_t find_bytes(const char *bytes, size_t size) {
+    for (size_t i = 0; i + size <= spiece_size; i++)
+        if (memcmp(spiece + i, bytes, size) == 0) return i;
+    fail_msg("the bundled model does not hold what this test looks for");
+    return 0;
+}
+
+static void test_mutated_spiece(void **state) {
+    (void)state;
+    uint64_t seed = 7;
+    size_t name = find_bytes("nmt_nfkc", 8); /* the character map follows the normalizer's name */
+    char *bytes = malloc(spiece_size);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < 150; i++) {
+        memcpy(bytes, spiece, spiece_size);
+        size_t from = i % 3 == 0 ? 0 : name - 8, span = i % 3 == 0   ? name
+                                                        : i % 3 == 1 ? 64
+                                                                     : spiece_size - from;
+        for (size_t k = 0; k < 1 + i % 8; k++) {
+            size_t at = from + next_random(&seed) % span;
+            bytes[at < spiece_size ? at : 0] ^= (char)(1u << next_random(&seed) % 8);
+        }
+        write_bytes("spiece.model", bytes, spiece_size);
+        try_open();
+    }
+    free(bytes);
+}
+
+#define FILE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        FILE_TEST(test_missing),    FILE_TEST(test_choice),         FILE_TEST(test_vocab),
+        FILE_TEST(test_settings),   FILE_TEST(test_limits),         FILE_TEST(test_damaged_json),
+        FILE_TEST(test_cut_spiece), FILE_TEST(test_mutated_spiece),
+    };
+    return cmocka_run_group_tests(tests, read_spiece, free_spiece);
+}
