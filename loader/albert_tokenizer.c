@@ -177,36 +177,44 @@ typedef struct stretch {
     rp_tokens *out;
 } stretch;
 
+/* The bytes that a piece came from, and where the last character of it begins. */
+typedef struct source {
+    uint32_t lo, hi, last;
+} source;
+
 /* How many units from `s->unit` on spell the piece; 0 when they do not. A piece may end inside what became of
- * the character at `hi`, not behind it. */
-static size_t spelled(const stretch *s, const char *piece, size_t size, uint32_t hi) {
+ * the character at `hi`, not behind it, but what follows must not belong to it: of a shortened run it has the
+ * ends only. */
+static size_t spelled(const stretch *s, const char *piece, size_t size, source from) {
+    const rp_unit *units = s->units.items;
     size_t to = s->unit;
     for (size_t at = 0; at < size; to++)
-        if (to == s->units.count || s->units.items[to].code != rp_utf8_next(piece, &at)) return 0;
-    return to > s->unit && s->units.items[to - 1].source <= hi ? to - s->unit : 0;
+        if (to == s->units.count || units[to].code != rp_utf8_next(piece, &at)) return 0;
+    bool inside = to > s->unit && units[to - 1].source <= from.hi;
+    return inside && (to == s->units.count || units[to].source >= from.last) ? to - s->unit : 0;
 }
 
-/* Append the token whose piece came from the bytes lo..hi. Its offsets are those of the units that spell it;
- * where the two normalizations differ, those of the units that came from the same bytes. */
-static bool emit(stretch *s, const char *piece, size_t size, uint32_t lo, uint32_t hi) {
+/* Append the token of a piece. Its offsets are those of the units that spell it; where the two normalizations
+ * differ, those of the units that came from the same bytes. */
+static bool emit(stretch *s, const char *piece, size_t size, source from) {
     int32_t id = rp_vocab_find(&s->t->vocab, piece, size);
     const rp_unit *units = s->units.items;
     bool lone_space = size == SPACE_SIZE && memcmp(piece, SPACE, SPACE_SIZE) == 0;
-    size_t from, to = s->unit + spelled(s, piece, size, lone_space ? UINT32_MAX : hi);
+    source wide = {from.lo, UINT32_MAX,
+                   0}; /* a space in front of what follows may have no bytes of its own */
+    size_t to = s->unit + spelled(s, piece, size, lone_space ? wide : from);
     if (to == s->unit) {
-        while (to < s->units.count && units[to].source < lo) to++;
+        while (to < s->units.count && units[to].source < from.lo) to++;
         s->unit = to;
-        while (to < s->units.count && units[to].source < hi) to++;
-        if (to == s->unit && lone_space && to < s->units.count) to++; /* in front of what follows */
+        while (to < s->units.count && units[to].source < from.hi) to++;
+        if (to == s->unit && lone_space && to < s->units.count) to++;
     }
-    from = s->unit;
+    size_t first = s->unit;
     s->unit = to;
-    if (from < to) {
-        lo = units[from].start;
-        hi = units[to - 1].end;
-    }
-    int32_t word = from < to ? units[from].word : from > 0 ? units[from - 1].word : s->first_word;
-    return rp_tokens_push(s->out, id < 0 ? s->t->model.unknown : id, word, lo, hi);
+    uint32_t start = first < to ? units[first].start : from.lo,
+             end = first < to ? units[to - 1].end : from.hi;
+    int32_t word = first < to ? units[first].word : first > 0 ? units[first - 1].word : s->first_word;
+    return rp_tokens_push(s->out, id < 0 ? s->t->model.unknown : id, word, start, end);
 }
 
 /* "12," and the like: a number and the comma behind it are never one token. */
@@ -238,9 +246,9 @@ static rp_status emit_number(stretch *s, const char *piece, size_t size, const r
             text += SPACE_SIZE; /* put there by SentencePiece */
             length -= SPACE_SIZE;
         }
-        if (length) ok = emit(s, text, length, lo, comma->start);
+        if (length) ok = emit(s, text, length, (source){lo, comma->start, lo});
     }
-    if (ok && !status) ok = emit(s, ",", 1, comma->start, comma->end);
+    if (ok && !status) ok = emit(s, ",", 1, (source){comma->start, comma->end, comma->start});
     rp_spiece_tokens_finish(&again);
     free(bare);
     return status ? status : ok ? RP_OK : rp_fail_memory(err, "the tokens of a text", s->out->count);
@@ -266,7 +274,7 @@ static rp_status emit_all(stretch *s, const rp_spiece_tokens *pieces, rp_error *
         rp_status status = RP_OK;
         if (is_number_comma(text, piece->size))
             status = emit_number(s, text, piece->size, &c[to], lo, err);
-        else if (!emit(s, text, piece->size, lo, hi))
+        else if (!emit(s, text, piece->size, (source){lo, hi, front ? hi : c[to].start}))
             status = rp_fail_memory(err, "the tokens of a text", s->out->count * sizeof(rp_token));
         if (status) return status;
     }
