@@ -1,7 +1,6 @@
 /* ALBERT's original tokenization: rewrite the text, SentencePiece, and take numbers apart from the commas
  * behind them. Ids come from here; offsets and words from albert_offsets.c. */
-#include <stdio.h>
-
+#include "loader/json.h"
 #include "loader/tokenizer.h"
 
 static const char SPACE[] = "\xe2\x96\x81"; /* the symbol that stands for a space in a piece */
@@ -65,12 +64,15 @@ static rp_status index_pieces(rp_tokenizer *t, rp_error *err) {
 
 rp_status rp_albert_open(rp_tokenizer *t, char *data, size_t size, rp_error *err) {
     t->model_bytes = data;
-    char path[4096];
-    snprintf(path, sizeof path, "%s/spiece.model", t->dir);
-    if (size == 0) return rp_fail(err, RP_ERROR_FORMAT, "%s: empty; take a fresh copy of the file", path);
-    rp_status status = rp_spiece_read(path, data, size, &t->model, err);
+    char *whole = rp_path_join(t->dir, "spiece.model");
+    if (!whole) return rp_fail_memory(err, "a path", strlen(t->dir));
+    const char *path = rp_path_shown(whole);
+    rp_status status = RP_OK;
+    if (size == 0) status = rp_fail(err, RP_ERROR_FORMAT, "%s: empty; take a fresh copy of the file", path);
+    if (!status) status = rp_spiece_read(path, data, size, &t->model, err);
     if (!status) status = rp_spiece_open(path, data, size, &t->spiece, err);
     if (!status) status = index_pieces(t, err);
+    free(whole);
     return status;
 }
 

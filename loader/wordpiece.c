@@ -1,9 +1,11 @@
 /* vocab.txt: basic tokenization (cleaning, ideographs, case, accents, punctuation), then WordPiece. */
+#include "loader/json.h"
 #include "loader/tokenizer.h"
 
 enum { WORD_MAX = 100 }; /* characters; a longer word is unknown */
 
 rp_status rp_wordpiece_open(rp_tokenizer *t, const char *data, size_t size, rp_error *err) {
+    const char *dir = rp_path_shown(t->dir);
     size_t bad = rp_utf8_check(data, size);
     size_t line = 0;
     for (size_t at = 0; at < size; line++) {
@@ -11,13 +13,12 @@ rp_status rp_wordpiece_open(rp_tokenizer *t, const char *data, size_t size, rp_e
         while (end < size && data[end] != '\n' && data[end] != '\r') end++;
         if (bad < size && bad <= end)
             return rp_fail(err, RP_ERROR_FORMAT,
-                           "%s/vocab.txt: line %zu: byte %zu of the file is not valid UTF-8", t->dir,
-                           line + 1, bad);
+                           "%s/vocab.txt: line %zu: byte %zu of the file is not valid UTF-8", dir, line + 1,
+                           bad);
         if (memchr(data + at, 0, end - at))
-            return rp_fail(err, RP_ERROR_FORMAT, "%s/vocab.txt: line %zu: holds a NUL byte", t->dir,
-                           line + 1);
+            return rp_fail(err, RP_ERROR_FORMAT, "%s/vocab.txt: line %zu: holds a NUL byte", dir, line + 1);
         if (line >= INT32_MAX / 2)
-            return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s/vocab.txt: more than 2^30 lines", t->dir);
+            return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s/vocab.txt: more than 2^30 lines", dir);
         /* A piece on two lines belongs to the later one, as in a dictionary that is filled line by line. */
         if (!rp_vocab_set(&t->vocab, (int32_t)line, data + at, end - at, true))
             return rp_fail_memory(err, "the vocabulary", size);
@@ -25,7 +26,7 @@ rp_status rp_wordpiece_open(rp_tokenizer *t, const char *data, size_t size, rp_e
         if (at < size && data[end] == '\r' && data[at] == '\n') at++;
     }
     if (line == 0)
-        return rp_fail(err, RP_ERROR_FORMAT, "%s/vocab.txt: empty; it must hold one piece a line", t->dir);
+        return rp_fail(err, RP_ERROR_FORMAT, "%s/vocab.txt: empty; it must hold one piece a line", dir);
     return RP_OK;
 }
 
