@@ -196,6 +196,23 @@ static void test_answer_is_a_part_of_the_context(void **state) {
     fixture_remove_dir(dir);
 }
 
+static void test_a_cut_question_is_said_once(void **state) {
+    (void)state;
+    char dir[FIXTURE_PATH_SIZE];
+    make_model(dir, "AlbertForQuestionAnswering", span_head, false);
+    cli_run run =
+        cli(CLI_ARGS("answer", "--json", "--max-question-length", "2", "-m", dir, "Who met whom and when?",
+                     "Ada met Zo\xc3\xab.", "And what did they say?", "Nothing at all."),
+            NULL, 0);
+    assert_int_equal(run.status, 0);
+    assert_int_equal(cli_line_count(&run), 2);
+    const char *said = strstr(run.err, "--max-question-length");
+    assert_non_null(said);
+    assert_null(strstr(said + 1, "--max-question-length"));
+    cli_free(&run);
+    fixture_remove_dir(dir);
+}
+
 static void test_choose_gives_probabilities(void **state) {
     (void)state;
     char dir[FIXTURE_PATH_SIZE];
@@ -237,6 +254,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tag_loses_no_token),
         cmocka_unit_test(test_answer_is_a_part_of_the_context),
+        cmocka_unit_test(test_a_cut_question_is_said_once),
         cmocka_unit_test(test_choose_gives_probabilities),
     };
     return cmocka_run_group_tests(tests, clean_environment, NULL);

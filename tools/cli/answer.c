@@ -39,10 +39,17 @@ static void say_cut(work *w, const rp_cli_answer *answer) {
     if (w->cut_was_said) return;
     w->cut_was_said = true;
     rp_cli_progress_end();
-    rp_cli_complain(
-        "input %zu is longer than the %u tokens that this model takes, and was cut; so are others "
-        "as long (said once)",
-        answer->item->number, (unsigned)w->session->info->max_tokens);
+    size_t number = answer->item->number;
+    if (w->command->options & RP_CLI_MAX_QUESTION) /* the context slides through windows: it is never cut */
+        rp_cli_complain(
+            "the question of input %zu is longer than --max-question-length, and was cut; so are others "
+            "as long (said once)",
+            number);
+    else
+        rp_cli_complain(
+            "input %zu is longer than this model takes, %u tokens at most, and was cut; so are others as "
+            "long (said once)",
+            number, (unsigned)w->session->info->max_tokens);
 }
 
 static void write_answer(work *w, const rp_cli_answer *answer) {
