@@ -1,7 +1,7 @@
 // What every shader shares. This text is put before each file, after #version and the defines of its variant.
 #ifdef SUBGROUP
 #extension GL_KHR_shader_subgroup_basic : require
-#extension GL_KHR_shader_subgroup_ballot : require
+#extension GL_KHR_shader_subgroup_shuffle : require
 #endif
 
 // How many rows of each kind this batch has; the indices are rp_count of runtime/ops/op.h.

@@ -1,22 +1,37 @@
 // out[row] = (x[row] - mean) / sqrt(variance + eps) * gamma + beta, over the first `width` columns. One workgroup a row.
-// The columns up to `stride` are padding: gamma and beta are 0 there, and so is what is written.
+// The columns behind `width` are padding: gamma and beta are 0 there, and so is what is written.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
 
-layout(std430, set = 0, binding = 1) readonly buffer X { float x[]; };
-layout(std430, set = 0, binding = 2) readonly buffer Norm { float norm[]; }; // gamma [stride], then beta [stride]
-layout(std430, set = 0, binding = 3) writeonly buffer Out { float result[]; };
+#ifdef TEXEL
+layout(set = 0, binding = 1) uniform samplerBuffer x;
+layout(set = 0, binding = 2) uniform samplerBuffer norm; // gamma [stride], then beta [stride]
+vec4 load_x(uint at) { return texelFetch(x, int(at)); }
+vec4 load_norm(uint at) { return texelFetch(norm, int(at)); }
+#else
+layout(std430, set = 0, binding = 1) readonly buffer X { vec4 x[]; };
+layout(std430, set = 0, binding = 2) readonly buffer Norm { vec4 norm[]; };
+vec4 load_x(uint at) { return x[at]; }
+vec4 load_norm(uint at) { return norm[at]; }
+#endif
+layout(std430, set = 0, binding = 3) writeonly buffer Out { vec4 result[]; };
 
 layout(push_constant) uniform Push {
     uint count;
-    uint width;
-    uint stride; // of x and out, floats
+    uint width;  // floats
+    uint stride; // of x and out, vec4s
     float eps;
 } p;
 
-shared float partial[LANES];
-
 // The same sum in every lane, in an order that does not depend on timing.
+#ifdef SUBGROUP
+float sum_over_lanes(float value)
+{
+    for (uint i = 1u; i < LANES; i *= 2u) value += subgroupShuffleXor(value, i);
+    return value;
+}
+#else
+shared float partial[LANES];
 float sum_over_lanes(float value)
 {
     partial[gl_LocalInvocationID.x] = value;
@@ -26,20 +41,23 @@ float sum_over_lanes(float value)
     barrier();
     return sum;
 }
+#endif
 
 void main()
 {
     uint lane = gl_LocalInvocationID.x, row = gl_WorkGroupID.x;
     if (row >= counts[p.count]) return;
     uint base = row * p.stride;
-    float sum = 0.0, squares = 0.0;
-    for (uint i = lane; i < p.width; i += LANES) sum += x[base + i];
-    float mean = sum_over_lanes(sum) / float(p.width);
-    for (uint i = lane; i < p.width; i += LANES) {
-        float d = x[base + i] - mean;
+    vec4 sums = vec4(0.0), squares = vec4(0.0);
+    for (uint i = lane; i < p.stride; i += LANES) sums += load_x(base + i);
+    float mean = sum_over_lanes((sums.x + sums.y) + (sums.z + sums.w)) / float(p.width);
+    for (uint i = lane; i < p.stride; i += LANES) {
+        vec4 d = load_x(base + i) - mean;
+        d = mix(d, vec4(0.0), greaterThanEqual(4u * i + uvec4(0u, 1u, 2u, 3u), uvec4(p.width)));
         squares += d * d;
     }
-    float scale = inversesqrt(sum_over_lanes(squares) / float(p.width) + p.eps);
+    float variance = sum_over_lanes((squares.x + squares.y) + (squares.z + squares.w)) / float(p.width);
+    float scale = inversesqrt(variance + p.eps);
     for (uint i = lane; i < p.stride; i += LANES)
-        result[base + i] = (x[base + i] - mean) * scale * norm[i] + norm[p.stride + i];
+        result[base + i] = (load_x(base + i) - mean) * scale * load_norm(i) + load_norm(p.stride + i);
 }

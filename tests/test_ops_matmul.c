@@ -10,30 +10,40 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "ops/tune.h"
 #include "support_ops.h"
 
-/* float32 sums of at most 768 products below 0.5 */
-#define BOUND 1e-5
+/* float32 sums of at most 768 products below 0.5, added one after the other: partial sums reach 16 or so, and
+ * each addition rounds to 2^-20 or less of them; the errors add up like a random walk. */
+#define BOUND 2e-5
 
 enum { MOST_ROWS = 130, MOST_KERNELS = 16 };
 static const uint32_t row_counts[] = {MOST_ROWS, 33, 7, 1, 0};
 
 /* ---- the kernels: whatever is listed here is tested at every shape ---- */
 
-typedef struct kernel {
-    uint32_t lanes;
-} kernel;
+typedef rp_matmul_kernel kernel;
 
+/* What the planner offers for this device, with and without texel buffers, and what it offers for a GPU. */
 static size_t list_kernels(const rp_matrix *w, kernel out[MOST_KERNELS]) {
-    static const uint32_t lanes[] = {64, 16, 8, 4};
-    (void)w;
-    for (size_t i = 0; i < RP_COUNT(lanes); i++) out[i].lanes = lanes[i];
-    return RP_COUNT(lanes);
+    rp_caps gpu = ops_device->caps;
+    gpu.info.type = RP_DEVICE_DISCRETE;
+    gpu.info.subgroup_size = 0;
+    rp_matmul_kernel lists[3][RP_MAX_KERNELS];
+    const uint32_t counts[3] = {rp_plan_matmul(&ops_device->caps, w->format, 1, lists[0]),
+                                rp_plan_matmul(&ops_device->caps, w->format, UINT64_MAX, lists[1]),
+                                rp_plan_matmul(&gpu, w->format, 1, lists[2])};
+    size_t count = 0;
+    for (size_t i = 0; i < 3; i++)
+        for (uint32_t j = 0; j < counts[i]; j++) {
+            assert_true(count < MOST_KERNELS);
+            out[count++] = lists[i][j];
+        }
+    return count;
 }
 
 static void record_kernel(rp_op_target target, const rp_matmul *op, const kernel *k) {
-    ops.lanes = k->lanes;
-    OPS_OK(rp_op_matmul(target, op, &ops_err));
+    OPS_OK(rp_op_matmul_with(target, op, k, &ops_err));
 }
 
 /* ---- one test: a matrix and an ending, with all kernels and row counts ---- */

@@ -53,7 +53,7 @@ int main(int argc, char **argv) {
     }
     fprintf(out, "const rp_packed_shader rp_shader_pack[] = {\n");
     for (int i = 0; i < VARIANT_COUNT; i++)
-        fprintf(out, "{{\"%s\", \"%s\", \"%s\"}, %s, %zu},\n", variants[i].name, variants[i].file,
+        fprintf(out, "{{\"%s\", \"%s\", \"%s\"}, %s, %zu},\n", variants[i].name, variants[i].files,
                 variants[i].defines, variants[i].name, counts[i]);
     fprintf(out, "};\nconst size_t rp_shader_pack_count = %d;\n", VARIANT_COUNT);
     if (fclose(out)) {

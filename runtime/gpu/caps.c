@@ -102,6 +102,9 @@ static void copy_limits(const VkPhysicalDeviceProperties *properties, rp_caps *o
     info->timestamps = out->timestamp_bits > 0 && limits->timestampPeriod > 0;
     out->timestamp_period = limits->timestampPeriod;
     out->storage_alignment = limits->minStorageBufferOffsetAlignment;
+    if (limits->minTexelBufferOffsetAlignment > out->storage_alignment)
+        out->storage_alignment = limits->minTexelBufferOffsetAlignment;
+    out->max_texels = limits->maxTexelBufferElements;
     out->atom_size = limits->nonCoherentAtomSize ? limits->nonCoherentAtomSize : 1;
     out->max_allocation = 1u << 30; /* what Vulkan 1.1 guarantees; replaced where the driver says more */
     out->max_push_bytes = limits->maxPushConstantsSize;
@@ -144,7 +147,10 @@ static void probe_properties(VkPhysicalDevice physical, rp_caps *out) {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, .pNext = &maintenance};
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
                                               .pNext = &subgroup};
+    VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
     if (out->info.api_version >= VK_API_VERSION_1_2) maintenance.pNext = &driver;
+    if (out->info.api_version >= VK_API_VERSION_1_3) driver.pNext = &sizes;
     vkGetPhysicalDeviceProperties2(physical, &properties);
     if (maintenance.maxMemoryAllocationSize) out->max_allocation = maintenance.maxMemoryAllocationSize;
     rp_device_info *info = &out->info;
@@ -152,6 +158,8 @@ static void probe_properties(VkPhysicalDevice physical, rp_caps *out) {
         info->subgroup_size = subgroup.subgroupSize ? subgroup.subgroupSize : 1;
         info->subgroup_broadcast = subgroup.supportedOperations & VK_SUBGROUP_FEATURE_BALLOT_BIT;
         info->subgroup_arithmetic = subgroup.supportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+        out->subgroup_shuffle = subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+        out->subgroup_fixed = sizes.minSubgroupSize && sizes.minSubgroupSize == sizes.maxSubgroupSize;
     }
     uint32_t v = out->driver_version;
     if (driver.driverName[0])

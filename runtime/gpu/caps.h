@@ -14,7 +14,8 @@ typedef struct rp_caps {
     uint32_t queue_family;      /* one with compute, preferably without graphics; RP_NO_QUEUE: none */
     uint32_t timestamp_bits;    /* of that family; 0: no time stamps */
     float timestamp_period;     /* nanoseconds a tick */
-    uint64_t storage_alignment; /* minStorageBufferOffsetAlignment, bytes */
+    uint64_t storage_alignment; /* of ranges: the larger of the storage and texel buffer alignments, bytes */
+    uint32_t max_texels;        /* elements of one texel buffer */
     uint64_t atom_size;         /* nonCoherentAtomSize, bytes */
     uint64_t max_allocation;    /* largest single allocation, bytes */
     uint32_t max_groups[3];     /* workgroups of one dispatch */
@@ -22,6 +23,8 @@ typedef struct rp_caps {
     uint32_t max_push_bytes;
     uint8_t uuid[VK_UUID_SIZE]; /* pipelineCacheUUID */
     uint32_t driver_version;
+    bool subgroup_shuffle;
+    bool subgroup_fixed; /* every shader runs with subgroups of info.subgroup_size */
     bool has_integer_dot, has_float16_int8,
         has_storage_16; /* extensions or core features that can be enabled */
 } rp_caps;

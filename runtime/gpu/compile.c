@@ -59,15 +59,22 @@ char *rp_glsl_source(const char *dir, const rp_shader_variant *variant, rp_error
     size_t used = (size_t)snprintf(out, MAX_SOURCE, "#version 450\n");
     append_defines(variant->defines, out, &used);
     rp_status status = append_file(dir, "common.glsl", out, &used, err);
-    if (!status) used += (size_t)snprintf(out + used, MAX_SOURCE - used, "#line 1\n");
-    if (!status) status = append_file(dir, variant->file, out, &used, err);
+    for (const char *next = variant->files; !status && *next;) {
+        char name[64];
+        size_t length = strcspn(next, " ");
+        snprintf(name, sizeof name, "%.*s", (int)length, next);
+        used += (size_t)snprintf(out + used, MAX_SOURCE - used, "#line 1\n");
+        status = append_file(dir, name, out, &used, err);
+        next += length;
+        next += strspn(next, " ");
+    }
     if (!status) return out;
     free(out);
     return NULL;
 }
 
 static rp_status compile_failed(const rp_shader_variant *variant, const char *log, rp_error *err) {
-    return rp_fail(err, RP_ERROR_FORMAT, "%s (variant %s) does not compile: %.400s", variant->file,
+    return rp_fail(err, RP_ERROR_FORMAT, "%s (variant %s) does not compile: %.400s", variant->files,
                    variant->name, log ? log : "");
 }
 

@@ -10,11 +10,11 @@
 /* One entry of the table of shaders, shaders/variants.def. */
 typedef struct rp_shader_variant {
     const char *name;
-    const char *file;    /* in the shader folder */
+    const char *files;   /* in the shader folder: space-separated, read one after the other */
     const char *defines; /* "A=1 B" : space-separated */
 } rp_shader_variant;
 
-/* Put the whole source of a variant together: version, defines, common.glsl, the file. Freed by free(). NULL
+/* Put the whole source of a variant together: version, defines, common.glsl, its files. Freed by free(). NULL
  * on failure: RP_ERROR_FILE names the file. */
 char *rp_glsl_source(const char *dir, const rp_shader_variant *variant, rp_error *err);
 

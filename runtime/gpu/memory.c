@@ -48,6 +48,7 @@ rp_status rp_buffer_create(rp_device *device, VkDeviceSize size, rp_memory_use u
     VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
                                .size = size,
                                .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
+                                        VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
                                         VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
                                         (use == RP_MEMORY_INPUT ? VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT : 0),
                                .sharingMode = VK_SHARING_MODE_EXCLUSIVE};

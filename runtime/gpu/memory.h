@@ -17,7 +17,7 @@ typedef struct rp_buffer {
 /* Part of a buffer, as a descriptor sees it. */
 typedef struct rp_range {
     VkBuffer buffer;           /* VK_NULL_HANDLE: nothing */
-    VkDeviceSize offset, size; /* bytes; the offset obeys minStorageBufferOffsetAlignment */
+    VkDeviceSize offset, size; /* bytes; the offset obeys rp_caps.storage_alignment */
 } rp_range;
 
 /* Create and bind a storage buffer of `size` bytes, mapped where the memory can be. `name` is for messages.

@@ -7,7 +7,7 @@
 
 static bool same(const rp_pipeline_key *a, const rp_pipeline_key *b) {
     return !strcmp(a->shader, b->shader) && a->constant_count == b->constant_count &&
-           a->bindings == b->bindings && a->push_words == b->push_words &&
+           a->bindings == b->bindings && a->texels == b->texels && a->push_words == b->push_words &&
            !memcmp(a->constants, b->constants, a->constant_count * sizeof a->constants[0]);
 }
 
@@ -25,7 +25,7 @@ static rp_status create_layout(rp_device *device, rp_pipeline *pipeline, rp_erro
     VkDescriptorSetLayoutBinding bindings[RP_MAX_BINDINGS];
     for (uint32_t i = 0; i < pipeline->key.bindings; i++)
         bindings[i] = (VkDescriptorSetLayoutBinding){.binding = i,
-                                                     .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                                     .descriptorType = rp_binding_type(&pipeline->key, i),
                                                      .descriptorCount = 1,
                                                      .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
     VkDescriptorSetLayoutCreateInfo set = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,

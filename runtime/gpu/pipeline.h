@@ -6,14 +6,20 @@
 
 enum { RP_MAX_CONSTANTS = 16, RP_MAX_BINDINGS = 8, RP_MAX_PUSH_WORDS = 16 };
 
-/* What makes one pipeline. Every binding is a storage buffer. */
+/* What makes one pipeline. Every binding is a storage buffer, but for those in `texels`. */
 typedef struct rp_pipeline_key {
     const char *shader;                   /* a name of shaders/variants.def; static */
     uint32_t constants[RP_MAX_CONSTANTS]; /* specialization constants 0, 1, ... */
     uint32_t constant_count;
     uint32_t bindings;
+    uint32_t texels; /* bit i: binding i is a uniform texel buffer */
     uint32_t push_words;
 } rp_pipeline_key;
+
+static inline VkDescriptorType rp_binding_type(const rp_pipeline_key *key, uint32_t binding) {
+    return key->texels >> binding & 1 ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER
+                                      : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+}
 
 typedef struct rp_pipeline {
     rp_pipeline_key key;

@@ -11,7 +11,10 @@ void rp_recorder_finish(rp_recorder *recorder) {
     if (recorder->commands) vk->vkDestroyCommandPool(device, recorder->commands, NULL);
     for (size_t i = 0; i < recorder->pool_count; i++)
         vk->vkDestroyDescriptorPool(device, recorder->pools[i], NULL);
+    for (size_t i = 0; i < recorder->view_count; i++)
+        vk->vkDestroyBufferView(device, recorder->views[i], NULL);
     free(recorder->pools);
+    free(recorder->views);
     *recorder = (rp_recorder){0};
 }
 
@@ -47,11 +50,14 @@ static rp_status new_pool(rp_recorder *recorder, rp_error *err) {
     if (!rp_grow((void **)&recorder->pools, &recorder->pool_capacity, recorder->pool_count + 1,
                  sizeof *recorder->pools))
         return rp_fail_memory(err, "descriptor pools", sizeof *recorder->pools);
-    VkDescriptorPoolSize size = {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, SETS_PER_POOL * RP_MAX_BINDINGS};
+    VkDescriptorPoolSize sizes[] = {
+        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, SETS_PER_POOL * RP_MAX_BINDINGS},
+        {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, SETS_PER_POOL * RP_MAX_BINDINGS},
+    };
     VkDescriptorPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
                                        .maxSets = SETS_PER_POOL,
-                                       .poolSizeCount = 1,
-                                       .pPoolSizes = &size};
+                                       .poolSizeCount = RP_COUNT(sizes),
+                                       .pPoolSizes = sizes};
     VkResult result = device->vk.vkCreateDescriptorPool(device->handle, &info, NULL,
                                                         &recorder->pools[recorder->pool_count]);
     rp_status status = rp_vk_check(result, "vkCreateDescriptorPool", err);
@@ -59,6 +65,22 @@ static rp_status new_pool(rp_recorder *recorder, rp_error *err) {
     recorder->pool_count++;
     recorder->sets_left = SETS_PER_POOL;
     return RP_OK;
+}
+
+static rp_status make_view(rp_recorder *recorder, const rp_range *range, VkFormat format, VkBufferView *out,
+                           rp_error *err) {
+    rp_device *device = recorder->device;
+    if (!rp_grow((void **)&recorder->views, &recorder->view_capacity, recorder->view_count + 1,
+                 sizeof *recorder->views))
+        return rp_fail_memory(err, "buffer views", sizeof *recorder->views);
+    VkBufferViewCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
+                                   .buffer = range->buffer,
+                                   .format = format,
+                                   .offset = range->offset,
+                                   .range = range->size};
+    VkResult result = device->vk.vkCreateBufferView(device->handle, &info, NULL, out);
+    if (result == VK_SUCCESS) recorder->views[recorder->view_count++] = *out;
+    return rp_vk_check(result, "vkCreateBufferView", err);
 }
 
 static rp_status make_set(rp_recorder *recorder, const rp_dispatch *dispatch, VkDescriptorSet *out,
@@ -74,17 +96,21 @@ static rp_status make_set(rp_recorder *recorder, const rp_dispatch *dispatch, Vk
     RP_VK(vkAllocateDescriptorSets, (device->handle, &allocate, out));
     recorder->sets_left--;
     VkDescriptorBufferInfo buffers[RP_MAX_BINDINGS];
+    VkBufferView views[RP_MAX_BINDINGS];
     VkWriteDescriptorSet writes[RP_MAX_BINDINGS];
-    uint32_t count = dispatch->pipeline->key.bindings;
+    const rp_pipeline_key *key = &dispatch->pipeline->key;
+    uint32_t count = key->bindings;
     for (uint32_t i = 0; i < count; i++) {
         const rp_range *range = &dispatch->bindings[i];
+        if (key->texels >> i & 1) RP_TRY(make_view(recorder, range, dispatch->formats[i], &views[i], err));
         buffers[i] = (VkDescriptorBufferInfo){range->buffer, range->offset, range->size};
         writes[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
                                            .dstSet = *out,
                                            .dstBinding = i,
                                            .descriptorCount = 1,
-                                           .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                                           .pBufferInfo = &buffers[i]};
+                                           .descriptorType = rp_binding_type(key, i),
+                                           .pBufferInfo = &buffers[i],
+                                           .pTexelBufferView = &views[i]};
     }
     vk->vkUpdateDescriptorSets(device->handle, count, writes, 0, NULL);
 done:

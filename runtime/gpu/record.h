@@ -11,6 +11,8 @@ typedef struct rp_recorder {
     VkDescriptorPool *pools;
     size_t pool_count, pool_capacity;
     uint32_t sets_left; /* in the last pool */
+    VkBufferView *views;
+    size_t view_count, view_capacity;
 } rp_recorder;
 
 void rp_recorder_finish(rp_recorder *recorder);
@@ -25,6 +27,7 @@ typedef struct rp_dispatch {
     const rp_pipeline *pipeline;
     const char *label;
     rp_range bindings[RP_MAX_BINDINGS];
+    VkFormat formats[RP_MAX_BINDINGS]; /* of the texel buffers among them */
     uint32_t push[RP_MAX_PUSH_WORDS];
     rp_range indirect;
 } rp_dispatch;

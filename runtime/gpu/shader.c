@@ -57,3 +57,10 @@ rp_status rp_shader_find(rp_device *device, const char *name, rp_spirv *out, rp_
     out->count = packed->count;
     return RP_OK;
 }
+
+void rp_shader_table_key(char out[33]) {
+    char keys[64][33] = {{0}}; /* one for each shader */
+    for (size_t i = 0; i < rp_shader_pack_count && i < RP_COUNT(keys); i++)
+        rp_cache_key(rp_shader_pack[i].words, rp_shader_pack[i].count * 4, keys[i]);
+    rp_cache_key(keys, sizeof keys, out);
+}

@@ -26,4 +26,7 @@ typedef struct rp_spirv {
 /* The SPIR-V of the variant `name` of shaders/variants.def. */
 rp_status rp_shader_find(rp_device *device, const char *name, rp_spirv *out, rp_error *err);
 
+/* A hash of every shader of the pack. */
+void rp_shader_table_key(char out[33]);
+
 #endif

@@ -72,7 +72,7 @@ struct rp_model {
     rp_device_weights on_device;
     rp_activations activations;
     rp_ops ops;
-    uint32_t queries;       /* of one attention tile */
+    rp_attention_kernel attention;
     uint64_t output_floats; /* room for the results of one submission */
     VkCommandBuffer prologue, *groups, epilogues[RP_OUTPUT_COUNT]; /* groups: [config.groups] */
     VkFence fence;

@@ -53,11 +53,19 @@ rp_count rp_output_rows(rp_output output) {
 
 /* ---- sizes ---- */
 
+static uint32_t head_dim(const rp_config *config) {
+    return config->hidden_size / config->attention_heads;
+}
+
+static uint32_t attention_width(const rp_config *config) {
+    return rp_attention_width(config->attention_heads, head_dim(config));
+}
+
 /* Floats of the widest row that any buffer holds for one token. */
 static uint32_t widest_row(const rp_model *model) {
     const rp_config *config = &model->config;
     uint32_t h = rp_padded(config->hidden_size);
-    return larger(4 * h,
+    return larger(4 * attention_width(config),
                   larger(rp_padded(config->intermediate_size), h + 2 * rp_padded(config->embedding_size)));
 }
 
@@ -74,6 +82,8 @@ static rp_status choose_batch(rp_model *model, uint32_t wanted, uint32_t *out, r
     if (tokens < positions) tokens = positions; /* the longest sequence must always fit */
     if (tokens > range / row) tokens = range / row;
     if (tokens > MOST_TOKENS) tokens = MOST_TOKENS;
+    tokens &= ~1ull; /* every part of `wide` begins at a multiple of 256 bytes */
+    if (tokens < positions && (positions + 1) / 2 * 2 <= range / row) tokens = (positions + 1) / 2 * 2;
     if (tokens < positions)
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
                        "%s: a sequence of max_position_embeddings %u tokens needs buffers of %llu bytes, and "
@@ -181,7 +191,7 @@ static rp_status record_prologue(rp_model *model, rp_error *err) {
     rp_range sum = part_of_wide(model, 0, w->word.k);
     rp_range normed = mapped ? part_of_wide(model, w->word.k, w->word.k) : whole(&a->hidden);
     rp_embedding embed = {input(model, a->at.tokens, model->info.max_batch_tokens * 16ull), &w->word,
-                      &w->position, &w->type, sum};
+                          &w->position, &w->type, sum};
     RP_TRY(rp_op_embed(to, &embed, err));
     rp_record_barrier(&model->ops.recorder, model->prologue);
     rp_layernorm norm = {
@@ -207,18 +217,18 @@ static rp_status record_layer(rp_model *model, rp_op_target to, const rp_device_
     const rp_config *config = &model->config;
     rp_activations *a = &model->activations;
     rp_recorder *recorder = &model->ops.recorder;
-    uint32_t h = rp_padded(config->hidden_size), i = rp_padded(config->intermediate_size);
+    uint32_t width = attention_width(config), i = rp_padded(config->intermediate_size);
     uint64_t tokens = model->info.max_batch_tokens;
     rp_range hidden = whole(&a->hidden), attended = whole(&a->attended), sum = whole(&a->sum);
-    rp_range qkv = part_of_wide(model, 0, 3 * h), context = part_of_wide(model, 3 * h, h);
+    rp_range qkv = part_of_wide(model, 0, 3 * width), context = part_of_wide(model, 3 * width, width);
     rp_range inner = part_of_wide(model, 0, i);
     rp_status status;
     rp_matmul project = {.label = "qkv", .x = hidden, .w = &w->qkv, .bias = w->qkv_bias, .out = qkv};
     RP_TRY(rp_op_matmul(to, &project, err));
     rp_record_barrier(recorder, to.commands);
     rp_attention attention = {.heads = config->attention_heads,
-                              .head_dim = config->hidden_size / config->attention_heads,
-                              .queries = model->queries,
+                              .head_dim = head_dim(config),
+                              .kernel = &model->attention,
                               .qkv = qkv,
                               .starts = input(model, a->at.starts, (tokens + 1) * 4),
                               .tiles = input(model, a->at.tiles, tokens * 8),
@@ -402,16 +412,23 @@ done:
     return status;
 }
 
+static rp_status choose_attention(rp_model *model, rp_error *err) {
+    const rp_caps *caps = &model->device->caps;
+    uint64_t texels = (uint64_t)model->info.max_batch_tokens * 3 * attention_width(&model->config) / 4;
+    rp_attention_kernel kernels[RP_MAX_KERNELS];
+    if (!rp_plan_attention(caps, head_dim(&model->config), texels, kernels))
+        return rp_fail(err, RP_ERROR_UNSUPPORTED, "heads of %u elements do not fit the shared memory of %s",
+                       head_dim(&model->config), caps->info.name);
+    model->attention = kernels[0];
+    return RP_OK;
+}
+
 rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *err) {
     rp_device *device = model->device;
     const rp_vk_table *vk = &device->vk;
-    uint32_t head_dim = model->config.hidden_size / model->config.attention_heads;
     rp_status status;
-    model->queries = rp_attention_queries(&device->caps, head_dim);
-    if (!model->queries)
-        return rp_fail(err, RP_ERROR_UNSUPPORTED, "heads of %u elements do not fit the shared memory of %s",
-                       head_dim, device->caps.info.name);
     RP_TRY(choose_batch(model, max_batch_tokens, &model->info.max_batch_tokens, err));
+    RP_TRY(choose_attention(model, err));
     RP_TRY(create_buffers(model, err));
     rp_activations *a = &model->activations;
     rp_ops_init(&model->ops, device, input(model, a->at.counts, RP_COUNT_KINDS * 4),

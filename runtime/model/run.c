@@ -127,7 +127,7 @@ static rp_status fill_input(const run *r, const batch *b, rp_error *err) {
             tokens[2] = t;
             tokens[3] = 0;
         }
-        for (uint32_t q = 0; q < sequence->count; q += model->queries) {
+        for (uint32_t q = 0; q < sequence->count; q += model->attention.queries) {
             uint32_t *tile = &tiles[2 * counts[RP_COUNT_TILES]++];
             tile[0] = (uint32_t)i;
             tile[1] = q;

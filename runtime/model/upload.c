@@ -1,6 +1,8 @@
 /* The weights of the files, packed and sent to the device. */
 #include "model/model.h"
 
+#include <string.h>
+
 static rp_host_matrix host(const rp_tensor *tensor) {
     static const rp_format formats[] = {
         [RP_F32] = RP_FORMAT_F32, [RP_F16] = RP_FORMAT_F16, [RP_BF16] = RP_FORMAT_BF16};
@@ -25,16 +27,59 @@ static rp_status send_norm(rp_model *model, const rp_tensor *gamma, const rp_ten
     return rp_vectors_create(&model->on_device.store, parts, 2, name, out, err);
 }
 
+/* A copy of `in` with every `head_dim` of its rows (or columns) followed by zeros up to rp_head_width, so
+ * that a head is a whole number of vec4s. Where it is that already, `in` itself. `*owned` is freed by the
+ * caller. */
+static rp_status pad_heads(const rp_host_matrix *in, uint32_t head_dim, bool rows, rp_host_matrix *out,
+                           void **owned, rp_error *err) {
+    uint32_t padded = rp_head_width(head_dim);
+    *out = *in;
+    if (padded == head_dim || !in->data) return RP_OK;
+    uint32_t *length = rows ? &out->rows : &out->columns;
+    *length = *length / head_dim * padded;
+    size_t bytes = in->format == RP_FORMAT_F32 ? 4 : 2, count = (size_t)out->rows * out->columns;
+    char *copy = calloc(count, bytes);
+    if (!copy) return rp_fail_memory(err, "the weights of the attention heads", count * bytes);
+    size_t run = rows ? (size_t)head_dim * in->columns : head_dim; /* elements that stay together */
+    size_t step = rows ? (size_t)padded * in->columns : padded;
+    for (size_t i = 0; i < (size_t)in->rows * in->columns / run; i++)
+        memcpy(copy + i * step * bytes, (const char *)in->data + i * run * bytes, run * bytes);
+    out->data = *owned = copy;
+    return RP_OK;
+}
+
+/* Query, key and value as one matrix, and the matrix behind the attention. */
+static rp_status send_attention(rp_model *model, const rp_layer_weights *from, rp_device_layer *to,
+                                rp_error *err) {
+    const rp_tensor *weights[] = {&from->query, &from->key, &from->value, &from->dense};
+    const rp_tensor *biases[] = {&from->query_bias, &from->key_bias, &from->value_bias};
+    uint32_t head_dim = model->config.hidden_size / model->config.attention_heads;
+    rp_store *store = &model->on_device.store;
+    rp_host_matrix w[4], b[3];
+    void *owned[7] = {0};
+    rp_status status;
+    for (uint32_t i = 0; i < 4; i++) {
+        rp_host_matrix weight = host(weights[i]);
+        RP_TRY(pad_heads(&weight, head_dim, i < 3, &w[i], &owned[i], err));
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        rp_host_matrix bias = host(biases[i]);
+        RP_TRY(pad_heads(&bias, head_dim, false, &b[i], &owned[4 + i], err));
+    }
+    RP_TRY(rp_matrix_create(store, w, 3, "query, key and value", &to->qkv, err));
+    RP_TRY(rp_vectors_create(store, b, 3, "query, key and value", &to->qkv_bias, err));
+    RP_TRY(rp_matrix_create(store, &w[3], 1, "attention output", &to->dense, err));
+    rp_host_matrix bias = host(&from->dense_bias);
+    RP_TRY(rp_vectors_create(store, &bias, 1, "attention output", &to->dense_bias, err));
+done:
+    for (size_t i = 0; i < RP_COUNT(owned); i++) free(owned[i]);
+    return status;
+}
+
 static rp_status send_layer(rp_model *model, const rp_layer_weights *from, rp_device_layer *to,
                             rp_error *err) {
-    rp_store *store = &model->on_device.store;
     rp_status status;
-    rp_host_matrix qkv[3] = {host(&from->query), host(&from->key), host(&from->value)};
-    rp_host_matrix bias[3] = {host(&from->query_bias), host(&from->key_bias), host(&from->value_bias)};
-    RP_TRY(rp_matrix_create(store, qkv, 3, "query, key and value", &to->qkv, err));
-    RP_TRY(rp_vectors_create(store, bias, 3, "query, key and value", &to->qkv_bias, err));
-    RP_TRY(send_linear(model, &from->dense, &from->dense_bias, "attention output", &to->dense,
-                       &to->dense_bias, err));
+    RP_TRY(send_attention(model, from, to, err));
     RP_TRY(send_linear(model, &from->ffn, &from->ffn_bias, "ffn", &to->ffn, &to->ffn_bias, err));
     RP_TRY(send_linear(model, &from->ffn_output, &from->ffn_output_bias, "ffn output", &to->ffn_output,
                        &to->ffn_output_bias, err));

@@ -1,29 +1,39 @@
-#include "ops/ops.h"
-
 #include "base/alloc.h"
+#include "ops/ops.h"
+#include "ops/tune.h"
 
-enum { TILE = 4 /* rows of one invocation, TILE of shaders/matmul.comp */, NO_BIAS = -1 };
+static VkFormat texel_format(rp_format format) {
+    return format == RP_FORMAT_F32 ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R16G16B16A16_SFLOAT;
+}
 
-rp_status rp_op_matmul(rp_op_target target, const rp_matmul *op, rp_error *err) {
-    /* 8 invocations across a panel; on a GPU 8 such blocks fill a workgroup */
-    uint32_t blocks = target.ops->lanes > 8 ? target.ops->lanes / 8 : 1;
-    rp_pipeline_key key = {.shader = "matmul",
-                           .constants = {8, blocks, op->w->format},
-                           .constant_count = 3,
+rp_status rp_op_matmul_with(rp_op_target target, const rp_matmul *op, const rp_matmul_kernel *kernel,
+                            rp_error *err) {
+    bool bias = op->bias.buffer, residual = op->residual.buffer;
+    rp_pipeline_key key = {.shader = kernel->shader,
+                           .constants = {kernel->lanes, kernel->blocks, op->w->format, op->activation, bias,
+                                         residual, kernel->rows, kernel->columns},
+                           .constant_count = 8,
                            .bindings = 6,
-                           .push_words = 8};
+                           .texels = kernel->texels ? 1 << 1 | 1 << 2 : 0,
+                           .push_words = 5};
     rp_status status = RP_OK;
     for (uint32_t c = 0; !status && c < op->w->chunk_count; c++) {
         const rp_matrix_chunk *chunk = &op->w->chunks[c];
-        uint32_t column = chunk->first_panel * RP_PANEL / 4;
-        bool bias = op->bias.buffer, residual = op->residual.buffer;
+        uint32_t columns = chunk->panels * RP_PANEL / 4;
         rp_dispatch dispatch = {
             .bindings =
                 {{0}, op->x, chunk->range, bias ? op->bias : op->x, residual ? op->residual : op->x, op->out},
-            .push = {op->rows, op->w->k / 4, op->w->k / 4, op->w->rows / 4, column,
-                     residual ? op->w->rows / 4 : 0, bias ? column : (uint32_t)NO_BIAS, op->activation}};
-        rp_grid grid = {op->rows, blocks * TILE, chunk->panels};
+            .formats = {[1] = VK_FORMAT_R32G32B32A32_SFLOAT, [2] = texel_format(op->w->format)},
+            .push = {op->rows, op->w->k / 4, columns, chunk->first_panel * RP_PANEL / 4, op->w->rows / 4}};
+        rp_grid grid = {op->rows, rp_kernel_rows(kernel),
+                        (uint32_t)rp_div_up(columns, rp_kernel_columns(kernel))};
         status = rp_op_dispatch(target, &key, grid, op->label, &dispatch, err);
     }
     return status;
+}
+
+rp_status rp_op_matmul(rp_op_target target, const rp_matmul *op, rp_error *err) {
+    rp_matmul_kernel kernel;
+    rp_status status = rp_tune_matmul(target.ops, op, &kernel, err);
+    return status ? status : rp_op_matmul_with(target, op, &kernel, err);
 }

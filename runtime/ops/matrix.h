@@ -38,6 +38,11 @@ static inline uint32_t rp_padded(uint32_t width) {
     return (width + RP_PANEL - 1) / RP_PANEL * RP_PANEL;
 }
 
+/* `head_dim` rounded up to whole vec4s: the columns of one attention head. */
+static inline uint32_t rp_head_width(uint32_t head_dim) {
+    return (head_dim + 3) / 4 * 4;
+}
+
 /* Bytes that a matrix will take. */
 uint64_t rp_matrix_bytes(const rp_host_matrix *parts, uint32_t count);
 

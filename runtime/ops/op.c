@@ -4,27 +4,20 @@
 
 #include "base/alloc.h"
 
-/* A software driver runs one subgroup after another, so its workgroups are one subgroup; elsewhere 64 lanes
- * fill the subgroups of every GPU (Vulkan promises 128 invocations). */
-static uint32_t choose_lanes(const rp_caps *caps) {
-    if (caps->info.type == RP_DEVICE_CPU && caps->info.subgroup_size >= 4 && caps->info.subgroup_size <= 64)
-        return caps->info.subgroup_size;
-    return 64;
-}
-
 void rp_ops_init(rp_ops *ops, rp_device *device, rp_range counts, rp_range indirect) {
     *ops = (rp_ops){.device = device,
                     .pipelines.device = device,
                     .recorder.device = device,
                     .counts = counts,
                     .indirect = indirect,
-                    .lanes = choose_lanes(&device->caps)};
+                    .lanes = rp_plan_row_lanes(&device->caps)};
 }
 
 void rp_ops_finish(rp_ops *ops) {
     if (!ops->device) return;
     rp_recorder_finish(&ops->recorder);
     rp_pipeline_set_finish(&ops->pipelines);
+    free(ops->choices);
     *ops = (rp_ops){0};
 }
 

@@ -6,6 +6,7 @@
 #define RP_OPS_OP_H
 
 #include "gpu/record.h"
+#include "ops/plan.h"
 
 /* The rows that a dispatch works on: an index into counts[]. */
 typedef enum rp_count {
@@ -25,6 +26,12 @@ typedef struct rp_grid {
 
 enum { RP_MAX_GRIDS = 64 };
 
+/* A kernel that was chosen, and for what. */
+typedef struct rp_choice_made {
+    char key[33];
+    rp_matmul_kernel kernel;
+} rp_choice_made;
+
 typedef struct rp_ops {
     rp_device *device;
     rp_pipeline_set pipelines;
@@ -34,6 +41,8 @@ typedef struct rp_ops {
     rp_grid grids[RP_MAX_GRIDS];
     uint32_t grid_count;
     uint32_t lanes; /* workgroup size of the kernels that work row by row */
+    rp_choice_made *choices;
+    size_t choice_count, choice_capacity;
 } rp_ops;
 
 /* `counts` and `indirect` must outlive the ops. */

@@ -6,6 +6,7 @@
 #include "ops/activation.h"
 #include "ops/matrix.h"
 #include "ops/op.h"
+#include "ops/plan.h"
 
 /* out = activation(x * w^T + bias) + residual */
 typedef struct rp_matmul {
@@ -39,19 +40,21 @@ typedef struct rp_embedding {
 } rp_embedding;
 rp_status rp_op_embed(rp_op_target target, const rp_embedding *op, rp_error *err);
 
-/* Softmax attention of every sequence over itself. */
+/* Softmax attention of every sequence over itself. Each head is padded with zeros to whole vec4s, and the
+ * heads side by side to whole panels: `width` = rp_attention_width(heads, head_dim). */
 typedef struct rp_attention {
-    uint32_t heads, head_dim; /* hidden = heads * head_dim */
-    uint32_t queries;         /* of rp_attention_queries: how the tiles were cut */
-    rp_range qkv;             // [tokens, 3 * padded hidden]: Q, K, V
-    rp_range starts;          // uint32 [sequences + 1]: first token of each sequence
-    rp_range tiles;           // uint32 [tiles, 2]: sequence, first query
-    rp_range out;             // [tokens, padded hidden]
+    uint32_t heads, head_dim;
+    const rp_attention_kernel *kernel; // its queries say how the tiles were cut
+    rp_range qkv;                      // [tokens, 3 * width]: Q, K, V
+    rp_range starts;                   // uint32 [sequences + 1]: first token of each sequence
+    rp_range tiles;                    // uint32 [tiles, 2]: sequence, first query
+    rp_range out;                      // [tokens, width]
 } rp_attention;
 rp_status rp_op_attention(rp_op_target target, const rp_attention *op, rp_error *err);
 
-/* Queries in one tile on this device for this head_dim; 0: the device cannot hold even one. Pure. */
-uint32_t rp_attention_queries(const rp_caps *caps, uint32_t head_dim);
+static inline uint32_t rp_attention_width(uint32_t heads, uint32_t head_dim) {
+    return rp_padded(heads * rp_head_width(head_dim));
+}
 
 /* out[i] = x[list[i]]; without a list, a copy */
 typedef struct rp_gather {

@@ -33,34 +33,44 @@ static rp_status make_plan(const rp_model *model, const rp_embed_params *params,
 
 /* ---- texts ---- */
 
+/* Without the white space at both ends, as Python's str.strip(). */
+static rp_text strip(rp_text text) {
+    size_t start = text.size, end = 0;
+    for (size_t at = 0; at < text.size;) {
+        size_t from = at;
+        if (rp_char_is_space(rp_utf8_next(text.data, &at))) continue;
+        if (from < start) start = from;
+        end = at;
+    }
+    return end ? (rp_text){text.data + start, end - start} : (rp_text){text.data, 0};
+}
+
+/* In lower case; the memory is the caller's. */
+static rp_status lower(rp_text text, char **out, size_t *size, rp_error *err) {
+    rp_chars chars = {0}, lowered = {0};
+    bool ok = true;
+    for (size_t at = 0; ok && at < text.size;) ok = rp_chars_push(&chars, rp_utf8_next(text.data, &at), 0, 0);
+    ok = ok && rp_chars_lower(&chars, &lowered);
+    *size = 0;
+    *out = ok ? malloc(lowered.count * 4 + 1) : NULL;
+    for (size_t i = 0; *out && i < lowered.count; i++)
+        *size += rp_utf8_put(*out + *size, lowered.items[i].code);
+    free(chars.items);
+    free(lowered.items);
+    return *out ? RP_OK : rp_fail_memory(err, "a text in lower case", text.size);
+}
+
 /* sentence-transformers strips every text, and lower-cases it where the folder says so. `*owned`, freed by
  * the caller, is the memory of a rewritten text. Texts that are not UTF-8 are left to the tokenizer, which
  * says so. */
 static rp_status prepare_text(const rp_model *model, rp_text *text, char **owned, rp_error *err) {
     *owned = NULL;
     if (!text->data || rp_utf8_check(text->data, text->size) < text->size) return RP_OK;
-    size_t start = text->size, end = 0;
-    for (size_t at = 0; at < text->size;) {
-        size_t from = at;
-        if (rp_char_is_space(rp_utf8_next(text->data, &at))) continue;
-        if (from < start) start = from;
-        end = at;
-    }
-    if (start > end) start = end;
-    *text = (rp_text){text->data + start, end - start};
+    *text = strip(*text);
     if (!model->pooling.do_lower_case) return RP_OK;
-    /* A character has at most two lower-case ones, of at most four bytes each. */
-    char *lower = malloc(text->size * 8 + 1);
-    if (!lower) return rp_fail_memory(err, "a lower-case text", text->size * 8 + 1);
-    size_t size = 0;
-    for (size_t at = 0; at < text->size;) {
-        uint32_t codes[RP_LOWERED_MAX];
-        size_t count = rp_char_lower(rp_utf8_next(text->data, &at), codes);
-        for (size_t i = 0; i < count; i++) size += rp_utf8_put(lower + size, codes[i]);
-    }
-    *owned = lower;
-    *text = (rp_text){lower, size};
-    return RP_OK;
+    rp_status status = lower(*text, owned, &text->size, err);
+    text->data = *owned;
+    return status;
 }
 
 /* sentence_bert_config.json goes before the tokenizer's own limit. */

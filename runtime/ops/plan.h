@@ -1,0 +1,61 @@
+/* Which kernels may run on a device: pure functions over a snapshot of its properties. Which of them does run
+ * is then decided by measuring (tune.h). */
+#ifndef RP_OPS_PLAN_H
+#define RP_OPS_PLAN_H
+
+#include "gpu/caps.h"
+#include "ops/matrix.h"
+
+/* One way to run matmul: a shader of the table and its specialization constants. */
+typedef struct rp_matmul_kernel {
+    const char *shader;
+    uint32_t lanes, blocks; /* workgroup size, x and y */
+    uint32_t rows;          /* of out that one invocation makes; a whole workgroup, when it is one subgroup */
+    uint32_t columns;       /* vec4 columns of out that one invocation makes */
+    bool subgroup;          /* the workgroup is one subgroup */
+    bool texels;            /* reads x and w as texel buffers */
+} rp_matmul_kernel;
+
+enum { RP_MAX_KERNELS = 16 };
+
+/* Rows of out that one workgroup makes, and vec4 columns. */
+static inline uint32_t rp_kernel_rows(const rp_matmul_kernel *kernel) {
+    return kernel->subgroup ? kernel->rows : kernel->rows * kernel->blocks;
+}
+static inline uint32_t rp_kernel_columns(const rp_matmul_kernel *kernel) {
+    return kernel->lanes * kernel->columns;
+}
+
+/* The kernels that can multiply by weights of this format: out[0..result), at least one. The first is the
+ * best guess, the last needs nothing beyond Vulkan 1.1. `texels` is the size of the larger of x and w in
+ * vec4s. */
+uint32_t rp_plan_matmul(const rp_caps *caps, rp_format format, uint64_t texels,
+                        rp_matmul_kernel out[RP_MAX_KERNELS]);
+
+/* One way to run attention. */
+typedef struct rp_attention_kernel {
+    const char *shader;
+    uint32_t lanes;   /* workgroup size */
+    uint32_t queries; /* of one workgroup: how the tiles are cut */
+    uint32_t keys;    /* of one step */
+    bool texels;      /* reads Q, K and V as a texel buffer */
+} rp_attention_kernel;
+
+/* The kernels that can serve heads of `head_dim`, as above, but none (0) where the device cannot hold even
+ * one query. `texels` is the size of Q, K and V in vec4s. */
+uint32_t rp_plan_attention(const rp_caps *caps, uint32_t head_dim, uint64_t texels,
+                           rp_attention_kernel out[RP_MAX_KERNELS]);
+
+/* The workgroup size of operators that take one workgroup for each row: a software driver runs one subgroup
+ * after another, so it is one there; 64 lanes fill the subgroups of every GPU. */
+uint32_t rp_plan_row_lanes(const rp_caps *caps);
+
+/* One way to run an operator that takes one workgroup for each row. */
+typedef struct rp_row_kernel {
+    const char *shader;
+    uint32_t lanes;
+    bool texels;
+} rp_row_kernel;
+rp_row_kernel rp_plan_layernorm(const rp_caps *caps, uint64_t texels);
+
+#endif

@@ -1,0 +1,61 @@
+// What the kernels of the matmul family share: out = activation(x * w^T + bias) + residual.
+//
+// Every float32 kernel adds the products of one output in the same order, k ascending, each by one fma: whichever
+// kernel is chosen, and whatever else is in the batch, an output has the same bits. The rows of w are the columns of
+// out; all widths, strides and columns count vec4s.
+#extension GL_EXT_control_flow_attributes : require
+
+layout(local_size_x_id = 0, local_size_y_id = 1) in;
+layout(constant_id = 0) const uint LANES = 8u;
+layout(constant_id = 1) const uint BLOCKS = 1u;
+layout(constant_id = 2) const uint FORMAT = 0u;
+layout(constant_id = 3) const uint ACTIVATION = 0u;
+layout(constant_id = 4) const bool BIAS = false;
+layout(constant_id = 5) const bool RESIDUAL = false;
+layout(constant_id = 6) const uint ROWS = 4u;    // rows of out that one invocation (or subgroup) makes
+layout(constant_id = 7) const uint COLUMNS = 1u; // vec4 columns of out that one invocation makes
+
+#ifdef TEXEL
+layout(set = 0, binding = 1) uniform samplerBuffer x;
+layout(set = 0, binding = 2) uniform samplerBuffer w; // the view's format converts
+vec4 load_x(uint at) { return texelFetch(x, int(at)); }
+vec4 load_w(uint at) { return texelFetch(w, int(at)); }
+#else
+layout(std430, set = 0, binding = 1) readonly buffer X { vec4 x[]; };
+layout(std430, set = 0, binding = 2) readonly buffer W4 { vec4 w4[]; };  // FORMAT_F32
+layout(std430, set = 0, binding = 2) readonly buffer W2 { uvec2 w2[]; }; // 16-bit formats
+vec4 load_x(uint at) { return x[at]; }
+vec4 load_w(uint at) { return FORMAT == FORMAT_F32 ? w4[at] : unpack4(w2[at], FORMAT); }
+#endif
+layout(std430, set = 0, binding = 3) readonly buffer Bias { vec4 bias[]; };
+layout(std430, set = 0, binding = 4) readonly buffer Residual { vec4 residual[]; };
+layout(std430, set = 0, binding = 5) writeonly buffer Out { vec4 result[]; };
+
+layout(push_constant) uniform Push {
+    uint count;        // which of counts[] says how many rows x has
+    uint k;            // width of x and of w
+    uint columns;      // rows of w in this chunk
+    uint first_column; // of out, that this chunk makes
+    uint stride;       // of out and residual
+} p;
+
+// Where column `column` of this chunk begins in w; the next element of k is PANEL / 4 further on.
+uint panel_of(uint column)
+{
+    const uint width = PANEL / 4u;
+    return column / width * p.k * PANEL + column % width;
+}
+
+vec4 multiply_add(vec4 v, vec4 a, vec4 b, vec4 c, vec4 d, vec4 sum)
+{
+    return fma(v.wwww, d, fma(v.zzzz, c, fma(v.yyyy, b, fma(v.xxxx, a, sum))));
+}
+
+void write_result(uint row, uint column, vec4 sum)
+{
+    uint at = p.first_column + column;
+    if (BIAS) sum += bias[at];
+    sum = activate(sum, ACTIVATION);
+    if (RESIDUAL) sum += residual[row * p.stride + at];
+    result[row * p.stride + at] = sum;
+}

@@ -1,0 +1,32 @@
+// Matmul in which a workgroup is one subgroup of LANES invocations and makes ROWS rows of LANES * COLUMNS vec4 columns.
+// Each lane loads some of the rows of x and hands them round by shuffles with constant indices; nothing is shared
+// through memory and nothing waits. Made for drivers that run a subgroup as one vector of a CPU.
+void main()
+{
+    const uint held = (ROWS + LANES - 1u) / LANES; // rows of x that a lane loads
+    uint lane = gl_LocalInvocationID.x, rows = counts[p.count];
+    uint row0 = gl_WorkGroupID.x * ROWS, column0 = gl_WorkGroupID.y * LANES * COLUMNS + lane;
+
+    uint x_at[held], w_at[COLUMNS]; // rows and columns past the end repeat the last one and are not written
+    vec4 sum[ROWS * COLUMNS];
+    [[unroll]] for (uint i = 0u; i < held; i++) x_at[i] = min(row0 + i * LANES + lane, rows - 1u) * p.k;
+    [[unroll]] for (uint c = 0u; c < COLUMNS; c++) w_at[c] = panel_of(min(column0 + c * LANES, p.columns - 1u));
+    [[unroll]] for (uint i = 0u; i < ROWS * COLUMNS; i++) sum[i] = vec4(0.0);
+
+    for (uint k = 0u; k < p.k; k++) {
+        vec4 v[held];
+        [[unroll]] for (uint i = 0u; i < held; i++) v[i] = load_x(x_at[i] + k);
+        [[unroll]] for (uint c = 0u; c < COLUMNS; c++) {
+            uint at = w_at[c] + k * PANEL;
+            vec4 w0 = load_w(at), w1 = load_w(at + 8u), w2 = load_w(at + 16u), w3 = load_w(at + 24u);
+            [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+                uint i = r * COLUMNS + c;
+                sum[i] = multiply_add(subgroupShuffle(v[r / LANES], r % LANES), w0, w1, w2, w3, sum[i]);
+            }
+        }
+    }
+    [[unroll]] for (uint r = 0u; r < ROWS; r++)
+        [[unroll]] for (uint c = 0u; c < COLUMNS; c++)
+            if (row0 + r < rows && column0 + c * LANES < p.columns)
+                write_result(row0 + r, column0 + c * LANES, sum[r * COLUMNS + c]);
+}
