@@ -146,10 +146,9 @@ static VKAPI_ATTR void VKAPI_CALL update_sets(VkDevice handle, uint32_t count,
 }
 
 static void begin_pretence(const pretence *p) {
-    rp_caps *caps = &device->caps;
     rp_error err = {0};
     if (rp_device_open(NULL, &device, &err)) fail_msg("%s", err.message);
-    caps = &device->caps;
+    rp_caps *caps = &device->caps;
     real = device->vk;
     real_type = rp_caps_memory_type(caps, RP_MEMORY_OUTPUT, ~0u);
     pretended = p;

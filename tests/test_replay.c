@@ -178,7 +178,7 @@ static void test_one_submission(void **state) {
     for (int output = 0; output < RP_OUTPUT_COUNT; output++) {
         if (!rp_output_available(model, (rp_output)output)) continue;
         uint32_t longest = model->config.max_positions;
-        for (size_t i = 0; i < RP_COUNT(counts); i++)
+        for (size_t i = output == RP_OUTPUT_HIDDEN ? 0 : 2; i < RP_COUNT(counts); i++)
             for (uint32_t most = 1; most <= longest; most = most * 5 + 1)
                 check_run((rp_output)output, fill_sequences(counts[i], most), 1);
         assert_true(longest <= LONGEST);
