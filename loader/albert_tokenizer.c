@@ -109,27 +109,6 @@ static bool without_accents(const rp_chars *in, rp_chars *out) {
     return true;
 }
 
-/* A capital sigma at i ends a word: a cased letter before it and none behind, marks and the like aside. */
-static bool is_final_sigma(const rp_chars *in, size_t i) {
-    size_t before = i, after = i + 1;
-    while (before > 0 && rp_char_is_case_ignorable(in->items[before - 1].code)) before--;
-    if (before == 0 || !rp_char_is_cased(in->items[before - 1].code)) return false;
-    while (after < in->count && rp_char_is_case_ignorable(in->items[after].code)) after++;
-    return after == in->count || !rp_char_is_cased(in->items[after].code);
-}
-
-static bool lower_case(const rp_chars *in, rp_chars *out) {
-    for (size_t i = 0; i < in->count; i++) {
-        rp_char c = in->items[i];
-        uint32_t lower[RP_LOWERED_MAX];
-        size_t count = rp_char_lower(c.code, lower);
-        if (c.code == 0x3a3 && is_final_sigma(in, i)) lower[0] = 0x3c2;
-        for (size_t k = 0; k < count; k++)
-            if (!rp_chars_push(out, lower[k], c.start, c.end)) return false;
-    }
-    return true;
-}
-
 /* A run of characters that no piece has becomes one unknown token however long it is, but libsentencepiece
  * takes quadratic time to join it. Without the middle of a long run the tokens are the same. */
 static void shorten_unknown(const rp_tokenizer *t, rp_chars *chars) {
@@ -158,7 +137,7 @@ static bool preprocess(const rp_tokenizer *t, const rp_char *chars, size_t count
         next = (rp_chars){0};
     }
     if (ok && t->do_lower_case) {
-        ok = lower_case(out, &next);
+        ok = rp_chars_lower(out, &next);
         free(out->items);
         *out = next;
     }

@@ -284,3 +284,26 @@ bool rp_chars_compose(rp_chars *chars) {
 bool rp_grapheme_break(uint32_t before, uint32_t after, int32_t *state) {
     return utf8proc_grapheme_break_stateful((utf8proc_int32_t)before, (utf8proc_int32_t)after, state);
 }
+
+/* ---- lower case in context ---- */
+
+/* A capital sigma at i ends a word: a cased letter before it and none behind, marks and the like aside. */
+static bool is_final_sigma(const rp_chars *in, size_t i) {
+    size_t before = i, after = i + 1;
+    while (before > 0 && rp_char_is_case_ignorable(in->items[before - 1].code)) before--;
+    if (before == 0 || !rp_char_is_cased(in->items[before - 1].code)) return false;
+    while (after < in->count && rp_char_is_case_ignorable(in->items[after].code)) after++;
+    return after == in->count || !rp_char_is_cased(in->items[after].code);
+}
+
+bool rp_chars_lower(const rp_chars *in, rp_chars *out) {
+    for (size_t i = 0; i < in->count; i++) {
+        rp_char c = in->items[i];
+        uint32_t lower[RP_LOWERED_MAX];
+        size_t count = rp_char_lower(c.code, lower);
+        if (c.code == 0x3a3 && is_final_sigma(in, i)) lower[0] = 0x3c2;
+        for (size_t k = 0; k < count; k++)
+            if (!rp_chars_push(out, lower[k], c.start, c.end)) return false;
+    }
+    return true;
+}

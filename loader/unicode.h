@@ -77,6 +77,10 @@ unsigned rp_char_combining(uint32_t code);
 /* Lower case without context; returns the number of code points, 1 or 2. */
 size_t rp_char_lower(uint32_t code, uint32_t out[RP_LOWERED_MAX]);
 
+/* Append `in` in lower case to `out`, with the final sigma, as Python's str.lower() does. False when out of
+ * memory. */
+bool rp_chars_lower(const rp_chars *in, rp_chars *out);
+
 /* Full canonical or compatibility decomposition, not yet in canonical order; returns the number of code
  * points. */
 size_t rp_char_decompose(uint32_t code, bool compatibility, uint32_t out[RP_DECOMPOSED_MAX]);

@@ -29,7 +29,8 @@ RP_API size_t rp_result_count(const rp_result *result);
 /* The status of entry i; `*message` (may be NULL) gets the reason, "" for RP_OK. */
 RP_API rp_status rp_result_status(const rp_result *result, size_t i, const char **message);
 
-/* True when input i was longer than the model takes and was cut. */
+/* True when input i was longer than the model takes and was cut (of a question with its context: the
+ * question). */
 RP_API bool rp_result_truncated(const rp_result *result, size_t i);
 
 /* ---- classify: sequence classification, sentiment, moderation ---- */
@@ -68,7 +69,8 @@ typedef struct rp_fill {
     const char *sequence; /* the text with this mask filled, decoded: "sequence" */
 } rp_fill;
 
-/* Each text holds the mask token ("[MASK]") at least once; otherwise its entry is RP_ERROR_TEXT. */
+/* Each text holds the mask token ("[MASK]") at least once, also when it has to be cut; otherwise its entry is
+ * RP_ERROR_TEXT. RP_ERROR_UNSUPPORTED when the vocabulary has no mask token. */
 RP_API rp_status rp_fill_mask(rp_model *model, const rp_text *texts, size_t count,
                               const rp_fill_params *params, rp_result **out, rp_error *err);
 
@@ -90,7 +92,8 @@ typedef enum rp_aggregation {
 
 typedef struct rp_tag_params {
     rp_aggregation aggregation;
-    uint32_t stride; /* tokens shared by neighbouring windows of a text longer than the model; 0: 64 */
+    uint32_t stride; /* tokens shared by neighbouring windows of a text longer than the model; 0: 64. A stride
+                        that leaves no room for new tokens is half a window */
 } rp_tag_params;
 
 typedef struct rp_entity {
@@ -115,9 +118,10 @@ typedef struct rp_question {
 } rp_question;
 
 typedef struct rp_answer_params {
-    uint32_t top_k;               /* answers for each question; 0: 1 */
-    uint32_t max_tokens;          /* longest window, question included; 0: 384, or what the model takes */
-    uint32_t stride;              /* context tokens shared by neighbouring windows; 0: 128 */
+    uint32_t top_k;      /* answers for each question; 0: 1 */
+    uint32_t max_tokens; /* longest window, question included; 0: 384; at most what the model takes */
+    uint32_t stride;     /* context tokens shared by neighbouring windows; 0: 128, or half of max_tokens.
+                            A stride that leaves no room for new tokens is half of the room there is */
     uint32_t max_question_tokens; /* longer questions are cut; 0: 64 */
     uint32_t max_answer_tokens;   /* longest answer; 0: 15 */
     bool allow_no_answer;         /* an empty answer may win */
@@ -129,6 +133,8 @@ typedef struct rp_answer {
     const char *text; /* that part of the context, NUL-terminated */
 } rp_answer;
 
+/* An empty question or context, and a question that leaves no room for the context, are RP_ERROR_TEXT. Like
+ * in Hugging Face's pipeline, what two windows share can give the same answer twice. */
 RP_API rp_status rp_answer_questions(rp_model *model, const rp_question *questions, size_t count,
                                      const rp_answer_params *params, rp_result **out, rp_error *err);
 
@@ -146,7 +152,7 @@ typedef enum rp_pooling {
 } rp_pooling;
 
 typedef enum rp_normalize {
-    RP_NORMALIZE_DEFAULT = 0, /* as the folder's modules.json says, else no */
+    RP_NORMALIZE_DEFAULT = 0, /* as the folder's modules.json says, else no; no for RP_POOLING_NONE */
     RP_NORMALIZE_YES,
     RP_NORMALIZE_NO,
 } rp_normalize;
@@ -156,6 +162,9 @@ typedef struct rp_embed_params {
     rp_normalize normalize; /* to length 1 */
 } rp_embed_params;
 
+/* Texts longer than sentence_bert_config.json's max_seq_length, or than the model takes, are cut. Where the
+ * folder asks for what is not supported, its defaults are RP_ERROR_UNSUPPORTED and a pooling with a
+ * normalization of your choice works. */
 RP_API rp_status rp_embed(rp_model *model, const rp_text *texts, size_t count, const rp_embed_params *params,
                           rp_result **out, rp_error *err);
 
@@ -180,7 +189,8 @@ typedef struct rp_choice {
     size_t choice_count;    /* at least 1 */
 } rp_choice;
 
-/* The probability of each choice: rp_result_vectors, one row of choice_count. */
+/* The probability of each choice: rp_result_vectors, one row of choice_count. Without a choice, or with one
+ * that cannot be used, the entry fails. */
 RP_API rp_status rp_choose(rp_model *model, const rp_choice *inputs, size_t count, rp_result **out,
                            rp_error *err);
 
