@@ -27,6 +27,13 @@ static rp_status rank_labels(const rp_model_info *info, float *logits, uint32_t 
     return RP_OK;
 }
 
+/* Hugging Face's fast tokenizers take an empty second text for none. */
+static rp_status add_input(rp_batch *batch, const rp_model *model, const rp_input *input, size_t i,
+                           rp_result *result, rp_error *err) {
+    rp_text pair = input->pair.size ? input->pair : (rp_text){0};
+    return rp_batch_add(batch, model, input->text, pair, i, result, err);
+}
+
 rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count, const rp_classify_params *params,
                       rp_result **out, rp_error *err) {
     rp_status status = rp_task_begin(model, RP_HEAD_CLASSIFIER, "classify", inputs, count, out, err);
@@ -34,11 +41,7 @@ rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count, con
     const rp_model_info *info = rp_model_get_info(model);
     rp_batch batch = {0};
     float *logits = NULL;
-    for (size_t i = 0; !status && i < count; i++) {
-        /* Hugging Face's fast tokenizers take an empty second text for none. */
-        rp_text pair = inputs[i].pair.size ? inputs[i].pair : (rp_text){0};
-        status = rp_batch_add(&batch, model, inputs[i].text, pair, i, *out, err);
-    }
+    for (size_t i = 0; !status && i < count; i++) status = add_input(&batch, model, &inputs[i], i, *out, err);
     if (!status)
         status =
             rp_batch_run(&batch, model, &(rp_run_params){.output = RP_OUTPUT_CLASSES}, &logits, NULL, err);
@@ -60,7 +63,7 @@ rp_status rp_coherence(rp_model *model, const rp_input *inputs, size_t count, rp
     float *logits = NULL;
     for (size_t i = 0; !status && i < count; i++) {
         if (inputs[i].pair.data)
-            status = rp_batch_add(&batch, model, inputs[i].text, inputs[i].pair, i, *out, err);
+            status = add_input(&batch, model, &inputs[i], i, *out, err);
         else
             rp_result_fail(*out, i, &no_pair);
     }

@@ -371,8 +371,8 @@ CASES = {
     "choose": {**albert("ForMultipleChoice", 64, LABELS), "calls": [("choose", {}, CHOICES)]},
     "choose_wordpiece": {**bert("ForMultipleChoice", 120, LABELS), "calls": [("choose", {}, CHOICES)]},
     "order": {**albert("ForPreTraining", 64, {"sop_classifier": 4}),
-              "calls": [("coherence", {}, PAIRS[:4]), ("fill-mask", {}, MASKED[:2])]},
-    "order_wordpiece": {**bert("ForPreTraining", 64, {"seq_relationship": 4}), "calls": [("coherence", {}, PAIRS[:4])]},
+              "calls": [("coherence", {}, PAIRS), ("fill-mask", {}, MASKED[:2])]},
+    "order_wordpiece": {**bert("ForPreTraining", 64, {"seq_relationship": 4}), "calls": [("coherence", {}, PAIRS)]},
 }
 BUNDLED = {
     "sentiment": ("tools/models/sentiment", [("classify", {}, TEXTS + [{"text": STORY}, PAIRS[1]])]),
