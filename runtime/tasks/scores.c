@@ -56,5 +56,5 @@ void rp_best_offer(rp_best *best, float score, uint64_t key) {
 }
 
 void rp_best_sort(rp_best *best) {
-    qsort(best->items, best->count, sizeof *best->items, best_first);
+    if (best->count) qsort(best->items, best->count, sizeof *best->items, best_first);
 }
