@@ -59,7 +59,9 @@ uint32_t rp_plan_attention(const rp_caps *caps, uint32_t head_dim, uint64_t texe
                                       .keys = 4 * lanes,
                                       .texels = texel};
     }
-    const uint32_t group = rp_plan_row_lanes(caps), keys = 32;
+    /* 64 lanes on a software driver too: llvmpipe ends the loops of an invocation after 65535 iterations in
+     * all, and fewer lanes have more to do */
+    const uint32_t group = 64, keys = 32;
     for (uint32_t queries = 8; queries; queries /= 2) {
         uint64_t shared = ((uint64_t)queries * head + queries * keys + 3 * queries) * 4;
         if (shared > caps->info.shared_bytes) continue;
