@@ -23,6 +23,7 @@ static rp_matrix matrices[MAX_MATRICES];
 static size_t matrix_count;
 static rp_store store;
 static VkFence fence;
+static rp_caps own_caps;
 
 void ops_check(rp_status status, const char *expr, const char *file, int line) {
     if (!status) return;
@@ -34,6 +35,7 @@ int ops_setup(void **state) {
     (void)state;
     VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     OPS_OK(rp_device_open(NULL, &ops_device, &ops_err));
+    own_caps = ops_device->caps;
     OPS_OK(rp_buffer_create(ops_device, GRID_OFFSET + RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand),
                             RP_MEMORY_INPUT, "counts", &control, &ops_err));
     assert_int_equal(ops_device->vk.vkCreateFence(ops_device->handle, &info, NULL, &fence), VK_SUCCESS);
@@ -67,7 +69,26 @@ void ops_begin(void) {
     rp_ops_init(&ops, ops_device, rp_buffer_range(&control, 0, RP_COUNT_KINDS * 4),
                 rp_buffer_range(&control, GRID_OFFSET, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)));
     if (pipelines.device) ops.pipelines = pipelines;
+    ops_look_like(0);
     rp_store_init(&store, ops_device, 0, "weights");
+}
+
+/* ---- looks ---- */
+
+const char *ops_look_like(size_t i) {
+    static const struct {
+        const char *name;
+        bool gpu, subgroups, texels;
+    } looks[OPS_LOOKS] = {{"as it is", false, true, true},
+                          {"no texel buffers", false, true, false},
+                          {"no subgroups", false, false, true},
+                          {"a GPU", true, true, true}};
+    rp_caps *caps = &ops_device->caps;
+    caps->info.type = looks[i].gpu ? RP_DEVICE_DISCRETE : own_caps.info.type;
+    caps->subgroup_shuffle = looks[i].subgroups && own_caps.subgroup_shuffle;
+    caps->max_texels = looks[i].texels ? own_caps.max_texels : 0;
+    ops.lanes = rp_plan_row_lanes(caps);
+    return looks[i].name;
 }
 
 /* ---- data ---- */

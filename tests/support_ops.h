@@ -26,6 +26,14 @@ extern rp_error ops_err;
 void ops_check(rp_status status, const char *expr, const char *file, int line);
 #define OPS_OK(expr) ops_check((expr), #expr, __FILE__, __LINE__)
 
+/* ---- looks: what the device stands for, so that kernels which are not planned for it run too ---- */
+
+enum { OPS_LOOKS = 4 };
+
+/* From now on ops_device->caps are those of look `i`: 0 the device's own; others lack subgroups or texel
+ * buffers, or are a GPU's. Its name. ops_begin goes back to 0. */
+const char *ops_look_like(size_t i);
+
 /* ---- data: each range is a buffer of its own, seen by the host, and lives until the next ops_begin ---- */
 
 rp_range ops_upload(const void *data, size_t bytes);

@@ -11,39 +11,41 @@
 
 #include "base/alloc.h"
 #include "ops/tune.h"
+#include "ops/tune.h"
 #include "support_ops.h"
 
 /* float32 sums of at most 768 products below 0.5, added one after the other: partial sums reach 16 or so, and
  * each addition rounds to 2^-20 or less of them; the errors add up like a random walk. */
 #define BOUND 2e-5
 
-enum { MOST_ROWS = 130, MOST_KERNELS = 16 };
+enum { MOST_ROWS = 130, MOST_KERNELS = 64 };
 static const uint32_t row_counts[] = {MOST_ROWS, 33, 7, 1, 0};
 
-/* ---- the kernels: whatever is listed here is tested at every shape ---- */
+/* ---- the kernels: everything that the library plans for any look of the device ---- */
 
-typedef rp_matmul_kernel kernel;
-
-/* What the planner offers for this device, with and without texel buffers, and what it offers for a GPU. */
-static size_t list_kernels(const rp_matrix *w, kernel out[MOST_KERNELS]) {
-    rp_caps gpu = ops_device->caps;
-    gpu.info.type = RP_DEVICE_DISCRETE;
-    gpu.info.subgroup_size = 0;
-    rp_matmul_kernel lists[3][RP_MAX_KERNELS];
-    const uint32_t counts[3] = {rp_plan_matmul(&ops_device->caps, w->format, 1, lists[0]),
-                                rp_plan_matmul(&ops_device->caps, w->format, UINT64_MAX, lists[1]),
-                                rp_plan_matmul(&gpu, w->format, 1, lists[2])};
-    size_t count = 0;
-    for (size_t i = 0; i < 3; i++)
-        for (uint32_t j = 0; j < counts[i]; j++) {
-            assert_true(count < MOST_KERNELS);
-            out[count++] = lists[i][j];
-        }
-    return count;
+static bool listed(const rp_matmul_kernel *kernels, size_t count, const rp_matmul_kernel *k) {
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(kernels[i].shader, k->shader) && kernels[i].lanes == k->lanes &&
+            kernels[i].blocks == k->blocks && kernels[i].rows == k->rows && kernels[i].columns == k->columns)
+            return true;
+    return false;
 }
 
-static void record_kernel(rp_op_target target, const rp_matmul *op, const kernel *k) {
-    OPS_OK(rp_op_matmul_with(target, op, k, &ops_err));
+static size_t list_kernels(const rp_matrix *w, size_t texels, rp_matmul_kernel out[MOST_KERNELS]) {
+    size_t count = 0;
+    for (uint32_t c = 0; c < w->chunk_count; c++)
+        if (w->chunks[c].range.size / 4 > texels) texels = w->chunks[c].range.size / 4;
+    for (size_t look = 0; look < OPS_LOOKS; look++) {
+        rp_matmul_kernel planned[RP_MAX_KERNELS];
+        ops_look_like(look);
+        uint32_t plans = rp_plan_matmul(&ops_device->caps, w->format, texels, planned);
+        assert_in_range(plans, 1, RP_MAX_KERNELS);
+        for (uint32_t i = 0; i < plans; i++)
+            if (!listed(out, count, &planned[i])) out[count++] = planned[i];
+        assert_true(count <= MOST_KERNELS - RP_MAX_KERNELS);
+    }
+    ops_look_like(0);
+    return count;
 }
 
 /* ---- one test: a matrix and an ending, with all kernels and row counts ---- */
@@ -130,7 +132,7 @@ static void check_reversed(const test *t, rp_op_target target) {
     free(x);
 }
 
-static void run_kernel(test *t, const kernel *k, size_t index) {
+static void run_kernel(test *t, const rp_matmul_kernel *k, size_t index) {
     rp_op_target target = ops_record();
     rp_matmul op = {.label = t->name,
                     .rows = RP_COUNT_ROWS,
@@ -141,14 +143,15 @@ static void run_kernel(test *t, const kernel *k, size_t index) {
                     .residual = t->residual_range,
                     .out = t->out};
     uint32_t width = t->part_count == 1 ? t->parts[0].rows : t->stride;
-    record_kernel(target, &op, k);
+    OPS_OK(rp_op_matmul_with(target, &op, k, &ops_err));
     ops_record_end(target);
     for (size_t i = 0; i < RP_COUNT(row_counts); i++) {
         uint32_t rows = row_counts[i];
         ops_clear(t->out);
         ops_run_rows(target, rows);
         const float *out = ops_read(t->out);
-        ops_compare(out, t->want, rows, width, BOUND, "%s: kernel %zu, %u rows", t->name, index, rows);
+        ops_compare(out, t->want, rows, width, BOUND, "%s: %s %ux%u %ux%u, %u rows", t->name, k->shader,
+                    k->lanes, k->blocks, k->rows, k->columns, rows);
         ops_check_untouched(out, rows, MOST_ROWS, t->stride);
         /* every kernel adds in the same order */
         if (!i && !index) memcpy(t->first, out, (size_t)MOST_ROWS * t->stride * 4);
@@ -158,10 +161,9 @@ static void run_kernel(test *t, const kernel *k, size_t index) {
 }
 
 static void check_matmul(test t) {
-    kernel kernels[MOST_KERNELS];
+    rp_matmul_kernel kernels[MOST_KERNELS];
     prepare(&t);
-    size_t count = list_kernels(t.w, kernels);
-    assert_in_range(count, 1, MOST_KERNELS);
+    size_t count = list_kernels(t.w, (size_t)MOST_ROWS * rp_padded(t.k) / 4, kernels);
     for (size_t i = 0; i < count; i++) run_kernel(&t, &kernels[i], i);
     finish(&t);
 }

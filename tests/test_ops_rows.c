@@ -13,15 +13,6 @@ enum { MOST_ROWS = 130 };
 static const uint32_t widths[] = {1, 22, 39, 91, 312, 768, 4096};
 static const uint32_t row_counts[] = {MOST_ROWS, 33, 7, 1, 0};
 
-/* Workgroup sizes: every one of these is tested. 0: the one that the library chose. */
-static const uint32_t lane_counts[] = {0, 64, 16, 4};
-
-static void choose_lanes(size_t i) {
-    static uint32_t chosen;
-    if (!chosen) chosen = ops.lanes;
-    ops.lanes = lane_counts[i] ? lane_counts[i] : chosen;
-}
-
 /* ---- LayerNorm ---- */
 
 typedef struct norm_test {
@@ -50,8 +41,8 @@ static void check_layernorm(norm_test t) {
     rp_reference_layernorm_run(&op);
     rp_range from = ops_upload(x, floats * 4), to = t.in_place ? from : ops_results(floats);
     rp_range norms = ops_vectors(norm, 2);
-    for (size_t k = 0; k < RP_COUNT(lane_counts); k++) {
-        choose_lanes(k);
+    for (size_t k = 0; k < OPS_LOOKS; k++) {
+        const char *look = ops_look_like(k);
         rp_op_target target = ops_record();
         rp_layernorm layernorm = {"test", RP_COUNT_TOKENS, t.width, t.eps, from, to, norms};
         OPS_OK(rp_op_layernorm(target, &layernorm, &ops_err));
@@ -62,8 +53,8 @@ static void check_layernorm(norm_test t) {
             else
                 ops_clear(to);
             ops_run_rows(target, row_counts[i]);
-            ops_compare(ops_read(to), want, row_counts[i], t.width, 1e-5,
-                        "layernorm of %u, offset %g, lanes %u", t.width, (double)t.offset, ops.lanes);
+            ops_compare(ops_read(to), want, row_counts[i], t.width, 1e-5, "layernorm of %u, offset %g, %s",
+                        t.width, (double)t.offset, look);
             if (!t.in_place) ops_check_untouched(ops_read(to), row_counts[i], MOST_ROWS, stride);
         }
     }
@@ -167,8 +158,8 @@ static void check_embed(uint32_t width, const rp_format formats[3], uint32_t mos
         MOST_ROWS, width, tokens, {floats[0], width}, {floats[1], width}, {floats[2], width}, {want, stride}};
     rp_reference_embed_run(&op);
     rp_range ids = ops_upload(tokens, sizeof tokens), out = ops_results((size_t)MOST_ROWS * stride);
-    for (size_t k = 0; k < RP_COUNT(lane_counts); k++) {
-        choose_lanes(k);
+    for (size_t k = 0; k < OPS_LOOKS; k++) {
+        const char *look = ops_look_like(k);
         rp_op_target target = ops_record();
         rp_embedding embedding = {ids, on_device[0], on_device[1], on_device[2], out};
         OPS_OK(rp_op_embed(target, &embedding, &ops_err));
@@ -176,8 +167,7 @@ static void check_embed(uint32_t width, const rp_format formats[3], uint32_t mos
         for (size_t i = 0; i < RP_COUNT(row_counts); i++) {
             ops_clear(out);
             ops_run_rows(target, row_counts[i]);
-            ops_compare(ops_read(out), want, row_counts[i], width, 1e-6, "embedding of %u, lanes %u", width,
-                        ops.lanes);
+            ops_compare(ops_read(out), want, row_counts[i], width, 1e-6, "embedding of %u, %s", width, look);
             ops_check_untouched(ops_read(out), row_counts[i], MOST_ROWS, stride);
         }
     }
@@ -231,15 +221,15 @@ static void check_gather(uint32_t width, bool listed) {
                         (rp_rows){want, stride});
     rp_gather op = {"test", RP_COUNT_ROWS, width, ops_upload(x, floats * 4), ops_results(floats), {0}};
     if (listed) op.list = ops_upload(list, sizeof list);
-    for (size_t k = 0; k < RP_COUNT(lane_counts); k++) {
-        choose_lanes(k);
+    for (size_t k = 0; k < OPS_LOOKS; k++) {
+        const char *look = ops_look_like(k);
         rp_op_target target = ops_record();
         OPS_OK(rp_op_gather(target, &op, &ops_err));
         ops_record_end(target);
         for (size_t i = 0; i < RP_COUNT(row_counts); i++) {
             ops_clear(op.out);
             ops_run_rows(target, row_counts[i]);
-            ops_compare(ops_read(op.out), want, row_counts[i], width, 0, "gather of %u", width);
+            ops_compare(ops_read(op.out), want, row_counts[i], width, 0, "gather of %u, %s", width, look);
             ops_check_untouched(ops_read(op.out), row_counts[i], MOST_ROWS, stride);
         }
     }
@@ -265,16 +255,16 @@ static void check_pool(uint32_t width, bool largest, const uint32_t *lengths, ui
     rp_reference_pool(sequences, width, largest, (rp_const_rows){x, stride}, starts, (rp_rows){want, stride});
     rp_pool op = {width, largest, ops_upload(x, tokens * stride * 4), ops_upload(starts, sizeof starts),
                   ops_results((size_t)sequences * stride)};
-    for (size_t k = 0; k < RP_COUNT(lane_counts); k++) {
-        choose_lanes(k);
+    for (size_t k = 0; k < OPS_LOOKS; k++) {
+        const char *look = ops_look_like(k);
         rp_op_target target = ops_record();
         OPS_OK(rp_op_pool(target, &op, &ops_err));
         ops_record_end(target);
         for (uint32_t count = 0; count <= sequences; count++) {
             ops_clear(op.out);
             ops_run_rows(target, count);
-            ops_compare(ops_read(op.out), want, count, width, largest ? 0 : 1e-5, "pooling of %u, lanes %u",
-                        width, ops.lanes);
+            ops_compare(ops_read(op.out), want, count, width, largest ? 0 : 1e-5, "pooling of %u, %s", width,
+                        look);
             ops_check_untouched(ops_read(op.out), count, sequences, stride);
         }
     }

@@ -77,7 +77,7 @@ void rp_reference_embed_run(const rp_reference_embed *op) {
 /* One head of one token at row `query`, over the keys [first, last). */
 static void attend(const rp_reference_attention *op, size_t head, size_t query, size_t first, size_t last,
                    double *scores) {
-    size_t column = head * op->head_dim, k = op->hidden_stride + column, v = 2 * op->hidden_stride + column;
+    size_t column = head * op->head_stride, k = op->width + column, v = 2 * op->width + column;
     double largest = -INFINITY, total = 0;
     for (size_t key = first; key < last; key++) {
         double score = dot(row(op->qkv, query) + column, row(op->qkv, key) + k, op->head_dim);

@@ -56,14 +56,14 @@ typedef struct rp_reference_embed {
 } rp_reference_embed;
 void rp_reference_embed_run(const rp_reference_embed *op);
 
-/* Softmax attention of every sequence over itself. Q, K and V lie side by side in a row of qkv,
- * `hidden_stride` floats apart. */
+/* Softmax attention of every sequence over itself. Q, K and V lie side by side in a row of qkv, `width`
+ * floats apart; the heads of each, and of a row of out, begin `head_stride` floats apart. */
 typedef struct rp_reference_attention {
-    size_t sequences, heads, head_dim;
+    size_t sequences, heads, head_dim, head_stride;
     const uint32_t *starts; // [sequences + 1]: first row of each sequence
-    rp_const_rows qkv;      // [tokens, 3 * hidden_stride]
-    size_t hidden_stride;   // at least heads * head_dim
-    rp_rows out;            // [tokens, heads * head_dim]
+    rp_const_rows qkv;      // [tokens, 3 * width]
+    size_t width;           // at least heads * head_stride
+    rp_rows out;            // [tokens, heads * head_stride]; what lies between the heads is left as it is
 } rp_reference_attention;
 /* RP_ERROR_HOST_MEMORY when a row of scores cannot be allocated. */
 rp_status rp_reference_attention_run(const rp_reference_attention *op, rp_error *err);

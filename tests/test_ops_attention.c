@@ -1,0 +1,244 @@
+/* Attention against plain C: every head size, lengths around the sizes of its tiles, batches of many lengths.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "support_ops.h"
+
+enum { MOST_TOKENS = 512, MOST_SEQUENCES = 24 };
+
+typedef struct batch {
+    uint32_t lengths[MOST_SEQUENCES];
+    uint32_t count;
+} batch;
+
+static const batch batches[] = {
+    {{1}, 1},
+    {{1, 1, 1}, 3},
+    {{2, 7, 8, 9, 31, 32, 33, 1, 63, 64, 65, 3}, 12},
+    {{130}, 1},
+    {{17, 130, 5, 97, 1, 16, 33}, 7},
+    {{512}, 1},
+};
+
+/* ---- the kernels: everything that the library plans for any look of the device ---- */
+
+enum { MOST_KERNELS = OPS_LOOKS * RP_MAX_KERNELS };
+
+static bool listed(const rp_attention_kernel *kernels, size_t count, const rp_attention_kernel *k) {
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(kernels[i].shader, k->shader) && kernels[i].lanes == k->lanes &&
+            kernels[i].queries == k->queries && kernels[i].keys == k->keys)
+            return true;
+    return false;
+}
+
+static size_t list_kernels(uint32_t head_dim, uint64_t texels, rp_attention_kernel out[MOST_KERNELS]) {
+    size_t count = 0;
+    for (size_t look = 0; look < OPS_LOOKS; look++) {
+        rp_attention_kernel planned[RP_MAX_KERNELS];
+        ops_look_like(look);
+        uint32_t plans = rp_plan_attention(&ops_device->caps, head_dim, texels, planned);
+        assert_in_range(plans, 1, RP_MAX_KERNELS);
+        for (uint32_t i = 0; i < plans; i++)
+            if (!listed(out, count, &planned[i])) out[count++] = planned[i];
+    }
+    ops_look_like(0);
+    return count;
+}
+
+/* ---- one test: a shape of heads, all kernels and batches ---- */
+
+typedef struct test {
+    uint32_t heads, head_dim;
+    float scale; /* of Q and K; 0: 1 */
+    double bound;
+
+    uint32_t stride;            /* of the context; Q, K and V are as far apart */
+    float *data, *want, *alone; /* [MOST_TOKENS, 3 * stride], and [MOST_TOKENS, stride] twice */
+    rp_range qkv, starts, tiles, out;
+} test;
+
+static void fill_starts(const batch *b, uint32_t starts[MOST_SEQUENCES + 1]) {
+    starts[0] = 0;
+    for (uint32_t s = 0; s < b->count; s++) starts[s + 1] = starts[s] + b->lengths[s];
+    assert_true(starts[b->count] <= MOST_TOKENS);
+}
+
+static void compute_want(test *t, const batch *b, const uint32_t *starts) {
+    rp_reference_attention op = {.sequences = b->count,
+                                 .heads = t->heads,
+                                 .head_dim = t->head_dim,
+                                 .head_stride = rp_head_width(t->head_dim),
+                                 .starts = starts,
+                                 .qkv = {t->data, 3 * (size_t)t->stride},
+                                 .width = t->stride,
+                                 .out = {t->want, t->stride}};
+    OPS_OK(rp_reference_attention_run(&op, &ops_err));
+}
+
+/* A row of Q, one of K, one of V for each token; zeros behind every head. */
+static float *random_heads(const test *t) {
+    float *data = ops_random_rows(3 * MOST_TOKENS, t->stride, 1);
+    uint32_t head = rp_head_width(t->head_dim);
+    for (size_t i = 0; i < 3 * (size_t)MOST_TOKENS * t->stride; i++) {
+        size_t column = i % t->stride;
+        if (column >= (size_t)t->heads * head || column % head >= t->head_dim) data[i] = 0;
+    }
+    return data;
+}
+
+static void prepare(test *t) {
+    ops_begin();
+    t->stride = rp_attention_width(t->heads, t->head_dim);
+    size_t floats = (size_t)MOST_TOKENS * t->stride;
+    t->data = random_heads(t);
+    t->want = rp_new_array(float, floats);
+    t->alone = rp_new_array(float, floats);
+    assert_true(t->want && t->alone);
+    for (size_t i = 0; t->scale != 0 && i < 3 * floats; i++)
+        if (i / t->stride % 3 != 2) t->data[i] *= t->scale;
+    t->qkv = ops_upload(t->data, 3 * floats * 4);
+    t->starts = ops_results(MOST_SEQUENCES + 1);
+    t->tiles = ops_results(2 * MOST_TOKENS);
+    t->out = ops_results(floats);
+}
+
+static void finish(test *t) {
+    free(t->data);
+    free(t->want);
+    free(t->alone);
+}
+
+/* Run sequences that begin at `starts`, as the model does. */
+static const float *run_batch(test *t, rp_op_target target, const rp_attention_kernel *k,
+                              const uint32_t *starts, uint32_t sequences) {
+    uint32_t tiles[2 * MOST_TOKENS], counts[RP_COUNT_KINDS] = {0};
+    for (uint32_t s = 0; s < sequences; s++)
+        for (uint32_t q = 0; q < starts[s + 1] - starts[s]; q += k->queries) {
+            uint32_t *tile = &tiles[2 * counts[RP_COUNT_TILES]++];
+            tile[0] = s;
+            tile[1] = q;
+        }
+    counts[RP_COUNT_TOKENS] = starts[sequences];
+    counts[RP_COUNT_SEQUENCES] = sequences;
+    ops_write(t->starts, starts, (sequences + 1) * 4);
+    ops_write(t->tiles, tiles, counts[RP_COUNT_TILES] * 8);
+    ops_clear(t->out);
+    ops_run(target, counts);
+    return ops_read(t->out);
+}
+
+/* Every sequence of a batch again, alone at the front: the same bits. */
+static void check_alone(test *t, rp_op_target target, const rp_attention_kernel *k, const batch *b,
+                        const uint32_t *starts) {
+    size_t row = 3 * (size_t)t->stride * 4;
+    for (uint32_t s = 0; s < b->count; s++) {
+        const uint32_t only[2] = {0, b->lengths[s]};
+        ops_write(t->qkv, t->data + starts[s] * 3 * (size_t)t->stride, only[1] * row);
+        const float *out = run_batch(t, target, k, only, 1);
+        assert_memory_equal(out, t->alone + starts[s] * (size_t)t->stride, only[1] * (size_t)t->stride * 4);
+    }
+    ops_write(t->qkv, t->data, MOST_TOKENS * row);
+}
+
+static rp_op_target record(const test *t, const rp_attention_kernel *k) {
+    rp_op_target target = ops_record();
+    rp_attention op = {.heads = t->heads,
+                       .head_dim = t->head_dim,
+                       .kernel = k,
+                       .qkv = t->qkv,
+                       .starts = t->starts,
+                       .tiles = t->tiles,
+                       .out = t->out};
+    OPS_OK(rp_op_attention(target, &op, &ops_err));
+    ops_record_end(target);
+    return target;
+}
+
+static void check_kernel(test *t, const rp_attention_kernel *k, rp_op_target target, const batch *b,
+                         const uint32_t *starts) {
+    uint32_t tokens = starts[b->count];
+    const float *out = run_batch(t, target, k, starts, b->count);
+    ops_compare(out, t->want, tokens, t->stride, t->bound, "batch %td, %u heads of %u, %s %u, %u by %u",
+                b - batches, t->heads, t->head_dim, k->shader, k->lanes, k->queries, k->keys);
+    ops_check_untouched(out, tokens, MOST_TOKENS, t->stride);
+    memcpy(t->alone, out, (size_t)tokens * t->stride * 4);
+    if (b->count > 1) check_alone(t, target, k, b, starts);
+}
+
+static void check_attention(test t) {
+    rp_attention_kernel kernels[MOST_KERNELS];
+    rp_op_target targets[MOST_KERNELS];
+    prepare(&t);
+    size_t count = list_kernels(t.head_dim, (uint64_t)MOST_TOKENS * 3 * t.stride / 4, kernels);
+    for (size_t i = 0; i < count; i++) targets[i] = record(&t, &kernels[i]);
+    for (size_t n = 0; n < RP_COUNT(batches); n++) {
+        uint32_t starts[MOST_SEQUENCES + 1];
+        fill_starts(&batches[n], starts);
+        compute_want(&t, &batches[n], starts);
+        for (size_t i = 0; i < count; i++) check_kernel(&t, &kernels[i], targets[i], &batches[n], starts);
+    }
+    finish(&t);
+}
+
+/* ---- what is tested ---- */
+
+static void test_heads(void **state) {
+    const uint32_t *shape = *state;
+    check_attention((test){.heads = shape[0], .head_dim = shape[1], .bound = 1e-5});
+}
+
+/* Scores in the hundreds: one key has all the weight, and no exponential overflows. Their own float32 is off
+ * by 3e-5. */
+static void test_large_scores(void **state) {
+    (void)state;
+    check_attention((test){.heads = 2, .head_dim = 16, .scale = 12, .bound = 1e-4});
+}
+
+/* What is planned fits the shared memory, or there is nothing. */
+static void test_plans_fit_shared_memory(void **state) {
+    (void)state;
+    static const uint32_t sizes[] = {4096, 16384, 32768, 49152}, dims[] = {1, 13, 64, 128, 256, 512, 4096};
+    for (size_t i = 0; i < RP_COUNT(sizes); i++) {
+        rp_caps caps = {.info = {.shared_bytes = sizes[i], .max_invocations = 128}};
+        rp_attention_kernel kernels[RP_MAX_KERNELS];
+        for (size_t d = 0; d < RP_COUNT(dims); d++) {
+            uint32_t count = rp_plan_attention(&caps, dims[d], 0, kernels);
+            for (uint32_t k = 0; k < count; k++)
+                assert_true((kernels[k].queries * (dims[d] + kernels[k].keys + 3ull)) * 4 <= sizes[i]);
+            if (dims[d] <= 512) assert_true(count > 0);
+        }
+        assert_int_equal(rp_plan_attention(&caps, 1 << 20, 0, kernels), 0);
+    }
+}
+
+#define HEADS(heads, dim)                                                                          \
+    {                                                                                              \
+        .name = #heads " heads of " #dim, .test_func = test_heads, .initial_state = (uint32_t[]) { \
+            heads, dim                                                                             \
+        }                                                                                          \
+    }
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        HEADS(1, 1),
+        HEADS(3, 13),
+        HEADS(2, 16),
+        HEADS(3, 26),
+        HEADS(2, 32),
+        HEADS(2, 64),
+        HEADS(1, 100),
+        HEADS(2, 128),
+        HEADS(1, 256),
+        cmocka_unit_test(test_large_scores),
+        cmocka_unit_test(test_plans_fit_shared_memory),
+    };
+    return cmocka_run_group_tests(tests, ops_setup, ops_teardown);
+}
