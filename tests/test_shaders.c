@@ -210,14 +210,42 @@ static void check_error(const char *shader, rp_status status, const char *part) 
     rp_device_close(&device);
 }
 
+/* A mistake in any of the files that make a shader: its name and line. */
 static void test_mistake_is_named(void **state) {
-    char place[64];
+    static const char *const mistakes[][3] = {{"gather", "gather.comp", "void main()"},
+                                              {"matmul", "matmul.comp", "void main()"},
+                                              {"matmul", "matmul.glsl", "void write_result("},
+                                              {"pool", "common.glsl", "vec4 activate("}};
     (void)state;
-    edit("gather.comp", "void main()", "void mistake( { }\nvoid main()");
-    snprintf(place, sizeof place, "gather.comp");
-    check_error("gather", RP_ERROR_FORMAT, place);
-    snprintf(place, sizeof place, "%d: ", line_of("gather.comp", "mistake"));
-    check_error("gather", RP_ERROR_FORMAT, place);
+    for (size_t i = 0; i < RP_COUNT(mistakes); i++) {
+        char place[64], replaced[128];
+        const char *shader = mistakes[i][0], *file = mistakes[i][1], *old = mistakes[i][2];
+        snprintf(replaced, sizeof replaced, "float mistake = no_such_name;\n%s", old);
+        edit(file, old, replaced);
+        snprintf(place, sizeof place, "%s:%d: 'no_such_name'", file, line_of(file, "mistake"));
+        check_error(shader, RP_ERROR_FORMAT, place);
+        edit(file, replaced, old);
+    }
+    rp_device *device = open_device(shaders, ""); /* mended */
+    size_t count;
+    for (size_t i = 0; i < RP_COUNT(mistakes); i++) free(find(device, mistakes[i][0], &count));
+    rp_device_close(&device);
+}
+
+/* Editors leave files without a line end. */
+static void test_no_line_end(void **state) {
+    (void)state;
+    size_t count;
+    static const char *const files[] = {"common.glsl", "matmul.glsl", "matmul.comp"};
+    for (size_t i = 0; i < RP_COUNT(files); i++) {
+        char *text = read_text(shaders, files[i]);
+        text[strlen(text) - 1] = '\0';
+        assert_true(fixture_write_text(shaders, files[i], text));
+        free(text);
+    }
+    rp_device *device = open_device(shaders, "");
+    free(find(device, "matmul", &count));
+    rp_device_close(&device);
 }
 
 static void test_missing_file(void **state) {
@@ -476,6 +504,7 @@ int main(int argc, char **argv) {
         TEST(test_folder_equals_pack),
         TEST(test_edited_shader_takes_effect),
         TEST(test_mistake_is_named),
+        TEST(test_no_line_end),
         TEST(test_missing_file),
         cmocka_unit_test(test_missing_folder),
         TEST(test_spirv_is_kept),

@@ -50,6 +50,17 @@ static void append_defines(const char *defines, char *out, size_t *used) {
     }
 }
 
+/* The name of source number `i` of a variant: common.glsl, then its files. False: it has fewer. */
+static bool file_name(const rp_shader_variant *variant, unsigned i, char out[64]) {
+    const char *name = i ? variant->files : "common.glsl";
+    for (; i > 1 && *name; i--) {
+        name += strcspn(name, " ");
+        name += strspn(name, " ");
+    }
+    snprintf(out, 64, "%.*s", (int)strcspn(name, " "), name);
+    return out[0];
+}
+
 char *rp_glsl_source(const char *dir, const rp_shader_variant *variant, rp_error *err) {
     char *out = malloc(MAX_SOURCE);
     if (!out) {
@@ -58,23 +69,28 @@ char *rp_glsl_source(const char *dir, const rp_shader_variant *variant, rp_error
     }
     size_t used = (size_t)snprintf(out, MAX_SOURCE, "#version 450\n");
     append_defines(variant->defines, out, &used);
-    rp_status status = append_file(dir, "common.glsl", out, &used, err);
-    for (const char *next = variant->files; !status && *next;) {
-        char name[64];
-        size_t length = strcspn(next, " ");
-        snprintf(name, sizeof name, "%.*s", (int)length, next);
-        used += (size_t)snprintf(out + used, MAX_SOURCE - used, "#line 1\n");
+    rp_status status = RP_OK;
+    char name[64];
+    for (unsigned i = 0; !status && file_name(variant, i, name); i++) {
+        used += (size_t)snprintf(out + used, MAX_SOURCE - used, "\n#line 1 %u\n", i);
         status = append_file(dir, name, out, &used, err);
-        next += length;
-        next += strspn(next, " ");
     }
     if (!status) return out;
     free(out);
     return NULL;
 }
 
+/* "ERROR: 1:7: what" in the compiler's log becomes "gather.comp:7: what". */
 static rp_status compile_failed(const rp_shader_variant *variant, const char *log, rp_error *err) {
-    return rp_fail(err, RP_ERROR_FORMAT, "%s (variant %s) does not compile: %.400s", variant->files,
+    unsigned source, line;
+    int length = 0;
+    char name[64];
+    const char *first = log ? strstr(log, "ERROR: ") : NULL;
+    if (first && sscanf(first, "ERROR: %u:%u: %n", &source, &line, &length) == 2 && length &&
+        file_name(variant, source, name))
+        return rp_fail(err, RP_ERROR_FORMAT, "%s:%u: %.*s (shader %s)", name, line,
+                       (int)strcspn(first + length, "\n"), first + length, variant->name);
+    return rp_fail(err, RP_ERROR_FORMAT, "%s (shader %s) does not compile: %.400s", variant->files,
                    variant->name, log ? log : "");
 }
 

@@ -18,8 +18,8 @@ typedef struct rp_shader_variant {
  * on failure: RP_ERROR_FILE names the file. */
 char *rp_glsl_source(const char *dir, const rp_shader_variant *variant, rp_error *err);
 
-/* Compile it. `*words` is freed by free(). RP_ERROR_FORMAT with the compiler's first lines when the source is
- * wrong. Thread-safe. */
+/* Compile it. `*words` is freed by free(). RP_ERROR_FORMAT, with the file, the line and the compiler's words,
+ * when the source is wrong. Thread-safe. */
 rp_status rp_glsl_compile(const char *source, const rp_shader_variant *variant, uint32_t **words,
                           size_t *count, rp_error *err);
 
