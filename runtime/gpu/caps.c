@@ -54,6 +54,9 @@ static void probe_features(VkPhysicalDevice physical, rp_caps *out) {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
     VkPhysicalDevice16BitStorageFeatures storage = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES};
+    bool statistics = has_extension(list, count, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics_features = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
                                           .pNext = &storage};
     if (dot) {
@@ -64,7 +67,12 @@ static void probe_features(VkPhysicalDevice physical, rp_caps *out) {
         small_features.pNext = features.pNext;
         features.pNext = &small_features;
     }
+    if (statistics) {
+        statistics_features.pNext = features.pNext;
+        features.pNext = &statistics_features;
+    }
     vkGetPhysicalDeviceFeatures2(physical, &features);
+    out->has_statistics = statistics_features.pipelineExecutableInfo;
     out->has_storage_16 = out->info.fp16_storage = storage.storageBuffer16BitAccess;
     out->has_float16_int8 = out->info.fp16_arithmetic = small_features.shaderFloat16;
     out->has_integer_dot = out->info.int8_dot = dot_features.shaderIntegerDotProduct;

@@ -25,8 +25,8 @@ typedef struct rp_caps {
     uint32_t driver_version;
     bool subgroup_shuffle;
     bool subgroup_fixed; /* every shader runs with subgroups of info.subgroup_size */
-    bool has_integer_dot, has_float16_int8,
-        has_storage_16; /* extensions or core features that can be enabled */
+    bool has_integer_dot, has_float16_int8, has_storage_16; /* features that the device is opened with */
+    bool has_statistics; /* VK_KHR_pipeline_executable_properties: likewise */
 } rp_caps;
 
 /* Ask `physical` everything. Never fails: what cannot be used says so in info.usable and info.reason. */

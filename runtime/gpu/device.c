@@ -91,16 +91,60 @@ rp_status rp_device_list(rp_device_info *infos, size_t capacity, size_t *count, 
     return status;
 }
 
+/* What is on beyond the plain device: whatever of this list the device has. Entries of a pNext chain. */
+typedef struct features {
+    VkPhysicalDevice16BitStorageFeatures storage16;
+    VkPhysicalDeviceShaderFloat16Int8Features float16;
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot;
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics;
+    const char *extensions[3];
+    uint32_t count;
+    void *chain;
+} features;
+
+static void choose_features(const rp_caps *caps, features *f) {
+    *f = (features){
+        .storage16 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES,
+                      .storageBuffer16BitAccess = VK_TRUE},
+        .float16 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
+                    .shaderFloat16 = VK_TRUE},
+        .dot = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+                .shaderIntegerDotProduct = VK_TRUE},
+        .statistics = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+                       .pipelineExecutableInfo = VK_TRUE}};
+    if (caps->has_storage_16) f->chain = &f->storage16;
+    if (caps->has_float16_int8) {
+        f->float16.pNext = f->chain;
+        f->chain = &f->float16;
+        f->extensions[f->count++] = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;
+    }
+    if (caps->has_integer_dot) {
+        f->dot.pNext = f->chain;
+        f->chain = &f->dot;
+        f->extensions[f->count++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
+    }
+    if (caps->has_statistics) {
+        f->statistics.pNext = f->chain;
+        f->chain = &f->statistics;
+        f->extensions[f->count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+    }
+}
+
 static rp_status create_device(rp_device *device, rp_error *err) {
     const rp_caps *caps = &device->caps;
     float priority = 1;
+    features f;
+    choose_features(caps, &f);
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                      .queueFamilyIndex = caps->queue_family,
                                      .queueCount = 1,
                                      .pQueuePriorities = &priority};
     VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                               .pNext = f.chain,
                                .queueCreateInfoCount = 1,
-                               .pQueueCreateInfos = &queue};
+                               .pQueueCreateInfos = &queue,
+                               .enabledExtensionCount = f.count,
+                               .ppEnabledExtensionNames = f.extensions};
     rp_status status =
         rp_vk_check(vkCreateDevice(device->physical, &info, NULL, &device->handle), "vkCreateDevice", err);
     if (status) return status;

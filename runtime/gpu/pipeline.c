@@ -44,7 +44,7 @@ done:
     return status;
 }
 
-static rp_status create(rp_device *device, rp_pipeline *pipeline, rp_error *err) {
+static rp_status create(rp_device *device, rp_pipeline *pipeline, bool statistics, rp_error *err) {
     const rp_vk_table *vk = &device->vk;
     const rp_pipeline_key *key = &pipeline->key;
     VkShaderModule module = VK_NULL_HANDLE;
@@ -62,6 +62,7 @@ static rp_status create(rp_device *device, rp_pipeline *pipeline, rp_error *err)
                                            key->constants};
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .flags = statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .module = module,
@@ -90,7 +91,7 @@ rp_status rp_pipeline_get(rp_pipeline_set *set, const rp_pipeline_key *key, cons
         return rp_fail_memory(err, "a pipeline", sizeof *pipeline);
     }
     pipeline->key = *key;
-    rp_status status = create(set->device, pipeline, err);
+    rp_status status = create(set->device, pipeline, set->statistics, err);
     if (status) {
         destroy(set->device, pipeline);
         return status;
