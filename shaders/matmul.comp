@@ -1,12 +1,7 @@
-// Matmul that needs nothing beyond Vulkan 1.1: no shared memory, no subgroups. One invocation makes ROWS rows of one
-// vec4 column; LANES invocations stand side by side, BLOCKS of them below each other.
-void main()
+// Matmul that needs nothing beyond Vulkan 1.1: no subgroups, and no shared memory but for a LayerNorm. One invocation
+// makes ROWS rows of one vec4 column; LANES invocations stand side by side, BLOCKS of them below each other.
+void multiply(uint row0, uint rows, uint column)
 {
-    uint rows = counts[p.count];
-    uint row0 = (gl_WorkGroupID.x * BLOCKS + gl_LocalInvocationID.y) * ROWS;
-    uint column = gl_WorkGroupID.y * LANES + gl_LocalInvocationID.x;
-    if (row0 >= rows || column >= p.columns) return;
-
     uint at[ROWS]; // rows past the end repeat the last one and are not written
     vec4 sum[ROWS];
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
@@ -20,4 +15,14 @@ void main()
     }
     [[unroll]] for (uint r = 0u; r < ROWS; r++)
         if (row0 + r < rows) write_result(row0 + r, column, sum[r]);
+}
+
+void main()
+{
+    uint rows = counts[p.count], tile = gl_WorkGroupID.x * BLOCKS * ROWS;
+    uint row0 = tile + gl_LocalInvocationID.y * ROWS, column = gl_WorkGroupID.y * LANES + gl_LocalInvocationID.x;
+    if (row0 < rows && column < p.columns) multiply(row0, rows, column);
+#ifdef NORM
+    normalize_rows(tile, min(tile + BLOCKS * ROWS, rows));
+#endif
 }

@@ -1,4 +1,5 @@
-// What the kernels of the matmul family share: out = activation(x * w^T + bias) + residual.
+// What the kernels of the matmul family share: out = activation(x * w^T + bias) + residual; with NORM, the LayerNorm of
+// that.
 //
 // Every float32 kernel adds the products of one output in the same order, k ascending, each by one fma: whichever
 // kernel is chosen, and whatever else is in the batch, an output has the same bits. The rows of w are the columns of
@@ -29,7 +30,13 @@ vec4 load_w(uint at) { return FORMAT == FORMAT_F32 ? w4[at] : unpack4(w2[at], FO
 #endif
 layout(std430, set = 0, binding = 3) readonly buffer Bias { vec4 bias[]; };
 layout(std430, set = 0, binding = 4) readonly buffer Residual { vec4 residual[]; };
+#ifdef NORM
+layout(std430, set = 0, binding = 5) coherent buffer Out { vec4 result[]; };
+layout(std430, set = 0, binding = 6) readonly buffer Norm { vec4 norm[]; };        // gamma [stride], beta [stride]
+layout(std430, set = 0, binding = 7) coherent buffer Arrived { uint arrived[]; }; // one for each tile of rows
+#else
 layout(std430, set = 0, binding = 5) writeonly buffer Out { vec4 result[]; };
+#endif
 
 layout(push_constant) uniform Push {
     uint count;        // which of counts[] says how many rows x has
@@ -37,6 +44,11 @@ layout(push_constant) uniform Push {
     uint columns;      // rows of w in this chunk
     uint first_column; // of out, that this chunk makes
     uint stride;       // of out and residual
+#ifdef NORM
+    uint groups; // workgroups that make one tile of rows, of every chunk
+    uint width;  // floats of a row, without the padding
+    float eps;
+#endif
 } p;
 
 // Where column `column` of this chunk begins in w; the next element of k is PANEL / 4 further on.
@@ -59,3 +71,69 @@ void write_result(uint row, uint column, vec4 sum)
     if (RESIDUAL) sum += residual[row * p.stride + at];
     result[row * p.stride + at] = sum;
 }
+
+#ifdef NORM
+#ifdef SUBGROUP // the workgroup is one
+uint from_first(uint value)
+{
+    subgroupMemoryBarrierBuffer();
+    subgroupBarrier();
+    return subgroupShuffle(value, 0u);
+}
+float sum_over_lanes(float value)
+{
+    [[unroll]] for (uint i = 1u; i < LANES; i *= 2u) value += subgroupShuffleXor(value, i);
+    return value;
+}
+#else
+shared uint shared_value;
+shared float partial[LANES * BLOCKS];
+uint from_first(uint value)
+{
+    if (gl_LocalInvocationIndex == 0u) shared_value = value;
+    barrier();
+    return shared_value;
+}
+float sum_over_lanes(float value)
+{
+    partial[gl_LocalInvocationIndex] = value;
+    barrier();
+    float sum = 0.0;
+    for (uint i = 0u; i < LANES * BLOCKS; i++) sum += partial[i];
+    barrier();
+    return sum;
+}
+#endif
+
+void normalize_row(uint base)
+{
+    const uint step = LANES * BLOCKS;
+    vec4 sums = vec4(0.0), squares = vec4(0.0);
+    for (uint i = gl_LocalInvocationIndex; i < p.stride; i += step) sums += result[base + i];
+    float mean = sum_over_lanes((sums.x + sums.y) + (sums.z + sums.w)) / float(p.width);
+    for (uint i = gl_LocalInvocationIndex; i < p.stride; i += step) {
+        vec4 d = result[base + i] - mean;
+        d = mix(d, vec4(0.0), greaterThanEqual(4u * i + uvec4(0u, 1u, 2u, 3u), uvec4(p.width)));
+        squares += d * d;
+    }
+    float variance = sum_over_lanes((squares.x + squares.y) + (squares.z + squares.w)) / float(p.width);
+    float scale = inversesqrt(variance + p.eps);
+    for (uint i = gl_LocalInvocationIndex; i < p.stride; i += step)
+        result[base + i] = (result[base + i] - mean) * scale * norm[i] + norm[p.stride + i];
+}
+
+// Whichever workgroup is the last to finish its part of these rows normalizes them: nobody waits. Every invocation of
+// the workgroup comes here.
+void normalize_rows(uint first, uint end)
+{
+    memoryBarrierBuffer();
+    from_first(0u); // all parts of this workgroup are written
+    uint before = 0u;
+    if (gl_LocalInvocationIndex == 0u) before = atomicAdd(arrived[gl_WorkGroupID.x], 1u);
+    before = from_first(before);
+    if (before + 1u < p.groups) return;
+    memoryBarrierBuffer();
+    if (gl_LocalInvocationIndex == 0u) arrived[gl_WorkGroupID.x] = 0u; // for the next replay
+    for (uint row = first; row < end; row++) normalize_row(row * p.stride);
+}
+#endif

@@ -29,4 +29,7 @@ void main()
         [[unroll]] for (uint c = 0u; c < COLUMNS; c++)
             if (row0 + r < rows && column0 + c * LANES < p.columns)
                 write_result(row0 + r, column0 + c * LANES, sum[r * COLUMNS + c]);
+#ifdef NORM
+    normalize_rows(row0, min(row0 + ROWS, rows));
+#endif
 }

@@ -18,6 +18,8 @@
  * each addition rounds to 2^-20 or less of them; the errors add up like a random walk. */
 #define BOUND 2e-5
 
+#define EPS 1e-5f
+
 enum { MOST_ROWS = 130, MOST_KERNELS = 64 };
 static const uint32_t row_counts[] = {MOST_ROWS, 33, 7, 1, 0};
 
@@ -53,7 +55,7 @@ static size_t list_kernels(const rp_matrix *w, size_t texels, rp_matmul_kernel o
 typedef struct test {
     rp_host_matrix parts[3]; /* of one width, on top of each other; freed by check_matmul */
     uint32_t part_count;
-    bool bias, residual;
+    bool bias, residual, norm; /* norm: of one part only */
     rp_op_activation activation;
     float *x; /* [MOST_ROWS, padded k]; NULL: random */
 
@@ -62,7 +64,8 @@ typedef struct test {
     const rp_matrix *w;
     rp_host_matrix bias_data[3];
     float *residual_data, *want, *first; /* [MOST_ROWS, stride]; first: what the first kernel gave */
-    rp_range x_range, bias_range, residual_range, out;
+    rp_host_matrix norm_data[2];         /* gamma, beta */
+    rp_range x_range, bias_range, residual_range, norm_range, arrived, out;
 } test;
 
 /* What plain C makes of it: the parts stand side by side, each padded. */
@@ -103,6 +106,19 @@ static void prepare(test *t) {
     if (t->residual) t->residual_range = ops_upload(t->residual_data, floats * 4);
     t->out = ops_results(floats);
     compute_want(t);
+    for (uint32_t i = 0; i < 2; i++) t->norm_data[i] = ops_random_matrix(RP_FORMAT_F32, 1, t->parts[0].rows);
+    if (!t->norm) return;
+    static const uint32_t zeros[MOST_ROWS];
+    t->norm_range = ops_vectors(t->norm_data, 2);
+    t->arrived = ops_upload(zeros, sizeof zeros);
+    rp_reference_layernorm op = {.rows = MOST_ROWS,
+                                 .width = t->parts[0].rows,
+                                 .eps = EPS,
+                                 .x = {t->want, t->stride},
+                                 .gamma = t->norm_data[0].data,
+                                 .beta = t->norm_data[1].data,
+                                 .out = {t->want, t->stride}};
+    rp_reference_layernorm_run(&op);
 }
 
 static void finish(test *t) {
@@ -110,6 +126,7 @@ static void finish(test *t) {
         free((void *)t->parts[p].data);
         free((void *)t->bias_data[p].data);
     }
+    for (uint32_t i = 0; i < 2; i++) free((void *)t->norm_data[i].data);
     free(t->x);
     free(t->residual_data);
     free(t->want);
@@ -141,7 +158,11 @@ static void run_kernel(test *t, const rp_matmul_kernel *k, size_t index) {
                     .bias = t->bias_range,
                     .activation = t->activation,
                     .residual = t->residual_range,
-                    .out = t->out};
+                    .out = t->out,
+                    .norm = t->norm_range,
+                    .arrived = t->arrived,
+                    .norm_width = t->parts[0].rows,
+                    .norm_eps = EPS};
     uint32_t width = t->part_count == 1 ? t->parts[0].rows : t->stride;
     OPS_OK(rp_op_matmul_with(target, &op, k, &ops_err));
     ops_record_end(target);
@@ -153,8 +174,8 @@ static void run_kernel(test *t, const rp_matmul_kernel *k, size_t index) {
         ops_compare(out, t->want, rows, width, BOUND, "%s: %s %ux%u %ux%u, %u rows", t->name, k->shader,
                     k->lanes, k->blocks, k->rows, k->columns, rows);
         ops_check_untouched(out, rows, MOST_ROWS, t->stride);
-        /* every kernel adds in the same order */
-        if (!i && !index) memcpy(t->first, out, (size_t)MOST_ROWS * t->stride * 4);
+        /* every kernel adds in the same order, but for the sums of a LayerNorm */
+        if (!i && (!index || t->norm)) memcpy(t->first, out, (size_t)MOST_ROWS * t->stride * 4);
         assert_memory_equal(out, t->first, (size_t)rows * t->stride * 4);
     }
     if (!t->residual) check_reversed(t, target);
@@ -191,6 +212,20 @@ static void test_endings(void **state) {
                                 .residual = ending & 2});
 }
 
+/* The LayerNorm of whoever finishes last: one tile of rows or many, one workgroup a tile or many, several
+ * chunks. */
+static void test_norm(void **state) {
+    (void)state;
+    static const uint32_t shapes[][2] = {{1, 22}, {39, 91}, {70, 22}, {312, 39}, {768, 91}};
+    for (size_t i = 0; i < RP_COUNT(shapes); i++)
+        for (int ending = 0; ending < 4; ending++)
+            check_matmul((test){.parts = {ops_random_matrix(RP_FORMAT_F32, shapes[i][0], shapes[i][1])},
+                                .part_count = 1,
+                                .bias = ending & 1,
+                                .residual = ending & 2,
+                                .norm = true});
+}
+
 /* Query, key and value: one matrix of three parts, whose formats may differ. */
 static void test_parts(void **state) {
     (void)state;
@@ -214,6 +249,8 @@ static void test_chunks(void **state) {
                                   ops_random_matrix(format, 39, 91)},
                         .part_count = 3,
                         .bias = true});
+    check_matmul((test){
+        .parts = {ops_random_matrix(format, 312, 91)}, .part_count = 1, .residual = true, .norm = true});
     ops_begin();
     rp_host_matrix w = ops_random_matrix(format, 312, 91);
     assert_int_equal(ops_matrix(&w, 1)->chunk_count, 5);
@@ -252,9 +289,11 @@ static void test_large_arguments(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FORMAT(test_shapes, F32),       FORMAT(test_shapes, F16),     FORMAT(test_shapes, BF16),
-        cmocka_unit_test(test_endings), cmocka_unit_test(test_parts), FORMAT(test_chunks, F32),
-        FORMAT(test_chunks, F16),       FORMAT(test_chunks, BF16),    cmocka_unit_test(test_large_arguments),
+        FORMAT(test_shapes, F32),    FORMAT(test_shapes, F16),
+        FORMAT(test_shapes, BF16),   cmocka_unit_test(test_endings),
+        cmocka_unit_test(test_norm), cmocka_unit_test(test_parts),
+        FORMAT(test_chunks, F32),    FORMAT(test_chunks, F16),
+        FORMAT(test_chunks, BF16),   cmocka_unit_test(test_large_arguments),
     };
     return cmocka_run_group_tests(tests, ops_setup, ops_teardown);
 }

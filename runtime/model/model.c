@@ -117,7 +117,7 @@ void rp_model_close(rp_model **pointer) {
     if (model->fence) device->vk.vkDestroyFence(device->handle, model->fence, NULL);
     rp_ops_finish(&model->ops);
     rp_activations *a = &model->activations;
-    rp_buffer *buffers[] = {&a->input, &a->output, &a->hidden, &a->attended, &a->sum, &a->wide};
+    rp_buffer *buffers[] = {&a->input, &a->output, &a->hidden, &a->attended, &a->wide};
     for (size_t i = 0; i < RP_COUNT(buffers); i++) rp_buffer_destroy(device, buffers[i]);
     rp_device_weights_finish(&model->on_device);
     rp_weights_finish(&model->weights);

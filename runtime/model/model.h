@@ -54,9 +54,9 @@ typedef struct rp_input_layout {
 typedef struct rp_activations {
     rp_buffer input, output;
     rp_input_layout at;
+    rp_range arrived;   // uint32 [T], in the store of the weights
     rp_buffer hidden;   // [T, h]
     rp_buffer attended; // [T, h]
-    rp_buffer sum;      // [T, h] before each LayerNorm
     rp_buffer wide;     // [T, max(4h, i, e)]
 } rp_activations;
 

@@ -1,6 +1,8 @@
 /* Buffers and command buffers of a model: everything a run needs, made once. */
 #include "model/model.h"
 
+#include <string.h>
+
 enum {
     WIDEST_DEFAULT = 64 << 20, /* bytes of the widest activation that a default batch may take */
     DEFAULT_TOKENS = 4096,
@@ -128,6 +130,18 @@ static uint64_t output_floats(const rp_model *model) {
     return floats;
 }
 
+/* Counters that every replay leaves at zero. */
+static rp_status create_arrived(rp_model *model, rp_error *err) {
+    rp_store *store = &model->on_device.store;
+    VkDeviceSize bytes = 4ull * model->info.max_batch_tokens;
+    rp_status status = rp_store_reserve(store, bytes, &model->activations.arrived, err);
+    if (status) return status;
+    void *zeros = rp_store_write(store, model->activations.arrived, 0, bytes, err);
+    if (!zeros) return err ? err->status : RP_ERROR_DEVICE;
+    memset(zeros, 0, (size_t)bytes);
+    return rp_store_flush(store, err);
+}
+
 static rp_status create_buffers(rp_model *model, rp_error *err) {
     rp_activations *a = &model->activations;
     rp_device *device = model->device;
@@ -139,11 +153,11 @@ static rp_status create_buffers(rp_model *model, rp_error *err) {
                        "%s: the results of one sequence, %llu bytes, do not fit a storage buffer of %s",
                        model->dir, (unsigned long long)model->output_floats * 4, device->caps.info.name);
     lay_out_input(model, (uint32_t)tokens);
+    RP_TRY(create_arrived(model, err));
     RP_TRY(rp_buffer_create(device, a->at.size, RP_MEMORY_INPUT, "input", &a->input, err));
     RP_TRY(rp_buffer_create(device, model->output_floats * 4, RP_MEMORY_OUTPUT, "output", &a->output, err));
     RP_TRY(rp_buffer_create(device, tokens * h * 4, RP_MEMORY_DEVICE, "hidden", &a->hidden, err));
     RP_TRY(rp_buffer_create(device, tokens * h * 4, RP_MEMORY_DEVICE, "attended", &a->attended, err));
-    RP_TRY(rp_buffer_create(device, tokens * h * 4, RP_MEMORY_DEVICE, "sum", &a->sum, err));
     RP_TRY(rp_buffer_create(device, tokens * widest_row(model) * 4, RP_MEMORY_DEVICE, "wide", &a->wide, err));
 done:
     return status;
@@ -219,7 +233,7 @@ static rp_status record_layer(rp_model *model, rp_op_target to, const rp_device_
     rp_recorder *recorder = &model->ops.recorder;
     uint32_t width = attention_width(config), i = rp_padded(config->intermediate_size);
     uint64_t tokens = model->info.max_batch_tokens;
-    rp_range hidden = whole(&a->hidden), attended = whole(&a->attended), sum = whole(&a->sum);
+    rp_range hidden = whole(&a->hidden), attended = whole(&a->attended);
     rp_range qkv = part_of_wide(model, 0, 3 * width), context = part_of_wide(model, 3 * width, width);
     rp_range inner = part_of_wide(model, 0, i);
     rp_status status;
@@ -240,12 +254,12 @@ static rp_status record_layer(rp_model *model, rp_op_target to, const rp_device_
                        .w = &w->dense,
                        .bias = w->dense_bias,
                        .residual = hidden,
-                       .out = sum};
+                       .out = attended,
+                       .norm = w->attention_norm,
+                       .arrived = a->arrived,
+                       .norm_width = config->hidden_size,
+                       .norm_eps = config->norm_eps};
     RP_TRY(rp_op_matmul(to, &dense, err));
-    rp_record_barrier(recorder, to.commands);
-    rp_layernorm norm = {"attention norm", RP_COUNT_TOKENS,  config->hidden_size, config->norm_eps, sum,
-                         attended,         w->attention_norm};
-    RP_TRY(rp_op_layernorm(to, &norm, err));
     rp_record_barrier(recorder, to.commands);
     rp_matmul ffn = {.label = "ffn",
                      .x = attended,
@@ -260,12 +274,12 @@ static rp_status record_layer(rp_model *model, rp_op_target to, const rp_device_
                         .w = &w->ffn_output,
                         .bias = w->ffn_output_bias,
                         .residual = attended,
-                        .out = sum};
+                        .out = hidden,
+                        .norm = w->output_norm,
+                        .arrived = a->arrived,
+                        .norm_width = config->hidden_size,
+                        .norm_eps = config->norm_eps};
     RP_TRY(rp_op_matmul(to, &output, err));
-    rp_record_barrier(recorder, to.commands);
-    norm = (rp_layernorm){"output norm", RP_COUNT_TOKENS, config->hidden_size, config->norm_eps,
-                          sum,           hidden,          w->output_norm};
-    RP_TRY(rp_op_layernorm(to, &norm, err));
 done:
     return status;
 }

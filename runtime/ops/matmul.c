@@ -8,23 +8,33 @@ static VkFormat texel_format(rp_format format) {
 
 rp_status rp_op_matmul_with(rp_op_target target, const rp_matmul *op, const rp_matmul_kernel *kernel,
                             rp_error *err) {
-    bool bias = op->bias.buffer, residual = op->residual.buffer;
-    rp_pipeline_key key = {.shader = kernel->shader,
+    bool bias = op->bias.buffer, residual = op->residual.buffer, norm = op->norm.buffer;
+    rp_pipeline_key key = {.shader = norm ? kernel->norm_shader : kernel->shader,
                            .constants = {kernel->lanes, kernel->blocks, op->w->format, op->activation, bias,
                                          residual, kernel->rows, kernel->columns},
                            .constant_count = 8,
-                           .bindings = 6,
+                           .bindings = norm ? 8 : 6,
                            .texels = kernel->texels ? 1 << 1 | 1 << 2 : 0,
-                           .push_words = 5};
+                           .push_words = norm ? 8 : 5};
+    uint32_t groups = 0; /* that work on one tile of rows */
+    for (uint32_t c = 0; c < op->w->chunk_count; c++)
+        groups += (uint32_t)rp_div_up(op->w->chunks[c].panels * RP_PANEL / 4, rp_kernel_columns(kernel));
     rp_status status = RP_OK;
     for (uint32_t c = 0; !status && c < op->w->chunk_count; c++) {
         const rp_matrix_chunk *chunk = &op->w->chunks[c];
         uint32_t columns = chunk->panels * RP_PANEL / 4;
         rp_dispatch dispatch = {
-            .bindings =
-                {{0}, op->x, chunk->range, bias ? op->bias : op->x, residual ? op->residual : op->x, op->out},
+            .bindings = {{0},
+                         op->x,
+                         chunk->range,
+                         bias ? op->bias : op->x,
+                         residual ? op->residual : op->x,
+                         op->out,
+                         op->norm,
+                         op->arrived},
             .formats = {[1] = VK_FORMAT_R32G32B32A32_SFLOAT, [2] = texel_format(op->w->format)},
-            .push = {op->rows, op->w->k / 4, columns, chunk->first_panel * RP_PANEL / 4, op->w->rows / 4}};
+            .push = {op->rows, op->w->k / 4, columns, chunk->first_panel * RP_PANEL / 4, op->w->rows / 4,
+                     groups, op->norm_width, rp_float_bits(op->norm_eps)}};
         rp_grid grid = {op->rows, rp_kernel_rows(kernel),
                         (uint32_t)rp_div_up(columns, rp_kernel_columns(kernel))};
         status = rp_op_dispatch(target, &key, grid, op->label, &dispatch, err);

@@ -8,7 +8,7 @@
 #include "ops/op.h"
 #include "ops/plan.h"
 
-/* out = activation(x * w^T + bias) + residual */
+/* out = activation(x * w^T + bias) + residual; then, where `norm` is given, its LayerNorm in place */
 typedef struct rp_matmul {
     const char *label;
     rp_count rows;
@@ -18,6 +18,10 @@ typedef struct rp_matmul {
     rp_op_activation activation;
     rp_range residual; // [rows, n]; no buffer: none. May not overlap out
     rp_range out;      // [rows, n]
+    rp_range norm;     // gamma, beta: [2, n]; no buffer: no LayerNorm
+    rp_range arrived;  // uint32 [rows]: zeros before and after; for a LayerNorm only
+    uint32_t norm_width;
+    float norm_eps;
 } rp_matmul;
 rp_status rp_op_matmul(rp_op_target target, const rp_matmul *op, rp_error *err);
 

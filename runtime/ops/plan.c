@@ -21,21 +21,26 @@ uint32_t rp_plan_matmul(const rp_caps *caps, rp_format format, uint64_t texels,
         bool as_texels = format != RP_FORMAT_BF16 && texels <= caps->max_texels;
         for (size_t i = cpu ? 0 : 2; i < RP_COUNT(shapes); i++)
             for (int texel = as_texels; texel >= (cpu ? as_texels : 0); texel--)
-                out[count++] =
-                    (rp_matmul_kernel){.shader = texel ? "matmul_subgroup_texel" : "matmul_subgroup",
-                                       .lanes = lanes,
-                                       .blocks = 1,
-                                       .rows = shapes[i][0],
-                                       .columns = shapes[i][1],
-                                       .subgroup = true,
-                                       .texels = texel};
+                out[count++] = (rp_matmul_kernel){
+                    .shader = texel ? "matmul_subgroup_texel" : "matmul_subgroup",
+                    .norm_shader = texel ? "matmul_subgroup_texel_norm" : "matmul_subgroup_norm",
+                    .lanes = lanes,
+                    .blocks = 1,
+                    .rows = shapes[i][0],
+                    .columns = shapes[i][1],
+                    .subgroup = true,
+                    .texels = texel};
     }
     /* one invocation makes 4 rows; a panel is 8 vec4s wide */
     static const uint32_t blocks[] = {8, 16, 1};
     for (size_t i = cpu ? 2 : 0; i < RP_COUNT(blocks); i++)
         if (8 * blocks[i] <= caps->info.max_invocations)
-            out[count++] = (rp_matmul_kernel){
-                .shader = "matmul", .lanes = 8, .blocks = blocks[i], .rows = 4, .columns = 1};
+            out[count++] = (rp_matmul_kernel){.shader = "matmul",
+                                              .norm_shader = "matmul_norm",
+                                              .lanes = 8,
+                                              .blocks = blocks[i],
+                                              .rows = 4,
+                                              .columns = 1};
     return count;
 }
 

@@ -8,8 +8,8 @@
 
 /* One way to run matmul: a shader of the table and its specialization constants. */
 typedef struct rp_matmul_kernel {
-    const char *shader;
-    uint32_t lanes, blocks; /* workgroup size, x and y */
+    const char *shader, *norm_shader; /* without and with the LayerNorm */
+    uint32_t lanes, blocks;           /* workgroup size, x and y */
     uint32_t rows;          /* of out that one invocation makes; a whole workgroup, when it is one subgroup */
     uint32_t columns;       /* vec4 columns of out that one invocation makes */
     bool subgroup;          /* the workgroup is one subgroup */
