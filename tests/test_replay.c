@@ -279,8 +279,37 @@ static void test_counting_sees_calls(void **state) {
     }
 #define TEST(function) cmocka_unit_test_teardown(function, close_case)
 
+/* ---- the size of the layer ---- */
+
+static PFN_vkCmdDispatchIndirect dispatch;
+static VkCommandBuffer dispatched[256]; /* the command buffer of each dispatch that was recorded */
+static size_t dispatch_count;
+
+static VKAPI_ATTR void VKAPI_CALL count_dispatch(VkCommandBuffer commands, VkBuffer buffer,
+                                                 VkDeviceSize offset) {
+    assert_true(dispatch_count < RP_COUNT(dispatched));
+    dispatched[dispatch_count++] = commands;
+    dispatch(commands, buffer, offset);
+}
+
+/* A layer is at most six dispatches: here Q, K and V; attention; its output with the LayerNorm; and the two
+ * of the feed-forward network, with the other one. */
+static void test_layer_is_small(void **state) {
+    (void)state;
+    dispatch = device->vk.vkCmdDispatchIndirect;
+    device->vk.vkCmdDispatchIndirect = count_dispatch;
+    dispatch_count = 0;
+    open_case("deep");
+    device->vk.vkCmdDispatchIndirect = dispatch;
+    size_t of_layer = 0;
+    for (size_t i = 0; i < dispatch_count; i++) of_layer += dispatched[i] == model->groups[0];
+    assert_int_equal(model->config.inner_layers, 1);
+    assert_int_equal(of_layer, 5);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_layer_is_small, close_case),
         TEST(test_counting_sees_calls),
         CASE("odd"),    /* one group, classes */
         CASE("groups"), /* two groups: pooler, masked LM, sentence order */
