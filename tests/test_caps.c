@@ -247,9 +247,9 @@ static void test_limits_below_need(void **state) {
         uint32_t *limit, value;
         const char *says;
     } cases[] = {
-        {&limits->maxPerStageDescriptorStorageBuffers, 4, "4 storage buffers in a shader and 6"},
-        {&limits->maxDescriptorSetStorageBuffers, 5, "5 storage buffers in a descriptor set"},
-        {&limits->maxPerStageResources, 5, "resources"},
+        {&limits->maxPerStageDescriptorStorageBuffers, 4, "4 storage buffers in a shader and 8"},
+        {&limits->maxDescriptorSetStorageBuffers, 7, "7 storage buffers in a descriptor set"},
+        {&limits->maxPerStageResources, 7, "resources"},
         {&limits->maxBoundDescriptorSets, 0, "0 descriptor sets"},
         {&limits->maxPushConstantsSize, 63, "63 bytes of push constants and 64"},
         {&limits->maxComputeWorkGroupInvocations, 63, "63 invocations"},

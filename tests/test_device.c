@@ -109,7 +109,7 @@ static void test_no_device(void **state) {
 static void test_unusable_devices_are_listed(void **state) {
     static const char *const reasons[] = {"its driver offers Vulkan 1.0 and 1.1 is needed: update the driver",
                                           "it has no compute queue",
-                                          "it offers 4 storage buffers in a shader and 6 are needed"};
+                                          "it offers 4 storage buffers in a shader and 8 are needed"};
     (void)state;
     play("devices");
     cli_run json = cli(CLI_ARGS("devices", "--json"), NULL, 0), people = cli(CLI_ARGS("devices"), NULL, 0);

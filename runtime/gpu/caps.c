@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "gpu/pipeline.h"
 
 static bool has_extension(const VkExtensionProperties *list, uint32_t count, const char *name) {
     for (uint32_t i = 0; i < count; i++)
@@ -129,11 +130,11 @@ static void check_limits(const VkPhysicalDeviceLimits *limits, rp_device_info *i
         const char *what;
         uint32_t offered, needed;
     } checks[] = {
-        {"storage buffers in a shader", limits->maxPerStageDescriptorStorageBuffers, 6},
-        {"storage buffers in a descriptor set", limits->maxDescriptorSetStorageBuffers, 6},
-        {"resources in a shader", limits->maxPerStageResources, 6},
+        {"storage buffers in a shader", limits->maxPerStageDescriptorStorageBuffers, RP_MAX_BINDINGS},
+        {"storage buffers in a descriptor set", limits->maxDescriptorSetStorageBuffers, RP_MAX_BINDINGS},
+        {"resources in a shader", limits->maxPerStageResources, RP_MAX_BINDINGS},
         {"descriptor sets", limits->maxBoundDescriptorSets, 1},
-        {"bytes of push constants", limits->maxPushConstantsSize, 64},
+        {"bytes of push constants", limits->maxPushConstantsSize, 4 * RP_MAX_PUSH_WORDS},
         {"invocations in a workgroup", limits->maxComputeWorkGroupInvocations, 64},
         {"invocations side by side in a workgroup", limits->maxComputeWorkGroupSize[0], 64},
         {"workgroups in a dispatch", limits->maxComputeWorkGroupCount[0], 65535},
