@@ -45,11 +45,10 @@ static void say_cut(work *w, const rp_cli_answer *answer) {
             "the question of input %zu is longer than --max-question-length, and was cut; so are others "
             "as long (said once)",
             number);
-    else
-        rp_cli_complain(
-            "input %zu is longer than this model takes, %u tokens at most, and was cut; so are others as "
-            "long (said once)",
-            number, (unsigned)w->session->info->max_tokens);
+    else /* by the limit of the model, its tokenizer or sentence_bert_config.json */
+        rp_cli_complain("input %zu has more tokens than this model takes, and was cut; so are others as long "
+                        "(said once)",
+                        number);
 }
 
 static void write_answer(work *w, const rp_cli_answer *answer) {
