@@ -459,6 +459,30 @@ static void test_choose_needs_usable_choices(void **state) {
     assert_true(one[0] == 1);
 }
 
+/* Weights that are finite, and too large for what comes of them. */
+static void test_numbers_that_are_not_finite(void **state) {
+    static const char *const names[] = {"classify",    "fill",   "tag",  "answer",
+                                        "embed_plain", "choose", "order"};
+    (void)state;
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+        assert_true(task_case_open(names[n], &fixture));
+        json_t *tensor;
+        size_t i;
+        json_array_foreach(json_object_get(fixture.root, "tensors"), i, tensor) {
+            const char *name = json_string_value(json_array_get(tensor, 0));
+            if (strstr(name, "full_layer_layer_norm.weight") || strstr(name, "output.LayerNorm.weight"))
+                json_array_set_new(tensor, 3, json_real(3e38));
+        }
+        assert_true(task_case_write(&fixture));
+        open_model();
+        json_t *call = json_array_get(fixture.calls, 0);
+        ok(task_run(model, call, NULL, 1, &result, &err));
+        assert_int_equal(rp_result_count(result), 1);
+        assert_entry(0, RP_ERROR_FORMAT, "not finite");
+        end_test(NULL);
+    }
+}
+
 #define TASK_TEST(name) cmocka_unit_test_teardown(name, end_test)
 
 int main(void) {
@@ -482,6 +506,7 @@ int main(void) {
         TASK_TEST(test_a_question_can_be_too_long),
         TASK_TEST(test_coherence_needs_a_pair),
         TASK_TEST(test_choose_needs_usable_choices),
+        TASK_TEST(test_numbers_that_are_not_finite),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -172,7 +172,8 @@ static rp_status run(answer_task *t, size_t count, rp_encoding *encodings, rp_wi
         status = add_question(t, i, &encodings[2 * i], &encodings[2 * i + 1], windows, &why);
         status = rp_result_blame(t->result, i, status, &why, err);
     }
-    return status ? status : rp_windows_run(windows, t->model, RP_OUTPUT_SPANS, read_window, t, err);
+    return status ? status
+                  : rp_windows_run(windows, t->model, RP_OUTPUT_SPANS, t->result, read_window, t, err);
 }
 
 rp_status rp_answer_questions(rp_model *model, const rp_question *questions, size_t count,

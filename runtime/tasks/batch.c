@@ -37,23 +37,28 @@ rp_status rp_batch_add(rp_batch *batch, const rp_model *model, rp_text text, rp_
     return rp_batch_push(batch, entry, &encoding, err);
 }
 
-rp_status rp_batch_run(const rp_batch *batch, rp_model *model, const rp_run_params *params, float **out,
-                       size_t *size, rp_error *err) {
+rp_status rp_batch_run(const rp_batch *batch, rp_model *model, rp_output output, rp_result *result,
+                       float **out, rp_error *err) {
+    const rp_run_params params = {.output = output};
     *out = NULL;
-    if (size) *size = 0;
     if (!batch->count) return RP_OK;
-    size_t floats = rp_model_output_size(model, batch->sequences, batch->count, params);
-    *out = rp_new_array(float, floats);
-    if (!*out)
+    size_t floats = rp_model_output_size(model, batch->sequences, batch->count, &params);
+    float *values = rp_new_array(float, floats);
+    if (!values)
         return rp_fail_memory(err, "the outputs of a batch", (unsigned long long)floats * sizeof(float));
-    rp_status status = rp_model_run(model, batch->sequences, batch->count, params, *out, floats, NULL, err);
+    rp_status status =
+        rp_model_run(model, batch->sequences, batch->count, &params, values, floats, NULL, err);
     if (status) {
-        free(*out);
-        *out = NULL;
-    } else if (size) {
-        *size = floats;
+        free(values);
+        return status;
     }
-    return status;
+    *out = values;
+    for (size_t s = 0; s < batch->count; s++) {
+        size_t count = rp_model_output_size(model, &batch->sequences[s], 1, &params);
+        rp_result_check(result, batch->entries[s], values, count);
+        values += count;
+    }
+    return RP_OK;
 }
 
 void rp_batch_cut(rp_batch *batch, size_t count) {

@@ -42,9 +42,7 @@ rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count, con
     rp_batch batch = {0};
     float *logits = NULL;
     for (size_t i = 0; !status && i < count; i++) status = add_input(&batch, model, &inputs[i], i, *out, err);
-    if (!status)
-        status =
-            rp_batch_run(&batch, model, &(rp_run_params){.output = RP_OUTPUT_CLASSES}, &logits, NULL, err);
+    if (!status) status = rp_batch_run(&batch, model, RP_OUTPUT_CLASSES, *out, &logits, err);
     for (size_t s = 0; !status && s < batch.count; s++)
         status = rank_labels(info, logits + s * info->label_count, params ? params->top_k : 0, *out,
                              batch.entries[s], err);
@@ -67,8 +65,7 @@ rp_status rp_coherence(rp_model *model, const rp_input *inputs, size_t count, rp
         else
             rp_result_fail(*out, i, &no_pair);
     }
-    if (!status)
-        status = rp_batch_run(&batch, model, &(rp_run_params){.output = RP_OUTPUT_ORDER}, &logits, NULL, err);
+    if (!status) status = rp_batch_run(&batch, model, RP_OUTPUT_ORDER, *out, &logits, err);
     for (size_t s = 0; !status && s < batch.count; s++) {
         rp_softmax(logits + 2 * s, 2);
         (*out)->entries[batch.entries[s]].in_order = logits[2 * s];

@@ -122,9 +122,7 @@ rp_status rp_embed(rp_model *model, const rp_text *texts, size_t count, const rp
     rp_batch batch = {.max_tokens = longest(model)};
     status = make_plan(model, params, &p, err);
     for (size_t i = 0; !status && i < count; i++) status = add_text(&batch, model, texts[i], i, *out, err);
-    if (!status)
-        status = rp_batch_run(&batch, model, &(rp_run_params){.output = outputs[p.pooling]}, &(*out)->floats,
-                              NULL, err);
+    if (!status) status = rp_batch_run(&batch, model, outputs[p.pooling], *out, &(*out)->floats, err);
     if (!status) share_vectors(&batch, &p, rp_model_get_info(model)->hidden_size, *out);
     rp_batch_finish(&batch);
     if (status) rp_result_free(out);
@@ -160,9 +158,7 @@ rp_status rp_choose(rp_model *model, const rp_choice *inputs, size_t count, rp_r
     rp_batch batch = {0};
     for (size_t i = 0; !status && i < count; i++)
         status = add_choices(&batch, model, &inputs[i], i, *out, err);
-    if (!status)
-        status = rp_batch_run(&batch, model, &(rp_run_params){.output = RP_OUTPUT_CHOICE}, &(*out)->floats,
-                              NULL, err);
+    if (!status) status = rp_batch_run(&batch, model, RP_OUTPUT_CHOICE, *out, &(*out)->floats, err);
     for (size_t s = 0; !status && s < batch.count;) {
         rp_entry *entry = &(*out)->entries[batch.entries[s]];
         entry->vectors = (*out)->floats + s;

@@ -122,8 +122,10 @@ static rp_status run_rows(const fill_task *t, size_t first, size_t end, float *l
     for (size_t i = first; !status && i < end; i++, mask++) {
         const rp_row *row = &t->rows[i];
         if (i > first && row->sequence != row[-1].sequence) mask = 0;
-        rp_entry *entry = &t->result->entries[t->batch.entries[row->sequence]];
-        status = fill_row(t, row, logits + (i - first) * t->vocabulary, &entry->masks[mask], err);
+        size_t entry = t->batch.entries[row->sequence];
+        float *scores = logits + (i - first) * t->vocabulary;
+        rp_result_check(t->result, entry, scores, t->vocabulary);
+        status = fill_row(t, row, scores, &t->result->entries[entry].masks[mask], err);
     }
     return status;
 }

@@ -1,7 +1,9 @@
 /* Results: made before a task starts, read by the accessors of tasks.h. */
 #include "task.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 typedef struct served {
     unsigned head; // 0: every folder can
@@ -69,6 +71,17 @@ rp_status rp_result_blame(rp_result *result, size_t i, rp_status status, const r
     if (status == RP_ERROR_HOST_MEMORY) return rp_fail(err, status, "%s", why->message);
     if (status) rp_result_fail(result, i, why);
     return RP_OK;
+}
+
+void rp_result_check(rp_result *result, size_t i, float *values, size_t count) {
+    static const rp_error why = {RP_ERROR_FORMAT,
+                                 "the model computed a number that is not finite; its weights "
+                                 "are damaged or too large"};
+    size_t k = 0;
+    while (k < count && isfinite(values[k])) k++;
+    if (k == count) return;
+    rp_result_fail(result, i, &why);
+    memset(values, 0, count * sizeof *values);
 }
 
 char *rp_result_text(rp_result *result, const char *data, size_t size, rp_error *err) {

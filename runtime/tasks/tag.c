@@ -103,7 +103,7 @@ rp_status rp_tag(rp_model *model, const rp_text *texts, size_t count, const rp_t
     if (!status)
         status = make_windows(model, texts, count, params && params->stride ? params->stride : DEFAULT_STRIDE,
                               encodings, &windows, *out, err);
-    if (!status) status = rp_windows_run(&windows, model, RP_OUTPUT_TOKENS, read_window, &t, err);
+    if (!status) status = rp_windows_run(&windows, model, RP_OUTPUT_TOKENS, *out, read_window, &t, err);
     for (size_t i = 0; encodings && i < count; i++) rp_encoding_free(&encodings[i]);
     free(encodings);
     free(t.scores);

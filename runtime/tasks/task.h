@@ -49,6 +49,10 @@ void rp_result_fail(rp_result *result, size_t i, const rp_error *why);
  * memory is nobody's, and is passed on. */
 rp_status rp_result_blame(rp_result *result, size_t i, rp_status status, const rp_error *why, rp_error *err);
 
+/* Numbers that the model computed for input `i`. Where one is not finite its entry fails, and all of them
+ * become 0, so that whoever reads them need not care. */
+void rp_result_check(rp_result *result, size_t i, float *values, size_t count);
+
 /* Copies into the result's arena. NULL, with the message, when out of memory. */
 char *rp_result_text(rp_result *result, const char *data, size_t size, rp_error *err);
 void *rp_result_array(rp_result *result, const void *items, size_t count, size_t size, rp_error *err);
@@ -79,10 +83,10 @@ rp_status rp_batch_push(rp_batch *batch, size_t entry, rp_encoding *encoding, rp
 rp_status rp_batch_add(rp_batch *batch, const rp_model *model, rp_text text, rp_text pair, size_t entry,
                        rp_result *result, rp_error *err);
 
-/* Run every sequence. `*out` (malloc, owned by the caller) gets the output, `*size` (may be NULL) its floats.
- * No sequences: RP_OK and NULL. */
-rp_status rp_batch_run(const rp_batch *batch, rp_model *model, const rp_run_params *params, float **out,
-                       size_t *size, rp_error *err);
+/* Run every sequence, and check what comes out (rp_result_check). `*out` (malloc, owned by the caller) gets
+ * the output. No sequences: RP_OK and NULL. */
+rp_status rp_batch_run(const rp_batch *batch, rp_model *model, rp_output output, rp_result *result,
+                       float **out, rp_error *err);
 
 /* Drop the sequences from number `count` on. */
 void rp_batch_cut(rp_batch *batch, size_t count);
@@ -119,9 +123,10 @@ rp_status rp_windows_check(const rp_model *model, rp_error *err);
 /* Takes what the model computed for a window: `rows` are [at + count + 1, columns]. Called in order. */
 typedef rp_status (*rp_window_read)(void *task, const rp_window *window, const float *rows, rp_error *err);
 
-/* Run `output`, which has a row for each token, on every window, one submission's worth at a time. */
-rp_status rp_windows_run(const rp_windows *windows, rp_model *model, rp_output output, rp_window_read read,
-                         void *task, rp_error *err);
+/* Run `output`, which has a row for each token, on every window, one submission's worth at a time, and check
+ * what comes out (rp_result_check). */
+rp_status rp_windows_run(const rp_windows *windows, rp_model *model, rp_output output, rp_result *result,
+                         rp_window_read read, void *task, rp_error *err);
 
 /* ---- scores (scores.c): computed in double, as sums of many small terms must not depend on their order ----
  */

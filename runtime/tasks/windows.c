@@ -66,7 +66,7 @@ static int32_t *write_sequence(const rp_window *window, rp_special_ids special, 
 }
 
 static rp_status run_slice(const rp_window *windows, size_t count, rp_model *model, rp_output output,
-                           slice *s, rp_window_read read, void *task, rp_error *err) {
+                           rp_result *result, slice *s, rp_window_read read, void *task, rp_error *err) {
     rp_special_ids special = rp_tokenizer_special_ids(rp_model_get_tokenizer(model));
     const rp_run_params params = {.output = output};
     size_t columns = output == RP_OUTPUT_SPANS ? 2 : rp_model_get_info(model)->label_count;
@@ -79,16 +79,18 @@ static rp_status run_slice(const rp_window *windows, size_t count, rp_model *mod
     size_t tokens = (size_t)(ids - s->ids);
     rp_status status =
         rp_model_run(model, s->sequences, count, &params, s->rows, tokens * columns, NULL, err);
-    const float *rows = s->rows;
+    float *rows = s->rows;
     for (size_t i = 0; !status && i < count; i++) {
+        size_t floats = sequence_size(&windows[i]) * columns;
+        rp_result_check(result, windows[i].entry, rows, floats);
         status = read(task, &windows[i], rows, err);
-        rows += sequence_size(&windows[i]) * columns;
+        rows += floats;
     }
     return status;
 }
 
-rp_status rp_windows_run(const rp_windows *windows, rp_model *model, rp_output output, rp_window_read read,
-                         void *task, rp_error *err) {
+rp_status rp_windows_run(const rp_windows *windows, rp_model *model, rp_output output, rp_result *result,
+                         rp_window_read read, void *task, rp_error *err) {
     const rp_model_info *info = rp_model_get_info(model);
     size_t columns = output == RP_OUTPUT_SPANS ? 2 : info->label_count, total = 0;
     for (size_t i = 0; i < windows->count; i++) total += sequence_size(&windows->items[i]);
@@ -108,7 +110,7 @@ rp_status rp_windows_run(const rp_windows *windows, rp_model *model, rp_output o
             tokens += sequence_size(&windows->items[end]);
             if (tokens > s.tokens) break;
         }
-        status = run_slice(windows->items + first, end - first, model, output, &s, read, task, err);
+        status = run_slice(windows->items + first, end - first, model, output, result, &s, read, task, err);
     }
     free(s.sequences);
     free(s.ids);
