@@ -5,6 +5,9 @@
  * message, the others are answered, and the call returns RP_OK. The call itself fails when nothing can be
  * answered: the model has no such head, no tokenizer, or the device failed.
  *
+ * Ownership: inputs and params are borrowed for the call, and params may be NULL, the defaults. On success
+ * `*out` is owned by the caller (rp_result_free); on failure it is NULL.
+ *
  * Thread-safety: every task may be called from any thread; runs on one model take turns. A result is
  * read-only and may be read by several threads. */
 #ifndef REPRISE_TASKS_H
@@ -50,6 +53,8 @@ typedef struct rp_label {
     float score;       /* softmax or sigmoid probability, or the raw value of a regression */
 } rp_label;
 
+/* The labels of each text or pair, best first. A text longer than the model takes is cut as truncation=True
+ * cuts it. */
 RP_API rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count,
                              const rp_classify_params *params, rp_result **out, rp_error *err);
 

@@ -83,6 +83,8 @@ RP_API bool rp_tokenizer_is_special(const rp_tokenizer *tokenizer, int32_t id);
 typedef struct rp_special_ids {
     int32_t cls, sep, mask, pad, unk;
 } rp_special_ids;
+
+/* The special tokens of a tokenizer. */
 RP_API rp_special_ids rp_tokenizer_special_ids(const rp_tokenizer *tokenizer);
 
 /* The longest input that tokenizer_config.json allows (model_max_length), tokens; 0 when it does not say. */
@@ -93,6 +95,8 @@ RP_API uint32_t rp_tokenizer_max_tokens(const rp_tokenizer *tokenizer);
  * rp_string_free. Thread-safe. */
 RP_API rp_status rp_tokenizer_decode(const rp_tokenizer *tokenizer, const int32_t *ids, size_t count,
                                      bool skip_special_tokens, char **out, rp_error *err);
+
+/* Free a string and set `*string` to NULL. NULL and a pointer to NULL are allowed. */
 RP_API void rp_string_free(char **string);
 
 #ifdef __cplusplus
