@@ -110,7 +110,7 @@ static const char help_fill_mask[] = "Fill every [MASK] of a text with the likel
                                      "such lists where a text has several masks; key of --jsonl: text.\n"
                                      "\n"
                                      "Examples:\n"
-                                     "  reprise fill-mask \"The captain [MASK] the ship.\"\n"
+                                     "  reprise fill-mask \"She opened the [MASK] and looked out.\"\n"
                                      "  reprise fill-mask --json --top-k 1 < sentences.txt\n";
 
 static const char help_tag[] =
@@ -161,7 +161,7 @@ static const char help_coherence[] =
     "text, text_pair.\n"
     "\n"
     "Examples:\n"
-    "  reprise coherence \"She opened the door.\" \"Then she walked in.\"\n"
+    "  reprise coherence \"A letter came in the morning.\" \"He read it twice and put it in the fire.\"\n"
     "  printf 'He fell.\\tHe got up.\\n' | reprise coherence --json\n";
 
 static const char help_choose[] =

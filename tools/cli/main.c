@@ -23,7 +23,7 @@ static void put_overview(rp_cli_buffer *out) {
                      "  NO_COLOR            no colours\n\n"
                      "Examples:\n"
                      "  reprise classify \"a warm and funny film\"\n"
-                     "  reprise fill-mask \"The captain [MASK] the ship.\"\n"
+                     "  reprise fill-mask \"She opened the [MASK] and looked out.\"\n"
                      "  reprise devices\n"
                      "  reprise classify --help\n");
 }
