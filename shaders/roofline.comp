@@ -23,6 +23,7 @@ int dot4(int a, int b, spirv_literal int format);
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
 layout(constant_id = 1) const uint CHAINS = 8u;
+const uint UNROLLED = 8u; // operations of a chain for each step of the loop, whose own cost should not count
 
 layout(std430, set = 0, binding = 1) buffer Values { float values[]; }; // two to begin with, then one a lane
 
@@ -33,7 +34,8 @@ void main()
     VALUE a = VALUE(values[0]), b = VALUE(values[1]), sum[CHAINS];
     [[unroll]] for (uint i = 0u; i < CHAINS; i++) sum[i] = VALUE(gl_LocalInvocationID.x + i);
     [[dont_unroll]] for (uint step = 0u; step < p.steps; step++)
-        [[unroll]] for (uint i = 0u; i < CHAINS; i++) sum[i] = STEP(sum[i]);
+        [[unroll]] for (uint u = 0u; u < UNROLLED; u++)
+            [[unroll]] for (uint i = 0u; i < CHAINS; i++) sum[i] = STEP(sum[i]);
     VALUE all = sum[0];
     [[unroll]] for (uint i = 1u; i < CHAINS; i++) all += sum[i];
     // never true for the values that are there, but the compiler cannot know

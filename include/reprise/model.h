@@ -19,6 +19,8 @@ typedef struct rp_model_params {
     uint32_t max_batch_tokens; /* most tokens in one submission; 0: chosen from the model's size. Longer work
                                   is cut into several submissions. Device memory grows with it. */
     uint32_t random_seed;      /* only for rp_model_open_random */
+    uint32_t random_groups; /* likewise: num_hidden_groups, the distinct layers, instead of the config's, at
+                               most its num_hidden_layers; 0: as it says */
 } rp_model_params;
 
 /* Load the Hugging Face folder `dir` onto `device`: config.json, model.safetensors (or its shards) and, where

@@ -15,6 +15,7 @@
 #include "status.h"
 #include "device.h"
 #include "tokenizer.h"
+#include "bench.h"
 #include "model.h"
 #include "tasks.h"
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "gpu/cache.h"
 
 static bool instance_has(const char *extension) {
@@ -212,9 +213,14 @@ static rp_status open_device(rp_device *device, const rp_device_params *params, 
     VkPhysicalDevice *devices = NULL;
     rp_caps *caps = NULL;
     uint32_t count = 0, chosen = 0;
-    rp_status status = create_instance(&device->instance, &device->debug_names, err);
+    double begun = rp_seconds();
+    rp_status status = rp_vk_load(err);
+    double loaded = rp_seconds();
+    if (!status) status = create_instance(&device->instance, &device->debug_names, err);
+    double made = rp_seconds();
     if (!status) status = enumerate(device->instance, &devices, &caps, &count, err);
     if (!status) status = rp_caps_choose(caps, count, params, &chosen, err);
+    double chose = rp_seconds();
     if (!status) {
         device->physical = devices[chosen];
         device->caps = caps[chosen];
@@ -230,7 +236,12 @@ static rp_status open_device(rp_device *device, const rp_device_params *params, 
         if (!device->shader_dir) return rp_fail_memory(err, "a path", strlen(shader_dir) + 1);
     }
     device->cache_dir = rp_cache_dir(params ? params->cache_dir : NULL);
-    return open_pipeline_cache(device, err);
+    status = open_pipeline_cache(device, err);
+    device->spent.loader = loaded - begun;
+    device->spent.instance = made - loaded;
+    device->spent.choice = chose - made;
+    device->spent.device = rp_seconds() - chose;
+    return status;
 }
 
 rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_error *err) {

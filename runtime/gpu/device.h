@@ -22,6 +22,10 @@ struct rp_device {
     char *shader_dir;        /* GLSL compiled instead of the pack; NULL: the pack */
     char *cache_dir;         /* NULL: no cache */
     bool debug_names;        /* VK_EXT_debug_utils is on: objects are named */
+    struct {
+        double loader, instance, choice, device; /* of rp_device_open, seconds */
+        _Atomic double pipelines, tuning;        /* since then */
+    } spent;
 };
 
 /* Name an object for validation messages and captures; nothing where the extension is off. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "gpu/shader.h"
 
 static bool same(const rp_pipeline_key *a, const rp_pipeline_key *b) {
@@ -69,8 +70,11 @@ static rp_status create(rp_device *device, rp_pipeline *pipeline, bool statistic
                   .pName = "main",
                   .pSpecializationInfo = &specialization},
         .layout = pipeline->layout};
-    RP_VK(vkCreateComputePipelines,
-          (device->handle, device->pipeline_cache, 1, &info, NULL, &pipeline->handle));
+    double begun = rp_seconds();
+    VkResult result = vk->vkCreateComputePipelines(device->handle, device->pipeline_cache, 1, &info, NULL,
+                                                   &pipeline->handle);
+    rp_add_seconds(&device->spent.pipelines, rp_seconds() - begun);
+    RP_TRY(rp_vk_check(result, "vkCreateComputePipelines", err));
     rp_device_name(device, VK_OBJECT_TYPE_PIPELINE, (uint64_t)pipeline->handle, key->shader);
 done:
     if (module) vk->vkDestroyShaderModule(device->handle, module, NULL);

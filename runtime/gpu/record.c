@@ -117,6 +117,14 @@ done:
     return status;
 }
 
+/* The stamp before (0) or after (1) the next dispatch. */
+static void stamp(rp_recorder *recorder, VkCommandBuffer commands, uint32_t after) {
+    const rp_stamps *stamps = recorder->stamps;
+    if (stamps && stamps->used < stamps->capacity)
+        recorder->device->vk.vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, stamps->pool,
+                                                 2 * stamps->used + after);
+}
+
 rp_status rp_record_dispatch(rp_recorder *recorder, VkCommandBuffer commands, const rp_dispatch *dispatch,
                              rp_error *err) {
     const rp_vk_table *vk = &recorder->device->vk;
@@ -136,7 +144,11 @@ rp_status rp_record_dispatch(rp_recorder *recorder, VkCommandBuffer commands, co
     if (pipeline->key.push_words)
         vk->vkCmdPushConstants(commands, pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
                                pipeline->key.push_words * 4, dispatch->push);
+    stamp(recorder, commands, 0);
     vk->vkCmdDispatchIndirect(commands, dispatch->indirect.buffer, dispatch->indirect.offset);
+    stamp(recorder, commands, 1);
+    if (recorder->stamps && recorder->stamps->used < recorder->stamps->capacity)
+        recorder->stamps->labels[recorder->stamps->used++] = dispatch->label;
     if (label) vkCmdEndDebugUtilsLabelEXT(commands);
     return RP_OK;
 }

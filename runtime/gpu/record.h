@@ -4,6 +4,13 @@
 
 #include "gpu/pipeline.h"
 
+/* Time stamps around dispatches: query 2i before dispatch i, 2i + 1 after it. */
+typedef struct rp_stamps {
+    VkQueryPool pool;
+    uint32_t used, capacity; /* dispatches; those past the capacity are not stamped */
+    const char **labels;     /* [capacity] */
+} rp_stamps;
+
 /* Owns the command buffers and descriptor sets of one model. Zero-initialise with the device. */
 typedef struct rp_recorder {
     rp_device *device;
@@ -13,6 +20,7 @@ typedef struct rp_recorder {
     uint32_t sets_left; /* in the last pool */
     VkBufferView *views;
     size_t view_count, view_capacity;
+    rp_stamps *stamps; /* not NULL: every dispatch that is recorded is stamped */
 } rp_recorder;
 
 void rp_recorder_finish(rp_recorder *recorder);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 static bool has_file(const char *dir, const char *name) {
     char path[4096];
     if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path) return false;
@@ -48,14 +50,22 @@ static void fill_info(rp_model *model) {
 }
 
 static rp_status prepare(rp_model *model, const rp_model_params *params, rp_error *err) {
+    rp_device *device = model->device;
+    rp_start_times *start = &model->start;
     rp_status status;
     fill_info(model);
+    double begun = rp_seconds(), pipelines = device->spent.pipelines, tuning = device->spent.tuning;
     uint64_t before = rp_device_memory_used(model->device);
     RP_TRY(rp_model_upload(model, err));
     rp_weights_finish(&model->weights); /* the device has everything: the files can be unmapped */
+    start->upload = rp_seconds() - begun;
+    begun = rp_seconds();
     RP_TRY(rp_model_record(model, params ? params->max_batch_tokens : 0, err));
     model->info.device_bytes = rp_device_memory_used(model->device) - before;
     rp_device_save_pipelines(model->device);
+    start->pipelines = device->spent.pipelines - pipelines;
+    start->tuning = device->spent.tuning - tuning;
+    start->recording = rp_seconds() - begun - start->pipelines - start->tuning;
 done:
     return status;
 }
@@ -83,9 +93,16 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: device and folder must not be NULL");
     rp_model *model = new_model(device, dir, err);
     if (!model) return RP_ERROR_HOST_MEMORY;
+    double begun = rp_seconds();
     rp_status status;
     if (random) {
         RP_TRY(rp_config_preset(dir, &model->config, err));
+        uint32_t groups = params ? params->random_groups : 0;
+        if (groups > model->config.layers)
+            RP_TRY(rp_fail(err, RP_ERROR_ARGUMENT,
+                           "rp_model_open_random: random_groups is %u and the model has %u layers", groups,
+                           model->config.layers));
+        if (groups) model->config.groups = groups;
         RP_TRY(rp_weights_random(&model->config, params ? params->random_seed : 0, &model->weights, err));
     } else {
         RP_TRY(rp_config_load(dir, &model->config, err));
@@ -93,6 +110,7 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
         RP_TRY(open_tokenizer(model, dir, err));
         model->pooling_error.status = rp_pooling_load(dir, &model->pooling, &model->pooling_error);
     }
+    model->start.files = rp_seconds() - begun;
     RP_TRY(prepare(model, params, err));
     *out = model;
 done:
@@ -137,4 +155,14 @@ const rp_model_info *rp_model_get_info(const rp_model *model) {
 
 const rp_tokenizer *rp_model_get_tokenizer(const rp_model *model) {
     return model ? model->tokenizer : NULL;
+}
+
+void rp_bench_start_times(const rp_model *model, rp_start_times *out) {
+    if (!out) return;
+    *out = model ? model->start : (rp_start_times){0};
+    if (!model) return;
+    out->loader = model->device->spent.loader;
+    out->instance = model->device->spent.instance;
+    out->choice = model->device->spent.choice;
+    out->device = model->device->spent.device;
 }

@@ -8,7 +8,7 @@
 #include "loader/pooling.h"
 #include "loader/weights.h"
 #include "ops/ops.h"
-#include "reprise/model.h"
+#include "reprise/bench.h"
 
 enum { RP_OUTPUT_COUNT = RP_OUTPUT_ORDER + 1 };
 
@@ -78,6 +78,7 @@ struct rp_model {
     VkFence fence;
     VkCommandBuffer *replay; /* [1 + layers + 1]: what one submission lists */
     pthread_mutex_t lock;    /* held during a run: inputs, activations and outputs are one set */
+    rp_start_times start;
 };
 
 /* Send every weight to the device. */
@@ -87,6 +88,17 @@ void rp_device_weights_finish(rp_device_weights *weights);
 /* Allocate the activations, choose the batch size where `max_batch_tokens` is 0, record every command buffer.
  */
 rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *err);
+
+/* Its parts, each a command buffer of its own: embeddings, their LayerNorm and, in an ALBERT, the map from E
+ * to H; and an output with what it needs. */
+rp_status rp_model_record_prologue(rp_model *model, VkCommandBuffer *out, rp_error *err);
+rp_status rp_model_record_epilogue(rp_model *model, rp_output output, VkCommandBuffer *out, rp_error *err);
+
+/* All inner layers of a group, into a command buffer that is being recorded. */
+rp_status rp_model_record_group(rp_model *model, uint32_t group, VkCommandBuffer commands, rp_error *err);
+
+/* Write the input of one submission: ids, lengths, tiles and grids of these sequences, which fit it. */
+rp_status rp_model_fill(rp_model *model, const rp_sequence *sequences, size_t count, rp_error *err);
 
 /* Columns of an output, and whether the model has it. Needs config and weights.heads only. */
 uint32_t rp_output_width(const rp_model *model, rp_output output);

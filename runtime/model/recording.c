@@ -194,26 +194,25 @@ static rp_op_activation activation(const rp_config *config) {
     }
 }
 
-/* Embeddings, their LayerNorm and, in an ALBERT, the map from E to H. */
-static rp_status record_prologue(rp_model *model, rp_error *err) {
+rp_status rp_model_record_prologue(rp_model *model, VkCommandBuffer *out, rp_error *err) {
     const rp_device_weights *w = &model->on_device;
     rp_activations *a = &model->activations;
     rp_status status;
-    RP_TRY(rp_record_begin(&model->ops.recorder, "prologue", &model->prologue, err));
-    rp_op_target to = {&model->ops, model->prologue};
+    RP_TRY(rp_record_begin(&model->ops.recorder, "prologue", out, err));
+    rp_op_target to = {&model->ops, *out};
     bool mapped = w->mapping.chunk_count;
     rp_range sum = part_of_wide(model, 0, w->word.k);
     rp_range normed = mapped ? part_of_wide(model, w->word.k, w->word.k) : whole(&a->hidden);
     rp_embedding embed = {input(model, a->at.tokens, model->info.max_batch_tokens * 16ull), &w->word,
                           &w->position, &w->type, sum};
     RP_TRY(rp_op_embed(to, &embed, err));
-    rp_record_barrier(&model->ops.recorder, model->prologue);
+    rp_record_barrier(&model->ops.recorder, to.commands);
     rp_layernorm norm = {
         "embedding norm", RP_COUNT_TOKENS,  model->config.embedding_size, model->config.norm_eps, sum,
         normed,           w->embedding_norm};
     RP_TRY(rp_op_layernorm(to, &norm, err));
     if (mapped) {
-        rp_record_barrier(&model->ops.recorder, model->prologue);
+        rp_record_barrier(&model->ops.recorder, to.commands);
         rp_matmul mapping = {.label = "mapping in",
                              .x = normed,
                              .w = &w->mapping,
@@ -221,7 +220,7 @@ static rp_status record_prologue(rp_model *model, rp_error *err) {
                              .out = whole(&a->hidden)};
         RP_TRY(rp_op_matmul(to, &mapping, err));
     }
-    RP_TRY(rp_record_end(&model->ops.recorder, model->prologue, err));
+    RP_TRY(rp_record_end(&model->ops.recorder, to.commands, err));
 done:
     return status;
 }
@@ -284,20 +283,26 @@ done:
     return status;
 }
 
-/* One command buffer for each group: all its inner layers. */
-static rp_status record_groups(rp_model *model, rp_error *err) {
+rp_status rp_model_record_group(rp_model *model, uint32_t group, VkCommandBuffer commands, rp_error *err) {
     uint32_t inner = model->config.inner_layers;
+    rp_op_target to = {&model->ops, commands};
+    rp_status status = RP_OK;
+    for (uint32_t n = 0; !status && n < inner; n++) {
+        if (n) rp_record_barrier(&model->ops.recorder, commands);
+        status = record_layer(model, to, &model->on_device.layers[group * inner + n], err);
+    }
+    return status;
+}
+
+/* One command buffer for each group. */
+static rp_status record_groups(rp_model *model, rp_error *err) {
     rp_status status = RP_OK;
     model->groups = rp_new_array(VkCommandBuffer, model->config.groups);
     if (!model->groups)
         return rp_fail_memory(err, "command buffers", model->config.groups * sizeof *model->groups);
     for (uint32_t g = 0; g < model->config.groups; g++) {
         RP_TRY(rp_record_begin(&model->ops.recorder, "layer", &model->groups[g], err));
-        rp_op_target to = {&model->ops, model->groups[g]};
-        for (uint32_t n = 0; n < inner; n++) {
-            if (n) rp_record_barrier(&model->ops.recorder, to.commands);
-            RP_TRY(record_layer(model, to, &model->on_device.layers[g * inner + n], err));
-        }
+        RP_TRY(rp_model_record_group(model, g, model->groups[g], err));
         RP_TRY(rp_record_end(&model->ops.recorder, model->groups[g], err));
     }
 done:
@@ -412,17 +417,21 @@ static rp_status record_output(rp_model *model, rp_op_target to, rp_output outpu
     }
 }
 
+rp_status rp_model_record_epilogue(rp_model *model, rp_output output, VkCommandBuffer *out, rp_error *err) {
+    rp_status status;
+    RP_TRY(rp_record_begin(&model->ops.recorder, "epilogue", out, err));
+    RP_TRY(record_output(model, (rp_op_target){&model->ops, *out}, output, err));
+    rp_record_host_barrier(&model->ops.recorder, *out);
+    RP_TRY(rp_record_end(&model->ops.recorder, *out, err));
+done:
+    return status;
+}
+
 static rp_status record_epilogues(rp_model *model, rp_error *err) {
     rp_status status = RP_OK;
-    for (int output = 0; output < RP_OUTPUT_COUNT; output++) {
-        if (!rp_output_available(model, (rp_output)output)) continue;
-        VkCommandBuffer *commands = &model->epilogues[output];
-        RP_TRY(rp_record_begin(&model->ops.recorder, "epilogue", commands, err));
-        RP_TRY(record_output(model, (rp_op_target){&model->ops, *commands}, (rp_output)output, err));
-        rp_record_host_barrier(&model->ops.recorder, *commands);
-        RP_TRY(rp_record_end(&model->ops.recorder, *commands, err));
-    }
-done:
+    for (int output = 0; !status && output < RP_OUTPUT_COUNT; output++)
+        if (rp_output_available(model, (rp_output)output))
+            status = rp_model_record_epilogue(model, (rp_output)output, &model->epilogues[output], err);
     return status;
 }
 
@@ -447,7 +456,7 @@ rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *
     rp_activations *a = &model->activations;
     rp_ops_init(&model->ops, device, input(model, a->at.counts, RP_COUNT_KINDS * 4),
                 input(model, a->at.indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)));
-    RP_TRY(record_prologue(model, err));
+    RP_TRY(rp_model_record_prologue(model, &model->prologue, err));
     RP_TRY(record_groups(model, err));
     RP_TRY(record_epilogues(model, err));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};

@@ -2,7 +2,8 @@
 #include "model/model.h"
 
 #include <string.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 /* The sequences [first, first + count) and the rows [first_row, first_row + row_count) of one submission. */
 typedef struct batch {
@@ -17,12 +18,6 @@ typedef struct run {
     const rp_run_params *params;
     rp_run_times times;
 } run;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static rp_status check_sequence(const run *r, size_t i, rp_error *err) {
     const rp_config *config = &r->model->config;
@@ -144,6 +139,11 @@ static rp_status fill_input(const run *r, const batch *b, rp_error *err) {
     return rp_buffer_flush(model->device, &model->activations.input, at->size, err);
 }
 
+rp_status rp_model_fill(rp_model *model, const rp_sequence *sequences, size_t count, rp_error *err) {
+    run r = {.model = model, .sequences = sequences, .count = count};
+    return fill_input(&r, &(batch){.count = count}, err);
+}
+
 /* Copy the rows of an output, whose stride is padded, to where the caller wants them. */
 static rp_status copy_output(const run *r, const batch *b, float **out, rp_error *err) {
     rp_model *model = r->model;
@@ -162,17 +162,17 @@ static rp_status copy_output(const run *r, const batch *b, float **out, rp_error
 static rp_status run_batch(run *r, const batch *b, float **out, rp_error *err) {
     rp_model *model = r->model;
     uint32_t layers = model->config.layers;
-    double started = now();
+    double started = rp_seconds();
     rp_status status = fill_input(r, b, err);
     if (status) return status;
     model->replay[1 + layers] = model->epilogues[r->params->output];
-    double submitted = now();
+    double submitted = rp_seconds();
     status = rp_device_submit(model->device, model->replay, layers + 2, model->fence, err);
-    double finished = now();
+    double finished = rp_seconds();
     if (!status) status = copy_output(r, b, out, err);
     r->times.submissions++;
     r->times.device += finished - submitted;
-    r->times.host += now() - finished + submitted - started;
+    r->times.host += rp_seconds() - finished + submitted - started;
     return status;
 }
 

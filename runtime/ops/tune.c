@@ -5,9 +5,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/half.h"
 #include "gpu/cache.h"
 #include "gpu/shader.h"
@@ -170,12 +170,6 @@ done:
 
 /* ---- how fast is it ---- */
 
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* The best time of one run, in seconds; gives up on a kernel that is far behind `best`. */
 static rp_status measure(rig *r, const rp_matrix *w, const rp_matmul_kernel *kernel, uint32_t rows,
                          double best, double *out, rp_error *err) {
@@ -187,9 +181,9 @@ static rp_status measure(rig *r, const rp_matrix *w, const rp_matmul_kernel *ker
     RP_TRY(rp_device_submit(r->device, many, 1, r->fence, err)); /* the driver may compile here */
     *out = INFINITY;
     for (int i = 0; i < REPEATS; i++) {
-        double start = seconds();
+        double start = rp_seconds();
         RP_TRY(rp_device_submit(r->device, many, count, r->fence, err));
-        double each = (seconds() - start) / count;
+        double each = (rp_seconds() - start) / count;
         if (each < *out) *out = each;
         if (each > 4 * best) break;
         if (count == 1)
@@ -306,7 +300,7 @@ static rp_matmul_kernel smallest(const rp_matmul_kernel *kernels, uint32_t count
 }
 
 rp_status rp_tune_matmul(rp_ops *ops, const rp_matmul *op, rp_matmul_kernel *out, rp_error *err) {
-    const rp_device *device = ops->device;
+    rp_device *device = ops->device;
     rp_matmul_kernel kernels[RP_MAX_KERNELS];
     uint64_t texels = op->x.size / 16;
     for (uint32_t c = 0; c < op->w->chunk_count; c++) {
@@ -328,7 +322,10 @@ rp_status rp_tune_matmul(rp_ops *ops, const rp_matmul *op, rp_matmul_kernel *out
         }
     snprintf(file, sizeof file, "tuning-%s", key);
     if (!recall(device, file, kernels, count, out)) {
+        double begun = rp_seconds(), compiled = device->spent.pipelines;
         rp_status status = choose(ops, op, rows, kernels, count, out, err);
+        double compiling = device->spent.pipelines - compiled;
+        rp_add_seconds(&device->spent.tuning, rp_seconds() - begun - compiling);
         if (status) return status;
         remember(device, file, out);
     }

@@ -1,141 +1,185 @@
-/* reprise bench: the time of a run with random weights. */
-#include "session.h"
+/* reprise bench: the time of a run with random weights, host to host. */
+#include "bench.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct bench {
-    const rp_cli_options *options;
-    rp_device *device;
+    rp_cli_bench_job *job;
     rp_model *model;
     const rp_model_info *info;
-    int32_t *ids;           /* [batch * tokens] */
-    rp_sequence *sequences; /* [batch] */
-    float *hidden;          /* [batch * tokens, H] */
-    double *device_ms;      /* [repeat], sorted afterwards */
-    double *host_ms;        /* [repeat], sorted afterwards */
-    uint32_t submissions;   /* of one run */
+    rp_cli_batch batch;
+    rp_cli_times times, padded; /* padded: no runs unless the lengths are mixed */
+    rp_roofline roofline;
+    double work; /* floating point operations of a run */
 } bench;
 
-/* Floating point operations of one run: what the matrix products need, each multiplication and addition one.
- */
-static double operations(const rp_model_info *info, double tokens, double batch) {
-    double t = tokens * batch, h = info->hidden_size;
-    double layer = 8 * t * h * h + 4 * t * h * info->intermediate_size + 4 * h * batch * tokens * tokens;
-    double mapping = info->embedding_size != info->hidden_size ? 2 * t * info->embedding_size * h : 0;
-    return info->layers * layer + mapping;
+void rp_cli_json_key(rp_cli_buffer *out, const char *key, double value) {
+    rp_cli_printf(out, ", \"%s\": ", key);
+    rp_cli_json_double(out, value);
 }
 
-static int compare(const void *a, const void *b) {
-    double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
+void rp_cli_bench_json_device(const rp_device *device, rp_cli_buffer *out) {
+    const rp_device_info *info = rp_device_get_info(device);
+    rp_cli_puts(out, "\"device\": ");
+    rp_cli_json_string(out, info->name, strlen(info->name));
+    rp_cli_puts(out, ", \"driver\": ");
+    rp_cli_json_string(out, info->driver, strlen(info->driver));
+    rp_cli_printf(out, ", \"cpu\": %s", info->type == RP_DEVICE_CPU ? "true" : "false");
 }
 
-static double median(const double *sorted, size_t count) {
-    return count % 2 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
+void rp_cli_bench_heading(rp_cli_bench_job *job) {
+    const rp_device_info *info = rp_device_get_info(job->device);
+    rp_cli_people *p = &job->people;
+    rp_cli_people_style(p, RP_CLI_BOLD);
+    rp_cli_people_text(p, info->name, strlen(info->name), 0);
+    rp_cli_people_style(p, RP_CLI_PLAIN);
+    rp_cli_puts(p->out, info->type == RP_DEVICE_CPU ? "  (a CPU, not a GPU)\n  driver         "
+                                                    : "\n  driver         ");
+    rp_cli_people_text(p, info->driver, strlen(info->driver), 0);
+    rp_cli_puts(p->out, "\n");
 }
 
-/* Ids that no cache could know: the same on every machine. */
-static void make_inputs(bench *b) {
-    const size_t tokens = b->options->tokens, batch = b->options->batch;
-    uint32_t state = 1;
-    b->ids = rp_cli_calloc(batch * tokens, sizeof *b->ids);
-    b->sequences = rp_cli_calloc(batch, sizeof *b->sequences);
-    for (size_t i = 0; i < batch * tokens; i++) {
-        state = state * 1664525u + 1013904223u;
-        b->ids[i] = (int32_t)((state >> 8) % b->info->vocab_size);
+static bool software(const bench *b) {
+    return rp_device_get_info(b->job->device)->type == RP_DEVICE_CPU;
+}
+
+static double per_second(double work, double ms) {
+    return ms > 0 ? work / ms / 1e6 : 0; /* GFLOP/s */
+}
+
+static double share(double part, double whole) {
+    return whole > 0 ? part / whole : 0;
+}
+
+/* Time the batch and, where its lengths are mixed, the same texts padded to the longest. */
+static rp_status run(bench *b, const uint32_t *lengths, size_t count, rp_error *err) {
+    const rp_cli_options *o = b->job->options;
+    uint64_t tokens = 0, longest = 0;
+    for (size_t i = 0; i < count; i++) {
+        tokens += lengths[i];
+        if (lengths[i] > longest) longest = lengths[i];
     }
-    for (size_t i = 0; i < batch; i++)
-        b->sequences[i] = (rp_sequence){.ids = b->ids + i * tokens, .count = (uint32_t)tokens};
-}
-
-static rp_status time_runs(bench *b, rp_error *err) {
-    const rp_run_params params = {.output = RP_OUTPUT_HIDDEN};
-    const size_t batch = b->options->batch, repeat = b->options->repeat;
-    size_t size = rp_model_output_size(b->model, b->sequences, batch, &params);
-    b->hidden = rp_cli_calloc(size, sizeof *b->hidden);
-    b->device_ms = rp_cli_calloc(repeat, sizeof *b->device_ms);
-    b->host_ms = rp_cli_calloc(repeat, sizeof *b->host_ms);
-    for (size_t i = 0; i <= repeat; i++) { /* the first one warms up */
-        rp_run_times times = {0};
-        rp_status status = rp_model_run(b->model, b->sequences, batch, &params, b->hidden, size, &times, err);
-        if (status) return status;
-        if (!i) continue;
-        b->device_ms[i - 1] = times.device * 1e3;
-        b->host_ms[i - 1] = times.host * 1e3;
-        b->submissions = times.submissions;
-    }
-    qsort(b->device_ms, repeat, sizeof *b->device_ms, compare);
-    qsort(b->host_ms, repeat, sizeof *b->host_ms, compare);
-    return RP_OK;
-}
-
-static rp_status run(bench *b, rp_error *err) {
-    const rp_cli_options *o = b->options;
-    rp_model_params params = {.max_batch_tokens = o->tokens * o->batch, .random_seed = 1};
-    rp_status status = rp_cli_device_open(o->device, &b->device, err);
-    if (!status) status = rp_model_open_random(b->device, o->config, &params, &b->model, err);
+    uint64_t most = longest * count;
+    if (most > 8192 && tokens <= 8192) most = 8192; /* padding should not take memory that packing does not */
+    if (most < tokens) most = tokens;
+    rp_model_params params = {.max_batch_tokens = (uint32_t)most, .random_seed = 1};
+    rp_status status = rp_model_open_random(b->job->device, o->config, &params, &b->model, err);
     if (status) return status;
     b->info = rp_model_get_info(b->model);
-    make_inputs(b);
-    return time_runs(b, err);
-}
-
-static void put_json(const bench *b, rp_cli_buffer *out) {
-    const rp_cli_options *o = b->options;
-    const rp_device_info *device = rp_device_get_info(b->device);
-    double middle = median(b->device_ms, o->repeat);
-    struct {
-        const char *key;
-        double value;
-    } times[] = {
-        {"median_ms", middle},
-        {"min_ms", b->device_ms[0]},
-        {"max_ms", b->device_ms[o->repeat - 1]},
-        {"gflops", middle > 0 ? operations(b->info, o->tokens, o->batch) / middle / 1e6 : 0},
-        {"host_ms", median(b->host_ms, o->repeat)},
-    };
-    rp_cli_puts(out, "{\"device\": ");
-    rp_cli_json_string(out, device->name, strlen(device->name));
-    rp_cli_puts(out, ", \"driver\": ");
-    rp_cli_json_string(out, device->driver, strlen(device->driver));
-    rp_cli_printf(out, ", \"cpu\": %s, \"config\": ", device->type == RP_DEVICE_CPU ? "true" : "false");
-    rp_cli_json_string(out, o->config, strlen(o->config));
-    rp_cli_printf(out, ", \"tokens\": %u, \"batch\": %u, \"repeat\": %u, \"precision\": \"f32\"",
-                  (unsigned)o->tokens, (unsigned)o->batch, (unsigned)o->repeat);
-    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
-        rp_cli_printf(out, ", \"%s\": ", times[i].key);
-        rp_cli_json_double(out, times[i].value);
+    b->batch = rp_cli_bench_batch(lengths, count, b->info->vocab_size, false);
+    b->work = rp_cli_operations(b->info, &b->batch);
+    status = rp_cli_bench_time(b->model, &b->batch, o->repeat, &b->times, err);
+    if (!status && b->batch.tokens != (uint64_t)b->batch.longest * count) {
+        rp_cli_batch padded = rp_cli_bench_batch(lengths, count, b->info->vocab_size, true);
+        status = rp_cli_bench_time(b->model, &padded, o->repeat, &b->padded, err);
+        rp_cli_bench_batch_free(&padded);
     }
-    rp_cli_printf(out, ", \"device_bytes\": %llu, \"submissions\": %u}\n",
-                  (unsigned long long)b->info->device_bytes, (unsigned)b->submissions);
+    if (!status && o->trace) status = rp_cli_bench_trace(b->job, b->model, &b->batch, err);
+    if (!status) status = rp_bench_roofline(b->job->device, RP_ROOFLINE_F32, &b->roofline, err);
+    return status;
 }
 
-static void put_people(const bench *b, rp_cli_people *p) {
-    const rp_cli_options *o = b->options;
-    const rp_device_info *device = rp_device_get_info(b->device);
+static void put_json(const bench *b) {
+    const rp_cli_options *o = b->job->options;
+    const rp_cli_times *t = &b->times;
+    rp_cli_buffer *out = &b->job->out->buffer;
+    double median = rp_cli_median(t->total_ms, t->count), speed = per_second(b->work, median);
+    rp_cli_puts(out, "{");
+    rp_cli_bench_json_device(b->job->device, out);
+    rp_cli_puts(out, ", \"config\": ");
+    rp_cli_json_string(out, o->config, strlen(o->config));
+    rp_cli_printf(out, ", \"tokens\": %u, \"batch\": %zu, \"repeat\": %u, \"precision\": \"f32\"",
+                  (unsigned)b->batch.longest, b->batch.count, (unsigned)o->repeat);
+    rp_cli_json_key(out, "median_ms", median);
+    rp_cli_json_key(out, "min_ms", t->total_ms[0]);
+    rp_cli_json_key(out, "max_ms", t->total_ms[t->count - 1]);
+    rp_cli_json_key(out, "gflops", speed);
+    rp_cli_json_key(out, "roofline_gflops", b->roofline.f32.value);
+    rp_cli_json_key(out, "fraction", share(speed, b->roofline.f32.value));
+    rp_cli_json_key(out, "host_ms", rp_cli_median(t->host_ms, t->count));
+    rp_cli_json_key(out, "device_ms", rp_cli_median(t->device_ms, t->count));
+    rp_cli_printf(out, ", \"device_bytes\": %llu, \"submissions\": %u, \"total_tokens\": %llu",
+                  (unsigned long long)b->info->device_bytes, (unsigned)t->submissions,
+                  (unsigned long long)b->batch.tokens);
+    if (software(b)) {
+        rp_cli_json_key(out, "cpu_ms", t->cpu_ms);
+        rp_cli_json_key(out, "roofline_cpu_gflops", b->roofline.f32.cpu_value);
+        rp_cli_json_key(out, "cpu_fraction",
+                        share(per_second(b->work, t->cpu_ms), b->roofline.f32.cpu_value));
+    }
+    if (b->padded.count) {
+        double padded = rp_cli_median(b->padded.total_ms, b->padded.count);
+        rp_cli_json_key(out, "padded_median_ms", padded);
+        rp_cli_json_key(out, "packed_speedup", share(padded, median));
+        if (software(b)) rp_cli_json_key(out, "padded_cpu_ms", b->padded.cpu_ms);
+    }
+    rp_cli_puts(out, "}\n");
+}
+
+static void put_people(const bench *b) {
+    const rp_cli_options *o = b->job->options;
+    const rp_cli_times *t = &b->times;
+    rp_cli_people *p = &b->job->people;
     rp_cli_buffer *out = p->out;
-    double middle = median(b->device_ms, o->repeat);
-    rp_cli_people_style(p, RP_CLI_BOLD);
-    rp_cli_people_text(p, device->name, strlen(device->name), 0);
-    rp_cli_people_style(p, RP_CLI_PLAIN);
-    rp_cli_puts(out, device->type == RP_DEVICE_CPU ? "  (a CPU, not a GPU)\n  driver         "
-                                                   : "\n  driver         ");
-    rp_cli_people_text(p, device->driver, strlen(device->driver), 0);
-    rp_cli_puts(out, "\n  config         ");
+    double median = rp_cli_median(t->total_ms, t->count), roofline = b->roofline.f32.value;
+    rp_cli_bench_heading(b->job);
+    rp_cli_puts(out, "  config         ");
     rp_cli_people_text(p, o->config, strlen(o->config), 0);
     rp_cli_printf(out, ": %u layers, H %u, I %u, random weights, f32\n", (unsigned)b->info->layers,
                   (unsigned)b->info->hidden_size, (unsigned)b->info->intermediate_size);
-    rp_cli_printf(out, "  input          %u sequence%s of %u tokens, %u submission%s a run, %u runs\n",
-                  (unsigned)o->batch, o->batch == 1 ? "" : "s", (unsigned)o->tokens, (unsigned)b->submissions,
-                  b->submissions == 1 ? "" : "s", (unsigned)o->repeat);
-    rp_cli_printf(out, "  device time    median %.3f ms, min %.3f, max %.3f\n", middle, b->device_ms[0],
-                  b->device_ms[o->repeat - 1]);
-    rp_cli_printf(out, "  host time      median %.3f ms\n", median(b->host_ms, o->repeat));
-    rp_cli_printf(out, "  speed          %.1f GFLOP/s, %.0f tokens/s\n",
-                  middle > 0 ? operations(b->info, o->tokens, o->batch) / middle / 1e6 : 0,
-                  middle > 0 ? 1e3 * o->tokens * o->batch / middle : 0);
+    rp_cli_printf(out, "  input          %zu sequence%s of %s%u tokens, %llu in all, %u submission%s a run\n",
+                  b->batch.count, b->batch.count == 1 ? "" : "s", b->padded.count ? "up to " : "",
+                  (unsigned)b->batch.longest, (unsigned long long)b->batch.tokens, (unsigned)t->submissions,
+                  t->submissions == 1 ? "" : "s");
+    rp_cli_printf(out, "  host to host   median %.3f ms, min %.3f, max %.3f of %zu runs\n", median,
+                  t->total_ms[0], t->total_ms[t->count - 1], t->count);
+    rp_cli_printf(out, "  of it          device %.3f ms, host %.3f ms\n",
+                  rp_cli_median(t->device_ms, t->count), rp_cli_median(t->host_ms, t->count));
+    rp_cli_printf(out, "  speed          %.1f GFLOP/s, %.0f tokens/s\n", per_second(b->work, median),
+                  median > 0 ? 1e3 * (double)b->batch.tokens / median : 0);
+    rp_cli_printf(out, "  roofline       %.1f GFLOP/s of fp32 fma; this is %.0f %% of it\n", roofline,
+                  100 * share(per_second(b->work, median), roofline));
+    if (software(b))
+        rp_cli_printf(out, "  processor time %.3f ms of all processors; by it %.0f %% of the roofline\n",
+                      t->cpu_ms,
+                      100 * share(per_second(b->work, t->cpu_ms), b->roofline.f32.cpu_value));
+    if (b->padded.count) {
+        double padded = rp_cli_median(b->padded.total_ms, b->padded.count);
+        rp_cli_printf(out, "  padded         median %.3f ms, all %u tokens long: packed is %.2fx as fast\n",
+                      padded, (unsigned)b->batch.longest, share(padded, median));
+    }
     rp_cli_printf(out, "  device memory  %.1f MiB\n", (double)b->info->device_bytes / (1 << 20));
+}
+
+static rp_status end_to_end(rp_cli_bench_job *job, const uint32_t *lengths, size_t count, rp_error *err) {
+    bench b = {.job = job};
+    rp_status status = run(&b, lengths, count, err);
+    if (!status && job->options->json) put_json(&b);
+    if (!status && !job->options->json) put_people(&b);
+    rp_cli_times_free(&b.times);
+    rp_cli_times_free(&b.padded);
+    rp_cli_bench_batch_free(&b.batch);
+    rp_model_close(&b.model);
+    return status;
+}
+
+/* The run, or what stands in for it. */
+static rp_status measure(rp_cli_bench_job *job, const uint32_t *lengths, size_t count, rp_error *err) {
+    switch (job->options->bench) {
+    case RP_CLI_BENCH_ROOFLINE:
+        return rp_cli_bench_roofline(job, err);
+    case RP_CLI_BENCH_OPS:
+        return rp_cli_bench_ops(job, err);
+    case RP_CLI_BENCH_REPLAY:
+        return rp_cli_bench_replay(job, err);
+    case RP_CLI_BENCH_STARTUP:
+        return rp_cli_bench_startup(job, err);
+    case RP_CLI_BENCH_ACCURACY:
+        return rp_cli_bench_accuracy(job, err);
+    default:
+        return end_to_end(job, lengths, count, err);
+    }
 }
 
 int rp_cli_bench(const rp_cli_options *options, rp_cli_output *out) {
@@ -145,23 +189,20 @@ int rp_cli_bench(const rp_cli_options *options, rp_cli_output *out) {
                         (unsigned long long)options->tokens * options->batch, (unsigned long long)most);
         return 2;
     }
-    bench b = {.options = options};
-    rp_cli_people people;
+    if (options->bench && (options->trace || options->lengths)) {
+        rp_cli_complain("bench: --trace and --lengths belong to a run; try 'reprise bench --help'");
+        return 2;
+    }
+    size_t count = 0;
+    uint32_t *lengths = rp_cli_bench_lengths(options, &count);
+    if (!lengths) return 1;
+    rp_cli_bench_job job = {.options = options, .out = out};
     rp_error err;
-    rp_cli_people_init(&people, &out->buffer, out->fd);
-    rp_status status = run(&b, &err);
-    if (status)
-        rp_cli_complain("%s", err.message);
-    else if (options->json)
-        put_json(&b, &out->buffer);
-    else
-        put_people(&b, &people);
-    rp_model_close(&b.model);
-    rp_device_close(&b.device);
-    free(b.ids);
-    free(b.sequences);
-    free(b.hidden);
-    free(b.device_ms);
-    free(b.host_ms);
+    rp_cli_people_init(&job.people, &out->buffer, out->fd);
+    rp_status status = rp_cli_device_open(options->device, &job.device, &err);
+    if (!status) status = measure(&job, lengths, count, &err);
+    if (status) rp_cli_complain("%s", err.message);
+    rp_device_close(&job.device);
+    free(lengths);
     return status ? 1 : 0;
 }

@@ -34,6 +34,13 @@ enum {
     R_TOKENS,
     R_BATCH,
     R_REPEAT,
+    R_LENGTHS,
+    R_TRACE,
+    R_ROOFLINE,
+    R_OPS,
+    R_REPLAY,
+    R_STARTUP,
+    R_ACCURACY,
     R_BATCH_SIZE,
     R_JSON,
     R_JSONL,
@@ -67,6 +74,14 @@ static const rule rules[R_COUNT] = {
     [R_TOKENS] = {0, "tokens", "N", RP_CLI_BENCH, "tokens of each sequence (128)"},
     [R_BATCH] = {0, "batch", "N", RP_CLI_BENCH, "sequences in a run (1)"},
     [R_REPEAT] = {0, "repeat", "N", RP_CLI_BENCH, "runs that are timed, after one that is not (10)"},
+    [R_LENGTHS] = {0, "lengths", "HOW", RP_CLI_BENCH,
+                   "mixed lengths: sst2, uniform, or a FILE with one a line"},
+    [R_TRACE] = {0, "trace", "FILE", RP_CLI_BENCH, "write a trace of one more run, for Chrome or Perfetto"},
+    [R_ROOFLINE] = {0, "roofline", NULL, RP_CLI_BENCH, "instead: what the device can reach"},
+    [R_OPS] = {0, "ops", NULL, RP_CLI_BENCH, "instead: each operator, by every kernel that may run it"},
+    [R_REPLAY] = {0, "replay", NULL, RP_CLI_BENCH, "instead: the ways to submit a layer many times"},
+    [R_STARTUP] = {0, "startup", NULL, RP_CLI_BENCH, "instead: where the time of a start goes"},
+    [R_ACCURACY] = {0, "accuracy", "FILE", RP_CLI_BENCH, "instead: accuracy on a table of labelled texts"},
     [R_BATCH_SIZE] = {0, "batch-size", "N", RP_CLI_BATCH_SIZE, "most inputs answered together (32)"},
     [R_JSON] = {0, "json", NULL, RP_CLI_JSON, "one JSON value a line"},
     [R_JSONL] = {0, "jsonl", NULL, RP_CLI_JSONL, "input lines are JSON objects; implies --json"},
@@ -120,6 +135,18 @@ static bool read_name(const char *name, const rule *r, const char *value, const 
     return true;
 }
 
+/* bench measures one thing at a time. */
+static bool set_bench(const char *name, rp_cli_bench_kind kind, rp_cli_options *o) {
+    if (o->bench && o->bench != kind) {
+        rp_cli_complain(
+            "%s: takes one of --roofline, --ops, --replay, --startup and --accuracy; try 'reprise %s --help'",
+            name, name);
+        return false;
+    }
+    o->bench = kind;
+    return true;
+}
+
 /* Options with a value. */
 static bool set_value(const char *name, int which, const char *value, rp_cli_options *o) {
     const rule *r = &rules[which];
@@ -134,6 +161,12 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
         return read_name(name, r, value, &o->file);
     case R_CONFIG:
         return read_name(name, r, value, &o->config);
+    case R_LENGTHS:
+        return read_name(name, r, value, &o->lengths);
+    case R_TRACE:
+        return read_name(name, r, value, &o->trace);
+    case R_ACCURACY:
+        return set_bench(name, RP_CLI_BENCH_ACCURACY, o) && read_name(name, r, value, &o->accuracy);
     case R_BATCH_SIZE:
         return read_number(name, r, value, 1, 4096, &o->batch_size);
     case R_TOP_K:
@@ -166,8 +199,16 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
 }
 
 /* Options without one. */
-static void set_flag(int which, rp_cli_options *o) {
+static bool set_flag(const char *name, int which, rp_cli_options *o) {
     switch (which) {
+    case R_ROOFLINE:
+        return set_bench(name, RP_CLI_BENCH_ROOFLINE, o);
+    case R_OPS:
+        return set_bench(name, RP_CLI_BENCH_OPS, o);
+    case R_REPLAY:
+        return set_bench(name, RP_CLI_BENCH_REPLAY, o);
+    case R_STARTUP:
+        return set_bench(name, RP_CLI_BENCH_STARTUP, o);
     case R_PAIR:
         o->pair = true;
         break;
@@ -198,6 +239,7 @@ static void set_flag(int which, rp_cli_options *o) {
     default:
         break;
     }
+    return true;
 }
 
 /* The tables that getopt_long reads: long options return 256 + their rule. */
@@ -257,9 +299,8 @@ bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allow
                             rules[which].name, name);
             return false;
         }
-        if (!rules[which].value)
-            set_flag(which, options);
-        else if (!set_value(name, which, optarg, options))
+        if (!(rules[which].value ? set_value(name, which, optarg, options)
+                                 : set_flag(name, which, options)))
             return false;
     }
     options->texts = argv + optind;

@@ -28,6 +28,16 @@ enum {
     RP_CLI_BENCH = 1 << 17,
 };
 
+/* What bench measures. */
+typedef enum rp_cli_bench_kind {
+    RP_CLI_BENCH_RUN = 0, /* end to end */
+    RP_CLI_BENCH_ROOFLINE,
+    RP_CLI_BENCH_OPS,
+    RP_CLI_BENCH_REPLAY,
+    RP_CLI_BENCH_STARTUP,
+    RP_CLI_BENCH_ACCURACY,
+} rp_cli_bench_kind;
+
 typedef struct rp_cli_options {
     const char *model;  /* -m, else REPRISE_MODEL, else NULL */
     const char *device; /* -d, else REPRISE_DEVICE, else NULL */
@@ -42,6 +52,10 @@ typedef struct rp_cli_options {
     rp_normalize normalize;
     const char *config; /* of bench */
     uint32_t tokens, batch, repeat;
+    rp_cli_bench_kind bench;
+    const char *lengths;  /* NULL: every sequence has `tokens` */
+    const char *trace;    /* file to write; NULL: none */
+    const char *accuracy; /* file to read, with RP_CLI_BENCH_ACCURACY */
     char **texts; /* [text_count] TEXT arguments, borrowed from argv */
     size_t text_count;
 } rp_cli_options;

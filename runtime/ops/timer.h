@@ -1,0 +1,35 @@
+/* Timing recorded work: by the device's own time stamps where it has them, else by the clock of the host. */
+#ifndef RP_OPS_TIMER_H
+#define RP_OPS_TIMER_H
+
+#include "ops/op.h"
+
+typedef struct rp_timer {
+    rp_device *device;
+    rp_ops ops;          /* what is timed is recorded with it */
+    rp_buffer arguments; /* counts and grids */
+    VkFence fence;
+    VkQueryPool stamps;       /* two; VK_NULL_HANDLE: the host's clock */
+    VkCommandBuffer commands; /* being recorded, or recorded last */
+    double cpu_seconds;       /* least processor time of a run of rp_timer_best, over the processors */
+} rp_timer;
+
+/* Open it; pipelines made with timer->ops keep their statistics. On failure nothing is left open. */
+rp_status rp_timer_open(rp_timer *timer, rp_device *device, rp_error *err);
+void rp_timer_close(rp_timer *timer);
+
+/* Begin a command buffer, timer->commands, and end it. What is recorded between them is what is timed. */
+rp_status rp_timer_begin(rp_timer *timer, rp_error *err);
+rp_status rp_timer_end(rp_timer *timer, rp_error *err);
+
+/* Run the last command buffer with these counts and wait for it. `*seconds` is its time: between the stamps,
+ * or from submission to the fence. */
+rp_status rp_timer_run(rp_timer *timer, const uint32_t counts[RP_COUNT_KINDS], double *seconds,
+                       rp_error *err);
+
+/* The least time of several runs, after one that is not timed: at most `most` of them, and no more after
+ * `enough` seconds. */
+rp_status rp_timer_best(rp_timer *timer, const uint32_t counts[RP_COUNT_KINDS], uint32_t most, double enough,
+                        double *seconds, rp_error *err);
+
+#endif
