@@ -142,8 +142,7 @@ static void put_people(const bench *b) {
                   100 * share(per_second(b->work, median), roofline));
     if (software(b))
         rp_cli_printf(out, "  processor time %.3f ms of all processors; by it %.0f %% of the roofline\n",
-                      t->cpu_ms,
-                      100 * share(per_second(b->work, t->cpu_ms), b->roofline.f32.cpu_value));
+                      t->cpu_ms, 100 * share(per_second(b->work, t->cpu_ms), b->roofline.f32.cpu_value));
     if (b->padded.count) {
         double padded = rp_cli_median(b->padded.total_ms, b->padded.count);
         rp_cli_printf(out, "  padded         median %.3f ms, all %u tokens long: packed is %.2fx as fast\n",

@@ -199,21 +199,32 @@ static const char help_devices[] =
     "  reprise devices --json | grep -c '\"usable\": true'\n";
 
 static const char help_bench[] =
-    "Time one run of the encoder with random weights: the last hidden states of --batch sequences of\n"
-    "--tokens tokens each. Device time is from submission to the fence; host time is preparing inputs\n"
-    "and copying results, apart from it.\n"
+    "Time one run of the encoder with random weights, host to host: the last hidden states of --batch\n"
+    "sequences of --tokens tokens each, or of mixed --lengths: sst2 (short sentences), uniform (from a "
+    "fifth\n"
+    "of --tokens to all of them) or a FILE. Mixed lengths also run padded to the longest, to compare.\n"
     "\n"
-    "GFLOP/s is taken at the median device time, from the matrix products alone. With T tokens in all,\n"
-    "hidden size H, intermediate size I, embedding size E and sequence lengths len, a run needs\n"
+    "GFLOP/s is taken at the median, from the matrix products alone, and set against the fp32 fma that the\n"
+    "device reaches in the same call. With T tokens in all, hidden size H, intermediate size I, embedding\n"
+    "size E and sequence lengths len, a run needs\n"
     "  layers * (8*T*H*H + 4*T*H*I + 4*H*sum(len^2)), plus 2*T*E*H where E is not H.\n"
+    "On a software driver the processor time of a run, over the number of processors, is given too: other\n"
+    "work on the machine does not disturb it.\n"
+    "\n"
+    "Instead of a run: --roofline, what the device can reach; --ops, each operator by every kernel that may\n"
+    "run it (all four configs unless --config is given); --replay, the ways to submit a layer N times;\n"
+    "--startup, where a start goes (of the folder -m, if given); --accuracy FILE, a classifier on lines\n"
+    "\"label TAB sentence\" (or below a first line \"sentence TAB label\").\n"
     "\n"
     "JSON: one object: device, driver, cpu (true for a software driver), config, tokens, batch, repeat,\n"
-    "precision, median_ms, min_ms, max_ms, gflops, host_ms, device_bytes, submissions.\n"
+    "precision, median_ms, min_ms, max_ms, gflops, roofline_gflops, fraction, host_ms, device_ms,\n"
+    "device_bytes, submissions, and more; --ops and --replay give one a line. See reprise(1).\n"
     "\n"
     "Examples:\n"
     "  reprise bench\n"
     "  reprise bench --config xxlarge --tokens 512 --repeat 3\n"
-    "  reprise bench --config ./my-model --batch 8 --json\n";
+    "  reprise bench --batch 64 --lengths sst2 --trace run.json --json\n"
+    "  reprise bench --ops --config base\n";
 
 /* ---- the table ---- */
 
@@ -247,6 +258,7 @@ const rp_cli_command rp_cli_commands[] = {
     {"devices", "", "every Vulkan device, and what it can do", help_devices, RP_CLI_JSON, RP_CLI_SHAPE_NONE,
      NULL, NULL, NULL, NULL, rp_cli_devices},
     {"bench", "", "time, GFLOP/s and memory with random weights", help_bench,
-     RP_CLI_DEVICE | RP_CLI_JSON | RP_CLI_BENCH, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, NULL, rp_cli_bench},
+     RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_JSON | RP_CLI_BENCH, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, NULL,
+     rp_cli_bench},
     {0},
 };

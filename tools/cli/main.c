@@ -34,7 +34,7 @@ static void put_help(const rp_cli_command *command, rp_cli_buffer *out) {
     rp_cli_options_help(out, command->options);
 }
 
-static const rp_cli_command *find(const char *name) {
+const rp_cli_command *rp_cli_find_command(const char *name) {
     for (const rp_cli_command *c = rp_cli_commands; c->name; c++)
         if (!strcmp(c->name, name)) return c;
     return NULL;
@@ -118,7 +118,7 @@ static int dispatch(int argc, char **argv, rp_cli_output *out) {
         rp_cli_printf(&out->buffer, "reprise %s\n", rp_version());
         return 0;
     }
-    const rp_cli_command *command = find(name);
+    const rp_cli_command *command = rp_cli_find_command(name);
     if (command) return run_command(command, argc - 1, argv + 1, out);
     bool help = !strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help");
     if (!help) return unknown_command(name);
@@ -126,7 +126,7 @@ static int dispatch(int argc, char **argv, rp_cli_output *out) {
         put_overview(&out->buffer);
         return 0;
     }
-    command = find(argv[2]);
+    command = rp_cli_find_command(argv[2]);
     if (!command) return unknown_command(argv[2]);
     put_help(command, &out->buffer);
     return 0;

@@ -160,6 +160,7 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
     case R_FILE:
         return read_name(name, r, value, &o->file);
     case R_CONFIG:
+        o->config_given = true;
         return read_name(name, r, value, &o->config);
     case R_LENGTHS:
         return read_name(name, r, value, &o->lengths);
@@ -299,8 +300,7 @@ bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allow
                             rules[which].name, name);
             return false;
         }
-        if (!(rules[which].value ? set_value(name, which, optarg, options)
-                                 : set_flag(name, which, options)))
+        if (!(rules[which].value ? set_value(name, which, optarg, options) : set_flag(name, which, options)))
             return false;
     }
     options->texts = argv + optind;

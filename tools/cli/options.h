@@ -51,12 +51,13 @@ typedef struct rp_cli_options {
     rp_pooling pooling;
     rp_normalize normalize;
     const char *config; /* of bench */
+    bool config_given;
     uint32_t tokens, batch, repeat;
     rp_cli_bench_kind bench;
     const char *lengths;  /* NULL: every sequence has `tokens` */
     const char *trace;    /* file to write; NULL: none */
     const char *accuracy; /* file to read, with RP_CLI_BENCH_ACCURACY */
-    char **texts; /* [text_count] TEXT arguments, borrowed from argv */
+    char **texts;         /* [text_count] TEXT arguments, borrowed from argv */
     size_t text_count;
 } rp_cli_options;
 

@@ -43,6 +43,9 @@ typedef struct rp_cli_command {
 /* All commands; ends with a NULL name. */
 extern const rp_cli_command rp_cli_commands[];
 
+/* The one of this name, or NULL. */
+const rp_cli_command *rp_cli_find_command(const char *name);
+
 /* Open what `command` needs. On failure everything is closed. */
 rp_status rp_cli_session_open(rp_cli_session *session, const rp_cli_command *command,
                               const rp_cli_options *options, rp_error *err);

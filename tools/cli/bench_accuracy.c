@@ -1,0 +1,154 @@
+/* bench --accuracy: a classifier on a table of labelled texts. */
+#include "bench.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The table: one text and its label a line. */
+typedef struct table {
+    char *data;       /* the file; tabs and line ends became NULs */
+    rp_input *inputs; /* [count] */
+    uint32_t *labels; /* [count]: rows of the classifier */
+    size_t count;
+} table;
+
+static void table_free(table *t) {
+    free(t->data);
+    free(t->inputs);
+    free(t->labels);
+}
+
+static rp_status read_file(const char *path, rp_cli_buffer *out, rp_error *err) {
+    FILE *file = fopen(path, "rb");
+    char piece[65536];
+    size_t n = 0;
+    if (file)
+        while ((n = fread(piece, 1, sizeof piece, file)) > 0) rp_cli_put(out, piece, n);
+    if (!file || ferror(file)) {
+        rp_cli_fail(err, RP_ERROR_FILE, "%s: cannot be read: %s", path, strerror(errno));
+        if (file) fclose(file);
+        return RP_ERROR_FILE;
+    }
+    fclose(file);
+    rp_cli_put(out, "", 1);
+    return RP_OK;
+}
+
+/* The row of the classifier that `name` means: a label, or its number. */
+static bool find_label(const rp_model_info *info, const char *name, uint32_t *out) {
+    for (uint32_t i = 0; i < info->label_count; i++)
+        if (!strcmp(info->labels[i], name)) {
+            *out = i;
+            return true;
+        }
+    char *end = NULL;
+    unsigned long number = strtoul(name, &end, 10);
+    *out = (uint32_t)number;
+    return name[0] >= '0' && name[0] <= '9' && !*end && number < info->label_count;
+}
+
+/* "label<TAB>sentence" lines; or, below a first line "sentence<TAB>label", the other way round. */
+static rp_status read_table(const char *path, const rp_model_info *info, table *t, rp_error *err) {
+    rp_cli_buffer file = {0};
+    rp_status status = read_file(path, &file, err);
+    bool label_last = false;
+    size_t number = 0;
+    t->data = file.data;
+    if (status) return status;
+    for (char *line = t->data, *next; *line; line = next) {
+        char *end = line + strcspn(line, "\n");
+        next = *end ? end + 1 : end;
+        *end = '\0';
+        if (end > line && end[-1] == '\r') end[-1] = '\0';
+        if (++number == 1 && (!strcmp(line, "sentence\tlabel") || !strcmp(line, "label\tsentence"))) {
+            label_last = line[0] == 's';
+            continue;
+        }
+        char *tab = label_last ? strrchr(line, '\t') : strchr(line, '\t');
+        if (!tab) return rp_cli_fail(err, RP_ERROR_FORMAT, "%s: line %zu has no tab", path, number);
+        *tab = '\0';
+        const char *label = label_last ? tab + 1 : line, *text = label_last ? line : tab + 1;
+        t->inputs = rp_cli_realloc(t->inputs, (t->count + 1) * sizeof *t->inputs);
+        t->labels = rp_cli_realloc(t->labels, (t->count + 1) * sizeof *t->labels);
+        t->inputs[t->count] = (rp_input){.text = {text, strlen(text)}};
+        if (!find_label(info, label, &t->labels[t->count++]))
+            return rp_cli_fail(err, RP_ERROR_FORMAT, "%s: line %zu: the model has no label '%.40s'", path,
+                               number, label);
+    }
+    if (!t->count) return rp_cli_fail(err, RP_ERROR_FORMAT, "%s: holds no labelled text", path);
+    return RP_OK;
+}
+
+/* The score of every label of every text: [count, label_count]. */
+static rp_status score(rp_model *model, const table *t, float *scores, size_t *right, rp_error *err) {
+    const rp_model_info *info = rp_model_get_info(model);
+    const size_t at_once = 256;
+    rp_status status = RP_OK;
+    *right = 0;
+    for (size_t first = 0; !status && first < t->count; first += at_once) {
+        size_t count = t->count - first < at_once ? t->count - first : at_once;
+        rp_result *result = NULL;
+        status = rp_classify(model, t->inputs + first, count, NULL, &result, err);
+        for (size_t i = 0; !status && i < count; i++) {
+            const char *message;
+            size_t labels = 0;
+            status = rp_result_status(result, i, &message);
+            if (status) {
+                rp_cli_fail(err, status, "text %zu: %.200s", first + i + 1, message);
+                break;
+            }
+            const rp_label *label = rp_result_labels(result, i, &labels);
+            *right += labels && label[0].index == t->labels[first + i];
+            for (size_t n = 0; n < labels; n++)
+                scores[(first + i) * info->label_count + label[n].index] = label[n].score;
+        }
+        rp_result_free(&result);
+    }
+    return status;
+}
+
+static void put_accuracy(rp_cli_bench_job *job, const char *dir, const table *t, size_t right,
+                         double difference) {
+    rp_cli_buffer *out = &job->out->buffer;
+    double accuracy = 100.0 * (double)right / (double)t->count;
+    if (job->options->json) {
+        rp_cli_puts(out, "{");
+        rp_cli_bench_json_device(job->device, out);
+        rp_cli_puts(out, ", \"model\": ");
+        rp_cli_json_string(out, dir, strlen(dir));
+        rp_cli_printf(out, ", \"precision\": \"f32\", \"texts\": %zu, \"right\": %zu", t->count, right);
+        rp_cli_json_key(out, "accuracy", accuracy);
+        rp_cli_json_key(out, "largest_difference", difference);
+        rp_cli_puts(out, "}\n");
+        return;
+    }
+    rp_cli_bench_heading(job);
+    rp_cli_printf(out, "  precision      f32\n  accuracy       %.2f %%, %zu of %zu texts\n", accuracy, right,
+                  t->count);
+    rp_cli_printf(out, "  difference     %.3g, the largest of a score against f32\n", difference);
+}
+
+rp_status rp_cli_bench_accuracy(rp_cli_bench_job *job, rp_error *err) {
+    rp_cli_session session;
+    rp_cli_options options = *job->options;
+    table t = {0};
+    size_t right = 0;
+    float *scores = NULL;
+    /* the model of `classify`: the one given, or the bundled one */
+    rp_status status = rp_cli_session_open(&session, rp_cli_find_command("classify"), &options, err);
+    if (status) return status;
+    if (!session.info->label_count) status = rp_cli_fail(err, RP_ERROR_HEAD, "%s has no labels", session.dir);
+    if (!status) status = read_table(job->options->accuracy, session.info, &t, err);
+    if (!status) {
+        scores = rp_cli_calloc(t.count * session.info->label_count, sizeof *scores);
+        status = score(session.model, &t, scores, &right, err);
+    }
+    if (!status) put_accuracy(job, session.dir, &t, right, 0);
+    free(scores);
+    table_free(&t);
+    rp_cli_session_close(&session);
+    return status;
+}

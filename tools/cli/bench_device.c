@@ -1,0 +1,143 @@
+/* bench --roofline and --ops: what the device can reach, and what each operator reaches. */
+#include "bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the roofline ---- */
+
+typedef struct figure_row {
+    const char *key, *name, *unit;
+    const rp_figure *figure;
+} figure_row;
+
+rp_status rp_cli_bench_roofline(rp_cli_bench_job *job, rp_error *err) {
+    rp_roofline r;
+    rp_cli_buffer *out = &job->out->buffer;
+    rp_status status = rp_bench_roofline(job->device, RP_ROOFLINE_ALL, &r, err);
+    if (status) return status;
+    const figure_row rows[] = {
+        {"f32_gflops", "fp32 fma", "GFLOP/s", &r.f32},
+        {"f16_gflops", "fp16 fma", "GFLOP/s", &r.f16},
+        {"int8_gops", "int8 dot", "GOP/s", &r.int8_dot},
+        {"cooperative_gflops", "coop. matrix", "GFLOP/s", &r.cooperative},
+        {"copy_gbytes", "copy", "GB/s", &r.copy},
+        {"dispatch_us", "dispatch", "us", &r.dispatch},
+        {"barrier_us", "barrier", "us", &r.barrier},
+        {"submit_us", "submit", "us", &r.submit},
+    };
+    const size_t count = sizeof rows / sizeof *rows;
+    if (job->options->json) {
+        rp_cli_puts(out, "{");
+        rp_cli_bench_json_device(job->device, out);
+        for (size_t i = 0; i < count; i++) rp_cli_json_key(out, rows[i].key, rows[i].figure->value);
+        if (r.f32.cpu_value > 0) rp_cli_json_key(out, "f32_cpu_gflops", r.f32.cpu_value);
+        rp_cli_puts(out, ", \"notes\": {");
+        for (size_t i = 0; i < count; i++) {
+            rp_cli_printf(out, "%s\"%s\": ", i ? ", " : "", rows[i].key);
+            rp_cli_json_string(out, rows[i].figure->note, strlen(rows[i].figure->note));
+        }
+        rp_cli_puts(out, "}}\n");
+        return RP_OK;
+    }
+    rp_cli_bench_heading(job);
+    for (size_t i = 0; i < count; i++) {
+        const rp_figure *f = rows[i].figure;
+        bool cost = !strcmp(rows[i].unit, "us"); /* too little to be told apart is a result */
+        if (f->value > 0 || cost)
+            rp_cli_printf(out, "  %-14s %10.*f %-8s %s", rows[i].name, cost ? 2 : 1, f->value, rows[i].unit,
+                          f->note);
+        else
+            rp_cli_printf(out, "  %-14s %10s %-8s %s", rows[i].name, "-", "", f->note);
+        if (f->cpu_value > 0) rp_cli_printf(out, "; %.1f by processor time", f->cpu_value);
+        rp_cli_puts(out, "\n");
+    }
+    return RP_OK;
+}
+
+/* ---- the operators ---- */
+
+typedef struct ops_table {
+    rp_cli_bench_job *job;
+    const char *config;
+    rp_roofline roofline;
+} ops_table;
+
+/* The time that the roofline allows, over the time it took. */
+static double fraction(const ops_table *table, const rp_op_time *time) {
+    double by_work = time->operations / (table->roofline.f32.value * 1e9);
+    double by_memory = time->bytes / (table->roofline.copy.value * 1e9);
+    double least = by_work > by_memory ? by_work : by_memory;
+    return time->seconds > 0 ? least / time->seconds : 0;
+}
+
+static void put_op_json(const ops_table *table, const rp_op_time *time, double gflops, double gbytes) {
+    rp_cli_buffer *out = &table->job->out->buffer;
+    rp_cli_puts(out, "{");
+    rp_cli_bench_json_device(table->job->device, out);
+    rp_cli_puts(out, ", \"config\": ");
+    rp_cli_json_string(out, table->config, strlen(table->config));
+    rp_cli_printf(out,
+                  ", \"op\": \"%s\", \"kernel\": \"%s\", \"chosen\": %s, \"rows\": %u, \"columns\": %u, ",
+                  time->op, time->kernel, time->chosen ? "true" : "false", (unsigned)time->rows,
+                  (unsigned)time->columns);
+    rp_cli_printf(out, "\"depth\": %u, \"by_device\": %s", (unsigned)time->depth,
+                  time->by_device ? "true" : "false");
+    rp_cli_json_key(out, "ms", time->seconds * 1e3);
+    rp_cli_json_key(out, "timed", time->timed);
+    rp_cli_json_key(out, "gflops", gflops);
+    rp_cli_json_key(out, "gbytes", gbytes);
+    rp_cli_json_key(out, "fraction", fraction(table, time));
+    rp_cli_puts(out, ", \"statistics\": ");
+    rp_cli_json_string(out, time->statistics, strlen(time->statistics));
+    rp_cli_puts(out, "}\n");
+}
+
+static void put_op(void *user, const rp_op_time *time) {
+    ops_table *table = user;
+    rp_cli_buffer *out = &table->job->out->buffer;
+    double gflops = time->seconds > 0 ? time->operations / time->seconds * 1e-9 : 0;
+    double gbytes = time->seconds > 0 ? time->bytes / time->seconds * 1e-9 : 0;
+    if (table->job->options->json) {
+        put_op_json(table, time, gflops, gbytes);
+    } else {
+        char shape[48];
+        rp_cli_buffer text = {0};
+        rp_cli_printf(&text, time->depth ? "%ux%ux%u" : "%ux%u", (unsigned)time->rows,
+                      (unsigned)time->columns, (unsigned)time->depth);
+        strncpy(shape, text.data, sizeof shape - 1);
+        shape[sizeof shape - 1] = '\0';
+        free(text.data);
+        rp_cli_printf(out, "  %-8s %-17s %-16s %c %-40s %10.3f ms  ", table->config, time->op, shape,
+                      time->chosen ? '*' : ' ', time->kernel, time->seconds * 1e3);
+        if (time->operations > 0)
+            rp_cli_printf(out, "%8.1f GFLOP/s", gflops);
+        else
+            rp_cli_printf(out, "%8.1f GB/s   ", gbytes);
+        rp_cli_printf(out, "  %3.0f %%%s%s\n", 100 * fraction(table, time), *time->statistics ? "  " : "",
+                      time->statistics);
+    }
+    rp_cli_flush(table->job->out); /* a slow device shows each as it comes */
+}
+
+rp_status rp_cli_bench_ops(rp_cli_bench_job *job, rp_error *err) {
+    static const char *const all[] = {"base", "large", "xlarge", "xxlarge", NULL};
+    const char *const one[] = {job->options->config, NULL};
+    const char *const *configs = job->options->config_given ? one : all;
+    ops_table table = {.job = job};
+    rp_status status =
+        rp_bench_roofline(job->device, RP_ROOFLINE_F32 | RP_ROOFLINE_COPY, &table.roofline, err);
+    if (!status && !job->options->json) {
+        rp_cli_bench_heading(job);
+        rp_cli_printf(&job->out->buffer,
+                      "  roofline       %.1f GFLOP/s of fp32 fma, %.1f GB/s of copying\n"
+                      "  * the kernel that models use here; the last columns are of the roofline\n",
+                      table.roofline.f32.value, table.roofline.copy.value);
+        rp_cli_flush(job->out);
+    }
+    for (; !status && *configs; configs++) {
+        table.config = *configs;
+        status = rp_bench_ops(job->device, *configs, job->options->tokens, put_op, &table, err);
+    }
+    return status;
+}
