@@ -1,0 +1,426 @@
+/* reprise bench: what each measurement writes, and what it refuses. No value is compared with a time. */
+#include "support_cli.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "reprise/reprise.h"
+
+#define CONFIG SOURCE_DIR "/tools/models/sentiment"
+
+static double number(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_number(value)) print_error("no number %s\n", key);
+    assert_true(json_is_number(value));
+    assert_true(isfinite(json_number_value(value)));
+    return json_number_value(value);
+}
+
+static const char *string(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_string(value)) print_error("no string %s\n", key);
+    assert_true(json_is_string(value));
+    return json_string_value(value);
+}
+
+static void check_device(const json_t *object) {
+    assert_true(strlen(string(object, "device")) > 0);
+    assert_true(strlen(string(object, "driver")) > 0);
+    assert_true(json_is_boolean(json_object_get(object, "cpu")));
+}
+
+/* A file of this test's own in the folder for temporary files. */
+static const char *scratch(const char *name, const char *content) {
+    static char path[4096];
+    const char *dir = getenv("TMPDIR");
+    snprintf(path, sizeof path, "%s/bench-%ld-%s", dir ? dir : "/tmp", (long)getpid(), name);
+    if (content) {
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fputs(content, file);
+        fclose(file);
+    }
+    return path;
+}
+
+/* ---- a run ---- */
+
+/* The keys that are promised, and their values. */
+static void check_run(const json_t *value, unsigned tokens, unsigned batch) {
+    static const char *const keys[] = {"median_ms", "min_ms",  "max_ms",    "gflops",      "roofline_gflops",
+                                       "fraction",  "host_ms", "device_ms", "device_bytes"};
+    check_device(value);
+    assert_string_equal(string(value, "config"), CONFIG);
+    assert_string_equal(string(value, "precision"), "f32");
+    assert_int_equal(number(value, "tokens"), tokens);
+    assert_int_equal(number(value, "batch"), batch);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) assert_true(number(value, keys[i]) > 0);
+    assert_true(number(value, "min_ms") <= number(value, "median_ms"));
+    assert_true(number(value, "median_ms") <= number(value, "max_ms"));
+    double share = number(value, "gflops") / number(value, "roofline_gflops");
+    assert_true(fabs(number(value, "fraction") - share) < 1e-9);
+    assert_true(json_is_integer(json_object_get(value, "device_bytes")));
+    if (json_is_true(json_object_get(value, "cpu"))) {
+        assert_true(number(value, "cpu_ms") > 0);
+        assert_true(number(value, "roofline_cpu_gflops") > 0);
+    }
+}
+
+static void test_a_run_against_its_schema(void **state) {
+    (void)state;
+    cli_run run = cli(
+        CLI_ARGS("bench", "--config", CONFIG, "--tokens", "16", "--batch", "2", "--repeat", "2", "--json"),
+        NULL, 0);
+    assert_int_equal(run.status, 0);
+    assert_int_equal(cli_line_count(&run), 1);
+    json_t *value = cli_json(&run, 0);
+    check_run(value, 16, 2);
+    assert_int_equal(number(value, "total_tokens"), 32);
+    assert_null(json_object_get(value, "padded_median_ms"));
+    json_decref(value);
+    cli_free(&run);
+}
+
+static void test_mixed_lengths_run_packed_and_padded(void **state) {
+    (void)state;
+    const char *file = scratch("lengths", "3\n20\n1\n");
+    cli_run run =
+        cli(CLI_ARGS("bench", "--config", CONFIG, "--lengths", file, "--repeat", "1", "--json"), NULL, 0);
+    assert_int_equal(run.status, 0);
+    json_t *value = cli_json(&run, 0);
+    check_run(value, 20, 3);
+    assert_int_equal(number(value, "total_tokens"), 24);
+    assert_true(number(value, "padded_median_ms") > 0);
+    assert_true(number(value, "packed_speedup") > 0);
+    /* 6 layers of H 384 and I 1536, and the mapping from E 128: the padding is no work */
+    const double h = 384, t = 24, squares = 9 + 400 + 1;
+    double work = 6 * (8 * t * h * h + 4 * t * h * 1536 + 4 * h * squares) + 2 * t * 128 * h;
+    assert_true(fabs(number(value, "gflops") * number(value, "median_ms") * 1e6 / work - 1) < 1e-6);
+    json_decref(value);
+    cli_free(&run);
+    unlink(file);
+
+    static const char *const named[] = {"sst2", "uniform"};
+    for (size_t i = 0; i < 2; i++) {
+        run = cli(CLI_ARGS("bench", "--config", CONFIG, "--lengths", named[i], "--batch", "4", "--tokens",
+                           "32", "--repeat", "1", "--json"),
+                  NULL, 0);
+        assert_int_equal(run.status, 0);
+        value = cli_json(&run, 0);
+        double total = number(value, "total_tokens");
+        assert_true(total >= 4 && total < 4 * number(value, "tokens"));
+        json_decref(value);
+        cli_free(&run);
+    }
+    run = cli(CLI_ARGS("bench", "--config", CONFIG, "--lengths", "sst2", "--batch", "3", "--repeat", "1"),
+              NULL, 0);
+    assert_int_equal(run.status, 0);
+    assert_non_null(strstr(run.out, "padded"));
+    assert_non_null(strstr(run.out, "roofline"));
+    cli_free(&run);
+}
+
+static void test_lengths_that_cannot_be_used(void **state) {
+    (void)state;
+    static const char *const contents[] = {"", "3\n0\n", "3\nfour\n", "3\n-1\n", "99999999\n"};
+    for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
+        const char *file = scratch("bad-lengths", contents[i]);
+        cli_run run = cli(CLI_ARGS("bench", "--config", CONFIG, "--lengths", file), NULL, 0);
+        assert_int_equal(run.status, 1);
+        assert_int_equal(run.out_size, 0);
+        assert_non_null(strstr(run.err, file));
+        cli_free(&run);
+        unlink(file);
+    }
+    cli_run run = cli(CLI_ARGS("bench", "--config", CONFIG, "--lengths", "/nonexistent/lengths"), NULL, 0);
+    assert_int_equal(run.status, 1);
+    assert_non_null(strstr(run.err, "/nonexistent/lengths"));
+    cli_free(&run);
+}
+
+static void test_one_thing_at_a_time(void **state) {
+    (void)state;
+    cli_run two = cli(CLI_ARGS("bench", "--ops", "--roofline"), NULL, 0);
+    cli_run trace = cli(CLI_ARGS("bench", "--ops", "--trace", "x"), NULL, 0);
+    cli_run empty = cli(CLI_ARGS("bench", "--trace", ""), NULL, 0);
+    assert_int_equal(two.status, 2);
+    assert_int_equal(trace.status, 2);
+    assert_int_equal(empty.status, 2);
+    assert_non_null(strstr(two.err, "--help'"));
+    cli_free(&two), cli_free(&trace), cli_free(&empty);
+}
+
+/* ---- a trace ---- */
+
+static void test_a_trace_parses(void **state) {
+    (void)state;
+    const char *path = scratch("trace.json", NULL);
+    cli_run run = cli(
+        CLI_ARGS("bench", "--config", CONFIG, "--tokens", "8", "--repeat", "1", "--trace", path, "--json"),
+        NULL, 0);
+    assert_int_equal(run.status, 0);
+    json_t *trace = json_load_file(path, 0, NULL);
+    assert_non_null(trace);
+    const json_t *events = json_object_get(trace, "traceEvents");
+    assert_true(json_is_array(events));
+    size_t host = 0, device = 0, attention = 0;
+    double before = -1;
+    for (size_t i = 0; i < json_array_size(events); i++) {
+        const json_t *event = json_array_get(events, i);
+        if (strcmp(string(event, "ph"), "X")) continue;
+        bool on_device = !strcmp(string(event, "cat"), "device");
+        assert_true(number(event, "dur") >= 0);
+        assert_true(number(event, "ts") >= 0);
+        assert_int_equal(number(event, "tid"), on_device ? 2 : 1);
+        attention += !strcmp(string(event, "name"), "attention");
+        host += !on_device;
+        device += on_device;
+        if (on_device) assert_true(number(event, "ts") >= before);
+        if (on_device) before = number(event, "ts");
+    }
+    assert_int_equal(host, 3);
+    assert_int_equal(attention, 6); /* one in each layer */
+    assert_true(device >= 6 * 5);
+    json_decref(trace);
+    cli_free(&run);
+    unlink(path);
+
+    run = cli(CLI_ARGS("bench", "--config", CONFIG, "--tokens", "8", "--repeat", "1", "--trace",
+                       "/nonexistent/trace"),
+              NULL, 0);
+    assert_int_equal(run.status, 1);
+    assert_int_equal(run.out_size, 0);
+    assert_non_null(strstr(run.err, "/nonexistent/trace"));
+    cli_free(&run);
+}
+
+/* ---- the other measurements ---- */
+
+static void test_roofline(void **state) {
+    (void)state;
+    static const char *const keys[] = {"f32_gflops",  "f16_gflops",  "int8_gops",  "cooperative_gflops",
+                                       "copy_gbytes", "dispatch_us", "barrier_us", "submit_us"};
+    cli_run json = cli(CLI_ARGS("bench", "--roofline", "--json"), NULL, 0);
+    cli_run people = cli(CLI_ARGS("bench", "--roofline"), NULL, 0);
+    assert_int_equal(json.status | people.status, 0);
+    assert_non_null(strstr(people.out, "fp32 fma"));
+    json_t *value = cli_json(&json, 0);
+    check_device(value);
+    const json_t *notes = json_object_get(value, "notes");
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        assert_true(number(value, keys[i]) >= 0);
+        /* what is missing says why */
+        assert_true(strlen(string(notes, keys[i])) > 0);
+    }
+    assert_true(number(value, "f32_gflops") > 0);
+    assert_true(number(value, "copy_gbytes") > 0);
+    assert_true(number(value, "submit_us") > 0);
+    json_decref(value);
+    cli_free(&json);
+    cli_free(&people);
+}
+
+static void test_ops(void **state) {
+    (void)state;
+    static const char *const ops[] = {"qkv", "attention",  "attention output",
+                                      "ffn", "ffn output", "layer norm"};
+    cli_run run = cli(CLI_ARGS("bench", "--ops", "--config", CONFIG, "--tokens", "24", "--json"), NULL, 0);
+    assert_int_equal(run.status, 0);
+    for (size_t n = 0; n < sizeof ops / sizeof *ops; n++) {
+        int found = 0, chosen = 0;
+        for (long i = 0; i < cli_line_count(&run); i++) {
+            json_t *value = cli_json(&run, (size_t)i);
+            if (!strcmp(string(value, "op"), ops[n])) {
+                found++;
+                chosen += json_is_true(json_object_get(value, "chosen"));
+                check_device(value);
+                assert_true(strlen(string(value, "kernel")) > 0);
+                assert_int_equal(number(value, "rows"), 24);
+                assert_true(number(value, "ms") > 0 && number(value, "fraction") > 0);
+                assert_true(number(value, "timed") > 0 && number(value, "timed") <= 1);
+                string(value, "statistics");
+            }
+            json_decref(value);
+        }
+        assert_true(found > 0);
+        assert_int_equal(chosen, 1);
+    }
+    cli_free(&run);
+    run = cli(CLI_ARGS("bench", "--ops", "--config", CONFIG, "--tokens", "5000"), NULL, 0);
+    assert_int_equal(run.status, 1);
+    assert_non_null(strstr(run.err, "5000"));
+    cli_free(&run);
+}
+
+static void test_replay(void **state) {
+    (void)state;
+    cli_run run =
+        cli(CLI_ARGS("bench", "--replay", "--config", CONFIG, "--tokens", "8", "--repeat", "1", "--json"),
+            NULL, 0);
+    assert_int_equal(run.status, 0);
+    int at_six = 0, distinct = 0;
+    for (long i = 0; i < cli_line_count(&run); i++) {
+        json_t *value = cli_json(&run, (size_t)i);
+        check_device(value);
+        assert_true(strlen(string(value, "way")) > 0);
+        assert_true(number(value, "median_ms") > 0 && number(value, "record_ms") > 0);
+        at_six += number(value, "layers") == 6 && number(value, "distinct") == 1;
+        distinct += number(value, "distinct") == 6;
+        json_decref(value);
+    }
+    assert_int_equal(at_six, 5);   /* the ways */
+    assert_int_equal(distinct, 2); /* 6 layers, and those again */
+    cli_free(&run);
+}
+
+static void test_startup(void **state) {
+    (void)state;
+    static const char *const keys[] = {"loader_ms",    "instance_ms",  "choice_ms",    "device_ms",
+                                       "files_ms",     "upload_ms",    "pipelines_ms", "tuning_ms",
+                                       "recording_ms", "first_run_ms", "later_run_ms"};
+    for (int folder = 0; folder < 2; folder++) {
+        cli_run run =
+            cli(CLI_ARGS("bench", "--startup", folder ? "-m" : "--config", CONFIG, "--json"), NULL, 0);
+        assert_int_equal(run.status, 0);
+        json_t *value = cli_json(&run, 0);
+        double sum = 0;
+        check_device(value);
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+            assert_true(number(value, keys[i]) >= 0);
+            sum += number(value, keys[i]);
+        }
+        sum -= number(value, "later_run_ms");
+        assert_true(fabs(number(value, "total_ms") - sum) < 1e-6);
+        json_decref(value);
+        cli_free(&run);
+    }
+}
+
+static void test_accuracy(void **state) {
+    (void)state;
+    static const char *const tables[] = {
+        "POSITIVE\ta warm and funny film\n0\ta dull , lifeless mess\nNEGATIVE\twonderful\n",
+        "sentence\tlabel\na warm and funny film\t1\r\na dull , lifeless mess\t0\nwonderful\t0\n"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *file = scratch("accuracy", tables[i]);
+        cli_run run = cli(CLI_ARGS("bench", "--accuracy", file, "--json"), NULL, 0);
+        assert_int_equal(run.status, 0);
+        json_t *value = cli_json(&run, 0);
+        check_device(value);
+        assert_int_equal(number(value, "texts"), 3);
+        assert_int_equal(number(value, "right"), 2);
+        assert_true(fabs(number(value, "accuracy") - 200.0 / 3) < 1e-9);
+        assert_true(number(value, "largest_difference") == 0);
+        json_decref(value);
+        cli_free(&run);
+        unlink(file);
+    }
+}
+
+static void test_tables_that_cannot_be_used(void **state) {
+    (void)state;
+    static const struct {
+        const char *content, *says;
+    } tables[] = {{"", "no labelled text"},
+                  {"1\tfine\nno tab\n", "line 2"},
+                  {"superb\tfine\n", "superb"},
+                  {"7\tfine\n", "'7'"}};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        const char *file = scratch("bad-table", tables[i].content);
+        cli_run run = cli(CLI_ARGS("bench", "--accuracy", file), NULL, 0);
+        assert_int_equal(run.status, 1);
+        assert_int_equal(run.out_size, 0);
+        assert_non_null(strstr(run.err, tables[i].says));
+        cli_free(&run);
+        unlink(file);
+    }
+    cli_run missing = cli(CLI_ARGS("bench", "--accuracy", "/nonexistent/table"), NULL, 0);
+    assert_int_equal(missing.status, 1);
+    assert_non_null(strstr(missing.err, "/nonexistent/table"));
+    cli_free(&missing);
+}
+
+/* ---- the functions ---- */
+
+static void test_wrong_arguments_are_refused(void **state) {
+    (void)state;
+    rp_device *device = NULL;
+    rp_model *model = NULL;
+    rp_error err;
+    rp_roofline roofline;
+    rp_replay_time time;
+    rp_start_times start;
+    rp_model_params params = {.random_groups = 7};
+    assert_int_equal(rp_device_open(NULL, &device, &err), RP_OK);
+    assert_int_equal(rp_bench_roofline(NULL, RP_ROOFLINE_ALL, &roofline, &err), RP_ERROR_ARGUMENT);
+    assert_int_equal(rp_bench_roofline(device, RP_ROOFLINE_ALL, NULL, &err), RP_ERROR_ARGUMENT);
+    assert_int_equal(rp_bench_roofline(device, 0, &roofline, &err), RP_OK);
+    assert_true(roofline.f32.value == 0 && roofline.submit.value == 0);
+    assert_int_equal(rp_bench_ops(device, CONFIG, 8, NULL, NULL, &err), RP_ERROR_ARGUMENT);
+    assert_int_equal(rp_model_open_random(device, CONFIG, &params, &model, &err), RP_ERROR_ARGUMENT);
+    params.random_groups = 3; /* 6 layers */
+    assert_int_equal(rp_model_open_random(device, CONFIG, &params, &model, &err), RP_OK);
+    assert_int_equal(rp_model_get_info(model)->groups, 3);
+    assert_int_equal(rp_bench_replay(model, RP_REPLAY_WAYS, 1, 8, 1, &time, &err), RP_ERROR_ARGUMENT);
+    assert_int_equal(rp_bench_replay(model, RP_REPLAY_LISTED, 0, 8, 1, &time, &err), RP_ERROR_ARGUMENT);
+    assert_int_equal(rp_bench_replay(model, RP_REPLAY_LISTED, 1, 0, 1, &time, &err), RP_ERROR_ARGUMENT);
+    assert_int_equal(rp_bench_replay(model, RP_REPLAY_LISTED, 1, 5000, 1, &time, &err), RP_ERROR_ARGUMENT);
+    assert_int_equal(rp_bench_trace(model, NULL, 1, NULL, NULL, &err), RP_ERROR_ARGUMENT);
+    rp_bench_start_times(NULL, &start);
+    assert_true(start.device == 0);
+    rp_bench_start_times(model, NULL);
+    rp_model_close(&model);
+    rp_device_close(&device);
+}
+
+/* A run after the measurements gives the bits that it gave before: they leave nothing behind. */
+static void test_a_model_is_as_before(void **state) {
+    (void)state;
+    enum { TOKENS = 5, H = 384 };
+    int32_t ids[TOKENS] = {2, 50, 60, 70, 3};
+    const rp_sequence sequence = {.ids = ids, .count = TOKENS};
+    float before[TOKENS * H], after[TOKENS * H];
+    rp_device *device = NULL;
+    rp_model *model = NULL;
+    rp_error err;
+    rp_replay_time time;
+    assert_int_equal(rp_device_open(NULL, &device, &err), RP_OK);
+    assert_int_equal(rp_model_open(device, CONFIG, NULL, &model, &err), RP_OK);
+    assert_int_equal(rp_model_run(model, &sequence, 1, NULL, before, TOKENS * H, NULL, &err), RP_OK);
+    for (int way = 0; way < RP_REPLAY_WAYS; way++) {
+        assert_int_equal(rp_bench_replay(model, (rp_replay_way)way, 2, 7, 2, &time, &err), RP_OK);
+        assert_true(time.least > 0 && time.least <= time.median && time.record > 0);
+    }
+    assert_int_equal(rp_model_run(model, &sequence, 1, NULL, after, TOKENS * H, NULL, &err), RP_OK);
+    assert_memory_equal(before, after, sizeof before);
+    rp_model_close(&model);
+    assert_int_equal(rp_device_memory_used(device), 0);
+    rp_device_close(&device);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_run_against_its_schema),
+        cmocka_unit_test(test_mixed_lengths_run_packed_and_padded),
+        cmocka_unit_test(test_lengths_that_cannot_be_used),
+        cmocka_unit_test(test_one_thing_at_a_time),
+        cmocka_unit_test(test_a_trace_parses),
+        cmocka_unit_test(test_roofline),
+        cmocka_unit_test(test_ops),
+        cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_startup),
+        cmocka_unit_test(test_accuracy),
+        cmocka_unit_test(test_tables_that_cannot_be_used),
+        cmocka_unit_test(test_wrong_arguments_are_refused),
+        cmocka_unit_test(test_a_model_is_as_before),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
