@@ -11,7 +11,7 @@ layout(std430, set = 0, binding = 0) readonly buffer Counts { uint counts[]; };
 const uint PANEL = 32u;
 
 // Element formats, rp_format of runtime/ops/matrix.h.
-const uint FORMAT_F32 = 0u, FORMAT_F16 = 1u, FORMAT_BF16 = 2u;
+const uint FORMAT_F32 = 0u, FORMAT_F16 = 1u, FORMAT_BF16 = 2u, FORMAT_INT8 = 3u, FORMAT_INT4 = 4u;
 
 // Four 16-bit elements.
 vec4 unpack4(uvec2 bits, uint format)

@@ -9,9 +9,9 @@ void multiply(uint row0, uint rows, uint column)
         sum[r] = vec4(0.0);
     }
     uint from = panel_of(column);
-    for (uint k = 0u; k < p.k; k++, from += PANEL) {
-        vec4 a = load_w(from), b = load_w(from + 8u), c = load_w(from + 16u), d = load_w(from + 24u);
-        [[unroll]] for (uint r = 0u; r < ROWS; r++) sum[r] = multiply_add(load_x(at[r] + k), a, b, c, d, sum[r]);
+    for (uint k = 0u; k < p.k; k++) {
+        mat4 w = load_weights(from, column, k);
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) sum[r] = multiply_add(load_x(at[r] + k), w, sum[r]);
     }
     [[unroll]] for (uint r = 0u; r < ROWS; r++)
         if (row0 + r < rows) write_result(row0 + r, column, sum[r]);

@@ -1,7 +1,7 @@
 // What the kernels of the matmul family share: out = activation(x * w^T + bias) + residual; with NORM, the LayerNorm of
 // that.
 //
-// Every float32 kernel adds the products of one output in the same order, k ascending, each by one fma: whichever
+// Every kernel adds the products of one output in the same order, k ascending, each by one fma: whichever
 // kernel is chosen, and whatever else is in the batch, an output has the same bits. The rows of w are the columns of
 // out; all widths, strides and columns count vec4s.
 #extension GL_EXT_control_flow_attributes : require
@@ -18,15 +18,23 @@ layout(constant_id = 7) const uint COLUMNS = 1u; // vec4 columns of out that one
 
 #ifdef TEXEL
 layout(set = 0, binding = 1) uniform samplerBuffer x;
-layout(set = 0, binding = 2) uniform samplerBuffer w; // the view's format converts
 vec4 load_x(uint at) { return texelFetch(x, int(at)); }
-vec4 load_w(uint at) { return texelFetch(w, int(at)); }
+#ifdef WORDS
+layout(set = 0, binding = 2) uniform usamplerBuffer w;
+uvec4 load_words(uint at) { return texelFetch(w, int(at)); }
 #else
+layout(set = 0, binding = 2) uniform samplerBuffer w; // the view's format converts
+vec4 load_w(uint at) { return texelFetch(w, int(at)); }
+#endif
+#else
+#define WORDS // as well as the other formats
 layout(std430, set = 0, binding = 1) readonly buffer X { vec4 x[]; };
 layout(std430, set = 0, binding = 2) readonly buffer W4 { vec4 w4[]; };  // FORMAT_F32
 layout(std430, set = 0, binding = 2) readonly buffer W2 { uvec2 w2[]; }; // 16-bit formats
+layout(std430, set = 0, binding = 2) readonly buffer W { uvec4 words[]; }; // integer formats
 vec4 load_x(uint at) { return x[at]; }
 vec4 load_w(uint at) { return FORMAT == FORMAT_F32 ? w4[at] : unpack4(w2[at], FORMAT); }
+uvec4 load_words(uint at) { return words[at]; }
 #endif
 layout(std430, set = 0, binding = 3) readonly buffer Bias { vec4 bias[]; };
 layout(std430, set = 0, binding = 4) readonly buffer Residual { vec4 residual[]; };
@@ -51,21 +59,67 @@ layout(push_constant) uniform Push {
 #endif
 } p;
 
-// Where column `column` of this chunk begins in w; the next element of k is PANEL / 4 further on.
+// Where column `column` of this chunk begins in w, in vec4s; of the integer formats its panel, in uvec4s.
 uint panel_of(uint column)
 {
     const uint width = PANEL / 4u;
+    if (FORMAT == FORMAT_INT8) return column / width * (p.k + 1u) * 8u;
+    if (FORMAT == FORMAT_INT4) return column / width * (p.k / 8u) * 36u;
     return column / width * p.k * PANEL + column % width;
 }
 
-vec4 multiply_add(vec4 v, vec4 a, vec4 b, vec4 c, vec4 d, vec4 sum)
+#ifdef WORDS
+vec4 int_field(uvec4 q, uint first, int bits) { return vec4(bitfieldExtract(ivec4(q), int(first), bits)); }
+
+// Without the scale, which multiplies the sum.
+mat4 load_int8(uint panel, uint column, uint k)
 {
-    return fma(v.wwww, d, fma(v.zzzz, c, fma(v.yyyy, b, fma(v.xxxx, a, sum))));
+    uvec4 q = load_words(panel + 8u + k * 8u + column % 8u);
+    return mat4(int_field(q, 0u, 8), int_field(q, 8u, 8), int_field(q, 16u, 8), int_field(q, 24u, 8));
+}
+
+mat4 load_int4(uint panel, uint column, uint k)
+{
+    uint group = panel + k / 8u * 36u, lane = column % 8u, shift = k % 2u * 16u;
+    uvec4 scales = load_words(group + lane / 2u);
+    vec4 s = unpack4(lane % 2u == 0u ? scales.xy : scales.zw, FORMAT_BF16);
+    uvec4 q = load_words(group + 4u + k / 2u % 4u * 8u + lane);
+    return mat4(s * int_field(q, shift, 4), s * int_field(q, shift + 4u, 4), s * int_field(q, shift + 8u, 4),
+                s * int_field(q, shift + 12u, 4));
+}
+#endif
+
+// Four neighbouring rows of w at 4k to 4k + 3: a vec4 for each of these.
+mat4 load_weights(uint from, uint column, uint k)
+{
+#ifdef WORDS
+    if (FORMAT == FORMAT_INT8) return load_int8(from, column, k);
+    if (FORMAT == FORMAT_INT4) return load_int4(from, column, k);
+#endif
+#if !defined(TEXEL) || !defined(WORDS)
+    uint at = from + k * PANEL;
+    return mat4(load_w(at), load_w(at + 8u), load_w(at + 16u), load_w(at + 24u));
+#endif
+}
+
+// What the sums of column `column` are to be multiplied with.
+vec4 scale_of(uint column)
+{
+#ifdef WORDS
+    if (FORMAT == FORMAT_INT8) return uintBitsToFloat(load_words(panel_of(column) + column % 8u));
+#endif
+    return vec4(1.0);
+}
+
+vec4 multiply_add(vec4 v, mat4 w, vec4 sum)
+{
+    return fma(v.wwww, w[3], fma(v.zzzz, w[2], fma(v.yyyy, w[1], fma(v.xxxx, w[0], sum))));
 }
 
 void write_result(uint row, uint column, vec4 sum)
 {
     uint at = p.first_column + column;
+    if (FORMAT == FORMAT_INT8) sum *= scale_of(column);
     if (BIAS) sum += bias[at];
     sum = activate(sum, ACTIVATION);
     if (RESIDUAL) sum += residual[row * p.stride + at];

@@ -7,21 +7,23 @@ void main()
     uint lane = gl_LocalInvocationID.x, rows = counts[p.count];
     uint row0 = gl_WorkGroupID.x * ROWS, column0 = gl_WorkGroupID.y * LANES * COLUMNS + lane;
 
-    uint x_at[held], w_at[COLUMNS]; // rows and columns past the end repeat the last one and are not written
+    uint x_at[held], w_column[COLUMNS], w_at[COLUMNS]; // rows and columns past the end repeat the last one and are not written
     vec4 sum[ROWS * COLUMNS];
     [[unroll]] for (uint i = 0u; i < held; i++) x_at[i] = min(row0 + i * LANES + lane, rows - 1u) * p.k;
-    [[unroll]] for (uint c = 0u; c < COLUMNS; c++) w_at[c] = panel_of(min(column0 + c * LANES, p.columns - 1u));
+    [[unroll]] for (uint c = 0u; c < COLUMNS; c++) {
+        w_column[c] = min(column0 + c * LANES, p.columns - 1u);
+        w_at[c] = panel_of(w_column[c]);
+    }
     [[unroll]] for (uint i = 0u; i < ROWS * COLUMNS; i++) sum[i] = vec4(0.0);
 
     for (uint k = 0u; k < p.k; k++) {
         vec4 v[held];
         [[unroll]] for (uint i = 0u; i < held; i++) v[i] = load_x(x_at[i] + k);
         [[unroll]] for (uint c = 0u; c < COLUMNS; c++) {
-            uint at = w_at[c] + k * PANEL;
-            vec4 w0 = load_w(at), w1 = load_w(at + 8u), w2 = load_w(at + 16u), w3 = load_w(at + 24u);
+            mat4 w = load_weights(w_at[c], w_column[c], k);
             [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                 uint i = r * COLUMNS + c;
-                sum[i] = multiply_add(subgroupShuffle(v[r / LANES], r % LANES), w0, w1, w2, w3, sum[i]);
+                sum[i] = multiply_add(subgroupShuffle(v[r / LANES], r % LANES), w, sum[i]);
             }
         }
     }

@@ -142,9 +142,13 @@ const float *ops_read(rp_range range) {
 }
 
 const rp_matrix *ops_matrix(const rp_host_matrix *parts, uint32_t count) {
+    return ops_matrix_as(parts, count, RP_STORAGE_AS_IS);
+}
+
+const rp_matrix *ops_matrix_as(const rp_host_matrix *parts, uint32_t count, rp_storage storage) {
     assert_true(matrix_count < MAX_MATRICES);
     rp_matrix *matrix = &matrices[matrix_count++];
-    OPS_OK(rp_matrix_create(&store, parts, count, "test", matrix, &ops_err));
+    OPS_OK(rp_matrix_create(&store, parts, count, storage, "test", matrix, &ops_err));
     return matrix;
 }
 

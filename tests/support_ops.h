@@ -47,6 +47,7 @@ const float *ops_read(rp_range range);
 
 /* Weights, through the library's own store. */
 const rp_matrix *ops_matrix(const rp_host_matrix *parts, uint32_t count);
+const rp_matrix *ops_matrix_as(const rp_host_matrix *parts, uint32_t count, rp_storage storage);
 rp_range ops_vectors(const rp_host_matrix *parts, uint32_t count);
 
 /* ---- numbers ---- */

@@ -1,4 +1,4 @@
-/* Every matmul kernel against plain C: odd widths and row counts, the three formats of weights, every way to
+/* Every matmul kernel against plain C: odd widths and row counts, every format of weights, every way to
  * end, matrices in several chunks. */
 #include <math.h>
 #include <setjmp.h>
@@ -57,6 +57,7 @@ typedef struct test {
     uint32_t part_count;
     bool bias, residual, norm; /* norm: of one part only */
     rp_op_activation activation;
+    rp_storage storage;
     float *x; /* [MOST_ROWS, padded k]; NULL: random */
 
     char name[128];
@@ -68,10 +69,13 @@ typedef struct test {
     rp_range x_range, bias_range, residual_range, norm_range, arrived, out;
 } test;
 
-/* What plain C makes of it: the parts stand side by side, each padded. */
+/* What plain C makes of the weights as they are stored: the parts stand side by side, each padded. */
 static void compute_want(test *t) {
     for (uint32_t p = 0, at = 0; p < t->part_count; at += rp_padded(t->parts[p++].rows)) {
-        float *w = ops_as_floats(&t->parts[p]);
+        size_t elements = (size_t)t->parts[p].rows * t->k;
+        float *w = rp_new_array(float, elements);
+        assert_non_null(w);
+        rp_host_stored(&t->parts[p], t->w->format, w);
         rp_reference_matmul op = {.rows = MOST_ROWS,
                                   .n = t->parts[p].rows,
                                   .k = t->k,
@@ -89,7 +93,7 @@ static void compute_want(test *t) {
 static void prepare(test *t) {
     ops_begin();
     t->k = t->parts[0].columns;
-    t->w = ops_matrix(t->parts, t->part_count);
+    t->w = ops_matrix_as(t->parts, t->part_count, t->storage);
     t->stride = t->w->rows;
     snprintf(t->name, sizeof t->name, "%u x %u, format %d, activation %d, bias %d, residual %d, %u chunks",
              t->parts[0].rows, t->k, t->w->format, t->activation, t->bias, t->residual, t->w->chunk_count);
@@ -191,14 +195,25 @@ static void check_matmul(test t) {
 
 /* ---- what is tested ---- */
 
+/* The format in which random numbers are made for `format`, and how they are stored then. */
+static rp_format host_format(rp_format format) {
+    return rp_format_words(format) ? RP_FORMAT_F32 : format;
+}
+static rp_storage storage_of(rp_format format) {
+    return format == RP_FORMAT_INT8   ? RP_STORAGE_INT8
+           : format == RP_FORMAT_INT4 ? RP_STORAGE_INT4
+                                      : RP_STORAGE_AS_IS;
+}
+
 static void test_shapes(void **state) {
     static const uint32_t shapes[][2] = {{1, 1},    {1, 22},   {22, 1},   {22, 39},   {39, 22},  {39, 39},
                                          {39, 91},  {91, 39},  {312, 91}, {312, 312}, {768, 1},  {1, 768},
                                          {768, 39}, {91, 768}, {33, 32},  {312, 768}, {768, 312}};
     rp_format format = (rp_format)(intptr_t)*state;
     for (size_t i = 0; i < RP_COUNT(shapes); i++)
-        check_matmul(
-            (test){.parts = {ops_random_matrix(format, shapes[i][0], shapes[i][1])}, .part_count = 1});
+        check_matmul((test){.parts = {ops_random_matrix(host_format(format), shapes[i][0], shapes[i][1])},
+                            .part_count = 1,
+                            .storage = storage_of(format)});
 }
 
 static void test_endings(void **state) {
@@ -210,56 +225,73 @@ static void test_endings(void **state) {
                                 .activation = (rp_op_activation)activation,
                                 .bias = ending & 1,
                                 .residual = ending & 2});
+    check_matmul((test){.parts = {ops_random_matrix(RP_FORMAT_F32, 39, 22)}, /* the scale before the bias */
+                        .part_count = 1,
+                        .activation = RP_OP_GELU,
+                        .bias = true,
+                        .residual = true,
+                        .storage = RP_STORAGE_INT8});
 }
 
 /* The LayerNorm of whoever finishes last: one tile of rows or many, one workgroup a tile or many, several
  * chunks. */
 static void test_norm(void **state) {
-    (void)state;
     static const uint32_t shapes[][2] = {{1, 22}, {39, 91}, {70, 22}, {312, 39}, {768, 91}};
+    rp_format format = (rp_format)(intptr_t)*state;
     for (size_t i = 0; i < RP_COUNT(shapes); i++)
-        for (int ending = 0; ending < 4; ending++)
+        for (int ending = rp_format_words(format) ? 3 : 0; ending < 4; ending++)
             check_matmul((test){.parts = {ops_random_matrix(RP_FORMAT_F32, shapes[i][0], shapes[i][1])},
                                 .part_count = 1,
                                 .bias = ending & 1,
                                 .residual = ending & 2,
-                                .norm = true});
+                                .norm = true,
+                                .storage = storage_of(format)});
 }
 
 /* Query, key and value: one matrix of three parts, whose formats may differ. */
 static void test_parts(void **state) {
     (void)state;
-    for (rp_format second = RP_FORMAT_F32; second <= RP_FORMAT_BF16; second++)
-        check_matmul(
-            (test){.parts = {ops_random_matrix(RP_FORMAT_F16, 39, 91), ops_random_matrix(second, 39, 91),
-                             ops_random_matrix(RP_FORMAT_F16, 70, 91)},
-                   .part_count = 3,
-                   .bias = true});
+    for (rp_storage storage = RP_STORAGE_AS_IS; storage <= RP_STORAGE_INT4; storage++)
+        for (rp_format second = RP_FORMAT_F32; second <= (storage ? RP_FORMAT_F32 : RP_FORMAT_BF16); second++)
+            check_matmul(
+                (test){.parts = {ops_random_matrix(RP_FORMAT_F16, 39, 91), ops_random_matrix(second, 39, 91),
+                                 ops_random_matrix(RP_FORMAT_F16, 70, 91)},
+                       .part_count = 3,
+                       .bias = true,
+                       .storage = storage});
 }
 
 /* A device whose storage buffers hold two panels and a half. */
 static void test_chunks(void **state) {
-    rp_format format = (rp_format)(intptr_t)*state;
+    rp_format format = (rp_format)(intptr_t)*state, host = host_format(format);
+    rp_storage storage = storage_of(format);
     uint64_t *limit = &ops_device->caps.info.max_storage_bytes, before = *limit;
-    uint64_t panel = (uint64_t)rp_padded(91) * RP_PANEL * (format ? 2 : 4);
+    uint64_t panel = rp_panel_bytes(format, rp_padded(91), 1);
     *limit = 2 * panel + panel / 2;
-    check_matmul((test){
-        .parts = {ops_random_matrix(format, 312, 91)}, .part_count = 1, .bias = true, .residual = true});
-    check_matmul((test){.parts = {ops_random_matrix(format, 39, 91), ops_random_matrix(format, 70, 91),
-                                  ops_random_matrix(format, 39, 91)},
+    check_matmul((test){.parts = {ops_random_matrix(host, 312, 91)},
+                        .part_count = 1,
+                        .bias = true,
+                        .residual = true,
+                        .storage = storage});
+    check_matmul((test){.parts = {ops_random_matrix(host, 39, 91), ops_random_matrix(host, 70, 91),
+                                  ops_random_matrix(host, 39, 91)},
                         .part_count = 3,
-                        .bias = true});
-    check_matmul((test){
-        .parts = {ops_random_matrix(format, 312, 91)}, .part_count = 1, .residual = true, .norm = true});
+                        .bias = true,
+                        .storage = storage});
+    check_matmul((test){.parts = {ops_random_matrix(host, 312, 91)},
+                        .part_count = 1,
+                        .residual = true,
+                        .norm = true,
+                        .storage = storage});
     ops_begin();
-    rp_host_matrix w = ops_random_matrix(format, 312, 91);
-    assert_int_equal(ops_matrix(&w, 1)->chunk_count, 5);
+    rp_host_matrix w = ops_random_matrix(host, 312, 91);
+    assert_int_equal(ops_matrix_as(&w, 1, storage)->chunk_count, 5);
     *limit = panel - 1;
     rp_store store;
     rp_matrix none;
     rp_error err = {0};
     rp_store_init(&store, ops_device, 0, "weights");
-    assert_int_equal(rp_matrix_create(&store, &w, 1, "too wide", &none, &err), RP_ERROR_UNSUPPORTED);
+    assert_int_equal(rp_matrix_create(&store, &w, 1, storage, "too wide", &none, &err), RP_ERROR_UNSUPPORTED);
     assert_non_null(strstr(err.message, "too wide"));
     rp_store_finish(&store);
     *limit = before;
@@ -289,11 +321,14 @@ static void test_large_arguments(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FORMAT(test_shapes, F32),    FORMAT(test_shapes, F16),
-        FORMAT(test_shapes, BF16),   cmocka_unit_test(test_endings),
-        cmocka_unit_test(test_norm), cmocka_unit_test(test_parts),
-        FORMAT(test_chunks, F32),    FORMAT(test_chunks, F16),
-        FORMAT(test_chunks, BF16),   cmocka_unit_test(test_large_arguments),
+        FORMAT(test_shapes, F32),     FORMAT(test_shapes, F16),
+        FORMAT(test_shapes, BF16),    FORMAT(test_shapes, INT8),
+        FORMAT(test_shapes, INT4),    cmocka_unit_test(test_endings),
+        FORMAT(test_norm, F32),       FORMAT(test_norm, INT8),
+        FORMAT(test_norm, INT4),      FORMAT(test_chunks, F32),
+        FORMAT(test_chunks, F16),     FORMAT(test_chunks, BF16),
+        FORMAT(test_chunks, INT8),    FORMAT(test_chunks, INT4),
+        cmocka_unit_test(test_parts), cmocka_unit_test(test_large_arguments),
     };
     return cmocka_run_group_tests(tests, ops_setup, ops_teardown);
 }

@@ -14,6 +14,17 @@ extern "C" {
  * Thread-safety: every function may be called from any thread; runs on one model take turns. */
 typedef struct rp_model rp_model;
 
+/* How the weights of the matrices lie in device memory. Activations and arithmetic are float32 in each.
+ * The embeddings, the decoder of a masked language model and the pooler stay F16 below that; the last layers
+ * of the other heads, biases and LayerNorms are small and stay as the files have them, or float32. */
+typedef enum rp_precision {
+    RP_PRECISION_DEFAULT = 0, /* as the files have them: F32, F16 or BF16 */
+    RP_PRECISION_F32,
+    RP_PRECISION_F16,  /* to the nearest; a matrix with a value beyond 65504 stays float32 */
+    RP_PRECISION_INT8, /* a byte a weight, one scale for each output */
+    RP_PRECISION_INT4, /* half a byte a weight, one scale for every 32 weights of an output */
+} rp_precision;
+
 /* How to open a model. The zero value is the default. */
 typedef struct rp_model_params {
     uint32_t max_batch_tokens; /* most tokens in one submission; 0: chosen from the model's size. Longer work
@@ -21,6 +32,7 @@ typedef struct rp_model_params {
     uint32_t random_seed;      /* only for rp_model_open_random */
     uint32_t random_groups; /* likewise: num_hidden_groups, the distinct layers, instead of the config's, at
                                most its num_hidden_layers; 0: as it says */
+    rp_precision precision; /* less takes less memory, and changes results a little */
 } rp_model_params;
 
 /* Load the Hugging Face folder `dir` onto `device`: config.json, model.safetensors (or its shards) and, where
@@ -65,6 +77,7 @@ typedef struct rp_model_info {
     uint32_t max_batch_tokens; /* most tokens in one submission */
     uint64_t parameters;       /* weights in the files, shared ones counted once */
     uint64_t device_bytes;     /* device memory this model holds */
+    rp_precision precision;    /* what it was opened with */
     unsigned heads;            /* bits of rp_head */
     rp_problem problem;
     uint32_t label_count;

@@ -43,6 +43,7 @@ static void fill_info(rp_model *model) {
                                   .heads_of_attention = config->attention_heads,
                                   .max_tokens = config->max_positions,
                                   .parameters = model->weights.parameters,
+                                  .precision = model->precision,
                                   .heads = model->weights.heads,
                                   .problem = config->problem,
                                   .label_count = config->label_count,
@@ -91,9 +92,13 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
     *out = NULL;
     if (!device || !dir)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: device and folder must not be NULL");
+    if (params && (unsigned)params->precision > RP_PRECISION_INT4)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: precision %d is not one of rp_precision",
+                       (int)params->precision);
     rp_model *model = new_model(device, dir, err);
     if (!model) return RP_ERROR_HOST_MEMORY;
     double begun = rp_seconds();
+    if (params) model->precision = params->precision;
     rp_status status;
     if (random) {
         RP_TRY(rp_config_preset(dir, &model->config, err));

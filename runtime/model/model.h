@@ -68,6 +68,7 @@ struct rp_model {
     rp_pooling_config pooling;
     rp_error pooling_error; /* why `pooling` cannot serve; only embeddings need it */
     rp_model_info info;
+    rp_precision precision;
     char *dir;
     rp_device_weights on_device;
     rp_activations activations;

@@ -75,8 +75,8 @@ static rp_status make_weights(op_bench *b, uint32_t columns, uint32_t depth, rp_
     if (!values) return rp_fail_memory(err, "weights to time", count * sizeof *values);
     for (uint64_t i = 0; i < count; i++) values[i] = value((uint32_t)i);
     rp_host_matrix host = {values, RP_FORMAT_F32, columns, depth};
-    rp_store_init(&b->weights, b->device, rp_matrix_bytes(&host, 1), "bench");
-    rp_status status = rp_matrix_create(&b->weights, &host, 1, "bench", out, err);
+    rp_store_init(&b->weights, b->device, rp_matrix_bytes(&host, 1, RP_STORAGE_F32), "bench");
+    rp_status status = rp_matrix_create(&b->weights, &host, 1, RP_STORAGE_F32, "bench", out, err);
     if (!status) status = rp_store_flush(&b->weights, err);
     free(values);
     return status;

@@ -9,12 +9,29 @@ static rp_host_matrix host(const rp_tensor *tensor) {
     return (rp_host_matrix){tensor->data, formats[tensor->dtype], tensor->rows, tensor->columns};
 }
 
+/* How the matrices of the encoder, where nearly all the work is, are stored. */
+static rp_storage storage_of_layers(const rp_model *model) {
+    static const rp_storage storages[] = {[RP_PRECISION_DEFAULT] = RP_STORAGE_AS_IS,
+                                          [RP_PRECISION_F32] = RP_STORAGE_F32,
+                                          [RP_PRECISION_F16] = RP_STORAGE_F16,
+                                          [RP_PRECISION_INT8] = RP_STORAGE_INT8,
+                                          [RP_PRECISION_INT4] = RP_STORAGE_INT4};
+    return storages[model->precision];
+}
+
+/* And those on which an answer depends most: integers would save little of the time there. */
+static rp_storage storage_of_tables(const rp_model *model) {
+    rp_storage storage = storage_of_layers(model);
+    return storage > RP_STORAGE_F16 ? RP_STORAGE_F16 : storage;
+}
+
 /* One matrix and its bias; nothing when the tensor is absent. */
 static rp_status send_linear(rp_model *model, const rp_tensor *weight, const rp_tensor *bias,
-                             const char *name, rp_matrix *matrix, rp_range *vector, rp_error *err) {
+                             rp_storage storage, const char *name, rp_matrix *matrix, rp_range *vector,
+                             rp_error *err) {
     if (!weight->data) return RP_OK;
     rp_host_matrix w = host(weight), b = bias ? host(bias) : (rp_host_matrix){0};
-    rp_status status = rp_matrix_create(&model->on_device.store, &w, 1, name, matrix, err);
+    rp_status status = rp_matrix_create(&model->on_device.store, &w, 1, storage, name, matrix, err);
     if (!status && vector) status = rp_vectors_create(&model->on_device.store, &b, 1, name, vector, err);
     return status;
 }
@@ -55,6 +72,7 @@ static rp_status send_attention(rp_model *model, const rp_layer_weights *from, r
     const rp_tensor *biases[] = {&from->query_bias, &from->key_bias, &from->value_bias};
     uint32_t head_dim = model->config.hidden_size / model->config.attention_heads;
     rp_store *store = &model->on_device.store;
+    rp_storage storage = storage_of_layers(model);
     rp_host_matrix w[4], b[3];
     void *owned[7] = {0};
     rp_status status;
@@ -66,9 +84,9 @@ static rp_status send_attention(rp_model *model, const rp_layer_weights *from, r
         rp_host_matrix bias = host(biases[i]);
         RP_TRY(pad_heads(&bias, head_dim, false, &b[i], &owned[4 + i], err));
     }
-    RP_TRY(rp_matrix_create(store, w, 3, "query, key and value", &to->qkv, err));
+    RP_TRY(rp_matrix_create(store, w, 3, storage, "query, key and value", &to->qkv, err));
     RP_TRY(rp_vectors_create(store, b, 3, "query, key and value", &to->qkv_bias, err));
-    RP_TRY(rp_matrix_create(store, &w[3], 1, "attention output", &to->dense, err));
+    RP_TRY(rp_matrix_create(store, &w[3], 1, storage, "attention output", &to->dense, err));
     rp_host_matrix bias = host(&from->dense_bias);
     RP_TRY(rp_vectors_create(store, &bias, 1, "attention output", &to->dense_bias, err));
 done:
@@ -78,11 +96,12 @@ done:
 
 static rp_status send_layer(rp_model *model, const rp_layer_weights *from, rp_device_layer *to,
                             rp_error *err) {
+    rp_storage storage = storage_of_layers(model);
     rp_status status;
     RP_TRY(send_attention(model, from, to, err));
-    RP_TRY(send_linear(model, &from->ffn, &from->ffn_bias, "ffn", &to->ffn, &to->ffn_bias, err));
-    RP_TRY(send_linear(model, &from->ffn_output, &from->ffn_output_bias, "ffn output", &to->ffn_output,
-                       &to->ffn_output_bias, err));
+    RP_TRY(send_linear(model, &from->ffn, &from->ffn_bias, storage, "ffn", &to->ffn, &to->ffn_bias, err));
+    RP_TRY(send_linear(model, &from->ffn_output, &from->ffn_output_bias, storage, "ffn output",
+                       &to->ffn_output, &to->ffn_output_bias, err));
     RP_TRY(send_norm(model, &from->attention_norm, &from->attention_norm_bias, "attention norm",
                      &to->attention_norm, err));
     RP_TRY(
@@ -94,14 +113,15 @@ done:
 static rp_status send_embeddings(rp_model *model, rp_error *err) {
     const rp_weights *from = &model->weights;
     rp_device_weights *to = &model->on_device;
+    rp_storage table = storage_of_tables(model);
     rp_status status;
-    RP_TRY(send_linear(model, &from->word, NULL, "word embeddings", &to->word, NULL, err));
-    RP_TRY(send_linear(model, &from->position, NULL, "position embeddings", &to->position, NULL, err));
-    RP_TRY(send_linear(model, &from->type, NULL, "type embeddings", &to->type, NULL, err));
+    RP_TRY(send_linear(model, &from->word, NULL, table, "word embeddings", &to->word, NULL, err));
+    RP_TRY(send_linear(model, &from->position, NULL, table, "position embeddings", &to->position, NULL, err));
+    RP_TRY(send_linear(model, &from->type, NULL, table, "type embeddings", &to->type, NULL, err));
     RP_TRY(send_norm(model, &from->embedding_norm, &from->embedding_norm_bias, "embedding norm",
                      &to->embedding_norm, err));
-    RP_TRY(send_linear(model, &from->mapping, &from->mapping_bias, "mapping in", &to->mapping,
-                       &to->mapping_bias, err));
+    RP_TRY(send_linear(model, &from->mapping, &from->mapping_bias, storage_of_layers(model), "mapping in",
+                       &to->mapping, &to->mapping_bias, err));
 done:
     return status;
 }
@@ -109,42 +129,46 @@ done:
 static rp_status send_heads(rp_model *model, rp_error *err) {
     const rp_weights *from = &model->weights;
     rp_device_weights *to = &model->on_device;
+    rp_storage table = storage_of_tables(model), small = RP_STORAGE_AS_IS;
     rp_status status;
-    RP_TRY(
-        send_linear(model, &from->pooler, &from->pooler_bias, "pooler", &to->pooler, &to->pooler_bias, err));
-    RP_TRY(send_linear(model, &from->classifier, &from->classifier_bias, "classifier", &to->classifier,
+    RP_TRY(send_linear(model, &from->pooler, &from->pooler_bias, table, "pooler", &to->pooler,
+                       &to->pooler_bias, err));
+    RP_TRY(send_linear(model, &from->classifier, &from->classifier_bias, small, "classifier", &to->classifier,
                        &to->classifier_bias, err));
-    RP_TRY(send_linear(model, &from->order, &from->order_bias, "sentence order", &to->order, &to->order_bias,
-                       err));
+    RP_TRY(send_linear(model, &from->order, &from->order_bias, small, "sentence order", &to->order,
+                       &to->order_bias, err));
     if (!(from->heads & RP_HEAD_MASKED_LM)) goto done;
-    RP_TRY(send_linear(model, &from->lm_dense, &from->lm_dense_bias, "masked LM", &to->lm_dense,
-                       &to->lm_dense_bias, err));
+    RP_TRY(send_linear(model, &from->lm_dense, &from->lm_dense_bias, storage_of_layers(model), "masked LM",
+                       &to->lm_dense, &to->lm_dense_bias, err));
     RP_TRY(send_norm(model, &from->lm_norm, &from->lm_norm_bias, "masked LM norm", &to->lm_norm, err));
-    RP_TRY(send_linear(model, &from->lm_decoder, NULL, "decoder", &to->lm_decoder, NULL, err));
+    RP_TRY(send_linear(model, &from->lm_decoder, NULL, table, "decoder", &to->lm_decoder, NULL, err));
     rp_host_matrix bias = host(&from->lm_bias);
     RP_TRY(rp_vectors_create(&to->store, &bias, 1, "decoder bias", &to->lm_bias, err));
 done:
     return status;
 }
 
-static uint64_t stored_bytes(const rp_tensor *tensor) {
+static uint64_t stored_bytes(const rp_tensor *tensor, rp_storage storage) {
     rp_host_matrix part = host(tensor);
-    return rp_matrix_bytes(&part, 1) + 1024; /* and room for its vector and alignment */
+    return rp_matrix_bytes(&part, 1, storage) + 1024; /* and room for its vector and alignment */
 }
 
 /* About what the weights take, so that they land in one allocation where the device allows it. */
-static uint64_t expected_bytes(const rp_weights *weights, uint32_t layers) {
-    uint64_t bytes = stored_bytes(&weights->word) + stored_bytes(&weights->position) +
-                     stored_bytes(&weights->type) + stored_bytes(&weights->mapping) +
-                     stored_bytes(&weights->pooler) + stored_bytes(&weights->classifier) +
-                     stored_bytes(&weights->order) + stored_bytes(&weights->lm_dense) +
-                     stored_bytes(&weights->lm_decoder);
+static uint64_t expected_bytes(const rp_model *model, uint32_t layers) {
+    const rp_weights *weights = &model->weights;
+    rp_storage storage = storage_of_layers(model), table = storage_of_tables(model);
+    uint64_t bytes = stored_bytes(&weights->word, table) + stored_bytes(&weights->position, table) +
+                     stored_bytes(&weights->type, table) + stored_bytes(&weights->mapping, storage) +
+                     stored_bytes(&weights->pooler, table) +
+                     stored_bytes(&weights->classifier, RP_STORAGE_AS_IS) +
+                     stored_bytes(&weights->order, RP_STORAGE_AS_IS) +
+                     stored_bytes(&weights->lm_dense, storage) + stored_bytes(&weights->lm_decoder, table);
     bytes += 4 * (uint64_t)(weights->lm_bias.columns + 8 * weights->mapping.rows);
     for (uint32_t i = 0; i < layers; i++) {
         const rp_layer_weights *layer = &weights->layers[i];
-        bytes += 4 * stored_bytes(&layer->query) + stored_bytes(&layer->ffn) +
-                 stored_bytes(&layer->ffn_output) + 4 * (10 * (uint64_t)layer->query.rows + layer->ffn.rows) +
-                 8192;
+        bytes += 4 * stored_bytes(&layer->query, storage) + stored_bytes(&layer->ffn, storage) +
+                 stored_bytes(&layer->ffn_output, storage) +
+                 4 * (10 * (uint64_t)layer->query.rows + layer->ffn.rows) + 8192;
     }
     return bytes;
 }
@@ -152,7 +176,7 @@ static uint64_t expected_bytes(const rp_weights *weights, uint32_t layers) {
 rp_status rp_model_upload(rp_model *model, rp_error *err) {
     rp_device_weights *to = &model->on_device;
     to->layer_count = model->config.groups * model->config.inner_layers;
-    rp_store_init(&to->store, model->device, expected_bytes(&model->weights, to->layer_count), "weights");
+    rp_store_init(&to->store, model->device, expected_bytes(model, to->layer_count), "weights");
     to->layers = rp_new_array(rp_device_layer, to->layer_count);
     if (!to->layers) return rp_fail_memory(err, "layers", to->layer_count * sizeof *to->layers);
     rp_status status = send_embeddings(model, err);

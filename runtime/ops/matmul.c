@@ -3,6 +3,7 @@
 #include "ops/tune.h"
 
 static VkFormat texel_format(rp_format format) {
+    if (rp_format_words(format)) return VK_FORMAT_R32G32B32A32_UINT;
     return format == RP_FORMAT_F32 ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R16G16B16A16_SFLOAT;
 }
 

@@ -19,17 +19,19 @@ uint32_t rp_plan_matmul(const rp_caps *caps, rp_format format, uint64_t texels,
          * cache */
         static const uint32_t shapes[][2] = {{32, 2}, {16, 2}, {8, 2}, {8, 1}};
         bool as_texels = format != RP_FORMAT_BF16 && texels <= caps->max_texels;
+        bool words = rp_format_words(format);
+        const char *texel_shader = words ? "matmul_subgroup_texel_words" : "matmul_subgroup_texel";
+        const char *texel_norm = words ? "matmul_subgroup_texel_words_norm" : "matmul_subgroup_texel_norm";
         for (size_t i = cpu ? 0 : 2; i < RP_COUNT(shapes); i++)
             for (int texel = as_texels; texel >= (cpu ? as_texels : 0); texel--)
-                out[count++] = (rp_matmul_kernel){
-                    .shader = texel ? "matmul_subgroup_texel" : "matmul_subgroup",
-                    .norm_shader = texel ? "matmul_subgroup_texel_norm" : "matmul_subgroup_norm",
-                    .lanes = lanes,
-                    .blocks = 1,
-                    .rows = shapes[i][0],
-                    .columns = shapes[i][1],
-                    .subgroup = true,
-                    .texels = texel};
+                out[count++] = (rp_matmul_kernel){.shader = texel ? texel_shader : "matmul_subgroup",
+                                                  .norm_shader = texel ? texel_norm : "matmul_subgroup_norm",
+                                                  .lanes = lanes,
+                                                  .blocks = 1,
+                                                  .rows = shapes[i][0],
+                                                  .columns = shapes[i][1],
+                                                  .subgroup = true,
+                                                  .texels = texel};
     }
     /* one invocation makes 4 rows; a panel is 8 vec4s wide */
     static const uint32_t blocks[] = {8, 16, 1};

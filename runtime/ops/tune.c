@@ -134,10 +134,14 @@ done:
 rp_status rp_verify_matmul(rp_ops *ops, const rp_matmul_kernel *kernel, rp_format format, double *error,
                            rp_error *err) {
     enum { X = VERIFY_ROWS * VERIFY_K, W = VERIFY_N * VERIFY_K, OUT = VERIFY_ROWS * VERIFY_N };
-    float *numbers = rp_new_array(float, X + W + OUT);
-    if (!numbers) return rp_fail_memory(err, "the check of a kernel", (X + W + OUT) * sizeof *numbers);
-    float *x = numbers, *weights = numbers + X, *want = weights + W;
+    float *numbers = rp_new_array(float, X + 2 * W + OUT);
+    if (!numbers) return rp_fail_memory(err, "the check of a kernel", (X + 2 * W + OUT) * sizeof *numbers);
+    float *x = numbers, *weights = numbers + X, *stored = weights + W, *want = stored + W;
     uint16_t halves[W];
+    rp_storage storage = format == RP_FORMAT_INT8   ? RP_STORAGE_INT8
+                         : format == RP_FORMAT_INT4 ? RP_STORAGE_INT4
+                                                    : RP_STORAGE_AS_IS;
+    bool half = format == RP_FORMAT_F16 || format == RP_FORMAT_BF16;
     rp_store store;
     rp_matrix w = {0};
     rig r = {0};
@@ -147,16 +151,18 @@ rp_status rp_verify_matmul(rp_ops *ops, const rp_matmul_kernel *kernel, rp_forma
         weights[i] = pattern(i + 7919);
         halves[i] = format == RP_FORMAT_BF16 ? rp_float_to_bfloat(weights[i]) : rp_float_to_half(weights[i]);
     }
+    rp_host_matrix host = {half ? (void *)halves : weights, half ? format : RP_FORMAT_F32, VERIFY_N,
+                           VERIFY_K};
+    rp_host_stored(&host, format, stored);
     rp_reference_matmul reference = {.rows = VERIFY_ROWS,
                                      .n = VERIFY_N,
                                      .k = VERIFY_K,
                                      .x = {x, VERIFY_K},
-                                     .w = {weights, VERIFY_K},
+                                     .w = {stored, VERIFY_K},
                                      .out = {want, VERIFY_N}};
     rp_reference_matmul_run(&reference);
-    rp_host_matrix host = {format == RP_FORMAT_F32 ? (void *)weights : halves, format, VERIFY_N, VERIFY_K};
-    rp_store_init(&store, ops->device, rp_matrix_bytes(&host, 1), "tuning");
-    RP_TRY(rp_matrix_create(&store, &host, 1, "tuning", &w, err));
+    rp_store_init(&store, ops->device, rp_matrix_bytes(&host, 1, storage), "tuning");
+    RP_TRY(rp_matrix_create(&store, &host, 1, storage, "tuning", &w, err));
     RP_TRY(rp_store_flush(&store, err));
     RP_TRY(rig_open(&r, ops, VERIFY_ROWS, &w, true, err));
     status = verify(&r, &w, kernel, x, want, error, err);
@@ -304,8 +310,8 @@ rp_status rp_tune_matmul(rp_ops *ops, const rp_matmul *op, rp_matmul_kernel *out
     rp_matmul_kernel kernels[RP_MAX_KERNELS];
     uint64_t texels = op->x.size / 16;
     for (uint32_t c = 0; c < op->w->chunk_count; c++) {
-        uint64_t elements = (uint64_t)op->w->chunks[c].panels * RP_PANEL * op->w->k / 4;
-        if (elements > texels) texels = elements;
+        uint64_t of_w = rp_matrix_texels(op->w, op->w->chunks[c].panels);
+        if (of_w > texels) texels = of_w;
     }
     uint32_t count = rp_plan_matmul(&device->caps, op->w->format, texels, kernels);
     if ((uint64_t)op->w->rows * op->w->k <= SMALL) {
