@@ -63,7 +63,8 @@ static rp_status run(bench *b, const uint32_t *lengths, size_t count, rp_error *
     uint64_t most = longest * count;
     if (most > 8192 && tokens <= 8192) most = 8192; /* padding should not take memory that packing does not */
     if (most < tokens) most = tokens;
-    rp_model_params params = {.max_batch_tokens = (uint32_t)most, .random_seed = 1};
+    rp_model_params params = {
+        .max_batch_tokens = (uint32_t)most, .random_seed = 1, .precision = o->precision};
     rp_status status = rp_model_open_random(b->job->device, o->config, &params, &b->model, err);
     if (status) return status;
     b->info = rp_model_get_info(b->model);
@@ -89,8 +90,9 @@ static void put_json(const bench *b) {
     rp_cli_bench_json_device(b->job->device, out);
     rp_cli_puts(out, ", \"config\": ");
     rp_cli_json_string(out, o->config, strlen(o->config));
-    rp_cli_printf(out, ", \"tokens\": %u, \"batch\": %zu, \"repeat\": %u, \"precision\": \"f32\"",
-                  (unsigned)b->batch.longest, b->batch.count, (unsigned)o->repeat);
+    rp_cli_printf(out, ", \"tokens\": %u, \"batch\": %zu, \"repeat\": %u, \"precision\": \"%s\"",
+                  (unsigned)b->batch.longest, b->batch.count, (unsigned)o->repeat,
+                  rp_cli_precision_name(o->precision));
     rp_cli_json_key(out, "median_ms", median);
     rp_cli_json_key(out, "min_ms", t->total_ms[0]);
     rp_cli_json_key(out, "max_ms", t->total_ms[t->count - 1]);
@@ -126,8 +128,9 @@ static void put_people(const bench *b) {
     rp_cli_bench_heading(b->job);
     rp_cli_puts(out, "  config         ");
     rp_cli_people_text(p, o->config, strlen(o->config), 0);
-    rp_cli_printf(out, ": %u layers, H %u, I %u, random weights, f32\n", (unsigned)b->info->layers,
-                  (unsigned)b->info->hidden_size, (unsigned)b->info->intermediate_size);
+    rp_cli_printf(out, ": %u layers, H %u, I %u, random weights, %s\n", (unsigned)b->info->layers,
+                  (unsigned)b->info->hidden_size, (unsigned)b->info->intermediate_size,
+                  rp_cli_precision_name(o->precision));
     rp_cli_printf(out, "  input          %zu sequence%s of %s%u tokens, %llu in all, %u submission%s a run\n",
                   b->batch.count, b->batch.count == 1 ? "" : "s", b->padded.count ? "up to " : "",
                   (unsigned)b->batch.longest, (unsigned long long)b->batch.tokens, (unsigned)t->submissions,

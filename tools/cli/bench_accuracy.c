@@ -119,16 +119,36 @@ static void put_accuracy(rp_cli_bench_job *job, const char *dir, const table *t,
         rp_cli_bench_json_device(job->device, out);
         rp_cli_puts(out, ", \"model\": ");
         rp_cli_json_string(out, dir, strlen(dir));
-        rp_cli_printf(out, ", \"precision\": \"f32\", \"texts\": %zu, \"right\": %zu", t->count, right);
+        rp_cli_printf(out, ", \"precision\": \"%s\", \"texts\": %zu, \"right\": %zu",
+                      rp_cli_precision_name(job->options->precision), t->count, right);
         rp_cli_json_key(out, "accuracy", accuracy);
         rp_cli_json_key(out, "largest_difference", difference);
         rp_cli_puts(out, "}\n");
         return;
     }
     rp_cli_bench_heading(job);
-    rp_cli_printf(out, "  precision      f32\n  accuracy       %.2f %%, %zu of %zu texts\n", accuracy, right,
-                  t->count);
+    rp_cli_printf(out, "  precision      %s\n  accuracy       %.2f %%, %zu of %zu texts\n",
+                  rp_cli_precision_name(job->options->precision), accuracy, right, t->count);
     rp_cli_printf(out, "  difference     %.3g, the largest of a score against f32\n", difference);
+}
+
+/* The largest difference of a score from what float32 weights give; the default computes the same as these.
+ * The session goes on with them: two models at once may not fit the device. */
+static rp_status compare(rp_cli_session *session, rp_cli_options *options, const table *t,
+                         const float *scores, double *difference, rp_error *err) {
+    rp_cli_session_close(session);
+    options->precision = RP_PRECISION_F32;
+    rp_status status = rp_cli_session_open(session, rp_cli_find_command("classify"), options, err);
+    if (status) return status;
+    size_t count = t->count * session->info->label_count, right = 0;
+    float *exact = rp_cli_calloc(count, sizeof *exact);
+    status = score(session->model, t, exact, &right, err);
+    for (size_t i = 0; i < count; i++) {
+        double off = exact[i] > scores[i] ? exact[i] - scores[i] : scores[i] - exact[i];
+        if (off > *difference) *difference = off;
+    }
+    free(exact);
+    return status;
 }
 
 rp_status rp_cli_bench_accuracy(rp_cli_bench_job *job, rp_error *err) {
@@ -136,6 +156,7 @@ rp_status rp_cli_bench_accuracy(rp_cli_bench_job *job, rp_error *err) {
     rp_cli_options options = *job->options;
     table t = {0};
     size_t right = 0;
+    double difference = 0;
     float *scores = NULL;
     /* the model of `classify`: the one given, or the bundled one */
     rp_status status = rp_cli_session_open(&session, rp_cli_find_command("classify"), &options, err);
@@ -146,7 +167,9 @@ rp_status rp_cli_bench_accuracy(rp_cli_bench_job *job, rp_error *err) {
         scores = rp_cli_calloc(t.count * session.info->label_count, sizeof *scores);
         status = score(session.model, &t, scores, &right, err);
     }
-    if (!status) put_accuracy(job, session.dir, &t, right, 0);
+    if (!status && options.precision > RP_PRECISION_F32)
+        status = compare(&session, &options, &t, scores, &difference, err);
+    if (!status) put_accuracy(job, session.dir, &t, right, difference);
     free(scores);
     table_free(&t);
     rp_cli_session_close(&session);

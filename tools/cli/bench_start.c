@@ -40,7 +40,8 @@ static void put_replay(rp_cli_bench_job *job, const rp_model_info *info, rp_repl
 /* Every way at every N with one distinct layer; or the one that models use with `groups` distinct ones. */
 static rp_status replay_model(rp_cli_bench_job *job, uint32_t groups, uint32_t *layers, rp_error *err) {
     const rp_cli_options *o = job->options;
-    const rp_model_params params = {.max_batch_tokens = o->tokens, .random_seed = 1, .random_groups = groups};
+    const rp_model_params params = {
+        .max_batch_tokens = o->tokens, .random_seed = 1, .random_groups = groups, .precision = o->precision};
     rp_model *model = NULL;
     rp_status status = rp_model_open_random(job->device, o->config, &params, &model, err);
     if (status) return status;
@@ -73,14 +74,14 @@ rp_status rp_cli_bench_replay(rp_cli_bench_job *job, rp_error *err) {
 
 rp_status rp_cli_bench_startup(rp_cli_bench_job *job, rp_error *err) {
     const rp_cli_options *o = job->options;
+    const rp_model_params params = {.random_seed = 1, .precision = o->precision};
     rp_model *model = NULL;
     rp_cli_times times = {0};
     rp_status status;
     if (o->model)
-        status = rp_model_open(job->device, o->model, NULL, &model, err);
+        status = rp_model_open(job->device, o->model, &params, &model, err);
     else
-        status =
-            rp_model_open_random(job->device, o->config, &(rp_model_params){.random_seed = 1}, &model, err);
+        status = rp_model_open_random(job->device, o->config, &params, &model, err);
     if (status) return status;
     uint32_t tokens = o->tokens, most = rp_model_get_info(model)->max_tokens;
     if (tokens > most) tokens = most;

@@ -230,7 +230,7 @@ static const char help_bench[] =
 
 enum {
     LINES = RP_CLI_MODEL | RP_CLI_FILE | RP_CLI_BATCH_SIZE | RP_CLI_JSON | RP_CLI_JSONL,
-    COMMON = LINES | RP_CLI_DEVICE,
+    COMMON = LINES | RP_CLI_DEVICE | RP_CLI_PRECISION,
 };
 
 const rp_cli_command rp_cli_commands[] = {
@@ -258,7 +258,7 @@ const rp_cli_command rp_cli_commands[] = {
     {"devices", "", "every Vulkan device, and what it can do", help_devices, RP_CLI_JSON, RP_CLI_SHAPE_NONE,
      NULL, NULL, NULL, NULL, rp_cli_devices},
     {"bench", "", "time, GFLOP/s and memory with random weights", help_bench,
-     RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_JSON | RP_CLI_BENCH, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, NULL,
-     rp_cli_bench},
+     RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_JSON | RP_CLI_BENCH, RP_CLI_SHAPE_NONE, NULL,
+     NULL, NULL, NULL, rp_cli_bench},
     {0},
 };

@@ -42,6 +42,7 @@ enum {
     R_STARTUP,
     R_ACCURACY,
     R_BATCH_SIZE,
+    R_PRECISION,
     R_JSON,
     R_JSONL,
     R_HELP,
@@ -83,6 +84,8 @@ static const rule rules[R_COUNT] = {
     [R_STARTUP] = {0, "startup", NULL, RP_CLI_BENCH, "instead: where the time of a start goes"},
     [R_ACCURACY] = {0, "accuracy", "FILE", RP_CLI_BENCH, "instead: accuracy on a table of labelled texts"},
     [R_BATCH_SIZE] = {0, "batch-size", "N", RP_CLI_BATCH_SIZE, "most inputs answered together (32)"},
+    [R_PRECISION] = {0, "precision", "HOW", RP_CLI_PRECISION,
+                     "of the weights: f32, f16, int8 or int4 (as the files have them)"},
     [R_JSON] = {0, "json", NULL, RP_CLI_JSON, "one JSON value a line"},
     [R_JSONL] = {0, "jsonl", NULL, RP_CLI_JSONL, "input lines are JSON objects; implies --json"},
     [R_HELP] = {'h', "help", NULL, 0, "this text"},
@@ -90,7 +93,12 @@ static const rule rules[R_COUNT] = {
 };
 
 static const char *const aggregations[] = {"simple", "none", "first", "average", "max", NULL};
+static const char *const precisions[] = {"f32", "f32", "f16", "int8", "int4", NULL};
 static const char *const poolings[] = {"mean", "cls", "max", "none", NULL};
+
+const char *rp_cli_precision_name(rp_precision precision) {
+    return precisions[precision];
+}
 
 /* A decimal number of `least` to `most` and nothing else. */
 static bool read_number(const char *name, const rule *r, const char *value, uint32_t least, uint32_t most,
@@ -189,6 +197,10 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
     case R_AGGREGATION:
         if (!read_word(name, r, value, aggregations, &word)) return false;
         o->aggregation = (rp_aggregation)word;
+        return true;
+    case R_PRECISION:
+        if (!read_word(name, r, value, precisions + 1, &word)) return false;
+        o->precision = (rp_precision)(RP_PRECISION_F32 + word);
         return true;
     case R_POOLING:
         if (!read_word(name, r, value, poolings, &word)) return false;

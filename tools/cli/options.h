@@ -26,6 +26,7 @@ enum {
     RP_CLI_NO_SPECIAL = 1 << 15,
     RP_CLI_PAIR = 1 << 16,
     RP_CLI_BENCH = 1 << 17,
+    RP_CLI_PRECISION = 1 << 18,
 };
 
 /* What bench measures. */
@@ -43,6 +44,7 @@ typedef struct rp_cli_options {
     const char *device; /* -d, else REPRISE_DEVICE, else NULL */
     const char *file;   /* -f; "-" and NULL: standard input */
     uint32_t batch_size;
+    rp_precision precision;
     bool json, jsonl, pair, help, version;
     uint32_t top_k; /* 0: the command's default */
     rp_aggregation aggregation;
@@ -64,6 +66,9 @@ typedef struct rp_cli_options {
 /* Read argv[1..] of command `name`, which takes the options of `allowed`. False after a message on standard
  * error: wrong usage. Borrows from argv and the environment. */
 bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allowed, rp_cli_options *options);
+
+/* The word of --precision for `precision`. The default computes what f32 does, bit for bit. */
+const char *rp_cli_precision_name(rp_precision precision);
 
 /* Append the table of the options of `allowed` for --help. */
 void rp_cli_options_help(rp_cli_buffer *out, unsigned allowed);

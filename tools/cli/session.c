@@ -95,7 +95,8 @@ rp_status rp_cli_session_open(rp_cli_session *session, const rp_cli_command *com
     }
     status = rp_cli_device_open(options->device, &session->device, err);
     if (status) goto done;
-    status = rp_model_open(session->device, session->dir, NULL, &session->model, err);
+    rp_model_params params = {.precision = options->precision};
+    status = rp_model_open(session->device, session->dir, &params, &session->model, err);
     if (status) goto done;
     session->info = rp_model_get_info(session->model);
     session->tokenizer = rp_model_get_tokenizer(session->model);
