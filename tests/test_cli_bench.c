@@ -260,6 +260,22 @@ static void test_ops(void **state) {
     cli_free(&run);
 }
 
+static void test_ops_of_every_precision(void **state) {
+    (void)state;
+    static const char *const precisions[] = {"f32", "f16", "int8", "int4"};
+    for (size_t i = 0; i < 4; i++) {
+        cli_run run = cli(CLI_ARGS("bench", "--ops", "--config", CONFIG, "--tokens", "8", "--precision",
+                                   precisions[i], "--json"),
+                          NULL, 0);
+        assert_int_equal(run.status, 0);
+        json_t *value = cli_json(&run, 0);
+        assert_string_equal(string(value, "precision"), precisions[i]);
+        assert_string_equal(string(value, "op"), "qkv");
+        json_decref(value);
+        cli_free(&run);
+    }
+}
+
 static void test_replay(void **state) {
     (void)state;
     cli_run run =
@@ -364,7 +380,7 @@ static void test_wrong_arguments_are_refused(void **state) {
     assert_int_equal(rp_bench_roofline(device, RP_ROOFLINE_ALL, NULL, &err), RP_ERROR_ARGUMENT);
     assert_int_equal(rp_bench_roofline(device, 0, &roofline, &err), RP_OK);
     assert_true(roofline.f32.value == 0 && roofline.submit.value == 0);
-    assert_int_equal(rp_bench_ops(device, CONFIG, 8, NULL, NULL, &err), RP_ERROR_ARGUMENT);
+    assert_int_equal(rp_bench_ops(device, CONFIG, 8, RP_PRECISION_F32, NULL, NULL, &err), RP_ERROR_ARGUMENT);
     assert_int_equal(rp_model_open_random(device, CONFIG, &params, &model, &err), RP_ERROR_ARGUMENT);
     params.random_groups = 3; /* 6 layers */
     assert_int_equal(rp_model_open_random(device, CONFIG, &params, &model, &err), RP_OK);
@@ -415,6 +431,7 @@ int main(void) {
         cmocka_unit_test(test_a_trace_parses),
         cmocka_unit_test(test_roofline),
         cmocka_unit_test(test_ops),
+        cmocka_unit_test(test_ops_of_every_precision),
         cmocka_unit_test(test_replay),
         cmocka_unit_test(test_startup),
         cmocka_unit_test(test_accuracy),

@@ -69,10 +69,11 @@ typedef void (*rp_op_time_fn)(void *user, const rp_op_time *time);
 
 /* Time every operator of a layer of `config` (as rp_model_open_random takes it) on one sequence of `tokens`
  * tokens, by every kernel that the planner offers on this device, and give each result to `each`. On a
- * software driver only some of the columns of large products are timed. Weights are random. RP_ERROR_ARGUMENT
+ * software driver only some of the columns of large products are timed. Weights are random, of
+ * this precision (the default is F32). RP_ERROR_ARGUMENT
  * when `tokens` is 0 or more than the config takes. */
-RP_API rp_status rp_bench_ops(rp_device *device, const char *config, uint32_t tokens, rp_op_time_fn each,
-                              void *user, rp_error *err);
+RP_API rp_status rp_bench_ops(rp_device *device, const char *config, uint32_t tokens, rp_precision precision,
+                              rp_op_time_fn each, void *user, rp_error *err);
 
 /* Ways to run one recorded layer many times. */
 typedef enum rp_replay_way {

@@ -24,6 +24,7 @@ typedef struct op_bench {
     rp_device *device;
     const rp_config *config;
     uint32_t tokens;
+    rp_storage storage;
     rp_timer timer;
     rp_store inputs;       /* holds the ranges: [tokens, widest] each */
     rp_range in, residual; /* small numbers; the residual serves as bias and gamma too */
@@ -75,8 +76,8 @@ static rp_status make_weights(op_bench *b, uint32_t columns, uint32_t depth, rp_
     if (!values) return rp_fail_memory(err, "weights to time", count * sizeof *values);
     for (uint64_t i = 0; i < count; i++) values[i] = value((uint32_t)i);
     rp_host_matrix host = {values, RP_FORMAT_F32, columns, depth};
-    rp_store_init(&b->weights, b->device, rp_matrix_bytes(&host, 1, RP_STORAGE_F32), "bench");
-    rp_status status = rp_matrix_create(&b->weights, &host, 1, RP_STORAGE_F32, "bench", out, err);
+    rp_store_init(&b->weights, b->device, rp_matrix_bytes(&host, 1, b->storage), "bench");
+    rp_status status = rp_matrix_create(&b->weights, &host, 1, b->storage, "bench", out, err);
     if (!status) status = rp_store_flush(&b->weights, err);
     free(values);
     return status;
@@ -86,12 +87,13 @@ static rp_status time_kernel(op_bench *b, const product *p, const rp_matmul *op,
                              const rp_matmul_kernel *kernel, bool chosen, rp_error *err) {
     const uint32_t counts[RP_COUNT_KINDS] = {[RP_COUNT_TOKENS] = b->tokens};
     double t = b->tokens, n = p->columns, k = p->depth;
+    double weights = (double)rp_panel_bytes(op->w->format, op->w->k, rp_padded(p->columns) / RP_PANEL);
     rp_op_time time = {.op = p->label,
                        .columns = p->columns,
                        .depth = p->depth,
                        .timed = (double)op->w->rows / rp_padded(p->columns),
                        .operations = 2 * t * n * k,
-                       .bytes = 4 * (t * k + n * k + t * n + (p->residual ? t * n : 0)),
+                       .bytes = weights + 4 * (t * k + t * n + (p->residual ? t * n : 0)),
                        .chosen = chosen};
     snprintf(time.kernel, sizeof time.kernel, "%s %ux%u, %ux%u", kernel->shader, kernel->lanes,
              kernel->blocks, kernel->rows, 4 * kernel->columns);
@@ -128,8 +130,8 @@ static rp_status time_product(op_bench *b, const product *p, rp_error *err) {
                     .residual =
                         p->residual ? first(b->residual, (uint64_t)b->tokens * columns) : (rp_range){0},
                     .out = out_of(b, columns)};
-    uint64_t texels = op.x.size / 16;
-    if ((uint64_t)columns * p->depth / 4 > texels) texels = (uint64_t)columns * p->depth / 4;
+    uint64_t texels = op.x.size / 16, of_w = rp_matrix_texels(&w, columns / RP_PANEL);
+    if (of_w > texels) texels = of_w;
     uint32_t count = rp_plan_matmul(caps, w.format, texels, kernels);
     rp_matrix all = w; /* the choice is that for the whole product */
     all.rows = rp_padded(p->columns);
@@ -274,12 +276,18 @@ static rp_status time_all(op_bench *b, rp_error *err) {
     return status ? status : time_gather(b, err);
 }
 
-rp_status rp_bench_ops(rp_device *device, const char *config, uint32_t tokens, rp_op_time_fn each, void *user,
-                       rp_error *err) {
+rp_status rp_bench_ops(rp_device *device, const char *config, uint32_t tokens, rp_precision precision,
+                       rp_op_time_fn each, void *user, rp_error *err) {
     if (!device || !config || !each)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_bench_ops: device, config and each must not be NULL");
     rp_config c = {0};
-    op_bench b = {.device = device, .config = &c, .tokens = tokens, .each = each, .user = user};
+    op_bench b = {.device = device,
+                  .config = &c,
+                  .tokens = tokens,
+                  /* the two lists agree */
+                  .storage = (rp_storage)(precision ? precision : RP_PRECISION_F32),
+                  .each = each,
+                  .user = user};
     rp_status status = rp_config_preset(config, &c, err);
     if (status) return status;
     if (!tokens || tokens > c.max_positions)

@@ -77,6 +77,7 @@ static void put_op_json(const ops_table *table, const rp_op_time *time, double g
     rp_cli_bench_json_device(table->job->device, out);
     rp_cli_puts(out, ", \"config\": ");
     rp_cli_json_string(out, table->config, strlen(table->config));
+    rp_cli_printf(out, ", \"precision\": \"%s\"", rp_cli_precision_name(table->job->options->precision));
     rp_cli_printf(out,
                   ", \"op\": \"%s\", \"kernel\": \"%s\", \"chosen\": %s, \"rows\": %u, \"columns\": %u, ",
                   time->op, time->kernel, time->chosen ? "true" : "false", (unsigned)time->rows,
@@ -130,14 +131,17 @@ rp_status rp_cli_bench_ops(rp_cli_bench_job *job, rp_error *err) {
     if (!status && !job->options->json) {
         rp_cli_bench_heading(job);
         rp_cli_printf(&job->out->buffer,
+                      "  weights        %s\n"
                       "  roofline       %.1f GFLOP/s of fp32 fma, %.1f GB/s of copying\n"
                       "  * the kernel that models use here; the last columns are of the roofline\n",
-                      table.roofline.f32.value, table.roofline.copy.value);
+                      rp_cli_precision_name(job->options->precision), table.roofline.f32.value,
+                      table.roofline.copy.value);
         rp_cli_flush(job->out);
     }
     for (; !status && *configs; configs++) {
         table.config = *configs;
-        status = rp_bench_ops(job->device, *configs, job->options->tokens, put_op, &table, err);
+        status = rp_bench_ops(job->device, *configs, job->options->tokens, job->options->precision, put_op,
+                              &table, err);
     }
     return status;
 }
