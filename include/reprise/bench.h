@@ -56,6 +56,7 @@ typedef struct rp_op_time {
     uint32_t columns;     /* of the result */
     uint32_t depth;       /* products in each sum; 0 where the operator is no product */
     double seconds;       /* of the whole operator; the least of several */
+    double cpu_seconds;   /* on a software driver: the least processor time over the processors; else 0 */
     double timed;         /* the part of it that was timed, 0 to 1; the rest is assumed to be as fast */
     double operations;    /* floating point operations of its products */
     double bytes;         /* that it must read and write at least once */

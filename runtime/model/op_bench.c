@@ -52,6 +52,7 @@ static rp_status finish(op_bench *b, rp_op_time *time, const uint32_t counts[RP_
     RP_TRY(rp_timer_end(&b->timer, err));
     RP_TRY(rp_timer_best(&b->timer, counts, REPEATS, ENOUGH, &time->seconds, err));
     time->seconds /= time->timed;
+    if (b->device->caps.info.type == RP_DEVICE_CPU) time->cpu_seconds = b->timer.cpu_seconds / time->timed;
     time->rows = b->tokens;
     time->by_device = b->timer.stamps;
     const rp_pipeline_set *set = &b->timer.ops.pipelines;

@@ -63,12 +63,12 @@ typedef struct ops_table {
     rp_roofline roofline;
 } ops_table;
 
-/* The time that the roofline allows, over the time it took. */
-static double fraction(const ops_table *table, const rp_op_time *time) {
-    double by_work = time->operations / (table->roofline.f32.value * 1e9);
+/* The time that the roofline allows, over the time it took: `seconds`, against `gflops` of arithmetic. */
+static double fraction(const ops_table *table, const rp_op_time *time, double seconds, double gflops) {
+    double by_work = gflops > 0 ? time->operations / (gflops * 1e9) : 0;
     double by_memory = time->bytes / (table->roofline.copy.value * 1e9);
     double least = by_work > by_memory ? by_work : by_memory;
-    return time->seconds > 0 ? least / time->seconds : 0;
+    return seconds > 0 ? least / seconds : 0;
 }
 
 static void put_op_json(const ops_table *table, const rp_op_time *time, double gflops, double gbytes) {
@@ -88,7 +88,12 @@ static void put_op_json(const ops_table *table, const rp_op_time *time, double g
     rp_cli_json_key(out, "timed", time->timed);
     rp_cli_json_key(out, "gflops", gflops);
     rp_cli_json_key(out, "gbytes", gbytes);
-    rp_cli_json_key(out, "fraction", fraction(table, time));
+    rp_cli_json_key(out, "fraction", fraction(table, time, time->seconds, table->roofline.f32.value));
+    if (time->cpu_seconds > 0) {
+        rp_cli_json_key(out, "cpu_ms", time->cpu_seconds * 1e3);
+        rp_cli_json_key(out, "cpu_fraction",
+                        fraction(table, time, time->cpu_seconds, table->roofline.f32.cpu_value));
+    }
     rp_cli_puts(out, ", \"statistics\": ");
     rp_cli_json_string(out, time->statistics, strlen(time->statistics));
     rp_cli_puts(out, "}\n");
@@ -97,8 +102,11 @@ static void put_op_json(const ops_table *table, const rp_op_time *time, double g
 static void put_op(void *user, const rp_op_time *time) {
     ops_table *table = user;
     rp_cli_buffer *out = &table->job->out->buffer;
-    double gflops = time->seconds > 0 ? time->operations / time->seconds * 1e-9 : 0;
-    double gbytes = time->seconds > 0 ? time->bytes / time->seconds * 1e-9 : 0;
+    bool software = time->cpu_seconds > 0 && !table->job->options->json; /* people get the steadier time */
+    double seconds = software ? time->cpu_seconds : time->seconds;
+    double roofline = software ? table->roofline.f32.cpu_value : table->roofline.f32.value;
+    double gflops = seconds > 0 ? time->operations / seconds * 1e-9 : 0;
+    double gbytes = seconds > 0 ? time->bytes / seconds * 1e-9 : 0;
     if (table->job->options->json) {
         put_op_json(table, time, gflops, gbytes);
     } else {
@@ -109,14 +117,14 @@ static void put_op(void *user, const rp_op_time *time) {
         strncpy(shape, text.data, sizeof shape - 1);
         shape[sizeof shape - 1] = '\0';
         free(text.data);
-        rp_cli_printf(out, "  %-8s %-17s %-16s %c %-40s %10.3f ms  ", table->config, time->op, shape,
-                      time->chosen ? '*' : ' ', time->kernel, time->seconds * 1e3);
+        rp_cli_printf(out, "  %-8s %-17s %-16s %c %-48s %10.3f ms  ", table->config, time->op, shape,
+                      time->chosen ? '*' : ' ', time->kernel, seconds * 1e3);
         if (time->operations > 0)
             rp_cli_printf(out, "%8.1f GFLOP/s", gflops);
         else
             rp_cli_printf(out, "%8.1f GB/s   ", gbytes);
-        rp_cli_printf(out, "  %3.0f %%%s%s\n", 100 * fraction(table, time), *time->statistics ? "  " : "",
-                      time->statistics);
+        rp_cli_printf(out, "  %3.0f %%%s%s\n", 100 * fraction(table, time, seconds, roofline),
+                      *time->statistics ? "  " : "", time->statistics);
     }
     rp_cli_flush(table->job->out); /* a slow device shows each as it comes */
 }
@@ -130,12 +138,15 @@ rp_status rp_cli_bench_ops(rp_cli_bench_job *job, rp_error *err) {
         rp_bench_roofline(job->device, RP_ROOFLINE_F32 | RP_ROOFLINE_COPY, &table.roofline, err);
     if (!status && !job->options->json) {
         rp_cli_bench_heading(job);
+        bool software = table.roofline.f32.cpu_value > 0;
         rp_cli_printf(&job->out->buffer,
                       "  weights        %s\n"
-                      "  roofline       %.1f GFLOP/s of fp32 fma, %.1f GB/s of copying\n"
-                      "  * the kernel that models use here; the last columns are of the roofline\n",
-                      rp_cli_precision_name(job->options->precision), table.roofline.f32.value,
-                      table.roofline.copy.value);
+                      "  roofline       %.1f GFLOP/s of fp32 fma%s, %.1f GB/s of copying\n"
+                      "  * the kernel that models use here; the last columns are of the roofline%s\n",
+                      rp_cli_precision_name(job->options->precision),
+                      software ? table.roofline.f32.cpu_value : table.roofline.f32.value,
+                      software ? " by processor time" : "", table.roofline.copy.value,
+                      software ? "\n  Times are processor time over the number of processors." : "");
         rp_cli_flush(job->out);
     }
     for (; !status && *configs; configs++) {
