@@ -195,10 +195,11 @@ static rp_status time_layernorm(op_bench *b, rp_error *err) {
     uint32_t width = b->config->hidden_size, padded = rp_padded(width);
     const uint32_t counts[RP_COUNT_KINDS] = {[RP_COUNT_TOKENS] = b->tokens};
     rp_range x = first(b->in, (uint64_t)b->tokens * padded);
-    rp_row_kernel kernel = rp_plan_layernorm(&b->device->caps, x.size / 16);
+    rp_row_kernel kernels[RP_MAX_KERNELS];
+    rp_plan_layernorm(&b->device->caps, x.size / 16, kernels);
     rp_op_time time = {
         .op = "layer norm", .columns = width, .timed = 1, .bytes = 8.0 * b->tokens * width, .chosen = true};
-    snprintf(time.kernel, sizeof time.kernel, "%s %u", kernel.shader, kernel.lanes);
+    snprintf(time.kernel, sizeof time.kernel, "%s %u", kernels[0].shader, kernels[0].lanes);
     rp_layernorm op = {
         "layer norm", RP_COUNT_TOKENS, width, 1e-12f, x, out_of(b, padded), first(b->residual, 2 * padded)};
     rp_status status;

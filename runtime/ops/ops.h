@@ -24,6 +24,9 @@ typedef struct rp_matmul {
     float norm_eps;
 } rp_matmul;
 rp_status rp_op_matmul(rp_op_target target, const rp_matmul *op, rp_error *err);
+/* With a given kernel. */
+rp_status rp_op_matmul_with(rp_op_target target, const rp_matmul *op, const rp_matmul_kernel *kernel,
+                            rp_error *err);
 
 /* out = LayerNorm(x), over the first `width` columns */
 typedef struct rp_layernorm {
@@ -35,6 +38,8 @@ typedef struct rp_layernorm {
     rp_range norm;   // gamma, beta: [2, padded width]
 } rp_layernorm;
 rp_status rp_op_layernorm(rp_op_target target, const rp_layernorm *op, rp_error *err);
+rp_status rp_op_layernorm_with(rp_op_target target, const rp_layernorm *op, const rp_row_kernel *kernel,
+                               rp_error *err);
 
 /* out = word[id] + position[pos] + type[t] */
 typedef struct rp_embedding {

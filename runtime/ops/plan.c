@@ -10,6 +10,10 @@ static bool subgroup_kernels(const rp_caps *caps) {
            info->subgroup_size <= 64 && info->subgroup_size <= info->max_invocations;
 }
 
+double rp_rounding_bound(rp_rounding rounding) {
+    return rounding ? 2e-3 : 2e-5;
+}
+
 uint32_t rp_plan_matmul(const rp_caps *caps, rp_format format, uint64_t texels,
                         rp_matmul_kernel out[RP_MAX_KERNELS]) {
     uint32_t count = 0, lanes = caps->info.subgroup_size;
@@ -79,12 +83,14 @@ uint32_t rp_plan_attention(const rp_caps *caps, uint32_t head_dim, uint64_t texe
     return count;
 }
 
-rp_row_kernel rp_plan_layernorm(const rp_caps *caps, uint64_t texels) {
-    uint32_t lanes = rp_plan_row_lanes(caps);
-    if (!subgroup_kernels(caps) || lanes != caps->info.subgroup_size)
-        return (rp_row_kernel){.shader = "layernorm", .lanes = lanes};
-    bool as_texels = texels <= caps->max_texels;
-    return (rp_row_kernel){.shader = as_texels ? "layernorm_subgroup_texel" : "layernorm_subgroup",
-                           .lanes = lanes,
-                           .texels = as_texels};
+uint32_t rp_plan_layernorm(const rp_caps *caps, uint64_t texels, rp_row_kernel out[RP_MAX_KERNELS]) {
+    uint32_t count = 0, lanes = rp_plan_row_lanes(caps);
+    if (subgroup_kernels(caps) && lanes == caps->info.subgroup_size)
+        for (int texel = texels <= caps->max_texels; texel >= 0; texel--)
+            out[count++] =
+                (rp_row_kernel){.shader = texel ? "layernorm_subgroup_texel" : "layernorm_subgroup",
+                                .lanes = lanes,
+                                .texels = texel};
+    out[count++] = (rp_row_kernel){.shader = "layernorm", .lanes = lanes};
+    return count;
 }

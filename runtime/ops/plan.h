@@ -6,14 +6,26 @@
 #include "gpu/caps.h"
 #include "ops/matrix.h"
 
+/* What a kernel does to its inputs before it multiplies them. Sums are float32 in each. */
+typedef enum rp_rounding {
+    RP_ROUNDING_NONE = 0, /* float32 as they are */
+    RP_ROUNDING_F16,      /* to float16 */
+    RP_ROUNDING_INT8,     /* x to 8 bits, one scale for 32 neighbours; w is in 8 or 4 bits */
+} rp_rounding;
+
+/* The largest difference from plain C that such a kernel may show where its inputs can be rounded without
+ * loss: sums of a few hundred products below 1, relative above 1. */
+double rp_rounding_bound(rp_rounding rounding);
+
 /* One way to run matmul: a shader of the table and its specialization constants. */
 typedef struct rp_matmul_kernel {
     const char *shader, *norm_shader; /* without and with the LayerNorm */
     uint32_t lanes, blocks;           /* workgroup size, x and y */
-    uint32_t rows;          /* of out that one invocation makes; a whole workgroup, when it is one subgroup */
-    uint32_t columns;       /* vec4 columns of out that one invocation makes */
-    bool subgroup;          /* the workgroup is one subgroup */
-    bool texels;            /* reads x and w as texel buffers */
+    uint32_t rows;    /* of out that one invocation makes; a whole workgroup, when it is one subgroup */
+    uint32_t columns; /* vec4 columns of out that one invocation makes */
+    bool subgroup;    /* the workgroup is one subgroup */
+    bool texels;      /* reads x and w as texel buffers */
+    rp_rounding rounding;
 } rp_matmul_kernel;
 
 enum { RP_MAX_KERNELS = 16 };
@@ -39,6 +51,7 @@ typedef struct rp_attention_kernel {
     uint32_t queries; /* of one workgroup: how the tiles are cut */
     uint32_t keys;    /* of one step */
     bool texels;      /* reads Q, K and V as a texel buffer */
+    rp_rounding rounding;
 } rp_attention_kernel;
 
 /* The kernels that can serve heads of `head_dim`, as above, but none (0) where the device cannot hold even
@@ -56,6 +69,8 @@ typedef struct rp_row_kernel {
     uint32_t lanes;
     bool texels;
 } rp_row_kernel;
-rp_row_kernel rp_plan_layernorm(const rp_caps *caps, uint64_t texels);
+
+/* The kernels that can run LayerNorm, as above. `texels` is the size of x in vec4s. */
+uint32_t rp_plan_layernorm(const rp_caps *caps, uint64_t texels, rp_row_kernel out[RP_MAX_KERNELS]);
 
 #endif

@@ -3,19 +3,25 @@
 
 #include "base/alloc.h"
 
-rp_status rp_op_layernorm(rp_op_target target, const rp_layernorm *op, rp_error *err) {
-    rp_row_kernel kernel = rp_plan_layernorm(&target.ops->device->caps, op->x.size / 16);
-    rp_pipeline_key key = {.shader = kernel.shader,
-                           .constants = {kernel.lanes},
+rp_status rp_op_layernorm_with(rp_op_target target, const rp_layernorm *op, const rp_row_kernel *kernel,
+                               rp_error *err) {
+    rp_pipeline_key key = {.shader = kernel->shader,
+                           .constants = {kernel->lanes},
                            .constant_count = 1,
                            .bindings = 4,
-                           .texels = kernel.texels ? 1 << 1 | 1 << 2 : 0,
+                           .texels = kernel->texels ? 1 << 1 | 1 << 2 : 0,
                            .push_words = 4};
     rp_dispatch dispatch = {
         .bindings = {{0}, op->x, op->norm, op->out},
         .formats = {[1] = VK_FORMAT_R32G32B32A32_SFLOAT, [2] = VK_FORMAT_R32G32B32A32_SFLOAT},
         .push = {op->rows, op->width, rp_padded(op->width) / 4, rp_float_bits(op->eps)}};
     return rp_op_dispatch(target, &key, (rp_grid){op->rows, 1, 1}, op->label, &dispatch, err);
+}
+
+rp_status rp_op_layernorm(rp_op_target target, const rp_layernorm *op, rp_error *err) {
+    rp_row_kernel kernels[RP_MAX_KERNELS];
+    rp_plan_layernorm(&target.ops->device->caps, op->x.size / 16, kernels);
+    return rp_op_layernorm_with(target, op, &kernels[0], err);
 }
 
 rp_status rp_op_embed(rp_op_target target, const rp_embedding *op, rp_error *err) {

@@ -11,6 +11,10 @@ void rp_timer_close(rp_timer *t) {
     const rp_vk_table *vk = &t->device->vk;
     if (t->fence) vk->vkDestroyFence(t->device->handle, t->fence, NULL);
     if (t->stamps) vk->vkDestroyQueryPool(t->device->handle, t->stamps, NULL);
+    if (t->lent) {
+        *t->lent = t->ops.pipelines;
+        t->ops.pipelines = (rp_pipeline_set){0};
+    }
     rp_ops_finish(&t->ops);
     rp_buffer_destroy(t->device, &t->arguments);
     *t = (rp_timer){0};
@@ -36,6 +40,15 @@ rp_status rp_timer_open(rp_timer *t, rp_device *device, rp_error *err) {
 done:
     if (status) rp_timer_close(t);
     return status;
+}
+
+rp_status rp_timer_open_for(rp_timer *t, rp_ops *owner, rp_error *err) {
+    rp_status status = rp_timer_open(t, owner->device, err);
+    if (status) return status;
+    t->lent = &owner->pipelines;
+    t->ops.pipelines = owner->pipelines;
+    owner->pipelines = (rp_pipeline_set){.device = owner->device};
+    return RP_OK;
 }
 
 rp_status rp_timer_begin(rp_timer *t, rp_error *err) {

@@ -11,12 +11,17 @@ typedef struct rp_timer {
     VkFence fence;
     VkQueryPool stamps;       /* two; VK_NULL_HANDLE: the host's clock */
     VkCommandBuffer commands; /* being recorded, or recorded last */
+    rp_pipeline_set *lent;    /* whose pipelines are used; NULL: the timer's own */
     double cpu_seconds;       /* least processor time of a run of rp_timer_best, over the processors */
 } rp_timer;
 
 /* Open it; pipelines made with timer->ops keep their statistics. On failure nothing is left open. */
 rp_status rp_timer_open(rp_timer *timer, rp_device *device, rp_error *err);
 void rp_timer_close(rp_timer *timer);
+
+/* The same with the pipelines of `owner`, which gets them back, and new ones too, when the timer is closed: a
+ * driver may take long to make one again. `owner` is not used until then. */
+rp_status rp_timer_open_for(rp_timer *timer, rp_ops *owner, rp_error *err);
 
 /* Begin a command buffer, timer->commands, and end it. What is recorded between them is what is timed. */
 rp_status rp_timer_begin(rp_timer *timer, rp_error *err);

@@ -11,13 +11,4 @@
  * op->w. RP_ERROR_DEVICE when every kernel gives wrong results. */
 rp_status rp_tune_matmul(rp_ops *ops, const rp_matmul *op, rp_matmul_kernel *out, rp_error *err);
 
-/* Record `op` with a given kernel. */
-rp_status rp_op_matmul_with(rp_op_target target, const rp_matmul *op, const rp_matmul_kernel *kernel,
-                            rp_error *err);
-
-/* The largest error of `kernel` against plain C on odd sizes, relative above 1. RP_OK also when it is wrong.
- */
-rp_status rp_verify_matmul(rp_ops *ops, const rp_matmul_kernel *kernel, rp_format format, double *error,
-                           rp_error *err);
-
 #endif

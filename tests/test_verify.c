@@ -1,0 +1,103 @@
+/* The check of kernels on the user's device: right kernels pass it, and wrong ones do not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "ops/verify.h"
+#include "support_ops.h"
+
+static const rp_ending endings[] = {
+    {.activation = RP_OP_NONE},
+    {.activation = RP_OP_GELU_TANH, .bias = true},
+    {.bias = true, .residual = true, .norm = true},
+};
+
+static void check_right(const char *shader, const rp_verdict *v) {
+    if (!rp_verdict_right(v)) fail_msg("%s: error %g, bound %g", shader, v->error, v->bound);
+}
+
+static void test_matmul(void **state) {
+    rp_format format = (rp_format)(intptr_t)*state;
+    ops_begin();
+    for (size_t look = 0; look < OPS_LOOKS; look++) {
+        rp_matmul_kernel kernels[RP_MAX_KERNELS];
+        ops_look_like(look);
+        uint32_t count = rp_plan_matmul(&ops_device->caps, format, 1 << 20, kernels);
+        for (uint32_t i = 0; i < count; i++)
+            for (size_t e = 0; e < RP_COUNT(endings); e++) {
+                rp_verdict v;
+                OPS_OK(rp_verify_matmul(&ops, &kernels[i], format, &endings[e], &v, &ops_err));
+                check_right(endings[e].norm ? kernels[i].norm_shader : kernels[i].shader, &v);
+            }
+    }
+    ops_look_like(0);
+}
+
+static void test_attention(void **state) {
+    static const uint32_t dims[] = {13, 26, 64, 128, 256};
+    (void)state;
+    ops_begin();
+    for (size_t look = 0; look < OPS_LOOKS; look++)
+        for (size_t d = 0; d < RP_COUNT(dims); d++) {
+            rp_attention_kernel kernels[RP_MAX_KERNELS];
+            rp_verdict v;
+            ops_look_like(look);
+            uint32_t count = rp_plan_attention(&ops_device->caps, dims[d], 1 << 20, kernels);
+            for (uint32_t i = 0; i < count; i++) {
+                OPS_OK(rp_verify_attention(&ops, &kernels[i], dims[d], &v, &ops_err));
+                check_right(kernels[i].shader, &v);
+            }
+        }
+    ops_look_like(0);
+}
+
+static void test_rows(void **state) {
+    static const rp_format formats[][3] = {{RP_FORMAT_F32, RP_FORMAT_F32, RP_FORMAT_F32},
+                                           {RP_FORMAT_F16, RP_FORMAT_BF16, RP_FORMAT_F32},
+                                           {RP_FORMAT_BF16, RP_FORMAT_F16, RP_FORMAT_F16}};
+    rp_verdict v;
+    (void)state;
+    ops_begin();
+    for (size_t look = 0; look < OPS_LOOKS; look++) {
+        rp_row_kernel kernels[RP_MAX_KERNELS];
+        ops_look_like(look);
+        uint32_t count = rp_plan_layernorm(&ops_device->caps, 1 << 20, kernels);
+        for (uint32_t i = 0; i < count; i++) {
+            OPS_OK(rp_verify_layernorm(&ops, &kernels[i], &v, &ops_err));
+            check_right(kernels[i].shader, &v);
+        }
+        for (size_t f = 0; f < RP_COUNT(formats); f++) {
+            OPS_OK(rp_verify_embed(&ops, formats[f], &v, &ops_err));
+            check_right("embed", &v);
+        }
+        OPS_OK(rp_verify_gather(&ops, &v, &ops_err));
+        check_right("gather", &v);
+        OPS_OK(rp_verify_pool(&ops, &v, &ops_err));
+        check_right("pool", &v);
+    }
+    ops_look_like(0);
+}
+
+#define FORMAT(format)                                            \
+    {                                                             \
+        .name = "test_matmul " #format, .test_func = test_matmul, \
+        .initial_state = (void *)(intptr_t)RP_FORMAT_##format     \
+    }
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        FORMAT(F32),
+        FORMAT(F16),
+        FORMAT(BF16),
+        FORMAT(INT8),
+        FORMAT(INT4),
+        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_rows),
+    };
+    return cmocka_run_group_tests(tests, ops_setup, ops_teardown);
+}
