@@ -171,8 +171,10 @@ static rp_status assemble(const rp_tokenizer *t, const rp_tokens tokens[2], bool
     for (int s = 0; s <= pair; s++) {
         size_t from, to;
         keep(t, tokens[s].count, cut[s], &from, &to);
-        for (const rp_token *token = tokens[s].items + from; from < to; from++, token++)
+        for (; from < to; from++) {
+            const rp_token *token = &tokens[s].items[from];
             push(out, token->id, s, (int8_t)s, token->word, token->span);
+        }
         if (specials) push(out, t->ids.sep, s, -1, -1, none);
     }
     return RP_OK;

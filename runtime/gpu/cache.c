@@ -1,11 +1,14 @@
 #define _GNU_SOURCE
 #include "gpu/cache.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,10 +20,10 @@ enum { MAX_ENTRY = 256 << 20 };
 typedef struct header {
     char magic[8];
     uint64_t size; /* bytes after the header */
-    uint64_t hash; /* XXH3-64 of them */
+    uint64_t hash; /* XXH3-64 of them and of the name */
 } header;
 
-static const char cache_magic[8] = {'r', 'e', 'p', 'r', 'i', 's', 'e', '1'};
+static const char cache_magic[8] = {'r', 'e', 'p', 'r', 'i', 's', 'e', '2'};
 
 /* Make every folder of `path`. */
 static bool make_folders(char *path) {
@@ -72,20 +75,31 @@ static bool write_all(int fd, const void *data, size_t size) {
     return true;
 }
 
+/* The name counts too: an entry that was moved to another name is damaged. */
+static uint64_t hash_of(const char *name, const void *data, size_t size) {
+    return XXH3_64bits_withSeed(data, size, XXH3_64bits(name, strlen(name)));
+}
+
+/* What others may have written is not read: drivers trust what comes out of a cache. */
+static bool is_trusted(const struct stat *info) {
+    return S_ISREG(info->st_mode) && (info->st_uid == geteuid() || info->st_uid == 0) &&
+           !(info->st_mode & (S_IWGRP | S_IWOTH));
+}
+
 bool rp_cache_read(const char *dir, const char *name, void **data, size_t *size) {
     char *path = NULL;
     *data = NULL;
     if (!dir || asprintf(&path, "%s/%s", dir, name) < 0) return false;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     free(path);
     if (fd < 0) return false;
     struct stat info;
     header head;
-    bool good = !fstat(fd, &info) && read_all(fd, &head, sizeof head) &&
+    bool good = !fstat(fd, &info) && is_trusted(&info) && read_all(fd, &head, sizeof head) &&
                 !memcmp(head.magic, cache_magic, sizeof cache_magic) && head.size <= MAX_ENTRY &&
                 (uint64_t)info.st_size == head.size + sizeof head;
     if (good) good = (*data = malloc(head.size ? head.size : 1)) != NULL;
-    if (good) good = read_all(fd, *data, head.size) && XXH3_64bits(*data, head.size) == head.hash;
+    if (good) good = read_all(fd, *data, head.size) && hash_of(name, *data, head.size) == head.hash;
     close(fd);
     if (good) {
         *size = head.size;
@@ -96,23 +110,92 @@ bool rp_cache_read(const char *dir, const char *name, void **data, size_t *size)
     return good;
 }
 
-void rp_cache_write(const char *dir, const char *name, const void *data, size_t size) {
-    char *path = NULL, *temporary = NULL;
-    if (!dir || size > MAX_ENTRY) return;
-    if (asprintf(&path, "%s/%s", dir, name) < 0) return;
-    if (asprintf(&temporary, "%s.XXXXXX", path) < 0) {
-        free(path);
-        return;
+/* ---- writing ---- */
+
+/* What is written: an entry, and where. */
+typedef struct entry {
+    const char *dir, *path;
+    header head;
+    const void *data;
+} entry;
+
+static bool fill(int fd, const entry *e) {
+    return write_all(fd, &e->head, sizeof e->head) && write_all(fd, e->data, e->head.size);
+}
+
+/* Give the file its name, in place of what has it. Between the two steps there is no entry, which only costs
+ * time: a link cannot replace a file, and a second name to rename from would stay if this process died. */
+static bool give_name(int fd, const char *path) {
+    char self[64];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    for (int tries = 0; tries < 2; tries++) {
+        if (!linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW)) return true;
+        if (errno != EEXIST) return false;
+        if (tries || unlink(path))
+            return true; /* another process writes the same, or it cannot be replaced */
     }
-    header head = {.size = size, .hash = XXH3_64bits(data, size)};
-    memcpy(head.magic, cache_magic, sizeof cache_magic);
+    return true;
+}
+
+/* Write a file that has no name until it is whole: whenever this process ends, nothing half-written stays.
+ * False where the file system cannot do that. */
+static bool write_unnamed(const entry *e) {
+    int fd = open(e->dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd < 0) return false;
+    bool done = !fill(fd, e) || give_name(fd, e->path);
+    close(fd);
+    return done;
+}
+
+static const char temporary_name[] = ".reprise-XXXXXX";
+
+/* Remove the temporary files of processes that have ended: those of living ones are locked. */
+static void sweep(const char *dir) {
+    DIR *list = opendir(dir);
+    if (!list) return;
+    size_t prefix = strcspn(temporary_name, "X");
+    for (struct dirent *file; (file = readdir(list));) {
+        if (strlen(file->d_name) != sizeof temporary_name - 1 ||
+            memcmp(file->d_name, temporary_name, prefix) != 0)
+            continue;
+        int fd = openat(dirfd(list), file->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd < 0) continue;
+        if (!flock(fd, LOCK_EX | LOCK_NB)) unlinkat(dirfd(list), file->d_name, 0);
+        close(fd);
+    }
+    closedir(list);
+}
+
+/* The same with a temporary file, which the next writer removes should this process not get to it. */
+static void write_named(const entry *e) {
+    char *temporary = NULL;
+    sweep(e->dir);
+    if (asprintf(&temporary, "%s/%s", e->dir, temporary_name) < 0) return;
     int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd >= 0) {
-        bool good = write_all(fd, &head, sizeof head) && write_all(fd, data, size);
-        good = !close(fd) && good;
-        if (!good || rename(temporary, path)) unlink(temporary);
+        bool good = !flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK;
+        if (!good || !fill(fd, e) || rename(temporary, e->path)) unlink(temporary);
+        close(fd);
     }
     free(temporary);
+}
+
+/* A write beyond this process's limit would not fail but end it (SIGXFSZ). */
+static bool fits_limit(size_t size) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur == RLIM_INFINITY ||
+           limit.rlim_cur >= size + sizeof(header);
+}
+
+void rp_cache_write(const char *dir, const char *name, const void *data, size_t size) {
+    char *path = NULL;
+    if (!dir || size > MAX_ENTRY || !fits_limit(size)) return;
+    if (asprintf(&path, "%s/%s", dir, name) < 0) return;
+    entry e = {.dir = dir, .path = path, .data = data};
+    memcpy(e.head.magic, cache_magic, sizeof cache_magic);
+    e.head.size = size;
+    e.head.hash = hash_of(name, data, size);
+    if (!write_unnamed(&e)) write_named(&e);
     free(path);
 }
 

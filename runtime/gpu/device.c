@@ -161,17 +161,15 @@ static void pipeline_cache_name(const rp_device *device, char out[64]) {
         n += snprintf(out + n, 64 - (size_t)n, "%02x", device->caps.uuid[i]);
 }
 
-/* Is this what vkGetPipelineCacheData gave for this device and driver? Drivers trust what comes after the
- * header. */
-static bool fits_device(const rp_device *device, const void *data, size_t size) {
+bool rp_pipelines_fit(const rp_caps *caps, const void *data, size_t size) {
     VkPipelineCacheHeaderVersionOne header;
     if (size < sizeof header) return false;
     memcpy(&header, data, sizeof header);
-    const rp_device_info *info = &device->caps.info;
+    const rp_device_info *info = &caps->info;
     return header.headerSize == sizeof header &&
            header.headerVersion == VK_PIPELINE_CACHE_HEADER_VERSION_ONE &&
            header.vendorID == info->vendor_id && header.deviceID == info->device_id &&
-           !memcmp(header.pipelineCacheUUID, device->caps.uuid, VK_UUID_SIZE);
+           !memcmp(header.pipelineCacheUUID, caps->uuid, VK_UUID_SIZE);
 }
 
 static rp_status open_pipeline_cache(rp_device *device, rp_error *err) {
@@ -179,7 +177,8 @@ static rp_status open_pipeline_cache(rp_device *device, rp_error *err) {
     void *data = NULL;
     size_t size = 0;
     pipeline_cache_name(device, name);
-    if (rp_cache_read(device->cache_dir, name, &data, &size) && !fits_device(device, data, size)) size = 0;
+    if (rp_cache_read(device->cache_dir, name, &data, &size) && !rp_pipelines_fit(&device->caps, data, size))
+        size = 0;
     VkPipelineCacheCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = size, .pInitialData = data};
     VkResult result = device->vk.vkCreatePipelineCache(device->handle, &info, NULL, &device->pipeline_cache);

@@ -36,6 +36,10 @@ void rp_device_name(rp_device *device, VkObjectType type, uint64_t handle, const
 rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, uint32_t count, VkFence fence,
                            rp_error *err);
 
+/* Is this what vkGetPipelineCacheData gave for this device and driver? Drivers trust what comes after the
+ * header. */
+bool rp_pipelines_fit(const rp_caps *caps, const void *data, size_t size);
+
 /* Write the pipeline cache to disk if pipelines were compiled since it was read. Failing is no error. */
 void rp_device_save_pipelines(rp_device *device);
 

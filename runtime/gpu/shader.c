@@ -6,7 +6,21 @@
 #include "gpu/cache.h"
 #include "gpu/device.h"
 
-enum { SPIRV_MAGIC = 0x07230203 };
+enum { SPIRV_MAGIC = 0x07230203, SPIRV_HEADER = 5, SPIRV_MAX_BOUND = 0x3fffff };
+
+bool rp_spirv_whole(const void *data, size_t size) {
+    const uint32_t *words = data;
+    size_t count = size / 4, at = SPIRV_HEADER;
+    if (size % 4 || count < SPIRV_HEADER || words[0] != SPIRV_MAGIC || words[3] == 0 ||
+        words[3] > SPIRV_MAX_BOUND || words[4] != 0)
+        return false;
+    while (at < count) {
+        uint32_t length = words[at] >> 16;
+        if (length == 0 || length > count - at) return false;
+        at += length;
+    }
+    return true;
+}
 
 static const rp_packed_shader *find_packed(const char *name) {
     for (size_t i = 0; i < rp_shader_pack_count; i++)
@@ -25,8 +39,7 @@ static rp_status compile(rp_device *device, const rp_shader_variant *variant, rp
     rp_cache_key(source, strlen(source), key);
     snprintf(name, sizeof name, "spirv-%s", key);
     rp_status status = RP_OK;
-    if (rp_cache_read(device->cache_dir, name, &data, &size) && size >= 20 && size % 4 == 0 &&
-        *(uint32_t *)data == SPIRV_MAGIC) {
+    if (rp_cache_read(device->cache_dir, name, &data, &size) && rp_spirv_whole(data, size)) {
         out->owned = data;
         out->count = size / 4;
     } else {

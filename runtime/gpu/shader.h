@@ -3,6 +3,8 @@
 #ifndef RP_GPU_SHADER_H
 #define RP_GPU_SHADER_H
 
+#include <stdbool.h>
+
 #include "gpu/compile.h"
 #include "reprise/device.h"
 
@@ -25,6 +27,10 @@ typedef struct rp_spirv {
 
 /* The SPIR-V of the variant `name` of shaders/variants.def. */
 rp_status rp_shader_find(rp_device *device, const char *name, rp_spirv *out, rp_error *err);
+
+/* Is this a SPIR-V module as to its header, and made of whole instructions? `data` is aligned for words. What
+ * the instructions say is not looked at: only a module that this library compiled comes to a driver. */
+bool rp_spirv_whole(const void *data, size_t size);
 
 /* A hash of every shader of the pack. */
 void rp_shader_table_key(char out[33]);

@@ -1,0 +1,55 @@
+/* The inputs of the command: JSON lines and plain ones. The first byte chooses the shape and the kind. */
+#define _GNU_SOURCE
+#include "tools/cli/input.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fuzz.h"
+
+/* Sanitizers look at every byte that is read. */
+static void read_all(rp_text text) {
+    volatile unsigned char byte;
+    for (size_t i = 0; i < text.size; i++) byte = (unsigned char)text.data[i];
+    (void)byte;
+}
+
+static void look(const rp_cli_item *item) {
+    if (item->failed) {
+        FUZZ_CHECK(memchr(item->error, 0, sizeof item->error) && item->error[0]);
+        return;
+    }
+    FUZZ_CHECK(item->text.data);
+    read_all(item->text);
+    read_all(item->pair);
+    for (size_t i = 0; i < item->choice_count; i++) read_all(item->choices[i]);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    enum { BATCH = 3 };
+    static const rp_cli_shape shapes[] = {RP_CLI_SHAPE_TEXT, RP_CLI_SHAPE_MAYBE_PAIR, RP_CLI_SHAPE_PAIR,
+                                          RP_CLI_SHAPE_QUESTION, RP_CLI_SHAPE_CHOICES};
+    static int fd = -1;
+    if (!size) return 0;
+    if (fd < 0) fd = memfd_create("input", MFD_CLOEXEC);
+    if (ftruncate(fd, 0) || pwrite(fd, data + 1, size - 1, 0) != (ssize_t)size - 1) exit(1);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    rp_cli_options options = {.file = path, .jsonl = data[0] & 1, .pair = data[0] & 2};
+    rp_cli_input input;
+    rp_cli_item items[BATCH];
+    bool failed = false;
+    if (rp_cli_input_open(&input, "fuzz", shapes[data[0] / 4 % 5], &options)) exit(1);
+    for (size_t count, seen = 0; (count = rp_cli_input_batch(&input, items, BATCH, &failed)); seen += count) {
+        for (size_t i = 0; i < count; i++) {
+            FUZZ_CHECK(items[i].number == seen + i + 1);
+            look(&items[i]);
+            rp_cli_item_free(&items[i]);
+        }
+    }
+    FUZZ_CHECK(!failed && input.ended);
+    rp_cli_input_close(&input);
+    return 0;
+}

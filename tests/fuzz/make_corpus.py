@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Write the seeds of tests/fuzz/corpus. Inputs that once found a mistake (found-*) are kept beside them by hand."""
+import json
+import os
+import struct
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
+ENTRY_MAGIC = b"reprise2"
+
+
+def put(target, name, data):
+    os.makedirs(os.path.join(ROOT, target), exist_ok=True)
+    with open(os.path.join(ROOT, target, name), "wb") as file:
+        file.write(data if isinstance(data, bytes) else data.encode())
+
+
+def folder(first, **others):
+    out = first if isinstance(first, bytes) else first.encode()
+    for name, data in others.items():
+        name = name.replace("__", "/").replace("_json", ".json").replace("_txt", ".txt").replace("_st", ".safetensors")
+        name = name.replace("model_index", "model.safetensors.index").replace("-", "_")
+        out += b"\n=== " + name.encode() + b"\n" + (data if isinstance(data, bytes) else data.encode())
+    return out
+
+
+# ---- safetensors ----
+def safetensors(tensors, header=None, length=None, data=None):
+    """tensors: (name, dtype, shape, bytes); the rest replaces what would be right."""
+    entries, body = {}, b""
+    for name, dtype, shape, content in tensors:
+        entries[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(body), len(body) + len(content)]}
+        body += content
+    text = (json.dumps(entries) if header is None else header).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + (body if data is None else data)
+
+
+def one(offsets, shape="[2]", dtype="F32", data=8):
+    return safetensors([], '{"a":{"dtype":"%s","shape":%s,"data_offsets":%s}}' % (dtype, shape, offsets), data=bytes(data))
+
+
+F32 = struct.pack("<2f", 1, -2)
+put("safetensors", "two", safetensors([("a", "F32", [2], F32), ("b.c", "F16", [2, 1], bytes(4))]))
+put("safetensors", "metadata", safetensors([], '{"__metadata__":{"format":"pt"},"x":{"dtype":"BF16","shape":[1,3],"data_offsets":[0,6]}}', data=bytes(6)))
+put("safetensors", "nan", safetensors([("a", "F32", [2], struct.pack("<2f", 1, float("nan")))]))
+put("safetensors", "infinite", safetensors([("a", "F16", [1], b"\x00\x7c")]))
+put("safetensors", "empty_tensor", safetensors([("a", "F32", [0, 5], b""), ("b", "I64", [], bytes(8))]))
+put("safetensors", "overlap", safetensors([], '{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}', data=bytes(6)))
+put("safetensors", "hole", safetensors([], '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}', data=bytes(3)))
+put("safetensors", "duplicate", safetensors([], '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', data=bytes(1)))
+put("safetensors", "offset_2_63", one("[9223372036854775800,9223372036854775807]"))
+put("safetensors", "offset_2_64", one("[0,18446744073709551616]"))
+put("safetensors", "shape_overflow", one("[0,8]", "[4611686018427387904,4,2]"))
+put("safetensors", "backwards", one("[8,0]"))
+put("safetensors", "deep", safetensors([], '{"a":' + "[" * 3000 + "]" * 3000 + "}"))
+put("safetensors", "long_length", safetensors([], "{}", length=1 << 63))
+put("safetensors", "longer_than_file", safetensors([], "{}", length=100))
+put("safetensors", "no_tensors", safetensors([]))
+put("safetensors", "unknown_dtype", one("[0,8]", "[16]", "F4"))
+put("safetensors", "lfs", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+# ---- config.json and weights ----
+SMALL = {"model_type": "albert", "architectures": ["AlbertForSequenceClassification"], "vocab_size": 3,
+         "embedding_size": 2, "hidden_size": 2, "intermediate_size": 2, "num_hidden_layers": 2, "num_attention_heads": 1,
+         "max_position_embeddings": 2, "type_vocab_size": 1, "hidden_act": "gelu_new", "layer_norm_eps": 1e-12,
+         "id2label": {"0": "no", "1": "yes"}}
+put("config", "albert", json.dumps(SMALL))
+put("config", "bert", json.dumps({"model_type": "bert", "architectures": ["BertForMaskedLM"], "hidden_act": "gelu",
+                                  "position_embedding_type": "absolute", "tie_word_embeddings": False}))
+put("config", "groups", json.dumps(dict(SMALL, num_hidden_groups=2, inner_group_num=2, num_labels=1, id2label=None,
+                                        problem_type="regression")))
+put("config", "largest", '{"model_type":"albert","num_hidden_layers":4096,"num_hidden_groups":4096,"inner_group_num":16}')
+put("config", "huge", '{"model_type":"albert","vocab_size":1e400,"hidden_size":99999999999999999999}')
+put("config", "labels", '{"model_type":"bert","id2label":{"1":7,"0":"x"},"num_labels":1048576}')
+put("config", "decoder", '{"is_decoder":true,"hidden_size":2,"pruned_heads":{"1":[0]},"quantization_config":{"a":1}}')
+put("config", "deep", "[" * 2100)
+
+ROWS = [("embeddings.word_embeddings.weight", [3, 2]), ("embeddings.position_embeddings.weight", [2, 2]),
+        ("embeddings.token_type_embeddings.weight", [1, 2]), ("embeddings.LayerNorm.weight", [2]),
+        ("embeddings.LayerNorm.bias", [2]), ("encoder.embedding_hidden_mapping_in.weight", [2, 2]),
+        ("encoder.embedding_hidden_mapping_in.bias", [2])]
+LAYER = "encoder.albert_layer_groups.0.albert_layers.0."
+for part in ("attention.query", "attention.key", "attention.value", "attention.dense", "ffn", "ffn_output"):
+    ROWS += [(LAYER + part + ".weight", [2, 2]), (LAYER + part + ".bias", [2])]
+for part in ("attention.LayerNorm", "full_layer_layer_norm"):
+    ROWS += [(LAYER + part + ".weight", [2]), (LAYER + part + ".bias", [2])]
+ROWS += [("pooler.weight", [2, 2]), ("pooler.bias", [2])]
+HEAD = [("classifier.weight", [2, 2]), ("classifier.bias", [2])]
+ELEMENTS = {1: lambda shape: shape[0], 2: lambda shape: shape[0] * shape[1]}
+ALL = [("albert." + name, shape) for name, shape in ROWS] + HEAD
+
+
+def tensors(rows):
+    return [(name, "F16", shape, bytes(2 * ELEMENTS[len(shape)](shape))) for name, shape in rows]
+
+
+put("weights", "whole", folder(json.dumps(SMALL), model_st=safetensors(tensors(ALL))))
+put("weights", "missing", folder(json.dumps(SMALL), model_st=safetensors(tensors(ALL[:9]))))
+index = {name: "a.safetensors" if i < 8 else "b.safetensors" for i, (name, _) in enumerate(ALL)}
+put("weights", "shards", folder(json.dumps(SMALL), model_index_json=json.dumps({"weight_map": index}),
+                                a_st=safetensors(tensors(ALL[:8])), b_st=safetensors(tensors(ALL[8:]))))
+put("weights", "outside", folder(json.dumps(SMALL), model_index_json='{"weight_map":{"x":"../a.safetensors"}}'))
+put("weights", "itself", folder(json.dumps(SMALL), model_index_json='{"weight_map":{"x":"model.safetensors"}}'))
+put("weights", "many_layers", folder('{"model_type":"albert","num_hidden_layers":4096,"num_hidden_groups":4096,'
+                                     '"inner_group_num":16,"vocab_size":1,"embedding_size":1}', model_st=safetensors([])))
+
+# ---- pooling ----
+MODULES = [{"type": "sentence_transformers.models.Transformer", "path": ""},
+           {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"},
+           {"type": "sentence_transformers.models.Normalize", "path": "2_Normalize"}]
+put("pooling", "all", folder(json.dumps(MODULES), **{"1-Pooling__config_json": '{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}'},
+                             **{"sentence-bert-config_json": '{"max_seq_length": 128, "do_lower_case": false}'}))
+put("pooling", "mode", folder("", **{"1-Pooling__config_json": '{"pooling_mode": "max"}'}))
+put("pooling", "last", folder("", **{"1-Pooling__config_json": '{"pooling_mode_lasttoken": true}'},
+                              **{"sentence-albert-config_json": '{"max_seq_length": null}'}))
+put("pooling", "outside", '[{"type": "a.Transformer", "path": "../.."}, {"type": "Dense", "path": "x"}]')
+put("pooling", "limits", folder("", **{"sentence-bert-config_json": '{"max_seq_length": 99999999999}'}))
+
+# ---- tokenizers ----
+def varint(n):
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number, data):
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def piece(text, kind=1, score=-1.0):
+    return field(1, field(1, text.encode()) + b"\x15" + struct.pack("<f", score) + b"\x18" + varint(kind))
+
+
+def charsmap(units, block):
+    data = b"".join(struct.pack("<I", unit) for unit in units)
+    return struct.pack("<I", len(data)) + data + block
+
+
+PIECES = (piece("<unk>", 2, 0) + piece("[CLS]", 3, 0) + piece("[SEP]", 3, 0) + piece("[MASK]", 4, 0) + piece("<pad>", 3, 0)
+          + piece("\u2581a", 1, -2) + piece("\u2581") + piece("a", 1, -3) + piece("letter", 1, -4) + piece("e", 1, -5)
+          + piece("t", 1, -6) + piece("came") + piece(".", 1, -7) + piece("3") + piece(",") + piece("\u4e2d"))
+UNIGRAM = field(2, b"\x18\x01")
+put("spiece", "unigram", PIECES + UNIGRAM + field(3, b"\x18\x01\x20\x01\x28\x01"))
+put("spiece", "bpe", PIECES + field(2, b"\x18\x02") + field(3, b"\x18\x01"))
+put("spiece", "word", PIECES + field(2, b"\x18\x03"))
+BYTES = b"".join(piece("<0x%02X>" % i, 6, 0) for i in range(256))
+put("spiece", "bytes", PIECES + BYTES + field(2, b"\x18\x01\x98\x02\x01"))
+ROOT_UNIT = [1 << 10] + [0] * 255
+put("spiece", "charsmap", PIECES + UNIGRAM + field(3, field(2, charsmap(ROOT_UNIT, b"b\0"))))
+put("spiece", "charsmap_out", PIECES + UNIGRAM + field(3, field(2, charsmap([0xffffffff] * 4, b"b\0"))))
+put("spiece", "charsmap_cut", PIECES + field(3, field(2, b"\xff\xff\xff\xff\0\0")))
+put("spiece", "no_unknown", piece("a") + piece("b"))
+put("spiece", "long_piece", field(1, varint(1 << 3 | 2) + varint((1 << 64) - 1)))
+put("spiece", "settings", folder(PIECES + UNIGRAM, **{"tokenizer-config_json": json.dumps({
+    "do_lower_case": False, "keep_accents": True, "remove_space": False, "truncation_side": "left", "model_max_length": 5})}))
+
+VOCAB = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nletter\ncame\n##s\n.\n,\n'\n3\n000\nna\n##ive\n"
+CONFIG = {"do_lower_case": True, "tokenizer_class": "BertTokenizer", "never_split": ["Don", "a"], "strip_accents": None,
+          "model_max_length": 1e30, "truncation_side": "left", "additional_special_tokens": ["<x>", {"content": "<y>"}]}
+DECODER = {"1": {"content": "[UNK]", "special": True}, "30": {"content": "new", "single_word": True, "normalized": True},
+           "31": {"content": " b", "lstrip": True, "rstrip": True}}
+put("vocab", "plain", folder("", vocab_txt=VOCAB))
+put("vocab", "crlf", folder("{}", vocab_txt=VOCAB.replace("\n", "\r\n")))
+put("vocab", "config", folder(json.dumps(CONFIG), vocab_txt=VOCAB))
+put("vocab", "decoder", folder(json.dumps(dict(CONFIG, added_tokens_decoder=DECODER)), vocab_txt=VOCAB))
+put("vocab", "map", folder("{}", **{"special-tokens-map_json": '{"mask_token": {"content": "letter", "lstrip": true}, "unk_token": "a", "cls_token": null}',
+                                    "added-tokens_json": '{"new": 16, "er": 17.0, "a": 5}'}))
+put("vocab", "full", folder("{}", tokenizer_json='{"added_tokens": [{"id": 20, "content": "came"}], "pre_tokenizer": {"pretokenizers": [{"type": "WhitespaceSplit"}]}}'))
+put("vocab", "hole", folder("{}", **{"added-tokens_json": '{"far": 1048580, "further": 2147483647, "no": -1, "half": 0.5}'}))
+put("vocab", "class", folder('{"tokenizer_class": "AlbertTokenizerFast"}', vocab_txt=VOCAB, config_json='{"model_type": "bert"}'))
+put("vocab", "nul", folder("{}", vocab_txt=b"[UNK]\na\0b\n"))
+put("vocab", "invalid", folder("{}", vocab_txt=b"[UNK]\n\xff\n"))
+
+TEXTS = {"plain": "A letter came in the morning.\tHe read it twice.", "punctuation": "``Don't!'' 3,000 [MASK][CLS] <unk>",
+         "marks": "e\u0301 \u0130stanbul \u03a3\u03a3 \ufb01 \u1e9b\u0323 \uac00\u1100\u1161 \u0344", "cjk": "\u4e2d\u6587 \u3000 \u30ab\u3099",
+         "emoji": "\U0001f468\u200d\U0001f469\u200d\U0001f467 \ufe0f \u200b\u00ad", "spaces": "  \u00a0\u2028\r\n x  x ",
+         "word": "a" * 120, "underscore": "\u2581\u2581a \u2581"}
+for name, text in TEXTS.items():
+    for kind in range(3):
+        put("tokenize", f"{name}_{kind}", bytes([kind, 0]) + text.encode())
+put("tokenize", "cut", b"\x00\x07" + "one two three four five six\tseven eight".encode())
+put("tokenize", "too_small", b"\x01\x02a\tb")
+put("tokenize", "bare", b"\x0d\x04a b c d e f")
+for kind, text in enumerate([b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"a\xe4\xb8", b"a\0b"]):
+    put("tokenize", f"bytes_{kind}", bytes([kind % 2, 0]) + text)
+
+# ---- the command's input ----
+for shape in range(5):
+    put("input", f"plain_{shape}", bytes([4 * shape]) + b"\xef\xbb\xbfone\ttwo\tthree\r\n\nfour\n\t\nlast")
+    put("input", f"json_{shape}", bytes([4 * shape + 1]) + b'{"text": "a\\u0000b", "text_pair": null, "question": "q", "context": "c", "choices": ["x", "y"]}\n'
+        b'{"text": 1, "choices": []}\n[]\n{"text": "a", "text": "b"}\n{"choices": [1], "text": "\\ud800"}\n\n{"text": "\xff"}')
+put("input", "deep", b"\x01" + b'{"text":' + b"[" * 2100)
+
+# ---- caches: the first byte chooses what the content is taken for, and whether a right header is put before it ----
+SPIRV = struct.pack("<5I", 0x07230203, 0x00010300, 0, 8, 0) + struct.pack("<2I", 2 << 16 | 17, 1) + struct.pack("<3I", 3 << 16 | 14, 0, 1)
+PIPELINES = struct.pack("<4I", 32, 1, 0x10005, 0) + bytes(range(16)) + b"driver"
+put("cache", "raw", b"\x00" + ENTRY_MAGIC + struct.pack("<2Q", 3, 0) + b"abc")
+put("cache", "raw_long", b"\x00" + ENTRY_MAGIC + struct.pack("<2Q", 1 << 63, 0))
+put("cache", "spirv", b"\x01" + SPIRV)
+put("cache", "spirv_zero_words", b"\x01" + SPIRV[:20] + struct.pack("<I", 17))
+put("cache", "spirv_cut", b"\x01" + SPIRV[:20] + struct.pack("<2I", 9 << 16 | 17, 1))
+put("cache", "pipelines", b"\x02" + PIPELINES)
+put("cache", "pipelines_short", b"\x02" + PIPELINES[:31])
