@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "loader/json.h"
@@ -193,6 +194,8 @@ static rp_status map_file(rp_safetensors *file, rp_error *err) {
     rp_status status = rp_file_open(file->path, &fd, &file->size, err);
     if (status) return status;
     void *bytes = NULL;
+    struct stat info;
+    if (!fstat(fd, &info)) file->mark = (rp_file_mark){info.st_dev, info.st_ino, info.st_mtim};
     if (file->size > SIZE_MAX)
         status = rp_fail_memory(err, file->path, file->size);
     else if (file->size > 0)
@@ -218,6 +221,28 @@ rp_status rp_safetensors_open(const char *path, rp_safetensors *out, rp_error *e
     if (!status) status = read_header(out, err);
     if (status) rp_safetensors_close(out);
     return status;
+}
+
+void rp_safetensors_rest(rp_safetensors *file) {
+    json_decref(file->header);
+    free(file->tensors);
+    file->header = NULL;
+    file->tensors = NULL;
+    file->count = 0;
+    if (file->bytes) madvise((void *)file->bytes, (size_t)file->size, MADV_DONTNEED);
+}
+
+rp_status rp_safetensors_check_unchanged(const rp_safetensors *file, rp_error *err) {
+    struct stat info;
+    const rp_file_mark *mark = &file->mark;
+    if (stat(file->path, &info) || info.st_dev != mark->device || info.st_ino != mark->inode) return RP_OK;
+    if ((uint64_t)info.st_size == file->size && info.st_mtim.tv_sec == mark->written.tv_sec &&
+        info.st_mtim.tv_nsec == mark->written.tv_nsec)
+        return RP_OK;
+    return rp_fail(err, RP_ERROR_FILE,
+                   "%s: the file was changed since the model was opened from it; close the model and open it "
+                   "again",
+                   rp_path_shown(file->path));
 }
 
 void rp_safetensors_close(rp_safetensors *file) {

@@ -2,10 +2,20 @@
 #ifndef RP_LOADER_SAFETENSORS_H
 #define RP_LOADER_SAFETENSORS_H
 
+#include <sys/types.h>
+#include <time.h>
+
 #include <jansson.h>
 
 #include "base/alloc.h"
 #include "loader/weights.h"
+
+/* Which file, and when it was written last. */
+typedef struct rp_file_mark {
+    dev_t device;
+    ino_t inode;
+    struct timespec written;
+} rp_file_mark;
 
 /* A tensor as the header describes it. */
 typedef struct rp_safetensor {
@@ -20,6 +30,7 @@ typedef struct rp_safetensors {
     char *path;
     const unsigned char *bytes; /* the whole file */
     uint64_t size;
+    rp_file_mark mark;         /* of the file that is mapped */
     const unsigned char *data; /* the first byte after the header */
     json_t *header;
     rp_safetensor *tensors; /* [count], by name */
@@ -31,6 +42,14 @@ typedef struct rp_safetensors {
  * known are not checked. The mapping outlives the file's name. On success the caller owns `out`
  * (rp_safetensors_close). */
 rp_status rp_safetensors_open(const char *path, rp_safetensors *out, rp_error *err);
+
+/* Keep the mapping alone, for those who have views: the header is freed, and the pages that were read are
+ * given back to the system, which reads them again when they are needed. */
+void rp_safetensors_rest(rp_safetensors *file);
+
+/* RP_ERROR_FILE when the mapped file was written to since it was opened. One that was removed, or replaced by
+ * another, lives on in its mapping. */
+rp_status rp_safetensors_check_unchanged(const rp_safetensors *file, rp_error *err);
 
 /* Allowed on a zeroed struct. */
 void rp_safetensors_close(rp_safetensors *file);

@@ -180,6 +180,22 @@ rp_status rp_weights_load(const char *dir, const rp_config *config, rp_weights *
     return status;
 }
 
+void rp_weights_rest(rp_weights *weights) {
+    rp_weight_files *files = weights->files;
+    if (!files) return;
+    for (size_t i = 0; i < files->count; i++) rp_safetensors_rest(&files->files[i]);
+    json_decref(files->index);
+    files->index = NULL;
+}
+
+rp_status rp_weights_check_unchanged(const rp_weights *weights, rp_error *err) {
+    const rp_weight_files *files = weights->files;
+    rp_status status = RP_OK;
+    for (size_t i = 0; files && !status && i < files->count; i++)
+        status = rp_safetensors_check_unchanged(&files->files[i], err);
+    return status;
+}
+
 void rp_weights_finish(rp_weights *weights) {
     if (!weights) return;
     rp_weight_files_close(weights->files);

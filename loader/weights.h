@@ -52,6 +52,12 @@ rp_status rp_weights_load(const char *dir, const rp_config *config, rp_weights *
  * measuring. */
 rp_status rp_weights_random(const rp_config *config, uint32_t seed, rp_weights *out, rp_error *err);
 
+/* Between uses: the views stay, and take next to no memory (but those of a generator do). */
+void rp_weights_rest(rp_weights *weights);
+
+/* Before they are used again. RP_ERROR_FILE names a file that was written to since it was opened. */
+rp_status rp_weights_check_unchanged(const rp_weights *weights, rp_error *err);
+
 void rp_weights_finish(rp_weights *weights);
 
 /* Element i of a tensor as float. */

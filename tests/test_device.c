@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include "gpu/device.h"
 #include "reprise/reprise.h"
 #include "support_cli.h"
 #include "support_fixture.h"
@@ -199,38 +198,6 @@ static void test_open(void **state) {
     assert_int_equal(rp_device_memory_used(NULL), 0);
 }
 
-/* ---- a device that is lost ---- */
-
-static VKAPI_ATTR VkResult VKAPI_CALL lost(VkQueue queue, uint32_t count, const VkSubmitInfo *infos,
-                                           VkFence fence) {
-    (void)queue, (void)count, (void)infos, (void)fence;
-    return VK_ERROR_DEVICE_LOST;
-}
-
-static void test_lost(void **state) {
-    rp_device *device = NULL;
-    rp_model *model = NULL;
-    rp_error err = {0};
-    static const int32_t ids[] = {2, 17, 3};
-    rp_sequence sequence = {.ids = ids, .count = 3};
-    float out[3 * 1024];
-    (void)state;
-    assert_int_equal(rp_device_open(NULL, &device, &err), RP_OK);
-    assert_int_equal(rp_model_open(device, SOURCE_DIR "/tools/models/sentiment", NULL, &model, &err), RP_OK);
-    PFN_vkQueueSubmit submit = device->vk.vkQueueSubmit;
-    device->vk.vkQueueSubmit = lost;
-    assert_int_equal(rp_model_run(model, &sequence, 1, NULL, out, 3 * 1024, NULL, &err),
-                     RP_ERROR_DEVICE_LOST);
-    assert_true(says(err.message, "open them again"));
-    rp_result *result = NULL;
-    rp_input input = {{TEXT, strlen(TEXT)}, {0}};
-    assert_int_equal(rp_classify(model, &input, 1, NULL, &result, &err), RP_ERROR_DEVICE_LOST);
-    assert_null(result);
-    device->vk.vkQueueSubmit = submit;
-    rp_model_close(&model);
-    rp_device_close(&device);
-}
-
 /* ---- */
 
 static int reset(void **state) {
@@ -250,7 +217,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_open),
-        cmocka_unit_test(test_lost),
         TEST(test_no_loader),
         TEST(test_old_loader),
         TEST(test_loader_that_fails),

@@ -64,7 +64,19 @@ typedef struct rp_device_params {
 } rp_device_params;
 
 /* An open device with its queue.
- * Thread-safety: every function may be called from any thread; submissions are serialised inside. */
+ * Thread-safety: every function may be called from any thread; submissions are serialised inside.
+ *
+ * Loss. A driver may give a device up while it works: a reset, a watchdog, a card that is pulled out. The
+ * calls that meet it return RP_ERROR_DEVICE_LOST, and what they were to write is undefined. Handles stay
+ * valid. The next call on the device or one of its models opens the device anew, once, and each model loads
+ * itself again when it is next used, with the same kernels: the results are the same bits as ever. When that
+ * fails the call says why, and the next one tries again. Others that work with the device at that moment
+ * finish or fail first.
+ *
+ * Fork. A device and its models belong to the process that opened them. In a child of it every call that
+ * needs the device returns RP_ERROR_DEVICE, rp_device_close and rp_model_close only set the handle to NULL,
+ * and what needs no device (rp_tokenize, the info of both) works. A child may open a device of its own where
+ * the driver allows it; a child that does so before its parent opens one is safe with every driver. */
 typedef struct rp_device rp_device;
 
 /* Open a device. `params` may be NULL. On success `*out` is owned by the caller (rp_device_close).

@@ -11,7 +11,11 @@ extern "C" {
 #endif
 
 /* An ALBERT (or BERT) encoder with its heads: weights on the device, command buffers recorded.
- * Thread-safety: every function may be called from any thread; runs on one model take turns. */
+ * Thread-safety: every function may be called from any thread; runs on one model take turns.
+ *
+ * A model outlives the loss of its device (device.h): the next run sends its weights again. Its weight files
+ * stay mapped for that, with no memory of their own, so removing or replacing them does no harm. A file that
+ * was written to in place is refused with RP_ERROR_FILE: close the model and open it again. */
 typedef struct rp_model rp_model;
 
 /* How the weights of the matrices lie in device memory. Activations and arithmetic are float32 in each.

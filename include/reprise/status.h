@@ -21,11 +21,11 @@ typedef enum rp_status {
     RP_ERROR_ARGUMENT, /* the caller broke a rule of this function (a NULL handle, an index out of range) */
     RP_ERROR_FILE,     /* a file or folder is missing or cannot be read */
     RP_ERROR_FORMAT,   /* a file is damaged, or contradicts another file of the same model */
-    RP_ERROR_UNSUPPORTED,   /* a legal model, file or request that this version or device cannot serve */
-    RP_ERROR_TEXT,          /* an input text or token sequence cannot be used */
-    RP_ERROR_HEAD,          /* the model has no head for this task */
-    RP_ERROR_DEVICE,        /* no Vulkan loader, no usable device, or a Vulkan call failed */
-    RP_ERROR_DEVICE_LOST,   /* the device stopped answering while it worked */
+    RP_ERROR_UNSUPPORTED, /* a legal model, file or request that this version or device cannot serve */
+    RP_ERROR_TEXT,        /* an input text or token sequence cannot be used */
+    RP_ERROR_HEAD,        /* the model has no head for this task */
+    RP_ERROR_DEVICE, /* no Vulkan loader, no usable device, or a Vulkan call failed; or a forked process */
+    RP_ERROR_DEVICE_LOST,   /* the device stopped answering while it worked; the next call opens it again */
     RP_ERROR_HOST_MEMORY,   /* out of host memory */
     RP_ERROR_DEVICE_MEMORY, /* out of device memory */
 } rp_status;

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -208,12 +209,39 @@ void rp_device_save_pipelines(rp_device *device) {
     free(data);
 }
 
+rp_status rp_device_connect(rp_device *device, rp_error *err) {
+    rp_status status = create_device(device, err);
+    if (!status) status = open_pipeline_cache(device, err);
+    if (status) rp_device_disconnect(device);
+    return status;
+}
+
+void rp_device_disconnect(rp_device *device) {
+    if (!device->handle) return;
+    if (device->pipeline_cache)
+        device->vk.vkDestroyPipelineCache(device->handle, device->pipeline_cache, NULL);
+    device->vk.vkDestroyDevice(device->handle, NULL);
+    device->pipeline_cache = VK_NULL_HANDLE;
+    device->handle = VK_NULL_HANDLE;
+}
+
+static rp_status copy_params(rp_device *device, const rp_device_params *params, rp_error *err) {
+    const char *shader_dir = params && params->shader_dir ? params->shader_dir : getenv("REPRISE_SHADER_DIR");
+    if (shader_dir && shader_dir[0]) {
+        device->shader_dir = strdup(shader_dir);
+        if (!device->shader_dir) return rp_fail_memory(err, "a path", strlen(shader_dir) + 1);
+    }
+    device->cache_dir = rp_cache_dir(params ? params->cache_dir : NULL);
+    return RP_OK;
+}
+
 static rp_status open_device(rp_device *device, const rp_device_params *params, rp_error *err) {
     VkPhysicalDevice *devices = NULL;
     rp_caps *caps = NULL;
     uint32_t count = 0, chosen = 0;
     double begun = rp_seconds();
-    rp_status status = rp_vk_load(err);
+    rp_status status = copy_params(device, params, err);
+    if (!status) status = rp_vk_load(err);
     double loaded = rp_seconds();
     if (!status) status = create_instance(&device->instance, &device->debug_names, err);
     double made = rp_seconds();
@@ -223,19 +251,10 @@ static rp_status open_device(rp_device *device, const rp_device_params *params, 
     if (!status) {
         device->physical = devices[chosen];
         device->caps = caps[chosen];
-        status = create_device(device, err);
+        status = rp_device_connect(device, err);
     }
     free(devices);
     free(caps);
-    if (status) return status;
-
-    const char *shader_dir = params && params->shader_dir ? params->shader_dir : getenv("REPRISE_SHADER_DIR");
-    if (shader_dir && shader_dir[0]) {
-        device->shader_dir = strdup(shader_dir);
-        if (!device->shader_dir) return rp_fail_memory(err, "a path", strlen(shader_dir) + 1);
-    }
-    device->cache_dir = rp_cache_dir(params ? params->cache_dir : NULL);
-    status = open_pipeline_cache(device, err);
     device->spent.loader = loaded - begun;
     device->spent.instance = made - loaded;
     device->spent.choice = chose - made;
@@ -248,7 +267,10 @@ rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_err
     *out = NULL;
     rp_device *device = rp_new(rp_device);
     if (!device) return rp_fail_memory(err, "a device", sizeof *device);
+    device->owner = getpid();
     pthread_mutex_init(&device->queue_lock, NULL);
+    pthread_mutex_init(&device->users_lock, NULL);
+    pthread_rwlock_init(&device->use, NULL);
     rp_status status = open_device(device, params, err);
     if (status) rp_device_close(&device);
     *out = device;
@@ -258,19 +280,17 @@ rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_err
 void rp_device_close(rp_device **pointer) {
     if (!pointer || !*pointer) return;
     rp_device *device = *pointer;
-    if (device->handle) {
-        if (device->pipeline_cache) {
-            rp_device_save_pipelines(device);
-            device->vk.vkDestroyPipelineCache(device->handle, device->pipeline_cache, NULL);
-        }
-        device->vk.vkDestroyDevice(device->handle, NULL);
-    }
+    *pointer = NULL;
+    if (rp_device_forked(device)) return;
+    if (device->handle && !device->lost) rp_device_save_pipelines(device);
+    rp_device_disconnect(device);
     if (device->instance) vkDestroyInstance(device->instance, NULL);
     pthread_mutex_destroy(&device->queue_lock);
+    pthread_mutex_destroy(&device->users_lock);
+    pthread_rwlock_destroy(&device->use);
     free(device->shader_dir);
     free(device->cache_dir);
     free(device);
-    *pointer = NULL;
 }
 
 const rp_device_info *rp_device_get_info(const rp_device *device) {
@@ -290,19 +310,36 @@ void rp_device_name(rp_device *device, VkObjectType type, uint64_t handle, const
     vkSetDebugUtilsObjectNameEXT(device->handle, &info);
 }
 
+/* Wait for the fence of a submission; where that fails, for all that the queue was given. */
+static rp_status wait(rp_device *device, VkFence fence, rp_error *err) {
+    const rp_vk_table *vk = &device->vk;
+    VkResult result;
+    /* some drivers cut a wait short of a long time-out: ask again until the fence answers */
+    do result = vk->vkWaitForFences(device->handle, 1, &fence, VK_TRUE, 10000000000ull);
+    while (result == VK_TIMEOUT);
+    if (result != VK_SUCCESS) {
+        pthread_mutex_lock(&device->queue_lock);
+        VkResult idle = vk->vkQueueWaitIdle(device->queue);
+        pthread_mutex_unlock(&device->queue_lock);
+        if (idle != VK_SUCCESS) device->lost = true; /* nobody knows what became of the work */
+    }
+    return rp_vk_check(result, "vkWaitForFences", err);
+}
+
 rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, uint32_t count, VkFence fence,
                            rp_error *err) {
     const rp_vk_table *vk = &device->vk;
     VkSubmitInfo info = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = count, .pCommandBuffers = buffers};
+    rp_status status;
+    /* before, not after: a fence whose wait or reset failed is as good as any other then */
+    RP_VK(vkResetFences, (device->handle, 1, &fence));
     pthread_mutex_lock(&device->queue_lock);
     VkResult result = vk->vkQueueSubmit(device->queue, 1, &info, fence);
     pthread_mutex_unlock(&device->queue_lock);
-    rp_status status = rp_vk_check(result, "vkQueueSubmit", err);
-    if (status) return status;
-    /* some drivers cut a wait short of a long time-out: ask again until the fence answers */
-    do result = vk->vkWaitForFences(device->handle, 1, &fence, VK_TRUE, 10000000000ull);
-    while (result == VK_TIMEOUT);
-    status = rp_vk_check(result, "vkWaitForFences", err);
-    return status ? status : rp_vk_check(vk->vkResetFences(device->handle, 1, &fence), "vkResetFences", err);
+    RP_TRY(rp_vk_check(result, "vkQueueSubmit", err));
+    RP_TRY(wait(device, fence, err));
+done:
+    if (status == RP_ERROR_DEVICE_LOST) device->lost = true;
+    return status;
 }

@@ -4,8 +4,17 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "gpu/caps.h"
+
+/* Whoever keeps objects of rp_device.handle between calls, such as a model. */
+typedef struct rp_device_user {
+    struct rp_device_user *next;
+    /* Destroy them all: the logical device is about to go. No other thread is using the device then, but one
+     * may be waiting to. */
+    void (*drop)(struct rp_device_user *user);
+} rp_device_user;
 
 struct rp_device {
     VkInstance instance;
@@ -15,6 +24,11 @@ struct rp_device {
     rp_vk_table vk; /* a test may replace an entry to count or fail calls */
     rp_caps caps;
     pthread_mutex_t queue_lock; /* held around every use of `queue` */
+    pthread_rwlock_t use; /* shared by the calls that use `handle`, exclusive while it is opened again */
+    atomic_bool lost;     /* `handle` answers no more, or is VK_NULL_HANDLE: to be opened again */
+    pid_t owner;          /* the process that opened it: a driver's state does not survive a fork */
+    rp_device_user *users;
+    pthread_mutex_t users_lock;
     VkPipelineCache pipeline_cache;
     _Atomic size_t
         pipeline_cache_size; /* bytes last read or written; a different size means there is news to write */
@@ -31,8 +45,38 @@ struct rp_device {
 /* Name an object for validation messages and captures; nothing where the extension is off. */
 void rp_device_name(rp_device *device, VkObjectType type, uint64_t handle, const char *name);
 
-/* Submit `count` command buffers in order and wait until they are done. `fence` is unsignalled before and
- * after. */
+/* Make the logical device, its queue and its caches, and let go of them. Nothing is left of one that fails.
+ */
+rp_status rp_device_connect(rp_device *device, rp_error *err);
+void rp_device_disconnect(rp_device *device);
+
+/* ---- use.c: every public call that uses the device does so between these two ----
+ *
+ * They keep a lost device from being replaced while a call works with it. A call that finds it lost opens it
+ * again, once: users drop what they have of it and make it anew when they next need it. A call does not enter
+ * twice, and takes no lock after entering that another may hold while it waits to enter. */
+
+/* RP_ERROR_DEVICE in a process that was forked from the owner; RP_ERROR_DEVICE_LOST, or what Vulkan says,
+ * when a lost device cannot be opened again: the next call tries again. */
+rp_status rp_device_enter(rp_device *device, rp_error *err);
+
+/* The same without opening a lost device again: for a call that only gives things back. */
+void rp_device_enter_to_close(rp_device *device);
+
+/* `status` is what the call ends with, and is returned: RP_ERROR_DEVICE_LOST marks the device. */
+rp_status rp_device_leave(rp_device *device, rp_status status);
+
+/* True in a process that was forked from the owner. No lock and no Vulkan object may be touched there: a
+ * thread that does not exist may hold the one, and the other's memory belongs to the owner. */
+bool rp_device_forked(const rp_device *device);
+rp_status rp_device_check_owner(const rp_device *device, rp_error *err);
+
+/* Between enter and leave. */
+void rp_device_add_user(rp_device *device, rp_device_user *user);
+void rp_device_remove_user(rp_device *device, rp_device_user *user); /* one that was never added too */
+
+/* Submit `count` command buffers in order and wait until they are done: also where it fails, nothing of them
+ * is pending afterwards. `fence` is not in use. */
 rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, uint32_t count, VkFence fence,
                            rp_error *err);
 

@@ -51,9 +51,11 @@ rp_status rp_vk_check(VkResult result, const char *call, rp_error *err) {
     case VK_SUCCESS:
         return RP_OK;
     case VK_ERROR_DEVICE_LOST:
-        return rp_fail(err, RP_ERROR_DEVICE_LOST,
-                       "the device was lost in %s; close the model and the device, open them again and retry",
-                       call);
+        return rp_fail(
+            err, RP_ERROR_DEVICE_LOST,
+            "the device was lost in %s; call again: it is opened anew then, and its models are loaded "
+            "again; if that does not help, use smaller batches or update the driver",
+            call);
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
         return rp_fail(err, RP_ERROR_DEVICE_MEMORY,
                        "out of device memory in %s; use a smaller model, smaller batches, or another device",

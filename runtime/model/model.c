@@ -1,6 +1,7 @@
 /* Opening and closing a model. */
 #include "model/model.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,6 +51,35 @@ static void fill_info(rp_model *model) {
                                   .labels = config->labels};
 }
 
+/* ---- what lies on the device ---- */
+
+static void drop(rp_model *model) {
+    rp_device *device = model->device;
+    rp_activations *a = &model->activations;
+    rp_buffer *buffers[] = {&a->input, &a->output, &a->hidden, &a->attended, &a->wide};
+    model->built = false;
+    if (model->fence) device->vk.vkDestroyFence(device->handle, model->fence, NULL);
+    model->fence = VK_NULL_HANDLE;
+    rp_ops_drop(&model->ops);
+    for (size_t i = 0; i < RP_COUNT(buffers); i++) rp_buffer_destroy(device, buffers[i]);
+    rp_device_weights_finish(&model->on_device);
+    free(model->groups);
+    free(model->replay);
+    model->groups = model->replay = NULL;
+}
+
+static void drop_user(rp_device_user *user) {
+    drop((rp_model *)((char *)user - offsetof(rp_model, user)));
+}
+
+/* The device has everything: files give their pages back, and random weights can be made again. */
+static void rest_weights(rp_model *model) {
+    if (model->random)
+        rp_weights_finish(&model->weights);
+    else
+        rp_weights_rest(&model->weights);
+}
+
 static rp_status prepare(rp_model *model, const rp_model_params *params, rp_error *err) {
     rp_device *device = model->device;
     rp_start_times *start = &model->start;
@@ -58,7 +88,7 @@ static rp_status prepare(rp_model *model, const rp_model_params *params, rp_erro
     double begun = rp_seconds(), pipelines = device->spent.pipelines, tuning = device->spent.tuning;
     uint64_t before = rp_device_memory_used(model->device);
     RP_TRY(rp_model_upload(model, err));
-    rp_weights_finish(&model->weights); /* the device has everything: the files can be unmapped */
+    rest_weights(model);
     start->upload = rp_seconds() - begun;
     begun = rp_seconds();
     RP_TRY(rp_model_record(model, params ? params->max_batch_tokens : 0, err));
@@ -67,9 +97,48 @@ static rp_status prepare(rp_model *model, const rp_model_params *params, rp_erro
     start->pipelines = device->spent.pipelines - pipelines;
     start->tuning = device->spent.tuning - tuning;
     start->recording = rp_seconds() - begun - start->pipelines - start->tuning;
+    rp_device_add_user(device, &model->user);
+    model->built = true;
 done:
     return status;
 }
+
+/* As it was: the same weights, kernels and sizes. */
+static rp_status rebuild(rp_model *model, rp_error *err) {
+    rp_status status;
+    if (model->random)
+        RP_TRY(rp_weights_random(&model->config, model->random_seed, &model->weights, err));
+    else
+        RP_TRY(rp_weights_check_unchanged(&model->weights, err));
+    RP_TRY(rp_model_upload(model, err));
+    RP_TRY(rp_model_record(model, model->info.max_batch_tokens, err));
+    model->built = true;
+done:
+    rest_weights(model);
+    if (status) drop(model);
+    return status;
+}
+
+rp_status rp_model_begin(rp_model *model, rp_error *err) {
+    rp_status status = rp_device_check_owner(model->device, err);
+    if (status) return status;
+    pthread_mutex_lock(&model->lock);
+    status = rp_device_enter(model->device, err);
+    if (!status && !model->built) {
+        status = rebuild(model, err);
+        if (status) rp_device_leave(model->device, status);
+    }
+    if (status) pthread_mutex_unlock(&model->lock);
+    return status;
+}
+
+rp_status rp_model_end(rp_model *model, rp_status status) {
+    rp_device_leave(model->device, status);
+    pthread_mutex_unlock(&model->lock);
+    return status;
+}
+
+/* ---- opening and closing ---- */
 
 static rp_model *new_model(rp_device *device, const char *dir, rp_error *err) {
     rp_model *model = rp_new(rp_model);
@@ -81,26 +150,16 @@ static rp_model *new_model(rp_device *device, const char *dir, rp_error *err) {
         return NULL;
     }
     model->device = device;
+    model->user.drop = drop_user;
     model->dir = copy;
     pthread_mutex_init(&model->lock, NULL);
     return model;
 }
 
-static rp_status open_model(rp_device *device, const char *dir, bool random, const rp_model_params *params,
-                            rp_model **out, rp_error *err) {
-    if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: out must not be NULL");
-    *out = NULL;
-    if (!device || !dir)
-        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: device and folder must not be NULL");
-    if (params && (unsigned)params->precision > RP_PRECISION_INT4)
-        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: precision %d is not one of rp_precision",
-                       (int)params->precision);
-    rp_model *model = new_model(device, dir, err);
-    if (!model) return RP_ERROR_HOST_MEMORY;
-    double begun = rp_seconds();
-    if (params) model->precision = params->precision;
+/* Configuration and weights, and what else is in the folder. */
+static rp_status load_files(rp_model *model, const char *dir, const rp_model_params *params, rp_error *err) {
     rp_status status;
-    if (random) {
+    if (model->random) {
         RP_TRY(rp_config_preset(dir, &model->config, err));
         uint32_t groups = params ? params->random_groups : 0;
         if (groups > model->config.layers)
@@ -108,19 +167,57 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
                            "rp_model_open_random: random_groups is %u and the model has %u layers", groups,
                            model->config.layers));
         if (groups) model->config.groups = groups;
-        RP_TRY(rp_weights_random(&model->config, params ? params->random_seed : 0, &model->weights, err));
+        model->random_seed = params ? params->random_seed : 0;
+        RP_TRY(rp_weights_random(&model->config, model->random_seed, &model->weights, err));
     } else {
         RP_TRY(rp_config_load(dir, &model->config, err));
         RP_TRY(rp_weights_load(dir, &model->config, &model->weights, err));
         RP_TRY(open_tokenizer(model, dir, err));
         model->pooling_error.status = rp_pooling_load(dir, &model->pooling, &model->pooling_error);
     }
-    model->start.files = rp_seconds() - begun;
-    RP_TRY(prepare(model, params, err));
-    *out = model;
 done:
-    if (status) rp_model_close(&model);
     return status;
+}
+
+/* Everything that a model has; its device is entered. */
+static void destroy(rp_model *model) {
+    rp_device_remove_user(model->device, &model->user);
+    drop(model);
+    rp_ops_finish(&model->ops);
+    rp_weights_finish(&model->weights);
+    rp_config_finish(&model->config);
+    rp_tokenizer_close(&model->tokenizer);
+    pthread_mutex_destroy(&model->lock);
+    free(model->dir);
+    free(model);
+}
+
+static rp_status open_model(rp_device *device, const char *dir, bool random, const rp_model_params *params,
+                            rp_model **out, rp_error *err) {
+    rp_error unwanted;
+    if (!err) err = &unwanted;
+    if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: out must not be NULL");
+    *out = NULL;
+    if (!device || !dir)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: device and folder must not be NULL");
+    if (params && (unsigned)params->precision > RP_PRECISION_INT4)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: precision %d is not one of rp_precision",
+                       (int)params->precision);
+    rp_status status = rp_device_enter(device, err);
+    if (status) return status;
+    rp_model *model = new_model(device, dir, err);
+    if (!model) return rp_device_leave(device, RP_ERROR_HOST_MEMORY);
+    double begun = rp_seconds();
+    model->random = random;
+    if (params) model->precision = params->precision;
+    status = load_files(model, dir, params, err);
+    model->start.files = rp_seconds() - begun;
+    if (!status) status = prepare(model, params, err);
+    if (status)
+        destroy(model);
+    else
+        *out = model;
+    return rp_device_leave(device, status);
 }
 
 rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_params *params, rp_model **out,
@@ -137,21 +234,11 @@ void rp_model_close(rp_model **pointer) {
     if (!pointer || !*pointer) return;
     rp_model *model = *pointer;
     rp_device *device = model->device;
-    if (model->fence) device->vk.vkDestroyFence(device->handle, model->fence, NULL);
-    rp_ops_finish(&model->ops);
-    rp_activations *a = &model->activations;
-    rp_buffer *buffers[] = {&a->input, &a->output, &a->hidden, &a->attended, &a->wide};
-    for (size_t i = 0; i < RP_COUNT(buffers); i++) rp_buffer_destroy(device, buffers[i]);
-    rp_device_weights_finish(&model->on_device);
-    rp_weights_finish(&model->weights);
-    rp_config_finish(&model->config);
-    rp_tokenizer_close(&model->tokenizer);
-    pthread_mutex_destroy(&model->lock);
-    free(model->groups);
-    free(model->replay);
-    free(model->dir);
-    free(model);
     *pointer = NULL;
+    if (rp_device_forked(device)) return;
+    rp_device_enter_to_close(device);
+    destroy(model);
+    rp_device_leave(device, RP_OK);
 }
 
 const rp_model_info *rp_model_get_info(const rp_model *model) {

@@ -62,8 +62,12 @@ typedef struct rp_activations {
 
 struct rp_model {
     rp_device *device;
+    rp_device_user user;
+    bool built; /* weights, buffers and recordings are on the device; they are not after it was lost */
     rp_config config;
-    rp_weights weights; /* views of the files, while opening */
+    rp_weights weights; /* views of the files, which rest while the device has them; none of random weights */
+    bool random;
+    uint32_t random_seed;
     rp_tokenizer *tokenizer;
     rp_pooling_config pooling;
     rp_error pooling_error; /* why `pooling` cannot serve; only embeddings need it */
@@ -78,9 +82,15 @@ struct rp_model {
     VkCommandBuffer prologue, *groups, epilogues[RP_OUTPUT_COUNT]; /* groups: [config.groups] */
     VkFence fence;
     VkCommandBuffer *replay; /* [1 + layers + 1]: what one submission lists */
-    pthread_mutex_t lock;    /* held during a run: inputs, activations and outputs are one set */
+    pthread_mutex_t lock;    /* held during a run: inputs, activations and outputs are one set. Taken before
+                                the device is entered */
     rp_start_times start;
 };
+
+/* Every call that runs something stands between these two: the one takes the lock and enters the device, and
+ * makes a model anew whose device was lost; the other returns `status`. */
+rp_status rp_model_begin(rp_model *model, rp_error *err);
+rp_status rp_model_end(rp_model *model, rp_status status);
 
 /* Send every weight to the device. */
 rp_status rp_model_upload(rp_model *model, rp_error *err);

@@ -295,12 +295,16 @@ rp_status rp_bench_ops(rp_device *device, const char *config, uint32_t tokens, r
     if (!tokens || tokens > c.max_positions)
         status = rp_fail(err, RP_ERROR_ARGUMENT, "%s takes 1 to %u tokens, not %u", config, c.max_positions,
                          tokens);
-    if (!status) status = open_buffers(&b, err);
-    if (!status) status = time_all(&b, err);
-    rp_timer_close(&b.timer);
-    rp_store_finish(&b.inputs);
-    rp_buffer_destroy(device, &b.out);
-    rp_buffer_destroy(device, &b.lists);
+    if (!status) status = rp_device_enter(device, err);
+    if (!status) {
+        status = open_buffers(&b, err);
+        if (!status) status = time_all(&b, err);
+        rp_timer_close(&b.timer);
+        rp_store_finish(&b.inputs);
+        rp_buffer_destroy(device, &b.out);
+        rp_buffer_destroy(device, &b.lists);
+        rp_device_leave(device, status);
+    }
     rp_config_finish(&c);
     return status;
 }

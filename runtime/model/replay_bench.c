@@ -164,15 +164,15 @@ rp_status rp_bench_replay(rp_model *model, rp_replay_way way, uint32_t layers, u
     rp_status status = RP_OK;
     if (!times || !r.list || !r.buffers)
         status = rp_fail_memory(err, "command buffers", layers * sizeof *r.list);
+    if (!status) status = rp_model_begin(model, err);
     if (!status) {
-        pthread_mutex_lock(&model->lock);
         rp_recorder own = model->ops.recorder; /* what is recorded here goes when it was timed */
         model->ops.recorder = (rp_recorder){.device = model->device};
         status = fill(model, tokens, err);
         if (!status) status = time_all(&r, times, repeat, out, err);
         rp_recorder_finish(&model->ops.recorder);
         model->ops.recorder = own;
-        pthread_mutex_unlock(&model->lock);
+        rp_model_end(model, status);
     }
     free(times);
     free(r.list);

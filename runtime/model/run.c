@@ -180,12 +180,15 @@ rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t cou
                        const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
                        rp_error *err) {
     static const rp_run_params defaults = {0};
+    rp_error unwanted;
+    if (!err) err = &unwanted;
     if (!model || (count && !sequences) || (capacity && !out))
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_run: model, sequences and out must not be NULL");
     run r = {.model = model, .sequences = sequences, .count = count, .params = params ? params : &defaults};
     rp_status status = check(&r, capacity, err);
     if (status) return status;
-    pthread_mutex_lock(&model->lock);
+    status = rp_model_begin(model, err);
+    if (status) return status;
     batch b = {0};
     for (;;) {
         b = next_batch(&r, b);
@@ -193,7 +196,7 @@ rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t cou
         status = run_batch(&r, &b, &out, err);
         if (status) break;
     }
-    pthread_mutex_unlock(&model->lock);
+    rp_model_end(model, status);
     if (times) *times = r.times;
     return status;
 }

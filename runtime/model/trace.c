@@ -124,18 +124,19 @@ rp_status rp_bench_trace(rp_model *model, const rp_sequence *sequences, size_t c
                        model->device->caps.info.name);
     trace t = {.model = model, .each = each, .user = user, .result_floats = (size_t)floats};
     double moments[4];
-    pthread_mutex_lock(&model->lock);
+    rp_status status = rp_model_begin(model, err);
+    if (status) return status;
     rp_recorder own = model->ops.recorder;
     model->ops.recorder = (rp_recorder){.device = model->device};
-    rp_status status = open_stamps(&t, err);
+    status = open_stamps(&t, err);
     if (!status) status = record(&t, err);
     if (!status) status = run(&t, sequences, count, moments, err);
     if (!status) status = run(&t, sequences, count, moments, err); /* the first one warmed up */
     rp_recorder_finish(&model->ops.recorder);
     model->ops.recorder = own;
-    pthread_mutex_unlock(&model->lock);
-    if (!status) give_all(&t, moments);
     if (t.stamps.pool) model->device->vk.vkDestroyQueryPool(model->device->handle, t.stamps.pool, NULL);
+    rp_model_end(model, status);
+    if (!status) give_all(&t, moments);
     free(t.stamps.labels);
     free(t.values);
     free(t.list);

@@ -199,4 +199,5 @@ void rp_device_weights_finish(rp_device_weights *weights) {
                              &weights->order,   &weights->lm_dense, &weights->lm_decoder};
     for (size_t i = 0; i < RP_COUNT(matrices); i++) rp_matrix_finish(matrices[i]);
     rp_store_finish(&weights->store);
+    *weights = (rp_device_weights){0};
 }

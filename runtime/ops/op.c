@@ -10,13 +10,21 @@ void rp_ops_init(rp_ops *ops, rp_device *device, rp_range counts, rp_range indir
                     .recorder.device = device,
                     .counts = counts,
                     .indirect = indirect,
-                    .lanes = rp_plan_row_lanes(&device->caps)};
+                    .lanes = rp_plan_row_lanes(&device->caps),
+                    .choices = ops->choices,
+                    .choice_count = ops->choice_count,
+                    .choice_capacity = ops->choice_capacity};
+}
+
+void rp_ops_drop(rp_ops *ops) {
+    rp_recorder_finish(&ops->recorder);
+    rp_pipeline_set_finish(&ops->pipelines);
+    *ops = (rp_ops){
+        .choices = ops->choices, .choice_count = ops->choice_count, .choice_capacity = ops->choice_capacity};
 }
 
 void rp_ops_finish(rp_ops *ops) {
-    if (!ops->device) return;
-    rp_recorder_finish(&ops->recorder);
-    rp_pipeline_set_finish(&ops->pipelines);
+    rp_ops_drop(ops);
     free(ops->choices);
     *ops = (rp_ops){0};
 }

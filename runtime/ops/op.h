@@ -45,9 +45,12 @@ typedef struct rp_ops {
     size_t choice_count, choice_capacity;
 } rp_ops;
 
-/* `counts` and `indirect` must outlive the ops. */
+/* `counts` and `indirect` must outlive the ops, which are zero before, or dropped. */
 void rp_ops_init(rp_ops *ops, rp_device *device, rp_range counts, rp_range indirect);
 void rp_ops_finish(rp_ops *ops);
+
+/* Finish all but the choices: who makes a model again wants the same kernels. */
+void rp_ops_drop(rp_ops *ops);
 
 /* The command of every grid that was recorded, for these counts: what belongs at ops->indirect. */
 void rp_ops_write_grids(const rp_ops *ops, const uint32_t counts[RP_COUNT_KINDS],

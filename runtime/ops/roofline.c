@@ -194,8 +194,9 @@ rp_status rp_bench_roofline(rp_device *device, unsigned parts, rp_roofline *out,
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_bench_roofline: device and out must not be NULL");
     *out = (rp_roofline){0};
     roofline r = {0};
-    rp_status status = rp_timer_open(&r.timer, device, err);
+    rp_status status = rp_device_enter(device, err);
     if (status) return status;
+    RP_TRY(rp_timer_open(&r.timer, device, err));
     bool software = device->caps.info.type == RP_DEVICE_CPU;
     static const float values[4] = {0.5f, 0.25f, -1, 0};
     RP_TRY(rp_buffer_create(device, 64, RP_MEMORY_INPUT, "arithmetic", &r.values, err));
@@ -208,5 +209,5 @@ rp_status rp_bench_roofline(rp_device *device, unsigned parts, rp_roofline *out,
 done:
     rp_timer_close(&r.timer);
     rp_buffer_destroy(device, &r.values);
-    return status;
+    return rp_device_leave(device, status);
 }

@@ -1,0 +1,79 @@
+/* Who may use a device when: calls share it, a lost one is replaced while nobody has it, and a forked process
+ * leaves it alone. */
+#include <unistd.h>
+
+#include "gpu/device.h"
+
+/* ---- fork ---- */
+
+bool rp_device_forked(const rp_device *device) {
+    return device->owner != getpid();
+}
+
+rp_status rp_device_check_owner(const rp_device *device, rp_error *err) {
+    if (!rp_device_forked(device)) return RP_OK;
+    return rp_fail(err, RP_ERROR_DEVICE,
+                   "%s was opened by process %ld, and this is %ld, forked from it: a device cannot be used "
+                   "across a fork; open it, and its models, after the fork",
+                   device->caps.info.name, (long)device->owner, (long)getpid());
+}
+
+/* ---- loss ---- */
+
+/* Alone with the device: its users let go, and it is opened again. */
+static rp_status reopen(rp_device *device, rp_error *err) {
+    rp_error why = {0};
+    for (rp_device_user *user = device->users; user; user = user->next) user->drop(user);
+    rp_device_disconnect(device);
+    rp_status status = rp_device_connect(device, &why);
+    device->lost = status != RP_OK;
+    if (!status) return RP_OK;
+    return rp_fail(err, status,
+                   "%s was lost and could not be opened again, the next call tries once more: %s",
+                   device->caps.info.name, why.message);
+}
+
+rp_status rp_device_enter(rp_device *device, rp_error *err) {
+    rp_status status = rp_device_check_owner(device, err);
+    for (bool tried = false; !status; tried = true) {
+        pthread_rwlock_rdlock(&device->use);
+        if (!device->lost) return RP_OK;
+        pthread_rwlock_unlock(&device->use);
+        if (tried) /* others lose it as fast as it is opened */
+            return rp_fail(err, RP_ERROR_DEVICE_LOST,
+                           "%s was lost again as soon as it had been opened again; the next call tries once "
+                           "more, with smaller batches it may fare better",
+                           device->caps.info.name);
+        pthread_rwlock_wrlock(&device->use);
+        if (device->lost) status = reopen(device, err);
+        pthread_rwlock_unlock(&device->use);
+    }
+    return status;
+}
+
+void rp_device_enter_to_close(rp_device *device) {
+    pthread_rwlock_rdlock(&device->use);
+}
+
+rp_status rp_device_leave(rp_device *device, rp_status status) {
+    if (status == RP_ERROR_DEVICE_LOST) device->lost = true;
+    pthread_rwlock_unlock(&device->use);
+    return status;
+}
+
+void rp_device_add_user(rp_device *device, rp_device_user *user) {
+    pthread_mutex_lock(&device->users_lock);
+    user->next = device->users;
+    device->users = user;
+    pthread_mutex_unlock(&device->users_lock);
+}
+
+void rp_device_remove_user(rp_device *device, rp_device_user *user) {
+    pthread_mutex_lock(&device->users_lock);
+    for (rp_device_user **at = &device->users; *at; at = &(*at)->next)
+        if (*at == user) {
+            *at = user->next;
+            break;
+        }
+    pthread_mutex_unlock(&device->users_lock);
+}
