@@ -1,5 +1,9 @@
 // Attention in which a workgroup is one subgroup. For the scores a lane holds KEYS / LANES keys, for the result it holds
 // columns of V; queries and probabilities are handed round by shuffles with constant indices.
+//
+// Sums and scores must stay out of memory, where a software driver reads and writes arrays lane by lane: every index into
+// them has to be a constant in the end. A loop is only unrolled when it counts by addition and no loop inside it stays, so
+// none that stays may lie inside an unrolled one.
 const uint HELD_KEYS = KEYS / LANES;
 const uint HELD_COLUMNS = (HEAD + LANES - 1u) / LANES;
 const uint HELD_QUERIES = (QUERIES + LANES - 1u) / LANES;
@@ -7,12 +11,14 @@ const uint HELD_QUERIES = (QUERIES + LANES - 1u) / LANES;
 // The same value in every lane: the largest, or the sum in a fixed order.
 float largest_of(float x)
 {
-    [[unroll]] for (uint i = 1u; i < LANES; i *= 2u) x = max(x, subgroupShuffleXor(x, i));
+    [[unroll]] for (uint i = 0u; i < 6u; i++)
+        if (1u << i < LANES) x = max(x, subgroupShuffleXor(x, 1u << i));
     return x;
 }
 float sum_of(float x)
 {
-    [[unroll]] for (uint i = 1u; i < LANES; i *= 2u) x += subgroupShuffleXor(x, i);
+    [[unroll]] for (uint i = 0u; i < 6u; i++)
+        if (1u << i < LANES) x += subgroupShuffleXor(x, 1u << i);
     return x;
 }
 
@@ -70,8 +76,9 @@ void main()
             }
             [[unroll]] for (uint c = 0u; c < HELD_COLUMNS; c++) sum[n * HELD_COLUMNS + c] *= rescale;
         }
-        [[unroll]] for (uint i = 0u; i < HELD_KEYS; i++)
-            [[dont_unroll]] for (uint k = 0u; k < LANES; k += 4u) {
+        uint blocks = min(HELD_KEYS, (length - key0 + LANES - 1u) / LANES); // of LANES keys each
+        [[dont_unroll]] for (uint i = 0u; i < blocks; i++) {
+            [[unroll]] for (uint k = 0u; k < LANES; k += 4u) {
                 vec4 v[4 * HELD_COLUMNS];
                 [[unroll]] for (uint j = 0u; j < 4u; j++) {
                     uint key = first + min(key0 + i * LANES + k + j, length - 1u);
@@ -80,7 +87,7 @@ void main()
                         v[j * HELD_COLUMNS + c] = load(at + min(c * LANES + lane, HEAD - 1u));
                 }
                 [[unroll]] for (uint n = 0u; n < QUERIES; n++) {
-                    float e = s[n * HELD_KEYS + i];
+                    float e = s[n * HELD_KEYS];
                     vec4 a = vec4(subgroupShuffle(e, k)), b = vec4(subgroupShuffle(e, k + 1u)),
                          c = vec4(subgroupShuffle(e, k + 2u)), d = vec4(subgroupShuffle(e, k + 3u));
                     [[unroll]] for (uint m = 0u; m < HELD_COLUMNS; m++) {
@@ -90,6 +97,10 @@ void main()
                     }
                 }
             }
+            [[unroll]] for (uint n = 0u; n < QUERIES; n++) // the next block comes first
+                [[unroll]] for (uint j = 1u; j < HELD_KEYS; j++)
+                    s[n * HELD_KEYS + j - 1u] = s[n * HELD_KEYS + j];
+        }
     }
     uint padding = p.out_stride - p.heads * HEAD; // cleared by the last head: the next matmul reads it
     [[unroll]] for (uint n = 0u; n < QUERIES; n++) {
@@ -98,7 +109,9 @@ void main()
         [[unroll]] for (uint c = 0u; c < HELD_COLUMNS; c++)
             if (n < queries && c * LANES + lane < HEAD)
                 result[row + column + c * LANES + lane] = sum[n * HELD_COLUMNS + c] / all;
-        if (n < queries && head + 1u == p.heads)
-            for (uint i = lane; i < padding; i += LANES) result[row + p.heads * HEAD + i] = vec4(0.0);
     }
+    if (head + 1u == p.heads)
+        [[dont_unroll]] for (uint n = 0u; n < queries; n++)
+            for (uint i = lane; i < padding; i += LANES)
+                result[(first + tile.y + n) * p.out_stride + p.heads * HEAD + i] = vec4(0.0);
 }

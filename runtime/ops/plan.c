@@ -61,13 +61,13 @@ uint32_t rp_plan_attention(const rp_caps *caps, uint32_t head_dim, uint64_t texe
     bool cpu = caps->info.type == RP_DEVICE_CPU;
     if (cpu && subgroup_kernels(caps)) {
         uint32_t held = (uint32_t)rp_div_up(head / 4, lanes); /* vec4s of each query's result in one lane */
-        uint32_t queries = held > 2 ? (held > 8 ? 1 : 16 / held) : 8;
+        uint32_t queries = held > 2 ? (held > 32 ? 1 : 32 / held) : 16;
         for (int texel = texels <= caps->max_texels; texel >= 0; texel--)
             out[count++] =
                 (rp_attention_kernel){.shader = texel ? "attention_subgroup_texel" : "attention_subgroup",
                                       .lanes = lanes,
                                       .queries = queries,
-                                      .keys = 4 * lanes,
+                                      .keys = 8 * lanes,
                                       .texels = texel};
     }
     /* 64 lanes on a software driver too: llvmpipe ends the loops of an invocation after 65535 iterations in
