@@ -46,7 +46,7 @@ static rp_status create_instance(VkInstance *out, bool *debug_names, rp_error *e
             "no Vulkan driver works on this system; install the driver of your GPU, or a software driver "
             "(Debian and Ubuntu: apt install mesa-vulkan-drivers)");
     status = rp_vk_check(result, "vkCreateInstance", err);
-    if (status == RP_OK) volkLoadInstanceOnly(*out);
+    if (status == RP_OK) rp_vk_load_instance(*out);
     return status;
 }
 

@@ -15,6 +15,9 @@ typedef struct VolkDeviceTable rp_vk_table;
 /* Open the Vulkan loader once in this process. RP_ERROR_DEVICE, with what to install, when there is none. */
 rp_status rp_vk_load(rp_error *err);
 
+/* Load the functions of instances, with the first one that is made. Thread-safe. */
+void rp_vk_load_instance(VkInstance instance);
+
 /* A status for a VkResult; the message names the call and the result. */
 rp_status rp_vk_check(VkResult result, const char *call, rp_error *err);
 

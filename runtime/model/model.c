@@ -80,19 +80,25 @@ static void rest_weights(rp_model *model) {
         rp_weights_rest(&model->weights);
 }
 
+/* Not what the device holds more than before: other models may be opening on it. */
+static uint64_t bytes_on_device(const rp_model *model) {
+    const rp_activations *a = &model->activations;
+    return rp_store_bytes(&model->on_device.store) + a->input.allocated + a->output.allocated +
+           a->hidden.allocated + a->attended.allocated + a->wide.allocated;
+}
+
 static rp_status prepare(rp_model *model, const rp_model_params *params, rp_error *err) {
     rp_device *device = model->device;
     rp_start_times *start = &model->start;
     rp_status status;
     fill_info(model);
     double begun = rp_seconds(), pipelines = device->spent.pipelines, tuning = device->spent.tuning;
-    uint64_t before = rp_device_memory_used(model->device);
     RP_TRY(rp_model_upload(model, err));
     rest_weights(model);
     start->upload = rp_seconds() - begun;
     begun = rp_seconds();
     RP_TRY(rp_model_record(model, params ? params->max_batch_tokens : 0, err));
-    model->info.device_bytes = rp_device_memory_used(model->device) - before;
+    model->info.device_bytes = bytes_on_device(model);
     rp_device_save_pipelines(model->device);
     start->pipelines = device->spent.pipelines - pipelines;
     start->tuning = device->spent.tuning - tuning;
