@@ -1,4 +1,9 @@
 // What every shader shares. This text is put before each file, after #version and the defines of its variant.
+#ifdef COOPERATIVE
+#extension GL_KHR_cooperative_matrix : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#endif
 #ifdef SUBGROUP
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
@@ -18,6 +23,13 @@ vec4 unpack4(uvec2 bits, uint format)
 {
     if (format == FORMAT_F16) return vec4(unpackHalf2x16(bits.x), unpackHalf2x16(bits.y));
     return uintBitsToFloat(uvec4(bits.x << 16, bits.x & 0xffff0000u, bits.y << 16, bits.y & 0xffff0000u));
+}
+
+// The same as float16; finite values stay finite.
+uvec2 pack_half4(vec4 v)
+{
+    v = clamp(v, -65504.0, 65504.0);
+    return uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
 }
 
 const uint ACTIVATION_NONE = 0u, ACTIVATION_GELU = 1u, ACTIVATION_GELU_TANH = 2u, ACTIVATION_RELU = 3u,

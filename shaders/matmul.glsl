@@ -15,6 +15,8 @@ layout(constant_id = 4) const bool BIAS = false;
 layout(constant_id = 5) const bool RESIDUAL = false;
 layout(constant_id = 6) const uint ROWS = 4u;    // rows of out that one invocation (or subgroup) makes
 layout(constant_id = 7) const uint COLUMNS = 1u; // vec4 columns of out that one invocation makes
+layout(constant_id = 8) const uint HALVES = 0u;  // bit 0: x holds float16; bit 1: residual and out do
+const bool HALF_X = (HALVES & 1u) != 0u, HALF_OUT = (HALVES & 2u) != 0u;
 
 #ifdef TEXEL
 layout(set = 0, binding = 1) uniform samplerBuffer x;
@@ -29,22 +31,31 @@ vec4 load_w(uint at) { return texelFetch(w, int(at)); }
 #else
 #define WORDS // as well as the other formats
 layout(std430, set = 0, binding = 1) readonly buffer X { vec4 x[]; };
+layout(std430, set = 0, binding = 1) readonly buffer X2 { uvec2 x2[]; }; // HALF_X
 layout(std430, set = 0, binding = 2) readonly buffer W4 { vec4 w4[]; };  // FORMAT_F32
 layout(std430, set = 0, binding = 2) readonly buffer W2 { uvec2 w2[]; }; // 16-bit formats
 layout(std430, set = 0, binding = 2) readonly buffer W { uvec4 words[]; }; // integer formats
-vec4 load_x(uint at) { return x[at]; }
+vec4 load_x(uint at) { return HALF_X ? unpack4(x2[at], FORMAT_F16) : x[at]; }
 vec4 load_w(uint at) { return FORMAT == FORMAT_F32 ? w4[at] : unpack4(w2[at], FORMAT); }
 uvec4 load_words(uint at) { return words[at]; }
 #endif
 layout(std430, set = 0, binding = 3) readonly buffer Bias { vec4 bias[]; };
 layout(std430, set = 0, binding = 4) readonly buffer Residual { vec4 residual[]; };
+layout(std430, set = 0, binding = 4) readonly buffer Residual2 { uvec2 residual2[]; }; // HALF_OUT
 #ifdef NORM
-layout(std430, set = 0, binding = 5) coherent buffer Out { vec4 result[]; };
-layout(std430, set = 0, binding = 6) readonly buffer Norm { vec4 norm[]; };        // gamma [stride], beta [stride]
-layout(std430, set = 0, binding = 7) coherent buffer Arrived { uint arrived[]; }; // one for each tile of rows
+// Read by another workgroup than the one that wrote it.
+#ifdef COOPERATIVE
+#define SHARED_BUFFER queuefamilycoherent buffer
 #else
-layout(std430, set = 0, binding = 5) writeonly buffer Out { vec4 result[]; };
+#define SHARED_BUFFER coherent buffer
 #endif
+layout(std430, set = 0, binding = 6) readonly buffer Norm { vec4 norm[]; };           // gamma [stride], beta [stride]
+layout(std430, set = 0, binding = 7) SHARED_BUFFER Arrived { uint arrived[]; }; // one for each tile of rows
+#else
+#define SHARED_BUFFER writeonly buffer
+#endif
+layout(std430, set = 0, binding = 5) SHARED_BUFFER Out { vec4 result[]; };
+layout(std430, set = 0, binding = 5) SHARED_BUFFER Out2 { uvec2 result2[]; }; // HALF_OUT
 
 layout(push_constant) uniform Push {
     uint count;        // which of counts[] says how many rows x has
@@ -116,78 +127,117 @@ vec4 multiply_add(vec4 v, mat4 w, vec4 sum)
     return fma(v.wwww, w[3], fma(v.zzzz, w[2], fma(v.yyyy, w[1], fma(v.xxxx, w[0], sum))));
 }
 
+void store_result(uint at, vec4 v)
+{
+    if (HALF_OUT)
+        result2[at] = pack_half4(v);
+    else
+        result[at] = v;
+}
+
 void write_result(uint row, uint column, vec4 sum)
 {
-    uint at = p.first_column + column;
+    uint column_of_out = p.first_column + column, at = row * p.stride + column_of_out;
     if (FORMAT == FORMAT_INT8) sum *= scale_of(column);
-    if (BIAS) sum += bias[at];
+    if (BIAS) sum += bias[column_of_out];
     sum = activate(sum, ACTIVATION);
-    if (RESIDUAL) sum += residual[row * p.stride + at];
-    result[row * p.stride + at] = sum;
+    if (RESIDUAL) sum += HALF_OUT ? unpack4(residual2[at], FORMAT_F16) : residual[at];
+    store_result(at, sum);
 }
 
 #ifdef NORM
-#ifdef SUBGROUP // the workgroup is one
-uint from_first(uint value)
+// LANES invocations side by side share a row, BLOCKS rows are worked on at once.
+vec4 load_result(uint at) { return HALF_OUT ? unpack4(result2[at], FORMAT_F16) : result[at]; }
+
+#ifdef COOPERATIVE
+#define MAKE_VISIBLE memoryBarrier(gl_ScopeQueueFamily, gl_StorageSemanticsBuffer, \
+    gl_SemanticsAcquireRelease | gl_SemanticsMakeAvailable | gl_SemanticsMakeVisible)
+uint count_arrival(uint tile)
+{
+    return atomicAdd(arrived[tile], 1u, gl_ScopeQueueFamily, gl_StorageSemanticsBuffer, gl_SemanticsAcquireRelease);
+}
+#else
+#define MAKE_VISIBLE memoryBarrierBuffer()
+uint count_arrival(uint tile) { return atomicAdd(arrived[tile], 1u); }
+#endif
+
+#if defined(SUBGROUP) && !defined(COOPERATIVE) // the workgroup is one
+void wait_for_all()
 {
     subgroupMemoryBarrierBuffer();
     subgroupBarrier();
-    return subgroupShuffle(value, 0u);
 }
-float sum_over_lanes(float value)
-{
-    [[unroll]] for (uint i = 1u; i < LANES; i *= 2u) value += subgroupShuffleXor(value, i);
-    return value;
-}
+uint from_first(uint value) { return subgroupShuffle(value, 0u); }
 #else
 shared uint shared_value;
-shared float partial[LANES * BLOCKS];
+void wait_for_all() { barrier(); }
 uint from_first(uint value)
 {
     if (gl_LocalInvocationIndex == 0u) shared_value = value;
     barrier();
     return shared_value;
 }
+#endif
+
+#ifdef SUBGROUP
+#ifdef COOPERATIVE
+uint lane_of_row() { return gl_SubgroupInvocationID; }
+uint row_of_lane() { return gl_SubgroupID; }
+#else
+uint lane_of_row() { return gl_LocalInvocationID.x; }
+uint row_of_lane() { return 0u; }
+#endif
+float sum_over_lanes(float value)
+{
+    [[unroll]] for (uint i = 1u; i < LANES; i *= 2u) value += subgroupShuffleXor(value, i);
+    return value;
+}
+#else
+shared float partial[LANES * BLOCKS];
+uint lane_of_row() { return gl_LocalInvocationID.x; }
+uint row_of_lane() { return gl_LocalInvocationID.y; }
 float sum_over_lanes(float value)
 {
     partial[gl_LocalInvocationIndex] = value;
     barrier();
     float sum = 0.0;
-    for (uint i = 0u; i < LANES * BLOCKS; i++) sum += partial[i];
+    for (uint i = 0u; i < LANES; i++) sum += partial[gl_LocalInvocationID.y * LANES + i];
     barrier();
     return sum;
 }
 #endif
 
-void normalize_row(uint base)
+void normalize_row(uint base, bool there)
 {
-    const uint step = LANES * BLOCKS;
     vec4 sums = vec4(0.0), squares = vec4(0.0);
-    for (uint i = gl_LocalInvocationIndex; i < p.stride; i += step) sums += result[base + i];
+    for (uint i = lane_of_row(); i < p.stride; i += LANES) sums += load_result(base + i);
     float mean = sum_over_lanes((sums.x + sums.y) + (sums.z + sums.w)) / float(p.width);
-    for (uint i = gl_LocalInvocationIndex; i < p.stride; i += step) {
-        vec4 d = result[base + i] - mean;
+    for (uint i = lane_of_row(); i < p.stride; i += LANES) {
+        vec4 d = load_result(base + i) - mean;
         d = mix(d, vec4(0.0), greaterThanEqual(4u * i + uvec4(0u, 1u, 2u, 3u), uvec4(p.width)));
         squares += d * d;
     }
     float variance = sum_over_lanes((squares.x + squares.y) + (squares.z + squares.w)) / float(p.width);
     float scale = inversesqrt(variance + p.eps);
-    for (uint i = gl_LocalInvocationIndex; i < p.stride; i += step)
-        result[base + i] = (result[base + i] - mean) * scale * norm[i] + norm[p.stride + i];
+    for (uint i = lane_of_row(); there && i < p.stride; i += LANES)
+        store_result(base + i, (load_result(base + i) - mean) * scale * norm[i] + norm[p.stride + i]);
 }
 
 // Whichever workgroup is the last to finish its part of these rows normalizes them: nobody waits. Every invocation of
 // the workgroup comes here.
 void normalize_rows(uint first, uint end)
 {
-    memoryBarrierBuffer();
-    from_first(0u); // all parts of this workgroup are written
+    MAKE_VISIBLE;
+    wait_for_all(); // all parts of this workgroup are written
     uint before = 0u;
-    if (gl_LocalInvocationIndex == 0u) before = atomicAdd(arrived[gl_WorkGroupID.x], 1u);
+    if (gl_LocalInvocationIndex == 0u) before = count_arrival(gl_WorkGroupID.x);
     before = from_first(before);
     if (before + 1u < p.groups) return;
-    memoryBarrierBuffer();
+    MAKE_VISIBLE;
     if (gl_LocalInvocationIndex == 0u) arrived[gl_WorkGroupID.x] = 0u; // for the next replay
-    for (uint row = first; row < end; row++) normalize_row(row * p.stride);
+    for (uint row = first; row < end; row += BLOCKS) {
+        uint mine = row + row_of_lane();
+        normalize_row(min(mine, end - 1u) * p.stride, mine < end);
+    }
 }
 #endif

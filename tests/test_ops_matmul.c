@@ -10,13 +10,9 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "ops/tune.h"
+#include "base/half.h"
 #include "ops/tune.h"
 #include "support_ops.h"
-
-/* float32 sums of at most 768 products below 0.5, added one after the other: partial sums reach 16 or so, and
- * each addition rounds to 2^-20 or less of them; the errors add up like a random walk. */
-#define BOUND 2e-5
 
 #define EPS 1e-5f
 
@@ -25,25 +21,32 @@ static const uint32_t row_counts[] = {MOST_ROWS, 33, 7, 1, 0};
 
 /* ---- the kernels: everything that the library plans for any look of the device ---- */
 
-static bool listed(const rp_matmul_kernel *kernels, size_t count, const rp_matmul_kernel *k) {
+/* Where `k` is in the list, or its shader by any tile; `count`: nowhere. */
+static size_t find(const rp_matmul_kernel *kernels, size_t count, const rp_matmul_kernel *k, bool any_tile) {
     for (size_t i = 0; i < count; i++)
-        if (!strcmp(kernels[i].shader, k->shader) && kernels[i].lanes == k->lanes &&
-            kernels[i].blocks == k->blocks && kernels[i].rows == k->rows && kernels[i].columns == k->columns)
-            return true;
-    return false;
+        if (!strcmp(kernels[i].shader, k->shader) &&
+            (any_tile || (kernels[i].lanes == k->lanes && kernels[i].blocks == k->blocks &&
+                          kernels[i].rows == k->rows && kernels[i].columns == k->columns)))
+            return i;
+    return count;
 }
 
-static size_t list_kernels(const rp_matrix *w, size_t texels, rp_matmul_kernel out[MOST_KERNELS]) {
+/* `each_shader_once`: by the smallest of its tiles; a software driver takes long to compile the others. */
+static size_t list_kernels(const rp_matrix *w, unsigned halves, size_t texels, bool each_shader_once,
+                           rp_matmul_kernel out[MOST_KERNELS]) {
     size_t count = 0;
     for (uint32_t c = 0; c < w->chunk_count; c++)
         if (w->chunks[c].range.size / 4 > texels) texels = w->chunks[c].range.size / 4;
     for (size_t look = 0; look < OPS_LOOKS; look++) {
         rp_matmul_kernel planned[RP_MAX_KERNELS];
         ops_look_like(look);
-        uint32_t plans = rp_plan_matmul(&ops_device->caps, w->format, texels, planned);
+        uint32_t plans = rp_plan_matmul(&ops_device->caps, w->format, halves, texels, planned);
         assert_in_range(plans, 1, RP_MAX_KERNELS);
-        for (uint32_t i = 0; i < plans; i++)
-            if (!listed(out, count, &planned[i])) out[count++] = planned[i];
+        for (uint32_t i = 0; i < plans; i++) {
+            size_t at = find(out, count, &planned[i], each_shader_once);
+            out[at] = planned[i]; /* the later of a shader are the smaller */
+            count += at == count;
+        }
         assert_true(count <= MOST_KERNELS - RP_MAX_KERNELS);
     }
     ops_look_like(0);
@@ -58,16 +61,57 @@ typedef struct test {
     bool bias, residual, norm; /* norm: of one part only */
     rp_op_activation activation;
     rp_storage storage;
+    unsigned halves;
+    bool each_shader_once;
     float *x; /* [MOST_ROWS, padded k]; NULL: random */
 
     char name[128];
     uint32_t k, stride; /* width of x; stride of out */
     const rp_matrix *w;
     rp_host_matrix bias_data[3];
-    float *residual_data, *want, *first; /* [MOST_ROWS, stride]; first: what the first kernel gave */
-    rp_host_matrix norm_data[2];         /* gamma, beta */
+    float *residual_data, *want, *got; /* [MOST_ROWS, stride] */
+    float *own, *first; /* likewise: what this kernel gave; what the first float32 kernel gave */
+    bool has_first;
+    rp_host_matrix norm_data[2]; /* gamma, beta */
     rp_range x_range, bias_range, residual_range, norm_range, arrived, out;
 } test;
+
+/* ---- float16 in memory ---- */
+
+/* The nearest float16 of every value. */
+static void round_to_halves(float *values, size_t count) {
+    for (size_t i = 0; i < count; i++) values[i] = rp_half_to_float(rp_float_to_half(values[i]));
+}
+
+/* `values` as the device is to read them. Freed by free(). */
+static void *as_stored(const float *values, size_t count, bool half) {
+    uint16_t *halves = malloc(count * sizeof *values + 1);
+    assert_non_null(halves);
+    if (!half) return memcpy(halves, values, count * sizeof *values);
+    for (size_t i = 0; i < count; i++) halves[i] = rp_float_to_half(values[i]);
+    return halves;
+}
+
+static rp_range upload(const float *values, size_t count, bool half) {
+    void *data = as_stored(values, count, half);
+    rp_range range = ops_upload(data, count * (half ? sizeof(uint16_t) : sizeof(float)));
+    free(data);
+    return range;
+}
+
+/* The results into t->got; rows that are not there must be as they were. */
+static void fetch_results(test *t, uint32_t rows) {
+    size_t floats = (size_t)MOST_ROWS * t->stride, there = (size_t)rows * t->stride;
+    const float *out = ops_read(t->out);
+    if (t->halves & RP_HALF_OUT) {
+        const uint16_t *halves = (const void *)out;
+        for (size_t i = 0; i < there; i++) t->got[i] = rp_half_to_float(halves[i]);
+        if (rows % 2 == 0) ops_check_untouched(out, rows / 2, MOST_ROWS, t->stride);
+        return;
+    }
+    memcpy(t->got, out, floats * 4);
+    ops_check_untouched(out, rows, MOST_ROWS, t->stride);
+}
 
 /* What plain C makes of the weights as they are stored: the parts stand side by side, each padded. */
 static void compute_want(test *t) {
@@ -98,16 +142,21 @@ static void prepare(test *t) {
     snprintf(t->name, sizeof t->name, "%u x %u, format %d, activation %d, bias %d, residual %d, %u chunks",
              t->parts[0].rows, t->k, t->w->format, t->activation, t->bias, t->residual, t->w->chunk_count);
     size_t floats = (size_t)MOST_ROWS * t->stride;
+    size_t inputs = (size_t)MOST_ROWS * rp_padded(t->k);
     if (!t->x) t->x = ops_random_rows(MOST_ROWS, t->k, 1);
     t->residual_data = ops_random_rows(MOST_ROWS, t->parts[0].rows, 1);
+    if (t->halves & RP_HALF_X) round_to_halves(t->x, inputs);
+    if (t->halves & RP_HALF_OUT) round_to_halves(t->residual_data, floats);
     t->want = rp_new_array(float, floats);
+    t->got = rp_new_array(float, floats);
+    t->own = rp_new_array(float, floats);
     t->first = rp_new_array(float, floats);
-    assert_true(t->want && t->first);
+    assert_true(t->want && t->got && t->own && t->first);
     for (uint32_t p = 0; p < t->part_count; p++)
         t->bias_data[p] = ops_random_matrix(RP_FORMAT_F32, 1, t->parts[p].rows);
-    t->x_range = ops_upload(t->x, (size_t)MOST_ROWS * rp_padded(t->k) * 4);
+    t->x_range = upload(t->x, inputs, t->halves & RP_HALF_X);
     if (t->bias) t->bias_range = ops_vectors(t->bias_data, t->part_count);
-    if (t->residual) t->residual_range = ops_upload(t->residual_data, floats * 4);
+    if (t->residual) t->residual_range = upload(t->residual_data, floats, t->halves & RP_HALF_OUT);
     t->out = ops_results(floats);
     compute_want(t);
     for (uint32_t i = 0; i < 2; i++) t->norm_data[i] = ops_random_matrix(RP_FORMAT_F32, 1, t->parts[0].rows);
@@ -134,26 +183,43 @@ static void finish(test *t) {
     free(t->x);
     free(t->residual_data);
     free(t->want);
+    free(t->got);
+    free(t->own);
     free(t->first);
 }
 
 /* A row has the same bits wherever it stands in the batch. */
-static void check_reversed(const test *t, rp_op_target target) {
+static void check_reversed(test *t, rp_op_target target) {
     size_t stride = rp_padded(t->k), floats = MOST_ROWS * stride;
+    bool half = t->halves & RP_HALF_X;
     float *x = rp_new_array(float, floats);
     assert_non_null(x);
     for (size_t i = 0; i < MOST_ROWS; i++)
         memcpy(x + i * stride, t->x + (MOST_ROWS - 1 - i) * stride, stride * 4);
-    ops_write(t->x_range, x, floats * 4);
+    void *reversed = as_stored(x, floats, half), *straight = as_stored(t->x, floats, half);
+    ops_write(t->x_range, reversed, floats * (half ? 2 : 4));
     ops_run_rows(target, MOST_ROWS);
-    const float *out = ops_read(t->out);
+    fetch_results(t, MOST_ROWS);
     for (size_t i = 0; i < MOST_ROWS; i++)
-        assert_memory_equal(out + i * t->stride, t->first + (MOST_ROWS - 1 - i) * t->stride, t->stride * 4);
-    ops_write(t->x_range, t->x, floats * 4);
+        assert_memory_equal(t->got + i * t->stride, t->own + (MOST_ROWS - 1 - i) * t->stride, t->stride * 4);
+    ops_write(t->x_range, straight, floats * (half ? 2 : 4));
+    free(straight);
+    free(reversed);
     free(x);
 }
 
-static void run_kernel(test *t, const rp_matmul_kernel *k, size_t index) {
+/* How far from plain C a kernel may be, relative above 1. float32 sums of at most 768 products below 0.5,
+ * added one after the other: partial sums reach 16 or so, and each addition rounds to 2^-20 or less of them;
+ * the errors, as those of rounded inputs, add up like a random walk. A LayerNorm divides by the deviation,
+ * which may be small. */
+static double bound_of(const test *t, const rp_matmul_kernel *k) {
+    double each = k->rounding == RP_ROUNDING_INT8 ? 3e-3 : k->rounding == RP_ROUNDING_F16 ? 2.5e-4 : 0;
+    bool exact = !k->rounding && !t->halves;
+    return (2e-5 + each * sqrt((double)t->k) + (t->halves & RP_HALF_OUT ? 1e-3 : 0)) *
+           (t->norm && !exact ? 4 : 1);
+}
+
+static void run_kernel(test *t, const rp_matmul_kernel *k) {
     rp_op_target target = ops_record();
     rp_matmul op = {.label = t->name,
                     .rows = RP_COUNT_ROWS,
@@ -166,7 +232,9 @@ static void run_kernel(test *t, const rp_matmul_kernel *k, size_t index) {
                     .norm = t->norm_range,
                     .arrived = t->arrived,
                     .norm_width = t->parts[0].rows,
-                    .norm_eps = EPS};
+                    .norm_eps = EPS,
+                    .halves = t->halves};
+    size_t floats = (size_t)MOST_ROWS * t->stride;
     uint32_t width = t->part_count == 1 ? t->parts[0].rows : t->stride;
     OPS_OK(rp_op_matmul_with(target, &op, k, &ops_err));
     ops_record_end(target);
@@ -174,13 +242,17 @@ static void run_kernel(test *t, const rp_matmul_kernel *k, size_t index) {
         uint32_t rows = row_counts[i];
         ops_clear(t->out);
         ops_run_rows(target, rows);
-        const float *out = ops_read(t->out);
-        ops_compare(out, t->want, rows, width, BOUND, "%s: %s %ux%u %ux%u, %u rows", t->name, k->shader,
-                    k->lanes, k->blocks, k->rows, k->columns, rows);
-        ops_check_untouched(out, rows, MOST_ROWS, t->stride);
-        /* every kernel adds in the same order, but for the sums of a LayerNorm */
-        if (!i && (!index || t->norm)) memcpy(t->first, out, (size_t)MOST_ROWS * t->stride * 4);
-        assert_memory_equal(out, t->first, (size_t)rows * t->stride * 4);
+        fetch_results(t, rows);
+        ops_compare(t->got, t->want, rows, width, bound_of(t, k), "%s: %s %ux%u %ux%u, %u rows", t->name,
+                    k->shader, k->lanes, k->blocks, k->rows, k->columns, rows);
+        if (!i) memcpy(t->own, t->got, floats * 4);
+        assert_memory_equal(t->got, t->own, (size_t)rows * t->stride * 4);
+    }
+    /* every float32 kernel adds in the same order, but for the sums of a LayerNorm */
+    if (!k->rounding && !t->norm) {
+        if (!t->has_first) memcpy(t->first, t->own, floats * 4);
+        t->has_first = true;
+        assert_memory_equal(t->own, t->first, floats * 4);
     }
     if (!t->residual) check_reversed(t, target);
 }
@@ -188,8 +260,9 @@ static void run_kernel(test *t, const rp_matmul_kernel *k, size_t index) {
 static void check_matmul(test t) {
     rp_matmul_kernel kernels[MOST_KERNELS];
     prepare(&t);
-    size_t count = list_kernels(t.w, (size_t)MOST_ROWS * rp_padded(t.k) / 4, kernels);
-    for (size_t i = 0; i < count; i++) run_kernel(&t, &kernels[i], i);
+    size_t count =
+        list_kernels(t.w, t.halves, (size_t)MOST_ROWS * rp_padded(t.k) / 4, t.each_shader_once, kernels);
+    for (size_t i = 0; i < count; i++) run_kernel(&t, &kernels[i]);
     finish(&t);
 }
 
@@ -224,7 +297,8 @@ static void test_endings(void **state) {
                                 .part_count = 1,
                                 .activation = (rp_op_activation)activation,
                                 .bias = ending & 1,
-                                .residual = ending & 2});
+                                .residual = ending & 2,
+                                .each_shader_once = true});
     check_matmul((test){.parts = {ops_random_matrix(RP_FORMAT_F32, 39, 22)}, /* the scale before the bias */
                         .part_count = 1,
                         .activation = RP_OP_GELU,
@@ -245,7 +319,26 @@ static void test_norm(void **state) {
                                 .bias = ending & 1,
                                 .residual = ending & 2,
                                 .norm = true,
+                                .each_shader_once = i != 2,
                                 .storage = storage_of(format)});
+}
+
+/* Activations in float16, with every ending. */
+static void test_halves(void **state) {
+    static const uint32_t shapes[][2] = {{1, 22}, {39, 91}, {312, 39}, {91, 312}};
+    rp_format format = (rp_format)(intptr_t)*state;
+    for (size_t i = 0; i < RP_COUNT(shapes); i++)
+        for (unsigned halves = RP_HALF_X; halves <= (RP_HALF_X | RP_HALF_OUT); halves++)
+            for (int norm = 0; norm < 2; norm++)
+                check_matmul(
+                    (test){.parts = {ops_random_matrix(host_format(format), shapes[i][0], shapes[i][1])},
+                           .part_count = 1,
+                           .bias = true,
+                           .activation = norm ? RP_OP_NONE : RP_OP_GELU_TANH,
+                           .residual = i % 2 || norm,
+                           .norm = norm,
+                           .halves = halves,
+                           .storage = storage_of(format)});
 }
 
 /* Query, key and value: one matrix of three parts, whose formats may differ. */
@@ -309,6 +402,7 @@ static void test_large_arguments(void **state) {
         check_matmul((test){.parts = {{one, RP_FORMAT_F32, 1, 1}},
                             .part_count = 1,
                             .activation = (rp_op_activation)activation,
+                            .each_shader_once = true,
                             .x = x});
     }
 }
@@ -321,14 +415,13 @@ static void test_large_arguments(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FORMAT(test_shapes, F32),     FORMAT(test_shapes, F16),
-        FORMAT(test_shapes, BF16),    FORMAT(test_shapes, INT8),
-        FORMAT(test_shapes, INT4),    cmocka_unit_test(test_endings),
-        FORMAT(test_norm, F32),       FORMAT(test_norm, INT8),
-        FORMAT(test_norm, INT4),      FORMAT(test_chunks, F32),
-        FORMAT(test_chunks, F16),     FORMAT(test_chunks, BF16),
-        FORMAT(test_chunks, INT8),    FORMAT(test_chunks, INT4),
-        cmocka_unit_test(test_parts), cmocka_unit_test(test_large_arguments),
+        FORMAT(test_shapes, F32),  FORMAT(test_shapes, F16),     FORMAT(test_shapes, BF16),
+        FORMAT(test_shapes, INT8), FORMAT(test_shapes, INT4),    cmocka_unit_test(test_endings),
+        FORMAT(test_norm, F32),    FORMAT(test_norm, INT8),      FORMAT(test_norm, INT4),
+        FORMAT(test_halves, F32),  FORMAT(test_halves, F16),     FORMAT(test_halves, BF16),
+        FORMAT(test_halves, INT8), FORMAT(test_halves, INT4),    FORMAT(test_chunks, F32),
+        FORMAT(test_chunks, F16),  FORMAT(test_chunks, BF16),    FORMAT(test_chunks, INT8),
+        FORMAT(test_chunks, INT4), cmocka_unit_test(test_parts), cmocka_unit_test(test_large_arguments),
     };
     return cmocka_run_group_tests(tests, ops_setup, ops_teardown);
 }

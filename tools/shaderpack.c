@@ -1,5 +1,8 @@
-/* shaderpack SHADER_DIR OUT.c: compile every entry of shaders/variants.def into one C file of SPIR-V words,
- * which the library carries. Runs at build time. */
+/* shaderpack SHADER_DIR OUT.c [VALIDATOR VERSION]: compile every entry of shaders/variants.def into one C
+ * file of SPIR-V words, which the library carries. Runs at build time. What the glslang that it is linked
+ * with is too old for is compiled by the program VALIDATOR, a glslangValidator of this major version, or left
+ * out. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,22 +10,107 @@
 #include "gpu/compile.h"
 
 static const rp_shader_variant variants[] = {
-#define RP_SHADER(name, file, defines) {#name, file, defines},
+#define RP_SHADER(name, file, defines) {#name, file, defines, 0},
+#define RP_SHADER_SINCE(glslang, name, file, defines) {#name, file, defines, glslang},
 #include "shaders/variants.def"
 #undef RP_SHADER
+#undef RP_SHADER_SINCE
 };
 enum { VARIANT_COUNT = sizeof variants / sizeof variants[0] };
 
-static size_t write_variant(FILE *out, const char *dir, const rp_shader_variant *variant) {
+/* Leave out what only a debugger reads, names above all: a third of the words. Returns how many are left. */
+static size_t strip(uint32_t *words, size_t count) {
+    enum {
+        HEADER = 5,
+        SOURCE = 3,
+        LINE = 8,
+        NO_LINE = 317,
+        PROCESSED = 330
+    }; /* 3 to 8: sources, names, strings */
+    size_t kept = HEADER;
+    for (size_t i = HEADER; i < count;) {
+        uint32_t op = words[i] & 0xffff, length = words[i] >> 16;
+        bool debug = (op >= SOURCE && op <= LINE) || op == NO_LINE || op == PROCESSED;
+        if (!length || length > count - i) return count; /* not SPIR-V: the driver shall say so */
+        if (!debug) {
+            memmove(words + kept, words + i, length * sizeof *words);
+            kept += length;
+        }
+        i += length;
+    }
+    return kept;
+}
+
+/* The whole file, `*size` bytes; NULL when it cannot be read. */
+static void *read_file(const char *path, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    void *data = NULL;
+    if (!file) return NULL;
+    if (!fseek(file, 0, SEEK_END)) {
+        long end = ftell(file);
+        rewind(file);
+        *size = end > 0 ? (size_t)end : 0;
+        data = *size ? malloc(*size) : NULL;
+        if (data && fread(data, 1, *size, file) != *size) {
+            free(data);
+            data = NULL;
+        }
+    }
+    fclose(file);
+    return data;
+}
+
+/* The same as rp_glsl_compile, by another program, through files beside `out`. */
+static rp_status compile_elsewhere(const char *validator, const char *out, const char *source,
+                                   const rp_shader_variant *variant, uint32_t **words, size_t *count,
+                                   rp_error *err) {
+    char glsl[1024], spirv[1024], command[4096];
+    snprintf(glsl, sizeof glsl, "%s.comp", out);
+    snprintf(spirv, sizeof spirv, "%s.spv", out);
+    snprintf(command, sizeof command, "\"%s\" -V --quiet --target-env vulkan1.1 \"%s\" -o \"%s\"", validator,
+             glsl, spirv);
+    FILE *file = fopen(glsl, "w");
+    bool good = file && fputs(source, file) >= 0;
+    good = file && !fclose(file) && good;
+    size_t bytes = 0;
+    *words = good && !system(command) ? read_file(spirv, &bytes) : NULL;
+    *count = bytes / 4;
+    remove(glsl);
+    remove(spirv);
+    return *words ? RP_OK
+                  : rp_fail(err, RP_ERROR_FORMAT, "%s does not compile it (shader %s)", validator,
+                            variant->name);
+}
+
+/* Who compiles. */
+typedef struct compiler {
+    const char *dir, *out;
+    const char *validator; /* NULL: none */
+    int validator_version;
+} compiler;
+
+static bool elsewhere(const compiler *c, const rp_shader_variant *variant) {
+    return rp_glslang_version() < variant->glslang && c->validator &&
+           c->validator_version >= variant->glslang;
+}
+
+/* Words written; 0 after a message. */
+static size_t write_variant(FILE *out, const compiler *c, const rp_shader_variant *variant) {
     rp_error err;
     uint32_t *words = NULL;
     size_t count = 0;
-    char *source = rp_glsl_source(dir, variant, &err);
-    if (!source || rp_glsl_compile(source, variant, &words, &count, &err)) {
+    char *source = rp_glsl_source(c->dir, variant, &err);
+    rp_status status = RP_ERROR_FILE;
+    if (source && elsewhere(c, variant))
+        status = compile_elsewhere(c->validator, c->out, source, variant, &words, &count, &err);
+    else if (source)
+        status = rp_glsl_compile(source, variant, &words, &count, &err);
+    if (status) {
         fprintf(stderr, "shaderpack: %s\n", err.message);
         free(source);
         return 0;
     }
+    count = strip(words, count);
     fprintf(out, "static const uint32_t %s[] = {", variant->name);
     for (size_t i = 0; i < count; i++) fprintf(out, "%s0x%08x,", i % 12 ? "" : "\n", words[i]);
     fprintf(out, "\n};\n");
@@ -32,10 +120,11 @@ static size_t write_variant(FILE *out, const char *dir, const rp_shader_variant 
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3) {
-        fprintf(stderr, "usage: shaderpack SHADER_DIR OUT.c\n");
+    if (argc != 3 && argc != 5) {
+        fprintf(stderr, "usage: shaderpack SHADER_DIR OUT.c [VALIDATOR VERSION]\n");
         return 2;
     }
+    const compiler c = {argv[1], argv[2], argc == 5 ? argv[3] : NULL, argc == 5 ? atoi(argv[4]) : 0};
     FILE *out = fopen(argv[2], "w");
     if (!out) {
         perror(argv[2]);
@@ -44,8 +133,12 @@ int main(int argc, char **argv) {
     size_t counts[VARIANT_COUNT];
     fprintf(out, "/* Made by shaderpack from %s. */\n#include \"gpu/shader.h\"\n", "shaders/variants.def");
     for (int i = 0; i < VARIANT_COUNT; i++) {
-        counts[i] = write_variant(out, argv[1], &variants[i]);
-        if (!counts[i]) {
+        bool too_old = rp_glslang_version() < variants[i].glslang && !elsewhere(&c, &variants[i]);
+        counts[i] = too_old ? 0 : write_variant(out, &c, &variants[i]);
+        if (too_old)
+            fprintf(stderr, "shaderpack: %s is left out: it needs glslang %d, and this is %d\n",
+                    variants[i].name, variants[i].glslang, rp_glslang_version());
+        else if (!counts[i]) {
             fclose(out);
             remove(argv[2]);
             return 1;
@@ -53,8 +146,8 @@ int main(int argc, char **argv) {
     }
     fprintf(out, "const rp_packed_shader rp_shader_pack[] = {\n");
     for (int i = 0; i < VARIANT_COUNT; i++)
-        fprintf(out, "{{\"%s\", \"%s\", \"%s\"}, %s, %zu},\n", variants[i].name, variants[i].files,
-                variants[i].defines, variants[i].name, counts[i]);
+        fprintf(out, "{{\"%s\", \"%s\", \"%s\", %d}, %s, %zu},\n", variants[i].name, variants[i].files,
+                variants[i].defines, variants[i].glslang, counts[i] ? variants[i].name : "NULL", counts[i]);
     fprintf(out, "};\nconst size_t rp_shader_pack_count = %d;\n", VARIANT_COUNT);
     if (fclose(out)) {
         perror(argv[2]);

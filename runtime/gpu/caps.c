@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "gpu/pipeline.h"
+#include "gpu/vk_cooperative.h"
 
 static bool has_extension(const VkExtensionProperties *list, uint32_t count, const char *name) {
     for (uint32_t i = 0; i < count; i++)
@@ -40,44 +41,90 @@ static void probe_memory(VkPhysicalDevice physical, rp_caps *out) {
     }
 }
 
+/* The structures that ask for optional features, in one chain. */
+typedef struct feature_chain {
+    VkPhysicalDeviceFeatures2 features;
+    VkPhysicalDevice16BitStorageFeatures storage;
+    VkPhysicalDeviceShaderFloat16Int8Features small;
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot;
+    VkPhysicalDeviceSubgroupSizeControlFeatures sizes;
+    VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR cooperative;
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics;
+} feature_chain;
+
+/* Ask for the features of every extension that the device has. */
+static void ask_features(VkPhysicalDevice physical, const VkExtensionProperties *list, uint32_t count,
+                         feature_chain *chain) {
+    *chain = (feature_chain){
+        .features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &chain->storage},
+        .storage = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES},
+        .small = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES},
+        .dot = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES},
+        .sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES},
+        .memory_model = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES},
+        .cooperative = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR},
+        .statistics = {.sType =
+                           VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR}};
+    const struct {
+        const char *extension;
+        void *structure;
+    } asked[] = {
+        {VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME, &chain->small},
+        {VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME, &chain->dot},
+        {VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, &chain->sizes},
+        {VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME, &chain->memory_model},
+        {VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, &chain->cooperative},
+        {VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME, &chain->statistics},
+    };
+    for (size_t i = 0; i < RP_COUNT(asked); i++)
+        if (has_extension(list, count, asked[i].extension)) {
+            VkBaseOutStructure *structure = asked[i].structure;
+            structure->pNext = chain->features.pNext;
+            chain->features.pNext = structure;
+        }
+    vkGetPhysicalDeviceFeatures2(physical, &chain->features);
+}
+
+/* The products of float16 with float32 sums that subgroups can work on together. */
+static void probe_matrix_shapes(VkPhysicalDevice physical, rp_caps *out) {
+    PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR get =
+        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)vkGetInstanceProcAddr(
+            volkGetLoadedInstance(), "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+    uint32_t count = 0;
+    if (!get || get(physical, &count, NULL) < 0 || !count) return;
+    VkCooperativeMatrixPropertiesKHR *list = rp_new_array(VkCooperativeMatrixPropertiesKHR, count);
+    for (uint32_t i = 0; list && i < count; i++)
+        list[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
+    if (list && get(physical, &count, list) >= 0)
+        for (uint32_t i = 0; i < count && out->matrix_shape_count < RP_MAX_MATRIX_SHAPES; i++) {
+            const VkCooperativeMatrixPropertiesKHR *p = &list[i];
+            if (p->AType == VK_COMPONENT_TYPE_FLOAT16_KHR && p->BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+                p->CType == VK_COMPONENT_TYPE_FLOAT32_KHR && p->ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+                p->scope == VK_SCOPE_SUBGROUP_KHR && !p->saturatingAccumulation)
+                out->matrix_shapes[out->matrix_shape_count++] =
+                    (rp_matrix_shape){p->MSize, p->NSize, p->KSize};
+        }
+    free(list);
+}
+
 static void probe_features(VkPhysicalDevice physical, rp_caps *out) {
     uint32_t count = 0;
     vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL);
     VkExtensionProperties *list = rp_new_array(VkExtensionProperties, count);
     if (!list) return;
     if (vkEnumerateDeviceExtensionProperties(physical, NULL, &count, list) < 0) count = 0;
-
-    bool dot = has_extension(list, count, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
-    bool small = has_extension(list, count, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME);
-    VkPhysicalDeviceShaderIntegerDotProductFeatures dot_features = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
-    VkPhysicalDeviceShaderFloat16Int8Features small_features = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
-    VkPhysicalDevice16BitStorageFeatures storage = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES};
-    bool statistics = has_extension(list, count, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
-    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics_features = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
-    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-                                          .pNext = &storage};
-    if (dot) {
-        dot_features.pNext = features.pNext;
-        features.pNext = &dot_features;
-    }
-    if (small) {
-        small_features.pNext = features.pNext;
-        features.pNext = &small_features;
-    }
-    if (statistics) {
-        statistics_features.pNext = features.pNext;
-        features.pNext = &statistics_features;
-    }
-    vkGetPhysicalDeviceFeatures2(physical, &features);
-    out->has_statistics = statistics_features.pipelineExecutableInfo;
-    out->has_storage_16 = out->info.fp16_storage = storage.storageBuffer16BitAccess;
-    out->has_float16_int8 = out->info.fp16_arithmetic = small_features.shaderFloat16;
-    out->has_integer_dot = out->info.int8_dot = dot_features.shaderIntegerDotProduct;
-    out->info.cooperative_matrix = has_extension(list, count, "VK_KHR_cooperative_matrix");
+    feature_chain has;
+    ask_features(physical, list, count, &has);
+    out->has_statistics = has.statistics.pipelineExecutableInfo;
+    out->has_storage_16 = out->info.fp16_storage = has.storage.storageBuffer16BitAccess;
+    out->has_float16_int8 = out->info.fp16_arithmetic = has.small.shaderFloat16;
+    out->has_integer_dot = out->info.int8_dot = has.dot.shaderIntegerDotProduct;
+    out->subgroup_control = has.sizes.subgroupSizeControl && has.sizes.computeFullSubgroups;
+    out->info.cooperative_matrix = has_extension(list, count, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    out->has_cooperative_matrix =
+        has.cooperative.cooperativeMatrix && has.memory_model.vulkanMemoryModel && has.small.shaderFloat16;
+    if (out->has_cooperative_matrix) probe_matrix_shapes(physical, out);
     free(list);
 }
 
@@ -159,7 +206,10 @@ static void probe_properties(VkPhysicalDevice physical, rp_caps *out) {
     VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
     if (out->info.api_version >= VK_API_VERSION_1_2) maintenance.pNext = &driver;
-    if (out->info.api_version >= VK_API_VERSION_1_3) driver.pNext = &sizes;
+    if (out->info.api_version >= VK_API_VERSION_1_3 || out->subgroup_control) {
+        sizes.pNext = maintenance.pNext;
+        maintenance.pNext = &sizes;
+    }
     vkGetPhysicalDeviceProperties2(physical, &properties);
     if (maintenance.maxMemoryAllocationSize) out->max_allocation = maintenance.maxMemoryAllocationSize;
     rp_device_info *info = &out->info;
@@ -169,7 +219,10 @@ static void probe_properties(VkPhysicalDevice physical, rp_caps *out) {
         info->subgroup_arithmetic = subgroup.supportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
         out->subgroup_shuffle = subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
         out->subgroup_fixed = sizes.minSubgroupSize && sizes.minSubgroupSize == sizes.maxSubgroupSize;
+        out->subgroup_min = sizes.minSubgroupSize ? sizes.minSubgroupSize : info->subgroup_size;
+        out->subgroup_max = sizes.maxSubgroupSize ? sizes.maxSubgroupSize : info->subgroup_size;
     }
+    out->subgroup_control &= (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
     uint32_t v = out->driver_version;
     if (driver.driverName[0])
         snprintf(info->driver, sizeof info->driver, "%.120s%s%.120s", driver.driverName,
@@ -194,8 +247,8 @@ void rp_caps_probe(VkPhysicalDevice physical, uint32_t index, rp_caps *out) {
                  VK_API_VERSION_MAJOR(properties.apiVersion), VK_API_VERSION_MINOR(properties.apiVersion));
         return;
     }
-    probe_properties(physical, out);
     probe_features(physical, out);
+    probe_properties(physical, out);
     if (out->queue_family == RP_NO_QUEUE)
         snprintf(info->reason, sizeof info->reason, "it has no compute queue");
     check_limits(&properties.limits, info);

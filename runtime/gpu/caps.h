@@ -8,6 +8,13 @@
 
 #define RP_NO_QUEUE UINT32_MAX
 
+enum { RP_MAX_MATRIX_SHAPES = 8 };
+
+/* One cooperative matrix product, float16 with float32 sums, by one subgroup: [m, k] x [k, n]. */
+typedef struct rp_matrix_shape {
+    uint32_t m, n, k;
+} rp_matrix_shape;
+
 typedef struct rp_caps {
     rp_device_info info;
     VkPhysicalDeviceMemoryProperties memory;
@@ -24,8 +31,13 @@ typedef struct rp_caps {
     uint8_t uuid[VK_UUID_SIZE]; /* pipelineCacheUUID */
     uint32_t driver_version;
     bool subgroup_shuffle;
-    bool subgroup_fixed; /* every shader runs with subgroups of info.subgroup_size */
-    bool has_integer_dot, has_float16_int8, has_storage_16; /* features that the device is opened with */
+    bool subgroup_fixed;   /* every shader runs with subgroups of info.subgroup_size */
+    bool subgroup_control; /* a pipeline may ask for a size between these, and for full subgroups */
+    uint32_t subgroup_min, subgroup_max; /* both info.subgroup_size where the driver does not say */
+    rp_matrix_shape matrix_shapes[RP_MAX_MATRIX_SHAPES]; /* that the driver lists */
+    uint32_t matrix_shape_count; /* 0 also where the device lacks what their shaders need besides */
+    bool has_integer_dot, has_float16_int8, has_storage_16, has_cooperative_matrix; /* that the device is
+                                                                                       opened with */
     bool has_statistics; /* VK_KHR_pipeline_executable_properties: likewise */
 } rp_caps;
 

@@ -10,6 +10,13 @@
 #include <glslang/Include/resource_limits_c.h>
 #endif
 
+#if __has_include(<glslang/build_info.h>)
+#include <glslang/build_info.h>
+#endif
+#ifndef GLSLANG_VERSION_MAJOR
+#define GLSLANG_VERSION_MAJOR 0
+#endif
+
 #include "base/alloc.h"
 
 enum { MAX_SOURCE = 1 << 20 };
@@ -17,6 +24,10 @@ enum { MAX_SOURCE = 1 << 20 };
 static pthread_once_t glslang_once = PTHREAD_ONCE_INIT;
 static void start_glslang(void) {
     glslang_initialize_process();
+}
+
+int rp_glslang_version(void) {
+    return GLSLANG_VERSION_MAJOR;
 }
 
 /* Append the file `dir`/`name` to `out`, which has room for MAX_SOURCE bytes. */

@@ -12,7 +12,11 @@ typedef struct rp_shader_variant {
     const char *name;
     const char *files;   /* in the shader folder: space-separated, read one after the other */
     const char *defines; /* "A=1 B" : space-separated */
+    int glslang;         /* the oldest major version of glslang that compiles it; 0: any */
 } rp_shader_variant;
+
+/* The major version of glslang that this was built with. */
+int rp_glslang_version(void);
 
 /* Put the whole source of a variant together: version, defines, common.glsl, its files. Freed by free(). NULL
  * on failure: RP_ERROR_FILE names the file. */

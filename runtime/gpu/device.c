@@ -7,6 +7,8 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "gpu/cache.h"
+#include "gpu/shader.h"
+#include "gpu/vk_cooperative.h"
 
 static bool instance_has(const char *extension) {
     uint32_t count = 0;
@@ -98,8 +100,11 @@ typedef struct features {
     VkPhysicalDevice16BitStorageFeatures storage16;
     VkPhysicalDeviceShaderFloat16Int8Features float16;
     VkPhysicalDeviceShaderIntegerDotProductFeatures dot;
+    VkPhysicalDeviceSubgroupSizeControlFeatures sizes;
+    VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR cooperative;
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics;
-    const char *extensions[3];
+    const char *extensions[6];
     uint32_t count;
     void *chain;
 } features;
@@ -112,23 +117,34 @@ static void choose_features(const rp_caps *caps, features *f) {
                     .shaderFloat16 = VK_TRUE},
         .dot = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
                 .shaderIntegerDotProduct = VK_TRUE},
+        .sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+                  .subgroupSizeControl = VK_TRUE,
+                  .computeFullSubgroups = VK_TRUE},
+        .memory_model = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES,
+                         .vulkanMemoryModel = VK_TRUE},
+        .cooperative = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+                        .cooperativeMatrix = VK_TRUE},
         .statistics = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
                        .pipelineExecutableInfo = VK_TRUE}};
-    if (caps->has_storage_16) f->chain = &f->storage16;
-    if (caps->has_float16_int8) {
-        f->float16.pNext = f->chain;
-        f->chain = &f->float16;
-        f->extensions[f->count++] = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;
-    }
-    if (caps->has_integer_dot) {
-        f->dot.pNext = f->chain;
-        f->chain = &f->dot;
-        f->extensions[f->count++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
-    }
-    if (caps->has_statistics) {
-        f->statistics.pNext = f->chain;
-        f->chain = &f->statistics;
-        f->extensions[f->count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+    const struct {
+        bool there;
+        const char *extension;
+        void *structure;
+    } wanted[] = {
+        {caps->has_storage_16, NULL, &f->storage16},
+        {caps->has_float16_int8, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME, &f->float16},
+        {caps->has_integer_dot, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME, &f->dot},
+        {caps->subgroup_control, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, &f->sizes},
+        {caps->has_cooperative_matrix, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME, &f->memory_model},
+        {caps->has_cooperative_matrix, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, &f->cooperative},
+        {caps->has_statistics, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME, &f->statistics},
+    };
+    for (size_t i = 0; i < RP_COUNT(wanted); i++) {
+        if (!wanted[i].there) continue;
+        VkBaseOutStructure *structure = wanted[i].structure;
+        structure->pNext = f->chain;
+        f->chain = structure;
+        if (wanted[i].extension) f->extensions[f->count++] = wanted[i].extension;
     }
 }
 
@@ -251,6 +267,7 @@ static rp_status open_device(rp_device *device, const rp_device_params *params, 
     if (!status) {
         device->physical = devices[chosen];
         device->caps = caps[chosen];
+        if (!rp_shaders_complete(device)) device->caps.matrix_shape_count = 0;
         status = rp_device_connect(device, err);
     }
     free(devices);

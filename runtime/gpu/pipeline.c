@@ -9,6 +9,7 @@
 static bool same(const rp_pipeline_key *a, const rp_pipeline_key *b) {
     return !strcmp(a->shader, b->shader) && a->constant_count == b->constant_count &&
            a->bindings == b->bindings && a->texels == b->texels && a->push_words == b->push_words &&
+           a->subgroup_size == b->subgroup_size &&
            !memcmp(a->constants, b->constants, a->constant_count * sizeof a->constants[0]);
 }
 
@@ -61,10 +62,16 @@ static rp_status create(rp_device *device, rp_pipeline *pipeline, bool statistic
     for (uint32_t i = 0; i < key->constant_count; i++) entries[i] = (VkSpecializationMapEntry){i, i * 4, 4};
     VkSpecializationInfo specialization = {key->constant_count, entries, key->constant_count * 4,
                                            key->constants};
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+        .requiredSubgroupSize = key->subgroup_size};
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .flags = statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  .pNext = key->subgroup_size ? &size : NULL,
+                  .flags =
+                      key->subgroup_size ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .module = module,
                   .pName = "main",

@@ -14,6 +14,8 @@ typedef struct rp_pipeline_key {
     uint32_t bindings;
     uint32_t texels; /* bit i: binding i is a uniform texel buffer */
     uint32_t push_words;
+    uint32_t subgroup_size; /* that every subgroup must have, all of them full; 0: as the driver likes. Only
+                               where rp_caps.subgroup_control */
 } rp_pipeline_key;
 
 static inline VkDescriptorType rp_binding_type(const rp_pipeline_key *key, uint32_t binding) {

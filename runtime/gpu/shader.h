@@ -8,7 +8,7 @@
 #include "gpu/compile.h"
 #include "reprise/device.h"
 
-/* A shader of the build-time pack. */
+/* A shader of the build-time pack. count 0: the glslang of the build was too old for it. */
 typedef struct rp_packed_shader {
     rp_shader_variant variant;
     const uint32_t *words;
@@ -31,6 +31,9 @@ rp_status rp_shader_find(rp_device *device, const char *name, rp_spirv *out, rp_
 /* Is this a SPIR-V module as to its header, and made of whole instructions? `data` is aligned for words. What
  * the instructions say is not looked at: only a module that this library compiled comes to a driver. */
 bool rp_spirv_whole(const void *data, size_t size);
+
+/* Whether every shader of the table can be had: some need a newer glslang than every build has. */
+bool rp_shaders_complete(const rp_device *device);
 
 /* A hash of every shader of the pack. */
 void rp_shader_table_key(char out[33]);

@@ -133,7 +133,7 @@ static rp_status time_product(op_bench *b, const product *p, rp_error *err) {
                     .out = out_of(b, columns)};
     uint64_t texels = op.x.size / 16, of_w = rp_matrix_texels(&w, columns / RP_PANEL);
     if (of_w > texels) texels = of_w;
-    uint32_t count = rp_plan_matmul(caps, w.format, texels, kernels);
+    uint32_t count = rp_plan_matmul(caps, w.format, op.halves, texels, kernels);
     rp_matrix all = w; /* the choice is that for the whole product */
     all.rows = rp_padded(p->columns);
     op.w = &all;

@@ -12,8 +12,13 @@ rp_status rp_op_matmul_with(rp_op_target target, const rp_matmul *op, const rp_m
     bool bias = op->bias.buffer, residual = op->residual.buffer, norm = op->norm.buffer;
     rp_pipeline_key key = {.shader = norm ? kernel->norm_shader : kernel->shader,
                            .constants = {kernel->lanes, kernel->blocks, op->w->format, op->activation, bias,
-                                         residual, kernel->rows, kernel->columns},
-                           .constant_count = 8,
+                                         residual, kernel->rows, kernel->columns, op->halves, kernel->depth,
+                                         kernel->matrix.m, kernel->matrix.n, kernel->matrix.k,
+                                         kernel->across},
+                           .constant_count = kernel->matrix.m ? 14
+                                             : kernel->depth  ? 10
+                                                              : 9,
+                           .subgroup_size = kernel->subgroup_size,
                            .bindings = norm ? 8 : 6,
                            .texels = kernel->texels ? 1 << 1 | 1 << 2 : 0,
                            .push_words = norm ? 8 : 5};
@@ -33,7 +38,8 @@ rp_status rp_op_matmul_with(rp_op_target target, const rp_matmul *op, const rp_m
                          op->out,
                          op->norm,
                          op->arrived},
-            .formats = {[1] = VK_FORMAT_R32G32B32A32_SFLOAT, [2] = texel_format(op->w->format)},
+            .formats = {[1] = texel_format(op->halves & RP_HALF_X ? RP_FORMAT_F16 : RP_FORMAT_F32),
+                        [2] = texel_format(op->w->format)},
             .push = {op->rows, op->w->k / 4, columns, chunk->first_panel * RP_PANEL / 4, op->w->rows / 4,
                      groups, op->norm_width, rp_float_bits(op->norm_eps)}};
         rp_grid grid = {op->rows, rp_kernel_rows(kernel),

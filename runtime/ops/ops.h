@@ -22,6 +22,7 @@ typedef struct rp_matmul {
     rp_range arrived;  // uint32 [rows]: zeros before and after; for a LayerNorm only
     uint32_t norm_width;
     float norm_eps;
+    unsigned halves; // bits of rp_halves: which of x, residual and out hold float16
 } rp_matmul;
 rp_status rp_op_matmul(rp_op_target target, const rp_matmul *op, rp_error *err);
 /* With a given kernel. */

@@ -14,40 +14,136 @@ double rp_rounding_bound(rp_rounding rounding) {
     return rounding ? 2e-3 : 2e-5;
 }
 
-uint32_t rp_plan_matmul(const rp_caps *caps, rp_format format, uint64_t texels,
-                        rp_matmul_kernel out[RP_MAX_KERNELS]) {
-    uint32_t count = 0, lanes = caps->info.subgroup_size;
+/* What a list of candidates is made from, and for. */
+typedef struct matmul_plan {
+    const rp_caps *caps;
+    rp_format format;
+    unsigned halves;
+    uint64_t texels;
+    rp_matmul_kernel *out;
+    uint32_t count;
+} matmul_plan;
+
+static bool add(matmul_plan *plan, const rp_matmul_kernel *kernel, uint64_t shared) {
+    const rp_device_info *info = &plan->caps->info;
+    bool fits = kernel->lanes * kernel->blocks <= info->max_invocations && shared <= info->shared_bytes &&
+                plan->count < RP_MAX_KERNELS;
+    if (fits) plan->out[plan->count++] = *kernel;
+    return fits;
+}
+
+/* x holds float16 and so can w: less than float32 loses little. */
+static bool may_round(const matmul_plan *plan) {
+    return plan->halves & RP_HALF_X && plan->format != RP_FORMAT_F32 && plan->format != RP_FORMAT_BF16;
+}
+
+/* Cooperative matrices: tiles of out that one subgroup makes, and how many subgroups stand how. */
+static void add_matrix_kernels(matmul_plan *plan) {
+    static const struct {
+        uint32_t rows, columns, blocks, across;
+    } tiles[] = {{64, 64, 8, 4}, {64, 32, 8, 4}, {32, 32, 4, 2}, {32, 16, 4, 4}, {16, 32, 1, 1}};
+    const rp_caps *caps = plan->caps;
+    uint32_t lanes = caps->info.subgroup_size, depth = 8;
     bool cpu = caps->info.type == RP_DEVICE_CPU;
-    if (subgroup_kernels(caps)) {
-        /* rows x columns: what a subgroup can hold differs; a GPU's lanes have fewer registers than a CPU has
-         * cache */
-        static const uint32_t shapes[][2] = {{32, 2}, {16, 2}, {8, 2}, {8, 1}};
-        bool as_texels = format != RP_FORMAT_BF16 && texels <= caps->max_texels;
-        bool words = rp_format_words(format);
-        const char *texel_shader = words ? "matmul_subgroup_texel_words" : "matmul_subgroup_texel";
-        const char *texel_norm = words ? "matmul_subgroup_texel_words_norm" : "matmul_subgroup_texel_norm";
-        for (size_t i = cpu ? 0 : 2; i < RP_COUNT(shapes); i++)
-            for (int texel = as_texels; texel >= (cpu ? as_texels : 0); texel--)
-                out[count++] = (rp_matmul_kernel){.shader = texel ? texel_shader : "matmul_subgroup",
-                                                  .norm_shader = texel ? texel_norm : "matmul_subgroup_norm",
-                                                  .lanes = lanes,
-                                                  .blocks = 1,
-                                                  .rows = shapes[i][0],
-                                                  .columns = shapes[i][1],
-                                                  .subgroup = true,
-                                                  .texels = texel};
+    if (!may_round(plan) || !(caps->subgroup_fixed || caps->subgroup_control) || !caps->subgroup_shuffle)
+        return;
+    for (uint32_t s = 0; s < caps->matrix_shape_count && s < 2; s++) {
+        rp_matrix_shape m = caps->matrix_shapes[s];
+        for (size_t i = cpu ? RP_COUNT(tiles) - 1 : 0; i < RP_COUNT(tiles); i++) {
+            if (tiles[i].rows % m.m || tiles[i].columns % m.n || 4 * depth % m.k || m.n % 4) continue;
+            rp_matmul_kernel kernel = {.shader = "matmul_cooperative",
+                                       .norm_shader = "matmul_cooperative_norm",
+                                       .lanes = lanes,
+                                       .blocks = tiles[i].blocks,
+                                       .rows = tiles[i].rows / m.m,
+                                       .columns = tiles[i].columns / m.n,
+                                       .rounding = RP_ROUNDING_F16,
+                                       .depth = depth,
+                                       .matrix = m,
+                                       .across = tiles[i].across,
+                                       .subgroup_size = caps->subgroup_control ? lanes : 0};
+            uint64_t rows = rp_kernel_rows(&kernel), columns = rp_kernel_columns(&kernel);
+            add(plan, &kernel,
+                2 * 8 * (rows * (depth + 2) + 4 * depth * (columns + 2)) + kernel.blocks * m.m * m.n * 4 +
+                    16);
+        }
     }
+}
+
+/* Tiles in shared memory. */
+static void add_tile_kernels(matmul_plan *plan) {
+    static const struct {
+        uint32_t lanes, blocks, rows, columns, depth;
+    } tiles[] = {{16, 16, 8, 2, 4}, {16, 8, 8, 1, 4}, {8, 8, 4, 1, 8}};
+    if (plan->caps->info.type == RP_DEVICE_CPU) return; /* barriers are slow there */
+    bool half = may_round(plan), dot = half && rp_format_words(plan->format) && plan->caps->has_integer_dot;
+    for (int kind = dot ? 2 : half; kind >= half; kind--)
+        for (size_t i = kind == 2; i < RP_COUNT(tiles); i++) {
+            static const struct {
+                const char *shader, *norm_shader;
+                rp_rounding rounding;
+            } kinds[] = {{"matmul_tile", "matmul_tile_norm", RP_ROUNDING_NONE},
+                         {"matmul_tile_half", "matmul_tile_half_norm", RP_ROUNDING_F16},
+                         {"matmul_dot", "matmul_dot_norm", RP_ROUNDING_INT8}};
+            rp_matmul_kernel kernel = {.shader = kinds[kind].shader,
+                                       .norm_shader = kinds[kind].norm_shader,
+                                       .lanes = tiles[i].lanes,
+                                       .blocks = tiles[i].blocks,
+                                       .rows = tiles[i].rows,
+                                       .columns = tiles[i].columns,
+                                       .rounding = kinds[kind].rounding,
+                                       .depth = kind == 2 ? 8 : tiles[i].depth};
+            uint64_t rows = rp_kernel_rows(&kernel), columns = rp_kernel_columns(&kernel),
+                     depth = kernel.depth;
+            uint64_t shared = (half ? 8 : 16) * (rows * (depth + 1) + 4 * depth * columns);
+            if (kind == 2) shared = 4 * rows * (depth + 2) + 16 * columns * (depth + 1);
+            add(plan, &kernel, shared + 4 * kernel.lanes * kernel.blocks + 16);
+        }
+}
+
+/* A subgroup that hands rows of x round by shuffles. */
+static void add_subgroup_kernels(matmul_plan *plan) {
+    /* rows x columns: what a subgroup can hold differs; a GPU's lanes have fewer registers than a CPU has
+     * cache */
+    static const uint32_t shapes[][2] = {{32, 2}, {16, 2}, {8, 2}, {8, 1}};
+    const rp_caps *caps = plan->caps;
+    bool cpu = caps->info.type == RP_DEVICE_CPU, words = rp_format_words(plan->format);
+    bool as_texels = plan->format != RP_FORMAT_BF16 && plan->texels <= caps->max_texels;
+    const char *texel_shader = words ? "matmul_subgroup_texel_words" : "matmul_subgroup_texel";
+    const char *texel_norm = words ? "matmul_subgroup_texel_words_norm" : "matmul_subgroup_texel_norm";
+    if (!subgroup_kernels(caps)) return;
+    for (size_t i = cpu ? 0 : 2; i < RP_COUNT(shapes); i++)
+        for (int texel = as_texels; texel >= (cpu ? as_texels : 0); texel--) {
+            rp_matmul_kernel kernel = {.shader = texel ? texel_shader : "matmul_subgroup",
+                                       .norm_shader = texel ? texel_norm : "matmul_subgroup_norm",
+                                       .lanes = caps->info.subgroup_size,
+                                       .blocks = 1,
+                                       .rows = shapes[i][0],
+                                       .columns = shapes[i][1],
+                                       .subgroup = true,
+                                       .texels = texel};
+            add(plan, &kernel, 0);
+        }
+}
+
+uint32_t rp_plan_matmul(const rp_caps *caps, rp_format format, unsigned halves, uint64_t texels,
+                        rp_matmul_kernel out[RP_MAX_KERNELS]) {
+    matmul_plan plan = {caps, format, halves, texels, out, 0};
+    add_matrix_kernels(&plan);
+    add_tile_kernels(&plan);
+    add_subgroup_kernels(&plan);
     /* one invocation makes 4 rows; a panel is 8 vec4s wide */
     static const uint32_t blocks[] = {8, 16, 1};
-    for (size_t i = cpu ? 2 : 0; i < RP_COUNT(blocks); i++)
-        if (8 * blocks[i] <= caps->info.max_invocations)
-            out[count++] = (rp_matmul_kernel){.shader = "matmul",
-                                              .norm_shader = "matmul_norm",
-                                              .lanes = 8,
-                                              .blocks = blocks[i],
-                                              .rows = 4,
-                                              .columns = 1};
-    return count;
+    for (size_t i = caps->info.type == RP_DEVICE_CPU ? 2 : 0; i < RP_COUNT(blocks); i++) {
+        rp_matmul_kernel kernel = {.shader = "matmul",
+                                   .norm_shader = "matmul_norm",
+                                   .lanes = 8,
+                                   .blocks = blocks[i],
+                                   .rows = 4,
+                                   .columns = 1};
+        add(&plan, &kernel, 0);
+    }
+    return plan.count;
 }
 
 uint32_t rp_plan_row_lanes(const rp_caps *caps) {

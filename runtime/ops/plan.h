@@ -9,7 +9,7 @@
 /* What a kernel does to its inputs before it multiplies them. Sums are float32 in each. */
 typedef enum rp_rounding {
     RP_ROUNDING_NONE = 0, /* float32 as they are */
-    RP_ROUNDING_F16,      /* to float16 */
+    RP_ROUNDING_F16,      /* to float16, which changes nothing that holds float16 */
     RP_ROUNDING_INT8,     /* x to 8 bits, one scale for 32 neighbours; w is in 8 or 4 bits */
 } rp_rounding;
 
@@ -25,23 +25,36 @@ typedef struct rp_matmul_kernel {
     uint32_t columns; /* vec4 columns of out that one invocation makes */
     bool subgroup;    /* the workgroup is one subgroup */
     bool texels;      /* reads x and w as texel buffers */
-    rp_rounding rounding;
+    rp_rounding
+        rounding;   /* none, and no cooperative matrix: products are added in one order, the same bits */
+    uint32_t depth; /* vec4s of k in one tile in shared memory; 0: none */
+    rp_matrix_shape matrix; /* of a cooperative matrix; rows and columns count these, of one subgroup */
+    uint32_t across;        /* subgroups side by side, then */
+    uint32_t subgroup_size; /* that the pipeline must ask for; 0: none */
 } rp_matmul_kernel;
 
-enum { RP_MAX_KERNELS = 16 };
+enum { RP_MAX_KERNELS = 32 };
 
 /* Rows of out that one workgroup makes, and vec4 columns. */
 static inline uint32_t rp_kernel_rows(const rp_matmul_kernel *kernel) {
+    if (kernel->matrix.m) return kernel->blocks / kernel->across * kernel->rows * kernel->matrix.m;
     return kernel->subgroup ? kernel->rows : kernel->rows * kernel->blocks;
 }
 static inline uint32_t rp_kernel_columns(const rp_matmul_kernel *kernel) {
+    if (kernel->matrix.m) return kernel->across * kernel->columns * kernel->matrix.n / 4;
     return kernel->lanes * kernel->columns;
 }
 
+/* Where float16 takes the place of float32: bits. */
+typedef enum rp_halves {
+    RP_HALF_X = 1,   /* what is read */
+    RP_HALF_OUT = 2, /* what is written, and a residual */
+} rp_halves;
+
 /* The kernels that can multiply by weights of this format: out[0..result), at least one. The first is the
  * best guess, the last needs nothing beyond Vulkan 1.1. `texels` is the size of the larger of x and w in
- * vec4s. */
-uint32_t rp_plan_matmul(const rp_caps *caps, rp_format format, uint64_t texels,
+ * vec4s. `halves`: bits of rp_halves. Arithmetic below float32 is for an x that holds float16. */
+uint32_t rp_plan_matmul(const rp_caps *caps, rp_format format, unsigned halves, uint64_t texels,
                         rp_matmul_kernel out[RP_MAX_KERNELS]);
 
 /* One way to run attention. */

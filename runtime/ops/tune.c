@@ -192,7 +192,7 @@ rp_status rp_tune_matmul(rp_ops *ops, const rp_matmul *op, rp_matmul_kernel *out
         uint64_t of_w = rp_matrix_texels(op->w, op->w->chunks[c].panels);
         if (of_w > texels) texels = of_w;
     }
-    uint32_t count = rp_plan_matmul(&device->caps, op->w->format, texels, kernels);
+    uint32_t count = rp_plan_matmul(&device->caps, op->w->format, op->halves, texels, kernels);
     if ((uint64_t)op->w->rows * op->w->k <= SMALL) {
         *out = smallest(kernels, count);
         return RP_OK;

@@ -104,26 +104,32 @@ typedef struct results {
     rp_range range;
     const float *want;   /* [rows, width] */
     const float *scales; /* [rows]: what the values of a row are counted in; NULL: 1 */
+    bool half;           /* they are float16 */
 } results;
 
 static void note(rp_verdict *verdict, double error) {
     if (!(error <= verdict->error)) verdict->error = isnan(error) ? INFINITY : error;
 }
 
+static float got_at(const void *data, size_t i, bool half) {
+    return half ? rp_half_to_float(((const uint16_t *)data)[i]) : ((const float *)data)[i];
+}
+
 static void compare(const bed *b, const results *r, rp_verdict *verdict) {
-    const float *got = seen(b, r->range);
-    size_t stride = rp_padded(r->width);
+    const void *got = seen(b, r->range);
+    size_t stride = rp_padded(r->width), element = r->half ? 2 : 4;
     for (size_t i = 0; i < r->rows; i++) {
         double scale = r->scales ? r->scales[i] : 1;
         for (size_t c = 0; c < r->width; c++) {
             double want = r->want[i * r->width + c];
-            note(verdict, fabs(got[i * stride + c] - want) / fmax(scale, fabs(want)));
+            note(verdict, fabs(got_at(got, i * stride + c, r->half) - want) / fmax(scale, fabs(want)));
         }
         for (size_t c = r->width; c < stride; c++)
-            if (got[i * stride + c] != 0) note(verdict, INFINITY);
+            if (got_at(got, i * stride + c, r->half) != 0) note(verdict, INFINITY);
     }
-    for (size_t c = 0; c < stride; c++)
-        if (rp_float_to_bits(got[r->rows * stride + c]) != UINT32_MAX) note(verdict, INFINITY);
+    const uint8_t *untouched = (const uint8_t *)got + r->rows * stride * element;
+    for (size_t i = 0; i < stride * element; i++)
+        if (untouched[i] != 0xff) note(verdict, INFINITY);
 }
 
 static VkDeviceSize row_bytes(size_t rows, uint32_t width) {
@@ -131,11 +137,21 @@ static VkDeviceSize row_bytes(size_t rows, uint32_t width) {
 }
 
 /* `data` [rows, width] into a range whose rows are padded with zeros. */
-static void send(bed *b, rp_range range, const float *data, size_t rows, uint32_t width) {
+static void send_as(bed *b, rp_range range, const float *data, size_t rows, uint32_t width, bool half) {
     size_t stride = rp_padded(width);
-    float *to = seen(b, range);
+    void *to = seen(b, range);
     for (size_t i = 0; i < rows; i++)
-        for (size_t c = 0; c < stride; c++) to[i * stride + c] = c < width ? data[i * width + c] : 0;
+        for (size_t c = 0; c < stride; c++) {
+            float value = c < width ? data[i * width + c] : 0;
+            if (half)
+                ((uint16_t *)to)[i * stride + c] = rp_float_to_half(value);
+            else
+                ((float *)to)[i * stride + c] = value;
+        }
+}
+
+static void send(bed *b, rp_range range, const float *data, size_t rows, uint32_t width) {
+    send_as(b, range, data, rows, width, false);
 }
 
 /* ---- matmul ---- */
@@ -154,7 +170,7 @@ typedef struct product {
 /* Every eighth row is large: a sum that overflows exp or half shows. Blocks of 32 are of unlike size, each
  * with a largest value of 127. */
 static void fill_x(product *p) {
-    bool exact = p->kernel->rounding;
+    bool exact = p->kernel->rounding || p->ending->halves & RP_HALF_X;
     for (uint32_t i = 0; i < p->rows; i++) {
         float scale = i % 8 == 7 ? 64 : 1;
         p->scales[i] = p->ending->norm ? 1 : scale;
@@ -212,7 +228,8 @@ static rp_status allocate(bed *b, product *p, rp_error *err) {
     RP_TRY(floats(b, out, &p->want, err));
     RP_TRY(floats(b, p->rows, &p->scales, err));
     fill(p->bias, p->n, 1 << 20, 0.5f);
-    fill(p->residual, out, 1 << 21, 1);
+    for (uint32_t i = 0; i < out; i++)
+        p->residual[i] = number((1 << 21) + i, p->ending->halves & RP_HALF_OUT);
     fill(p->norm, 2 * p->n, 1 << 22, 1);
     fill_x(p);
 done:
@@ -229,13 +246,15 @@ static rp_status run_product(bed *b, product *p, rp_verdict *out, rp_error *err)
                     .activation = ending->activation,
                     .out = take(b, row_bytes(p->rows + 1, p->n)),
                     .norm_width = p->n,
-                    .norm_eps = EPS};
+                    .norm_eps = EPS,
+                    .halves = ending->halves};
+    bool half_out = ending->halves & RP_HALF_OUT;
     rp_status status;
-    send(b, op.x, p->x, p->rows, PRODUCT_K);
+    send_as(b, op.x, p->x, p->rows, PRODUCT_K, ending->halves & RP_HALF_X);
     if (ending->bias) RP_TRY(rp_vectors_create(&b->weights, &bias, 1, "verification", &op.bias, err));
     if (ending->residual) {
         op.residual = take(b, row_bytes(p->rows, p->n));
-        send(b, op.residual, p->residual, p->rows, p->n);
+        send_as(b, op.residual, p->residual, p->rows, p->n, half_out);
     }
     if (ending->norm) {
         RP_TRY(rp_vectors_create(&b->weights, norm, 2, "verification", &op.norm, err));
@@ -246,7 +265,7 @@ static rp_status run_product(bed *b, product *p, rp_verdict *out, rp_error *err)
     RP_TRY(rp_timer_begin(&b->timer, err));
     RP_TRY(rp_op_matmul_with(begin(b), &op, p->kernel, err));
     RP_TRY(run(b, (uint32_t[RP_COUNT_KINDS]){[RP_COUNT_TOKENS] = p->rows}, err));
-    compare(b, &(results){p->rows, p->n, op.out, p->want, p->scales}, out);
+    compare(b, &(results){p->rows, p->n, op.out, p->want, p->scales, half_out}, out);
     for (uint32_t i = 0; ending->norm && i < p->rows; i++)
         if (((const uint32_t *)seen(b, op.arrived))[i]) note(out, INFINITY);
 done:
@@ -269,6 +288,8 @@ rp_status rp_verify_matmul(rp_ops *ops, const rp_matmul_kernel *kernel, rp_forma
     bed b;
     rp_status status = bed_open(&b, ops, bytes, rp_panel_bytes(format, rp_padded(PRODUCT_K), p.n), err);
     *out = (rp_verdict){.bound = rp_rounding_bound(kernel->rounding)};
+    if (ending->halves & RP_HALF_OUT)
+        out->bound += ending->norm ? 4e-3 : 1e-3; /* rounded before the norm too */
     if (!status) status = allocate(&b, &p, err);
     if (!status) status = make_weights(&b, &p, err);
     if (!status) compute_want(&p);
@@ -328,7 +349,7 @@ static rp_status run_heads(bed *b, const heads *h, const rp_attention_kernel *ke
     RP_TRY(rp_timer_begin(&b->timer, err));
     RP_TRY(rp_op_attention(begin(b), &op, err));
     RP_TRY(run(b, counts, err));
-    compare(b, &(results){ATTENTION_TOKENS, h->width, op.out, h->want, h->scales}, out);
+    compare(b, &(results){ATTENTION_TOKENS, h->width, op.out, h->want, h->scales, false}, out);
 done:
     return status;
 }
@@ -396,7 +417,7 @@ rp_status rp_verify_layernorm(rp_ops *ops, const rp_row_kernel *kernel, rp_verdi
     RP_TRY(rp_timer_begin(&b.timer, err));
     RP_TRY(rp_op_layernorm_with(begin(&b), &op, kernel, err));
     RP_TRY(run(&b, (uint32_t[RP_COUNT_KINDS]){[RP_COUNT_TOKENS] = ROWS}, err));
-    compare(&b, &(results){ROWS, WIDTH, op.out, want, NULL}, out);
+    compare(&b, &(results){ROWS, WIDTH, op.out, want, NULL, false}, out);
 done:
     bed_close(&b);
     return status;
@@ -444,7 +465,7 @@ rp_status rp_verify_embed(rp_ops *ops, const rp_format formats[3], rp_verdict *o
     RP_TRY(rp_timer_begin(&b.timer, err));
     RP_TRY(rp_op_embed(begin(&b), &op, err));
     RP_TRY(run(&b, (uint32_t[RP_COUNT_KINDS]){[RP_COUNT_TOKENS] = ROWS}, err));
-    compare(&b, &(results){ROWS, WIDTH, op.out, want, NULL}, out);
+    compare(&b, &(results){ROWS, WIDTH, op.out, want, NULL, false}, out);
 done:
     for (uint32_t i = 0; i < 3; i++) rp_matrix_finish(&tables[i]);
     bed_close(&b);
@@ -471,7 +492,7 @@ static rp_status verify_gather(rp_ops *ops, bool listed, rp_verdict *out, rp_err
     RP_TRY(rp_timer_begin(&b.timer, err));
     RP_TRY(rp_op_gather(begin(&b), &op, err));
     RP_TRY(run(&b, (uint32_t[RP_COUNT_KINDS]){[RP_COUNT_ROWS] = CHOSEN}, err));
-    compare(&b, &(results){CHOSEN, WIDTH, op.out, want, NULL}, out);
+    compare(&b, &(results){CHOSEN, WIDTH, op.out, want, NULL, false}, out);
 done:
     bed_close(&b);
     return status;
@@ -499,7 +520,7 @@ static rp_status verify_pool(rp_ops *ops, bool largest, rp_verdict *out, rp_erro
     RP_TRY(rp_timer_begin(&b.timer, err));
     RP_TRY(rp_op_pool(begin(&b), &op, err));
     RP_TRY(run(&b, (uint32_t[RP_COUNT_KINDS]){[RP_COUNT_TOKENS] = ROWS, [RP_COUNT_SEQUENCES] = COUNT}, err));
-    compare(&b, &(results){COUNT, WIDTH, op.out, want, NULL}, out);
+    compare(&b, &(results){COUNT, WIDTH, op.out, want, NULL, false}, out);
 done:
     bed_close(&b);
     return status;

@@ -19,10 +19,11 @@ static inline bool rp_verdict_right(const rp_verdict *verdict) {
     return verdict->error <= verdict->bound;
 }
 
-/* How a matmul ends. */
+/* How a matmul ends, and where it reads and writes float16. */
 typedef struct rp_ending {
     rp_op_activation activation;
     bool bias, residual, norm;
+    unsigned halves; /* bits of rp_halves */
 } rp_ending;
 
 rp_status rp_verify_matmul(rp_ops *ops, const rp_matmul_kernel *kernel, rp_format format,
