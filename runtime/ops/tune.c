@@ -30,6 +30,7 @@ static const double ENOUGH = 2e-3;  /* seconds after which a kernel has been mea
 typedef struct rig {
     rp_timer timer;
     rp_buffer x, out;
+    unsigned halves; /* of the operator */
 } rig;
 
 static void rig_close(rig *r) {
@@ -57,7 +58,8 @@ static rp_status measure(rig *r, const rp_matrix *w, const rp_matmul_kernel *ker
     rp_matmul op = {.label = "tuning",
                     .x = rp_buffer_range(&r->x, 0, r->x.size),
                     .w = w,
-                    .out = rp_buffer_range(&r->out, 0, r->out.size)};
+                    .out = rp_buffer_range(&r->out, 0, r->out.size),
+                    .halves = r->halves};
     const uint32_t counts[RP_COUNT_KINDS] = {[RP_COUNT_TOKENS] = rows};
     double each, spent = 0;
     rp_status status;
@@ -100,6 +102,7 @@ static rp_status measure_all(rp_ops *ops, const rp_matmul *op, uint32_t rows, co
     rig r = {0};
     rp_status status = rig_open(&r, ops, rows, &part, err);
     if (status) return status;
+    r.halves = op->halves;
     for (uint32_t i = 0; !status && i < count; i++) {
         status = measure(&r, &part, &kernels[i], rows, best, &times[i], err);
         if (!status && times[i] < best) best = times[i];
@@ -111,7 +114,7 @@ static rp_status measure_all(rp_ops *ops, const rp_matmul *op, uint32_t rows, co
 /* The fastest kernel that is right. */
 static rp_status choose(rp_ops *ops, const rp_matmul *op, uint32_t rows, const rp_matmul_kernel *kernels,
                         uint32_t count, rp_matmul_kernel *out, rp_error *err) {
-    rp_ending ending = {op->activation, op->bias.buffer, op->residual.buffer, op->norm.buffer};
+    rp_ending ending = {op->activation, op->bias.buffer, op->residual.buffer, op->norm.buffer, op->halves};
     double times[RP_MAX_KERNELS];
     rp_verdict verdict;
     rp_status status;
@@ -140,17 +143,21 @@ done:
 static void question(const rp_caps *caps, const rp_matmul *op, uint32_t rows, uint32_t count, char key[33]) {
     char text[1024], table[33];
     rp_shader_table_key(table);
-    int used = snprintf(text, sizeof text, "%s|%s|%" PRIu32 "|%s|%d %u %u %u %u|", caps->info.name,
-                        caps->info.driver, caps->driver_version, table, (int)op->w->format, op->w->rows,
-                        op->w->k, rows, count);
+    int used = snprintf(text, sizeof text, "%s|%s|%" PRIu32 "|%s|%d %u %u %u %u %u|", caps->info.name,
+                        caps->info.driver, caps->driver_version, table, (int)op->w->format, op->halves,
+                        op->w->rows, op->w->k, rows, count);
     for (size_t i = 0; i < VK_UUID_SIZE; i++)
         used += snprintf(text + used, sizeof text - (size_t)used, "%02x", caps->uuid[i]);
     rp_cache_key(text, (size_t)used, key);
 }
 
 static void name_kernel(const rp_matmul_kernel *kernel, char out[RP_KERNEL_NAME]) {
-    snprintf(out, RP_KERNEL_NAME, "%s %ux%u %ux%u", kernel->shader, kernel->lanes, kernel->blocks,
-             kernel->rows, kernel->columns);
+    int used = snprintf(out, RP_KERNEL_NAME, "%s %ux%u %ux%u", kernel->shader, kernel->lanes, kernel->blocks,
+                        kernel->rows, kernel->columns);
+    const rp_matrix_shape *m = &kernel->matrix;
+    if (m->m)
+        snprintf(out + used, RP_KERNEL_NAME - (size_t)used, " %ux%ux%u /%u", m->m, m->n, m->k,
+                 kernel->across);
 }
 
 static bool recall(const rp_device *device, const char *file, const rp_matmul_kernel *kernels, uint32_t count,
@@ -179,7 +186,8 @@ static void remember(const rp_device *device, const char *file, const rp_matmul_
 static rp_matmul_kernel smallest(const rp_matmul_kernel *kernels, uint32_t count) {
     rp_matmul_kernel best = kernels[0];
     for (uint32_t i = 1; i < count; i++)
-        if (rp_kernel_rows(&kernels[i]) * kernels[i].columns < rp_kernel_rows(&best) * best.columns)
+        if (rp_kernel_rows(&kernels[i]) * rp_kernel_columns(&kernels[i]) <
+            rp_kernel_rows(&best) * rp_kernel_columns(&best))
             best = kernels[i];
     return best;
 }
