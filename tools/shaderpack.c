@@ -18,29 +18,6 @@ static const rp_shader_variant variants[] = {
 };
 enum { VARIANT_COUNT = sizeof variants / sizeof variants[0] };
 
-/* Leave out what only a debugger reads, names above all: a third of the words. Returns how many are left. */
-static size_t strip(uint32_t *words, size_t count) {
-    enum {
-        HEADER = 5,
-        SOURCE = 3,
-        LINE = 8,
-        NO_LINE = 317,
-        PROCESSED = 330
-    }; /* 3 to 8: sources, names, strings */
-    size_t kept = HEADER;
-    for (size_t i = HEADER; i < count;) {
-        uint32_t op = words[i] & 0xffff, length = words[i] >> 16;
-        bool debug = (op >= SOURCE && op <= LINE) || op == NO_LINE || op == PROCESSED;
-        if (!length || length > count - i) return count; /* not SPIR-V: the driver shall say so */
-        if (!debug) {
-            memmove(words + kept, words + i, length * sizeof *words);
-            kept += length;
-        }
-        i += length;
-    }
-    return kept;
-}
-
 /* The whole file, `*size` bytes; NULL when it cannot be read. */
 static void *read_file(const char *path, size_t *size) {
     FILE *file = fopen(path, "rb");
@@ -110,7 +87,7 @@ static size_t write_variant(FILE *out, const compiler *c, const rp_shader_varian
         free(source);
         return 0;
     }
-    count = strip(words, count);
+    count = rp_spirv_strip(words, count);
     fprintf(out, "static const uint32_t %s[] = {", variant->name);
     for (size_t i = 0; i < count; i++) fprintf(out, "%s0x%08x,", i % 12 ? "" : "\n", words[i]);
     fprintf(out, "\n};\n");

@@ -105,6 +105,28 @@ static rp_status compile_failed(const rp_shader_variant *variant, const char *lo
                    variant->name, log ? log : "");
 }
 
+size_t rp_spirv_strip(uint32_t *words, size_t count) {
+    enum {
+        HEADER = 5,
+        SOURCE = 3,
+        LINE = 8,
+        NO_LINE = 317,
+        PROCESSED = 330
+    }; /* 3 to 8: sources, names, strings */
+    size_t kept = HEADER;
+    for (size_t i = HEADER; i < count;) {
+        uint32_t op = words[i] & 0xffff, length = words[i] >> 16;
+        bool debug = (op >= SOURCE && op <= LINE) || op == NO_LINE || op == PROCESSED;
+        if (!length || length > count - i) return count; /* not SPIR-V: the driver shall say so */
+        if (!debug) {
+            memmove(words + kept, words + i, length * sizeof *words);
+            kept += length;
+        }
+        i += length;
+    }
+    return kept;
+}
+
 rp_status rp_glsl_compile(const char *source, const rp_shader_variant *variant, uint32_t **words,
                           size_t *count, rp_error *err) {
     pthread_once(&glslang_once, start_glslang);
@@ -136,9 +158,10 @@ rp_status rp_glsl_compile(const char *source, const rp_shader_variant *variant, 
             glslang_program_SPIRV_generate(program, GLSLANG_STAGE_COMPUTE);
             *count = glslang_program_SPIRV_get_size(program);
             *words = rp_new_array(uint32_t, *count);
-            if (*words)
+            if (*words) {
                 glslang_program_SPIRV_get(program, *words);
-            else
+                *count = rp_spirv_strip(*words, *count);
+            } else
                 status = rp_fail_memory(err, "a shader", *count * sizeof **words);
         }
     }

@@ -22,8 +22,11 @@ int rp_glslang_version(void);
  * on failure: RP_ERROR_FILE names the file. */
 char *rp_glsl_source(const char *dir, const rp_shader_variant *variant, rp_error *err);
 
-/* Compile it. `*words` is freed by free(). RP_ERROR_FORMAT, with the file, the line and the compiler's words,
- * when the source is wrong. Thread-safe. */
+/* Leave out what only a debugger reads, names above all: a third of the words. Returns how many are left. */
+size_t rp_spirv_strip(uint32_t *words, size_t count);
+
+/* Compile it, without debug information. `*words` is freed by free(). RP_ERROR_FORMAT, with the file, the
+ * line and the compiler's words, when the source is wrong. Thread-safe. */
 rp_status rp_glsl_compile(const char *source, const rp_shader_variant *variant, uint32_t **words,
                           size_t *count, rp_error *err);
 
