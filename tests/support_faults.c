@@ -9,11 +9,13 @@
 _Atomic VkDeviceSize fault_largest_allocation, fault_all_allocations;
 _Atomic double fault_delay;
 atomic_uint fault_most_buffers;
+atomic_bool fault_idle;
 
 static _Atomic(const char *) failing = "";
 static atomic_int due;
 static atomic_bool came, lost, hidden;
 static VkResult gives;
+static uint32_t real_type; /* which all memory is of while it is hidden */
 static atomic_uint devices, submits, waits, allocated, pipelines;
 
 /* ---- the fault ---- */
@@ -42,11 +44,15 @@ fault_counts faults_seen(void) {
 }
 
 void faults_hide_memory(rp_device *device) {
-    device->caps.memory.memoryTypeCount = 2;
-    device->caps.memory.memoryTypes[0].propertyFlags = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
-    device->caps.memory.memoryTypes[1].propertyFlags = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
+    enum { MAPPED = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT };
+    VkPhysicalDeviceMemoryProperties *memory = device ? &device->caps.memory : NULL;
+    hidden = device;
+    if (!device) return;
+    for (real_type = 0; (memory->memoryTypes[real_type].propertyFlags & MAPPED) != MAPPED;) real_type++;
+    memory->memoryTypeCount = 2;
+    memory->memoryTypes[0].propertyFlags = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+    memory->memoryTypes[1].propertyFlags = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
     device->caps.info.type = RP_DEVICE_DISCRETE;
-    hidden = true;
 }
 
 /* ---- functions that only fail ---- */
@@ -59,7 +65,6 @@ static struct {
     PFN_vkGetInstanceProcAddr vkGetInstanceProcAddr;
     PFN_vkGetDeviceProcAddr vkGetDeviceProcAddr;
     PFN_vkCreateDevice vkCreateDevice;
-    PFN_vkDestroyDevice vkDestroyDevice;
     PFN_vkAllocateMemory vkAllocateMemory;
     PFN_vkFreeMemory vkFreeMemory;
     PFN_vkGetBufferMemoryRequirements vkGetBufferMemoryRequirements;
@@ -89,12 +94,6 @@ static VKAPI_ATTR VkResult VKAPI_CALL fault_vkCreateDevice(VkPhysicalDevice phys
         lost = false;
     }
     return result;
-}
-
-static VKAPI_ATTR void VKAPI_CALL fault_vkDestroyDevice(VkDevice device,
-                                                        const VkAllocationCallbacks *callbacks) {
-    hidden = hidden && lost; /* a lost one is opened again */
-    real.vkDestroyDevice(device, callbacks);
 }
 
 static struct {
@@ -127,7 +126,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL fault_vkAllocateMemory(VkDevice device,
     if (fault_all_allocations && held_bytes + size > fault_all_allocations)
         return VK_ERROR_OUT_OF_DEVICE_MEMORY;
     VkMemoryAllocateInfo changed = *info;
-    if (hidden) changed.memoryTypeIndex = 0;
+    if (hidden) changed.memoryTypeIndex = real_type;
     VkResult result = real.vkAllocateMemory(device, &changed, callbacks, out);
     if (result == VK_SUCCESS) hold(*out, size);
     return result;
@@ -181,9 +180,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL fault_vkQueueSubmit(VkQueue queue, uint32_
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL fault_vkQueueWaitIdle(VkQueue queue) {
-    bool failed = fails("vkQueueWaitIdle");
     VkResult result = real.vkQueueWaitIdle(queue);
-    return failed ? gives : lost ? VK_ERROR_DEVICE_LOST : result;
+    return fault_idle ? VK_ERROR_OUT_OF_HOST_MEMORY : lost ? VK_ERROR_DEVICE_LOST : result;
 }
 
 /* A wait that fails leaves the work pending, as a driver may. */
@@ -211,7 +209,6 @@ static PFN_vkVoidFunction wrap(const char *name, PFN_vkVoidFunction found) {
 #include "support_faults.def"
     EACH(vkGetDeviceProcAddr, , )
     EACH(vkCreateDevice, , )
-    EACH(vkDestroyDevice, , )
     EACH(vkAllocateMemory, , )
     EACH(vkFreeMemory, , )
     EACH(vkGetBufferMemoryRequirements, , )

@@ -28,6 +28,9 @@ extern _Atomic VkDeviceSize fault_largest_allocation;
 /* Allocations beyond this many bytes together fail likewise; 0: none do. */
 extern _Atomic VkDeviceSize fault_all_allocations;
 
+/* vkQueueWaitIdle fails with VK_ERROR_OUT_OF_HOST_MEMORY. */
+extern atomic_bool fault_idle;
+
 /* Seconds that each submitted command buffer takes longer than it does. */
 extern _Atomic double fault_delay;
 
@@ -35,7 +38,7 @@ extern _Atomic double fault_delay;
 extern atomic_uint fault_most_buffers;
 
 /* Pretend that the host sees no device memory, and that what it sees is not coherent: staging, flushes and
- * invalidations. Until the device is closed. */
+ * invalidations. NULL, before another device is opened: the truth again. */
 void faults_hide_memory(rp_device *device);
 
 #endif

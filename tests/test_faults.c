@@ -1,5 +1,6 @@
-/* Every Vulkan call that can fail is made to fail, at every place where opening and running a model makes it:
- * an error with a message, nothing left behind, and a device that works afterwards. */
+/* Every Vulkan call that can fail is made to fail, at every place where opening a device, opening a model and
+ * running it make that call: an error with a message, nothing left behind, and handles that work afterwards.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,112 +11,34 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "gpu/device.h"
+#include "model/model.h"
 #include "reprise/reprise.h"
+#include "support_faults.h"
 #include "support_fixture.h"
 
-/* ---- the fault: the call number `due` of `failing` gives `result` instead ---- */
+enum { FLOATS = 4096 };
 
 static rp_device *device;
-static rp_vk_table real;
-static const char *failing;
-static int due;
-static VkResult result;
-
-static bool fails(const char *name) {
-    return !strcmp(name, failing) && due-- == 0;
-}
-
-#define FAULT(name, parameters, arguments)                          \
-    static VKAPI_ATTR VkResult VKAPI_CALL fault_##name parameters { \
-        return fails(#name) ? result : real.name arguments;         \
-    }
-
-FAULT(vkCreateBuffer, (VkDevice d, const VkBufferCreateInfo *i, const VkAllocationCallbacks *a, VkBuffer *o),
-      (d, i, a, o))
-FAULT(vkAllocateMemory,
-      (VkDevice d, const VkMemoryAllocateInfo *i, const VkAllocationCallbacks *a, VkDeviceMemory *o),
-      (d, i, a, o))
-FAULT(vkBindBufferMemory, (VkDevice d, VkBuffer b, VkDeviceMemory m, VkDeviceSize o), (d, b, m, o))
-FAULT(vkMapMemory,
-      (VkDevice d, VkDeviceMemory m, VkDeviceSize o, VkDeviceSize s, VkMemoryMapFlags f, void **p),
-      (d, m, o, s, f, p))
-FAULT(vkCreateShaderModule,
-      (VkDevice d, const VkShaderModuleCreateInfo *i, const VkAllocationCallbacks *a, VkShaderModule *o),
-      (d, i, a, o))
-FAULT(vkCreateDescriptorSetLayout,
-      (VkDevice d, const VkDescriptorSetLayoutCreateInfo *i, const VkAllocationCallbacks *a,
-       VkDescriptorSetLayout *o),
-      (d, i, a, o))
-FAULT(vkCreatePipelineLayout,
-      (VkDevice d, const VkPipelineLayoutCreateInfo *i, const VkAllocationCallbacks *a, VkPipelineLayout *o),
-      (d, i, a, o))
-FAULT(vkCreateComputePipelines,
-      (VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo *i,
-       const VkAllocationCallbacks *a, VkPipeline *o),
-      (d, c, n, i, a, o))
-FAULT(vkCreateDescriptorPool,
-      (VkDevice d, const VkDescriptorPoolCreateInfo *i, const VkAllocationCallbacks *a, VkDescriptorPool *o),
-      (d, i, a, o))
-FAULT(vkAllocateDescriptorSets, (VkDevice d, const VkDescriptorSetAllocateInfo *i, VkDescriptorSet *o),
-      (d, i, o))
-FAULT(vkCreateBufferView,
-      (VkDevice d, const VkBufferViewCreateInfo *i, const VkAllocationCallbacks *a, VkBufferView *o),
-      (d, i, a, o))
-FAULT(vkCreateCommandPool,
-      (VkDevice d, const VkCommandPoolCreateInfo *i, const VkAllocationCallbacks *a, VkCommandPool *o),
-      (d, i, a, o))
-FAULT(vkAllocateCommandBuffers, (VkDevice d, const VkCommandBufferAllocateInfo *i, VkCommandBuffer *o),
-      (d, i, o))
-FAULT(vkBeginCommandBuffer, (VkCommandBuffer c, const VkCommandBufferBeginInfo *i), (c, i))
-FAULT(vkEndCommandBuffer, (VkCommandBuffer c), (c))
-FAULT(vkCreateFence, (VkDevice d, const VkFenceCreateInfo *i, const VkAllocationCallbacks *a, VkFence *o),
-      (d, i, a, o))
-FAULT(vkQueueSubmit, (VkQueue q, uint32_t n, const VkSubmitInfo *i, VkFence f), (q, n, i, f))
-FAULT(vkGetPipelineCacheData, (VkDevice d, VkPipelineCache c, size_t *s, void *p), (d, c, s, p))
-
-static void begin_fault(const char *name, int call, VkResult gives) {
-    rp_vk_table *vk = &device->vk;
-    real = *vk;
-    failing = name;
-    due = call;
-    result = gives;
-#define REPLACE(name) vk->name = fault_##name
-    REPLACE(vkCreateBuffer);
-    REPLACE(vkAllocateMemory);
-    REPLACE(vkBindBufferMemory);
-    REPLACE(vkMapMemory);
-    REPLACE(vkCreateShaderModule);
-    REPLACE(vkCreateDescriptorSetLayout);
-    REPLACE(vkCreatePipelineLayout);
-    REPLACE(vkCreateComputePipelines);
-    REPLACE(vkCreateDescriptorPool);
-    REPLACE(vkAllocateDescriptorSets);
-    REPLACE(vkCreateBufferView);
-    REPLACE(vkCreateCommandPool);
-    REPLACE(vkAllocateCommandBuffers);
-    REPLACE(vkBeginCommandBuffer);
-    REPLACE(vkEndCommandBuffer);
-    REPLACE(vkCreateFence);
-    REPLACE(vkQueueSubmit);
-    REPLACE(vkGetPipelineCacheData);
-}
-
-/* True when the fault was reached. */
-static bool end_fault(void) {
-    device->vk = real;
-    return due < 0;
-}
-
-/* ---- the work ---- */
-
 static golden g;
+static float wanted[FLOATS], got[FLOATS];
 
+static rp_status run(rp_model *model, float *out, rp_error *err) {
+    return rp_model_run(model, g.sequences, 1, NULL, out, FLOATS, NULL, err);
+}
+
+/* All memory is staged, flushed and invalidated here. */
 static int setup(void **state) {
     (void)state;
     rp_error err = {0};
+    rp_model *model = NULL;
+    if (!faults_install() || !golden_open("groups", NULL, &g)) return -1;
     if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device && golden_open("groups", NULL, &g) ? 0 : -1;
+    if (!device) return -1;
+    faults_hide_memory(device);
+    if (rp_model_open(device, g.dir, NULL, &model, &err) || run(model, wanted, &err))
+        print_error("%s\n", err.message);
+    rp_model_close(&model);
+    return err.status ? -1 : 0;
 }
 
 static int teardown(void **state) {
@@ -123,25 +46,6 @@ static int teardown(void **state) {
     golden_close(&g);
     rp_device_close(&device);
     return 0;
-}
-
-/* Open the model and run it once. */
-static rp_status work(rp_error *err) {
-    static float out[4096];
-    rp_model *model = NULL;
-    rp_status status = rp_model_open(device, g.dir, NULL, &model, err);
-    assert_int_equal(status == RP_OK, model != NULL);
-    if (!status) status = rp_model_run(model, g.sequences, 1, NULL, out, RP_COUNT(out), NULL, err);
-    rp_model_close(&model);
-    return status;
-}
-
-static void check_works(void) {
-    rp_error err = {0};
-    rp_status status = work(&err);
-    if (status) print_error("%s\n", err.message);
-    assert_int_equal(status, RP_OK);
-    assert_int_equal(rp_device_memory_used(device), 0);
 }
 
 typedef enum kind {
@@ -157,12 +61,23 @@ typedef struct fault {
     kind kind;
 } fault;
 
-static const fault faults[] = {
+static void check_failed(const fault *f, rp_status status, const rp_error *err) {
+    if (f->kind == HARMLESS && !status) return;
+    assert_int_equal(status, f->status);
+    assert_int_equal(err->status, f->status);
+    assert_true(strlen(err->message) > 20);
+}
+
+/* ---- a model ---- */
+
+static const fault model_faults[] = {
     {"vkCreateBuffer", VK_ERROR_OUT_OF_DEVICE_MEMORY, RP_ERROR_DEVICE_MEMORY, EXPECTED},
     {"vkAllocateMemory", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_HOST_MEMORY, EXPECTED},
     {"vkAllocateMemory", VK_ERROR_TOO_MANY_OBJECTS, RP_ERROR_DEVICE, EXPECTED},
     {"vkBindBufferMemory", VK_ERROR_OUT_OF_DEVICE_MEMORY, RP_ERROR_DEVICE_MEMORY, EXPECTED},
     {"vkMapMemory", VK_ERROR_MEMORY_MAP_FAILED, RP_ERROR_DEVICE, EXPECTED},
+    {"vkFlushMappedMemoryRanges", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_HOST_MEMORY, EXPECTED},
+    {"vkInvalidateMappedMemoryRanges", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_HOST_MEMORY, EXPECTED},
     {"vkCreateShaderModule", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_HOST_MEMORY, EXPECTED},
     {"vkCreateDescriptorSetLayout", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_HOST_MEMORY, EXPECTED},
     {"vkCreatePipelineLayout", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_HOST_MEMORY, EXPECTED},
@@ -175,35 +90,201 @@ static const fault faults[] = {
     {"vkBeginCommandBuffer", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_HOST_MEMORY, EXPECTED},
     {"vkEndCommandBuffer", VK_ERROR_OUT_OF_DEVICE_MEMORY, RP_ERROR_DEVICE_MEMORY, EXPECTED},
     {"vkCreateFence", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_HOST_MEMORY, EXPECTED},
-    {"vkQueueSubmit", VK_ERROR_DEVICE_LOST, RP_ERROR_DEVICE_LOST, EXPECTED},
+    {"vkResetFences", VK_ERROR_OUT_OF_DEVICE_MEMORY, RP_ERROR_DEVICE_MEMORY, EXPECTED},
+    {"vkQueueSubmit", VK_ERROR_OUT_OF_DEVICE_MEMORY, RP_ERROR_DEVICE_MEMORY, EXPECTED},
+    {"vkWaitForFences", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_HOST_MEMORY, EXPECTED},
+    {"vkGetPipelineCacheData", VK_ERROR_OUT_OF_HOST_MEMORY, RP_OK, HARMLESS},
+    {"vkSetDebugUtilsObjectNameEXT", VK_ERROR_OUT_OF_HOST_MEMORY, RP_OK, HARMLESS},
+};
+
+/* It gives what it gave before. */
+static void check_runs(rp_model *model) {
+    rp_error err = {0};
+    memset(got, 0xee, sizeof got);
+    rp_status status = run(model, got, &err);
+    if (status) print_error("%s\n", err.message);
+    assert_int_equal(status, RP_OK);
+    size_t floats = rp_model_output_size(model, g.sequences, 1, NULL);
+    assert_memory_equal(got, wanted, floats * sizeof *got);
+}
+
+/* Open the model and run it; after a failure, run it again. True when the fault came. */
+static bool fail_model(const fault *f, int n) {
+    rp_error err = {0};
+    rp_model *model = NULL;
+    fault_begin(f->name, n, f->result);
+    rp_status status = rp_model_open(device, g.dir, NULL, &model, &err);
+    assert_int_equal(status == RP_OK, model != NULL);
+    if (!status) status = run(model, got, &err);
+    bool came = fault_end();
+    if (came)
+        check_failed(f, status, &err);
+    else
+        assert_int_equal(status, RP_OK);
+    if (model) check_runs(model);
+    rp_model_close(&model);
+    assert_int_equal(rp_device_memory_used(device), 0);
+    return came;
+}
+
+static void test_model(void **state) {
+    const fault *f = *state;
+    int count = 0;
+    while (fail_model(f, count)) count++;
+    if (f->kind == EXPECTED) assert_true(count > 0);
+}
+
+/* Nobody knows what became of a submission for which nothing can wait: the device is taken for lost. */
+static void test_unknown_end(void **state) {
+    rp_error err = {0};
+    rp_model *model = NULL;
+    (void)state;
+    assert_int_equal(rp_model_open(device, g.dir, NULL, &model, &err), RP_OK);
+    fault_begin("vkWaitForFences", 0, VK_ERROR_OUT_OF_HOST_MEMORY);
+    fault_idle = true;
+    assert_int_equal(run(model, got, &err), RP_ERROR_HOST_MEMORY);
+    assert_true(fault_end());
+    fault_idle = false;
+    unsigned devices = faults_seen().devices;
+    check_runs(model);
+    assert_int_equal(faults_seen().devices, devices + 1);
+    rp_model_close(&model);
+}
+
+/* ---- a device ---- */
+
+static const fault device_faults[] = {
+    {"vkEnumerateInstanceVersion", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_DEVICE, EXPECTED},
+    {"vkEnumerateInstanceExtensionProperties", VK_ERROR_OUT_OF_HOST_MEMORY, RP_OK, HARMLESS},
+    {"vkCreateInstance", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_HOST_MEMORY, EXPECTED},
+    {"vkCreateInstance", VK_ERROR_INCOMPATIBLE_DRIVER, RP_ERROR_DEVICE, EXPECTED},
+    {"vkCreateInstance", VK_ERROR_EXTENSION_NOT_PRESENT, RP_ERROR_DEVICE, EXPECTED},
+    {"vkEnumeratePhysicalDevices", VK_ERROR_INITIALIZATION_FAILED, RP_ERROR_DEVICE, EXPECTED},
+    {"vkEnumerateDeviceExtensionProperties", VK_ERROR_OUT_OF_HOST_MEMORY, RP_OK, HARMLESS},
+    {"vkCreateDevice", VK_ERROR_TOO_MANY_OBJECTS, RP_ERROR_DEVICE, EXPECTED},
+    {"vkCreateDevice", VK_ERROR_DEVICE_LOST, RP_ERROR_DEVICE_LOST, EXPECTED},
+    {"vkCreatePipelineCache", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_HOST_MEMORY, HARMLESS},
     {"vkGetPipelineCacheData", VK_ERROR_OUT_OF_HOST_MEMORY, RP_OK, HARMLESS},
 };
 
-static void test_fault(void **state) {
-    const fault *f = *state;
-    int calls = 0, step = 1;
-    for (;; calls += step) {
-        rp_error err = {0};
-        begin_fault(f->name, calls, f->result);
-        rp_status status = work(&err);
-        if (!end_fault()) {
-            assert_int_equal(status, RP_OK);
-            break;
-        }
-        assert_int_equal(status, f->status);
-        assert_int_equal(err.status, f->status);
-        if (f->kind != HARMLESS) assert_true(strlen(err.message) > 20);
-        assert_int_equal(rp_device_memory_used(device), 0);
-        if (calls >= 8) step = 7; /* the first places one by one */
+static bool fail_device(const fault *f, int n) {
+    rp_error err = {0};
+    rp_device *other = NULL;
+    size_t count = 99;
+    fault_begin(f->name, n, f->result);
+    rp_status status = rp_device_list(NULL, 0, &count, &err);
+    assert_true(status ? count == 0 : count > 0);
+    if (!status) {
+        status = rp_device_open(NULL, &other, &err);
+        assert_int_equal(status == RP_OK, other != NULL);
+        rp_device_close(&other);
     }
-    if (f->kind != SELDOM) assert_true(calls > 0);
-    check_works();
+    bool came = fault_end();
+    if (came)
+        check_failed(f, status, &err);
+    else
+        assert_int_equal(status, RP_OK);
+    return came;
+}
+
+static void test_device(void **state) {
+    const fault *f = *state;
+    int count = 0;
+    while (fail_device(f, count)) count++;
+    assert_true(count > 0);
+}
+
+/* ---- measuring ---- */
+
+static const fault bench_faults[] = {
+    {"vkCreateQueryPool", VK_ERROR_OUT_OF_DEVICE_MEMORY, RP_ERROR_DEVICE_MEMORY, SELDOM},
+    {"vkGetQueryPoolResults", VK_ERROR_DEVICE_LOST, RP_ERROR_DEVICE_LOST, SELDOM},
+    {"vkQueueSubmit", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_HOST_MEMORY, EXPECTED},
+    {"vkAllocateCommandBuffers", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_HOST_MEMORY, EXPECTED},
+};
+
+static void take_span(void *user, const rp_trace_span *span) {
+    (void)user, (void)span;
+}
+
+static void test_measuring(void **state) {
+    const fault *f = *state;
+    rp_error err = {0};
+    rp_roofline roofline;
+    rp_replay_time time;
+    rp_model *model = NULL;
+    int step = 1, count = 0;
+    assert_int_equal(rp_model_open(device, g.dir, NULL, &model, &err), RP_OK);
+    for (bool came = true; came; count += step) {
+        bool traces = device->caps.info.timestamps;
+        fault_begin(f->name, count, f->result);
+        rp_status status = traces ? rp_bench_trace(model, g.sequences, 1, take_span, NULL, &err) : RP_OK;
+        if (!status) status = rp_bench_replay(model, RP_REPLAY_SUBMITTED, 2, 3, 1, &time, &err);
+        if (!status) status = rp_bench_roofline(device, RP_ROOFLINE_COSTS, &roofline, &err);
+        came = fault_end();
+        if (came)
+            check_failed(f, status, &err);
+        else
+            assert_int_equal(status, RP_OK);
+        check_runs(model);
+        if (count > 8) step = 9; /* the first places one by one */
+    }
+    if (f->kind == EXPECTED) assert_true(count > 1);
+    rp_model_close(&model);
+    assert_int_equal(rp_device_memory_used(device), 0);
+}
+
+/* ---- choosing kernels ---- */
+
+static void test_tuning(void **state) {
+    static const char config[] =
+        "{\"model_type\": \"albert\", \"architectures\": [\"AlbertModel\"], \"vocab_size\": 100,"
+        " \"embedding_size\": 64, \"hidden_size\": 192, \"num_attention_heads\": 3,"
+        " \"intermediate_size\": 192, \"num_hidden_layers\": 2, \"max_position_embeddings\": 32}";
+    static const fault faults[] = {
+        {"vkAllocateMemory", VK_ERROR_TOO_MANY_OBJECTS, RP_ERROR_DEVICE, EXPECTED},
+        {"vkQueueSubmit", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_HOST_MEMORY, EXPECTED},
+        {"vkAllocateDescriptorSets", VK_ERROR_OUT_OF_HOST_MEMORY, RP_ERROR_HOST_MEMORY, EXPECTED},
+    };
+    char dir[FIXTURE_PATH_SIZE];
+    rp_device *other = NULL;
+    rp_error err = {0};
+    (void)state;
+    assert_true(fixture_make_dir(dir));
+    assert_true(fixture_write_text(dir, "config.json", config));
+    assert_int_equal(rp_device_open(&(rp_device_params){.cache_dir = ""}, &other, &err), RP_OK);
+    for (size_t i = 0; i < RP_COUNT(faults); i++) {
+        int n = 0;
+        for (bool came = true; came; n += 17) {
+            rp_model *model = NULL;
+            fault_begin(faults[i].name, n, faults[i].result);
+            rp_status status = rp_model_open_random(other, dir, NULL, &model, &err);
+            came = fault_end();
+            if (came)
+                check_failed(&faults[i], status, &err);
+            else
+                assert_int_equal(status, RP_OK);
+            rp_model_close(&model);
+            assert_int_equal(rp_device_memory_used(other), 0);
+        }
+        assert_true(n > 17);
+    }
+    rp_device_close(&other);
+    fixture_remove_dir(dir);
 }
 
 int main(void) {
-    struct CMUnitTest tests[RP_COUNT(faults)];
-    for (size_t i = 0; i < RP_COUNT(faults); i++)
-        tests[i] = (struct CMUnitTest){
-            .name = faults[i].name, .test_func = test_fault, .initial_state = (void *)&faults[i]};
+    enum { MODEL = RP_COUNT(model_faults), DEVICE = RP_COUNT(device_faults), BENCH = RP_COUNT(bench_faults) };
+    struct CMUnitTest tests[MODEL + DEVICE + BENCH + 2];
+    size_t count = 0;
+#define ADD(list, function)                     \
+    for (size_t i = 0; i < RP_COUNT(list); i++) \
+    tests[count++] =                            \
+        (struct CMUnitTest){.name = list[i].name, .test_func = function, .initial_state = (void *)&list[i]}
+    ADD(model_faults, test_model);
+    ADD(device_faults, test_device);
+    ADD(bench_faults, test_measuring);
+    tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_unknown_end);
+    tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_tuning);
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -327,6 +327,13 @@ void rp_device_name(rp_device *device, VkObjectType type, uint64_t handle, const
     vkSetDebugUtilsObjectNameEXT(device->handle, &info);
 }
 
+void rp_device_wait_idle(rp_device *device) {
+    pthread_mutex_lock(&device->queue_lock);
+    VkResult result = device->vk.vkQueueWaitIdle(device->queue);
+    pthread_mutex_unlock(&device->queue_lock);
+    if (result != VK_SUCCESS) device->lost = true; /* nobody knows what became of the work */
+}
+
 /* Wait for the fence of a submission; where that fails, for all that the queue was given. */
 static rp_status wait(rp_device *device, VkFence fence, rp_error *err) {
     const rp_vk_table *vk = &device->vk;
@@ -334,12 +341,7 @@ static rp_status wait(rp_device *device, VkFence fence, rp_error *err) {
     /* some drivers cut a wait short of a long time-out: ask again until the fence answers */
     do result = vk->vkWaitForFences(device->handle, 1, &fence, VK_TRUE, 10000000000ull);
     while (result == VK_TIMEOUT);
-    if (result != VK_SUCCESS) {
-        pthread_mutex_lock(&device->queue_lock);
-        VkResult idle = vk->vkQueueWaitIdle(device->queue);
-        pthread_mutex_unlock(&device->queue_lock);
-        if (idle != VK_SUCCESS) device->lost = true; /* nobody knows what became of the work */
-    }
+    if (result != VK_SUCCESS) rp_device_wait_idle(device);
     return rp_vk_check(result, "vkWaitForFences", err);
 }
 

@@ -84,6 +84,9 @@ rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, ui
  * header. */
 bool rp_pipelines_fit(const rp_caps *caps, const void *data, size_t size);
 
+/* Wait, after a failure, until nothing is pending. Where that fails too the device is taken for lost. */
+void rp_device_wait_idle(rp_device *device);
+
 /* Write the pipeline cache to disk if pipelines were compiled since it was read. Failing is no error. */
 void rp_device_save_pipelines(rp_device *device);
 

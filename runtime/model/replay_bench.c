@@ -94,9 +94,10 @@ static rp_status submit_each(replay *r, rp_error *err) {
         result = device->vk.vkQueueSubmit(device->queue, 1, &info, VK_NULL_HANDLE);
     }
     pthread_mutex_unlock(&device->queue_lock);
-    /* even after a failure: what was submitted must end before its command buffers do */
-    rp_status status = rp_device_submit(device, &r->list[r->count - 1], 1, r->model->fence, err);
-    return result == VK_SUCCESS ? status : rp_vk_check(result, "vkQueueSubmit", err);
+    rp_status status = rp_vk_check(result, "vkQueueSubmit", err);
+    if (!status) status = rp_device_submit(device, &r->list[r->count - 1], 1, r->model->fence, err);
+    if (status) rp_device_wait_idle(device); /* what was submitted must end before its command buffers do */
+    return status;
 }
 
 static rp_status run_once(replay *r, rp_error *err) {
