@@ -96,7 +96,9 @@ static rp_status parse(const char *text, size_t size, const char *path, size_t f
     char key[SHOWN_KEY + 1] = "";
     *out = json_loadb(text, size, JSON_REJECT_DUPLICATES | flags, &mistake);
     if (*out) return RP_OK;
-    if (json_error_code(&mistake) == json_error_out_of_memory) return rp_fail_memory(err, path, size);
+    // it says nothing at all where it gets no memory for a value
+    if (!mistake.text[0] || json_error_code(&mistake) == json_error_out_of_memory)
+        return rp_fail_memory(err, path, size);
     bool known = mistake.position > 0 && find_key(text, size, (size_t)mistake.position, key);
     return rp_fail(err, RP_ERROR_FORMAT, "%s: %s%sline %d: not valid JSON: %s; fetch the file again",
                    rp_path_shown(path), key, known ? ": " : "", mistake.line, mistake.text);

@@ -1,5 +1,7 @@
 #include "loader/weights_files.h"
 
+#include <stdio.h>
+
 #include "loader/json.h"
 
 enum { MAX_SHARDS = 4096, SHOWN_NAME = 100 };
@@ -82,10 +84,8 @@ static rp_status open_shards(rp_weight_files *files, const char *dir, rp_error *
 /* ---- the folder ---- */
 
 static bool has(const char *dir, const char *name) {
-    char *path = rp_path_join(dir, name);
-    bool found = path && rp_path_exists(path);
-    free(path);
-    return found;
+    char path[4096]; // longer ones cannot be opened; and no allocation that fails makes a file seem absent
+    return snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path && rp_path_exists(path);
 }
 
 static rp_status fail_missing(const char *dir, rp_error *err) {

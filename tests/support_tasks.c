@@ -111,6 +111,12 @@ static int word_of(const json_t *call, const char *key, const char *const *words
     return otherwise;
 }
 
+/* Some tests let allocations fail, the ones here too. */
+static rp_status no_memory(rp_error *err) {
+    *err = (rp_error){RP_ERROR_HOST_MEMORY, "out of memory in the test itself"};
+    return err->status;
+}
+
 static rp_status run_answer(rp_model *model, const json_t *call, const rp_input *inputs, size_t count,
                             rp_result **out, rp_error *err) {
     const json_t *none = json_object_get(json_object_get(call, "params"), "allow_no_answer");
@@ -121,8 +127,10 @@ static rp_status run_answer(rp_model *model, const json_t *call, const rp_input 
                                      .max_answer_tokens = number_of(call, "max_answer_tokens"),
                                      .allow_no_answer = json_is_true(none)};
     rp_question *questions = calloc(count + 1, sizeof *questions);
-    for (size_t i = 0; i < count; i++) questions[i] = (rp_question){inputs[i].text, inputs[i].pair};
-    rp_status status = rp_answer_questions(model, questions, count, &params, out, err);
+    for (size_t i = 0; questions && i < count; i++)
+        questions[i] = (rp_question){inputs[i].text, inputs[i].pair};
+    rp_status status =
+        !questions ? no_memory(err) : rp_answer_questions(model, questions, count, &params, out, err);
     free(questions);
     return status;
 }
@@ -132,14 +140,14 @@ static rp_status run_choose(rp_model *model, const json_t *call, const size_t *w
     enum { MOST = 8 };
     rp_choice *choices = calloc(count + 1, sizeof *choices);
     rp_text(*texts)[MOST] = calloc(count + 1, sizeof *texts);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; choices && texts && i < count; i++) {
         const json_t *input = json_array_get(json_object_get(call, "inputs"), which ? which[i] : i);
         const json_t *list = json_object_get(input, "choices");
         choices[i] = (rp_choice){text_of(input, "text"), texts[i], json_array_size(list)};
         for (size_t k = 0; k < choices[i].choice_count && k < MOST; k++)
             texts[i][k] = task_text(json_array_get(list, k));
     }
-    rp_status status = rp_choose(model, choices, count, out, err);
+    rp_status status = !choices || !texts ? no_memory(err) : rp_choose(model, choices, count, out, err);
     free(choices);
     free(texts);
     return status;
@@ -174,14 +182,16 @@ rp_status task_run(rp_model *model, const json_t *call, const size_t *which, siz
     if (!strcmp(task, "choose")) return run_choose(model, call, which, count, out, err);
     rp_input *inputs = calloc(count + 1, sizeof *inputs);
     rp_text *texts = calloc(count + 1, sizeof *texts);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; inputs && texts && i < count; i++) {
         const json_t *input = json_array_get(json_object_get(call, "inputs"), which ? which[i] : i);
         bool question = json_object_get(input, "question");
         inputs[i].text = texts[i] = text_of(input, question ? "question" : "text");
         if (json_is_object(input)) inputs[i].pair = text_of(input, question ? "context" : "text_pair");
     }
     rp_status status;
-    if (!strcmp(task, "classify"))
+    if (!inputs || !texts)
+        status = no_memory(err);
+    else if (!strcmp(task, "classify"))
         status = rp_classify(model, inputs, count, &(rp_classify_params){number_of(call, "top_k")}, out, err);
     else if (!strcmp(task, "coherence"))
         status = rp_coherence(model, inputs, count, out, err);

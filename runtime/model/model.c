@@ -4,15 +4,13 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
 static bool has_file(const char *dir, const char *name) {
     char path[4096];
-    if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path) return false;
-    FILE *file = fopen(path, "rb");
-    if (file) fclose(file);
-    return file;
+    return snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path && access(path, F_OK) == 0;
 }
 
 /* A folder without any tokenizer file still serves token ids. */

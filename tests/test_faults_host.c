@@ -1,0 +1,269 @@
+/* The n-th allocation of host memory fails, for every n until none does: while a device and a model are
+ * opened and while each task runs. A status and a message, nothing left behind (the leak check of the
+ * sanitized build sees), and the same handles work afterwards.
+ *
+ * The linker sends the library's calls here (--wrap), and those of its one C++ file through support_new.cc.
+ * What jansson and libsentencepiece allocate themselves is left alone: the one drops characters that it could
+ * not store, or asserts, and the protobuf in the other crashes. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "reprise/bench.h"
+#include "support_tasks.h"
+
+/* ---- the fault ---- */
+
+static int due = -1;
+
+static bool fails(void) {
+    return due >= 0 && due-- == 0;
+}
+
+bool fault_new(void);
+bool fault_new(void) {
+    return fails();
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *block, size_t size);
+char *__real_strdup(const char *text);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *block, size_t size);
+char *__wrap_strdup(const char *text);
+int __wrap_asprintf(char **out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+void *__wrap_malloc(size_t size) {
+    return fails() ? NULL : __real_malloc(size);
+}
+void *__wrap_calloc(size_t count, size_t size) {
+    return fails() ? NULL : __real_calloc(count, size);
+}
+void *__wrap_realloc(void *block, size_t size) {
+    return fails() ? NULL : __real_realloc(block, size);
+}
+char *__wrap_strdup(const char *text) {
+    return fails() ? NULL : __real_strdup(text);
+}
+int __wrap_asprintf(char **out, const char *format, ...) {
+    va_list arguments;
+    *out = NULL;
+    if (fails()) return -1;
+    va_start(arguments, format);
+    int size = vasprintf(out, format, arguments);
+    va_end(arguments);
+    return size;
+}
+
+/* ---- the work ---- */
+
+static rp_device *device;
+
+typedef struct work {
+    rp_status (*act)(struct work *work, rp_error *err);
+    void (*settle)(struct work *work, rp_status status); /* checks and frees; nothing fails here */
+    const char *dir;
+    const json_t *call;
+    rp_device *device;
+    rp_model *model;
+    rp_result *result;
+    rp_tokenizer *tokenizer;
+    rp_encoding encoding;
+    char *text;
+} work;
+
+static void sweep(work *w) {
+    int n = 0;
+    for (bool came = true; came; n++) {
+        rp_error err = {0};
+        due = n;
+        rp_status status = w->act(w, &err);
+        came = due < 0;
+        due = -1;
+        if (status && status != RP_ERROR_HOST_MEMORY) print_error("%d: %s\n", n, err.message);
+        assert_int_equal(status, came && status ? RP_ERROR_HOST_MEMORY : RP_OK);
+        assert_int_equal(err.status, status);
+        if (status) assert_true(strlen(err.message) > 10);
+        w->settle(w, status);
+    }
+    assert_true(n > 1);
+}
+
+static int setup(void **state) {
+    rp_error err = {0};
+    (void)state;
+    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
+    return device ? 0 : -1;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    rp_device_close(&device);
+    return 0;
+}
+
+/* ---- a device ---- */
+
+static rp_status open_device(work *w, rp_error *err) {
+    size_t count = 0;
+    rp_status status = rp_device_list(NULL, 0, &count, err);
+    return status ? status : rp_device_open(NULL, &w->device, err);
+}
+
+static void close_device(work *w, rp_status status) {
+    assert_int_equal(status == RP_OK, w->device != NULL);
+    rp_device_close(&w->device);
+}
+
+static void test_device(void **state) {
+    work w = {.act = open_device, .settle = close_device};
+    (void)state;
+    sweep(&w);
+}
+
+/* ---- a model ---- */
+
+static rp_status open_model(work *w, rp_error *err) {
+    return rp_model_open(device, w->dir, NULL, &w->model, err);
+}
+
+static void close_model(work *w, rp_status status) {
+    assert_int_equal(status == RP_OK, w->model != NULL);
+    if (w->model) assert_non_null(rp_model_get_tokenizer(w->model));
+    rp_model_close(&w->model);
+    assert_int_equal(rp_device_memory_used(device), 0);
+}
+
+static void test_model(void **state) {
+    task_case c;
+    assert_true(task_case_open(*state, &c));
+    work w = {.act = open_model, .settle = close_model, .dir = c.dir};
+    sweep(&w);
+    task_case_close(&c);
+}
+
+/* ---- tasks ---- */
+
+static rp_status run_task(work *w, rp_error *err) {
+    return task_run(w->model, w->call, NULL, 1, &w->result, err);
+}
+
+static void check_answer(work *w, rp_status status) {
+    double worst = 0;
+    assert_int_equal(status == RP_OK, w->result != NULL);
+    if (status) return;
+    const json_t *input = json_array_get(json_object_get(w->call, "inputs"), 0);
+    json_t *got = task_answer(w->call, input, w->result, 0);
+    assert_true(task_same(got, json_array_get(json_object_get(w->call, "answers"), 0), &worst));
+    json_decref(got);
+    rp_result_free(&w->result);
+}
+
+static void test_task(void **state) {
+    task_case c;
+    rp_error err = {0};
+    work w = {.act = run_task, .settle = check_answer};
+    assert_true(task_case_open(*state, &c));
+    assert_int_equal(rp_model_open(device, c.dir, NULL, &w.model, &err), RP_OK);
+    for (size_t i = 0; i < json_array_size(c.calls); i++) {
+        w.call = json_array_get(c.calls, i);
+        sweep(&w);
+    }
+    rp_model_close(&w.model);
+    task_case_close(&c);
+}
+
+/* ---- measuring ---- */
+
+static rp_status measure(work *w, rp_error *err) {
+    rp_replay_time time;
+    return rp_bench_replay(w->model, RP_REPLAY_SECONDARY, 2, 3, 1, &time, err);
+}
+
+static void look_at_nothing(work *w, rp_status status) {
+    (void)w, (void)status;
+}
+
+static void test_measuring(void **state) {
+    task_case c;
+    rp_error err = {0};
+    work w = {.act = measure, .settle = look_at_nothing};
+    (void)state;
+    assert_true(task_case_open("classify_many", &c));
+    assert_int_equal(rp_model_open(device, c.dir, NULL, &w.model, &err), RP_OK);
+    sweep(&w);
+    rp_model_close(&w.model);
+    task_case_close(&c);
+}
+
+/* ---- a tokenizer ---- */
+
+static rp_status open_tokenizer(work *w, rp_error *err) {
+    return rp_tokenizer_open(w->dir, &w->tokenizer, err);
+}
+
+static void close_tokenizer(work *w, rp_status status) {
+    assert_int_equal(status == RP_OK, w->tokenizer != NULL);
+    rp_tokenizer_close(&w->tokenizer);
+}
+
+static rp_status tokenize(work *w, rp_error *err) {
+    static const char text[] = "Once upon a time, a na\xc3\xafve fox";
+    rp_status status = rp_tokenize(w->tokenizer, (rp_text){text, sizeof text - 1}, (rp_text){text, 9}, NULL,
+                                   &w->encoding, err);
+    if (status) return status;
+    return rp_tokenizer_decode(w->tokenizer, w->encoding.ids, w->encoding.count, true, &w->text, err);
+}
+
+static void check_tokens(work *w, rp_status status) {
+    if (!status) assert_true(w->encoding.count > 5 && strlen(w->text) > 9);
+    rp_encoding_free(&w->encoding);
+    rp_string_free(&w->text);
+}
+
+static void test_tokenizer(void **state) {
+    task_case c;
+    rp_error err = {0};
+    assert_true(task_case_open(*state, &c));
+    work w = {.act = open_tokenizer, .settle = close_tokenizer, .dir = c.dir};
+    sweep(&w);
+    w = (work){.act = tokenize, .settle = check_tokens};
+    assert_int_equal(rp_tokenizer_open(c.dir, &w.tokenizer, &err), RP_OK);
+    sweep(&w);
+    rp_tokenizer_close(&w.tokenizer);
+    task_case_close(&c);
+}
+
+#define CASE(function, case_name) \
+    { #function ": " case_name, function, NULL, NULL, case_name }
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_device),
+        CASE(test_tokenizer, "classify"),
+        CASE(test_tokenizer, "fill_wordpiece"),
+        CASE(test_model, "embed_mean"),
+        CASE(test_model, "tag_wordpiece"),
+        CASE(test_task, "classify"),
+        CASE(test_task, "fill_wordpiece"),
+        CASE(test_task, "tag"),
+        CASE(test_task, "answer"),
+        CASE(test_task, "answer_wordpiece"),
+        CASE(test_task, "embed_mean"),
+        CASE(test_task, "order"),
+        CASE(test_task, "choose"),
+        cmocka_unit_test(test_measuring),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
