@@ -65,6 +65,7 @@ static pid_t start(const char *const *args, int in, int out, int err) {
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid) return pid;
+    signal(SIGPIPE, SIG_DFL);
     if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || (err >= 0 && dup2(err, 2) < 0)) _exit(126);
     execv(BINARY_DIR "/reprise", argv);
     _exit(127);

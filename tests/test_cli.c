@@ -372,7 +372,8 @@ static void test_memory_does_not_grow_with_the_lines(void **state) {
     free(input);
 }
 
-static void test_a_reader_that_goes_away_is_no_failure(void **state) {
+/* It ends as other programs do, by SIGPIPE and without a word, also while its input stays open and idle. */
+static void test_a_reader_that_goes_away_ends_it(void **state) {
     (void)state;
     cli_pipe pipe = cli_start(CLI_ARGS("tokenize", "--json", "-m", MODEL));
     char line[512];
@@ -381,7 +382,32 @@ static void test_a_reader_that_goes_away_is_no_failure(void **state) {
     close(pipe.from);
     pipe.from = -1;
     assert_int_equal(write(pipe.to, "two\nthree\n", 10), 10);
-    assert_int_equal(cli_finish(&pipe), 0);
+    int to = pipe.to;
+    pipe.to = -1;
+    assert_int_equal(cli_finish(&pipe), 128 + SIGPIPE);
+    close(to);
+}
+
+/* While it waits for input everything that came is answered: nothing is left to finish. */
+static void test_signals_end_it_with_their_status(void **state) {
+    (void)state;
+    const int signals[] = {SIGINT, SIGTERM};
+    for (size_t i = 0; i < 2; i++) {
+        cli_pipe pipe = cli_start(CLI_ARGS("tokenize", "--json", "-m", MODEL));
+        char line[512];
+        assert_int_equal(write(pipe.to, "one\nhalf a li", 13), 13);
+        assert_true(cli_read_line(&pipe, line, sizeof line, 120));
+        assert_int_equal(kill(pipe.pid, signals[i]), 0);
+        assert_false(cli_read_line(&pipe, line, sizeof line, 120)); /* the half line is no input */
+        int to = pipe.to;
+        pipe.to = -1;
+        int status = 0;
+        assert_int_equal(waitpid(pipe.pid, &status, 0), pipe.pid);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 128 + signals[i]);
+        close(to);
+        close(pipe.from);
+    }
 }
 
 /* Run a shell command with $R set to the command: its exit status. */
@@ -399,6 +425,8 @@ static void test_what_cannot_be_written_is_a_failure(void **state) {
     assert_int_equal(shell("\"$R\" --version >&- 2>/dev/null"), 1);
     assert_int_equal(shell("\"$R\" tokenize -m \"$M\" x >&- 2>/dev/null"), 1);
     assert_int_equal(shell("test \"$(\"$R\" --help 2>&1 >/dev/full)\""), 0); /* it is said */
+    /* at once, and not after the last of all lines */
+    assert_int_equal(shell("yes | \"$R\" tokenize --json -m \"$M\" >/dev/full 2>/dev/null"), 1);
 }
 
 static void test_what_cannot_be_read_is_a_failure(void **state) {
@@ -487,7 +515,8 @@ int main(void) {
         cmocka_unit_test(test_a_line_of_three_megabytes),
         cmocka_unit_test(test_the_first_answer_comes_before_the_end),
         cmocka_unit_test(test_memory_does_not_grow_with_the_lines),
-        cmocka_unit_test(test_a_reader_that_goes_away_is_no_failure),
+        cmocka_unit_test(test_a_reader_that_goes_away_ends_it),
+        cmocka_unit_test(test_signals_end_it_with_their_status),
         cmocka_unit_test(test_what_cannot_be_written_is_a_failure),
         cmocka_unit_test(test_what_cannot_be_read_is_a_failure),
         cmocka_unit_test(test_a_missing_model_is_said_to_each_input),

@@ -9,9 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 1 << 16 };
+enum {
+    READ_BYTES = 1 << 16,
+    SPECIAL_BYTES = 8, /* what [CLS] and [SEP] count as: two tokens of four bytes */
+};
 static const size_t longest_line = (size_t)1 << 30;  /* bytes; longer ones fail instead of filling memory */
-static const size_t longest_batch = (size_t)8 << 20; /* bytes of lines after which a batch is closed */
+static const size_t longest_batch = (size_t)8 << 20; /* bytes after which a batch is closed in any case */
 
 /* ---- opening ---- */
 
@@ -38,7 +41,8 @@ static uint64_t bytes_ahead(int fd) {
 
 rp_status rp_cli_input_open(rp_cli_input *input, const char *command, rp_cli_shape shape,
                             const rp_cli_options *options) {
-    *input = (rp_cli_input){.shape = shape, .jsonl = options->jsonl, .fd = -1, .name = "standard input"};
+    *input = (rp_cli_input){
+        .shape = shape, .jsonl = options->jsonl, .fd = -1, .wake = -1, .name = "standard input"};
     if (shape == RP_CLI_SHAPE_MAYBE_PAIR && !options->jsonl)
         input->shape = options->pair ? RP_CLI_SHAPE_PAIR : RP_CLI_SHAPE_TEXT;
     if (shape == RP_CLI_SHAPE_MAYBE_PAIR && options->jsonl && options->pair) input->shape = RP_CLI_SHAPE_PAIR;
@@ -82,7 +86,7 @@ static rp_text argument(rp_cli_input *input) {
     return (rp_text){text, strlen(text)};
 }
 
-static bool next_argument(rp_cli_input *input, rp_cli_item *item) {
+static bool next_argument(rp_cli_input *input, rp_cli_item *item, size_t *bytes) {
     if (input->next_text == input->text_count) return false;
     *item = (rp_cli_item){.number = ++input->number};
     item->text = argument(input);
@@ -92,6 +96,7 @@ static bool next_argument(rp_cli_input *input, rp_cli_item *item) {
         item->choices = rp_cli_calloc(input->text_count, sizeof *item->choices);
         while (input->next_text < input->text_count) item->choices[item->choice_count++] = argument(input);
     }
+    *bytes += item->text.size + item->pair.size + SPECIAL_BYTES;
     return true;
 }
 
@@ -117,22 +122,29 @@ static void make_room(rp_cli_input *input) {
     }
 }
 
-/* Read once, waiting for it. Sets `ended` at the end or, after a message, when it fails. */
+/* Wait until a read would return at once. False: woken up. */
+static bool wait_ready(const rp_cli_input *input) {
+    struct pollfd asked[2] = {{.fd = input->fd, .events = POLLIN}, {.fd = input->wake, .events = POLLIN}};
+    while (poll(asked, 2, -1) < 0 && (errno == EINTR || errno == EAGAIN))
+        ;
+    return !asked[1].revents;
+}
+
+/* Read once, waiting for it. Sets `ended` at the end, when woken up or, after a message, when it fails. */
 static void read_more(rp_cli_input *input, bool *failed) {
     make_room(input);
     for (;;) {
+        if (!wait_ready(input)) {
+            input->ended = true;
+            return;
+        }
         ssize_t got = read(input->fd, input->data + input->end, input->capacity - input->end);
         if (got > 0) {
             input->end += (size_t)got;
             input->consumed += (size_t)got;
             return;
         }
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            struct pollfd wait = {.fd = input->fd, .events = POLLIN};
-            poll(&wait, 1, -1);
-            continue;
-        }
+        if (got < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) continue;
         input->ended = true;
         if (got < 0) {
             rp_cli_complain("%s: cannot read: %s", input->name, strerror(errno));
@@ -167,7 +179,7 @@ static void take_line(rp_cli_input *input, size_t size, size_t end_size, rp_cli_
     } else {
         rp_cli_item_parse(item, input->shape, input->jsonl, line, size);
     }
-    *bytes += size;
+    *bytes += size + SPECIAL_BYTES;
 }
 
 /* A line that is in the buffer, or the rest of the input once it has ended. */
@@ -197,19 +209,33 @@ static bool buffered_line(rp_cli_input *input, rp_cli_item *item, size_t *bytes)
     return false;
 }
 
-size_t rp_cli_input_batch(rp_cli_input *input, rp_cli_item *items, size_t capacity, bool *failed) {
-    size_t count = 0, bytes = 0;
-    while (count < capacity && bytes < longest_batch) {
+/* A new item at the end of the list. */
+static rp_cli_item *new_item(rp_cli_items *items) {
+    if (items->count == items->capacity) {
+        items->capacity = items->capacity ? 2 * items->capacity : 16;
+        items->list = rp_cli_realloc(items->list, items->capacity * sizeof *items->list);
+    }
+    return &items->list[items->count];
+}
+
+bool rp_cli_input_batch(rp_cli_input *input, rp_cli_items *items, size_t most, size_t bytes, bool *failed) {
+    size_t used = 0, limit = bytes < longest_batch ? bytes : longest_batch;
+    while (items->count < most && used < limit) {
+        rp_cli_item *item = new_item(items);
         if (input->texts) {
-            if (!next_argument(input, &items[count])) break;
-            count++;
-        } else if (buffered_line(input, &items[count], &bytes)) {
-            count++;
-        } else if (input->ended || (count && !is_ready(input->fd))) {
+            if (!next_argument(input, item, &used)) break;
+            items->count++;
+        } else if (buffered_line(input, item, &used)) {
+            items->count++;
+        } else if (input->ended || (items->count && !is_ready(input->fd))) {
             break;
         } else {
             read_more(input, failed);
         }
     }
-    return count;
+    return items->count > 0;
+}
+
+void rp_cli_items_clear(rp_cli_items *items) {
+    while (items->count) rp_cli_item_free(&items->list[--items->count]);
 }

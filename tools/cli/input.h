@@ -29,13 +29,19 @@ typedef struct rp_cli_item {
     json_t *root; /* or this */
 } rp_cli_item;
 
+/* Inputs that are answered together. Zero-initialise; rp_cli_items_clear, and free `list`. */
+typedef struct rp_cli_items {
+    rp_cli_item *list; /* [count] */
+    size_t count, capacity;
+} rp_cli_items;
+
 /* A source of inputs. */
 typedef struct rp_cli_input {
     rp_cli_shape shape; /* MAYBE_PAIR resolved to TEXT or PAIR unless the lines are JSON */
     bool jsonl;
     char **texts; /* arguments; NULL when lines are read */
     size_t text_count, next_text;
-    int fd;
+    int fd, wake;     /* waiting for `fd` ends the input once `wake` can be read; -1: none */
     const char *name; /* of the file, for messages */
     char *data;       /* bytes read and not yet used: [begin, end) */
     size_t begin, end, capacity, scanned;
@@ -49,11 +55,15 @@ typedef struct rp_cli_input {
 rp_status rp_cli_input_open(rp_cli_input *input, const char *command, rp_cli_shape shape,
                             const rp_cli_options *options);
 
-/* The next inputs: waits for one, then takes more, up to `capacity`, while that needs no waiting. Returns
- * their number; 0 at the end. A read that fails ends the input: `*failed` is set after a message. */
-size_t rp_cli_input_batch(rp_cli_input *input, rp_cli_item *items, size_t capacity, bool *failed);
+/* The next inputs into the empty list `items`: waits for one, then takes more while that needs no waiting,
+ * until there are `most` of them or their texts have `bytes` bytes, where each counts 8 more for its special
+ * tokens. False at the end. A read that fails ends the input: `*failed` is set after a message. */
+bool rp_cli_input_batch(rp_cli_input *input, rp_cli_items *items, size_t most, size_t bytes, bool *failed);
 
 void rp_cli_input_close(rp_cli_input *input);
+
+/* Free what the items hold and empty the list, which keeps its room. */
+void rp_cli_items_clear(rp_cli_items *items);
 void rp_cli_item_free(rp_cli_item *item);
 
 /* Make an item from one line (without its line end) or one JSON object. The item owns what it needs. */

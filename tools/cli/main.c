@@ -14,7 +14,8 @@ static void put_overview(rp_cli_buffer *out) {
     for (const rp_cli_command *c = rp_cli_commands; c->name; c++)
         rp_cli_printf(out, "  %-10s  %s\n", c->name, c->summary);
     rp_cli_puts(out, "\nWith no TEXT, texts are read from standard input (or -f FILE), one a line.\n"
-                     "Exit status: 0 all answered; 1 an input or the device failed; 2 wrong usage.\n\n"
+                     "Exit status: 0 all answered; 1 an input or the device failed; 2 wrong usage;\n"
+                     "130 (143) stopped by SIGINT (SIGTERM) once the batches in flight were answered.\n\n"
                      "Environment:\n"
                      "  REPRISE_MODEL       folder of the model, where -m is not given\n"
                      "  REPRISE_DEVICE      index or part of a name, where -d is not given\n"
@@ -142,9 +143,18 @@ static void guard_descriptors(void) {
     }
 }
 
+/* Nobody reads the output any more: end as a program does that knows nothing of it. */
+static int end_unread(bool taken) {
+    if (!taken) return 1; /* whoever started this one wants no signal */
+    signal(SIGPIPE, SIG_DFL);
+    raise(SIGPIPE);
+    return 128 + SIGPIPE;
+}
+
 int main(int argc, char **argv) {
     guard_descriptors();
-    signal(SIGPIPE, SIG_IGN); /* writing says EPIPE instead */
+    bool taken = signal(SIGPIPE, SIG_IGN) != SIG_IGN; /* writing says EPIPE instead */
     rp_cli_output out = {.fd = STDOUT_FILENO};
-    return rp_cli_finish(&out, dispatch(argc, argv, &out));
+    int status = rp_cli_finish(&out, dispatch(argc, argv, &out));
+    return out.closed ? end_unread(taken) : status;
 }

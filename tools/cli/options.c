@@ -83,7 +83,8 @@ static const rule rules[R_COUNT] = {
     [R_REPLAY] = {0, "replay", NULL, RP_CLI_BENCH, "instead: the ways to submit a layer many times"},
     [R_STARTUP] = {0, "startup", NULL, RP_CLI_BENCH, "instead: where the time of a start goes"},
     [R_ACCURACY] = {0, "accuracy", "FILE", RP_CLI_BENCH, "instead: accuracy on a table of labelled texts"},
-    [R_BATCH_SIZE] = {0, "batch-size", "N", RP_CLI_BATCH_SIZE, "most inputs answered together (32)"},
+    [R_BATCH_SIZE] = {0, "batch-size", "N", RP_CLI_BATCH_SIZE,
+                      "most inputs answered together (what fills a run)"},
     [R_PRECISION] = {0, "precision", "HOW", RP_CLI_PRECISION,
                      "of the weights: f32, f16, int8 or int4 (as the files have them)"},
     [R_JSON] = {0, "json", NULL, RP_CLI_JSON, "one JSON value a line"},
@@ -298,7 +299,7 @@ bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allow
     struct option table[R_COUNT + 1];
     char letters[2 * R_COUNT + 2];
     make_tables(table, letters);
-    *options = (rp_cli_options){.batch_size = 32, .config = "base", .tokens = 128, .batch = 1, .repeat = 10};
+    *options = (rp_cli_options){.config = "base", .tokens = 128, .batch = 1, .repeat = 10};
     opterr = 0;
     optind = 1;
     for (int got; (got = getopt_long(argc, argv, letters, table, NULL)) != -1;) {

@@ -40,10 +40,10 @@ typedef enum rp_cli_bench_kind {
 } rp_cli_bench_kind;
 
 typedef struct rp_cli_options {
-    const char *model;  /* -m, else REPRISE_MODEL, else NULL */
-    const char *device; /* -d, else REPRISE_DEVICE, else NULL */
-    const char *file;   /* -f; "-" and NULL: standard input */
-    uint32_t batch_size;
+    const char *model;   /* -m, else REPRISE_MODEL, else NULL */
+    const char *device;  /* -d, else REPRISE_DEVICE, else NULL */
+    const char *file;    /* -f; "-" and NULL: standard input */
+    uint32_t batch_size; /* 0: chosen by tokens */
     rp_precision precision;
     bool json, jsonl, pair, help, version;
     uint32_t top_k; /* 0: the command's default */

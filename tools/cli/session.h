@@ -57,6 +57,10 @@ rp_status rp_cli_device_open(const char *name, rp_device **out, rp_error *err);
 /* Answer every input of `command`; the exit status. */
 int rp_cli_answer_inputs(const rp_cli_command *command, const rp_cli_options *options, rp_cli_output *out);
 
+/* The same with a session and a source that are open. `broken`: why nothing can be answered, or RP_OK. */
+int rp_cli_answer_session(const rp_cli_command *command, const rp_cli_session *session,
+                          const rp_error *broken, rp_cli_input *input, rp_cli_output *out);
+
 /* The writers, and the commands without inputs. */
 void rp_cli_json_labels(const rp_cli_answer *answer, rp_cli_buffer *out);
 void rp_cli_json_fills(const rp_cli_answer *answer, rp_cli_buffer *out);

@@ -1,0 +1,239 @@
+/* The loop of every command that reads inputs. The first thread reads batches; a few others answer them, so
+ * that one is tokenized or written while the device works on another, and take turns at standard output: a
+ * line for each input, in order. */
+#include "job.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "stop.h"
+
+enum {
+    MOST_SLOTS = 8,
+    MOST_INPUTS = 1024,       /* in a batch whose size is chosen here */
+    SOFTWARE_TOKENS = 512,    /* in a batch for a software driver: more make it no faster, and answers late */
+    TOKENIZED_BYTES = 1 << 16 /* in a batch that only has to be tokenized */
+};
+
+/* A thread, and the batch it answers. */
+typedef struct slot {
+    struct flow *flow;
+    pthread_t thread;
+    rp_cli_job job;
+    bool ready;        /* the batch is read and not yet written; the first thread leaves it alone */
+    uint64_t turn;     /* its place among the batches */
+    uint64_t consumed; /* bytes of the file up to its end */
+} slot;
+
+/* `work.lock` guards what changes. */
+typedef struct flow {
+    rp_cli_work work;
+    rp_cli_output *out;
+    uint64_t length; /* bytes of the file, for the progress bar; 0: it is not shown */
+    pthread_cond_t changed;
+    slot slots[MOST_SLOTS];
+    size_t slot_count;
+    uint64_t taken, written; /* batches */
+    bool over;               /* no batch follows */
+    bool stuck;              /* nothing more can be written */
+    size_t answered, failures;
+    bool cut_was_said;
+} flow;
+
+static void say_cut(flow *f, size_t number) {
+    if (f->cut_was_said || !number) return;
+    f->cut_was_said = true;
+    rp_cli_progress_end();
+    if (f->work.command->options &
+        RP_CLI_MAX_QUESTION) /* the context slides through windows: it is never cut */
+        rp_cli_complain(
+            "the question of input %zu is longer than --max-question-length, and was cut; so are others "
+            "as long (said once)",
+            number);
+    else /* by the limit of the model, its tokenizer or sentence_bert_config.json */
+        rp_cli_complain("input %zu has more tokens than this model takes, and was cut; so are others as long "
+                        "(said once)",
+                        number);
+}
+
+/* Write the answers of a slot whose turn it is. Called and left with the lock held, which is let go while
+ * standard output may keep it waiting. */
+static void write_batch(flow *f, slot *s) {
+    rp_cli_job *job = &s->job;
+    bool stuck = f->stuck;
+    pthread_mutex_unlock(&f->work.lock);
+    if (!stuck) {
+        rp_cli_buffer unused = f->out->buffer;
+        f->out->buffer = job->text;
+        stuck = !rp_cli_flush(f->out);
+        job->text = f->out->buffer;
+        f->out->buffer = unused;
+    }
+    job->text.size = 0;
+    pthread_mutex_lock(&f->work.lock);
+    if (stuck) {
+        f->stuck = true;
+        rp_cli_stop_ask();
+    } else {
+        f->answered += job->items.count;
+        f->failures += job->failures;
+        say_cut(f, job->cut);
+        if (f->length) rp_cli_progress(s->consumed, f->length, f->answered);
+    }
+}
+
+static void *serve(void *argument) {
+    slot *s = argument;
+    flow *f = s->flow;
+    pthread_mutex_lock(&f->work.lock);
+    for (;;) {
+        while (!s->ready && !f->over) pthread_cond_wait(&f->changed, &f->work.lock);
+        if (!s->ready) break;
+        pthread_mutex_unlock(&f->work.lock);
+        rp_cli_answer_job(&f->work, &s->job);
+        pthread_mutex_lock(&f->work.lock);
+        while (f->written != s->turn) pthread_cond_wait(&f->changed, &f->work.lock);
+        write_batch(f, s);
+        f->written++;
+        s->ready = false;
+        pthread_cond_broadcast(&f->changed);
+    }
+    pthread_mutex_unlock(&f->work.lock);
+    return NULL;
+}
+
+static bool is_software(const rp_cli_session *session) {
+    return session->device && rp_device_get_info(session->device)->type == RP_DEVICE_CPU;
+}
+
+/* One thread tokenizes while another waits for the device; a fast device takes several to keep up with. A
+ * software driver needs the processors itself. */
+static size_t thread_count(const rp_cli_session *session) {
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (is_software(session) || processors < 2) return 2;
+    return processors < MOST_SLOTS ? (size_t)processors : MOST_SLOTS;
+}
+
+/* Bytes of a batch that fills a submission and seldom needs another. */
+static size_t batch_bytes(const rp_cli_session *session) {
+    if (session->options->batch_size) return SIZE_MAX;
+    if (!session->info) return TOKENIZED_BYTES;
+    size_t tokens = session->info->max_batch_tokens;
+    if (is_software(session) && tokens > SOFTWARE_TOKENS) tokens = SOFTWARE_TOKENS;
+    return tokens * 3; /* a token of English is about 4 bytes */
+}
+
+/* A slot that can be filled; waits for it. NULL when no more is to be answered. */
+static slot *free_slot(flow *f) {
+    slot *found = NULL;
+    pthread_mutex_lock(&f->work.lock);
+    while (!found && !f->stuck && !rp_cli_stop_signal()) {
+        for (size_t i = 0; i < f->slot_count && !found; i++)
+            if (!f->slots[i].ready) found = &f->slots[i];
+        if (!found) pthread_cond_wait(&f->changed, &f->work.lock);
+    }
+    pthread_mutex_unlock(&f->work.lock);
+    return found;
+}
+
+/* Hand a batch to its thread. False when answers are no longer wanted. */
+static bool hand_over(flow *f, slot *s, const rp_cli_input *input) {
+    pthread_mutex_lock(&f->work.lock);
+    bool wanted = !f->stuck && !rp_cli_stop_signal();
+    if (wanted) {
+        s->turn = f->taken++;
+        s->consumed = input->consumed - (input->end - input->begin);
+        s->ready = true;
+        pthread_cond_broadcast(&f->changed);
+    }
+    pthread_mutex_unlock(&f->work.lock);
+    return wanted;
+}
+
+static bool start_threads(flow *f) {
+    size_t wanted = thread_count(f->work.session);
+    while (f->slot_count < wanted) {
+        slot *s = &f->slots[f->slot_count];
+        s->flow = f;
+        rp_cli_people_init(&s->job.people, &s->job.text, f->out->fd);
+        if (pthread_create(&s->thread, NULL, serve, s)) break;
+        f->slot_count++;
+    }
+    if (!f->slot_count) rp_cli_complain("the system allows no more threads; end other programs");
+    return f->slot_count;
+}
+
+/* Batches grow from one input to the largest, so that the first answers come at once. False when not
+ * everything was read. */
+static bool answer_all(flow *f, rp_cli_input *input) {
+    const rp_cli_session *session = f->work.session;
+    const size_t chosen = session->options->batch_size, largest = chosen ? chosen : MOST_INPUTS;
+    const size_t bytes = batch_bytes(session);
+    bool failed = false;
+    slot *s;
+    if (!start_threads(f)) return false;
+    rp_cli_stop_expected(true);
+    for (size_t most = 1; (s = free_slot(f)); most = most * 4 < largest ? most * 4 : largest) {
+        rp_cli_items_clear(&s->job.items);
+        if (!rp_cli_input_batch(input, &s->job.items, most, bytes, &failed) || !hand_over(f, s, input)) break;
+    }
+    pthread_mutex_lock(&f->work.lock);
+    f->over = true;
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->work.lock);
+    for (size_t i = 0; i < f->slot_count; i++) {
+        pthread_join(f->slots[i].thread, NULL);
+        rp_cli_items_clear(&f->slots[i].job.items);
+        free(f->slots[i].job.items.list);
+        free(f->slots[i].job.text.data);
+    }
+    rp_cli_stop_expected(false);
+    rp_cli_progress_end();
+    return !failed;
+}
+
+int rp_cli_answer_session(const rp_cli_command *command, const rp_cli_session *session,
+                          const rp_error *broken, rp_cli_input *input, rp_cli_output *out) {
+    flow f = {.work = {.command = command, .session = session, .broken = *broken}, .out = out};
+    if (isatty(STDERR_FILENO) && !isatty(out->fd)) f.length = input->length;
+    pthread_mutex_init(&f.work.lock, NULL);
+    pthread_cond_init(&f.changed, NULL);
+    bool all_read = answer_all(&f, input);
+    pthread_cond_destroy(&f.changed);
+    pthread_mutex_destroy(&f.work.lock);
+    if (f.failures && !broken->status)
+        rp_cli_complain("%zu of %zu input%s failed", f.failures, f.answered, f.answered == 1 ? "" : "s");
+    int signal = rp_cli_stop_signal();
+    if (signal) {
+        rp_cli_complain("stopped by signal %d after %zu input%s", signal, f.answered,
+                        f.answered == 1 ? "" : "s");
+        return 128 + signal;
+    }
+    return broken->status || f.failures || !all_read ? 1 : 0;
+}
+
+int rp_cli_answer_inputs(const rp_cli_command *command, const rp_cli_options *options, rp_cli_output *out) {
+    rp_cli_input input;
+    rp_cli_session session;
+    rp_error broken = {0};
+    if (!options->model && !command->bundled) {
+        rp_cli_complain("%s: no bundled model serves this command; give a Hugging Face folder with -m DIR or "
+                        "REPRISE_MODEL; try 'reprise %s --help'",
+                        command->name, command->name);
+        return 2;
+    }
+    int wake = rp_cli_stop_open();
+    rp_status status = rp_cli_input_open(&input, command->name, command->shape, options);
+    if (status) return status == RP_ERROR_ARGUMENT ? 2 : 1;
+    input.wake = wake;
+    broken.status = rp_cli_session_open(&session, command, options, &broken);
+    if (broken.status) rp_cli_complain("%s", broken.message);
+    /* A program that reads JSON still gets its line for each input; a person has read the message. */
+    int exit_status = 1;
+    if (!broken.status || (options->json && !(input.fd >= 0 && isatty(input.fd))))
+        exit_status = rp_cli_answer_session(command, &session, &broken, &input, out);
+    rp_cli_session_close(&session);
+    rp_cli_input_close(&input);
+    return exit_status;
+}

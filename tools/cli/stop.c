@@ -1,0 +1,44 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* pipe2 */
+#endif
+#include "stop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+/* What a signal handler can reach. */
+static volatile sig_atomic_t asked, is_soft;
+static int wake[2] = {-1, -1};
+
+void rp_cli_stop_ask(void) {
+    if (wake[1] >= 0 && write(wake[1], "", 1) < 0) return; /* full: it can be read already */
+}
+
+static void take_signal(int number) {
+    int before = errno;
+    if (asked || !is_soft) _exit(128 + number);
+    asked = number;
+    rp_cli_stop_ask();
+    errno = before;
+}
+
+int rp_cli_stop_open(void) {
+    static const int signals[] = {SIGINT, SIGTERM};
+    if (pipe2(wake, O_CLOEXEC | O_NONBLOCK)) wake[0] = wake[1] = -1;
+    for (int i = 0; i < 2; i++) {
+        struct sigaction old, take = {.sa_handler = take_signal, .sa_flags = SA_RESTART};
+        if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
+            sigaction(signals[i], &take, NULL);
+    }
+    return wake[0];
+}
+
+void rp_cli_stop_expected(bool soft) {
+    is_soft = soft;
+}
+
+int rp_cli_stop_signal(void) {
+    return asked;
+}
