@@ -219,6 +219,36 @@ static void test_plans_fit_shared_memory(void **state) {
     }
 }
 
+/* llvmpipe as Debian 12 and Debian 13 have it, and more texels than it takes. */
+static void test_plans_of_software_drivers(void **state) {
+    (void)state;
+    rp_caps caps = {
+        .info = {.type = RP_DEVICE_CPU, .shared_bytes = 32768, .max_invocations = 1024, .subgroup_size = 8},
+        .max_texels = 1 << 20,
+        .driver_version = 1,
+        .subgroup_shuffle = true,
+        .subgroup_fixed = true};
+    rp_attention_kernel kernels[RP_MAX_KERNELS];
+    assert_int_equal(rp_plan_attention(&caps, 64, 1 << 20, kernels), 3);
+    assert_string_equal(kernels[0].shader, "attention_subgroup_texel");
+    assert_true(kernels[0].texels && !kernels[1].texels && !kernels[2].texels);
+    caps.driver_version = VK_MAKE_VERSION(26, 1, 6);
+    assert_int_equal(rp_plan_attention(&caps, 64, 1 << 20, kernels), 3);
+    assert_string_equal(kernels[0].shader, "attention_subgroup");
+    assert_true(!kernels[0].texels && kernels[1].texels && !kernels[2].texels);
+    assert_int_equal(rp_plan_attention(&caps, 64, (1 << 20) + 1, kernels), 2);
+    assert_string_equal(kernels[0].shader, "attention_subgroup");
+    assert_string_equal(kernels[1].shader, "attention");
+    /* the sums of a lane stay as many, however wide a head */
+    for (uint32_t dim = 1; dim <= 1024; dim++) {
+        rp_plan_attention(&caps, dim, 0, kernels);
+        uint32_t held = (rp_head_width(dim) / 4 + 7) / 8;
+        assert_in_range(kernels[0].queries, 1, 16);
+        assert_true(kernels[0].queries * held <= 32);
+        assert_int_equal(kernels[0].keys % kernels[0].lanes, 0);
+    }
+}
+
 #define HEADS(heads, dim)                                                                          \
     {                                                                                              \
         .name = #heads " heads of " #dim, .test_func = test_heads, .initial_state = (uint32_t[]) { \
@@ -239,6 +269,7 @@ int main(void) {
         HEADS(1, 256),
         cmocka_unit_test(test_large_scores),
         cmocka_unit_test(test_plans_fit_shared_memory),
+        cmocka_unit_test(test_plans_of_software_drivers),
     };
     return cmocka_run_group_tests(tests, ops_setup, ops_teardown);
 }

@@ -10,6 +10,10 @@ static bool subgroup_kernels(const rp_caps *caps) {
            info->subgroup_size <= 64 && info->subgroup_size <= info->max_invocations;
 }
 
+/* llvmpipe of this version reads storage buffers by gathers; 22.3, which calls itself version 1, reads them
+ * lane by lane, and texel buffers faster. */
+enum { MESA_GATHERS = VK_MAKE_VERSION(25, 0, 0) };
+
 double rp_rounding_bound(rp_rounding rounding) {
     return rounding ? 2e-3 : 2e-5;
 }
@@ -104,7 +108,7 @@ static void add_tile_kernels(matmul_plan *plan) {
 /* A subgroup that hands rows of x round by shuffles. */
 static void add_subgroup_kernels(matmul_plan *plan) {
     /* rows x columns: what a subgroup can hold differs; a GPU's lanes have fewer registers than a CPU has
-     * cache */
+     * cache. Which of texel and storage buffers a software driver reads faster differs too */
     static const uint32_t shapes[][2] = {{32, 2}, {16, 2}, {8, 2}, {8, 1}};
     const rp_caps *caps = plan->caps;
     bool cpu = caps->info.type == RP_DEVICE_CPU, words = rp_format_words(plan->format);
@@ -113,7 +117,7 @@ static void add_subgroup_kernels(matmul_plan *plan) {
     const char *texel_norm = words ? "matmul_subgroup_texel_words_norm" : "matmul_subgroup_texel_norm";
     if (!subgroup_kernels(caps)) return;
     for (size_t i = cpu ? 0 : 2; i < RP_COUNT(shapes); i++)
-        for (int texel = as_texels; texel >= (cpu ? as_texels : 0); texel--) {
+        for (int texel = as_texels; texel >= (cpu && i ? as_texels : 0); texel--) {
             rp_matmul_kernel kernel = {.shader = texel ? texel_shader : "matmul_subgroup",
                                        .norm_shader = texel ? texel_norm : "matmul_subgroup_norm",
                                        .lanes = caps->info.subgroup_size,
@@ -158,13 +162,16 @@ uint32_t rp_plan_attention(const rp_caps *caps, uint32_t head_dim, uint64_t texe
     if (cpu && subgroup_kernels(caps)) {
         uint32_t held = (uint32_t)rp_div_up(head / 4, lanes); /* vec4s of each query's result in one lane */
         uint32_t queries = held > 2 ? (held > 32 ? 1 : 32 / held) : 16;
-        for (int texel = texels <= caps->max_texels; texel >= 0; texel--)
+        bool as_texels = texels <= caps->max_texels, gathers = caps->driver_version >= MESA_GATHERS;
+        for (int n = as_texels; n >= 0; n--) {
+            bool texel = as_texels && (gathers ? !n : n);
             out[count++] =
                 (rp_attention_kernel){.shader = texel ? "attention_subgroup_texel" : "attention_subgroup",
                                       .lanes = lanes,
                                       .queries = queries,
                                       .keys = 8 * lanes,
                                       .texels = texel};
+        }
     }
     /* 64 lanes on a software driver too: llvmpipe ends the loops of an invocation after 65535 iterations in
      * all, and fewer lanes have more to do */
