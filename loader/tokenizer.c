@@ -186,9 +186,11 @@ rp_status rp_tokenize(const rp_tokenizer *tokenizer, rp_text text, rp_text pair,
     if (out) *out = (rp_encoding){0};
     if (!tokenizer || !out)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_tokenize: the tokenizer or out is NULL");
+    rp_status status = rp_check_reserved(params ? params->reserved : NULL, "rp_tokenize", err);
+    if (status) return status;
     if (!text.data && text.size) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_tokenize: text.data is NULL");
     rp_tokens tokens[2] = {{0}, {0}};
-    rp_status status = tokenize_text(tokenizer, text, "the text", &tokens[0], err);
+    status = tokenize_text(tokenizer, text, "the text", &tokens[0], err);
     if (!status && pair.data) status = tokenize_text(tokenizer, pair, "the second text", &tokens[1], err);
     if (!status)
         status = assemble(tokenizer, tokens, pair.data != NULL, params ? params : &defaults, out, err);

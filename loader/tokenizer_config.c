@@ -10,6 +10,7 @@ enum {
     MAX_FILE_BYTES = 1 << 28,
     MAX_HOLE = 1 << 20, /* how far behind the vocabulary an added token's id may be */
     MAX_TOKEN_BYTES = 1 << 16,
+    MAX_ADDED = 1 << 15, /* added tokens, which are looked up one by one */
 };
 
 /* One special token that has a role, in the order in which transformers looks at them. */
@@ -246,6 +247,9 @@ static rp_status add_token(reader *r, const char *path, rp_added_token token) {
     if (size == 0 || size > MAX_TOKEN_BYTES)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: the added token of id %d must be 1 to %d bytes long",
                        rp_path_shown(path), (int)token.id, MAX_TOKEN_BYTES);
+    if (t->added_count >= MAX_ADDED)
+        return rp_fail(r->err, RP_ERROR_UNSUPPORTED, "%s: more than %d added tokens", rp_path_shown(path),
+                       MAX_ADDED);
     uint32_t *codes = rp_arena_alloc(&t->arena, size, sizeof *codes);
     token.text = rp_arena_copy(&t->arena, token.text, size);
     rp_added_token *place = codes && token.text ? place_added(t, token.id) : NULL;
@@ -380,6 +384,9 @@ static rp_status add_list(reader *r, json_t *list, const char *path) {
     if (!json_is_array(list))
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: %s: is %s, must be a list", rp_path_shown(path),
                        LIST_KEY, rp_json_kind(list));
+    if (json_array_size(list) > MAX_ADDED)
+        return rp_fail(r->err, RP_ERROR_UNSUPPORTED, "%s: %s: more than %d tokens", rp_path_shown(path),
+                       LIST_KEY, MAX_ADDED);
     json_array_foreach(list, i, value) {
         rp_status status = add_special(r, value, path, LIST_KEY, false, &id);
         if (status) return status;

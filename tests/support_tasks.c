@@ -192,7 +192,8 @@ rp_status task_run(rp_model *model, const json_t *call, const size_t *which, siz
     if (!inputs || !texts)
         status = no_memory(err);
     else if (!strcmp(task, "classify"))
-        status = rp_classify(model, inputs, count, &(rp_classify_params){number_of(call, "top_k")}, out, err);
+        status = rp_classify(model, inputs, count, &(rp_classify_params){.top_k = number_of(call, "top_k")},
+                             out, err);
     else if (!strcmp(task, "coherence"))
         status = rp_coherence(model, inputs, count, out, err);
     else if (!strcmp(task, "answer"))

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "loader/config.h"
+#include "loader/unicode.h"
 #include "support_fixture.h"
 
 static char dir[FIXTURE_PATH_SIZE];
@@ -412,9 +413,38 @@ static void test_wrong_preset(void **state) {
     assert_int_equal(rp_config_preset(NULL, &config, &err), RP_ERROR_ARGUMENT);
 }
 
+/* What a file or a path brings that is no text does not come through, and a long message ends in a whole
+ * character. */
+static void test_messages_are_text(void **state) {
+    rp_config config;
+    rp_error err;
+    char text[2000] = "{\"model_type\": \"";
+    (void)state;
+    for (size_t offset = 0; offset < 4; offset++) {
+        static const char *const bad[] = {"{\"\\\xde\x87\xddq\x82", "{\"a\": \"\xff", "\xed\xa0\x80",
+                                          "{\xf0\x9f\x98"};
+        assert_int_equal(load(bad[offset], &config, &err), RP_ERROR_FORMAT);
+        assert_int_equal(rp_utf8_check(err.message, strlen(err.message)), strlen(err.message));
+        assert_non_null(strstr(err.message, "config.json"));
+    }
+    assert_int_equal(rp_config_load("/nowhere/\xff\xfe", &config, &err), RP_ERROR_FILE);
+    assert_non_null(strstr(err.message, "/nowhere/\?\?:"));
+    for (size_t size = 470; size < 490; size++) { /* cut in each place of a character of four bytes */
+        memset(text, 'x', size);
+        text[size] = 0;
+        for (size_t i = 0; i < 20; i++) strcat(text, "\xf0\x9f\x98\x80");
+        rp_fail(&err, RP_ERROR_FILE, "%s", text);
+        size_t length = strlen(err.message);
+        assert_true(length > sizeof err.message - 5 && length < sizeof err.message);
+        assert_int_equal(rp_utf8_check(err.message, length), length);
+        assert_null(strchr(err.message, '?'));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_albert_defaults, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_messages_are_text, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bert_defaults, setup, teardown),
         cmocka_unit_test_setup_teardown(test_family_without_model_type, setup, teardown),
         cmocka_unit_test_setup_teardown(test_odd_sizes, setup, teardown),

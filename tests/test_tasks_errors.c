@@ -201,7 +201,7 @@ static void test_pooling_that_is_not_supported_is_for_embed_alone(void **state) 
 }
 
 static void test_damaged_pooling_settings_are_for_embed_alone(void **state) {
-    const rp_embed_params params = {RP_POOLING_CLS, RP_NORMALIZE_NO};
+    const rp_embed_params params = {.pooling = RP_POOLING_CLS, .normalize = RP_NORMALIZE_NO};
     const rp_text text = TEXT("x");
     const rp_input input = {TEXT("x"), {0}};
     (void)state;
@@ -357,7 +357,7 @@ static void test_every_token_is_tagged_once(void **state) {
     assert_int_equal(
         rp_tokenize(rp_model_get_tokenizer(model), text, (rp_text){0}, &no_specials, &tokens, &err), 0);
     for (size_t s = 0; s < sizeof strides / sizeof *strides; s++) {
-        const rp_tag_params params = {RP_AGGREGATE_NONE, strides[s]};
+        const rp_tag_params params = {.aggregation = RP_AGGREGATE_NONE, .stride = strides[s]};
         size_t count = 0;
         ok(rp_tag(model, &text, 1, &params, &result, &err));
         const rp_entity *entities = rp_result_entities(result, 0, &count);

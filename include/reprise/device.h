@@ -46,6 +46,7 @@ typedef struct rp_device_info {
     bool timestamps;            /* compute queue writes time stamps */
     bool usable;                /* rp_device_open would accept it */
     char reason[160];           /* why it is not usable; empty when it is */
+    uint64_t reserved[8];       /* zero */
 } rp_device_info;
 
 /* Every Vulkan device of this machine, unusable ones too.
@@ -61,10 +62,13 @@ typedef struct rp_device_params {
     const char *cache_dir; /* where compiled shaders are kept; NULL: the user's cache folder; "": no cache */
     const char
         *shader_dir; /* compile GLSL from this folder instead of using the built-in shaders; NULL: don't */
+    uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_device_params;
 
 /* An open device with its queue.
- * Thread-safety: every function may be called from any thread; submissions are serialised inside.
+ * Thread-safety: every function may be called from any thread, also with several models on one device, and
+ * several devices may be open at once; submissions to one device are serialised inside. Only closing must be
+ * the last call: no other thread may be using the handle.
  *
  * Loss. A driver may give a device up while it works: a reset, a watchdog, a card that is pulled out. The
  * calls that meet it return RP_ERROR_DEVICE_LOST, and what they were to write is undefined. Handles stay

@@ -11,7 +11,10 @@ extern "C" {
 #endif
 
 /* An ALBERT (or BERT) encoder with its heads: weights on the device, command buffers recorded.
- * Thread-safety: every function may be called from any thread; runs on one model take turns.
+ * Thread-safety: every function may be called from any thread. Runs on one model take turns, each from the
+ * filling of its inputs until its results are copied; what goes on beside a run (tokenizing, building
+ * results, asking about the model, other models) waits for nothing. Only closing must be the last call: no
+ * other thread may be using the handle.
  *
  * A model outlives the loss of its device (device.h): the next run sends its weights again. Its weight files
  * stay mapped for that, with no memory of their own, so removing or replacing them does no harm. A file that
@@ -37,6 +40,7 @@ typedef struct rp_model_params {
     uint32_t random_groups; /* likewise: num_hidden_groups, the distinct layers, instead of the config's, at
                                most its num_hidden_layers; 0: as it says */
     rp_precision precision; /* less takes less memory, and changes results a little */
+    uint64_t reserved[4];   /* zero; see reprise.h */
 } rp_model_params;
 
 /* Load the Hugging Face folder `dir` onto `device`: config.json, model.safetensors (or its shards) and, where
@@ -125,6 +129,7 @@ typedef struct rp_run_params {
     rp_output output;
     const rp_row *rows; /* [row_count], for RP_OUTPUT_MASKED_LM only; sequences in ascending order */
     size_t row_count;
+    uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_run_params;
 
 /* Times of the last submissions of one run, summed, in seconds. */
@@ -132,6 +137,7 @@ typedef struct rp_run_times {
     double host;   /* preparing inputs and copying results */
     double device; /* from submission to the fence */
     uint32_t submissions;
+    uint64_t reserved[2]; /* zero */
 } rp_run_times;
 
 /* Run the encoder on `count` sequences and write float32 results to `out`, in the order given.

@@ -8,6 +8,20 @@
  *     if (rp_device_open(NULL, &device, &err) || rp_model_open(device, "sentiment", NULL, &model, &err) ||
  *         rp_classify(model, &input, 1, NULL, &result, &err))
  *         fprintf(stderr, "%s\n", err.message);
+ *
+ * Binary compatibility. Until 1.0 the soname carries MAJOR.MINOR (libreprise.so.0.1), from then on MAJOR.
+ * Within one soname a program runs with any later library, because
+ * - functions are only added, with the types and meaning they have;
+ * - a params struct keeps its size. A new field takes the place of `reserved` words, and its zero value is
+ * what the library did before: zero the whole struct (`= {0}`, designated initializers), and it means the
+ * same to every version. A library that does not know a field that is set returns RP_ERROR_ARGUMENT;
+ * - a struct that the library fills for the caller (rp_device_info, rp_run_times, rp_encoding) keeps its size
+ *   too; new fields take the place of `reserved`, which older libraries set to zero;
+ * - rp_model_info, which only the library makes, may grow at its end: use it where it is, do not copy it;
+ * - every other struct stays as it is, since arrays of them are passed: what is new comes through new
+ * functions;
+ * - enums get new values at their end: take one you do not know for "other".
+ * The functions of bench.h are for measuring and outside of this promise.
  */
 #ifndef REPRISE_H
 #define REPRISE_H

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* The answers to one call. Owned by the caller, freed by one call; everything its accessors return lives as
- * long. */
+ * long. Thread-safety: read-only; several threads may read it, none while one frees it. */
 typedef struct rp_result rp_result;
 
 /* Free a result and set `*result` to NULL. NULL and a pointer to NULL are allowed. */
@@ -44,7 +44,8 @@ typedef struct rp_input {
 } rp_input;
 
 typedef struct rp_classify_params {
-    uint32_t top_k; /* labels returned, best first; 0: all */
+    uint32_t top_k;       /* labels returned, best first; 0: all */
+    uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_classify_params;
 
 typedef struct rp_label {
@@ -64,7 +65,8 @@ RP_API const rp_label *rp_result_labels(const rp_result *result, size_t i, size_
 /* ---- fill-mask: masked language model ---- */
 
 typedef struct rp_fill_params {
-    uint32_t top_k; /* candidates for each [MASK]; 0: 5 */
+    uint32_t top_k;       /* candidates for each [MASK]; 0: 5 */
+    uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_fill_params;
 
 typedef struct rp_fill {
@@ -99,6 +101,7 @@ typedef struct rp_tag_params {
     rp_aggregation aggregation;
     uint32_t stride; /* tokens shared by neighbouring windows of a text longer than the model; 0: 64. A stride
                         that leaves no room for new tokens is half a window */
+    uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_tag_params;
 
 typedef struct rp_entity {
@@ -130,6 +133,7 @@ typedef struct rp_answer_params {
     uint32_t max_question_tokens; /* longer questions are cut; 0: 64 */
     uint32_t max_answer_tokens;   /* longest answer; 0: 15 */
     bool allow_no_answer;         /* an empty answer may win */
+    uint64_t reserved[4];         /* zero; see reprise.h */
 } rp_answer_params;
 
 typedef struct rp_answer {
@@ -165,6 +169,7 @@ typedef enum rp_normalize {
 typedef struct rp_embed_params {
     rp_pooling pooling;
     rp_normalize normalize; /* to length 1 */
+    uint64_t reserved[4];   /* zero; see reprise.h */
 } rp_embed_params;
 
 /* Texts longer than sentence_bert_config.json's max_seq_length, or than the model takes, are cut. Where the

@@ -25,7 +25,8 @@ typedef struct rp_span {
 } rp_span;
 
 /* A loaded vocabulary with its rules.
- * Thread-safety: read-only after opening; every function may be called from any thread. */
+ * Thread-safety: read-only after opening; every function may be called from any thread, and none waits for
+ * another. Only closing must be the last call. */
 typedef struct rp_tokenizer rp_tokenizer;
 
 /* Load the tokenizer of the Hugging Face folder `dir`: spiece.model or vocab.txt, with tokenizer_config.json,
@@ -45,9 +46,11 @@ typedef struct rp_tokenize_params {
     bool no_special_tokens; /* leave out [CLS] and [SEP] */
     uint32_t max_tokens;    /* longest result, special tokens included; 0: no limit */
     rp_truncation truncation;
+    uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_tokenize_params;
 
-/* One tokenized text (or pair). All arrays have `count` entries. Owned by the caller: rp_encoding_free. */
+/* One tokenized text (or pair). All arrays have `count` entries. Owned by the caller: rp_encoding_free.
+ * Plain memory: several threads may read it, none while one frees it. */
 typedef struct rp_encoding {
     size_t count;
     int32_t *ids;
@@ -58,6 +61,7 @@ typedef struct rp_encoding {
     int32_t *words;    /* index of the white-space- or punctuation-separated word in its text; -1 for special
                           tokens */
     bool truncated;    /* tokens were cut to fit max_tokens */
+    void *reserved[2]; /* NULL */
 } rp_encoding;
 
 /* Tokenize `text` and, unless pair.data is NULL, `pair`. `params` may be NULL.

@@ -1,19 +1,51 @@
 #include "base/error.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #ifndef REPRISE_VERSION
 #error "the build defines REPRISE_VERSION"
 #endif
+
+/* Bytes of the UTF-8 character at `at`, which a NUL ends; 0: none is there. */
+static size_t character(const unsigned char *at) {
+    size_t size = at[0] < 0x80   ? 1
+                  : at[0] < 0xc2 ? 0
+                  : at[0] < 0xe0 ? 2
+                  : at[0] < 0xf0 ? 3
+                  : at[0] < 0xf5 ? 4
+                                 : 0;
+    for (size_t i = 1; i < size; i++)
+        if ((at[i] & 0xc0) != 0x80) return 0;
+    bool bad = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+               (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f);
+    return bad ? 0 : size;
+}
+
+/* Paths and damaged files bring bytes that are no text: each becomes a question mark. Half of a character at
+ * the end of a message that was cut goes. */
+static void make_text(char *message, bool cut) {
+    unsigned char *at = (unsigned char *)message;
+    while (*at) {
+        size_t size = character(at);
+        if (!size && cut && strlen((char *)at) < 4)
+            *at = 0;
+        else if (!size)
+            *at = '?', size = 1;
+        at += size;
+    }
+}
 
 rp_status rp_fail(rp_error *err, rp_status status, const char *format, ...) {
     if (!err) return status;
     err->status = status;
     va_list args;
     va_start(args, format);
-    vsnprintf(err->message, sizeof err->message, format, args);
+    int length = vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
+    make_text(err->message, length >= (int)sizeof err->message);
     return status;
 }
 
@@ -21,6 +53,15 @@ rp_status rp_fail_memory(rp_error *err, const char *what, unsigned long long byt
     return rp_fail(err, RP_ERROR_HOST_MEMORY,
                    "out of memory: %llu bytes for %s; close other programs or use smaller batches", bytes,
                    what);
+}
+
+rp_status rp_check_reserved(const uint64_t reserved[4], const char *function, rp_error *err) {
+    if (!reserved || !(reserved[0] | reserved[1] | reserved[2] | reserved[3])) return RP_OK;
+    return rp_fail(
+        err, RP_ERROR_ARGUMENT,
+        "%s: params.reserved is not zero: zero the whole struct before you set its fields, or use the "
+        "newer library that the program was built for",
+        function);
 }
 
 const char *rp_status_name(rp_status status) {

@@ -207,7 +207,8 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
     if (params && (unsigned)params->precision > RP_PRECISION_INT4)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: precision %d is not one of rp_precision",
                        (int)params->precision);
-    rp_status status = rp_device_enter(device, err);
+    rp_status status = rp_check_reserved(params ? params->reserved : NULL, "rp_model_open", err);
+    if (!status) status = rp_device_enter(device, err);
     if (status) return status;
     rp_model *model = new_model(device, dir, err);
     if (!model) return rp_device_leave(device, RP_ERROR_HOST_MEMORY);

@@ -185,7 +185,8 @@ rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t cou
     if (!model || (count && !sequences) || (capacity && !out))
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_run: model, sequences and out must not be NULL");
     run r = {.model = model, .sequences = sequences, .count = count, .params = params ? params : &defaults};
-    rp_status status = check(&r, capacity, err);
+    rp_status status = rp_check_reserved(r.params->reserved, "rp_model_run", err);
+    if (!status) status = check(&r, capacity, err);
     if (status) return status;
     status = rp_model_begin(model, err);
     if (status) return status;

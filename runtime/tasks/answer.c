@@ -178,7 +178,8 @@ static rp_status run(answer_task *t, size_t count, rp_encoding *encodings, rp_wi
 
 rp_status rp_answer_questions(rp_model *model, const rp_question *questions, size_t count,
                               const rp_answer_params *params, rp_result **out, rp_error *err) {
-    rp_status status = rp_task_begin(model, RP_HEAD_SPANS, "answer", questions, count, out, err);
+    rp_status status = rp_task_begin(model, RP_HEAD_SPANS, "answer", questions, count,
+                                     params ? params->reserved : NULL, out, err);
     if (status) return status;
     answer_task t = {.model = model, .questions = questions, .result = *out};
     set_params(&t, params);

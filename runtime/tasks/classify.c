@@ -36,7 +36,8 @@ static rp_status add_input(rp_batch *batch, const rp_model *model, const rp_inpu
 
 rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count, const rp_classify_params *params,
                       rp_result **out, rp_error *err) {
-    rp_status status = rp_task_begin(model, RP_HEAD_CLASSIFIER, "classify", inputs, count, out, err);
+    rp_status status = rp_task_begin(model, RP_HEAD_CLASSIFIER, "classify", inputs, count,
+                                     params ? params->reserved : NULL, out, err);
     if (status) return status;
     const rp_model_info *info = rp_model_get_info(model);
     rp_batch batch = {0};
@@ -55,7 +56,7 @@ rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count, con
 rp_status rp_coherence(rp_model *model, const rp_input *inputs, size_t count, rp_result **out,
                        rp_error *err) {
     static const rp_error no_pair = {RP_ERROR_TEXT, "coherence compares two texts: give text and text_pair"};
-    rp_status status = rp_task_begin(model, RP_HEAD_ORDER, "coherence", inputs, count, out, err);
+    rp_status status = rp_task_begin(model, RP_HEAD_ORDER, "coherence", inputs, count, NULL, out, err);
     if (status) return status;
     rp_batch batch = {0};
     float *logits = NULL;

@@ -116,7 +116,8 @@ rp_status rp_embed(rp_model *model, const rp_text *texts, size_t count, const rp
                                         [RP_POOLING_CLS] = RP_OUTPUT_CLS,
                                         [RP_POOLING_MAX] = RP_OUTPUT_MAX,
                                         [RP_POOLING_NONE] = RP_OUTPUT_HIDDEN};
-    rp_status status = rp_task_begin(model, 0, "embed", texts, count, out, err);
+    rp_status status =
+        rp_task_begin(model, 0, "embed", texts, count, params ? params->reserved : NULL, out, err);
     if (status) return status;
     plan p = {0};
     rp_batch batch = {.max_tokens = longest(model)};
@@ -153,7 +154,7 @@ static rp_status add_choices(rp_batch *batch, const rp_model *model, const rp_ch
 }
 
 rp_status rp_choose(rp_model *model, const rp_choice *inputs, size_t count, rp_result **out, rp_error *err) {
-    rp_status status = rp_task_begin(model, RP_HEAD_CHOICE, "choose", inputs, count, out, err);
+    rp_status status = rp_task_begin(model, RP_HEAD_CHOICE, "choose", inputs, count, NULL, out, err);
     if (status) return status;
     rp_batch batch = {0};
     for (size_t i = 0; !status && i < count; i++)

@@ -153,7 +153,8 @@ static rp_status run_all(fill_task *t, rp_error *err) {
 
 rp_status rp_fill_mask(rp_model *model, const rp_text *texts, size_t count, const rp_fill_params *params,
                        rp_result **out, rp_error *err) {
-    rp_status status = rp_task_begin(model, RP_HEAD_MASKED_LM, "fill-mask", texts, count, out, err);
+    rp_status status = rp_task_begin(model, RP_HEAD_MASKED_LM, "fill-mask", texts, count,
+                                     params ? params->reserved : NULL, out, err);
     if (status) return status;
     const rp_model_info *info = rp_model_get_info(model);
     fill_task t = {.model = model,

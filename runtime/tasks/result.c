@@ -38,10 +38,12 @@ static rp_status missing_head(const rp_model_info *info, const char *command, rp
 }
 
 rp_status rp_task_begin(const rp_model *model, unsigned head, const char *command, const void *inputs,
-                        size_t count, rp_result **out, rp_error *err) {
+                        size_t count, const uint64_t *reserved, rp_result **out, rp_error *err) {
     if (out) *out = NULL;
     if (!model || !out || (count && !inputs))
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: model, inputs and out must not be NULL", command);
+    rp_status status = rp_check_reserved(reserved, command, err);
+    if (status) return status;
     const rp_model_info *info = rp_model_get_info(model);
     if ((info->heads & head) != head) return missing_head(info, command, err);
     if (!rp_model_get_tokenizer(model))

@@ -83,7 +83,8 @@ static rp_status make_windows(const rp_model *model, const rp_text *texts, size_
 
 rp_status rp_tag(rp_model *model, const rp_text *texts, size_t count, const rp_tag_params *params,
                  rp_result **out, rp_error *err) {
-    rp_status status = rp_task_begin(model, RP_HEAD_TOKENS, "tag", texts, count, out, err);
+    rp_status status =
+        rp_task_begin(model, RP_HEAD_TOKENS, "tag", texts, count, params ? params->reserved : NULL, out, err);
     if (status) return status;
     const rp_model_info *info = rp_model_get_info(model);
     rp_windows windows = {0};

@@ -40,7 +40,7 @@ struct rp_result {
  * bit of rp_head; 0: none needed) and `out`. `command` is the task's name in the command line, for messages.
  * RP_ERROR_HEAD says what the folder holds and which commands it can serve. */
 rp_status rp_task_begin(const rp_model *model, unsigned head, const char *command, const void *inputs,
-                        size_t count, rp_result **out, rp_error *err);
+                        size_t count, const uint64_t *reserved, rp_result **out, rp_error *err);
 
 /* Give entry `i` what went wrong with its input alone. */
 void rp_result_fail(rp_result *result, size_t i, const rp_error *why);

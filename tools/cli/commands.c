@@ -63,7 +63,8 @@ static rp_status run_answer(const rp_cli_session *session, const rp_cli_item *co
 
 static rp_status run_embed(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
                            rp_result **out, rp_error *err) {
-    const rp_embed_params params = {session->options->pooling, session->options->normalize};
+    const rp_embed_params params = {.pooling = session->options->pooling,
+                                    .normalize = session->options->normalize};
     rp_text *texts = texts_of(items, count);
     rp_status status = rp_embed(session->model, texts, count, &params, out, err);
     free(texts);

@@ -1,0 +1,314 @@
+/* The layout of the public structs and the values of the enums, as programs have been built with: a change
+ * here breaks them. reprise.h says what may change and how. A new field takes the place of `reserved` words:
+ * the size stays, and so does every other line. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "reprise/reprise.h"
+
+typedef struct number {
+    const char *what;
+    size_t is, was;
+} number;
+
+#define STRUCT(type, size) \
+    { "sizeof(" #type ")", sizeof(type), size }
+#define FIELD(type, field, offset, size)                             \
+    {#type "." #field, offsetof(type, field), offset}, {             \
+        "sizeof " #type "." #field, sizeof(((type *)0)->field), size \
+    }
+#define VALUE(name, value) \
+    { #name, (size_t)name, value }
+
+/* On machines with pointers of 64 bits. */
+static const number numbers[] = {
+    STRUCT(rp_error, 512),
+    FIELD(rp_error, status, 0, 4),
+    FIELD(rp_error, message, 4, 508),
+    STRUCT(rp_device_info, 800),
+    FIELD(rp_device_info, index, 0, 4),
+    FIELD(rp_device_info, name, 4, 256),
+    FIELD(rp_device_info, driver, 260, 256),
+    FIELD(rp_device_info, api_version, 516, 4),
+    FIELD(rp_device_info, vendor_id, 520, 4),
+    FIELD(rp_device_info, device_id, 524, 4),
+    FIELD(rp_device_info, type, 528, 4),
+    FIELD(rp_device_info, memory_bytes, 536, 8),
+    FIELD(rp_device_info, max_storage_bytes, 544, 8),
+    FIELD(rp_device_info, shared_bytes, 552, 4),
+    FIELD(rp_device_info, max_invocations, 556, 4),
+    FIELD(rp_device_info, subgroup_size, 560, 4),
+    FIELD(rp_device_info, subgroup_broadcast, 564, 1),
+    FIELD(rp_device_info, subgroup_arithmetic, 565, 1),
+    FIELD(rp_device_info, fp16_arithmetic, 566, 1),
+    FIELD(rp_device_info, fp16_storage, 567, 1),
+    FIELD(rp_device_info, int8_dot, 568, 1),
+    FIELD(rp_device_info, cooperative_matrix, 569, 1),
+    FIELD(rp_device_info, timestamps, 570, 1),
+    FIELD(rp_device_info, usable, 571, 1),
+    FIELD(rp_device_info, reason, 572, 160),
+    FIELD(rp_device_info, reserved, 736, 64),
+    STRUCT(rp_device_params, 64),
+    FIELD(rp_device_params, index, 0, 4),
+    FIELD(rp_device_params, name, 8, 8),
+    FIELD(rp_device_params, cache_dir, 16, 8),
+    FIELD(rp_device_params, shader_dir, 24, 8),
+    FIELD(rp_device_params, reserved, 32, 32),
+    STRUCT(rp_text, 16),
+    FIELD(rp_text, data, 0, 8),
+    FIELD(rp_text, size, 8, 8),
+    STRUCT(rp_span, 8),
+    FIELD(rp_span, start, 0, 4),
+    FIELD(rp_span, end, 4, 4),
+    STRUCT(rp_tokenize_params, 48),
+    FIELD(rp_tokenize_params, no_special_tokens, 0, 1),
+    FIELD(rp_tokenize_params, max_tokens, 4, 4),
+    FIELD(rp_tokenize_params, truncation, 8, 4),
+    FIELD(rp_tokenize_params, reserved, 16, 32),
+    STRUCT(rp_encoding, 72),
+    FIELD(rp_encoding, count, 0, 8),
+    FIELD(rp_encoding, ids, 8, 8),
+    FIELD(rp_encoding, type_ids, 16, 8),
+    FIELD(rp_encoding, offsets, 24, 8),
+    FIELD(rp_encoding, sequence, 32, 8),
+    FIELD(rp_encoding, words, 40, 8),
+    FIELD(rp_encoding, truncated, 48, 1),
+    FIELD(rp_encoding, reserved, 56, 16),
+    STRUCT(rp_special_ids, 20),
+    FIELD(rp_special_ids, cls, 0, 4),
+    FIELD(rp_special_ids, sep, 4, 4),
+    FIELD(rp_special_ids, mask, 8, 4),
+    FIELD(rp_special_ids, pad, 12, 4),
+    FIELD(rp_special_ids, unk, 16, 4),
+    STRUCT(rp_model_params, 48),
+    FIELD(rp_model_params, max_batch_tokens, 0, 4),
+    FIELD(rp_model_params, random_seed, 4, 4),
+    FIELD(rp_model_params, random_groups, 8, 4),
+    FIELD(rp_model_params, precision, 12, 4),
+    FIELD(rp_model_params, reserved, 16, 32),
+    STRUCT(rp_model_info, 96),
+    FIELD(rp_model_info, dir, 0, 8),
+    FIELD(rp_model_info, architecture, 8, 8),
+    FIELD(rp_model_info, vocab_size, 16, 4),
+    FIELD(rp_model_info, embedding_size, 20, 4),
+    FIELD(rp_model_info, hidden_size, 24, 4),
+    FIELD(rp_model_info, intermediate_size, 28, 4),
+    FIELD(rp_model_info, layers, 32, 4),
+    FIELD(rp_model_info, groups, 36, 4),
+    FIELD(rp_model_info, inner_layers, 40, 4),
+    FIELD(rp_model_info, heads_of_attention, 44, 4),
+    FIELD(rp_model_info, max_tokens, 48, 4),
+    FIELD(rp_model_info, max_batch_tokens, 52, 4),
+    FIELD(rp_model_info, parameters, 56, 8),
+    FIELD(rp_model_info, device_bytes, 64, 8),
+    FIELD(rp_model_info, precision, 72, 4),
+    FIELD(rp_model_info, heads, 76, 4),
+    FIELD(rp_model_info, problem, 80, 4),
+    FIELD(rp_model_info, label_count, 84, 4),
+    FIELD(rp_model_info, labels, 88, 8),
+    STRUCT(rp_sequence, 24),
+    FIELD(rp_sequence, ids, 0, 8),
+    FIELD(rp_sequence, type_ids, 8, 8),
+    FIELD(rp_sequence, count, 16, 4),
+    STRUCT(rp_row, 8),
+    FIELD(rp_row, sequence, 0, 4),
+    FIELD(rp_row, token, 4, 4),
+    STRUCT(rp_run_params, 56),
+    FIELD(rp_run_params, output, 0, 4),
+    FIELD(rp_run_params, rows, 8, 8),
+    FIELD(rp_run_params, row_count, 16, 8),
+    FIELD(rp_run_params, reserved, 24, 32),
+    STRUCT(rp_run_times, 40),
+    FIELD(rp_run_times, host, 0, 8),
+    FIELD(rp_run_times, device, 8, 8),
+    FIELD(rp_run_times, submissions, 16, 4),
+    FIELD(rp_run_times, reserved, 24, 16),
+    STRUCT(rp_input, 32),
+    FIELD(rp_input, text, 0, 16),
+    FIELD(rp_input, pair, 16, 16),
+    STRUCT(rp_classify_params, 40),
+    FIELD(rp_classify_params, top_k, 0, 4),
+    FIELD(rp_classify_params, reserved, 8, 32),
+    STRUCT(rp_label, 16),
+    FIELD(rp_label, label, 0, 8),
+    FIELD(rp_label, index, 8, 4),
+    FIELD(rp_label, score, 12, 4),
+    STRUCT(rp_fill_params, 40),
+    FIELD(rp_fill_params, top_k, 0, 4),
+    FIELD(rp_fill_params, reserved, 8, 32),
+    STRUCT(rp_fill, 24),
+    FIELD(rp_fill, score, 0, 4),
+    FIELD(rp_fill, token, 4, 4),
+    FIELD(rp_fill, piece, 8, 8),
+    FIELD(rp_fill, sequence, 16, 8),
+    STRUCT(rp_tag_params, 40),
+    FIELD(rp_tag_params, aggregation, 0, 4),
+    FIELD(rp_tag_params, stride, 4, 4),
+    FIELD(rp_tag_params, reserved, 8, 32),
+    STRUCT(rp_entity, 32),
+    FIELD(rp_entity, label, 0, 8),
+    FIELD(rp_entity, score, 8, 4),
+    FIELD(rp_entity, index, 12, 4),
+    FIELD(rp_entity, word, 16, 8),
+    FIELD(rp_entity, span, 24, 8),
+    STRUCT(rp_question, 32),
+    FIELD(rp_question, question, 0, 16),
+    FIELD(rp_question, context, 16, 16),
+    STRUCT(rp_answer_params, 56),
+    FIELD(rp_answer_params, top_k, 0, 4),
+    FIELD(rp_answer_params, max_tokens, 4, 4),
+    FIELD(rp_answer_params, stride, 8, 4),
+    FIELD(rp_answer_params, max_question_tokens, 12, 4),
+    FIELD(rp_answer_params, max_answer_tokens, 16, 4),
+    FIELD(rp_answer_params, allow_no_answer, 20, 1),
+    FIELD(rp_answer_params, reserved, 24, 32),
+    STRUCT(rp_answer, 24),
+    FIELD(rp_answer, score, 0, 4),
+    FIELD(rp_answer, span, 4, 8),
+    FIELD(rp_answer, text, 16, 8),
+    STRUCT(rp_embed_params, 40),
+    FIELD(rp_embed_params, pooling, 0, 4),
+    FIELD(rp_embed_params, normalize, 4, 4),
+    FIELD(rp_embed_params, reserved, 8, 32),
+    STRUCT(rp_choice, 32),
+    FIELD(rp_choice, text, 0, 16),
+    FIELD(rp_choice, choices, 16, 8),
+    FIELD(rp_choice, choice_count, 24, 8),
+    VALUE(RP_OK, 0),
+    VALUE(RP_ERROR_ARGUMENT, 1),
+    VALUE(RP_ERROR_FILE, 2),
+    VALUE(RP_ERROR_FORMAT, 3),
+    VALUE(RP_ERROR_UNSUPPORTED, 4),
+    VALUE(RP_ERROR_TEXT, 5),
+    VALUE(RP_ERROR_HEAD, 6),
+    VALUE(RP_ERROR_DEVICE, 7),
+    VALUE(RP_ERROR_DEVICE_LOST, 8),
+    VALUE(RP_ERROR_HOST_MEMORY, 9),
+    VALUE(RP_ERROR_DEVICE_MEMORY, 10),
+    VALUE(RP_DEVICE_OTHER, 0),
+    VALUE(RP_DEVICE_INTEGRATED, 1),
+    VALUE(RP_DEVICE_DISCRETE, 2),
+    VALUE(RP_DEVICE_VIRTUAL, 3),
+    VALUE(RP_DEVICE_CPU, 4),
+    VALUE(RP_TRUNCATE_LONGEST, 0),
+    VALUE(RP_TRUNCATE_NONE, 1),
+    VALUE(RP_PRECISION_DEFAULT, 0),
+    VALUE(RP_PRECISION_F32, 1),
+    VALUE(RP_PRECISION_F16, 2),
+    VALUE(RP_PRECISION_INT8, 3),
+    VALUE(RP_PRECISION_INT4, 4),
+    VALUE(RP_HEAD_POOLER, 1),
+    VALUE(RP_HEAD_CLASSIFIER, 2),
+    VALUE(RP_HEAD_TOKENS, 4),
+    VALUE(RP_HEAD_SPANS, 8),
+    VALUE(RP_HEAD_CHOICE, 16),
+    VALUE(RP_HEAD_MASKED_LM, 32),
+    VALUE(RP_HEAD_ORDER, 64),
+    VALUE(RP_PROBLEM_SINGLE_LABEL, 0),
+    VALUE(RP_PROBLEM_MULTI_LABEL, 1),
+    VALUE(RP_PROBLEM_REGRESSION, 2),
+    VALUE(RP_OUTPUT_HIDDEN, 0),
+    VALUE(RP_OUTPUT_MEAN, 1),
+    VALUE(RP_OUTPUT_CLS, 2),
+    VALUE(RP_OUTPUT_MAX, 3),
+    VALUE(RP_OUTPUT_POOLED, 4),
+    VALUE(RP_OUTPUT_CLASSES, 5),
+    VALUE(RP_OUTPUT_TOKENS, 6),
+    VALUE(RP_OUTPUT_SPANS, 7),
+    VALUE(RP_OUTPUT_CHOICE, 8),
+    VALUE(RP_OUTPUT_MASKED_LM, 9),
+    VALUE(RP_OUTPUT_ORDER, 10),
+    VALUE(RP_AGGREGATE_SIMPLE, 0),
+    VALUE(RP_AGGREGATE_NONE, 1),
+    VALUE(RP_AGGREGATE_FIRST, 2),
+    VALUE(RP_AGGREGATE_AVERAGE, 3),
+    VALUE(RP_AGGREGATE_MAX, 4),
+    VALUE(RP_POOLING_DEFAULT, 0),
+    VALUE(RP_POOLING_MEAN, 1),
+    VALUE(RP_POOLING_CLS, 2),
+    VALUE(RP_POOLING_MAX, 3),
+    VALUE(RP_POOLING_NONE, 4),
+    VALUE(RP_NORMALIZE_DEFAULT, 0),
+    VALUE(RP_NORMALIZE_YES, 1),
+    VALUE(RP_NORMALIZE_NO, 2),
+};
+
+static void test_layout(void **state) {
+    (void)state;
+    int changed = 0;
+    if (sizeof(void *) != 8) skip();
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (numbers[i].is == numbers[i].was) continue;
+        fprintf(stderr, "%s is %zu, was %zu\n", numbers[i].what, numbers[i].is, numbers[i].was);
+        changed++;
+    }
+    assert_int_equal(changed, 0);
+}
+
+/* ---- what a library does with fields that it does not know ---- */
+
+static void refused(rp_status status, const rp_error *err) {
+    assert_int_equal(status, RP_ERROR_ARGUMENT);
+    assert_non_null(strstr(err->message, "params.reserved"));
+}
+
+#define WORD(i) \
+    { (i) == 0, (i) == 1, (i) == 2, (uint64_t)((i) == 3) << 63 }
+
+/* Each of the words alone. */
+static void test_unknown_fields_are_refused(void **state) {
+    rp_device *device = NULL;
+    rp_model *model = NULL;
+    rp_result *result = (rp_result *)&device;
+    rp_encoding encoding;
+    rp_error err;
+    rp_input input = {.text = {"a", 1}};
+    (void)state;
+    const char *sentiment = SOURCE_DIR "/tools/models/sentiment";
+    assert_int_equal(rp_device_open(NULL, &device, &err), RP_OK);
+    assert_int_equal(rp_model_open(device, sentiment, NULL, &model, &err), RP_OK);
+    for (int i = 0; i < 4; i++) {
+        rp_device_params open = {.reserved = WORD(i)};
+        rp_device *other = device;
+        refused(rp_device_open(&open, &other, &err), &err);
+        assert_null(other);
+        rp_model_params load = {.reserved = WORD(i)};
+        rp_model *none = model;
+        refused(rp_model_open(device, sentiment, &load, &none, &err), &err);
+        assert_null(none);
+        rp_classify_params classify = {.reserved = WORD(i)};
+        refused(rp_classify(model, &input, 1, &classify, &result, &err), &err);
+        assert_null(result);
+        rp_embed_params embed = {.reserved = WORD(i)};
+        refused(rp_embed(model, &input.text, 1, &embed, &result, &err), &err);
+        rp_fill_params fill = {.reserved = WORD(i)}; /* it has no such heads, which comes later */
+        refused(rp_fill_mask(model, &input.text, 1, &fill, &result, &err), &err);
+        rp_tag_params tag = {.reserved = WORD(i)};
+        refused(rp_tag(model, &input.text, 1, &tag, &result, &err), &err);
+        rp_question question = {input.text, input.text};
+        rp_answer_params answer = {.reserved = WORD(i)};
+        refused(rp_answer_questions(model, &question, 1, &answer, &result, &err), &err);
+        rp_tokenize_params tokenize = {.reserved = WORD(i)};
+        refused(
+            rp_tokenize(rp_model_get_tokenizer(model), input.text, input.pair, &tokenize, &encoding, &err),
+            &err);
+        rp_run_params run = {.reserved = WORD(i)};
+        refused(rp_model_run(model, NULL, 0, &run, NULL, 0, NULL, &err), &err);
+    }
+    rp_model_close(&model);
+    rp_device_close(&device);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_unknown_fields_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
