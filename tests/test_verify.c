@@ -1,4 +1,5 @@
-/* The check of kernels on the user's device: right kernels pass it, and wrong ones do not. */
+/* Verification passes right kernels, those that are planned for other devices too. (test_check.c has the
+ * wrong ones, and every ending and format of the kernels for this device.) */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,40 +12,32 @@
 #include "ops/verify.h"
 #include "support_ops.h"
 
-static const rp_ending endings[] = {
-    {.activation = RP_OP_NONE},
-    {.activation = RP_OP_GELU_TANH, .bias = true},
-    {.bias = true, .residual = true, .norm = true},
-    {.bias = true, .residual = true, .norm = true, .halves = RP_HALF_X | RP_HALF_OUT},
-};
-
 static void check_right(const char *shader, const rp_verdict *v) {
     if (!rp_verdict_right(v)) fail_msg("%s: error %g, bound %g", shader, v->error, v->bound);
 }
 
 static void test_matmul(void **state) {
     rp_format format = (rp_format)(intptr_t)*state;
+    rp_ending ending = {.bias = true, .residual = true, .norm = true};
+    if (format != RP_FORMAT_F32) ending.halves = RP_HALF_X | RP_HALF_OUT;
     ops_begin();
-    for (size_t look = 0; look < OPS_LOOKS; look++) {
+    for (size_t look = 1; look < OPS_LOOKS; look++) {
         rp_matmul_kernel kernels[RP_MAX_KERNELS];
         ops_look_like(look);
-        uint32_t halves = RP_HALF_X | RP_HALF_OUT;
-        uint32_t count = rp_plan_matmul(&ops_device->caps, format, halves, 1 << 20, kernels);
-        for (uint32_t i = 0; i < count; i++)
-            for (size_t e = 0; e < RP_COUNT(endings); e++) {
-                rp_verdict v;
-                if (i + 1 < count && !strcmp(kernels[i].shader, kernels[i + 1].shader))
-                    continue;                                            /* a larger tile */
-                if (kernels[i].rounding && !endings[e].halves) continue; /* not planned for such an x */
-                OPS_OK(rp_verify_matmul(&ops, &kernels[i], format, &endings[e], &v, &ops_err));
-                check_right(endings[e].norm ? kernels[i].norm_shader : kernels[i].shader, &v);
-            }
+        uint32_t count = rp_plan_matmul(&ops_device->caps, format, ending.halves, 1 << 20, kernels);
+        for (uint32_t i = 0; i < count; i++) {
+            rp_verdict v;
+            if (i + 1 < count && !strcmp(kernels[i].shader, kernels[i + 1].shader))
+                continue; /* a larger tile */
+            OPS_OK(rp_verify_matmul(&ops, &kernels[i], format, &ending, &v, &ops_err));
+            check_right(kernels[i].norm_shader, &v);
+        }
     }
     ops_look_like(0);
 }
 
 static void test_attention(void **state) {
-    static const uint32_t dims[] = {13, 26, 64, 128, 256};
+    static const uint32_t dims[] = {13, 80};
     (void)state;
     ops_begin();
     for (size_t look = 0; look < OPS_LOOKS; look++)
@@ -96,13 +89,7 @@ static void test_rows(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FORMAT(F32),
-        FORMAT(F16),
-        FORMAT(BF16),
-        FORMAT(INT8),
-        FORMAT(INT4),
-        cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_rows),
+        FORMAT(F32), FORMAT(F16), FORMAT(INT4), cmocka_unit_test(test_attention), cmocka_unit_test(test_rows),
     };
     return cmocka_run_group_tests(tests, ops_setup, ops_teardown);
 }

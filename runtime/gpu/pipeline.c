@@ -46,17 +46,20 @@ done:
     return status;
 }
 
-static rp_status create(rp_device *device, rp_pipeline *pipeline, bool statistics, rp_error *err) {
+static rp_status create(rp_device *device, rp_pipeline *pipeline, bool statistics, bool *refused,
+                        rp_error *err) {
     const rp_vk_table *vk = &device->vk;
     const rp_pipeline_key *key = &pipeline->key;
     VkShaderModule module = VK_NULL_HANDLE;
     rp_spirv spirv;
+    *refused = false;
     rp_status status = rp_shader_find(device, key->shader, &spirv, err);
     if (status) return status;
     RP_TRY(create_layout(device, pipeline, err));
     VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
                                      .codeSize = spirv.count * 4,
                                      .pCode = spirv.words};
+    *refused = true;
     RP_VK(vkCreateShaderModule, (device->handle, &code, NULL, &module));
     VkSpecializationMapEntry entries[RP_MAX_CONSTANTS];
     for (uint32_t i = 0; i < key->constant_count; i++) entries[i] = (VkSpecializationMapEntry){i, i * 4, 4};
@@ -84,6 +87,7 @@ static rp_status create(rp_device *device, rp_pipeline *pipeline, bool statistic
     RP_TRY(rp_vk_check(result, "vkCreateComputePipelines", err));
     rp_device_name(device, VK_OBJECT_TYPE_PIPELINE, (uint64_t)pipeline->handle, key->shader);
 done:
+    *refused = *refused && status == RP_ERROR_DEVICE;
     if (module) vk->vkDestroyShaderModule(device->handle, module, NULL);
     free(spirv.owned);
     return status;
@@ -102,7 +106,7 @@ rp_status rp_pipeline_get(rp_pipeline_set *set, const rp_pipeline_key *key, cons
         return rp_fail_memory(err, "a pipeline", sizeof *pipeline);
     }
     pipeline->key = *key;
-    rp_status status = create(set->device, pipeline, set->statistics, err);
+    rp_status status = create(set->device, pipeline, set->statistics, &set->refused, err);
     if (status) {
         destroy(set->device, pipeline);
         return status;

@@ -96,8 +96,7 @@ static rp_status time_kernel(op_bench *b, const product *p, const rp_matmul *op,
                        .operations = 2 * t * n * k,
                        .bytes = weights + 4 * (t * k + t * n + (p->residual ? t * n : 0)),
                        .chosen = chosen};
-    snprintf(time.kernel, sizeof time.kernel, "%s %ux%u, %ux%u", kernel->shader, kernel->lanes,
-             kernel->blocks, kernel->rows, 4 * kernel->columns);
+    rp_name_matmul(kernel, time.kernel);
     rp_status status;
     RP_TRY(rp_timer_begin(&b->timer, err));
     RP_TRY(rp_op_matmul_with((rp_op_target){&b->timer.ops, b->timer.commands}, op, kernel, err));
@@ -155,7 +154,9 @@ static rp_status time_attention(op_bench *b, rp_error *err) {
     rp_attention_kernel kernels[RP_MAX_KERNELS];
     uint64_t texels = (uint64_t)b->tokens * 3 * width / 4;
     uint32_t count = rp_plan_attention(&b->device->caps, head_dim, texels, kernels);
-    rp_status status = RP_OK;
+    rp_attention_kernel chosen;
+    rp_status status;
+    RP_TRY(rp_tune_attention(&b->timer.ops, c->attention_heads, head_dim, texels, &chosen, err));
     for (uint32_t i = 0; i < count; i++) {
         uint32_t *starts = b->lists.mapped, *tiles = starts + 64, made = 0;
         starts[0] = 0;
@@ -173,9 +174,8 @@ static rp_status time_attention(op_bench *b, rp_error *err) {
                            .timed = 1,
                            .operations = 4 * t * t * c->hidden_size,
                            .bytes = 16 * t * width,
-                           .chosen = !i};
-        snprintf(time.kernel, sizeof time.kernel, "%s %u, %u queries x %u keys", kernels[i].shader,
-                 kernels[i].lanes, kernels[i].queries, kernels[i].keys);
+                           .chosen = !memcmp(&kernels[i], &chosen, sizeof chosen)};
+        rp_name_attention(&kernels[i], time.kernel);
         rp_attention op = {.heads = c->attention_heads,
                            .head_dim = head_dim,
                            .kernel = &kernels[i],

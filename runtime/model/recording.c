@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "ops/tune.h"
+
 enum {
     WIDEST_DEFAULT = 64 << 20, /* bytes of the widest activation that a default batch may take */
     DEFAULT_TOKENS = 4096,
@@ -436,14 +438,10 @@ static rp_status record_epilogues(rp_model *model, rp_error *err) {
 }
 
 static rp_status choose_attention(rp_model *model, rp_error *err) {
-    const rp_caps *caps = &model->device->caps;
-    uint64_t texels = (uint64_t)model->info.max_batch_tokens * 3 * attention_width(&model->config) / 4;
-    rp_attention_kernel kernels[RP_MAX_KERNELS];
-    if (!rp_plan_attention(caps, head_dim(&model->config), texels, kernels))
-        return rp_fail(err, RP_ERROR_UNSUPPORTED, "heads of %u elements do not fit the shared memory of %s",
-                       head_dim(&model->config), caps->info.name);
-    model->attention = kernels[0];
-    return RP_OK;
+    const rp_config *config = &model->config;
+    uint64_t texels = (uint64_t)model->info.max_batch_tokens * 3 * attention_width(config) / 4;
+    return rp_tune_attention(&model->ops, config->attention_heads, head_dim(config), texels,
+                             &model->attention, err);
 }
 
 rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *err) {
@@ -451,11 +449,11 @@ rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *
     const rp_vk_table *vk = &device->vk;
     rp_status status;
     RP_TRY(choose_batch(model, max_batch_tokens, &model->info.max_batch_tokens, err));
-    RP_TRY(choose_attention(model, err));
     RP_TRY(create_buffers(model, err));
     rp_activations *a = &model->activations;
     rp_ops_init(&model->ops, device, input(model, a->at.counts, RP_COUNT_KINDS * 4),
                 input(model, a->at.indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)));
+    RP_TRY(choose_attention(model, err));
     RP_TRY(rp_model_record_prologue(model, &model->prologue, err));
     RP_TRY(record_groups(model, err));
     RP_TRY(record_epilogues(model, err));

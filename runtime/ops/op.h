@@ -26,10 +26,10 @@ typedef struct rp_grid {
 
 enum { RP_MAX_GRIDS = 64 };
 
-/* A kernel that was chosen, and for what. */
+/* Which of some candidates was chosen. */
 typedef struct rp_choice_made {
     char key[33];
-    rp_matmul_kernel kernel;
+    uint32_t candidate;
 } rp_choice_made;
 
 typedef struct rp_ops {
@@ -41,6 +41,7 @@ typedef struct rp_ops {
     rp_grid grids[RP_MAX_GRIDS];
     uint32_t grid_count;
     uint32_t lanes; /* workgroup size of the kernels that work row by row */
+    bool verifying; /* kernels are being verified: they run without having been */
     rp_choice_made *choices;
     size_t choice_count, choice_capacity;
 } rp_ops;

@@ -1,5 +1,7 @@
 #include "ops/plan.h"
 
+#include <stdio.h>
+
 #include "base/alloc.h"
 
 /* A subgroup that shuffles can rely on: its size is known before the shader runs, and is a workgroup of its
@@ -148,6 +150,20 @@ uint32_t rp_plan_matmul(const rp_caps *caps, rp_format format, unsigned halves, 
         add(&plan, &kernel, 0);
     }
     return plan.count;
+}
+
+void rp_name_matmul(const rp_matmul_kernel *kernel, char out[RP_KERNEL_NAME]) {
+    const rp_matrix_shape *m = &kernel->matrix;
+    int used = snprintf(out, RP_KERNEL_NAME, "%s %ux%u, %ux%u", kernel->shader, kernel->lanes, kernel->blocks,
+                        kernel->rows, m->m ? kernel->columns : 4 * kernel->columns);
+    if (m->m)
+        snprintf(out + used, RP_KERNEL_NAME - (size_t)used, " of %ux%ux%u, %u across", m->m, m->n, m->k,
+                 kernel->across);
+}
+
+void rp_name_attention(const rp_attention_kernel *kernel, char out[RP_KERNEL_NAME]) {
+    snprintf(out, RP_KERNEL_NAME, "%s %u, %u queries x %u keys", kernel->shader, kernel->lanes,
+             kernel->queries, kernel->keys);
 }
 
 uint32_t rp_plan_row_lanes(const rp_caps *caps) {

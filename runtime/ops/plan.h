@@ -33,7 +33,7 @@ typedef struct rp_matmul_kernel {
     uint32_t subgroup_size; /* that the pipeline must ask for; 0: none */
 } rp_matmul_kernel;
 
-enum { RP_MAX_KERNELS = 32 };
+enum { RP_MAX_KERNELS = 32, RP_KERNEL_NAME = 96 };
 
 /* Rows of out that one workgroup makes, and vec4 columns. */
 static inline uint32_t rp_kernel_rows(const rp_matmul_kernel *kernel) {
@@ -57,6 +57,9 @@ typedef enum rp_halves {
 uint32_t rp_plan_matmul(const rp_caps *caps, rp_format format, unsigned halves, uint64_t texels,
                         rp_matmul_kernel out[RP_MAX_KERNELS]);
 
+/* A name that no other kernel has. */
+void rp_name_matmul(const rp_matmul_kernel *kernel, char out[RP_KERNEL_NAME]);
+
 /* One way to run attention. */
 typedef struct rp_attention_kernel {
     const char *shader;
@@ -66,6 +69,8 @@ typedef struct rp_attention_kernel {
     bool texels;      /* reads Q, K and V as a texel buffer */
     rp_rounding rounding;
 } rp_attention_kernel;
+
+void rp_name_attention(const rp_attention_kernel *kernel, char out[RP_KERNEL_NAME]);
 
 /* The kernels that can serve heads of `head_dim`, as above, but none (0) where the device cannot hold even
  * one query. `texels` is the size of Q, K and V in vec4s. */

@@ -2,6 +2,7 @@
 #include "ops/ops.h"
 
 #include "base/alloc.h"
+#include "ops/tune.h"
 
 rp_status rp_op_layernorm_with(rp_op_target target, const rp_layernorm *op, const rp_row_kernel *kernel,
                                rp_error *err) {
@@ -19,9 +20,9 @@ rp_status rp_op_layernorm_with(rp_op_target target, const rp_layernorm *op, cons
 }
 
 rp_status rp_op_layernorm(rp_op_target target, const rp_layernorm *op, rp_error *err) {
-    rp_row_kernel kernels[RP_MAX_KERNELS];
-    rp_plan_layernorm(&target.ops->device->caps, op->x.size / 16, kernels);
-    return rp_op_layernorm_with(target, op, &kernels[0], err);
+    rp_row_kernel kernel;
+    rp_status status = rp_tune_layernorm(target.ops, op->x.size / 16, &kernel, err);
+    return status ? status : rp_op_layernorm_with(target, op, &kernel, err);
 }
 
 rp_status rp_op_embed(rp_op_target target, const rp_embedding *op, rp_error *err) {
@@ -34,7 +35,8 @@ rp_status rp_op_embed(rp_op_target target, const rp_embedding *op, rp_error *err
     if (op->position->chunk_count != 1 || op->type->chunk_count != 1)
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
                        "the position or type embeddings are larger than one storage buffer of this device");
-    rp_status status = RP_OK;
+    const rp_format formats[3] = {op->word->format, op->position->format, op->type->format};
+    rp_status status = rp_tune_embed(target.ops, formats, err);
     for (uint32_t c = 0; !status && c < op->word->chunk_count; c++) {
         const rp_matrix_chunk *chunk = &op->word->chunks[c];
         rp_dispatch dispatch = {
@@ -59,6 +61,8 @@ rp_status rp_op_gather(rp_op_target target, const rp_gather *op, rp_error *err) 
     bool list = op->list.buffer;
     rp_dispatch dispatch = {.bindings = {{0}, op->x, list ? op->list : op->x, op->out},
                             .push = {op->rows, rp_padded(op->width) / 4, list}};
+    rp_status status = rp_tune_gather(target.ops, err);
+    if (status) return status;
     return rp_op_dispatch(target, &key, (rp_grid){op->rows, 1, 1}, op->label, &dispatch, err);
 }
 
@@ -71,5 +75,6 @@ rp_status rp_op_pool(rp_op_target target, const rp_pool *op, rp_error *err) {
     rp_dispatch dispatch = {.bindings = {{0}, op->x, op->starts, op->out},
                             .push = {RP_COUNT_SEQUENCES, rp_padded(op->width) / 4, op->largest}};
     rp_grid grid = {RP_COUNT_SEQUENCES, 1, (uint32_t)rp_div_up(rp_padded(op->width) / 4, target.ops->lanes)};
-    return rp_op_dispatch(target, &key, grid, "pool", &dispatch, err);
+    rp_status status = rp_tune_pool(target.ops, err);
+    return status ? status : rp_op_dispatch(target, &key, grid, "pool", &dispatch, err);
 }

@@ -1,4 +1,3 @@
-/* Measuring kernels, and remembering the fastest. */
 #include "ops/tune.h"
 
 #include <inttypes.h>
@@ -8,29 +7,27 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "gpu/cache.h"
-#include "gpu/shader.h"
+#include "ops/choice.h"
 #include "ops/timer.h"
-#include "ops/verify.h"
 
 enum {
-    SMALL = 1 << 16,     /* elements of a w that is not worth measuring */
-    TIMED_ROWS = 128,    /* of a batch of texts */
-    TIMED_ROWS_THIN = 8, /* of what a head works on */
-    RP_KERNEL_NAME = 96,
-    REPEATS = 4, /* measurements of one kernel, of which the best counts */
+    SMALL = 1 << 16,      /* elements of a w that is not worth measuring */
+    SMALL_HEADS = 128,    /* floats of all heads, likewise */
+    TIMED_ROWS = 128,     /* of a batch of texts */
+    TIMED_ROWS_THIN = 8,  /* of what a head works on */
+    TIMED_SEQUENCE = 128, /* tokens, for attention */
+    REPEATS = 4,          /* measurements of one kernel, of which the best counts */
     MOST_REPEATS = 64,
 };
 static const double CPU_WORK = 6e7; /* multiply-adds of one measurement on a software driver */
 static const double ENOUGH = 2e-3;  /* seconds after which a kernel has been measured enough */
 
-/* ---- how fast is it ---- */
+/* ---- timing: a device set up to run one operator on x ---- */
 
-/* A device set up to run matmuls of x [rows, k] into out [rows, n]. */
 typedef struct rig {
     rp_timer timer;
     rp_buffer x, out;
-    unsigned halves; /* of the operator */
+    double best; /* seconds, of the kernels before */
 } rig;
 
 static void rig_close(rig *r) {
@@ -40,46 +37,52 @@ static void rig_close(rig *r) {
     rp_timer_close(&r->timer);
 }
 
-static rp_status rig_open(rig *r, rp_ops *owner, uint32_t rows, const rp_matrix *w, rp_error *err) {
+/* With x and out of so many bytes. Closed by the caller also on failure. */
+static rp_status rig_open(rig *r, rp_ops *owner, uint64_t x, uint64_t out, rp_error *err) {
     rp_device *device = owner->device;
     rp_status status;
-    *r = (rig){0};
+    *r = (rig){.best = INFINITY};
     RP_TRY(rp_timer_open_for(&r->timer, owner, err));
-    RP_TRY(rp_buffer_create(device, 4ull * rows * w->k, RP_MEMORY_DEVICE, "tuning", &r->x, err));
-    RP_TRY(rp_buffer_create(device, 4ull * rows * w->rows, RP_MEMORY_DEVICE, "tuning", &r->out, err));
+    RP_TRY(rp_buffer_create(device, x, RP_MEMORY_DEVICE, "tuning", &r->x, err));
+    RP_TRY(rp_buffer_create(device, out, RP_MEMORY_DEVICE, "tuning", &r->out, err));
 done:
-    if (status) rig_close(r);
     return status;
 }
 
-/* The best time of one run, in seconds; gives up on a kernel that is far behind `best`. */
-static rp_status measure(rig *r, const rp_matrix *w, const rp_matmul_kernel *kernel, uint32_t rows,
-                         double best, double *out, rp_error *err) {
-    rp_matmul op = {.label = "tuning",
-                    .x = rp_buffer_range(&r->x, 0, r->x.size),
-                    .w = w,
-                    .out = rp_buffer_range(&r->out, 0, r->out.size),
-                    .halves = r->halves};
-    const uint32_t counts[RP_COUNT_KINDS] = {[RP_COUNT_TOKENS] = rows};
+/* The least time of what was recorded, in seconds; gives up on a kernel that is far behind the best. */
+static rp_status measure(rig *r, const uint32_t counts[RP_COUNT_KINDS], double *out, rp_error *err) {
     bool cpu = r->timer.device->caps.info.type == RP_DEVICE_CPU;
     double each, spent = 0;
     rp_status status;
-    RP_TRY(rp_timer_begin(&r->timer, err));
-    RP_TRY(rp_op_matmul_with((rp_op_target){&r->timer.ops, r->timer.commands}, &op, kernel, err));
+    *out = INFINITY;
     RP_TRY(rp_timer_end(&r->timer, err));
     RP_TRY(rp_timer_run(&r->timer, counts, &each, err)); /* the driver may compile here */
-    *out = INFINITY;
     for (int i = 0; i < REPEATS || (spent < ENOUGH && i < MOST_REPEATS); i++) {
         double worked = rp_cpu_seconds();
         RP_TRY(rp_timer_run(&r->timer, counts, &each, err));
         if (cpu) each = rp_cpu_seconds() - worked; /* whatever else the machine does */
         if (each < *out) *out = each;
-        if (each > 4 * best) break;
+        if (each > 4 * r->best) break;
         spent += each;
     }
+    if (*out < r->best) r->best = *out;
 done:
     return status;
 }
+
+static rp_op_target target_of(rig *r) {
+    return (rp_op_target){&r->timer.ops, r->timer.commands};
+}
+
+/* ---- matmul ---- */
+
+typedef struct matmul_contest {
+    const rp_matmul *op;
+    uint32_t rows; /* that are timed */
+    rp_ending ending;
+    rp_matmul_kernel kernels[RP_MAX_KERNELS];
+    uint32_t count;
+} matmul_contest;
 
 /* The first chunk of `w`, and no more of it than a slow device multiplies in a moment. */
 static rp_matrix part_of(const rp_matrix *w, const rp_caps *caps, uint32_t rows, rp_matrix_chunk *chunk) {
@@ -96,139 +99,223 @@ static rp_matrix part_of(const rp_matrix *w, const rp_caps *caps, uint32_t rows,
     return part;
 }
 
-/* The best time of each kernel. */
-static rp_status measure_all(rp_ops *ops, const rp_matmul *op, uint32_t rows, const rp_matmul_kernel *kernels,
-                             uint32_t count, double *times, rp_error *err) {
+static rp_status measure_matmul(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], rp_error *err) {
+    matmul_contest *c = user;
+    const uint32_t counts[RP_COUNT_KINDS] = {[RP_COUNT_TOKENS] = c->rows};
     rp_matrix_chunk chunk;
-    rp_matrix part = part_of(op->w, &ops->device->caps, rows, &chunk);
-    double best = INFINITY;
-    rig r = {0};
-    rp_status status = rig_open(&r, ops, rows, &part, err);
-    if (status) return status;
-    r.halves = op->halves;
-    for (uint32_t i = 0; !status && i < count; i++) {
-        status = measure(&r, &part, &kernels[i], rows, best, &times[i], err);
-        if (!status && times[i] < best) best = times[i];
+    rp_matrix part = part_of(c->op->w, &ops->device->caps, c->rows, &chunk);
+    rig r;
+    uint64_t x = (c->op->halves & RP_HALF_X ? 2ull : 4) * c->rows * part.k;
+    rp_status status = rig_open(&r, ops, x, 4ull * c->rows * part.rows, err);
+    for (uint32_t i = 0; !status && i < c->count; i++) {
+        rp_matmul op = {.label = "tuning",
+                        .x = rp_buffer_range(&r.x, 0, r.x.size),
+                        .w = &part,
+                        .out = rp_buffer_range(&r.out, 0, r.out.size),
+                        .halves = c->op->halves};
+        times[i] = INFINITY;
+        status = rp_timer_begin(&r.timer, err);
+        if (!status) status = rp_op_matmul_with(target_of(&r), &op, &c->kernels[i], err);
+        if (rp_refused(&r.timer.ops, status)) {
+            status = RP_OK;
+            continue;
+        }
+        if (!status) status = measure(&r, counts, &times[i], err);
     }
     rig_close(&r);
     return status;
 }
 
-/* The fastest kernel that is right. */
-static rp_status choose(rp_ops *ops, const rp_matmul *op, uint32_t rows, const rp_matmul_kernel *kernels,
-                        uint32_t count, rp_matmul_kernel *out, rp_error *err) {
-    rp_ending ending = {op->activation, op->bias.buffer, op->residual.buffer, op->norm.buffer, op->halves};
-    double times[RP_MAX_KERNELS];
-    rp_verdict verdict;
-    rp_status status;
-    RP_TRY(measure_all(ops, op, rows, kernels, count, times, err));
-    for (uint32_t tried = 0; tried < count; tried++) {
-        uint32_t best = 0;
-        for (uint32_t i = 1; i < count; i++)
-            if (times[i] < times[best]) best = i;
-        times[best] = INFINITY;
-        *out = kernels[best];
-        RP_TRY(rp_verify_matmul(ops, out, op->w->format, &ending, &verdict, err));
-        if (rp_verdict_right(&verdict)) return RP_OK;
+static rp_status verify_matmul(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out, rp_error *err) {
+    matmul_contest *c = user;
+    return rp_verify_matmul(ops, &c->kernels[candidate], c->op->w->format, &c->ending, out, err);
+}
+
+/* The one with the smallest tiles first: quick to compile, and nothing is lost on a few rows. */
+static void smallest_first(rp_matmul_kernel *kernels, uint32_t count) {
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < count; i++)
+        if (rp_kernel_rows(&kernels[i]) * rp_kernel_columns(&kernels[i]) <
+            rp_kernel_rows(&kernels[best]) * rp_kernel_columns(&kernels[best]))
+            best = i;
+    rp_matmul_kernel first = kernels[best];
+    memmove(kernels + 1, kernels, best * sizeof *kernels);
+    kernels[0] = first;
+}
+
+rp_status rp_tune_matmul(rp_ops *ops, const rp_matmul *op, rp_matmul_kernel *out, rp_error *err) {
+    const rp_matrix *w = op->w;
+    matmul_contest c = {
+        .op = op,
+        .rows = op->rows == RP_COUNT_TOKENS ? TIMED_ROWS : TIMED_ROWS_THIN,
+        .ending = {op->activation, op->bias.buffer, op->residual.buffer, op->norm.buffer, op->halves}};
+    rp_contest contest = {.op = "matmul", .verify = verify_matmul, .user = &c};
+    uint64_t texels = op->x.size / 16;
+    for (uint32_t i = 0; i < w->chunk_count; i++) {
+        uint64_t of_w = rp_matrix_texels(w, w->chunks[i].panels);
+        if (of_w > texels) texels = of_w;
     }
-    status =
-        rp_fail(err, RP_ERROR_DEVICE,
-                "%s (%s): every matmul kernel gives wrong results here; update the driver, or choose another "
-                "device",
-                ops->device->caps.info.name, ops->device->caps.info.driver);
+    contest.count = c.count = rp_plan_matmul(&ops->device->caps, w->format, op->halves, texels, c.kernels);
+    if ((uint64_t)w->rows * w->k <= SMALL)
+        smallest_first(c.kernels, c.count);
+    else
+        contest.measure = measure_matmul;
+    for (uint32_t i = 0; i < c.count; i++) rp_name_matmul(&c.kernels[i], contest.names[i]);
+    snprintf(contest.shape, sizeof contest.shape, "format %d, halves %u, %u x %u, %u rows, %u kernels",
+             (int)w->format, op->halves, w->rows, w->k, c.rows, c.count);
+    snprintf(contest.use, sizeof contest.use, "format %d, halves %u, activation %d%s%s%s", (int)w->format,
+             op->halves, (int)op->activation, c.ending.bias ? ", bias" : "",
+             c.ending.residual ? ", residual" : "", c.ending.norm ? ", norm" : "");
+    uint32_t chosen;
+    rp_status status = rp_select(ops, &contest, &chosen, err);
+    if (!status) *out = c.kernels[chosen];
+    return status;
+}
+
+/* ---- attention ---- */
+
+typedef struct attention_contest {
+    uint32_t heads, head_dim;
+    rp_attention_kernel kernels[RP_MAX_KERNELS];
+    uint32_t count;
+} attention_contest;
+
+static rp_status record_attention(rig *r, const attention_contest *c, uint32_t heads,
+                                  const rp_attention_kernel *kernel, rp_buffer *lists,
+                                  uint32_t counts[RP_COUNT_KINDS], rp_error *err) {
+    uint32_t *starts = lists->mapped, *tiles = starts + 64, count = 0;
+    starts[0] = 0;
+    starts[1] = TIMED_SEQUENCE;
+    for (uint32_t q = 0; q < TIMED_SEQUENCE; q += kernel->queries) {
+        tiles[2 * count] = 0;
+        tiles[2 * count++ + 1] = q;
+    }
+    counts[RP_COUNT_TOKENS] = TIMED_SEQUENCE;
+    counts[RP_COUNT_SEQUENCES] = 1;
+    counts[RP_COUNT_TILES] = count;
+    rp_attention op = {.heads = heads,
+                       .head_dim = c->head_dim,
+                       .kernel = kernel,
+                       .qkv = rp_buffer_range(&r->x, 0, r->x.size),
+                       .starts = rp_buffer_range(lists, 0, 256),
+                       .tiles = rp_buffer_range(lists, 256, lists->size - 256),
+                       .out = rp_buffer_range(&r->out, 0, r->out.size)};
+    rp_status status;
+    RP_TRY(rp_buffer_flush(r->timer.device, lists, lists->size, err));
+    RP_TRY(rp_timer_begin(&r->timer, err));
+    RP_TRY(rp_op_attention(target_of(r), &op, err));
 done:
     return status;
 }
 
-/* ---- remembering ---- */
-
-/* What a choice depends on, hashed: the device, its driver, the shaders, and the shape. */
-static void question(const rp_caps *caps, const rp_matmul *op, uint32_t rows, uint32_t count, char key[33]) {
-    char text[1024], table[33];
-    rp_shader_table_key(table);
-    int used = snprintf(text, sizeof text, "%s|%s|%" PRIu32 "|%s|%d %u %u %u %u %u|", caps->info.name,
-                        caps->info.driver, caps->driver_version, table, (int)op->w->format, op->halves,
-                        op->w->rows, op->w->k, rows, count);
-    for (size_t i = 0; i < VK_UUID_SIZE; i++)
-        used += snprintf(text + used, sizeof text - (size_t)used, "%02x", caps->uuid[i]);
-    rp_cache_key(text, (size_t)used, key);
-}
-
-static void name_kernel(const rp_matmul_kernel *kernel, char out[RP_KERNEL_NAME]) {
-    int used = snprintf(out, RP_KERNEL_NAME, "%s %ux%u %ux%u", kernel->shader, kernel->lanes, kernel->blocks,
-                        kernel->rows, kernel->columns);
-    const rp_matrix_shape *m = &kernel->matrix;
-    if (m->m)
-        snprintf(out + used, RP_KERNEL_NAME - (size_t)used, " %ux%ux%u /%u", m->m, m->n, m->k,
-                 kernel->across);
-}
-
-static bool recall(const rp_device *device, const char *file, const rp_matmul_kernel *kernels, uint32_t count,
-                   rp_matmul_kernel *out) {
-    void *data = NULL;
-    size_t size = 0;
-    bool found = false;
-    if (device->shader_dir || !rp_cache_read(device->cache_dir, file, &data, &size)) return false;
-    for (uint32_t i = 0; i < count && !found; i++) {
-        char name[RP_KERNEL_NAME];
-        name_kernel(&kernels[i], name);
-        found = strlen(name) == size && memcmp(name, data, size) == 0;
-        if (found) *out = kernels[i];
-    }
-    free(data);
-    return found;
-}
-
-static void remember(const rp_device *device, const char *file, const rp_matmul_kernel *kernel) {
-    char name[RP_KERNEL_NAME];
-    name_kernel(kernel, name);
-    if (!device->shader_dir) rp_cache_write(device->cache_dir, file, name, strlen(name));
-}
-
-/* The one with the smallest tiles: quick to compile, and nothing is lost on a few rows. */
-static rp_matmul_kernel smallest(const rp_matmul_kernel *kernels, uint32_t count) {
-    rp_matmul_kernel best = kernels[0];
-    for (uint32_t i = 1; i < count; i++)
-        if (rp_kernel_rows(&kernels[i]) * rp_kernel_columns(&kernels[i]) <
-            rp_kernel_rows(&best) * rp_kernel_columns(&best))
-            best = kernels[i];
-    return best;
-}
-
-rp_status rp_tune_matmul(rp_ops *ops, const rp_matmul *op, rp_matmul_kernel *out, rp_error *err) {
-    rp_device *device = ops->device;
-    rp_matmul_kernel kernels[RP_MAX_KERNELS];
-    uint64_t texels = op->x.size / 16;
-    for (uint32_t c = 0; c < op->w->chunk_count; c++) {
-        uint64_t of_w = rp_matrix_texels(op->w, op->w->chunks[c].panels);
-        if (of_w > texels) texels = of_w;
-    }
-    uint32_t count = rp_plan_matmul(&device->caps, op->w->format, op->halves, texels, kernels);
-    if ((uint64_t)op->w->rows * op->w->k <= SMALL) {
-        *out = smallest(kernels, count);
-        return RP_OK;
-    }
-    uint32_t rows = op->rows == RP_COUNT_TOKENS ? TIMED_ROWS : TIMED_ROWS_THIN;
-    char key[33], file[64];
-    question(&device->caps, op, rows, count, key);
-    for (size_t i = 0; i < ops->choice_count; i++)
-        if (!strcmp(ops->choices[i].key, key)) {
-            *out = ops->choices[i].kernel;
-            return RP_OK;
+static rp_status measure_attention(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], rp_error *err) {
+    const attention_contest *c = user;
+    uint32_t heads = c->heads, counts[RP_COUNT_KINDS] = {0};
+    double most = CPU_WORK / (2.0 * TIMED_SEQUENCE * TIMED_SEQUENCE * c->head_dim);
+    if (ops->device->caps.info.type == RP_DEVICE_CPU && most < heads) heads = most < 1 ? 1 : (uint32_t)most;
+    uint64_t floats = (uint64_t)TIMED_SEQUENCE * rp_attention_width(heads, c->head_dim);
+    rp_buffer lists = {0};
+    rig r;
+    rp_status status = rig_open(&r, ops, 12 * floats, 4 * floats, err);
+    if (!status)
+        status =
+            rp_buffer_create(ops->device, 256 + TIMED_SEQUENCE * 8, RP_MEMORY_INPUT, "tuning", &lists, err);
+    for (uint32_t i = 0; !status && i < c->count; i++) {
+        times[i] = INFINITY;
+        status = record_attention(&r, c, heads, &c->kernels[i], &lists, counts, err);
+        if (rp_refused(&r.timer.ops, status)) {
+            status = RP_OK;
+            continue;
         }
-    snprintf(file, sizeof file, "tuning-%s", key);
-    if (!recall(device, file, kernels, count, out)) {
-        double begun = rp_seconds(), compiled = device->spent.pipelines;
-        rp_status status = choose(ops, op, rows, kernels, count, out, err);
-        double compiling = device->spent.pipelines - compiled;
-        rp_add_seconds(&device->spent.tuning, rp_seconds() - begun - compiling);
-        if (status) return status;
-        remember(device, file, out);
+        if (!status) status = measure(&r, counts, &times[i], err);
     }
-    if (!rp_grow((void **)&ops->choices, &ops->choice_capacity, ops->choice_count + 1, sizeof *ops->choices))
-        return rp_fail_memory(err, "the choice of a kernel", sizeof *ops->choices);
-    rp_choice_made *made = &ops->choices[ops->choice_count++];
-    *made = (rp_choice_made){.kernel = *out};
-    memcpy(made->key, key, sizeof made->key);
-    return RP_OK;
+    rp_buffer_destroy(ops->device, &lists);
+    rig_close(&r);
+    return status;
+}
+
+static rp_status verify_attention(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out,
+                                  rp_error *err) {
+    const attention_contest *c = user;
+    return rp_verify_attention(ops, &c->kernels[candidate], c->head_dim, out, err);
+}
+
+rp_status rp_tune_attention(rp_ops *ops, uint32_t heads, uint32_t head_dim, uint64_t texels,
+                            rp_attention_kernel *out, rp_error *err) {
+    attention_contest c = {.heads = heads, .head_dim = head_dim};
+    rp_contest contest = {.op = "attention", .verify = verify_attention, .user = &c};
+    const rp_caps *caps = &ops->device->caps;
+    contest.count = c.count = rp_plan_attention(caps, head_dim, texels, c.kernels);
+    if (!c.count)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED, "heads of %u elements do not fit the shared memory of %s",
+                       head_dim, caps->info.name);
+    if (heads * head_dim > SMALL_HEADS) contest.measure = measure_attention;
+    for (uint32_t i = 0; i < c.count; i++) rp_name_attention(&c.kernels[i], contest.names[i]);
+    snprintf(contest.shape, sizeof contest.shape, "%u heads of %u, %u kernels", heads, head_dim, c.count);
+    snprintf(contest.use, sizeof contest.use, "heads of %u", head_dim);
+    uint32_t chosen;
+    rp_status status = rp_select(ops, &contest, &chosen, err);
+    if (!status) *out = c.kernels[chosen];
+    return status;
+}
+
+/* ---- row by row ---- */
+
+static rp_status verify_layernorm(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out,
+                                  rp_error *err) {
+    return rp_verify_layernorm(ops, (const rp_row_kernel *)user + candidate, out, err);
+}
+
+rp_status rp_tune_layernorm(rp_ops *ops, uint64_t texels, rp_row_kernel *out, rp_error *err) {
+    rp_row_kernel kernels[RP_MAX_KERNELS];
+    rp_contest contest = {.op = "layer norm",
+                          .count = rp_plan_layernorm(&ops->device->caps, texels, kernels),
+                          .verify = verify_layernorm,
+                          .user = kernels};
+    for (uint32_t i = 0; i < contest.count; i++)
+        snprintf(contest.names[i], RP_KERNEL_NAME, "%s %u", kernels[i].shader, kernels[i].lanes);
+    uint32_t chosen;
+    rp_status status = rp_select(ops, &contest, &chosen, err);
+    if (!status) *out = kernels[chosen];
+    return status;
+}
+
+/* One kernel, which is right or there is an error. */
+static rp_status choose_only(rp_ops *ops, rp_contest *contest, rp_error *err) {
+    uint32_t chosen;
+    contest->count = 1;
+    snprintf(contest->names[0], RP_KERNEL_NAME, "%s %u", contest->op, ops->lanes);
+    return ops->verifying ? RP_OK : rp_select(ops, contest, &chosen, err);
+}
+
+static rp_status verify_embed(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out, rp_error *err) {
+    (void)candidate;
+    return rp_verify_embed(ops, user, out, err);
+}
+
+static rp_status verify_gather(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out, rp_error *err) {
+    (void)candidate, (void)user;
+    return rp_verify_gather(ops, out, err);
+}
+
+static rp_status verify_pool(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out, rp_error *err) {
+    (void)candidate, (void)user;
+    return rp_verify_pool(ops, out, err);
+}
+
+rp_status rp_tune_embed(rp_ops *ops, const rp_format formats[3], rp_error *err) {
+    rp_contest contest = {.op = "embed", .verify = verify_embed, .user = (void *)formats};
+    snprintf(contest.use, sizeof contest.use, "formats %d %d %d", (int)formats[0], (int)formats[1],
+             (int)formats[2]);
+    return choose_only(ops, &contest, err);
+}
+
+rp_status rp_tune_gather(rp_ops *ops, rp_error *err) {
+    rp_contest contest = {.op = "gather", .verify = verify_gather};
+    return choose_only(ops, &contest, err);
+}
+
+rp_status rp_tune_pool(rp_ops *ops, rp_error *err) {
+    rp_contest contest = {.op = "pool", .verify = verify_pool};
+    return choose_only(ops, &contest, err);
 }

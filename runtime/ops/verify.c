@@ -36,6 +36,7 @@ static rp_status bed_open(bed *b, rp_ops *owner, VkDeviceSize bytes, VkDeviceSiz
     *b = (bed){0};
     RP_TRY(rp_timer_open_for(&b->timer, owner, err));
     b->timer.ops.lanes = owner->lanes;
+    b->timer.ops.verifying = true;
     rp_store_init(&b->weights, device, weights, "verification");
     RP_TRY(rp_buffer_create(device, bytes + 8 * device->caps.storage_alignment, RP_MEMORY_OUTPUT,
                             "verification", &b->data, err));

@@ -1,0 +1,186 @@
+#include "ops/choice.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "gpu/cache.h"
+#include "gpu/shader.h"
+
+enum { QUESTION = 4096, FILE_NAME = 64 };
+
+bool rp_refused(rp_ops *ops, rp_status status) {
+    bool refused = ops->pipelines.refused;
+    ops->pipelines.refused = false;
+    return status == RP_ERROR_DEVICE && refused;
+}
+
+/* ---- what is asked: the text under which an answer is kept ---- */
+
+static size_t ask(const rp_ops *ops, const rp_contest *contest, const char *kind, const char *about,
+                  char out[QUESTION]) {
+    const rp_caps *caps = &ops->device->caps;
+    char table[33], uuid[2 * VK_UUID_SIZE + 1];
+    rp_shader_table_key(table);
+    for (size_t i = 0; i < VK_UUID_SIZE; i++) snprintf(uuid + 2 * i, 3, "%02x", caps->uuid[i]);
+    int used = snprintf(out, QUESTION, "%s\n%s\n%s %" PRIu32 "\n%s %s\n%s\n%s\n", kind, caps->info.name,
+                        caps->info.driver, caps->driver_version, uuid, table, contest->op, about);
+    return used < QUESTION ? (size_t)used : QUESTION - 1;
+}
+
+static void file_of(const char *kind, const char *question, size_t size, char out[FILE_NAME]) {
+    char key[33];
+    rp_cache_key(question, size, key);
+    snprintf(out, FILE_NAME, "%s-%s", kind, key);
+}
+
+/* The answer to this very question, as a string; freed by the caller. NULL: there is none. */
+static char *recall(const rp_device *device, const char *kind, const char *question, size_t size) {
+    char file[FILE_NAME], *answer = NULL;
+    void *data = NULL;
+    size_t found = 0;
+    file_of(kind, question, size, file);
+    if (device->shader_dir || !rp_cache_read(device->cache_dir, file, &data, &found)) return NULL;
+    if (found > size && !memcmp(data, question, size)) answer = strndup((char *)data + size, found - size);
+    free(data);
+    return answer;
+}
+
+static void remember(const rp_device *device, const char *kind, const char *question, size_t size,
+                     const char *answer) {
+    char file[FILE_NAME], text[2 * QUESTION];
+    if (device->shader_dir) return; /* its shaders are not those of the table */
+    file_of(kind, question, size, file);
+    int used = snprintf(text, sizeof text, "%s%s", question, answer);
+    if (used < (int)sizeof text) rp_cache_write(device->cache_dir, file, text, (size_t)used);
+}
+
+/* ---- which is the fastest ---- */
+
+/* The candidates' numbers in the order of a list of their names, each of which is there once. */
+static bool read_order(const rp_contest *contest, char *list, uint32_t order[RP_MAX_KERNELS]) {
+    uint32_t found = 0, seen = 0;
+    char *rest = list;
+    for (char *line = strtok_r(list, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        uint32_t i = 0;
+        while (i < contest->count && strcmp(contest->names[i], line)) i++;
+        if (i == contest->count || seen >> i & 1) return false;
+        seen |= 1u << i;
+        order[found++] = i;
+    }
+    return found == contest->count;
+}
+
+static rp_status measure_order(rp_ops *ops, const rp_contest *contest, uint32_t order[RP_MAX_KERNELS],
+                               rp_error *err) {
+    double times[RP_MAX_KERNELS];
+    rp_status status = contest->measure(ops, contest->user, times, err);
+    if (status) return status;
+    for (uint32_t i = 1; i < contest->count; i++)
+        for (uint32_t j = i; j && times[order[j]] < times[order[j - 1]]; j--) {
+            uint32_t slower = order[j - 1];
+            order[j - 1] = order[j];
+            order[j] = slower;
+        }
+    return RP_OK;
+}
+
+static rp_status find_order(rp_ops *ops, const rp_contest *contest, uint32_t order[RP_MAX_KERNELS],
+                            rp_error *err) {
+    char question[QUESTION], list[QUESTION] = "";
+    for (uint32_t i = 0; i < contest->count; i++) order[i] = i;
+    if (!contest->measure || contest->count == 1) return RP_OK;
+    size_t size = ask(ops, contest, "speed", contest->shape, question), used = 0;
+    char *kept = recall(ops->device, "tuning", question, size);
+    bool read = kept && read_order(contest, kept, order);
+    free(kept);
+    if (read) return RP_OK;
+    for (uint32_t i = 0; i < contest->count; i++) order[i] = i;
+    rp_status status = measure_order(ops, contest, order, err);
+    if (status) return status;
+    for (uint32_t i = 0; i < contest->count; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s\n", contest->names[order[i]]);
+    remember(ops->device, "tuning", question, size, list);
+    return RP_OK;
+}
+
+/* ---- is it right ---- */
+
+static rp_status judge(rp_ops *ops, const rp_contest *contest, uint32_t candidate, bool read, bool *right,
+                       bool *was_read, rp_error *err) {
+    char about[RP_KERNEL_NAME + RP_CONTEST_TEXT + 2], question[QUESTION];
+    rp_verdict verdict;
+    snprintf(about, sizeof about, "%s\n%s", contest->names[candidate], contest->use);
+    size_t size = ask(ops, contest, "verdict", about, question);
+    char *kept = read ? recall(ops->device, "verdict", question, size) : NULL;
+    *right = kept && !strcmp(kept, "right");
+    bool known = *right || (kept && !strcmp(kept, "wrong"));
+    free(kept);
+    if (known) {
+        *was_read = true;
+        return RP_OK;
+    }
+    rp_status status = contest->verify(ops, contest->user, candidate, &verdict, err);
+    if (rp_refused(ops, status)) return RP_OK;
+    if (status) return status;
+    *right = rp_verdict_right(&verdict);
+    remember(ops->device, "verdict", question, size, *right ? "right" : "wrong");
+    return RP_OK;
+}
+
+/* The first in this order that is right. Verdicts that were read and leave none are asked for once more. */
+static rp_status find_right(rp_ops *ops, const rp_contest *contest, const uint32_t order[RP_MAX_KERNELS],
+                            uint32_t *out, rp_error *err) {
+    const rp_device_info *info = &ops->device->caps.info;
+    bool was_read = true;
+    for (int read = 1; read >= 0 && was_read; read--) {
+        was_read = false;
+        for (uint32_t i = 0; i < contest->count; i++) {
+            bool right;
+            rp_status status = judge(ops, contest, order[i], read, &right, &was_read, err);
+            *out = order[i];
+            if (status || right) return status;
+        }
+    }
+    return rp_fail(err, RP_ERROR_DEVICE,
+                   "%s (%s): every kernel for %s is refused by the driver or gives wrong results; update the "
+                   "driver, or choose another device",
+                   info->name, info->driver, contest->op);
+}
+
+/* ---- both ---- */
+
+static rp_status find(rp_ops *ops, const rp_contest *contest, uint32_t *out, rp_error *err) {
+    rp_device *device = ops->device;
+    double begun = rp_seconds(), compiled = device->spent.pipelines;
+    uint32_t order[RP_MAX_KERNELS];
+    rp_status status = find_order(ops, contest, order, err);
+    if (!status) status = find_right(ops, contest, order, out, err);
+    double compiling = device->spent.pipelines - compiled;
+    rp_add_seconds(&device->spent.tuning, rp_seconds() - begun - compiling);
+    return status;
+}
+
+rp_status rp_select(rp_ops *ops, const rp_contest *contest, uint32_t *out, rp_error *err) {
+    char text[QUESTION], key[33];
+    int used = snprintf(text, sizeof text, "%s\n%s\n%s\n", contest->op, contest->shape, contest->use);
+    for (uint32_t i = 0; i < contest->count; i++)
+        used += snprintf(text + used, sizeof text - (size_t)used, "%s\n", contest->names[i]);
+    rp_cache_key(text, (size_t)used, key);
+    for (size_t i = 0; i < ops->choice_count; i++)
+        if (!strcmp(ops->choices[i].key, key)) {
+            *out = ops->choices[i].candidate;
+            return RP_OK;
+        }
+    rp_status status = find(ops, contest, out, err);
+    if (status) return status;
+    if (!rp_grow((void **)&ops->choices, &ops->choice_capacity, ops->choice_count + 1, sizeof *ops->choices))
+        return rp_fail_memory(err, "the choice of a kernel", sizeof *ops->choices);
+    rp_choice_made *made = &ops->choices[ops->choice_count++];
+    made->candidate = *out;
+    memcpy(made->key, key, sizeof made->key);
+    return RP_OK;
+}
