@@ -227,12 +227,25 @@ typedef struct visitor {
     const rp_charsmap *map;
     rp_charsmap_visit *visit;
     void *context;
-    size_t left; /* nodes that it may still enter: a damaged map can lead in circles */
+    size_t left;      /* nodes that it may still enter: a damaged map can lead in circles */
+    uint8_t *parents; /* bits: bases that some node stands on; NULL: not known */
     char key[32];
 } visitor;
 
+/* Most nodes end an entry and have nothing below them: asking each for its 200 children would take nearly all
+ * of a walk. */
+static void find_parents(visitor *v) {
+    v->parents = rp_new_array(uint8_t, (v->map->unit_count | 255) / 8 + 1);
+    for (size_t i = 1; v->parents && i < v->map->unit_count; i++) {
+        uint32_t unit = unit_at(v->map, i);
+        size_t base = i ^ (unit & 0xff);
+        if (!(unit & LEAF)) v->parents[base / 8] |= (uint8_t)(1u << base % 8);
+    }
+}
+
 /* `rest`: continuation bytes that the character begun in the key still needs. */
 static bool visit_below(visitor *v, size_t base, size_t depth, unsigned rest) {
+    if (v->parents && !(v->parents[base / 8] >> base % 8 & 1)) return true;
     for (unsigned byte = rest ? 0x80 : 1; byte < (rest ? 0xc0 : 0xf5); byte++) {
         uint32_t unit = unit_at(v->map, base ^ byte);
         if ((unit & (LEAF | 0xff)) != byte) continue;
@@ -251,5 +264,8 @@ static bool visit_below(visitor *v, size_t base, size_t depth, unsigned rest) {
 bool rp_charsmap_walk(const rp_charsmap *map, rp_charsmap_visit *visit, void *context) {
     if (!map->units) return true;
     visitor v = {.map = map, .visit = visit, .context = context, .left = MAX_VISITS};
-    return visit_below(&v, unit_offset(unit_at(map, 0)), 0, 0);
+    find_parents(&v);
+    bool whole = visit_below(&v, unit_offset(unit_at(map, 0)), 0, 0);
+    free(v.parents);
+    return whole;
 }

@@ -1,5 +1,5 @@
-# sh test_symbols.sh SOURCE_DIR BUILD_DIR SCRATCH_DIR: what libreprise shows to the programs that link it. It exports
-# exactly the functions that the public headers declare, and opens Vulkan's loader at run time instead of linking it.
+# sh test_symbols.sh SOURCE_DIR BUILD_DIR SCRATCH_DIR: what libreprise shows to the programs that link it, and its size. It
+# exports exactly the functions that the public headers declare, and opens Vulkan's loader at run time instead of linking it.
 set -eu
 source=$1 build=$2 scratch=$3
 mkdir -p "$scratch"
@@ -39,4 +39,8 @@ done
 
 # Segments that load on systems with pages of 16 KiB.
 readelf -lW "$library" | awk '$1 == "LOAD" && $NF != "0x4000" { print "page alignment:", $0; bad = 1 } END { exit bad }'
+# What is the library's own, the GLSL compiler apart, stays below 1 MB.
+objects=$(find "$build/CMakeFiles/reprise_objects.dir" -name '*.o')
+[ -n "$objects" ] || { echo "found no objects of the library"; exit 1; }
+size $objects | awk 'NR > 1 { sum += $1 + $2 } END { print sum, "bytes of code and data"; exit sum < 100000 || sum >= 1000000 }'
 echo "$(wc -l <"$scratch/exported") functions exported"
