@@ -315,6 +315,8 @@ static void test_startup(void **state) {
         }
         sum -= number(value, "later_run_ms");
         assert_true(fabs(number(value, "total_ms") - sum) < 1e-6);
+        for (size_t i = 0; i < 4; i++) sum -= number(value, keys[i]);
+        assert_true(fabs(number(value, "above_device_ms") - sum) < 1e-6);
         json_decref(value);
         cli_free(&run);
     }
