@@ -62,7 +62,8 @@ typedef struct fault {
 } fault;
 
 static void check_failed(const fault *f, rp_status status, const rp_error *err) {
-    if (f->kind == HARMLESS && !status) return;
+    /* where a batch finds no room a smaller one may */
+    if ((f->kind == HARMLESS || f->status == RP_ERROR_DEVICE_MEMORY) && !status) return;
     assert_int_equal(status, f->status);
     assert_int_equal(err->status, f->status);
     assert_true(strlen(err->message) > 20);

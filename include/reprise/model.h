@@ -34,8 +34,9 @@ typedef enum rp_precision {
 
 /* How to open a model. The zero value is the default. */
 typedef struct rp_model_params {
-    uint32_t max_batch_tokens; /* most tokens in one submission; 0: chosen from the model's size. Longer work
-                                  is cut into several submissions. Device memory grows with it. */
+    uint32_t max_batch_tokens; /* most tokens in one batch; 0: chosen from the model's size. Longer work is
+                                  cut into several. Device memory grows with it; where there is no room it
+                                  is halved, down to the longest sequence (rp_model_info says what it is). */
     uint32_t random_seed;      /* only for rp_model_open_random */
     uint32_t random_groups; /* likewise: num_hidden_groups, the distinct layers, instead of the config's, at
                                most its num_hidden_layers; 0: as it says */
@@ -46,7 +47,8 @@ typedef struct rp_model_params {
 /* Load the Hugging Face folder `dir` onto `device`: config.json, model.safetensors (or its shards) and, where
  * present, the tokenizer. Everything a run needs is compiled, allocated and recorded here. `params` may be
  * NULL. On success `*out` is owned by the caller; `device` must outlive it. RP_ERROR_FILE, RP_ERROR_FORMAT or
- * RP_ERROR_UNSUPPORTED name the file and the field. */
+ * RP_ERROR_UNSUPPORTED name the file and the field; RP_ERROR_DEVICE_MEMORY says how much the model needs and
+ * how much the device has. */
 RP_API rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_params *params,
                                rp_model **out, rp_error *err);
 
@@ -82,7 +84,7 @@ typedef struct rp_model_info {
     uint32_t layers, groups, inner_layers; /* groups distinct layers are replayed to make `layers` */
     uint32_t heads_of_attention;
     uint32_t max_tokens;       /* longest sequence, special tokens included */
-    uint32_t max_batch_tokens; /* most tokens in one submission */
+    uint32_t max_batch_tokens; /* most tokens in one batch */
     uint64_t parameters;       /* weights in the files, shared ones counted once */
     uint64_t device_bytes;     /* device memory this model holds */
     rp_precision precision;    /* what it was opened with */
@@ -145,8 +147,12 @@ typedef struct rp_run_times {
  * `capacity` is the size of `out` in floats; rp_model_output_size says how many are needed. A sequence's
  * result does not depend on the others: the same bits come out whatever its neighbours. `params` NULL means
  * its zero value, the hidden states; `times` may be NULL; `out` may be NULL when nothing will be written.
- * RP_ERROR_TEXT names the first sequence that is empty, too long or holds an id out of range; nothing is
- * computed then. RP_ERROR_HEAD when the model has no weights for this output. */
+ * A batch is one submission, unless it is estimated to take more than half a second on this device: then it
+ * is several, cut between layers, and batches are kept so small that one layer stays below that, for the sake
+ * of the watchdogs of drivers (software drivers have none). The estimate comes from a layer that is timed
+ * when the model is opened, and from the runs. A single sequence is never cut further. RP_ERROR_TEXT names
+ * the first sequence that is empty, too long or holds an id out of range; nothing is computed then.
+ * RP_ERROR_HEAD when the model has no weights for this output. */
 RP_API rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t count,
                               const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
                               rp_error *err);

@@ -10,6 +10,9 @@
 #include "gpu/shader.h"
 #include "gpu/vk_cooperative.h"
 
+/* Seconds. Watchdogs reset a device after 2 (Windows) to 10 (Linux); the estimates need room too. */
+static const double SUBMIT_LIMIT = 0.5;
+
 static bool instance_has(const char *extension) {
     uint32_t count = 0;
     bool found = false;
@@ -268,6 +271,7 @@ static rp_status open_device(rp_device *device, const rp_device_params *params, 
         device->physical = devices[chosen];
         device->caps = caps[chosen];
         if (!rp_shaders_complete(device)) device->caps.matrix_shape_count = 0;
+        device->submit_limit = device->caps.info.type == RP_DEVICE_CPU ? 0 : SUBMIT_LIMIT;
         status = rp_device_connect(device, err);
     }
     free(devices);

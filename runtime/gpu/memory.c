@@ -102,6 +102,36 @@ rp_status rp_buffer_invalidate(rp_device *device, const rp_buffer *buffer, VkDev
                        "vkInvalidateMappedMemoryRanges", err);
 }
 
+static bool has_budget(VkPhysicalDevice physical) {
+    uint32_t count = 0;
+    bool found = false;
+    if (vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL) < 0) return false;
+    VkExtensionProperties *list = rp_new_array(VkExtensionProperties, count);
+    if (list && vkEnumerateDeviceExtensionProperties(physical, NULL, &count, list) >= 0)
+        for (uint32_t i = 0; i < count && !found; i++)
+            found = !strcmp(list[i].extensionName, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    free(list);
+    return found;
+}
+
+bool rp_device_memory_left(const rp_device *device, uint64_t *bytes) {
+    if (!has_budget(device->physical)) return false;
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+    VkPhysicalDeviceMemoryProperties2 properties = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = &budget};
+    vkGetPhysicalDeviceMemoryProperties2(device->physical, &properties);
+    const VkPhysicalDeviceMemoryProperties *memory = &properties.memoryProperties;
+    uint64_t largest = 0;
+    for (uint32_t i = 0; i < memory->memoryHeapCount; i++) {
+        const VkMemoryHeap *heap = &memory->memoryHeaps[i];
+        if (!(heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) || heap->size <= largest) continue;
+        largest = heap->size;
+        *bytes = budget.heapBudget[i] > budget.heapUsage[i] ? budget.heapBudget[i] - budget.heapUsage[i] : 0;
+    }
+    return largest > 0;
+}
+
 /* ---- store ---- */
 
 /* A host-visible buffer and the commands that copy its parts to memory the host cannot see. */
@@ -224,6 +254,8 @@ static void *staging_add(rp_store *store, VkBuffer buffer, VkDeviceSize offset, 
     staging->used += rp_round_up(size, 16);
     return (char *)staging->buffer.mapped + copy.srcOffset;
 done:
+    staging_destroy(store->device, store->staging); /* half made, or with commands that cannot be sent */
+    store->staging = NULL;
     return NULL;
 }
 

@@ -31,6 +31,10 @@ rp_range rp_buffer_range(const rp_buffer *buffer, VkDeviceSize offset, VkDeviceS
 rp_status rp_buffer_flush(rp_device *device, const rp_buffer *buffer, VkDeviceSize size, rp_error *err);
 rp_status rp_buffer_invalidate(rp_device *device, const rp_buffer *buffer, VkDeviceSize size, rp_error *err);
 
+/* Bytes of device memory that this process could have now, in the largest heap of the device. False: the
+ * driver does not tell (VK_EXT_memory_budget). */
+bool rp_device_memory_left(const rp_device *device, uint64_t *bytes);
+
 /* A growing store for data that is written once, such as weights: buffers that are cut into ranges. */
 typedef struct rp_store {
     rp_device *device;

@@ -51,19 +51,24 @@ static void fill_info(rp_model *model) {
 
 /* ---- what lies on the device ---- */
 
-static void drop(rp_model *model) {
+/* Everything but the weights. */
+static void drop_recordings(rp_model *model) {
     rp_device *device = model->device;
     rp_activations *a = &model->activations;
     rp_buffer *buffers[] = {&a->input, &a->output, &a->hidden, &a->attended, &a->wide};
-    model->built = false;
     if (model->fence) device->vk.vkDestroyFence(device->handle, model->fence, NULL);
     model->fence = VK_NULL_HANDLE;
     rp_ops_drop(&model->ops);
     for (size_t i = 0; i < RP_COUNT(buffers); i++) rp_buffer_destroy(device, buffers[i]);
-    rp_device_weights_finish(&model->on_device);
     free(model->groups);
     free(model->replay);
     model->groups = model->replay = NULL;
+}
+
+static void drop(rp_model *model) {
+    model->built = false;
+    drop_recordings(model);
+    rp_device_weights_finish(&model->on_device);
 }
 
 static void drop_user(rp_device_user *user) {
@@ -85,17 +90,56 @@ static uint64_t bytes_on_device(const rp_model *model) {
            a->hidden.allocated + a->attended.allocated + a->wide.allocated;
 }
 
+/* Where the device has no room for a batch, half of it, down to the longest sequence. */
+static rp_status record_what_fits(rp_model *model, uint32_t wanted, rp_error *err) {
+    for (uint32_t last = 0;;) {
+        model->info.max_batch_tokens = 0;
+        rp_status status = rp_model_record(model, wanted, err);
+        uint32_t tried = model->info.max_batch_tokens;
+        if (status != RP_ERROR_DEVICE_MEMORY || tried <= model->config.max_positions || tried == last)
+            return status;
+        drop_recordings(model);
+        last = tried;
+        wanted = tried / 2;
+    }
+}
+
+/* What the model needs at least, and what there is. */
+static rp_status fail_to_fit(const rp_model *model, uint64_t weights, rp_error *err) {
+    const rp_device_info *info = &model->device->caps.info;
+    uint64_t batch = rp_model_activation_bytes(model, model->config.max_positions), mib = 1 << 20;
+    char left[64];
+    uint64_t bytes = 0;
+    if (rp_device_memory_left(model->device, &bytes))
+        snprintf(left, sizeof left, ", %llu MiB of them free", (unsigned long long)(bytes / mib));
+    else
+        snprintf(left, sizeof left, ", %llu MiB of them in use here",
+                 (unsigned long long)(rp_device_memory_used(model->device) / mib));
+    rp_error why = *err;
+    return rp_fail(
+        err, RP_ERROR_DEVICE_MEMORY,
+        "%.120s needs about %llu MiB of device memory, %llu for its weights and %llu for a sequence of "
+        "%u tokens, and %.80s has %llu MiB%s; take a smaller precision, a smaller model or another "
+        "device (%.120s)",
+        model->dir, (unsigned long long)((weights + batch + mib - 1) / mib),
+        (unsigned long long)((weights + mib - 1) / mib), (unsigned long long)((batch + mib - 1) / mib),
+        model->config.max_positions, info->name, (unsigned long long)(info->memory_bytes / mib), left,
+        why.message);
+}
+
 static rp_status prepare(rp_model *model, const rp_model_params *params, rp_error *err) {
     rp_device *device = model->device;
     rp_start_times *start = &model->start;
     rp_status status;
     fill_info(model);
     double begun = rp_seconds(), pipelines = device->spent.pipelines, tuning = device->spent.tuning;
+    uint64_t weights = rp_model_weight_bytes(model);
     RP_TRY(rp_model_upload(model, err));
     rest_weights(model);
     start->upload = rp_seconds() - begun;
     begun = rp_seconds();
-    RP_TRY(rp_model_record(model, params ? params->max_batch_tokens : 0, err));
+    RP_TRY(record_what_fits(model, params ? params->max_batch_tokens : 0, err));
+    RP_TRY(rp_model_measure_pace(model, err));
     model->info.device_bytes = bytes_on_device(model);
     rp_device_save_pipelines(model->device);
     start->pipelines = device->spent.pipelines - pipelines;
@@ -104,7 +148,7 @@ static rp_status prepare(rp_model *model, const rp_model_params *params, rp_erro
     rp_device_add_user(device, &model->user);
     model->built = true;
 done:
-    return status;
+    return status == RP_ERROR_DEVICE_MEMORY ? fail_to_fit(model, weights, err) : status;
 }
 
 /* As it was: the same weights, kernels and sizes. */
@@ -155,6 +199,7 @@ static rp_model *new_model(rp_device *device, const char *dir, rp_error *err) {
     }
     model->device = device;
     model->user.drop = drop_user;
+    model->pace.limit = device->submit_limit;
     model->dir = copy;
     pthread_mutex_init(&model->lock, NULL);
     return model;

@@ -7,6 +7,7 @@
 
 #include "loader/pooling.h"
 #include "loader/weights.h"
+#include "model/pace.h"
 #include "ops/ops.h"
 #include "reprise/bench.h"
 
@@ -84,6 +85,7 @@ struct rp_model {
     VkCommandBuffer *replay; /* [1 + layers + 1]: what one submission lists */
     pthread_mutex_t lock;    /* held during a run: inputs, activations and outputs are one set. Taken before
                                 the device is entered */
+    rp_pace pace;            /* likewise under the lock */
     rp_start_times start;
 };
 
@@ -95,6 +97,11 @@ rp_status rp_model_end(rp_model *model, rp_status status);
 /* Send every weight to the device. */
 rp_status rp_model_upload(rp_model *model, rp_error *err);
 void rp_device_weights_finish(rp_device_weights *weights);
+
+/* About the device memory that the weights take, and that the buffers take of a batch of `tokens`, bytes. The
+ * first needs the views of the weights. */
+uint64_t rp_model_weight_bytes(const rp_model *model);
+uint64_t rp_model_activation_bytes(const rp_model *model, uint64_t tokens);
 
 /* Allocate the activations, choose the batch size where `max_batch_tokens` is 0, record every command buffer.
  */
@@ -110,6 +117,9 @@ rp_status rp_model_record_group(rp_model *model, uint32_t group, VkCommandBuffer
 
 /* Write the input of one submission: ids, lengths, tiles and grids of these sequences, which fit it. */
 rp_status rp_model_fill(rp_model *model, const rp_sequence *sequences, size_t count, rp_error *err);
+
+/* Where submissions have a limit: time a layer, so that the first run is cut as it must be. */
+rp_status rp_model_measure_pace(rp_model *model, rp_error *err);
 
 /* Columns of an output, and whether the model has it. Needs config and weights.heads only. */
 uint32_t rp_output_width(const rp_model *model, rp_output output);

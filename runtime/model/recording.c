@@ -165,6 +165,11 @@ done:
     return status;
 }
 
+uint64_t rp_model_activation_bytes(const rp_model *model, uint64_t tokens) {
+    uint64_t h = rp_padded(model->config.hidden_size);
+    return tokens * (3 * h + widest_row(model) + 9) * 4; /* with the output, and what the host writes */
+}
+
 /* ---- recording ---- */
 
 static rp_range whole(const rp_buffer *buffer) {

@@ -77,13 +77,50 @@ static rp_status check(const run *r, size_t capacity, rp_error *err) {
     return RP_OK;
 }
 
-/* As many whole sequences, and as many of their chosen rows, as fit after those already done. */
+/* ---- work: floating point operations of the products, where nearly all the time goes ---- */
+
+static double layer_work(const rp_config *c, const rp_sequence *sequence) {
+    double h = c->hidden_size, tokens = sequence->count;
+    double products = 2 * tokens * h * (4 * h + 2.0 * c->intermediate_size);
+    return c->inner_layers * (products + 4 * tokens * tokens * h);
+}
+
+/* One row of a masked language model. */
+static double row_work(const rp_config *c) {
+    return 2.0 * c->embedding_size * ((double)c->hidden_size + c->vocab_size);
+}
+
+static rp_steps count_work(const run *r, const batch *b) {
+    const rp_config *c = &r->model->config;
+    double h = c->hidden_size;
+    rp_steps steps = {.prologue = 2.0 * b->tokens * h * c->embedding_size, .layers = c->layers};
+    for (size_t i = 0; i < b->count; i++) steps.layer += layer_work(c, &r->sequences[b->first + i]);
+    switch (rp_output_rows(r->params->output)) {
+    case RP_COUNT_ROWS:
+        steps.epilogue = (double)b->row_count * row_work(c);
+        break;
+    case RP_COUNT_TOKENS:
+        steps.epilogue = 2.0 * b->tokens * h * c->label_count;
+        break;
+    default:
+        steps.epilogue = 2.0 * (double)b->count * h * h;
+    }
+    return steps;
+}
+
+/* ---- batches ---- */
+
+/* As many whole sequences, and as many of their chosen rows, as fit after those already done; and no
+ * more than a single step takes below the limit of a submission. */
 static batch next_batch(const run *r, batch done) {
     const rp_model *model = r->model;
     const rp_run_params *params = r->params;
     rp_count kind = rp_output_rows(params->output);
     size_t room = model->output_floats / rp_padded(rp_output_width(model, params->output));
     batch next = {.first = done.first + done.count, .first_row = done.first_row + done.row_count};
+    double most = rp_pace_most(&model->pace), work = 0;
+    if (kind == RP_COUNT_ROWS && (double)room * row_work(&model->config) > most)
+        room = most < row_work(&model->config) ? 1 : (size_t)(most / row_work(&model->config));
     size_t last_row = next.first_row, rows = kind == RP_COUNT_ROWS ? params->row_count : 0;
     /* rows that did not fit beside their sequence: that sequence runs again for them */
     if (last_row < rows && params->rows[last_row].sequence < next.first)
@@ -93,7 +130,8 @@ static batch next_batch(const run *r, batch done) {
         size_t used = kind == RP_COUNT_ROWS     ? next.row_count + 1
                       : kind == RP_COUNT_TOKENS ? tokens
                                                 : next.count + 1;
-        if (tokens > model->info.max_batch_tokens || used > room) break;
+        work += layer_work(&model->config, &r->sequences[i]);
+        if (tokens > model->info.max_batch_tokens || used > room || (next.count && work > most)) break;
         next.tokens = tokens;
         next.count++;
         while (last_row < rows && params->rows[last_row].sequence == i && next.row_count < room) {
@@ -159,20 +197,62 @@ static rp_status copy_output(const run *r, const batch *b, float **out, rp_error
     return status;
 }
 
+/* One submission where that stays below the limit, else several with the cuts between layers. */
+static rp_status submit(run *r, const rp_steps *steps, rp_error *err) {
+    rp_model *model = r->model;
+    rp_status status = RP_OK;
+    for (uint32_t first = 0, count; !status && first < steps->layers + 2; first += count) {
+        double begun = rp_seconds();
+        count = rp_pace_cut(&model->pace, steps, first);
+        status = rp_device_submit(model->device, model->replay + first, count, model->fence, err);
+        r->times.submissions++;
+        if (!status) rp_pace_learn(&model->pace, rp_steps_work(steps, first, count), rp_seconds() - begun);
+    }
+    return status;
+}
+
 static rp_status run_batch(run *r, const batch *b, float **out, rp_error *err) {
     rp_model *model = r->model;
-    uint32_t layers = model->config.layers;
     double started = rp_seconds();
     rp_status status = fill_input(r, b, err);
     if (status) return status;
-    model->replay[1 + layers] = model->epilogues[r->params->output];
+    rp_steps steps = count_work(r, b);
+    model->replay[1 + steps.layers] = model->epilogues[r->params->output];
     double submitted = rp_seconds();
-    status = rp_device_submit(model->device, model->replay, layers + 2, model->fence, err);
+    status = submit(r, &steps, err);
     double finished = rp_seconds();
     if (!status) status = copy_output(r, b, out, err);
-    r->times.submissions++;
     r->times.device += finished - submitted;
     r->times.host += rp_seconds() - finished + submitted - started;
+    return status;
+}
+
+rp_status rp_model_measure_pace(rp_model *model, rp_error *err) {
+    enum { MOST = 512, FEWEST = 8 };
+    static const double ENOUGH = 2e-3, SLOW = 2e-2; /* seconds */
+    static const int32_t ids[MOST];
+    static const rp_run_params params = {0};
+    if (!(model->pace.limit > 0)) return RP_OK;
+    rp_sequence sequence = {.ids = ids, .count = FEWEST};
+    run r = {.model = model, .sequences = &sequence, .count = 1, .params = &params};
+    uint32_t largest = model->config.max_positions < MOST ? model->config.max_positions : MOST;
+    if (sequence.count > largest) sequence.count = largest;
+    rp_status status;
+    for (bool warm = false;; warm = true) {
+        batch b = {.count = 1, .tokens = sequence.count};
+        rp_steps steps = count_work(&r, &b);
+        RP_TRY(fill_input(&r, &b, err));
+        double begun = rp_seconds();
+        RP_TRY(rp_device_submit(model->device, model->replay, 2, model->fence, err)); /* with one layer */
+        double seconds = rp_seconds() - begun;
+        /* in a first submission drivers finish their compiling */
+        if (seconds > (warm ? ENOUGH : SLOW) || (warm && sequence.count * 4 > largest)) {
+            rp_pace_learn(&model->pace, rp_steps_work(&steps, 0, 2), seconds);
+            break;
+        }
+        if (warm) sequence.count *= 4;
+    }
+done:
     return status;
 }
 

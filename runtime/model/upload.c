@@ -154,7 +154,8 @@ static uint64_t stored_bytes(const rp_tensor *tensor, rp_storage storage) {
 }
 
 /* About what the weights take, so that they land in one allocation where the device allows it. */
-static uint64_t expected_bytes(const rp_model *model, uint32_t layers) {
+uint64_t rp_model_weight_bytes(const rp_model *model) {
+    uint32_t layers = model->config.groups * model->config.inner_layers;
     const rp_weights *weights = &model->weights;
     rp_storage storage = storage_of_layers(model), table = storage_of_tables(model);
     uint64_t bytes = stored_bytes(&weights->word, table) + stored_bytes(&weights->position, table) +
@@ -176,7 +177,7 @@ static uint64_t expected_bytes(const rp_model *model, uint32_t layers) {
 rp_status rp_model_upload(rp_model *model, rp_error *err) {
     rp_device_weights *to = &model->on_device;
     to->layer_count = model->config.groups * model->config.inner_layers;
-    rp_store_init(&to->store, model->device, expected_bytes(model, to->layer_count), "weights");
+    rp_store_init(&to->store, model->device, rp_model_weight_bytes(model), "weights");
     to->layers = rp_new_array(rp_device_layer, to->layer_count);
     if (!to->layers) return rp_fail_memory(err, "layers", to->layer_count * sizeof *to->layers);
     rp_status status = send_embeddings(model, err);

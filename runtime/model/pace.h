@@ -1,0 +1,33 @@
+/* How long a device takes, and how a run is cut so that no submission lasts longer than a watchdog allows.
+ * Work is counted in floating point operations. Pure, but for the learning. */
+#ifndef RP_MODEL_PACE_H
+#define RP_MODEL_PACE_H
+
+#include <stdint.h>
+
+typedef struct rp_pace {
+    double limit;     /* seconds of one submission; 0: no limit */
+    double operation; /* seconds that one takes; 0: not known, and nothing is cut */
+    double known;     /* the most work that was timed */
+} rp_pace;
+
+/* The steps of a run, each a command buffer: the prologue, `layers` equal ones, the epilogue. */
+typedef struct rp_steps {
+    double prologue, layer, epilogue; /* operations */
+    uint32_t layers;
+} rp_steps;
+
+/* Steps from number `first` on that go into one submission: as many as stay below the limit, at least one. */
+uint32_t rp_pace_cut(const rp_pace *pace, const rp_steps *steps, uint32_t first);
+
+/* Operations of `count` steps from number `first` on. */
+double rp_steps_work(const rp_steps *steps, uint32_t first, uint32_t count);
+
+/* Operations that one step may have; infinite where there is no limit. */
+double rp_pace_most(const rp_pace *pace);
+
+/* Work that took so long. Small work, which mostly waits, says nothing once larger work has been timed; of a
+ * device that got slower all is believed at once, of one that got faster half. */
+void rp_pace_learn(rp_pace *pace, double work, double seconds);
+
+#endif

@@ -1,0 +1,231 @@
+/* Submissions stay below the limit of a watchdog: how a run is cut, and that a device which is made slow is
+ * given its work in pieces, with the same bits and nothing recorded or allocated. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "model/model.h"
+#include "support_faults.h"
+#include "support_fixture.h"
+#include "support_vk.h"
+
+/* ---- the plan ---- */
+
+/* The sizes of the submissions of a run, and that each is the largest that fits. */
+static size_t cut(const rp_pace *pace, const rp_steps *steps, uint32_t *out) {
+    size_t n = 0;
+    uint32_t first = 0, all = steps->layers + 2;
+    for (; first < all; first += out[n++]) {
+        out[n] = rp_pace_cut(pace, steps, first);
+        assert_in_range(out[n], 1, all - first);
+        double most = rp_pace_most(pace);
+        if (out[n] > 1) assert_true(rp_steps_work(steps, first, out[n]) <= most);
+        if (out[n] < all - first) assert_true(rp_steps_work(steps, first, out[n] + 1) > most);
+    }
+    assert_int_equal(first, all);
+    return n;
+}
+
+static void test_cut(void **state) {
+    rp_steps steps = {.prologue = 10, .layer = 100, .epilogue = 50, .layers = 12};
+    rp_pace pace = {.limit = 0.5, .operation = 1e-3}; /* 500 operations */
+    uint32_t parts[14];
+    (void)state;
+    assert_int_equal(cut(&pace, &steps, parts), 3);
+    assert_int_equal(parts[0], 5); /* 10 + 400 */
+    assert_int_equal(parts[1], 5); /* 500 */
+    assert_int_equal(parts[2], 4); /* 300 + 50 */
+    pace.operation = 1e-4;
+    assert_int_equal(cut(&pace, &steps, parts), 1);
+    pace.operation = 1; /* each step alone, however long it takes */
+    assert_int_equal(cut(&pace, &steps, parts), 14);
+    pace.operation = 0; /* not known */
+    assert_int_equal(cut(&pace, &steps, parts), 1);
+    pace = (rp_pace){.limit = 0, .operation = 1}; /* no limit */
+    assert_int_equal(cut(&pace, &steps, parts), 1);
+    assert_true(isinf(rp_pace_most(&pace)));
+    for (uint32_t layers = 1; layers < 12; layers++)
+        for (double operation = 1e-4; operation < 1e-2; operation *= 1.3) {
+            steps.layers = layers;
+            pace = (rp_pace){.limit = 0.5, .operation = operation};
+            cut(&pace, &steps, parts);
+        }
+}
+
+static void test_work(void **state) {
+    const rp_steps steps = {.prologue = 1, .layer = 10, .epilogue = 100, .layers = 3};
+    (void)state;
+    assert_true(rp_steps_work(&steps, 0, 5) == 131);
+    assert_true(rp_steps_work(&steps, 0, 1) == 1);
+    assert_true(rp_steps_work(&steps, 0, 2) == 11);
+    assert_true(rp_steps_work(&steps, 1, 3) == 30);
+    assert_true(rp_steps_work(&steps, 2, 3) == 120);
+    assert_true(rp_steps_work(&steps, 4, 1) == 100);
+    assert_true(rp_steps_work(&steps, 2, 0) == 0);
+}
+
+static void test_learn(void **state) {
+    rp_pace pace = {.limit = 0.5};
+    (void)state;
+    rp_pace_learn(&pace, 1000, 1);
+    assert_true(pace.operation == 1e-3 && pace.known == 1000);
+    rp_pace_learn(&pace, 400, 4); /* small: it waited */
+    assert_true(pace.operation == 1e-3);
+    rp_pace_learn(&pace, 800, 1.6); /* slower: at once */
+    assert_true(pace.operation == 2e-3 && pace.known == 1000);
+    rp_pace_learn(&pace, 2000, 2); /* faster: half of it */
+    assert_true(pace.operation == 1.5e-3 && pace.known == 2000);
+    rp_pace_learn(&pace, 4000, 0); /* no clock is that good */
+    rp_pace_learn(&pace, 0, 1);
+    assert_true(pace.operation == 1.5e-3 && pace.known == 2000);
+}
+
+/* ---- a slow device ---- */
+
+enum { FLOATS = 1 << 15, COPIES = 12 };
+
+static golden g;
+static rp_device *device;
+static float wanted[FLOATS], got[FLOATS];
+static rp_sequence sequences[COPIES];
+
+static int setup(void **state) {
+    (void)state;
+    if (!faults_install() || !golden_open("deep", NULL, &g)) return -1;
+    for (size_t i = 0; i < COPIES; i++) sequences[i] = g.sequences[i % g.sequence_count];
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    golden_close(&g);
+    return 0;
+}
+
+static rp_model *open_model(void) {
+    rp_error err = {0};
+    rp_model *model = NULL;
+    if (rp_model_open(device, g.dir, NULL, &model, &err)) print_error("%s\n", err.message);
+    assert_non_null(model);
+    return model;
+}
+
+static rp_run_times run(rp_model *model, size_t count, float *out) {
+    rp_error err = {0};
+    rp_run_times times = {0};
+    memset(out, 0xee, FLOATS * sizeof *out);
+    assert_true(rp_model_output_size(model, sequences, count, NULL) <= FLOATS);
+    rp_status status = rp_model_run(model, sequences, count, NULL, out, FLOATS, &times, &err);
+    if (status) print_error("%s\n", err.message);
+    assert_int_equal(status, RP_OK);
+    return times;
+}
+
+/* `wanted` is what it gives in one piece. */
+static void open_slow_device(double limit, size_t count) {
+    rp_error err = {0};
+    assert_int_equal(rp_device_open(NULL, &device, &err), RP_OK);
+    assert_true(device->submit_limit == (device->caps.info.type == RP_DEVICE_CPU ? 0 : 0.5));
+    rp_model *model = open_model();
+    assert_int_equal(run(model, count, wanted).submissions, 1);
+    rp_model_close(&model);
+    device->submit_limit = limit;
+}
+
+/* 10 ms for each command buffer, and 25 may a submission take: never more than two layers go together, from
+ * the first run on; and with them a prologue or an epilogue, which have next to no work. */
+static void test_slow_device(void **state) {
+    (void)state;
+    assert_true(sequences[0].count >= 8); /* as many as are timed when the model is opened */
+    open_slow_device(0.025, 1);
+    fault_delay = 0.010;
+    rp_model *model = open_model();
+    uint32_t layers = model->config.layers, submissions;
+    assert_true(layers >= 6);
+    fault_most_buffers = 0;
+    for (int i = 0; i < 3; i++) {
+        submissions = run(model, 1, got).submissions;
+        assert_in_range(submissions, (layers + 1) / 2, layers + 2);
+        assert_in_range(fault_most_buffers, 1, 3);
+        assert_memory_equal(got, wanted, sizeof wanted);
+    }
+    vk_watch(device); /* nothing but submissions */
+    submissions = run(model, 1, got).submissions;
+    vk_unwatch(device);
+    assert_int_equal(vk_seen.submits, submissions);
+    assert_int_equal(vk_seen.others, 0);
+    assert_memory_equal(got, wanted, sizeof wanted);
+
+    fault_delay = 0; /* and when it is fast again, it is asked in one piece again */
+    for (int i = 0; submissions > 1 && i < 200; i++) submissions = run(model, 1, got).submissions;
+    assert_int_equal(submissions, 1);
+    assert_memory_equal(got, wanted, sizeof wanted);
+    rp_model_close(&model);
+    rp_device_close(&device);
+}
+
+/* A single layer of all sequences together would take too long: there are fewer in a batch. */
+static void test_smaller_batches(void **state) {
+    (void)state;
+    open_slow_device(0.5, COPIES);
+    rp_model *model = open_model();
+    const rp_config *c = &model->config;
+    double h = c->hidden_size, tokens = sequences[0].count;
+    double one = 2 * tokens * h * (4 * h + 2.0 * c->intermediate_size) + 4 * tokens * tokens * h;
+    model->pace = (rp_pace){.limit = 0.5, .operation = 0.1 / one, .known = 1e30}; /* learns no more */
+    rp_run_times times = run(model, COPIES, got);
+    assert_true(times.submissions > c->layers + 2);
+    assert_memory_equal(got, wanted, sizeof wanted);
+    model->pace.operation = 10 / one; /* not even one fits: one at a time all the same */
+    times = run(model, COPIES, got);
+    assert_int_equal(times.submissions, COPIES * (c->layers + 2));
+    assert_memory_equal(got, wanted, sizeof wanted);
+    rp_model_close(&model);
+    rp_device_close(&device);
+}
+
+/* The rows of a language model are cut too. */
+static void test_fewer_rows(void **state) {
+    enum { ROWS = 8 };
+    rp_row rows[ROWS];
+    rp_error err = {0};
+    golden deep = g;
+    (void)state;
+    assert_true(golden_open("groups", NULL, &g));
+    assert_int_equal(rp_device_open(NULL, &device, &err), RP_OK);
+    rp_model *model = open_model();
+    for (uint32_t i = 0; i < ROWS; i++) rows[i] = (rp_row){0, i % g.sequences[0].count};
+    rp_run_params params = {.output = RP_OUTPUT_MASKED_LM, .rows = rows, .row_count = ROWS};
+    rp_run_times times;
+    assert_int_equal(rp_model_run(model, g.sequences, 1, &params, wanted, FLOATS, &times, &err), RP_OK);
+    uint32_t before = times.submissions;
+    double row = 2.0 * model->config.embedding_size * (model->config.hidden_size + model->config.vocab_size);
+    model->pace = (rp_pace){.limit = 0.5, .operation = 0.3 / row, .known = 1e30};
+    assert_int_equal(rp_model_run(model, g.sequences, 1, &params, got, FLOATS, &times, &err), RP_OK);
+    assert_true(times.submissions > before);
+    size_t floats = rp_model_output_size(model, g.sequences, 1, &params);
+    assert_memory_equal(got, wanted, floats * sizeof *got);
+    rp_model_close(&model);
+    rp_device_close(&device);
+    golden_close(&g);
+    g = deep;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_work),
+        cmocka_unit_test(test_learn),
+        cmocka_unit_test(test_slow_device),
+        cmocka_unit_test(test_smaller_batches),
+        cmocka_unit_test(test_fewer_rows),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
