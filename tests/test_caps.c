@@ -146,7 +146,7 @@ static int make_driver(void **state) {
 
 static rp_caps probe(void) {
     rp_caps caps;
-    rp_caps_probe((VkPhysicalDevice)&driver, 3, &caps);
+    rp_caps_probe(VK_NULL_HANDLE, (VkPhysicalDevice)&driver, 3, &caps);
     return caps;
 }
 

@@ -38,6 +38,7 @@ unpack() {
     for package in "$root.apt"/archives/*.deb; do
         dpkg-deb -x "$package" "$root" || return
     done
+    [ -e "$root/lib" ] || ln -s usr/lib "$root/lib" # Debian 13's packages leave it to the base system
     rm -rf "$root.apt"
     printf '%s\n' "$wanted" >"$root/.wanted"
 }

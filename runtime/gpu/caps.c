@@ -87,10 +87,10 @@ static void ask_features(VkPhysicalDevice physical, const VkExtensionProperties 
 }
 
 /* The products of float16 with float32 sums that subgroups can work on together. */
-static void probe_matrix_shapes(VkPhysicalDevice physical, rp_caps *out) {
+static void probe_matrix_shapes(VkInstance instance, VkPhysicalDevice physical, rp_caps *out) {
     PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR get =
         (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)vkGetInstanceProcAddr(
-            volkGetLoadedInstance(), "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+            instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
     uint32_t count = 0;
     if (!get || get(physical, &count, NULL) < 0 || !count) return;
     VkCooperativeMatrixPropertiesKHR *list = rp_new_array(VkCooperativeMatrixPropertiesKHR, count);
@@ -108,7 +108,7 @@ static void probe_matrix_shapes(VkPhysicalDevice physical, rp_caps *out) {
     free(list);
 }
 
-static void probe_features(VkPhysicalDevice physical, rp_caps *out) {
+static void probe_features(VkInstance instance, VkPhysicalDevice physical, rp_caps *out) {
     uint32_t count = 0;
     vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL);
     VkExtensionProperties *list = rp_new_array(VkExtensionProperties, count);
@@ -124,7 +124,7 @@ static void probe_features(VkPhysicalDevice physical, rp_caps *out) {
     out->info.cooperative_matrix = has_extension(list, count, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     out->has_cooperative_matrix =
         has.cooperative.cooperativeMatrix && has.memory_model.vulkanMemoryModel && has.small.shaderFloat16;
-    if (out->has_cooperative_matrix) probe_matrix_shapes(physical, out);
+    if (out->has_cooperative_matrix) probe_matrix_shapes(instance, physical, out);
     free(list);
 }
 
@@ -232,7 +232,7 @@ static void probe_properties(VkPhysicalDevice physical, rp_caps *out) {
                  VK_API_VERSION_MINOR(v), VK_API_VERSION_PATCH(v));
 }
 
-void rp_caps_probe(VkPhysicalDevice physical, uint32_t index, rp_caps *out) {
+void rp_caps_probe(VkInstance instance, VkPhysicalDevice physical, uint32_t index, rp_caps *out) {
     *out = (rp_caps){.info.index = index};
     VkPhysicalDeviceProperties properties;
     vkGetPhysicalDeviceProperties(physical, &properties);
@@ -247,7 +247,7 @@ void rp_caps_probe(VkPhysicalDevice physical, uint32_t index, rp_caps *out) {
                  VK_API_VERSION_MAJOR(properties.apiVersion), VK_API_VERSION_MINOR(properties.apiVersion));
         return;
     }
-    probe_features(physical, out);
+    probe_features(instance, physical, out);
     probe_properties(physical, out);
     if (out->queue_family == RP_NO_QUEUE)
         snprintf(info->reason, sizeof info->reason, "it has no compute queue");

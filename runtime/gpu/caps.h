@@ -41,8 +41,8 @@ typedef struct rp_caps {
     bool has_statistics; /* VK_KHR_pipeline_executable_properties: likewise */
 } rp_caps;
 
-/* Ask `physical` everything. Never fails: what cannot be used says so in info.usable and info.reason. */
-void rp_caps_probe(VkPhysicalDevice physical, uint32_t index, rp_caps *out);
+/* Ask `physical`, a device of `instance`, everything. Never fails: what cannot be used says so in info.usable and info.reason. */
+void rp_caps_probe(VkInstance instance, VkPhysicalDevice physical, uint32_t index, rp_caps *out);
 
 /* The device that `params` asks for, or the best one: an index into caps[0..count). Pure.
  * RP_ERROR_DEVICE, listing what there is, when none fits. */

@@ -69,7 +69,7 @@ static rp_status enumerate(VkInstance instance, VkPhysicalDevice **devices, rp_c
     if (!*devices || !*caps) return rp_fail_memory(err, "the device list", *count * sizeof **caps);
     VkResult result = vkEnumeratePhysicalDevices(instance, count, *devices);
     if (result != VK_INCOMPLETE) status = rp_vk_check(result, "vkEnumeratePhysicalDevices", err);
-    for (uint32_t i = 0; !status && i < *count; i++) rp_caps_probe((*devices)[i], i, &(*caps)[i]);
+    for (uint32_t i = 0; !status && i < *count; i++) rp_caps_probe(instance, (*devices)[i], i, &(*caps)[i]);
     return status;
 }
 
