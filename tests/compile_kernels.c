@@ -58,7 +58,8 @@ static rp_status compile_product(const char *label, uint32_t columns, uint32_t d
     rp_store store;
     rp_matrix w = {0};
     uint32_t rows = columns < PANELS * RP_PANEL ? columns : PANELS * RP_PANEL;
-    float *values = rp_new_array(float, (size_t)rows *depth);
+    size_t elements = (size_t)rows * depth;
+    float *values = rp_new_array(float, elements);
     if (!values) return rp_fail_memory(&err, "weights", 0);
     const rp_host_matrix host = {values, RP_FORMAT_F32, rows, depth};
     rp_store_init(&store, device, rp_matrix_bytes(&host, 1, storage), "weights");
@@ -68,7 +69,7 @@ static rp_status compile_product(const char *label, uint32_t columns, uint32_t d
         rp_matmul_kernel kernels[RP_MAX_KERNELS];
         uint64_t texels = (uint64_t)columns * depth / 4, width = halves ? 2 : 4;
         rp_matmul op = {.label = label,
-                        .x = first(x, (uint64_t)TOKENS * depth * ((halves & RP_HALF_X) ? 2 : 4)),
+                        .x = first(x, (uint64_t)TOKENS * depth * (halves & RP_HALF_X ? 2 : 4)),
                         .w = &w,
                         .halves = halves,
                         .bias = first(vectors, 4ull * rows),
