@@ -60,10 +60,7 @@ void main()
     }
     [[unroll]] for (uint n = 0u; n < SLOTS; n++) {
         uint i = n * LANES + lane, row = i / HEAD;
-        if (row < queries) result[(first + tile.y + row) * p.out_stride + column + i % HEAD] = sum[n] / total[row];
+        if (row < queries) store((first + tile.y + row) * p.out_stride + column + i % HEAD, sum[n] / total[row]);
     }
-    uint used = p.heads * HEAD, padding = p.out_stride - used; // cleared by the last head: the next matmul reads it
-    if (head + 1u == p.heads)
-        for (uint i = lane; i < queries * padding; i += LANES)
-            result[(first + tile.y + i / padding) * p.out_stride + used + i % padding] = vec4(0.0);
+    clear_padding(first + tile.y, queries, head);
 }

@@ -108,10 +108,10 @@ void main()
         uint row = (first + tile.y + n) * p.out_stride;
         [[unroll]] for (uint c = 0u; c < HELD_COLUMNS; c++)
             if (n < queries && c * LANES + lane < HEAD)
-                result[row + column + c * LANES + lane] = sum[n * HELD_COLUMNS + c] / all;
+                store(row + column + c * LANES + lane, sum[n * HELD_COLUMNS + c] / all);
     }
     if (head + 1u == p.heads)
         [[dont_unroll]] for (uint n = 0u; n < queries; n++)
             for (uint i = lane; i < padding; i += LANES)
-                result[(first + tile.y + n) * p.out_stride + p.heads * HEAD + i] = vec4(0.0);
+                store((first + tile.y + n) * p.out_stride + p.heads * HEAD + i, vec4(0.0));
 }

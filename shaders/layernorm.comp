@@ -2,6 +2,7 @@
 // The columns behind `width` are padding: gamma and beta are 0 there, and so is what is written.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
+layout(constant_id = 1) const uint HALVES = 0u; // bit 1: out holds float16
 
 #ifdef TEXEL
 layout(set = 0, binding = 1) uniform samplerBuffer x;
@@ -15,6 +16,7 @@ vec4 load_x(uint at) { return x[at]; }
 vec4 load_norm(uint at) { return norm[at]; }
 #endif
 layout(std430, set = 0, binding = 3) writeonly buffer Out { vec4 result[]; };
+layout(std430, set = 0, binding = 3) writeonly buffer Out2 { uvec2 result2[]; };
 
 layout(push_constant) uniform Push {
     uint count;
@@ -58,6 +60,11 @@ void main()
     }
     float variance = sum_over_lanes((squares.x + squares.y) + (squares.z + squares.w)) / float(p.width);
     float scale = inversesqrt(variance + p.eps);
-    for (uint i = lane; i < p.stride; i += LANES)
-        result[base + i] = (load_x(base + i) - mean) * scale * load_norm(i) + load_norm(p.stride + i);
+    for (uint i = lane; i < p.stride; i += LANES) {
+        vec4 y = (load_x(base + i) - mean) * scale * load_norm(i) + load_norm(p.stride + i);
+        if ((HALVES & 2u) != 0u)
+            result2[base + i] = pack_half4(y);
+        else
+            result[base + i] = y;
+    }
 }

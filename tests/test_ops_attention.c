@@ -44,7 +44,7 @@ static size_t list_kernels(uint32_t head_dim, uint64_t texels, rp_attention_kern
     for (size_t look = 0; look < OPS_LOOKS; look++) {
         rp_attention_kernel planned[RP_MAX_KERNELS];
         ops_look_like(look);
-        uint32_t plans = rp_plan_attention(&ops_device->caps, head_dim, texels, planned);
+        uint32_t plans = rp_plan_attention(&ops_device->caps, head_dim, 0, texels, planned);
         assert_in_range(plans, 1, RP_MAX_KERNELS);
         for (uint32_t i = 0; i < plans; i++)
             if (!listed(out, count, &planned[i])) out[count++] = planned[i];
@@ -210,12 +210,12 @@ static void test_plans_fit_shared_memory(void **state) {
         rp_caps caps = {.info = {.shared_bytes = sizes[i], .max_invocations = 128}};
         rp_attention_kernel kernels[RP_MAX_KERNELS];
         for (size_t d = 0; d < RP_COUNT(dims); d++) {
-            uint32_t count = rp_plan_attention(&caps, dims[d], 0, kernels);
+            uint32_t count = rp_plan_attention(&caps, dims[d], 0, 0, kernels);
             for (uint32_t k = 0; k < count; k++)
                 assert_true((kernels[k].queries * (dims[d] + kernels[k].keys + 3ull)) * 4 <= sizes[i]);
             if (dims[d] <= 512) assert_true(count > 0);
         }
-        assert_int_equal(rp_plan_attention(&caps, 1 << 20, 0, kernels), 0);
+        assert_int_equal(rp_plan_attention(&caps, 1 << 20, 0, 0, kernels), 0);
     }
 }
 

@@ -44,7 +44,7 @@ static void check_layernorm(norm_test t) {
     for (size_t k = 0; k < OPS_LOOKS; k++) {
         const char *look = ops_look_like(k);
         rp_op_target target = ops_record();
-        rp_layernorm layernorm = {"test", RP_COUNT_TOKENS, t.width, t.eps, from, to, norms};
+        rp_layernorm layernorm = {"test", RP_COUNT_TOKENS, t.width, t.eps, from, to, norms, 0};
         OPS_OK(rp_op_layernorm(target, &layernorm, &ops_err));
         ops_record_end(target);
         for (size_t i = 0; i < RP_COUNT(row_counts); i++) {
@@ -105,13 +105,12 @@ static void test_matmul_then_layernorm(void **state) {
                         .bias = ops_vectors(vectors, 1),
                         .residual = ops_upload(residual, sizeof want),
                         .out = ops_results(MOST_ROWS * STRIDE)};
-    rp_layernorm norm = {"norm",
-                         RP_COUNT_TOKENS,
-                         N,
-                         1e-12f,
-                         matmul.out,
-                         ops_results(MOST_ROWS * STRIDE),
-                         ops_vectors(vectors + 1, 2)};
+    rp_layernorm norm = {.label = "norm",
+                         .width = N,
+                         .eps = 1e-12f,
+                         .x = matmul.out,
+                         .out = ops_results(MOST_ROWS * STRIDE),
+                         .norm = ops_vectors(vectors + 1, 2)};
     rp_op_target target = ops_record();
     OPS_OK(rp_op_matmul(target, &matmul, &ops_err));
     ops_record_barrier(target);
@@ -219,7 +218,11 @@ static void check_gather(uint32_t width, bool listed) {
     for (uint32_t i = 0; i < MOST_ROWS; i++) list[i] = i * 37 % 101; /* some of them twice */
     rp_reference_gather(MOST_ROWS, width, (rp_const_rows){x, stride}, listed ? list : NULL,
                         (rp_rows){want, stride});
-    rp_gather op = {"test", RP_COUNT_ROWS, width, ops_upload(x, floats * 4), ops_results(floats), {0}};
+    rp_gather op = {.label = "test",
+                    .rows = RP_COUNT_ROWS,
+                    .width = width,
+                    .x = ops_upload(x, floats * 4),
+                    .out = ops_results(floats)};
     if (listed) op.list = ops_upload(list, sizeof list);
     for (size_t k = 0; k < OPS_LOOKS; k++) {
         const char *look = ops_look_like(k);
@@ -253,8 +256,11 @@ static void check_pool(uint32_t width, bool largest, const uint32_t *lengths, ui
     float *x = ops_random_rows(tokens, width, 1), *want = rp_new_array(float, (size_t)sequences *stride + 1);
     assert_non_null(want);
     rp_reference_pool(sequences, width, largest, (rp_const_rows){x, stride}, starts, (rp_rows){want, stride});
-    rp_pool op = {width, largest, ops_upload(x, tokens * stride * 4), ops_upload(starts, sizeof starts),
-                  ops_results((size_t)sequences * stride)};
+    rp_pool op = {.width = width,
+                  .largest = largest,
+                  .x = ops_upload(x, tokens * stride * 4),
+                  .starts = ops_upload(starts, sizeof starts),
+                  .out = ops_results((size_t)sequences * stride)};
     for (size_t k = 0; k < OPS_LOOKS; k++) {
         const char *look = ops_look_like(k);
         rp_op_target target = ops_record();

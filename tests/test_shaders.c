@@ -185,8 +185,11 @@ static float gathered_factor(void) {
     float *x = ops_random_rows(ROWS, WIDTH, 1);
     ops_setup(NULL);
     ops_begin();
-    rp_gather op = {"test", RP_COUNT_ROWS, WIDTH, ops_upload(x, ROWS * WIDTH * 4), ops_results(ROWS * WIDTH),
-                    {0}};
+    rp_gather op = {.label = "test",
+                    .rows = RP_COUNT_ROWS,
+                    .width = WIDTH,
+                    .x = ops_upload(x, ROWS * WIDTH * 4),
+                    .out = ops_results(ROWS * WIDTH)};
     rp_op_target target = ops_record();
     OPS_OK(rp_op_gather(target, &op, &ops_err));
     ops_record_end(target);

@@ -260,6 +260,7 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
     double begun = rp_seconds();
     model->random = random;
     if (params) model->precision = params->precision;
+    model->half = model->precision >= RP_PRECISION_F16;
     status = load_files(model, dir, params, err);
     model->start.files = rp_seconds() - begun;
     if (!status) status = prepare(model, params, err);

@@ -51,7 +51,7 @@ typedef struct rp_input_layout {
 
 /* Activations on the device. T: max_batch_tokens. `wide` is cut twice: Q, K, V and the context during
  * attention, the intermediate values after it; also the embeddings before the first layer and a head's rows
- * after the last. */
+ * after the last, which are float32 always. */
 typedef struct rp_activations {
     rp_buffer input, output;
     rp_input_layout at;
@@ -74,6 +74,7 @@ struct rp_model {
     rp_error pooling_error; /* why `pooling` cannot serve; only embeddings need it */
     rp_model_info info;
     rp_precision precision;
+    bool half; /* activations are float16 from the first layer's input to the last one's output */
     char *dir;
     rp_device_weights on_device;
     rp_activations activations;

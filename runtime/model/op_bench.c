@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "ops/timer.h"
 #include "ops/tune.h"
 
@@ -25,6 +26,7 @@ typedef struct op_bench {
     const rp_config *config;
     uint32_t tokens;
     rp_storage storage;
+    unsigned halves; /* activations are float16, as models of this precision have them */
     rp_timer timer;
     rp_store inputs;       /* holds the ranges: [tokens, widest] each */
     rp_range in, residual; /* small numbers; the residual serves as bias and gamma too */
@@ -94,7 +96,7 @@ static rp_status time_kernel(op_bench *b, const product *p, const rp_matmul *op,
                        .depth = p->depth,
                        .timed = (double)op->w->rows / rp_padded(p->columns),
                        .operations = 2 * t * n * k,
-                       .bytes = weights + 4 * (t * k + t * n + (p->residual ? t * n : 0)),
+                       .bytes = weights + (b->halves ? 2 : 4) * (t * k + t * n + (p->residual ? t * n : 0)),
                        .chosen = chosen};
     rp_name_matmul(kernel, time.kernel);
     rp_status status;
@@ -129,7 +131,8 @@ static rp_status time_product(op_bench *b, const product *p, rp_error *err) {
                     .activation = p->activation,
                     .residual =
                         p->residual ? first(b->residual, (uint64_t)b->tokens * columns) : (rp_range){0},
-                    .out = out_of(b, columns)};
+                    .out = out_of(b, columns),
+                    .halves = b->halves};
     uint64_t texels = op.x.size / 16, of_w = rp_matrix_texels(&w, columns / RP_PANEL);
     if (of_w > texels) texels = of_w;
     uint32_t count = rp_plan_matmul(caps, w.format, op.halves, texels, kernels);
@@ -153,10 +156,10 @@ static rp_status time_attention(op_bench *b, rp_error *err) {
     uint32_t head_dim = c->hidden_size / c->attention_heads, width = attention_width(c);
     rp_attention_kernel kernels[RP_MAX_KERNELS];
     uint64_t texels = (uint64_t)b->tokens * 3 * width / 4;
-    uint32_t count = rp_plan_attention(&b->device->caps, head_dim, texels, kernels);
+    uint32_t count = rp_plan_attention(&b->device->caps, head_dim, b->halves, texels, kernels);
     rp_attention_kernel chosen;
     rp_status status;
-    RP_TRY(rp_tune_attention(&b->timer.ops, c->attention_heads, head_dim, texels, &chosen, err));
+    RP_TRY(rp_tune_attention(&b->timer.ops, c->attention_heads, head_dim, b->halves, texels, &chosen, err));
     for (uint32_t i = 0; i < count; i++) {
         uint32_t *starts = b->lists.mapped, *tiles = starts + 64, made = 0;
         starts[0] = 0;
@@ -173,7 +176,7 @@ static rp_status time_attention(op_bench *b, rp_error *err) {
                            .columns = c->hidden_size,
                            .timed = 1,
                            .operations = 4 * t * t * c->hidden_size,
-                           .bytes = 16 * t * width,
+                           .bytes = (b->halves ? 8 : 16) * t * width,
                            .chosen = !memcmp(&kernels[i], &chosen, sizeof chosen)};
         rp_name_attention(&kernels[i], time.kernel);
         rp_attention op = {.heads = c->attention_heads,
@@ -182,7 +185,8 @@ static rp_status time_attention(op_bench *b, rp_error *err) {
                            .qkv = first(b->in, (uint64_t)b->tokens * 3 * width),
                            .starts = rp_buffer_range(&b->lists, 0, 256),
                            .tiles = rp_buffer_range(&b->lists, 256, b->lists.size - 256),
-                           .out = out_of(b, width)};
+                           .out = out_of(b, width),
+                           .halves = b->halves};
         RP_TRY(rp_timer_begin(&b->timer, err));
         RP_TRY(rp_op_attention((rp_op_target){&b->timer.ops, b->timer.commands}, &op, err));
         RP_TRY(finish(b, &time, counts, err));
@@ -200,8 +204,12 @@ static rp_status time_layernorm(op_bench *b, rp_error *err) {
     rp_op_time time = {
         .op = "layer norm", .columns = width, .timed = 1, .bytes = 8.0 * b->tokens * width, .chosen = true};
     snprintf(time.kernel, sizeof time.kernel, "%s %u", kernels[0].shader, kernels[0].lanes);
-    rp_layernorm op = {
-        "layer norm", RP_COUNT_TOKENS, width, 1e-12f, x, out_of(b, padded), first(b->residual, 2 * padded)};
+    rp_layernorm op = {.label = "layer norm",
+                       .width = width,
+                       .eps = 1e-12f,
+                       .x = x,
+                       .out = out_of(b, padded),
+                       .norm = first(b->residual, 2 * padded)};
     rp_status status;
     RP_TRY(rp_timer_begin(&b->timer, err));
     RP_TRY(rp_op_layernorm((rp_op_target){&b->timer.ops, b->timer.commands}, &op, err));
@@ -216,8 +224,10 @@ static rp_status time_gather(op_bench *b, rp_error *err) {
     rp_op_time time = {
         .op = "gather", .columns = width, .timed = 1, .bytes = 8.0 * b->tokens * width, .chosen = true};
     snprintf(time.kernel, sizeof time.kernel, "gather %u", b->timer.ops.lanes);
-    rp_gather op = {
-        "gather", RP_COUNT_TOKENS, width, first(b->in, (uint64_t)b->tokens * padded), out_of(b, padded), {0}};
+    rp_gather op = {.label = "gather",
+                    .width = width,
+                    .x = first(b->in, (uint64_t)b->tokens * padded),
+                    .out = out_of(b, padded)};
     rp_status status;
     RP_TRY(rp_timer_begin(&b->timer, err));
     RP_TRY(rp_op_gather((rp_op_target){&b->timer.ops, b->timer.commands}, &op, err));
@@ -233,7 +243,10 @@ static rp_status fill(op_bench *b, rp_range range, rp_error *err) {
         VkDeviceSize bytes = range.size - done < RP_STAGING_BYTES ? range.size - done : RP_STAGING_BYTES;
         float *to = rp_store_write(&b->inputs, range, done, bytes, err);
         if (!to) return err ? err->status : RP_ERROR_DEVICE_MEMORY;
-        for (uint32_t i = 0; i < bytes / 4; i++) to[i] = value(i);
+        for (uint32_t i = 0; i < bytes / 4; i++) {
+            uint32_t half = rp_float_to_half(value(i));
+            to[i] = b->halves ? rp_bits_to_float(half | half << 16) : value(i);
+        }
     }
     return RP_OK;
 }
@@ -288,6 +301,7 @@ rp_status rp_bench_ops(rp_device *device, const char *config, uint32_t tokens, r
                   .tokens = tokens,
                   /* the two lists agree */
                   .storage = (rp_storage)(precision ? precision : RP_PRECISION_F32),
+                  .halves = precision >= RP_PRECISION_F16 ? RP_HALF_X | RP_HALF_OUT : 0,
                   .each = each,
                   .user = user};
     rp_status status = rp_config_preset(config, &c, err);

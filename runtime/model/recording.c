@@ -65,17 +65,22 @@ static uint32_t attention_width(const rp_config *config) {
     return rp_attention_width(config->attention_heads, head_dim(config));
 }
 
-/* Floats of the widest row that any buffer holds for one token. */
+/* Bytes of one element of the layers' activations. */
+static uint32_t element(const rp_model *model) {
+    return model->half ? 2 : 4;
+}
+
+/* Bytes of the widest row that any buffer holds for one token. */
 static uint32_t widest_row(const rp_model *model) {
     const rp_config *config = &model->config;
     uint32_t h = rp_padded(config->hidden_size);
-    return larger(4 * attention_width(config),
-                  larger(rp_padded(config->intermediate_size), h + 2 * rp_padded(config->embedding_size)));
+    uint32_t layer = larger(4 * attention_width(config), rp_padded(config->intermediate_size));
+    return larger(element(model) * layer, 4 * (h + 2 * rp_padded(config->embedding_size)));
 }
 
 static rp_status choose_batch(rp_model *model, uint32_t wanted, uint32_t *out, rp_error *err) {
     const rp_caps *caps = &model->device->caps;
-    uint64_t row = 4ull * widest_row(model), positions = model->config.max_positions;
+    uint64_t row = widest_row(model), positions = model->config.max_positions;
     uint64_t range = caps->info.max_storage_bytes < caps->max_allocation ? caps->info.max_storage_bytes
                                                                          : caps->max_allocation;
     uint64_t tokens = wanted;
@@ -86,8 +91,8 @@ static rp_status choose_batch(rp_model *model, uint32_t wanted, uint32_t *out, r
     if (tokens < positions) tokens = positions; /* the longest sequence must always fit */
     if (tokens > range / row) tokens = range / row;
     if (tokens > MOST_TOKENS) tokens = MOST_TOKENS;
-    tokens &= ~1ull; /* every part of `wide` begins at a multiple of 256 bytes */
-    if (tokens < positions && (positions + 1) / 2 * 2 <= range / row) tokens = (positions + 1) / 2 * 2;
+    tokens &= ~3ull; /* every part of `wide` begins at a multiple of 256 bytes */
+    if (tokens < positions && rp_round_up(positions, 4) <= range / row) tokens = rp_round_up(positions, 4);
     if (tokens < positions)
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
                        "%s: a sequence of max_position_embeddings %u tokens needs buffers of %llu bytes, and "
@@ -158,9 +163,11 @@ static rp_status create_buffers(rp_model *model, rp_error *err) {
     RP_TRY(create_arrived(model, err));
     RP_TRY(rp_buffer_create(device, a->at.size, RP_MEMORY_INPUT, "input", &a->input, err));
     RP_TRY(rp_buffer_create(device, model->output_floats * 4, RP_MEMORY_OUTPUT, "output", &a->output, err));
-    RP_TRY(rp_buffer_create(device, tokens * h * 4, RP_MEMORY_DEVICE, "hidden", &a->hidden, err));
-    RP_TRY(rp_buffer_create(device, tokens * h * 4, RP_MEMORY_DEVICE, "attended", &a->attended, err));
-    RP_TRY(rp_buffer_create(device, tokens * widest_row(model) * 4, RP_MEMORY_DEVICE, "wide", &a->wide, err));
+    RP_TRY(
+        rp_buffer_create(device, tokens * h * element(model), RP_MEMORY_DEVICE, "hidden", &a->hidden, err));
+    RP_TRY(rp_buffer_create(device, tokens * h * element(model), RP_MEMORY_DEVICE, "attended", &a->attended,
+                            err));
+    RP_TRY(rp_buffer_create(device, tokens * widest_row(model), RP_MEMORY_DEVICE, "wide", &a->wide, err));
 done:
     return status;
 }
@@ -176,10 +183,15 @@ static rp_range whole(const rp_buffer *buffer) {
     return rp_buffer_range(buffer, 0, buffer->size);
 }
 
-/* `width` floats a token of `wide`, after the first `skip` floats a token. */
-static rp_range part_of_wide(const rp_model *model, uint32_t skip, uint32_t width) {
+/* `width` elements of `bytes` for each token of `wide`, after the first `skip` for each. */
+static rp_range part_of_wide(const rp_model *model, uint32_t skip, uint32_t width, uint32_t bytes) {
     VkDeviceSize tokens = model->info.max_batch_tokens;
-    return rp_buffer_range(&model->activations.wide, tokens * skip * 4, tokens * width * 4);
+    return rp_buffer_range(&model->activations.wide, tokens * skip * bytes, tokens * width * bytes);
+}
+
+/* Of an operator inside the layers, or that reads or writes `hidden`, or both. */
+static unsigned halves(const rp_model *model, unsigned which) {
+    return model->half ? which : 0;
 }
 
 static rp_range input(const rp_model *model, VkDeviceSize offset, VkDeviceSize bytes) {
@@ -208,15 +220,19 @@ rp_status rp_model_record_prologue(rp_model *model, VkCommandBuffer *out, rp_err
     RP_TRY(rp_record_begin(&model->ops.recorder, "prologue", out, err));
     rp_op_target to = {&model->ops, *out};
     bool mapped = w->mapping.chunk_count;
-    rp_range sum = part_of_wide(model, 0, w->word.k);
-    rp_range normed = mapped ? part_of_wide(model, w->word.k, w->word.k) : whole(&a->hidden);
+    rp_range sum = part_of_wide(model, 0, w->word.k, 4);
+    rp_range normed = mapped ? part_of_wide(model, w->word.k, w->word.k, 4) : whole(&a->hidden);
     rp_embedding embed = {input(model, a->at.tokens, model->info.max_batch_tokens * 16ull), &w->word,
                           &w->position, &w->type, sum};
     RP_TRY(rp_op_embed(to, &embed, err));
     rp_record_barrier(&model->ops.recorder, to.commands);
-    rp_layernorm norm = {
-        "embedding norm", RP_COUNT_TOKENS,  model->config.embedding_size, model->config.norm_eps, sum,
-        normed,           w->embedding_norm};
+    rp_layernorm norm = {.label = "embedding norm",
+                         .width = model->config.embedding_size,
+                         .eps = model->config.norm_eps,
+                         .x = sum,
+                         .out = normed,
+                         .norm = w->embedding_norm,
+                         .halves = mapped ? 0 : halves(model, RP_HALF_OUT)};
     RP_TRY(rp_op_layernorm(to, &norm, err));
     if (mapped) {
         rp_record_barrier(&model->ops.recorder, to.commands);
@@ -224,7 +240,8 @@ rp_status rp_model_record_prologue(rp_model *model, VkCommandBuffer *out, rp_err
                              .x = normed,
                              .w = &w->mapping,
                              .bias = w->mapping_bias,
-                             .out = whole(&a->hidden)};
+                             .out = whole(&a->hidden),
+                             .halves = halves(model, RP_HALF_OUT)};
         RP_TRY(rp_op_matmul(to, &mapping, err));
     }
     RP_TRY(rp_record_end(&model->ops.recorder, to.commands, err));
@@ -240,10 +257,13 @@ static rp_status record_layer(rp_model *model, rp_op_target to, const rp_device_
     uint32_t width = attention_width(config), i = rp_padded(config->intermediate_size);
     uint64_t tokens = model->info.max_batch_tokens;
     rp_range hidden = whole(&a->hidden), attended = whole(&a->attended);
-    rp_range qkv = part_of_wide(model, 0, 3 * width), context = part_of_wide(model, 3 * width, width);
-    rp_range inner = part_of_wide(model, 0, i);
+    uint32_t bytes = element(model);
+    unsigned both = halves(model, RP_HALF_X | RP_HALF_OUT);
+    rp_range qkv = part_of_wide(model, 0, 3 * width, bytes),
+             context = part_of_wide(model, 3 * width, width, bytes), inner = part_of_wide(model, 0, i, bytes);
     rp_status status;
-    rp_matmul project = {.label = "qkv", .x = hidden, .w = &w->qkv, .bias = w->qkv_bias, .out = qkv};
+    rp_matmul project = {
+        .label = "qkv", .x = hidden, .w = &w->qkv, .bias = w->qkv_bias, .out = qkv, .halves = both};
     RP_TRY(rp_op_matmul(to, &project, err));
     rp_record_barrier(recorder, to.commands);
     rp_attention attention = {.heads = config->attention_heads,
@@ -252,7 +272,8 @@ static rp_status record_layer(rp_model *model, rp_op_target to, const rp_device_
                               .qkv = qkv,
                               .starts = input(model, a->at.starts, (tokens + 1) * 4),
                               .tiles = input(model, a->at.tiles, tokens * 8),
-                              .out = context};
+                              .out = context,
+                              .halves = both};
     RP_TRY(rp_op_attention(to, &attention, err));
     rp_record_barrier(recorder, to.commands);
     rp_matmul dense = {.label = "attention output",
@@ -264,7 +285,8 @@ static rp_status record_layer(rp_model *model, rp_op_target to, const rp_device_
                        .norm = w->attention_norm,
                        .arrived = a->arrived,
                        .norm_width = config->hidden_size,
-                       .norm_eps = config->norm_eps};
+                       .norm_eps = config->norm_eps,
+                       .halves = both};
     RP_TRY(rp_op_matmul(to, &dense, err));
     rp_record_barrier(recorder, to.commands);
     rp_matmul ffn = {.label = "ffn",
@@ -272,7 +294,8 @@ static rp_status record_layer(rp_model *model, rp_op_target to, const rp_device_
                      .w = &w->ffn,
                      .bias = w->ffn_bias,
                      .activation = activation(config),
-                     .out = inner};
+                     .out = inner,
+                     .halves = both};
     RP_TRY(rp_op_matmul(to, &ffn, err));
     rp_record_barrier(recorder, to.commands);
     rp_matmul output = {.label = "ffn output",
@@ -284,7 +307,8 @@ static rp_status record_layer(rp_model *model, rp_op_target to, const rp_device_
                         .norm = w->output_norm,
                         .arrived = a->arrived,
                         .norm_width = config->hidden_size,
-                        .norm_eps = config->norm_eps};
+                        .norm_eps = config->norm_eps,
+                        .halves = both};
     RP_TRY(rp_op_matmul(to, &output, err));
 done:
     return status;
@@ -322,12 +346,16 @@ static rp_status record_masked_lm(rp_model *model, rp_op_target to, rp_error *er
     rp_activations *a = &model->activations;
     rp_recorder *recorder = &model->ops.recorder;
     uint32_t h = rp_padded(model->config.hidden_size), e = w->word.k;
-    rp_range rows = part_of_wide(model, 0, h), dense = part_of_wide(model, h, e),
-             normed = part_of_wide(model, h + e, e);
+    rp_range rows = part_of_wide(model, 0, h, 4), dense = part_of_wide(model, h, e, 4),
+             normed = part_of_wide(model, h + e, e, 4);
     rp_status status;
-    rp_gather gather = {
-        "masked rows",     RP_COUNT_ROWS, model->config.hidden_size,
-        whole(&a->hidden), rows,          input(model, a->at.rows, model->info.max_batch_tokens * 4ull)};
+    rp_gather gather = {.label = "masked rows",
+                        .rows = RP_COUNT_ROWS,
+                        .width = model->config.hidden_size,
+                        .x = whole(&a->hidden),
+                        .out = rows,
+                        .list = input(model, a->at.rows, model->info.max_batch_tokens * 4ull),
+                        .halves = halves(model, RP_HALF_X)};
     RP_TRY(rp_op_gather(to, &gather, err));
     rp_record_barrier(recorder, to.commands);
     rp_matmul transform = {.label = "masked LM",
@@ -339,9 +367,13 @@ static rp_status record_masked_lm(rp_model *model, rp_op_target to, rp_error *er
                            .out = dense};
     RP_TRY(rp_op_matmul(to, &transform, err));
     rp_record_barrier(recorder, to.commands);
-    rp_layernorm norm = {
-        "masked LM norm", RP_COUNT_ROWS, model->config.embedding_size, model->config.norm_eps, dense,
-        normed,           w->lm_norm};
+    rp_layernorm norm = {.label = "masked LM norm",
+                         .rows = RP_COUNT_ROWS,
+                         .width = model->config.embedding_size,
+                         .eps = model->config.norm_eps,
+                         .x = dense,
+                         .out = normed,
+                         .norm = w->lm_norm};
     RP_TRY(rp_op_layernorm(to, &norm, err));
     rp_record_barrier(recorder, to.commands);
     rp_matmul decoder = {.label = "decoder",
@@ -361,15 +393,17 @@ static rp_status record_pooled(rp_model *model, rp_op_target to, rp_output outpu
     rp_activations *a = &model->activations;
     rp_recorder *recorder = &model->ops.recorder;
     uint32_t h = rp_padded(model->config.hidden_size);
-    rp_range rows = part_of_wide(model, 0, h), pooled = part_of_wide(model, h, h), out = whole(&a->output);
+    rp_range rows = part_of_wide(model, 0, h, 4), pooled = part_of_wide(model, h, h, 4),
+             out = whole(&a->output);
     bool head = output == RP_OUTPUT_CLASSES || output == RP_OUTPUT_CHOICE || output == RP_OUTPUT_ORDER;
     rp_status status;
-    rp_gather gather = {"first tokens",
-                        RP_COUNT_SEQUENCES,
-                        model->config.hidden_size,
-                        whole(&a->hidden),
-                        output == RP_OUTPUT_CLS ? out : rows,
-                        input(model, a->at.starts, (model->info.max_batch_tokens + 1) * 4ull)};
+    rp_gather gather = {.label = "first tokens",
+                        .rows = RP_COUNT_SEQUENCES,
+                        .width = model->config.hidden_size,
+                        .x = whole(&a->hidden),
+                        .out = output == RP_OUTPUT_CLS ? out : rows,
+                        .list = input(model, a->at.starts, (model->info.max_batch_tokens + 1) * 4ull),
+                        .halves = halves(model, RP_HALF_X)};
     RP_TRY(rp_op_gather(to, &gather, err));
     if (output == RP_OUTPUT_CLS) goto done;
     rp_record_barrier(recorder, to.commands);
@@ -402,19 +436,31 @@ static rp_status record_output(rp_model *model, rp_op_target to, rp_output outpu
     rp_range hidden = whole(&a->hidden), out = whole(&a->output);
     switch (output) {
     case RP_OUTPUT_HIDDEN: {
-        rp_gather copy = {"hidden", RP_COUNT_TOKENS, hidden_size, hidden, out, {0}};
+        rp_gather copy = {.label = "hidden",
+                          .width = hidden_size,
+                          .x = hidden,
+                          .out = out,
+                          .halves = halves(model, RP_HALF_X)};
         return rp_op_gather(to, &copy, err);
     }
     case RP_OUTPUT_MEAN:
     case RP_OUTPUT_MAX: {
-        rp_pool pool = {hidden_size, output == RP_OUTPUT_MAX, hidden,
-                        input(model, a->at.starts, (model->info.max_batch_tokens + 1) * 4ull), out};
+        rp_pool pool = {.width = hidden_size,
+                        .largest = output == RP_OUTPUT_MAX,
+                        .x = hidden,
+                        .starts = input(model, a->at.starts, (model->info.max_batch_tokens + 1) * 4ull),
+                        .out = out,
+                        .halves = halves(model, RP_HALF_X)};
         return rp_op_pool(to, &pool, err);
     }
     case RP_OUTPUT_TOKENS:
     case RP_OUTPUT_SPANS: {
-        rp_matmul classifier = {
-            .label = "head", .x = hidden, .w = &w->classifier, .bias = w->classifier_bias, .out = out};
+        rp_matmul classifier = {.label = "head",
+                                .x = hidden,
+                                .w = &w->classifier,
+                                .bias = w->classifier_bias,
+                                .out = out,
+                                .halves = halves(model, RP_HALF_X)};
         return rp_op_matmul(to, &classifier, err);
     }
     case RP_OUTPUT_MASKED_LM:
@@ -445,8 +491,8 @@ static rp_status record_epilogues(rp_model *model, rp_error *err) {
 static rp_status choose_attention(rp_model *model, rp_error *err) {
     const rp_config *config = &model->config;
     uint64_t texels = (uint64_t)model->info.max_batch_tokens * 3 * attention_width(config) / 4;
-    return rp_tune_attention(&model->ops, config->attention_heads, head_dim(config), texels,
-                             &model->attention, err);
+    return rp_tune_attention(&model->ops, config->attention_heads, head_dim(config),
+                             halves(model, RP_HALF_X | RP_HALF_OUT), texels, &model->attention, err);
 }
 
 rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *err) {

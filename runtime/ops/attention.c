@@ -5,16 +5,19 @@
 rp_status rp_op_attention(rp_op_target target, const rp_attention *op, rp_error *err) {
     const rp_attention_kernel *kernel = op->kernel;
     uint32_t stride = rp_attention_width(op->heads, op->head_dim) / 4;
-    rp_pipeline_key key = {
-        .shader = kernel->shader,
-        .constants = {kernel->lanes, rp_head_width(op->head_dim) / 4, kernel->queries, kernel->keys},
-        .constant_count = 4,
-        .bindings = 5,
-        .texels = kernel->texels ? 1 << 1 : 0,
-        .push_words = 5};
+    rp_pipeline_key key = {.shader = kernel->shader,
+                           .constants = {kernel->lanes, rp_head_width(op->head_dim) / 4, kernel->queries,
+                                         kernel->keys, op->halves, kernel->matrix.m, kernel->matrix.n,
+                                         kernel->matrix.k, kernel->subgroup_lanes},
+                           .constant_count = kernel->matrix.m ? 9 : 5,
+                           .subgroup_size = kernel->subgroup_size,
+                           .bindings = 5,
+                           .texels = kernel->texels ? 1 << 1 : 0,
+                           .push_words = 5};
     rp_dispatch dispatch = {
         .bindings = {{0}, op->qkv, op->starts, op->tiles, op->out},
-        .formats = {[1] = VK_FORMAT_R32G32B32A32_SFLOAT},
+        .formats = {[1] = op->halves & RP_HALF_X ? VK_FORMAT_R16G16B16A16_SFLOAT
+                                                 : VK_FORMAT_R32G32B32A32_SFLOAT},
         .push = {3 * stride, stride, stride, op->heads, rp_float_bits(1.0f / sqrtf((float)op->head_dim))}};
     return rp_op_dispatch(target, &key, (rp_grid){RP_COUNT_TILES, 1, op->heads}, "attention", &dispatch, err);
 }

@@ -1,5 +1,6 @@
 /* The operators: each records the dispatches of one step. Activations are float32 [rows, stride], where a
- * stride is a width rounded up to a multiple of RP_PANEL and the padding holds zeros. */
+ * stride is a width rounded up to a multiple of RP_PANEL and the padding holds zeros. Where `halves` (bits of
+ * rp_halves) says so they are float16 instead. */
 #ifndef RP_OPS_OPS_H
 #define RP_OPS_OPS_H
 
@@ -37,6 +38,7 @@ typedef struct rp_layernorm {
     float eps;
     rp_range x, out; // [rows, padded width]; may be the same
     rp_range norm;   // gamma, beta: [2, padded width]
+    unsigned halves; // of RP_HALF_OUT
 } rp_layernorm;
 rp_status rp_op_layernorm(rp_op_target target, const rp_layernorm *op, rp_error *err);
 rp_status rp_op_layernorm_with(rp_op_target target, const rp_layernorm *op, const rp_row_kernel *kernel,
@@ -59,6 +61,7 @@ typedef struct rp_attention {
     rp_range starts;                   // uint32 [sequences + 1]: first token of each sequence
     rp_range tiles;                    // uint32 [tiles, 2]: sequence, first query
     rp_range out;                      // [tokens, width]
+    unsigned halves;
 } rp_attention;
 rp_status rp_op_attention(rp_op_target target, const rp_attention *op, rp_error *err);
 
@@ -73,6 +76,7 @@ typedef struct rp_gather {
     uint32_t width;
     rp_range x, out; // [*, padded width]
     rp_range list;   // uint32 [rows]; no buffer: every row in order
+    unsigned halves; // of RP_HALF_X
 } rp_gather;
 rp_status rp_op_gather(rp_op_target target, const rp_gather *op, rp_error *err);
 
@@ -83,6 +87,7 @@ typedef struct rp_pool {
     rp_range x;      // [tokens, padded width]
     rp_range starts; // uint32 [sequences + 1]
     rp_range out;    // [sequences, padded width]
+    unsigned halves; // of RP_HALF_X
 } rp_pool;
 rp_status rp_op_pool(rp_op_target target, const rp_pool *op, rp_error *err);
 

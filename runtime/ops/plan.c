@@ -16,6 +16,11 @@ static bool subgroup_kernels(const rp_caps *caps) {
  * lane by lane, and texel buffers faster. */
 enum { MESA_GATHERS = VK_MAKE_VERSION(25, 0, 0) };
 
+/* Every subgroup of a workgroup can be had full and of a size that is known. */
+static bool subgroups_alike(const rp_caps *caps) {
+    return caps->subgroup_shuffle && (caps->subgroup_fixed || caps->subgroup_control);
+}
+
 double rp_rounding_bound(rp_rounding rounding) {
     return rounding ? 2e-3 : 2e-5;
 }
@@ -51,8 +56,7 @@ static void add_matrix_kernels(matmul_plan *plan) {
     const rp_caps *caps = plan->caps;
     uint32_t lanes = caps->info.subgroup_size, depth = 8;
     bool cpu = caps->info.type == RP_DEVICE_CPU;
-    if (!may_round(plan) || !(caps->subgroup_fixed || caps->subgroup_control) || !caps->subgroup_shuffle)
-        return;
+    if (!may_round(plan) || !subgroups_alike(caps)) return;
     for (uint32_t s = 0; s < caps->matrix_shape_count && s < 2; s++) {
         rp_matrix_shape m = caps->matrix_shapes[s];
         for (size_t i = cpu ? RP_COUNT(tiles) - 1 : 0; i < RP_COUNT(tiles); i++) {
@@ -171,11 +175,58 @@ uint32_t rp_plan_row_lanes(const rp_caps *caps) {
     return caps->info.type == RP_DEVICE_CPU && lanes >= 4 && lanes <= 64 ? lanes : 64;
 }
 
-uint32_t rp_plan_attention(const rp_caps *caps, uint32_t head_dim, uint64_t texels,
+/* Cooperative matrices: queries and keys of one step, a subgroup for every matrix of queries. */
+static uint32_t plan_matrix_attention(const rp_caps *caps, uint32_t head, rp_attention_kernel *out) {
+    static const struct { uint32_t subgroups, keys; } tiles[] = {{4, 32}, {2, 32}, {2, 16}, {1, 16}};
+    bool cpu = caps->info.type == RP_DEVICE_CPU;
+    uint32_t count = 0, lanes = caps->info.subgroup_size;
+    if (!caps->matrix_shape_count || !subgroups_alike(caps)) return 0;
+    rp_matrix_shape m = caps->matrix_shapes[0];
+    uint32_t wide = (uint32_t)rp_round_up(head, m.k), across = (uint32_t)rp_round_up(head, m.n);
+    uint32_t stride = (wide > across ? wide : across) / 4 + 2;
+    for (size_t i = cpu ? RP_COUNT(tiles) - 1 : 0; i < RP_COUNT(tiles) && count < 2; i++) {
+        uint32_t keys = tiles[i].keys, queries = tiles[i].subgroups * m.m, group = tiles[i].subgroups * lanes;
+        uint64_t shared = 8ull * (queries + 2 * keys) * stride + 16ull * queries * (keys / 4 + 1) +
+                          8ull * queries * (keys / 4 + 2) + 4ull * queries * m.n;
+        bool even = lanes % m.m == 0 && keys / 4 % (lanes / m.m) == 0 && keys % m.n == 0 && keys % m.k == 0 &&
+                    m.n % 4 == 0 && m.k % 4 == 0;
+        if (!even || group > caps->info.max_invocations || shared > caps->info.shared_bytes) continue;
+        out[count++] = (rp_attention_kernel){.shader = "attention_cooperative",
+                                             .lanes = group,
+                                             .queries = queries,
+                                             .keys = keys,
+                                             .rounding = RP_ROUNDING_F16,
+                                             .matrix = m,
+                                             .subgroup_lanes = lanes,
+                                             .subgroup_size = caps->subgroup_control ? lanes : 0};
+    }
+    return count;
+}
+
+/* Tiles in shared memory. */
+static uint32_t plan_tile_attention(const rp_caps *caps, uint32_t head, rp_attention_kernel *out) {
+    static const struct {
+        uint32_t lanes, queries, keys;
+    } tiles[] = {{128, 32, 32}, {128, 16, 32}, {64, 16, 16}};
+    uint32_t count = 0;
+    if (caps->info.type == RP_DEVICE_CPU) return 0; /* barriers are slow there */
+    for (size_t i = 0; i < RP_COUNT(tiles) && count < 2; i++) {
+        uint32_t queries = tiles[i].queries, keys = tiles[i].keys;
+        uint64_t shared = 16ull * (queries + keys) * (head / 4 + 1) + 4ull * queries * (keys + 1) +
+                          4ull * tiles[i].lanes + 8ull * queries;
+        if (tiles[i].lanes > caps->info.max_invocations || shared > caps->info.shared_bytes) continue;
+        out[count++] = (rp_attention_kernel){
+            .shader = "attention_tile", .lanes = tiles[i].lanes, .queries = queries, .keys = keys};
+    }
+    return count;
+}
+
+uint32_t rp_plan_attention(const rp_caps *caps, uint32_t head_dim, unsigned halves, uint64_t texels,
                            rp_attention_kernel out[RP_MAX_KERNELS]) {
     uint32_t count = 0, lanes = caps->info.subgroup_size, head = rp_head_width(head_dim);
-    bool cpu = caps->info.type == RP_DEVICE_CPU;
-    if (cpu && subgroup_kernels(caps)) {
+    if (halves & RP_HALF_X) count += plan_matrix_attention(caps, head, out);
+    count += plan_tile_attention(caps, head, out + count);
+    if (caps->info.type == RP_DEVICE_CPU && subgroup_kernels(caps)) {
         uint32_t held = (uint32_t)rp_div_up(head / 4, lanes); /* vec4s of each query's result in one lane */
         uint32_t queries = held > 2 ? (held > 32 ? 1 : 32 / held) : 16;
         bool as_texels = texels <= caps->max_texels, gathers = caps->driver_version >= MESA_GATHERS;

@@ -68,13 +68,15 @@ typedef struct rp_attention_kernel {
     uint32_t keys;    /* of one step */
     bool texels;      /* reads Q, K and V as a texel buffer */
     rp_rounding rounding;
+    rp_matrix_shape matrix;                 /* of a cooperative matrix; a subgroup takes matrix.m queries */
+    uint32_t subgroup_lanes, subgroup_size; /* then: of each; that the pipeline must ask for, 0: none */
 } rp_attention_kernel;
 
 void rp_name_attention(const rp_attention_kernel *kernel, char out[RP_KERNEL_NAME]);
 
 /* The kernels that can serve heads of `head_dim`, as above, but none (0) where the device cannot hold even
  * one query. `texels` is the size of Q, K and V in vec4s. */
-uint32_t rp_plan_attention(const rp_caps *caps, uint32_t head_dim, uint64_t texels,
+uint32_t rp_plan_attention(const rp_caps *caps, uint32_t head_dim, unsigned halves, uint64_t texels,
                            rp_attention_kernel out[RP_MAX_KERNELS]);
 
 /* The workgroup size of operators that take one workgroup for each row: a software driver runs one subgroup

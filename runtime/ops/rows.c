@@ -7,8 +7,8 @@
 rp_status rp_op_layernorm_with(rp_op_target target, const rp_layernorm *op, const rp_row_kernel *kernel,
                                rp_error *err) {
     rp_pipeline_key key = {.shader = kernel->shader,
-                           .constants = {kernel->lanes},
-                           .constant_count = 1,
+                           .constants = {kernel->lanes, op->halves},
+                           .constant_count = 2,
                            .bindings = 4,
                            .texels = kernel->texels ? 1 << 1 | 1 << 2 : 0,
                            .push_words = 4};
@@ -21,7 +21,7 @@ rp_status rp_op_layernorm_with(rp_op_target target, const rp_layernorm *op, cons
 
 rp_status rp_op_layernorm(rp_op_target target, const rp_layernorm *op, rp_error *err) {
     rp_row_kernel kernel;
-    rp_status status = rp_tune_layernorm(target.ops, op->x.size / 16, &kernel, err);
+    rp_status status = rp_tune_layernorm(target.ops, op->halves, op->x.size / 16, &kernel, err);
     return status ? status : rp_op_layernorm_with(target, op, &kernel, err);
 }
 
@@ -54,27 +54,27 @@ rp_status rp_op_embed(rp_op_target target, const rp_embedding *op, rp_error *err
 
 rp_status rp_op_gather(rp_op_target target, const rp_gather *op, rp_error *err) {
     rp_pipeline_key key = {.shader = "gather",
-                           .constants = {target.ops->lanes},
-                           .constant_count = 1,
+                           .constants = {target.ops->lanes, op->halves},
+                           .constant_count = 2,
                            .bindings = 4,
                            .push_words = 3};
     bool list = op->list.buffer;
     rp_dispatch dispatch = {.bindings = {{0}, op->x, list ? op->list : op->x, op->out},
                             .push = {op->rows, rp_padded(op->width) / 4, list}};
-    rp_status status = rp_tune_gather(target.ops, err);
+    rp_status status = rp_tune_gather(target.ops, op->halves, err);
     if (status) return status;
     return rp_op_dispatch(target, &key, (rp_grid){op->rows, 1, 1}, op->label, &dispatch, err);
 }
 
 rp_status rp_op_pool(rp_op_target target, const rp_pool *op, rp_error *err) {
     rp_pipeline_key key = {.shader = "pool",
-                           .constants = {target.ops->lanes},
-                           .constant_count = 1,
+                           .constants = {target.ops->lanes, op->halves},
+                           .constant_count = 2,
                            .bindings = 4,
                            .push_words = 3};
     rp_dispatch dispatch = {.bindings = {{0}, op->x, op->starts, op->out},
                             .push = {RP_COUNT_SEQUENCES, rp_padded(op->width) / 4, op->largest}};
     rp_grid grid = {RP_COUNT_SEQUENCES, 1, (uint32_t)rp_div_up(rp_padded(op->width) / 4, target.ops->lanes)};
-    rp_status status = rp_tune_pool(target.ops, err);
+    rp_status status = rp_tune_pool(target.ops, op->halves, err);
     return status ? status : rp_op_dispatch(target, &key, grid, "pool", &dispatch, err);
 }

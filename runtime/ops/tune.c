@@ -150,7 +150,7 @@ rp_status rp_tune_matmul(rp_ops *ops, const rp_matmul *op, rp_matmul_kernel *out
         .rows = op->rows == RP_COUNT_TOKENS ? TIMED_ROWS : TIMED_ROWS_THIN,
         .ending = {op->activation, op->bias.buffer, op->residual.buffer, op->norm.buffer, op->halves}};
     rp_contest contest = {.op = "matmul", .verify = verify_matmul, .user = &c};
-    uint64_t texels = op->x.size / 16;
+    uint64_t texels = op->x.size / (op->halves & RP_HALF_X ? 8 : 16);
     for (uint32_t i = 0; i < w->chunk_count; i++) {
         uint64_t of_w = rp_matrix_texels(w, w->chunks[i].panels);
         if (of_w > texels) texels = of_w;
@@ -176,6 +176,7 @@ rp_status rp_tune_matmul(rp_ops *ops, const rp_matmul *op, rp_matmul_kernel *out
 
 typedef struct attention_contest {
     uint32_t heads, head_dim;
+    unsigned halves;
     rp_attention_kernel kernels[RP_MAX_KERNELS];
     uint32_t count;
 } attention_contest;
@@ -199,7 +200,8 @@ static rp_status record_attention(rig *r, const attention_contest *c, uint32_t h
                        .qkv = rp_buffer_range(&r->x, 0, r->x.size),
                        .starts = rp_buffer_range(lists, 0, 256),
                        .tiles = rp_buffer_range(lists, 256, lists->size - 256),
-                       .out = rp_buffer_range(&r->out, 0, r->out.size)};
+                       .out = rp_buffer_range(&r->out, 0, r->out.size),
+                       .halves = c->halves};
     rp_status status;
     RP_TRY(rp_buffer_flush(r->timer.device, lists, lists->size, err));
     RP_TRY(rp_timer_begin(&r->timer, err));
@@ -237,22 +239,23 @@ static rp_status measure_attention(rp_ops *ops, void *user, double times[RP_MAX_
 static rp_status verify_attention(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out,
                                   rp_error *err) {
     const attention_contest *c = user;
-    return rp_verify_attention(ops, &c->kernels[candidate], c->head_dim, out, err);
+    return rp_verify_attention(ops, &c->kernels[candidate], c->head_dim, c->halves, out, err);
 }
 
-rp_status rp_tune_attention(rp_ops *ops, uint32_t heads, uint32_t head_dim, uint64_t texels,
+rp_status rp_tune_attention(rp_ops *ops, uint32_t heads, uint32_t head_dim, unsigned halves, uint64_t texels,
                             rp_attention_kernel *out, rp_error *err) {
-    attention_contest c = {.heads = heads, .head_dim = head_dim};
+    attention_contest c = {.heads = heads, .head_dim = head_dim, .halves = halves};
     rp_contest contest = {.op = "attention", .verify = verify_attention, .user = &c};
     const rp_caps *caps = &ops->device->caps;
-    contest.count = c.count = rp_plan_attention(caps, head_dim, texels, c.kernels);
+    contest.count = c.count = rp_plan_attention(caps, head_dim, halves, texels, c.kernels);
     if (!c.count)
         return rp_fail(err, RP_ERROR_UNSUPPORTED, "heads of %u elements do not fit the shared memory of %s",
                        head_dim, caps->info.name);
     if (heads * head_dim > SMALL_HEADS) contest.measure = measure_attention;
     for (uint32_t i = 0; i < c.count; i++) rp_name_attention(&c.kernels[i], contest.names[i]);
-    snprintf(contest.shape, sizeof contest.shape, "%u heads of %u, %u kernels", heads, head_dim, c.count);
-    snprintf(contest.use, sizeof contest.use, "heads of %u", head_dim);
+    snprintf(contest.shape, sizeof contest.shape, "%u heads of %u, halves %u, %u kernels", heads, head_dim,
+             halves, c.count);
+    snprintf(contest.use, sizeof contest.use, "heads of %u, halves %u", head_dim, halves);
     uint32_t chosen;
     rp_status status = rp_select(ops, &contest, &chosen, err);
     if (!status) *out = c.kernels[chosen];
@@ -261,22 +264,30 @@ rp_status rp_tune_attention(rp_ops *ops, uint32_t heads, uint32_t head_dim, uint
 
 /* ---- row by row ---- */
 
+typedef struct norm_contest {
+    rp_row_kernel kernels[RP_MAX_KERNELS];
+    unsigned halves;
+} norm_contest;
+
 static rp_status verify_layernorm(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out,
                                   rp_error *err) {
-    return rp_verify_layernorm(ops, (const rp_row_kernel *)user + candidate, out, err);
+    const norm_contest *c = user;
+    return rp_verify_layernorm(ops, &c->kernels[candidate], c->halves, out, err);
 }
 
-rp_status rp_tune_layernorm(rp_ops *ops, uint64_t texels, rp_row_kernel *out, rp_error *err) {
-    rp_row_kernel kernels[RP_MAX_KERNELS];
+rp_status rp_tune_layernorm(rp_ops *ops, unsigned halves, uint64_t texels, rp_row_kernel *out,
+                            rp_error *err) {
+    norm_contest c = {.halves = halves};
     rp_contest contest = {.op = "layer norm",
-                          .count = rp_plan_layernorm(&ops->device->caps, texels, kernels),
+                          .count = rp_plan_layernorm(&ops->device->caps, texels, c.kernels),
                           .verify = verify_layernorm,
-                          .user = kernels};
+                          .user = &c};
     for (uint32_t i = 0; i < contest.count; i++)
-        snprintf(contest.names[i], RP_KERNEL_NAME, "%s %u", kernels[i].shader, kernels[i].lanes);
+        snprintf(contest.names[i], RP_KERNEL_NAME, "%s %u", c.kernels[i].shader, c.kernels[i].lanes);
+    snprintf(contest.use, sizeof contest.use, "halves %u", halves);
     uint32_t chosen;
     rp_status status = rp_select(ops, &contest, &chosen, err);
-    if (!status) *out = kernels[chosen];
+    if (!status) *out = c.kernels[chosen];
     return status;
 }
 
@@ -294,13 +305,13 @@ static rp_status verify_embed(rp_ops *ops, void *user, uint32_t candidate, rp_ve
 }
 
 static rp_status verify_gather(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out, rp_error *err) {
-    (void)candidate, (void)user;
-    return rp_verify_gather(ops, out, err);
+    (void)candidate;
+    return rp_verify_gather(ops, *(const unsigned *)user, out, err);
 }
 
 static rp_status verify_pool(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out, rp_error *err) {
-    (void)candidate, (void)user;
-    return rp_verify_pool(ops, out, err);
+    (void)candidate;
+    return rp_verify_pool(ops, *(const unsigned *)user, out, err);
 }
 
 rp_status rp_tune_embed(rp_ops *ops, const rp_format formats[3], rp_error *err) {
@@ -310,12 +321,14 @@ rp_status rp_tune_embed(rp_ops *ops, const rp_format formats[3], rp_error *err) 
     return choose_only(ops, &contest, err);
 }
 
-rp_status rp_tune_gather(rp_ops *ops, rp_error *err) {
-    rp_contest contest = {.op = "gather", .verify = verify_gather};
+rp_status rp_tune_gather(rp_ops *ops, unsigned halves, rp_error *err) {
+    rp_contest contest = {.op = "gather", .verify = verify_gather, .user = &halves};
+    snprintf(contest.use, sizeof contest.use, "halves %u", halves);
     return choose_only(ops, &contest, err);
 }
 
-rp_status rp_tune_pool(rp_ops *ops, rp_error *err) {
-    rp_contest contest = {.op = "pool", .verify = verify_pool};
+rp_status rp_tune_pool(rp_ops *ops, unsigned halves, rp_error *err) {
+    rp_contest contest = {.op = "pool", .verify = verify_pool, .user = &halves};
+    snprintf(contest.use, sizeof contest.use, "halves %u", halves);
     return choose_only(ops, &contest, err);
 }

@@ -138,7 +138,7 @@ static VkDeviceSize row_bytes(size_t rows, uint32_t width) {
 }
 
 /* `data` [rows, width] into a range whose rows are padded with zeros. */
-static void send_as(bed *b, rp_range range, const float *data, size_t rows, uint32_t width, bool half) {
+static void send(bed *b, rp_range range, const float *data, size_t rows, uint32_t width, bool half) {
     size_t stride = rp_padded(width);
     void *to = seen(b, range);
     for (size_t i = 0; i < rows; i++)
@@ -149,10 +149,6 @@ static void send_as(bed *b, rp_range range, const float *data, size_t rows, uint
             else
                 ((float *)to)[i * stride + c] = value;
         }
-}
-
-static void send(bed *b, rp_range range, const float *data, size_t rows, uint32_t width) {
-    send_as(b, range, data, rows, width, false);
 }
 
 /* ---- matmul ---- */
@@ -251,11 +247,11 @@ static rp_status run_product(bed *b, product *p, rp_verdict *out, rp_error *err)
                     .halves = ending->halves};
     bool half_out = ending->halves & RP_HALF_OUT;
     rp_status status;
-    send_as(b, op.x, p->x, p->rows, PRODUCT_K, ending->halves & RP_HALF_X);
+    send(b, op.x, p->x, p->rows, PRODUCT_K, ending->halves & RP_HALF_X);
     if (ending->bias) RP_TRY(rp_vectors_create(&b->weights, &bias, 1, "verification", &op.bias, err));
     if (ending->residual) {
         op.residual = take(b, row_bytes(p->rows, p->n));
-        send_as(b, op.residual, p->residual, p->rows, p->n, half_out);
+        send(b, op.residual, p->residual, p->rows, p->n, half_out);
     }
     if (ending->norm) {
         RP_TRY(rp_vectors_create(&b->weights, norm, 2, "verification", &op.norm, err));
@@ -308,6 +304,7 @@ enum { SEQUENCES = sizeof starts_of / sizeof starts_of[0] - 1, ATTENTION_TOKENS 
 
 typedef struct heads {
     uint32_t head_dim, width; /* of each, and of all with their padding */
+    unsigned halves;
     float *qkv, *want, *scales;
 } heads;
 
@@ -334,7 +331,8 @@ static rp_status run_heads(bed *b, const heads *h, const rp_attention_kernel *ke
                        .qkv = take(b, ATTENTION_TOKENS * 3ull * h->width * 4),
                        .starts = take(b, sizeof starts_of),
                        .tiles = take(b, ATTENTION_TOKENS * 8),
-                       .out = take(b, (ATTENTION_TOKENS + 1ull) * h->width * 4)};
+                       .out = take(b, (ATTENTION_TOKENS + 1ull) * h->width * 4),
+                       .halves = h->halves};
     uint32_t *tiles = seen(b, op.tiles);
     uint32_t counts[RP_COUNT_KINDS] = {
         [RP_COUNT_TOKENS] = ATTENTION_TOKENS, [RP_COUNT_SEQUENCES] = SEQUENCES};
@@ -345,19 +343,20 @@ static rp_status run_heads(bed *b, const heads *h, const rp_attention_kernel *ke
             tile[1] = q;
         }
     memcpy(seen(b, op.starts), starts_of, sizeof starts_of);
-    memcpy(seen(b, op.qkv), h->qkv, (size_t)op.qkv.size);
+    send(b, op.qkv, h->qkv, ATTENTION_TOKENS, 3 * h->width, h->halves & RP_HALF_X);
     rp_status status;
     RP_TRY(rp_timer_begin(&b->timer, err));
     RP_TRY(rp_op_attention(begin(b), &op, err));
     RP_TRY(run(b, counts, err));
-    compare(b, &(results){ATTENTION_TOKENS, h->width, op.out, h->want, h->scales, false}, out);
+    compare(b, &(results){ATTENTION_TOKENS, h->width, op.out, h->want, h->scales, h->halves & RP_HALF_OUT},
+            out);
 done:
     return status;
 }
 
 rp_status rp_verify_attention(rp_ops *ops, const rp_attention_kernel *kernel, uint32_t head_dim,
-                              rp_verdict *out, rp_error *err) {
-    heads h = {.head_dim = head_dim, .width = rp_attention_width(HEADS, head_dim)};
+                              unsigned halves, rp_verdict *out, rp_error *err) {
+    heads h = {.head_dim = head_dim, .width = rp_attention_width(HEADS, head_dim), .halves = halves};
     size_t all = (size_t)ATTENTION_TOKENS * h.width;
     bed b;
     rp_status status;
@@ -366,7 +365,8 @@ rp_status rp_verify_attention(rp_ops *ops, const rp_attention_kernel *kernel, ui
     RP_TRY(floats(&b, 3 * all, &h.qkv, err));
     RP_TRY(floats(&b, all, &h.want, err));
     RP_TRY(floats(&b, ATTENTION_TOKENS, &h.scales, err));
-    fill_heads(&h, kernel->rounding);
+    if (halves & RP_HALF_OUT) out->bound += 1e-3;
+    fill_heads(&h, kernel->rounding || halves & RP_HALF_X);
     rp_reference_attention reference = {.sequences = SEQUENCES,
                                         .heads = HEADS,
                                         .head_dim = head_dim,
@@ -387,26 +387,28 @@ done:
 enum { ROWS = 37, WIDTH = 315 };
 static const VkDeviceSize ROWS_BYTES = (ROWS + 1) * (WIDTH + RP_PANEL) * 4;
 
-/* x [ROWS, WIDTH] on the host and on the device, and room for the results of plain C. */
-static rp_status some_rows(bed *b, float **x, rp_range *range, float **want, rp_error *err) {
+/* x [ROWS, WIDTH] on the host and on the device, there as float16 if `half`; and room for the results of
+ * plain C. */
+static rp_status some_rows(bed *b, bool half, float **x, rp_range *range, float **want, rp_error *err) {
     rp_status status;
     RP_TRY(floats(b, ROWS * WIDTH, x, err));
     RP_TRY(floats(b, ROWS * WIDTH, want, err));
-    fill(*x, ROWS * WIDTH, 17, 1);
+    for (uint32_t i = 0; i < ROWS * WIDTH; i++) (*x)[i] = number(17 + i, half);
     *range = take(b, row_bytes(ROWS, WIDTH));
-    send(b, *range, *x, ROWS, WIDTH);
+    send(b, *range, *x, ROWS, WIDTH, half);
 done:
     return status;
 }
 
-rp_status rp_verify_layernorm(rp_ops *ops, const rp_row_kernel *kernel, rp_verdict *out, rp_error *err) {
-    rp_layernorm op = {.label = "verification", .width = WIDTH, .eps = EPS};
+rp_status rp_verify_layernorm(rp_ops *ops, const rp_row_kernel *kernel, unsigned halves, rp_verdict *out,
+                              rp_error *err) {
+    rp_layernorm op = {.label = "verification", .width = WIDTH, .eps = EPS, .halves = halves};
     float *x, *want, *norm;
     bed b;
     rp_status status;
-    *out = (rp_verdict){.bound = rp_rounding_bound(RP_ROUNDING_NONE)};
+    *out = (rp_verdict){.bound = rp_rounding_bound(RP_ROUNDING_NONE) + (halves & RP_HALF_OUT ? 1e-3 : 0)};
     RP_TRY(bed_open(&b, ops, 2 * ROWS_BYTES, 4 * WIDTH * 4, err));
-    RP_TRY(some_rows(&b, &x, &op.x, &want, err));
+    RP_TRY(some_rows(&b, false, &x, &op.x, &want, err));
     RP_TRY(floats(&b, 2 * WIDTH, &norm, err));
     fill(norm, 2 * WIDTH, 1 << 22, 1);
     rp_host_matrix parts[2] = {{norm, RP_FORMAT_F32, 1, WIDTH}, {norm + WIDTH, RP_FORMAT_F32, 1, WIDTH}};
@@ -418,7 +420,7 @@ rp_status rp_verify_layernorm(rp_ops *ops, const rp_row_kernel *kernel, rp_verdi
     RP_TRY(rp_timer_begin(&b.timer, err));
     RP_TRY(rp_op_layernorm_with(begin(&b), &op, kernel, err));
     RP_TRY(run(&b, (uint32_t[RP_COUNT_KINDS]){[RP_COUNT_TOKENS] = ROWS}, err));
-    compare(&b, &(results){ROWS, WIDTH, op.out, want, NULL, false}, out);
+    compare(&b, &(results){ROWS, WIDTH, op.out, want, NULL, halves & RP_HALF_OUT}, out);
 done:
     bed_close(&b);
     return status;
@@ -473,15 +475,15 @@ done:
     return status;
 }
 
-static rp_status verify_gather(rp_ops *ops, bool listed, rp_verdict *out, rp_error *err) {
+static rp_status verify_gather(rp_ops *ops, bool listed, unsigned halves, rp_verdict *out, rp_error *err) {
     enum { CHOSEN = 23 };
-    rp_gather op = {.label = "verification", .rows = RP_COUNT_ROWS, .width = WIDTH};
+    rp_gather op = {.label = "verification", .rows = RP_COUNT_ROWS, .width = WIDTH, .halves = halves};
     uint32_t list[CHOSEN];
     float *x, *want;
     bed b;
     rp_status status;
     RP_TRY(bed_open(&b, ops, 2 * ROWS_BYTES + sizeof list, 0, err));
-    RP_TRY(some_rows(&b, &x, &op.x, &want, err));
+    RP_TRY(some_rows(&b, halves, &x, &op.x, &want, err));
     for (uint32_t i = 0; i < CHOSEN; i++) list[i] = (i * 29 + 36) % ROWS;
     if (listed) {
         op.list = take(&b, sizeof list);
@@ -499,21 +501,21 @@ done:
     return status;
 }
 
-rp_status rp_verify_gather(rp_ops *ops, rp_verdict *out, rp_error *err) {
+rp_status rp_verify_gather(rp_ops *ops, unsigned halves, rp_verdict *out, rp_error *err) {
     *out = (rp_verdict){.bound = 0};
-    rp_status status = verify_gather(ops, true, out, err);
-    return status ? status : verify_gather(ops, false, out, err);
+    rp_status status = verify_gather(ops, true, halves, out, err);
+    return status ? status : verify_gather(ops, false, halves, out, err);
 }
 
-static rp_status verify_pool(rp_ops *ops, bool largest, rp_verdict *out, rp_error *err) {
+static rp_status verify_pool(rp_ops *ops, bool largest, unsigned halves, rp_verdict *out, rp_error *err) {
     static const uint32_t starts[] = {0, 1, 8, 11, ROWS};
     enum { COUNT = RP_COUNT(starts) - 1 };
-    rp_pool op = {.width = WIDTH, .largest = largest};
+    rp_pool op = {.width = WIDTH, .largest = largest, .halves = halves};
     float *x, *want;
     bed b;
     rp_status status;
     RP_TRY(bed_open(&b, ops, 2 * ROWS_BYTES + sizeof starts, 0, err));
-    RP_TRY(some_rows(&b, &x, &op.x, &want, err));
+    RP_TRY(some_rows(&b, halves, &x, &op.x, &want, err));
     op.starts = take(&b, sizeof starts);
     memcpy(seen(&b, op.starts), starts, sizeof starts);
     op.out = take(&b, row_bytes(COUNT + 1, WIDTH));
@@ -527,8 +529,8 @@ done:
     return status;
 }
 
-rp_status rp_verify_pool(rp_ops *ops, rp_verdict *out, rp_error *err) {
+rp_status rp_verify_pool(rp_ops *ops, unsigned halves, rp_verdict *out, rp_error *err) {
     *out = (rp_verdict){.bound = rp_rounding_bound(RP_ROUNDING_NONE)};
-    rp_status status = verify_pool(ops, true, out, err);
-    return status ? status : verify_pool(ops, false, out, err);
+    rp_status status = verify_pool(ops, true, halves, out, err);
+    return status ? status : verify_pool(ops, false, halves, out, err);
 }

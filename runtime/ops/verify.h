@@ -31,17 +31,18 @@ rp_status rp_verify_matmul(rp_ops *ops, const rp_matmul_kernel *kernel, rp_forma
 
 /* Sequences of several odd lengths. */
 rp_status rp_verify_attention(rp_ops *ops, const rp_attention_kernel *kernel, uint32_t head_dim,
-                              rp_verdict *out, rp_error *err);
+                              unsigned halves, rp_verdict *out, rp_error *err);
 
-rp_status rp_verify_layernorm(rp_ops *ops, const rp_row_kernel *kernel, rp_verdict *out, rp_error *err);
+rp_status rp_verify_layernorm(rp_ops *ops, const rp_row_kernel *kernel, unsigned halves, rp_verdict *out,
+                              rp_error *err);
 
 /* With the word, position and type embeddings in these formats. */
 rp_status rp_verify_embed(rp_ops *ops, const rp_format formats[3], rp_verdict *out, rp_error *err);
 
 /* With a list and without. */
-rp_status rp_verify_gather(rp_ops *ops, rp_verdict *out, rp_error *err);
+rp_status rp_verify_gather(rp_ops *ops, unsigned halves, rp_verdict *out, rp_error *err);
 
 /* The mean and the largest. */
-rp_status rp_verify_pool(rp_ops *ops, rp_verdict *out, rp_error *err);
+rp_status rp_verify_pool(rp_ops *ops, unsigned halves, rp_verdict *out, rp_error *err);
 
 #endif
