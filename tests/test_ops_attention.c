@@ -229,19 +229,19 @@ static void test_plans_of_software_drivers(void **state) {
         .subgroup_shuffle = true,
         .subgroup_fixed = true};
     rp_attention_kernel kernels[RP_MAX_KERNELS];
-    assert_int_equal(rp_plan_attention(&caps, 64, 1 << 20, kernels), 3);
+    assert_int_equal(rp_plan_attention(&caps, 64, 0, 1 << 20, kernels), 3);
     assert_string_equal(kernels[0].shader, "attention_subgroup_texel");
     assert_true(kernels[0].texels && !kernels[1].texels && !kernels[2].texels);
     caps.driver_version = VK_MAKE_VERSION(26, 1, 6);
-    assert_int_equal(rp_plan_attention(&caps, 64, 1 << 20, kernels), 3);
+    assert_int_equal(rp_plan_attention(&caps, 64, 0, 1 << 20, kernels), 3);
     assert_string_equal(kernels[0].shader, "attention_subgroup");
     assert_true(!kernels[0].texels && kernels[1].texels && !kernels[2].texels);
-    assert_int_equal(rp_plan_attention(&caps, 64, (1 << 20) + 1, kernels), 2);
+    assert_int_equal(rp_plan_attention(&caps, 64, 0, (1 << 20) + 1, kernels), 2);
     assert_string_equal(kernels[0].shader, "attention_subgroup");
     assert_string_equal(kernels[1].shader, "attention");
     /* the sums of a lane stay as many, however wide a head */
     for (uint32_t dim = 1; dim <= 1024; dim++) {
-        rp_plan_attention(&caps, dim, 0, kernels);
+        rp_plan_attention(&caps, dim, 0, 0, kernels);
         uint32_t held = (rp_head_width(dim) / 4 + 7) / 8;
         assert_in_range(kernels[0].queries, 1, 16);
         assert_true(kernels[0].queries * held <= 32);
