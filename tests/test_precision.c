@@ -58,7 +58,7 @@ static double difference(const float *got, const float *want, size_t size) {
 
 static const double bounds[] = {[RP_PRECISION_DEFAULT] = 0, /* the files are F16: nothing is lost */
                                 [RP_PRECISION_F32] = 0,
-                                [RP_PRECISION_F16] = 0,
+                                [RP_PRECISION_F16] = 2e-3, /* so are the activations */
                                 [RP_PRECISION_INT8] = 0.03,
                                 [RP_PRECISION_INT4] = 0.25};
 
@@ -159,7 +159,7 @@ static void test_memory(void **state) {
     uint64_t layer = 4 * 384 * 384 + 2 * 384 * 1536 + 128 * 384;
     uint64_t f32 = bytes_of(g.dir, RP_PRECISION_F32), f16 = bytes_of(g.dir, RP_PRECISION_F16);
     uint64_t int8 = bytes_of(g.dir, RP_PRECISION_INT8), int4 = bytes_of(g.dir, RP_PRECISION_INT4);
-    assert_int_equal(bytes_of(g.dir, RP_PRECISION_DEFAULT), f16);
+    assert_true(bytes_of(g.dir, RP_PRECISION_DEFAULT) > f16); /* the same weights, larger activations */
     assert_true(f32 - f16 >= 2 * layer);
     assert_true(f16 - int8 >= layer * 9 / 10);
     assert_true(int8 - int4 >= layer * 4 / 10);

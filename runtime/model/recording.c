@@ -70,12 +70,15 @@ static uint32_t element(const rp_model *model) {
     return model->half ? 2 : 4;
 }
 
-/* Bytes of the widest row that any buffer holds for one token. */
-static uint32_t widest_row(const rp_model *model) {
-    const rp_config *config = &model->config;
+/* Bytes of the widest row that any buffer holds for one token, when an element of a layer has so many. */
+static uint32_t widest_row_of(const rp_config *config, uint32_t bytes) {
     uint32_t h = rp_padded(config->hidden_size);
     uint32_t layer = larger(4 * attention_width(config), rp_padded(config->intermediate_size));
-    return larger(element(model) * layer, 4 * (h + 2 * rp_padded(config->embedding_size)));
+    return larger(bytes * layer, 4 * (h + 2 * rp_padded(config->embedding_size)));
+}
+
+static uint32_t widest_row(const rp_model *model) {
+    return widest_row_of(&model->config, element(model));
 }
 
 static rp_status choose_batch(rp_model *model, uint32_t wanted, uint32_t *out, rp_error *err) {
@@ -85,7 +88,8 @@ static rp_status choose_batch(rp_model *model, uint32_t wanted, uint32_t *out, r
                                                                          : caps->max_allocation;
     uint64_t tokens = wanted;
     if (!wanted) {
-        tokens = WIDEST_DEFAULT / row;
+        tokens =
+            WIDEST_DEFAULT / widest_row_of(&model->config, 4); /* of any precision: less of it takes less */
         if (tokens > DEFAULT_TOKENS) tokens = DEFAULT_TOKENS;
     }
     if (tokens < positions) tokens = positions; /* the longest sequence must always fit */
@@ -121,10 +125,12 @@ static void lay_out_input(rp_model *model, uint32_t tokens) {
     at->size = end;
 }
 
-/* Floats of the output buffer: the hidden states of a whole batch, and at least one sequence (16 rows of a
- * language model) of every other output. What does not fit is left to the next submission. */
+/* Floats of the output buffer: the hidden states of a whole batch (of half of one, where they are float16 but
+ * for this buffer), and at least one sequence (16 rows of a language model) of every other output. What does
+ * not fit is left to the next submission. */
 static uint64_t output_floats(const rp_model *model) {
     uint64_t floats = (uint64_t)model->info.max_batch_tokens * rp_padded(model->config.hidden_size);
+    if (model->half) floats /= 2;
     for (int i = 0; i < RP_OUTPUT_COUNT; i++) {
         rp_output output = (rp_output)i;
         if (!rp_output_available(model, output)) continue;
@@ -174,7 +180,8 @@ done:
 
 uint64_t rp_model_activation_bytes(const rp_model *model, uint64_t tokens) {
     uint64_t h = rp_padded(model->config.hidden_size);
-    return tokens * (3 * h + widest_row(model) + 9) * 4; /* with the output, and what the host writes */
+    /* hidden and attended, the output, and what the host writes */
+    return tokens * (3 * h * element(model) + widest_row(model) + 36);
 }
 
 /* ---- recording ---- */
