@@ -85,12 +85,12 @@ static rp_status compile_product(const char *label, uint32_t columns, uint32_t d
     return status;
 }
 
-static rp_status compile_attention(const rp_config *c) {
+static rp_status compile_attention(const rp_config *c, unsigned halves) {
     uint32_t head_dim = c->hidden_size / c->attention_heads;
     uint32_t width = rp_attention_width(c->attention_heads, head_dim);
     uint64_t texels = (uint64_t)TOKENS * 3 * width / 4;
     rp_attention_kernel kernels[RP_MAX_KERNELS];
-    uint32_t count = rp_plan_attention(&device->caps, head_dim, texels, kernels);
+    uint32_t count = rp_plan_attention(&device->caps, head_dim, halves, texels, kernels);
     rp_status status = RP_OK;
     for (uint32_t i = 0; !status && i < count; i++) {
         char name[160];
@@ -103,7 +103,8 @@ static rp_status compile_attention(const rp_config *c) {
                            .qkv = first(x, 16 * texels),
                            .starts = lists,
                            .tiles = lists,
-                           .out = first(out, 4ull * TOKENS * width)};
+                           .out = first(out, 4ull * TOKENS * width),
+                           .halves = halves};
         status = rp_timer_begin(&timer, &err);
         if (!status)
             tell("attention", name, rp_op_attention((rp_op_target){&timer.ops, timer.commands}, &op, &err),
@@ -152,7 +153,10 @@ static rp_status compile_config(const char *name) {
     config_name = name;
     weights_name = "-";
     activations_name = "f32";
-    if (!status) status = compile_attention(&c);
+    if (!status) status = compile_attention(&c, 0);
+    activations_name = "f16";
+    if (!status) status = compile_attention(&c, RP_HALF_X | RP_HALF_OUT);
+    activations_name = "f32";
     if (!status) status = compile_layernorm(&c);
     uint32_t h = rp_padded(c.hidden_size), inner = rp_padded(c.intermediate_size);
     uint32_t w = rp_attention_width(c.attention_heads, c.hidden_size / c.attention_heads);
