@@ -30,7 +30,10 @@ void main()
             uint row = i / KEYS;
             uint at = (first + key0 + min(i % KEYS, keys - 1u)) * p.stride + p.k_offset + column;
             vec4 products = vec4(0.0);
-            for (uint d = 0u; d < HEAD; d++) products = fma(q[row * HEAD + d], load(at + d), products);
+            // four loads under way, and no more: compilers that unroll it all run out of registers
+            [[dont_unroll]] for (uint d = 0u; d < HEAD; d += 4u)
+                [[unroll]] for (uint n = 0u; n < 4u; n++)
+                    if (HEAD % 4u == 0u || d + n < HEAD) products = fma(q[row * HEAD + d + n], load(at + d + n), products);
             s[i] = (products.x + products.y) + (products.z + products.w);
         }
         barrier();

@@ -86,9 +86,11 @@ static void add_tile_kernels(matmul_plan *plan) {
         uint32_t lanes, blocks, rows, columns, depth;
     } tiles[] = {{16, 16, 8, 2, 4}, {16, 8, 8, 1, 4}, {8, 8, 4, 1, 8}};
     if (plan->caps->info.type == RP_DEVICE_CPU) return; /* barriers are slow there */
+    /* Adreno's, Apple's and Intel's registers do not hold the largest */
+    bool integrated = plan->caps->info.type == RP_DEVICE_INTEGRATED;
     bool half = may_round(plan), dot = half && rp_format_words(plan->format) && plan->caps->has_integer_dot;
     for (int kind = dot ? 2 : half; kind >= half; kind--)
-        for (size_t i = kind == 2; i < RP_COUNT(tiles); i++) {
+        for (size_t i = kind == 2 || integrated; i < RP_COUNT(tiles); i++) {
             static const struct {
                 const char *shader, *norm_shader;
                 rp_rounding rounding;
