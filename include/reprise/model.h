@@ -21,9 +21,12 @@ extern "C" {
  * was written to in place is refused with RP_ERROR_FILE: close the model and open it again. */
 typedef struct rp_model rp_model;
 
-/* How the weights of the matrices lie in device memory. Activations and arithmetic are float32 in each.
- * The embeddings, the decoder of a masked language model and the pooler stay F16 below that; the last layers
- * of the other heads, biases and LayerNorms are small and stay as the files have them, or float32. */
+/* How the weights of the matrices lie in device memory. Activations are float32 for the first two and float16
+ * inside the layers for the others, where the fastest kernels of a device may also multiply in float16
+ * (cooperative matrices) or, for integer weights, in 8 bits with a scale for every 32 activations. Sums,
+ * LayerNorms and softmax are float32 in each, and so are results. The embeddings, the decoder of a masked
+ * language model and the pooler stay F16 below that; the last layers of the other heads, biases and
+ * LayerNorms are small and stay as the files have them, or float32. */
 typedef enum rp_precision {
     RP_PRECISION_DEFAULT = 0, /* as the files have them: F32, F16 or BF16 */
     RP_PRECISION_F32,
