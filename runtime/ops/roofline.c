@@ -31,15 +31,18 @@ static rp_range whole(const rp_buffer *buffer) {
 typedef struct arithmetic {
     const char *shader;
     uint32_t lanes, chains;
-    double operations; /* of one step of one chain */
+    double operations;     /* of one step of one chain in one lane */
+    rp_matrix_shape shape; /* of cooperative matrices */
 } arithmetic;
 
 static rp_status record_arithmetic(roofline *r, const arithmetic *a, uint32_t steps, rp_error *err) {
     rp_pipeline_key key = {.shader = a->shader,
-                           .constants = {a->lanes, a->chains},
-                           .constant_count = 2,
+                           .constants = {a->lanes, a->chains, a->shape.m, a->shape.n, a->shape.k},
+                           .constant_count = a->shape.m ? 5 : 2,
                            .bindings = 2,
-                           .push_words = 1};
+                           .push_words = 1,
+                           .subgroup_size =
+                               a->shape.m && r->timer.device->caps.subgroup_control ? a->lanes : 0};
     rp_dispatch dispatch = {.bindings = {{0}, whole(&r->values)}, .push = {steps}};
     rp_op_target to = {.ops = &r->timer.ops};
     rp_status status = rp_timer_begin(&r->timer, err);
@@ -71,25 +74,58 @@ static rp_status time_arithmetic(roofline *r, const arithmetic *a, double *out, 
     return status;
 }
 
-/* The best over shapes; `figure` in 1e9 operations a second. */
+/* Keep the better of `figure`, in 1e9 operations a second, and of `a` with any number of chains. True:
+ * better. */
+static rp_status best_chains(roofline *r, arithmetic a, rp_figure *figure, bool *better, rp_error *err) {
+    static const uint32_t chains[] = {4, 8, 12, 14, 16, 24};
+    rp_status status = RP_OK;
+    *better = false;
+    for (size_t c = 0; !status && c < RP_COUNT(chains); c++) {
+        double each = 0, by_cpu = 0;
+        a.chains = chains[c];
+        status = time_arithmetic(r, &a, &each, &by_cpu, err);
+        if (!status && by_cpu * 1e-9 > figure->cpu_value) figure->cpu_value = by_cpu * 1e-9;
+        if (status || each <= figure->value * 1e9) continue;
+        figure->value = each * 1e-9;
+        snprintf(figure->note, sizeof figure->note, "%u chains in each of %u lanes", a.chains, a.lanes);
+        *better = true;
+    }
+    return status;
+}
+
+/* The best over shapes. */
 static rp_status best_arithmetic(roofline *r, const char *shader, double operations, rp_figure *figure,
                                  rp_error *err) {
-    static const uint32_t chains[] = {4, 8, 12, 14, 16, 24};
     const rp_device_info *info = &r->timer.device->caps.info;
     uint32_t lanes[] = {info->subgroup_size, 64, info->type == RP_DEVICE_CPU ? 0 : 256};
     rp_status status = RP_OK;
+    bool better;
     figure->value = figure->cpu_value = 0;
-    for (size_t l = 0; !status && l < RP_COUNT(lanes); l++) {
-        if (lanes[l] > info->max_invocations || (l && lanes[l] <= lanes[0])) continue;
-        for (size_t c = 0; !status && c < RP_COUNT(chains); c++) {
-            arithmetic a = {shader, lanes[l], chains[c], operations};
-            double each = 0, by_cpu = 0;
-            status = time_arithmetic(r, &a, &each, &by_cpu, err);
-            if (!status && by_cpu * 1e-9 > figure->cpu_value) figure->cpu_value = by_cpu * 1e-9;
-            if (status || each <= figure->value * 1e9) continue;
-            figure->value = each * 1e-9;
-            snprintf(figure->note, sizeof figure->note, "%u chains in each of %u lanes", chains[c], lanes[l]);
-        }
+    for (size_t l = 0; !status && l < RP_COUNT(lanes); l++)
+        if (lanes[l] <= info->max_invocations && (!l || lanes[l] > lanes[0]))
+            status =
+                best_chains(r, (arithmetic){.shader = shader, .lanes = lanes[l], .operations = operations},
+                            figure, &better, err);
+    return status;
+}
+
+/* The best over the sizes that the driver lists. */
+static rp_status best_matrix(roofline *r, rp_figure *figure, rp_error *err) {
+    const rp_caps *caps = &r->timer.device->caps;
+    rp_status status = RP_OK;
+    figure->value = figure->cpu_value = 0;
+    for (uint32_t i = 0; !status && i < caps->matrix_shape_count; i++) {
+        rp_matrix_shape m = caps->matrix_shapes[i];
+        uint32_t lanes = caps->info.subgroup_size;
+        bool better;
+        if (m.n % 4) continue;
+        arithmetic a = {.shader = "roofline_matrix",
+                        .lanes = lanes,
+                        .operations = 2.0 * m.m * m.n * m.k / lanes,
+                        .shape = m};
+        status = best_chains(r, a, figure, &better, err);
+        if (better)
+            snprintf(figure->note, sizeof figure->note, "float16 with float32 sums, %ux%ux%u", m.m, m.n, m.k);
     }
     return status;
 }
@@ -106,10 +142,15 @@ static rp_status measure_arithmetic(roofline *r, unsigned parts, rp_roofline *ou
         snprintf(out->int8_dot.note, sizeof out->int8_dot.note, "the device has no integer dot products");
         if (caps->has_integer_dot) RP_TRY(best_arithmetic(r, "roofline_dot", 8, &out->int8_dot, err));
     }
-    if (parts & RP_ROOFLINE_COOPERATIVE)
+    if (parts & RP_ROOFLINE_COOPERATIVE) {
+        /* a software driver multiplies once and only adds in the loop: every product is the same */
+        bool software = caps->info.type == RP_DEVICE_CPU;
         snprintf(out->cooperative.note, sizeof out->cooperative.note, "%s",
-                 caps->info.cooperative_matrix ? "this build has no cooperative matrix shader to measure"
-                                               : "the device has no cooperative matrix");
+                 !caps->info.cooperative_matrix ? "the device has no cooperative matrix"
+                 : software                     ? "not measured on a software driver"
+                                                : "the driver lists none that this build has a shader for");
+        if (caps->matrix_shape_count && !software) RP_TRY(best_matrix(r, &out->cooperative, err));
+    }
 done:
     return status;
 }
@@ -206,6 +247,7 @@ rp_status rp_bench_roofline(rp_device *device, unsigned parts, rp_roofline *out,
     if (parts & RP_ROOFLINE_COPY) RP_TRY(measure_copy(&r, &out->copy, err));
     if (parts & RP_ROOFLINE_COSTS) RP_TRY(measure_costs(&r, out, err));
     if (!software) out->f32.cpu_value = out->f16.cpu_value = out->int8_dot.cpu_value = 0;
+    out->cooperative.cpu_value = 0;
 done:
     rp_timer_close(&r.timer);
     rp_buffer_destroy(device, &r.values);
