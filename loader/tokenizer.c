@@ -186,7 +186,7 @@ rp_status rp_tokenize(const rp_tokenizer *tokenizer, rp_text text, rp_text pair,
     if (out) *out = (rp_encoding){0};
     if (!tokenizer || !out)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_tokenize: the tokenizer or out is NULL");
-    rp_status status = rp_check_reserved(params ? params->reserved : NULL, "rp_tokenize", err);
+    rp_status status = rp_check_reserved(params ? params->reserved : NULL, 4, "rp_tokenize", err);
     if (status) return status;
     if (!text.data && text.size) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_tokenize: text.data is NULL");
     rp_tokens tokens[2] = {{0}, {0}};

@@ -91,7 +91,41 @@ static const number numbers[] = {
     FIELD(rp_model_params, random_seed, 4, 4),
     FIELD(rp_model_params, random_groups, 8, 4),
     FIELD(rp_model_params, precision, 12, 4),
-    FIELD(rp_model_params, reserved, 16, 32),
+    FIELD(rp_model_params, verify_every, 16, 4),
+    FIELD(rp_model_params, on_mismatch, 24, 8),
+    FIELD(rp_model_params, reserved, 32, 16),
+    STRUCT(rp_mismatch_handler, 16),
+    FIELD(rp_mismatch_handler, take, 0, 8),
+    FIELD(rp_mismatch_handler, user, 8, 8),
+    STRUCT(rp_mismatch, 32),
+    FIELD(rp_mismatch, number, 0, 8),
+    FIELD(rp_mismatch, output, 8, 4),
+    FIELD(rp_mismatch, tokens, 12, 4),
+    FIELD(rp_mismatch, error, 16, 8),
+    FIELD(rp_mismatch, bound, 24, 8),
+    STRUCT(rp_verify_counts, 32),
+    FIELD(rp_verify_counts, checked, 0, 8),
+    FIELD(rp_verify_counts, wrong, 8, 8),
+    FIELD(rp_verify_counts, dropped, 16, 8),
+    FIELD(rp_verify_counts, worst, 24, 8),
+    STRUCT(rp_check_params, 64),
+    FIELD(rp_check_params, compile_only, 0, 1),
+    FIELD(rp_check_params, config, 8, 8),
+    FIELD(rp_check_params, only, 16, 8),
+    FIELD(rp_check_params, threads, 24, 4),
+    FIELD(rp_check_params, reserved, 32, 32),
+    STRUCT(rp_check_result, 624),
+    FIELD(rp_check_result, op, 0, 8),
+    FIELD(rp_check_result, kernel, 8, 96),
+    FIELD(rp_check_result, use, 104, 96),
+    FIELD(rp_check_result, error, 200, 8),
+    FIELD(rp_check_result, bound, 208, 8),
+    FIELD(rp_check_result, verdict, 216, 4),
+    FIELD(rp_check_result, statistics, 220, 400),
+    VALUE(RP_CHECK_RIGHT, 0),
+    VALUE(RP_CHECK_WRONG, 1),
+    VALUE(RP_CHECK_REFUSED, 2),
+    VALUE(RP_CHECK_SPILLS, 3),
     STRUCT(rp_model_info, 96),
     FIELD(rp_model_info, dir, 0, 8),
     FIELD(rp_model_info, architecture, 8, 8),
@@ -278,10 +312,12 @@ static void test_unknown_fields_are_refused(void **state) {
         rp_device *other = device;
         refused(rp_device_open(&open, &other, &err), &err);
         assert_null(other);
-        rp_model_params load = {.reserved = WORD(i)};
+        rp_model_params load = {.reserved = {i == 0, (uint64_t)(i != 0) << 63}};
         rp_model *none = model;
         refused(rp_model_open(device, sentiment, &load, &none, &err), &err);
         assert_null(none);
+        rp_check_params check = {.reserved = WORD(i)};
+        refused(rp_check_kernels(device, &check, NULL, NULL, NULL, &err), &err);
         rp_classify_params classify = {.reserved = WORD(i)};
         refused(rp_classify(model, &input, 1, &classify, &result, &err), &err);
         assert_null(result);

@@ -35,6 +35,38 @@ typedef enum rp_precision {
     RP_PRECISION_INT4, /* half a byte a weight, one scale for every 32 weights of an output */
 } rp_precision;
 
+/* What one run computes. n: sequences; T: their tokens together; H: hidden size. */
+typedef enum rp_output {
+    RP_OUTPUT_HIDDEN = 0, /* [T, H] last hidden states, sequence after sequence, no padding */
+    RP_OUTPUT_MEAN,       /* [n, H] mean of each sequence's hidden states */
+    RP_OUTPUT_CLS,        /* [n, H] hidden state of each first token */
+    RP_OUTPUT_MAX,        /* [n, H] largest of each sequence's hidden states */
+    RP_OUTPUT_POOLED,     /* [n, H] the pooler */
+    RP_OUTPUT_CLASSES,    /* [n, label_count] logits */
+    RP_OUTPUT_TOKENS,     /* [T, label_count] logits */
+    RP_OUTPUT_SPANS,      /* [T, 2] start and end logits */
+    RP_OUTPUT_CHOICE,     /* [n, 1] logits */
+    RP_OUTPUT_MASKED_LM,  /* [row_count, vocab_size] logits of the chosen rows */
+    RP_OUTPUT_ORDER,      /* [n, 2] logits: in order, swapped */
+} rp_output;
+
+/* A sequence whose result is not what plain C makes of it. */
+typedef struct rp_mismatch {
+    uint64_t number; /* of the sequence, among all that this model has run */
+    rp_output output;
+    uint32_t tokens; /* of the sequence */
+    double error;    /* the largest difference, relative to the value or, where that is larger, to the root of
+                        the result's mean square; infinite for a NaN */
+    double bound;    /* what it may be: 2e-3; 0.2 where the model's precision is below float32 */
+} rp_mismatch;
+
+/* Who is told. `take` is called on a thread of the model, one sequence at a time; it may not close the model,
+ * nor wait in rp_model_verify_counts. */
+typedef struct rp_mismatch_handler {
+    void (*take)(void *user, const rp_mismatch *mismatch);
+    void *user;
+} rp_mismatch_handler;
+
 /* How to open a model. The zero value is the default. */
 typedef struct rp_model_params {
     uint32_t max_batch_tokens; /* most tokens in one batch; 0: chosen from the model's size. Longer work is
@@ -44,7 +76,11 @@ typedef struct rp_model_params {
     uint32_t random_groups; /* likewise: num_hidden_groups, the distinct layers, instead of the config's, at
                                most its num_hidden_layers; 0: as it says */
     rp_precision precision; /* less takes less memory, and changes results a little */
-    uint64_t reserved[4];   /* zero; see reprise.h */
+    uint32_t verify_every; /* recompute one sequence in so many in plain C, on a thread of the model's own and
+                              from the weights of the files; 0: none. A run never waits for it: what comes
+                              while four are queued is left out. Plain C takes seconds for a long text. */
+    const rp_mismatch_handler *on_mismatch; /* copied; NULL: results that are wrong are only counted */
+    uint64_t reserved[2];                   /* zero; see reprise.h */
 } rp_model_params;
 
 /* Load the Hugging Face folder `dir` onto `device`: config.json, model.safetensors (or its shards) and, where
@@ -62,6 +98,17 @@ RP_API rp_status rp_model_open_random(rp_device *device, const char *config, con
 
 /* Free it and set `*model` to NULL. NULL and a pointer to NULL are allowed. */
 RP_API void rp_model_close(rp_model **model);
+
+/* What verify_every has found so far. */
+typedef struct rp_verify_counts {
+    uint64_t checked, wrong; /* sequences that were recomputed, and those among them that were wrong */
+    uint64_t dropped; /* left out: others were waiting, memory was short, or a weight file was changed */
+    double worst;     /* the largest error so far */
+} rp_verify_counts;
+
+/* Fill in `*out`, after what is queued was recomputed when `wait` is true. All zero for NULL and for a model
+ * without verify_every. Thread-safe. rp_model_close does not wait: it gives up what is queued. */
+RP_API void rp_model_verify_counts(rp_model *model, bool wait, rp_verify_counts *out);
 
 /* What the weights can compute beyond the hidden states. Bits of rp_model_info.heads. */
 typedef enum rp_head {
@@ -102,21 +149,6 @@ RP_API const rp_model_info *rp_model_get_info(const rp_model *model);
 
 /* The model's tokenizer, or NULL when the folder has none. Owned by the model. */
 RP_API const rp_tokenizer *rp_model_get_tokenizer(const rp_model *model);
-
-/* What one run computes. n: sequences; T: their tokens together; H: hidden size. */
-typedef enum rp_output {
-    RP_OUTPUT_HIDDEN = 0, /* [T, H] last hidden states, sequence after sequence, no padding */
-    RP_OUTPUT_MEAN,       /* [n, H] mean of each sequence's hidden states */
-    RP_OUTPUT_CLS,        /* [n, H] hidden state of each first token */
-    RP_OUTPUT_MAX,        /* [n, H] largest of each sequence's hidden states */
-    RP_OUTPUT_POOLED,     /* [n, H] the pooler */
-    RP_OUTPUT_CLASSES,    /* [n, label_count] logits */
-    RP_OUTPUT_TOKENS,     /* [T, label_count] logits */
-    RP_OUTPUT_SPANS,      /* [T, 2] start and end logits */
-    RP_OUTPUT_CHOICE,     /* [n, 1] logits */
-    RP_OUTPUT_MASKED_LM,  /* [row_count, vocab_size] logits of the chosen rows */
-    RP_OUTPUT_ORDER,      /* [n, 2] logits: in order, swapped */
-} rp_output;
 
 /* One sequence of token ids, special tokens included. Borrowed for the call. */
 typedef struct rp_sequence {

@@ -30,6 +30,7 @@
 #include "device.h"
 #include "tokenizer.h"
 #include "bench.h"
+#include "check.h"
 #include "model.h"
 #include "tasks.h"
 

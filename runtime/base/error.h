@@ -2,6 +2,7 @@
 #ifndef RP_BASE_ERROR_H
 #define RP_BASE_ERROR_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "reprise/status.h"
@@ -11,8 +12,9 @@
 rp_status rp_fail(rp_error *err, rp_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* RP_ERROR_ARGUMENT unless the `reserved` words of the params of `function` are zero. NULL is allowed. */
-rp_status rp_check_reserved(const uint64_t reserved[4], const char *function, rp_error *err);
+/* RP_ERROR_ARGUMENT unless the `count` reserved words of the params of `function` are zero. NULL is allowed.
+ */
+rp_status rp_check_reserved(const uint64_t *reserved, size_t count, const char *function, rp_error *err);
 
 /* The usual sentence for a failed host allocation of `bytes` for `what`. */
 rp_status rp_fail_memory(rp_error *err, const char *what, unsigned long long bytes);

@@ -286,7 +286,7 @@ static rp_status open_device(rp_device *device, const rp_device_params *params, 
 rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_error *err) {
     if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_device_open: out must not be NULL");
     *out = NULL;
-    rp_status status = rp_check_reserved(params ? params->reserved : NULL, "rp_device_open", err);
+    rp_status status = rp_check_reserved(params ? params->reserved : NULL, 4, "rp_device_open", err);
     if (status) return status;
     rp_device *device = rp_new(rp_device);
     if (!device) return rp_fail_memory(err, "a device", sizeof *device);

@@ -43,8 +43,8 @@ typedef struct rp_pipeline_set {
 rp_status rp_pipeline_get(rp_pipeline_set *set, const rp_pipeline_key *key, const rp_pipeline **out,
                           rp_error *err);
 /* What the driver's compiler says of a pipeline of a set with statistics, as "name value, name value". Empty
- * where it says nothing. */
-void rp_pipeline_statistics(rp_device *device, const rp_pipeline *pipeline, char *out, size_t size);
+ * where it says nothing. True when it says that registers were spilled to memory. */
+bool rp_pipeline_statistics(rp_device *device, const rp_pipeline *pipeline, char *out, size_t size);
 
 void rp_pipeline_set_finish(rp_pipeline_set *set);
 

@@ -1,5 +1,5 @@
 /* Opening and closing a model. */
-#include "model/model.h"
+#include "model/canary.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -77,7 +77,7 @@ static void drop_user(rp_device_user *user) {
 
 /* The device has everything: files give their pages back, and random weights can be made again. */
 static void rest_weights(rp_model *model) {
-    if (model->random)
+    if (model->random && !model->canary)
         rp_weights_finish(&model->weights);
     else
         rp_weights_rest(&model->weights);
@@ -135,6 +135,7 @@ static rp_status prepare(rp_model *model, const rp_model_params *params, rp_erro
     double begun = rp_seconds(), pipelines = device->spent.pipelines, tuning = device->spent.tuning;
     uint64_t weights = rp_model_weight_bytes(model);
     RP_TRY(rp_model_upload(model, err));
+    if (params && params->verify_every) RP_TRY(rp_canary_open(model, params, &model->canary, err));
     rest_weights(model);
     start->upload = rp_seconds() - begun;
     begun = rp_seconds();
@@ -153,10 +154,10 @@ done:
 
 /* As it was: the same weights, kernels and sizes. */
 static rp_status rebuild(rp_model *model, rp_error *err) {
-    rp_status status;
-    if (model->random)
+    rp_status status = RP_OK;
+    if (model->random && !model->canary)
         RP_TRY(rp_weights_random(&model->config, model->random_seed, &model->weights, err));
-    else
+    else if (!model->random)
         RP_TRY(rp_weights_check_unchanged(&model->weights, err));
     RP_TRY(rp_model_upload(model, err));
     RP_TRY(rp_model_record(model, model->info.max_batch_tokens, err));
@@ -230,6 +231,7 @@ done:
 
 /* Everything that a model has; its device is entered. */
 static void destroy(rp_model *model) {
+    rp_canary_close(&model->canary);
     rp_device_remove_user(model->device, &model->user);
     drop(model);
     rp_ops_finish(&model->ops);
@@ -252,7 +254,8 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
     if (params && (unsigned)params->precision > RP_PRECISION_INT4)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: precision %d is not one of rp_precision",
                        (int)params->precision);
-    rp_status status = rp_check_reserved(params ? params->reserved : NULL, "rp_model_open", err);
+    rp_status status =
+        rp_check_reserved(params ? params->reserved : NULL, RP_COUNT(params->reserved), "rp_model_open", err);
     if (!status) status = rp_device_enter(device, err);
     if (status) return status;
     rp_model *model = new_model(device, dir, err);
@@ -287,6 +290,7 @@ void rp_model_close(rp_model **pointer) {
     rp_device *device = model->device;
     *pointer = NULL;
     if (rp_device_forked(device)) return;
+    rp_canary_close(&model->canary); /* without holding the device up */
     rp_device_enter_to_close(device);
     destroy(model);
     rp_device_leave(device, RP_OK);
@@ -298,6 +302,11 @@ const rp_model_info *rp_model_get_info(const rp_model *model) {
 
 const rp_tokenizer *rp_model_get_tokenizer(const rp_model *model) {
     return model ? model->tokenizer : NULL;
+}
+
+void rp_model_verify_counts(rp_model *model, bool wait, rp_verify_counts *out) {
+    *out = (rp_verify_counts){0};
+    if (model && model->canary) rp_canary_counts(model->canary, wait, out);
 }
 
 void rp_bench_start_times(const rp_model *model, rp_start_times *out) {

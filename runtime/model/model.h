@@ -11,6 +11,8 @@
 #include "ops/ops.h"
 #include "reprise/bench.h"
 
+typedef struct rp_canary rp_canary;
+
 enum { RP_OUTPUT_COUNT = RP_OUTPUT_ORDER + 1 };
 
 /* One layer's weights on the device. h: padded hidden, i: padded intermediate. */
@@ -87,6 +89,7 @@ struct rp_model {
     pthread_mutex_t lock;    /* held during a run: inputs, activations and outputs are one set. Taken before
                                 the device is entered */
     rp_pace pace;            /* likewise under the lock */
+    rp_canary *canary;       /* NULL: no text is verified */
     rp_start_times start;
 };
 

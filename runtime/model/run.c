@@ -1,5 +1,5 @@
 /* Running a model: sequences are cut into batches, each batch is one submission. */
-#include "model/model.h"
+#include "model/canary.h"
 
 #include <string.h>
 
@@ -265,11 +265,13 @@ rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t cou
     if (!model || (count && !sequences) || (capacity && !out))
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_run: model, sequences and out must not be NULL");
     run r = {.model = model, .sequences = sequences, .count = count, .params = params ? params : &defaults};
-    rp_status status = rp_check_reserved(r.params->reserved, "rp_model_run", err);
+    rp_status status =
+        rp_check_reserved(r.params->reserved, RP_COUNT(r.params->reserved), "rp_model_run", err);
     if (!status) status = check(&r, capacity, err);
     if (status) return status;
     status = rp_model_begin(model, err);
     if (status) return status;
+    const float *results = out;
     batch b = {0};
     for (;;) {
         b = next_batch(&r, b);
@@ -278,6 +280,7 @@ rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t cou
         if (status) break;
     }
     rp_model_end(model, status);
+    if (!status && model->canary) rp_canary_offer(model->canary, sequences, count, r.params, results);
     if (times) *times = r.times;
     return status;
 }

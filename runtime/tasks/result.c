@@ -42,7 +42,7 @@ rp_status rp_task_begin(const rp_model *model, unsigned head, const char *comman
     if (out) *out = NULL;
     if (!model || !out || (count && !inputs))
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: model, inputs and out must not be NULL", command);
-    rp_status status = rp_check_reserved(reserved, command, err);
+    rp_status status = rp_check_reserved(reserved, 4, command, err);
     if (status) return status;
     const rp_model_info *info = rp_model_get_info(model);
     if ((info->heads & head) != head) return missing_head(info, command, err);

@@ -227,11 +227,28 @@ static const char help_bench[] =
     "  reprise bench --batch 64 --lengths sst2 --trace run.json --json\n"
     "  reprise bench --ops --config base\n";
 
+static const char help_check[] =
+    "Does the device compute what it should? Every kernel that may run on it is tried at odd shapes, in\n"
+    "every precision, against plain C: its verdict, its largest error, what it was tried with. Models do\n"
+    "the same when they are first opened on a device and driver, and never use a kernel that fails.\n"
+    "\n"
+    "With --compile nothing is run: every kernel that may be used for --config (all four, and the bundled\n"
+    "models) is compiled, and what the driver says of registers, spills and occupancy is listed.\n"
+    "\n"
+    "JSON: one object a try, one a line: op, kernel, use, error, bound (with --compile: statistics), and\n"
+    "verdict: right (compiled), wrong, refused by the driver, or spills. The exit status is 1 when a try\n"
+    "failed.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise check\n"
+    "  reprise check --json | grep -v '\"right\"'\n"
+    "  reprise check --compile --config base --only attention\n";
+
 /* ---- the table ---- */
 
 enum {
     LINES = RP_CLI_MODEL | RP_CLI_FILE | RP_CLI_BATCH_SIZE | RP_CLI_JSON | RP_CLI_JSONL,
-    COMMON = LINES | RP_CLI_DEVICE | RP_CLI_PRECISION,
+    COMMON = LINES | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_VERIFY,
 };
 
 const rp_cli_command rp_cli_commands[] = {
@@ -258,6 +275,8 @@ const rp_cli_command rp_cli_commands[] = {
      rp_cli_json_tokens, rp_cli_people_tokens, NULL},
     {"devices", "", "every Vulkan device, and what it can do", help_devices, RP_CLI_JSON, RP_CLI_SHAPE_NONE,
      NULL, NULL, NULL, NULL, rp_cli_devices},
+    {"check", "", "does every kernel compute what it should?", help_check,
+     RP_CLI_DEVICE | RP_CLI_JSON | RP_CLI_CHECK, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, NULL, rp_cli_check},
     {"bench", "", "time, GFLOP/s and memory with random weights", help_bench,
      RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_JSON | RP_CLI_BENCH, RP_CLI_SHAPE_NONE, NULL,
      NULL, NULL, NULL, rp_cli_bench},

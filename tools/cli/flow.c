@@ -233,6 +233,7 @@ int rp_cli_answer_inputs(const rp_cli_command *command, const rp_cli_options *op
     int exit_status = 1;
     if (!broken.status || (options->json && !(input.fd >= 0 && isatty(input.fd))))
         exit_status = rp_cli_answer_session(command, &session, &broken, &input, out);
+    if (!broken.status && !rp_cli_session_verified(&session, command->name) && !exit_status) exit_status = 1;
     rp_cli_session_close(&session);
     rp_cli_input_close(&input);
     return exit_status;

@@ -30,6 +30,8 @@ enum {
     R_NORMALIZE,
     R_NO_NORMALIZE,
     R_NO_SPECIAL,
+    R_COMPILE,
+    R_ONLY,
     R_CONFIG,
     R_TOKENS,
     R_BATCH,
@@ -43,6 +45,7 @@ enum {
     R_ACCURACY,
     R_BATCH_SIZE,
     R_PRECISION,
+    R_VERIFY,
     R_JSON,
     R_JSONL,
     R_HELP,
@@ -70,8 +73,10 @@ static const rule rules[R_COUNT] = {
     [R_NORMALIZE] = {0, "normalize", NULL, RP_CLI_NORMALIZE, "scale vectors to length 1"},
     [R_NO_NORMALIZE] = {0, "no-normalize", NULL, RP_CLI_NORMALIZE, "don't, whatever the folder says"},
     [R_NO_SPECIAL] = {0, "no-special-tokens", NULL, RP_CLI_NO_SPECIAL, "leave out [CLS] and [SEP]"},
-    [R_CONFIG] = {0, "config", "NAME", RP_CLI_BENCH,
-                  "base, large, xlarge, xxlarge, or a folder with a config.json (base)"},
+    [R_COMPILE] = {0, "compile", NULL, RP_CLI_CHECK, "compile every kernel and run none: registers, spills"},
+    [R_ONLY] = {0, "only", "NAME", RP_CLI_CHECK, "kernels whose name contains NAME (all)"},
+    [R_CONFIG] = {0, "config", "NAME", RP_CLI_BENCH | RP_CLI_CHECK,
+                  "base, large, xlarge, xxlarge, or a folder with a config.json"},
     [R_TOKENS] = {0, "tokens", "N", RP_CLI_BENCH, "tokens of each sequence (128)"},
     [R_BATCH] = {0, "batch", "N", RP_CLI_BENCH, "sequences in a run (1)"},
     [R_REPEAT] = {0, "repeat", "N", RP_CLI_BENCH, "runs that are timed, after one that is not (10)"},
@@ -87,6 +92,8 @@ static const rule rules[R_COUNT] = {
                       "most inputs answered together (what fills a run)"},
     [R_PRECISION] = {0, "precision", "HOW", RP_CLI_PRECISION,
                      "of the weights: f32, f16, int8 or int4 (as the files have them)"},
+    [R_VERIFY] = {0, "verify-every", "N", RP_CLI_VERIFY,
+                  "recompute one sequence in N in plain C; a difference makes the exit status 1"},
     [R_JSON] = {0, "json", NULL, RP_CLI_JSON, "one JSON value a line"},
     [R_JSONL] = {0, "jsonl", NULL, RP_CLI_JSONL, "input lines are JSON objects; implies --json"},
     [R_HELP] = {'h', "help", NULL, 0, "this text"},
@@ -168,6 +175,10 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
         return read_name(name, r, value, &o->device);
     case R_FILE:
         return read_name(name, r, value, &o->file);
+    case R_ONLY:
+        return read_name(name, r, value, &o->only);
+    case R_VERIFY:
+        return read_number(name, r, value, 1, 1000000000, &o->verify_every);
     case R_CONFIG:
         o->config_given = true;
         return read_name(name, r, value, &o->config);
@@ -223,6 +234,9 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
         return set_bench(name, RP_CLI_BENCH_REPLAY, o);
     case R_STARTUP:
         return set_bench(name, RP_CLI_BENCH_STARTUP, o);
+    case R_COMPILE:
+        o->compile = true;
+        break;
     case R_PAIR:
         o->pair = true;
         break;

@@ -27,6 +27,8 @@ enum {
     RP_CLI_PAIR = 1 << 16,
     RP_CLI_BENCH = 1 << 17,
     RP_CLI_PRECISION = 1 << 18,
+    RP_CLI_CHECK = 1 << 19,
+    RP_CLI_VERIFY = 1 << 20,
 };
 
 /* What bench measures. */
@@ -52,7 +54,10 @@ typedef struct rp_cli_options {
     bool allow_no_answer, no_special_tokens;
     rp_pooling pooling;
     rp_normalize normalize;
-    const char *config; /* of bench */
+    uint32_t verify_every; /* 0: nothing is recomputed */
+    bool compile;          /* check without running anything */
+    const char *only;      /* kernels whose name contains this; NULL: all */
+    const char *config;    /* of bench and check */
     bool config_given;
     uint32_t tokens, batch, repeat;
     rp_cli_bench_kind bench;

@@ -95,7 +95,7 @@ rp_status rp_cli_session_open(rp_cli_session *session, const rp_cli_command *com
     }
     status = rp_cli_device_open(options->device, &session->device, err);
     if (status) goto done;
-    rp_model_params params = {.precision = options->precision};
+    rp_model_params params = {.precision = options->precision, .verify_every = options->verify_every};
     status = rp_model_open(session->device, session->dir, &params, &session->model, err);
     if (status) goto done;
     session->info = rp_model_get_info(session->model);
@@ -107,6 +107,19 @@ done:
         session->options = options;
     }
     return status;
+}
+
+bool rp_cli_session_verified(const rp_cli_session *session, const char *command) {
+    rp_verify_counts counts;
+    if (!session->options || !session->options->verify_every) return true;
+    rp_model_verify_counts(session->model, true, &counts);
+    if (!counts.wrong) return true;
+    rp_cli_complain("%s: %llu of %llu recomputed sequences differ from what the device gave, by up to %.2g; "
+                    "do not trust these answers: try 'reprise check', update the driver, or choose another "
+                    "device",
+                    command, (unsigned long long)counts.wrong, (unsigned long long)counts.checked,
+                    counts.worst);
+    return false;
 }
 
 void rp_cli_session_close(rp_cli_session *session) {

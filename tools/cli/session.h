@@ -51,6 +51,11 @@ rp_status rp_cli_session_open(rp_cli_session *session, const rp_cli_command *com
                               const rp_cli_options *options, rp_error *err);
 void rp_cli_session_close(rp_cli_session *session);
 
+/* Wait for what --verify-every recomputes and say what it found on standard error. False: something was
+ * wrong.
+ */
+bool rp_cli_session_verified(const rp_cli_session *session, const char *command);
+
 /* Open the device that `name` means: an index, a part of a name, or (NULL) the best one. */
 rp_status rp_cli_device_open(const char *name, rp_device **out, rp_error *err);
 
@@ -80,5 +85,6 @@ void rp_cli_people_choices(const rp_cli_answer *answer, rp_cli_people *out);
 void rp_cli_people_tokens(const rp_cli_answer *answer, rp_cli_people *out);
 int rp_cli_devices(const rp_cli_options *options, rp_cli_output *out);
 int rp_cli_bench(const rp_cli_options *options, rp_cli_output *out);
+int rp_cli_check(const rp_cli_options *options, rp_cli_output *out);
 
 #endif

@@ -1,0 +1,236 @@
+#include "model/canary.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "model/plain.h"
+
+enum {
+    QUEUE = 4,             /* texts that may wait */
+    MOST_FLOATS = 4 << 20, /* of a result that is copied */
+};
+
+/* One text and what the device made of it, in one allocation. */
+typedef struct task {
+    rp_sequence sequence;
+    rp_output output;
+    uint64_t number; /* of the text */
+    uint32_t *rows;
+    size_t row_count, floats;
+    float *got;
+} task;
+
+struct rp_canary {
+    rp_plain plain;
+    const rp_model *model;
+    uint32_t every;
+    double bound;
+    rp_mismatch_handler report;
+    pthread_t thread;
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t changed;
+    task *queue[QUEUE];
+    size_t waiting;
+    bool busy, closing;
+    uint64_t seen; /* texts so far */
+    rp_verify_counts counts;
+};
+
+/* ---- comparing ---- */
+
+/* The largest difference, in units of the largest of the value itself and of what is usual in this result. */
+static double difference(const float *got, const float *want, size_t count) {
+    double squares = 0, worst = 0;
+    for (size_t i = 0; i < count; i++) squares += (double)want[i] * want[i];
+    double usual = fmax(sqrt(squares / (double)(count ? count : 1)), 1e-6);
+    for (size_t i = 0; i < count; i++) {
+        double error = fabs((double)got[i] - want[i]) / fmax(usual, fabs(want[i]));
+        if (!(error <= worst)) worst = isnan(error) ? INFINITY : error;
+    }
+    return worst;
+}
+
+/* False: it could not be done, or was stopped. */
+static bool recompute(rp_canary *c, const task *t, double *error) {
+    float *want = rp_new_array(float, t->floats);
+    bool done = false;
+    if (!want) return false;
+    rp_status status = RP_OK;
+    if (!c->model->random) status = rp_weights_check_unchanged(&c->model->weights, NULL);
+    if (!status)
+        status = rp_plain_run(&c->plain, &t->sequence, t->output, t->rows, t->row_count, want, &done, NULL);
+    if (!status && done) *error = difference(t->got, want, t->floats);
+    free(want);
+    return !status && done;
+}
+
+static void judge(rp_canary *c, const task *t) {
+    double error = 0;
+    bool done = recompute(c, t, &error), wrong = done && !(error <= c->bound);
+    pthread_mutex_lock(&c->lock);
+    if (done)
+        c->counts.checked++;
+    else
+        c->counts.dropped++;
+    c->counts.wrong += wrong;
+    if (done && error > c->counts.worst) c->counts.worst = error;
+    pthread_mutex_unlock(&c->lock);
+    if (!wrong || !c->report.take) return;
+    const rp_mismatch mismatch = {t->number, t->output, t->sequence.count, error, c->bound};
+    c->report.take(c->report.user, &mismatch);
+}
+
+/* ---- the thread ---- */
+
+static void *work(void *user) {
+    rp_canary *c = user;
+    pthread_mutex_lock(&c->lock);
+    while (!c->closing) {
+        if (!c->waiting) {
+            pthread_cond_wait(&c->changed, &c->lock);
+            continue;
+        }
+        task *t = c->queue[0];
+        memmove(c->queue, c->queue + 1, --c->waiting * sizeof *c->queue);
+        c->busy = true;
+        pthread_mutex_unlock(&c->lock);
+        judge(c, t);
+        free(t);
+        pthread_mutex_lock(&c->lock);
+        c->busy = false;
+        pthread_cond_broadcast(&c->changed);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return NULL;
+}
+
+static double bound_of(rp_precision precision) {
+    /* float32 is within 2e-4 of the reference; below it, a dozen layers add up what each rounds */
+    return precision <= RP_PRECISION_F32 ? 2e-3 : 0.2;
+}
+
+rp_status rp_canary_open(const rp_model *model, const rp_model_params *params, rp_canary **out,
+                         rp_error *err) {
+    rp_canary *c = rp_new(rp_canary);
+    if (!c) return rp_fail_memory(err, "the verification of texts", sizeof *c);
+    c->model = model;
+    c->every = params->verify_every;
+    if (params->on_mismatch) c->report = *params->on_mismatch;
+    c->bound = bound_of(model->precision);
+    rp_status status = rp_plain_init(&c->plain, model, err);
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->changed, NULL);
+    if (!status && pthread_create(&c->thread, NULL, work, c))
+        status = rp_fail(err, RP_ERROR_HOST_MEMORY, "the thread that verifies texts cannot be started");
+    if (status) {
+        pthread_cond_destroy(&c->changed);
+        pthread_mutex_destroy(&c->lock);
+        rp_plain_finish(&c->plain);
+        free(c);
+        return status;
+    }
+    *out = c;
+    return RP_OK;
+}
+
+void rp_canary_close(rp_canary **pointer) {
+    rp_canary *c = *pointer;
+    if (!c) return;
+    *pointer = NULL;
+    pthread_mutex_lock(&c->lock);
+    c->closing = true;
+    c->plain.stop = true;
+    pthread_cond_broadcast(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+    pthread_join(c->thread, NULL);
+    for (size_t i = 0; i < c->waiting; i++) free(c->queue[i]);
+    pthread_cond_destroy(&c->changed);
+    pthread_mutex_destroy(&c->lock);
+    rp_plain_finish(&c->plain);
+    free(c);
+}
+
+void rp_canary_counts(rp_canary *c, bool wait, rp_verify_counts *out) {
+    pthread_mutex_lock(&c->lock);
+    while (wait && (c->waiting || c->busy)) pthread_cond_wait(&c->changed, &c->lock);
+    *out = c->counts;
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- taking texts ---- */
+
+/* The rows of a run that sequence `i` has in its result: [*first, *first + *count). `token` is the first of
+ * the sequence among all tokens. */
+static void rows_of(const rp_run_params *params, const rp_sequence *sequences, size_t i, size_t token,
+                    size_t *first, size_t *count) {
+    switch (rp_output_rows(params->output)) {
+    case RP_COUNT_TOKENS:
+        *first = token;
+        *count = sequences[i].count;
+        break;
+    case RP_COUNT_ROWS:
+        *first = *count = 0;
+        while (*first < params->row_count && params->rows[*first].sequence < i) ++*first;
+        while (*first + *count < params->row_count && params->rows[*first + *count].sequence == i) ++*count;
+        break;
+    default:
+        *first = i;
+        *count = 1;
+    }
+}
+
+static task *copy_task(const rp_canary *c, const rp_sequence *sequence, const rp_run_params *params,
+                       size_t first, size_t count, const float *out) {
+    size_t width = rp_output_width(c->model, params->output), tokens = sequence->count;
+    size_t rows = params->output == RP_OUTPUT_MASKED_LM ? count : 0;
+    if (!count || count * width > MOST_FLOATS) return NULL;
+    task *t = malloc(sizeof *t + (2 * tokens + rows) * 4 + count * width * sizeof(float));
+    if (!t) return NULL;
+    int32_t *ids = (int32_t *)(t + 1), *types = ids + tokens;
+    *t = (task){.sequence = {ids, types, sequence->count},
+                .output = params->output,
+                .rows = (uint32_t *)(types + tokens),
+                .row_count = rows,
+                .floats = count * width};
+    t->got = (float *)(t->rows + rows);
+    memcpy(ids, sequence->ids, tokens * sizeof *ids);
+    if (sequence->type_ids)
+        memcpy(types, sequence->type_ids, tokens * sizeof *types);
+    else
+        memset(types, 0, tokens * sizeof *types);
+    for (size_t i = 0; i < rows; i++) t->rows[i] = params->rows[first + i].token;
+    memcpy(t->got, out + first * width, t->floats * sizeof(float));
+    return t;
+}
+
+/* Put it into the queue; or count it as dropped. */
+static void enqueue(rp_canary *c, task *t, uint64_t number) {
+    pthread_mutex_lock(&c->lock);
+    bool room = t && c->waiting < QUEUE && !c->closing;
+    if (room) {
+        t->number = number;
+        c->queue[c->waiting++] = t;
+        pthread_cond_broadcast(&c->changed);
+    } else {
+        c->counts.dropped++;
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (!room) free(t);
+}
+
+void rp_canary_offer(rp_canary *c, const rp_sequence *sequences, size_t count, const rp_run_params *params,
+                     const float *out) {
+    pthread_mutex_lock(&c->lock);
+    uint64_t number = c->seen;
+    bool full = c->waiting == QUEUE;
+    c->seen += count;
+    pthread_mutex_unlock(&c->lock);
+    size_t token = 0;
+    for (size_t i = 0; i < count; token += sequences[i++].count) {
+        size_t first, rows;
+        if ((number + i) % c->every) continue;
+        rows_of(params, sequences, i, token, &first, &rows);
+        if (!rows) continue;
+        enqueue(c, full ? NULL : copy_task(c, &sequences[i], params, first, rows, out), number + i);
+    }
+}

@@ -1,0 +1,284 @@
+#include "model/plain.h"
+
+#include <string.h>
+
+#include "ops/reference.h"
+
+_Static_assert((int)RP_OP_GELU == RP_ACTIVATION_GELU && (int)RP_OP_GELU_TANH == RP_ACTIVATION_GELU_TANH &&
+                   (int)RP_OP_RELU == RP_ACTIVATION_RELU && (int)RP_OP_TANH == RP_ACTIVATION_TANH,
+               "the two lists of activations agree");
+
+/* One sequence on its way. T: its tokens. */
+typedef struct pass {
+    rp_plain *plain;
+    const rp_config *config;
+    const rp_sequence *sequence;
+    size_t tokens;
+    rp_arena arena;
+    float *stored;            /* [2, widest]: a row of a matrix, and that as the device computes with it */
+    size_t widest;            /* floats */
+    float *hidden, *attended; /* [T, H] */
+    float *qkv, *context;     /* [T, 3H], [T, H] */
+    float *inner;             /* [T, max(I, E)] */
+    float *gamma, *beta, *bias;
+} pass;
+
+rp_status rp_plain_init(rp_plain *plain, const rp_model *model, rp_error *err) {
+    const rp_device_weights *d = &model->on_device;
+    plain->config = &model->config;
+    plain->weights = &model->weights;
+    plain->word = d->word.format;
+    plain->position = d->position.format;
+    plain->type = d->type.format;
+    plain->mapping = d->mapping.format;
+    plain->pooler = d->pooler.format;
+    plain->classifier = d->classifier.format;
+    plain->order = d->order.format;
+    plain->lm_dense = d->lm_dense.format;
+    plain->lm_decoder = d->lm_decoder.chunk_count ? d->lm_decoder.format : d->word.format;
+    plain->layers = rp_new_array(rp_plain_layer, d->layer_count);
+    if (!plain->layers) return rp_fail_memory(err, "layers", d->layer_count * sizeof *plain->layers);
+    for (uint32_t i = 0; i < d->layer_count; i++) {
+        const rp_device_layer *layer = &d->layers[i];
+        plain->layers[i] = (rp_plain_layer){layer->qkv.format, layer->dense.format, layer->ffn.format,
+                                            layer->ffn_output.format};
+    }
+    return RP_OK;
+}
+
+void rp_plain_finish(rp_plain *plain) {
+    free(plain->layers);
+    plain->layers = NULL;
+}
+
+/* ---- pieces ---- */
+
+/* Row `row` of a tensor, rounded as the device has it, until the next call. `head`: its columns are heads of
+ * this size, each of which the device pads; that moves the groups of a rounding. 0: they are not. */
+static const float *stored_row(pass *p, const rp_tensor *tensor, rp_format format, size_t row,
+                               uint32_t head) {
+    uint32_t columns = tensor->columns, padded = head ? rp_head_width(head) : 0;
+    float *values = p->stored, *rounded = p->stored + p->widest;
+    rp_host_matrix one = {values, RP_FORMAT_F32, 1, head ? columns / head * padded : columns};
+    rp_tensor_read(tensor, row * columns, columns, rounded);
+    if (padded == head) {
+        memcpy(values, rounded, columns * sizeof *values);
+    } else {
+        memset(values, 0, one.columns * sizeof *values);
+        for (uint32_t i = 0; i < columns; i++) values[i / head * padded + i % head] = rounded[i];
+    }
+    rp_host_stored(&one, format, rounded);
+    for (uint32_t i = 0; padded != head && i < columns; i++)
+        rounded[i] = rounded[i / head * padded + i % head];
+    return rounded;
+}
+
+/* `count` elements of a vector; zeros where there is none. */
+static const float *vector(const rp_tensor *tensor, size_t count, float *out) {
+    if (tensor && tensor->data)
+        rp_tensor_read(tensor, 0, count, out);
+    else
+        memset(out, 0, count * sizeof *out);
+    return out;
+}
+
+/* out[row][n] = activation(x * w^T + bias), [rows, stride]. False: stopped. */
+static bool multiply(pass *p, const rp_tensor *w, rp_format format, uint32_t head, const rp_tensor *bias,
+                     rp_op_activation activation, const float *x, size_t rows, float *out, size_t stride) {
+    const float *b = vector(bias, w->rows, p->bias);
+    for (size_t n = 0; n < w->rows; n++) {
+        if (p->plain->stop) return false;
+        const float *row = stored_row(p, w, format, n, head);
+        for (size_t i = 0; i < rows; i++) {
+            double sum = 0;
+            for (size_t k = 0; k < w->columns; k++) sum += (double)x[i * w->columns + k] * row[k];
+            out[i * stride + n] = rp_reference_activate((float)(sum + b[n]), activation);
+        }
+    }
+    return true;
+}
+
+static bool linear(pass *p, const rp_tensor *w, rp_format format, const rp_tensor *bias,
+                   rp_op_activation activation, const float *x, size_t rows, float *out, size_t stride) {
+    return multiply(p, w, format, 0, bias, activation, x, rows, out, stride);
+}
+
+static void normalize(pass *p, const rp_tensor *gamma, const rp_tensor *beta, float *x, size_t rows,
+                      size_t width) {
+    rp_reference_layernorm op = {.rows = rows,
+                                 .width = width,
+                                 .eps = p->config->norm_eps,
+                                 .x = {x, width},
+                                 .gamma = vector(gamma, width, p->gamma),
+                                 .beta = vector(beta, width, p->beta),
+                                 .out = {x, width}};
+    rp_reference_layernorm_run(&op);
+}
+
+static void add(float *to, const float *x, size_t count) {
+    for (size_t i = 0; i < count; i++) to[i] += x[i];
+}
+
+/* ---- the encoder ---- */
+
+static bool embed(pass *p) {
+    const rp_weights *w = p->plain->weights;
+    const rp_plain *f = p->plain;
+    size_t e = p->config->embedding_size;
+    float *sum = p->inner;
+    for (size_t t = 0; t < p->tokens; t++) {
+        size_t type = p->sequence->type_ids ? (size_t)p->sequence->type_ids[t] : 0;
+        memcpy(sum + t * e, stored_row(p, &w->word, f->word, (size_t)p->sequence->ids[t], 0),
+               e * sizeof *sum);
+        add(sum + t * e, stored_row(p, &w->position, f->position, t, 0), e);
+        add(sum + t * e, stored_row(p, &w->type, f->type, type, 0), e);
+    }
+    normalize(p, &w->embedding_norm, &w->embedding_norm_bias, sum, p->tokens, e);
+    if (w->mapping.data)
+        return linear(p, &w->mapping, f->mapping, &w->mapping_bias, RP_OP_NONE, sum, p->tokens, p->hidden,
+                      p->config->hidden_size);
+    memcpy(p->hidden, sum, p->tokens * e * sizeof *sum);
+    return true;
+}
+
+static rp_status attend(pass *p, rp_error *err) {
+    size_t h = p->config->hidden_size, head = h / p->config->attention_heads;
+    const uint32_t starts[2] = {0, (uint32_t)p->tokens};
+    rp_reference_attention op = {.sequences = 1,
+                                 .heads = p->config->attention_heads,
+                                 .head_dim = head,
+                                 .head_stride = head,
+                                 .starts = starts,
+                                 .qkv = {p->qkv, 3 * h},
+                                 .width = h,
+                                 .out = {p->context, h}};
+    return rp_reference_attention_run(&op, err);
+}
+
+static rp_status run_layer(pass *p, const rp_layer_weights *w, const rp_plain_layer *f, bool *done,
+                           rp_error *err) {
+    size_t h = p->config->hidden_size, i = p->config->intermediate_size, t = p->tokens;
+    *done = linear(p, &w->query, f->qkv, &w->query_bias, RP_OP_NONE, p->hidden, t, p->qkv, 3 * h) &&
+            linear(p, &w->key, f->qkv, &w->key_bias, RP_OP_NONE, p->hidden, t, p->qkv + h, 3 * h) &&
+            linear(p, &w->value, f->qkv, &w->value_bias, RP_OP_NONE, p->hidden, t, p->qkv + 2 * h, 3 * h);
+    rp_status status = *done ? attend(p, err) : RP_OK;
+    if (status || !*done) return status;
+    *done = multiply(p, &w->dense, f->dense, (uint32_t)(h / p->config->attention_heads), &w->dense_bias,
+                     RP_OP_NONE, p->context, t, p->attended, h);
+    if (!*done) return RP_OK;
+    add(p->attended, p->hidden, t * h);
+    normalize(p, &w->attention_norm, &w->attention_norm_bias, p->attended, t, h);
+    *done =
+        linear(p, &w->ffn, f->ffn, &w->ffn_bias, (rp_op_activation)p->config->activation, p->attended, t,
+               p->inner, i) &&
+        linear(p, &w->ffn_output, f->ffn_output, &w->ffn_output_bias, RP_OP_NONE, p->inner, t, p->hidden, h);
+    if (!*done) return RP_OK;
+    add(p->hidden, p->attended, t * h);
+    normalize(p, &w->output_norm, &w->output_norm_bias, p->hidden, t, h);
+    return RP_OK;
+}
+
+static rp_status encode(pass *p, bool *done, rp_error *err) {
+    const rp_config *c = p->config;
+    rp_status status = RP_OK;
+    *done = embed(p);
+    for (uint32_t i = 0; !status && *done && i < c->layers; i++)
+        for (uint32_t n = 0; !status && *done && n < c->inner_layers; n++) {
+            uint32_t at = rp_config_group(c, i) * c->inner_layers + n;
+            status = run_layer(p, &p->plain->weights->layers[at], &p->plain->layers[at], done, err);
+        }
+    return status;
+}
+
+/* ---- outputs ---- */
+
+static bool masked_lm(pass *p, const uint32_t *rows, size_t count, float *out) {
+    const rp_weights *w = p->plain->weights;
+    const rp_tensor *decoder = w->lm_decoder.data ? &w->lm_decoder : &w->word;
+    size_t h = p->config->hidden_size, e = p->config->embedding_size;
+    for (size_t i = 0; i < count; i++) {
+        float *x = p->hidden + rows[i] * h, *dense = p->inner;
+        if (!linear(p, &w->lm_dense, p->plain->lm_dense, &w->lm_dense_bias,
+                    (rp_op_activation)p->config->activation, x, 1, dense, e))
+            return false;
+        normalize(p, &w->lm_norm, &w->lm_norm_bias, dense, 1, e);
+        if (!linear(p, decoder, p->plain->lm_decoder, &w->lm_bias, RP_OP_NONE, dense, 1,
+                    out + i * decoder->rows, decoder->rows))
+            return false;
+    }
+    return true;
+}
+
+/* First token -> pooler -> a head that stands on it. */
+static bool pooled(pass *p, rp_output output, float *out) {
+    const rp_weights *w = p->plain->weights;
+    bool order = output == RP_OUTPUT_ORDER, head = output != RP_OUTPUT_POOLED;
+    const rp_tensor *matrix = order ? &w->order : &w->classifier;
+    const rp_tensor *bias = order ? &w->order_bias : &w->classifier_bias;
+    size_t h = p->config->hidden_size;
+    return linear(p, &w->pooler, p->plain->pooler, &w->pooler_bias, RP_OP_TANH, p->hidden, 1,
+                  head ? p->attended : out, h) &&
+           (!head || linear(p, matrix, order ? p->plain->order : p->plain->classifier, bias, RP_OP_NONE,
+                            p->attended, 1, out, matrix->rows));
+}
+
+static bool make_output(pass *p, rp_output output, const uint32_t *rows, size_t row_count, float *out) {
+    const rp_weights *w = p->plain->weights;
+    size_t h = p->config->hidden_size;
+    const uint32_t starts[2] = {0, (uint32_t)p->tokens};
+    switch (output) {
+    case RP_OUTPUT_HIDDEN:
+        memcpy(out, p->hidden, p->tokens * h * sizeof *out);
+        return true;
+    case RP_OUTPUT_CLS:
+        memcpy(out, p->hidden, h * sizeof *out);
+        return true;
+    case RP_OUTPUT_MEAN:
+    case RP_OUTPUT_MAX:
+        rp_reference_pool(1, h, output == RP_OUTPUT_MAX, (rp_const_rows){p->hidden, h}, starts,
+                          (rp_rows){out, h});
+        return true;
+    case RP_OUTPUT_TOKENS:
+    case RP_OUTPUT_SPANS:
+        return linear(p, &w->classifier, p->plain->classifier, &w->classifier_bias, RP_OP_NONE, p->hidden,
+                      p->tokens, out, w->classifier.rows);
+    case RP_OUTPUT_MASKED_LM:
+        return masked_lm(p, rows, row_count, out);
+    default:
+        return pooled(p, output, out);
+    }
+}
+
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+static rp_status allocate(pass *p, rp_error *err) {
+    const rp_config *c = p->config;
+    size_t h = c->hidden_size, i = larger(c->intermediate_size, c->embedding_size), t = p->tokens;
+    size_t widest = larger(larger(h, i), larger(c->vocab_size, c->label_count));
+    widest += 4 * c->attention_heads; /* heads are padded */
+    p->widest = widest;
+    struct {
+        float **to;
+        size_t count;
+    } parts[] = {{&p->stored, 2 * widest}, {&p->gamma, widest},  {&p->beta, widest},
+                 {&p->bias, widest},       {&p->hidden, t * h},  {&p->attended, t * h},
+                 {&p->qkv, 3 * t * h},     {&p->context, t * h}, {&p->inner, t * i}};
+    for (size_t n = 0; n < RP_COUNT(parts); n++) {
+        *parts[n].to = rp_arena_alloc(&p->arena, parts[n].count, sizeof(float));
+        if (!*parts[n].to) return rp_fail_memory(err, "a text in plain C", parts[n].count * sizeof(float));
+    }
+    return RP_OK;
+}
+
+rp_status rp_plain_run(rp_plain *plain, const rp_sequence *sequence, rp_output output, const uint32_t *rows,
+                       size_t row_count, float *out, bool *done, rp_error *err) {
+    pass p = {.plain = plain, .config = plain->config, .sequence = sequence, .tokens = sequence->count};
+    *done = false;
+    rp_status status = allocate(&p, err);
+    if (!status) status = encode(&p, done, err);
+    if (!status && *done) *done = make_output(&p, output, rows, row_count, out);
+    rp_arena_finish(&p.arena);
+    return status;
+}
