@@ -12,10 +12,23 @@ describe_compiler() {
     nvk-ampere) shim=nouveau driver=nouveau_icd setting=NOUVEAU_CHIPSET=172 ;;
     turnip-a*) shim=freedreno driver=freedreno_icd setting=FD_GPU_ID=${1#turnip-a} ;;
     honeykrisp) shim=asahi driver=asahi_icd setting=ASAHI=1 ;;
+    panvk-g610) setting=PAN_GPU_ID=a867 ;;
+    powervr-*) setting=PVR_I_WANT_A_BROKEN_VULKAN_DRIVER=1 ;;
     esac
     programs=(compile_kernels)
     # no validation: no layer knows what these devices are
     environment=("$setting" REPRISE_CACHE_DIR= "TMPDIR=$work/$1/tmp" MESA_SHADER_CACHE_DISABLE=true)
+    case $1 in
+    panvk-*)
+        environment+=(PAN_I_WANT_A_BROKEN_VULKAN_DRIVER=1)
+        aarch64_runs panfrost_icd libpanfrost_noop_drm_shim.so
+        return
+        ;;
+    powervr-*)
+        aarch64_runs powervr_mesa_icd libpowervr_noop_drm_shim.so
+        return
+        ;;
+    esac
     debian_13_runs "$root" "$(icd_file "$root" x86_64-linux-gnu $driver)"
     runner+=(--preload "$root/usr/lib/x86_64-linux-gnu/lib${shim}_noop_drm_shim.so")
 }

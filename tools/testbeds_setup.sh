@@ -48,12 +48,12 @@ library_path() {
     printf '%s/usr/lib/%s:%s/lib/%s' "$1" "$2" "$1" "$2"
 }
 
-# icd_file ROOT TRIPLET NAME: a driver's file that names its library by its place in the root.
+# icd_file ROOT TRIPLET NAME: a driver's file that names its library by its place in the root. Beds make it side by side.
 icd_file() {
     local root=$1 triplet=$2 name=$3 file=$work/icd/$(basename "$1")-$3.json
     mkdir -p "$work/icd"
     sed "s#\"library_path\": *\"\(/usr/lib/$triplet/\)\?#\"library_path\": \"$root/usr/lib/$triplet/#" \
-        "$root/usr/share/vulkan/icd.d/$name"*.json >"$file"
+        "$root/usr/share/vulkan/icd.d/$name"*.json >"$file.$BASHPID" && mv "$file.$BASHPID" "$file"
     printf '%s' "$file"
 }
 
@@ -88,7 +88,7 @@ aarch64() {
     unpack aarch64-tools amd64 missing "$release" g++-aarch64-linux-gnu qemu-user-static &&
         unpack aarch64 arm64 all "$release" libc6-dev libstdc++-12-dev libvulkan-dev libvulkan-volk-dev libcmocka-dev \
             libjansson-dev libutf8proc-dev libsentencepiece-dev libxxhash-dev &&
-        unpack aarch64-trixie arm64 all "trixie trixie-backports" mesa-vulkan-drivers libvulkan1 libstdc++6 &&
+        unpack aarch64-trixie arm64 all "trixie trixie-backports" mesa-vulkan-drivers mesa-drm-shim libvulkan1 libstdc++6 &&
         find "$cache/aarch64-tools/usr/aarch64-linux-gnu/lib" -name '*.so' -size -4k -exec grep -Il GROUP {} + |
         xargs -r sed -i 's#/usr/aarch64-linux-gnu/lib/##g'
 }
@@ -115,6 +115,6 @@ END
         quietly "$folder/configure.log" cmake -S . -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Release \
             -DCMAKE_TOOLCHAIN_FILE="$folder/toolchain.cmake" -DREPRISE_GLSLANG=OFF \
             -DREPRISE_SHADERPACK="$build/shaderpack" &&
-            quietly "$folder/build.log" ninja -C "$folder" reprise_cli test_encoder test_ops_rows
+            quietly "$folder/build.log" ninja -C "$folder" reprise_cli compile_kernels test_encoder test_ops_rows
     )
 }
