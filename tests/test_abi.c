@@ -92,6 +92,7 @@ static const number numbers[] = {
     FIELD(rp_model_params, random_groups, 8, 4),
     FIELD(rp_model_params, precision, 12, 4),
     FIELD(rp_model_params, verify_every, 16, 4),
+    FIELD(rp_model_params, few_tokens, 20, 1),
     FIELD(rp_model_params, on_mismatch, 24, 8),
     FIELD(rp_model_params, reserved, 32, 16),
     STRUCT(rp_mismatch_handler, 16),

@@ -156,11 +156,37 @@ static void test_attention(void **state) {
             }
 }
 
+/* A second recording may take another tile, but nothing that rounds or adds otherwise. */
+static void test_same_bits(void **state) {
+    const rp_matmul_kernel tile = {
+        .shader = "matmul_tile", .lanes = 16, .blocks = 8, .rows = 8, .columns = 1};
+    rp_matmul_kernel other = tile;
+    (void)state;
+    other.rows = 4;
+    assert_true(rp_same_bits(&tile, &other, true));
+    other.lanes = 8; /* rows of a LayerNorm are summed by other lanes */
+    assert_true(rp_same_bits(&tile, &other, false));
+    assert_false(rp_same_bits(&tile, &other, true));
+    other = tile;
+    other.subgroup = true;
+    assert_true(rp_same_bits(&tile, &other, false));
+    assert_false(rp_same_bits(&tile, &other, true));
+    other = tile;
+    other.rounding = RP_ROUNDING_F16;
+    assert_false(rp_same_bits(&tile, &other, false));
+    other.matrix = (rp_matrix_shape){16, 16, 16};
+    rp_matmul_kernel narrow = other;
+    assert_true(rp_same_bits(&narrow, &other, true));
+    narrow.matrix.n = 8;
+    assert_false(rp_same_bits(&narrow, &other, false));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matmul),
         cmocka_unit_test(test_best_guess),
         cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

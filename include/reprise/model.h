@@ -79,6 +79,8 @@ typedef struct rp_model_params {
     uint32_t verify_every; /* recompute one sequence in so many in plain C, on a thread of the model's own and
                               from the weights of the files; 0: none. A run never waits for it: what comes
                               while four are queued is left out. Plain C takes seconds for a long text. */
+    bool few_tokens; /* record the layers a second time with kernels that are faster for a short text alone;
+                        the same bits come out. Opening takes longer. */
     const rp_mismatch_handler *on_mismatch; /* copied; NULL: results that are wrong are only counted */
     uint64_t reserved[2];                   /* zero; see reprise.h */
 } rp_model_params;

@@ -61,8 +61,9 @@ static void drop_recordings(rp_model *model) {
     rp_ops_drop(&model->ops);
     for (size_t i = 0; i < RP_COUNT(buffers); i++) rp_buffer_destroy(device, buffers[i]);
     free(model->groups);
+    free(model->few_groups);
     free(model->replay);
-    model->groups = model->replay = NULL;
+    model->groups = model->few_groups = model->replay = NULL;
 }
 
 static void drop(rp_model *model) {
@@ -263,6 +264,7 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
     double begun = rp_seconds();
     model->random = random;
     if (params) model->precision = params->precision;
+    model->wants_few = params && params->few_tokens;
     model->half = model->precision >= RP_PRECISION_F16;
     status = load_files(model, dir, params, err);
     model->start.files = rp_seconds() - begun;

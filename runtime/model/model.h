@@ -76,7 +76,8 @@ struct rp_model {
     rp_error pooling_error; /* why `pooling` cannot serve; only embeddings need it */
     rp_model_info info;
     rp_precision precision;
-    bool half; /* activations are float16 from the first layer's input to the last one's output */
+    bool wants_few; /* rp_model_params.few_tokens */
+    bool half;      /* activations are float16 from the first layer's input to the last one's output */
     char *dir;
     rp_device_weights on_device;
     rp_activations activations;
@@ -85,6 +86,8 @@ struct rp_model {
     uint64_t output_floats; /* room for the results of one submission */
     VkCommandBuffer prologue, *groups, epilogues[RP_OUTPUT_COUNT]; /* groups: [config.groups] */
     VkFence fence;
+    VkCommandBuffer *few_groups; /* [config.groups] for batches of at most few_tokens; NULL: there are none */
+    uint32_t few_tokens;
     VkCommandBuffer *replay; /* [1 + layers + 1]: what one submission lists */
     pthread_mutex_t lock;    /* held during a run: inputs, activations and outputs are one set. Taken before
                                 the device is entered */

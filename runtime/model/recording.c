@@ -333,17 +333,26 @@ rp_status rp_model_record_group(rp_model *model, uint32_t group, VkCommandBuffer
 }
 
 /* One command buffer for each group. */
-static rp_status record_groups(rp_model *model, rp_error *err) {
+static rp_status record_groups(rp_model *model, VkCommandBuffer **groups, rp_error *err) {
     rp_status status = RP_OK;
-    model->groups = rp_new_array(VkCommandBuffer, model->config.groups);
-    if (!model->groups)
-        return rp_fail_memory(err, "command buffers", model->config.groups * sizeof *model->groups);
+    *groups = rp_new_array(VkCommandBuffer, model->config.groups);
+    if (!*groups) return rp_fail_memory(err, "command buffers", model->config.groups * sizeof **groups);
     for (uint32_t g = 0; g < model->config.groups; g++) {
-        RP_TRY(rp_record_begin(&model->ops.recorder, "layer", &model->groups[g], err));
-        RP_TRY(rp_model_record_group(model, g, model->groups[g], err));
-        RP_TRY(rp_record_end(&model->ops.recorder, model->groups[g], err));
+        RP_TRY(rp_record_begin(&model->ops.recorder, "layer", &(*groups)[g], err));
+        RP_TRY(rp_model_record_group(model, g, (*groups)[g], err));
+        RP_TRY(rp_record_end(&model->ops.recorder, (*groups)[g], err));
     }
 done:
+    return status;
+}
+
+/* The layers once more, for few tokens. */
+static rp_status record_few(rp_model *model, rp_error *err) {
+    if (!model->wants_few) return RP_OK;
+    model->few_tokens = rp_plan_few_rows(&model->device->caps);
+    model->ops.few = true;
+    rp_status status = record_groups(model, &model->few_groups, err);
+    model->ops.few = false;
     return status;
 }
 
@@ -513,7 +522,8 @@ rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *
                 input(model, a->at.indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)));
     RP_TRY(choose_attention(model, err));
     RP_TRY(rp_model_record_prologue(model, &model->prologue, err));
-    RP_TRY(record_groups(model, err));
+    RP_TRY(record_groups(model, &model->groups, err));
+    RP_TRY(record_few(model, err));
     RP_TRY(record_epilogues(model, err));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     RP_VK(vkCreateFence, (device->handle, &fence, NULL, &model->fence));
@@ -521,8 +531,6 @@ rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *
     if (!model->replay)
         RP_TRY(rp_fail_memory(err, "the replay list", model->config.layers * sizeof *model->replay));
     model->replay[0] = model->prologue;
-    for (uint32_t i = 0; i < model->config.layers; i++)
-        model->replay[1 + i] = model->groups[rp_config_group(&model->config, i)];
 done:
     return status;
 }

@@ -197,6 +197,15 @@ static rp_status copy_output(const run *r, const batch *b, float **out, rp_error
     return status;
 }
 
+/* What a submission of `tokens` tokens lists. */
+static void list_buffers(rp_model *model, uint32_t tokens, rp_output output) {
+    bool few = model->few_groups && tokens <= model->few_tokens;
+    const VkCommandBuffer *groups = few ? model->few_groups : model->groups;
+    uint32_t layers = model->config.layers;
+    for (uint32_t i = 0; i < layers; i++) model->replay[1 + i] = groups[rp_config_group(&model->config, i)];
+    model->replay[1 + layers] = model->epilogues[output];
+}
+
 /* One submission where that stays below the limit, else several with the cuts between layers. */
 static rp_status submit(run *r, const rp_steps *steps, rp_error *err) {
     rp_model *model = r->model;
@@ -217,7 +226,7 @@ static rp_status run_batch(run *r, const batch *b, float **out, rp_error *err) {
     rp_status status = fill_input(r, b, err);
     if (status) return status;
     rp_steps steps = count_work(r, b);
-    model->replay[1 + steps.layers] = model->epilogues[r->params->output];
+    list_buffers(model, b->tokens, r->params->output);
     double submitted = rp_seconds();
     status = submit(r, &steps, err);
     double finished = rp_seconds();
@@ -234,6 +243,7 @@ rp_status rp_model_measure_pace(rp_model *model, rp_error *err) {
     static const rp_run_params params = {0};
     if (!(model->pace.limit > 0)) return RP_OK;
     rp_sequence sequence = {.ids = ids, .count = FEWEST};
+    list_buffers(model, model->info.max_batch_tokens, params.output); /* the kernels for many tokens */
     run r = {.model = model, .sequences = &sequence, .count = 1, .params = &params};
     uint32_t largest = model->config.max_positions < MOST ? model->config.max_positions : MOST;
     if (sequence.count > largest) sequence.count = largest;

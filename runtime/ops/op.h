@@ -42,6 +42,7 @@ typedef struct rp_ops {
     uint32_t grid_count;
     uint32_t lanes; /* workgroup size of the kernels that work row by row */
     bool verifying; /* kernels are being verified: they run without having been */
+    bool few; /* kernels for rp_plan_few_rows tokens are recorded, with the same bits as those for many */
     rp_choice_made *choices;
     size_t choice_count, choice_capacity;
 } rp_ops;

@@ -158,6 +158,21 @@ uint32_t rp_plan_matmul(const rp_caps *caps, rp_format format, unsigned halves, 
     return plan.count;
 }
 
+/* Rows of a LayerNorm are summed by shuffles; else through shared memory. */
+static bool shuffles(const rp_matmul_kernel *kernel) {
+    return kernel->subgroup || kernel->matrix.m;
+}
+
+bool rp_same_bits(const rp_matmul_kernel *a, const rp_matmul_kernel *b, bool norm) {
+    bool products = a->rounding == b->rounding && a->matrix.m == b->matrix.m && a->matrix.n == b->matrix.n &&
+                    a->matrix.k == b->matrix.k;
+    return products && (!norm || (a->lanes == b->lanes && shuffles(a) == shuffles(b)));
+}
+
+uint32_t rp_plan_few_rows(const rp_caps *caps) {
+    return caps->info.type == RP_DEVICE_CPU ? 16 : 128;
+}
+
 void rp_name_matmul(const rp_matmul_kernel *kernel, char out[RP_KERNEL_NAME]) {
     const rp_matrix_shape *m = &kernel->matrix;
     int used = snprintf(out, RP_KERNEL_NAME, "%s %ux%u, %ux%u", kernel->shader, kernel->lanes, kernel->blocks,

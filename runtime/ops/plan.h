@@ -57,6 +57,13 @@ typedef enum rp_halves {
 uint32_t rp_plan_matmul(const rp_caps *caps, rp_format format, unsigned halves, uint64_t texels,
                         rp_matmul_kernel out[RP_MAX_KERNELS]);
 
+/* Both give the same bits for the same row, with the LayerNorm or without. */
+bool rp_same_bits(const rp_matmul_kernel *a, const rp_matmul_kernel *b, bool norm);
+
+/* Tokens of a batch that leave most of this device idle in the kernels for many: those for few are made for
+ * it. */
+uint32_t rp_plan_few_rows(const rp_caps *caps);
+
 /* A name that no other kernel has. */
 void rp_name_matmul(const rp_matmul_kernel *kernel, char out[RP_KERNEL_NAME]);
 

@@ -11,9 +11,10 @@
 #include "ops/timer.h"
 
 enum {
-    SMALL = 1 << 16,      /* elements of a w that is not worth measuring */
-    SMALL_HEADS = 128,    /* floats of all heads, likewise */
-    TIMED_ROWS = 128,     /* of a batch of texts */
+    SMALL = 1 << 16,   /* elements of a w that is not worth measuring */
+    SMALL_HEADS = 128, /* floats of all heads, likewise */
+    TIMED_ROWS = 128,  /* of a batch of texts, on a software driver */
+    TIMED_ROWS_GPU = 1024,
     TIMED_ROWS_THIN = 8,  /* of what a head works on */
     TIMED_SEQUENCE = 128, /* tokens, for attention */
     REPEATS = 4,          /* measurements of one kernel, of which the best counts */
@@ -143,33 +144,64 @@ static void smallest_first(rp_matmul_kernel *kernels, uint32_t count) {
     kernels[0] = first;
 }
 
+/* Leave those that give the same bits as `kernel`, which is one of them. */
+static void keep_alike(matmul_contest *c, const rp_matmul_kernel *kernel) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < c->count; i++)
+        if (rp_same_bits(&c->kernels[i], kernel, c->ending.norm)) c->kernels[kept++] = c->kernels[i];
+    c->count = kept;
+}
+
+/* Rows that a kernel of `op` is timed with. */
+static uint32_t timed_rows(const rp_ops *ops, const rp_matmul *op) {
+    const rp_caps *caps = &ops->device->caps;
+    if (op->rows != RP_COUNT_TOKENS) return TIMED_ROWS_THIN;
+    if (ops->few) return rp_plan_few_rows(caps);
+    return caps->info.type == RP_DEVICE_CPU ? TIMED_ROWS : TIMED_ROWS_GPU;
+}
+
+/* Of the first `count` of c->kernels. */
+static rp_status choose_matmul(rp_ops *ops, matmul_contest *c, rp_matmul_kernel *out, rp_error *err) {
+    const rp_matmul *op = c->op;
+    const rp_matrix *w = op->w;
+    rp_contest contest = {.op = "matmul", .count = c->count, .verify = verify_matmul, .user = c};
+    if ((uint64_t)w->rows * w->k <= SMALL)
+        smallest_first(c->kernels, c->count);
+    else
+        contest.measure = measure_matmul;
+    for (uint32_t i = 0; i < c->count; i++) rp_name_matmul(&c->kernels[i], contest.names[i]);
+    snprintf(contest.shape, sizeof contest.shape, "format %d, halves %u, %u x %u, %u rows, %u kernels",
+             (int)w->format, op->halves, w->rows, w->k, c->rows, c->count);
+    snprintf(contest.use, sizeof contest.use, "format %d, halves %u, activation %d%s%s%s", (int)w->format,
+             op->halves, (int)op->activation, c->ending.bias ? ", bias" : "",
+             c->ending.residual ? ", residual" : "", c->ending.norm ? ", norm" : "");
+    uint32_t chosen;
+    rp_status status = rp_select(ops, &contest, &chosen, err);
+    if (!status) *out = c->kernels[chosen];
+    return status;
+}
+
 rp_status rp_tune_matmul(rp_ops *ops, const rp_matmul *op, rp_matmul_kernel *out, rp_error *err) {
     const rp_matrix *w = op->w;
     matmul_contest c = {
         .op = op,
-        .rows = op->rows == RP_COUNT_TOKENS ? TIMED_ROWS : TIMED_ROWS_THIN,
+        .rows = timed_rows(ops, op),
         .ending = {op->activation, op->bias.buffer, op->residual.buffer, op->norm.buffer, op->halves}};
-    rp_contest contest = {.op = "matmul", .verify = verify_matmul, .user = &c};
     uint64_t texels = op->x.size / (op->halves & RP_HALF_X ? 8 : 16);
     for (uint32_t i = 0; i < w->chunk_count; i++) {
         uint64_t of_w = rp_matrix_texels(w, w->chunks[i].panels);
         if (of_w > texels) texels = of_w;
     }
-    contest.count = c.count = rp_plan_matmul(&ops->device->caps, w->format, op->halves, texels, c.kernels);
-    if ((uint64_t)w->rows * w->k <= SMALL)
-        smallest_first(c.kernels, c.count);
-    else
-        contest.measure = measure_matmul;
-    for (uint32_t i = 0; i < c.count; i++) rp_name_matmul(&c.kernels[i], contest.names[i]);
-    snprintf(contest.shape, sizeof contest.shape, "format %d, halves %u, %u x %u, %u rows, %u kernels",
-             (int)w->format, op->halves, w->rows, w->k, c.rows, c.count);
-    snprintf(contest.use, sizeof contest.use, "format %d, halves %u, activation %d%s%s%s", (int)w->format,
-             op->halves, (int)op->activation, c.ending.bias ? ", bias" : "",
-             c.ending.residual ? ", residual" : "", c.ending.norm ? ", norm" : "");
-    uint32_t chosen;
-    rp_status status = rp_select(ops, &contest, &chosen, err);
-    if (!status) *out = c.kernels[chosen];
-    return status;
+    c.count = rp_plan_matmul(&ops->device->caps, w->format, op->halves, texels, c.kernels);
+    if (ops->few) {
+        rp_matmul_kernel many;
+        ops->few = false;
+        rp_status status = rp_tune_matmul(ops, op, &many, err);
+        ops->few = true;
+        if (status) return status;
+        keep_alike(&c, &many);
+    }
+    return choose_matmul(ops, &c, out, err);
 }
 
 /* ---- attention ---- */

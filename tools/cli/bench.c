@@ -63,8 +63,10 @@ static rp_status run(bench *b, const uint32_t *lengths, size_t count, rp_error *
     uint64_t most = longest * count;
     if (most > 8192 && tokens <= 8192) most = 8192; /* padding should not take memory that packing does not */
     if (most < tokens) most = tokens;
-    rp_model_params params = {
-        .max_batch_tokens = (uint32_t)most, .random_seed = 1, .precision = o->precision};
+    rp_model_params params = {.max_batch_tokens = (uint32_t)most,
+                              .random_seed = 1,
+                              .precision = o->precision,
+                              .few_tokens = o->few_tokens};
     rp_status status = rp_model_open_random(b->job->device, o->config, &params, &b->model, err);
     if (status) return status;
     b->info = rp_model_get_info(b->model);

@@ -42,6 +42,7 @@ enum {
     R_OPS,
     R_REPLAY,
     R_STARTUP,
+    R_FEW_TOKENS,
     R_ACCURACY,
     R_BATCH_SIZE,
     R_PRECISION,
@@ -86,6 +87,7 @@ static const rule rules[R_COUNT] = {
     [R_ROOFLINE] = {0, "roofline", NULL, RP_CLI_BENCH, "instead: what the device can reach"},
     [R_OPS] = {0, "ops", NULL, RP_CLI_BENCH, "instead: each operator, by every kernel that may run it"},
     [R_REPLAY] = {0, "replay", NULL, RP_CLI_BENCH, "instead: the ways to submit a layer many times"},
+    [R_FEW_TOKENS] = {0, "few-tokens", NULL, RP_CLI_BENCH, "with kernels for short texts beside the others"},
     [R_STARTUP] = {0, "startup", NULL, RP_CLI_BENCH, "instead: where the time of a start goes"},
     [R_ACCURACY] = {0, "accuracy", "FILE", RP_CLI_BENCH, "instead: accuracy on a table of labelled texts"},
     [R_BATCH_SIZE] = {0, "batch-size", "N", RP_CLI_BATCH_SIZE,
@@ -234,6 +236,9 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
         return set_bench(name, RP_CLI_BENCH_REPLAY, o);
     case R_STARTUP:
         return set_bench(name, RP_CLI_BENCH_STARTUP, o);
+    case R_FEW_TOKENS:
+        o->few_tokens = true;
+        break;
     case R_COMPILE:
         o->compile = true;
         break;

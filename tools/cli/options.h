@@ -55,6 +55,7 @@ typedef struct rp_cli_options {
     rp_pooling pooling;
     rp_normalize normalize;
     uint32_t verify_every; /* 0: nothing is recomputed */
+    bool few_tokens;       /* bench with kernels for few tokens too */
     bool compile;          /* check without running anything */
     const char *only;      /* kernels whose name contains this; NULL: all */
     const char *config;    /* of bench and check */
