@@ -14,14 +14,17 @@ enum {
     SMALL = 1 << 16,   /* elements of a w that is not worth measuring */
     SMALL_HEADS = 128, /* floats of all heads, likewise */
     TIMED_ROWS = 128,  /* of a batch of texts, on a software driver */
-    TIMED_ROWS_GPU = 1024,
+    TIMED_ROWS_DISCRETE = 1024,
+    TIMED_ROWS_OTHER = 256,
     TIMED_ROWS_THIN = 8,  /* of what a head works on */
     TIMED_SEQUENCE = 128, /* tokens, for attention */
     REPEATS = 4,          /* measurements of one kernel, of which the best counts */
     MOST_REPEATS = 64,
 };
 static const double CPU_WORK = 6e7; /* multiply-adds of one measurement on a software driver */
-static const double ENOUGH = 2e-3;  /* seconds after which a kernel has been measured enough */
+static const double DISCRETE_WORK = 2e10, OTHER_WORK = 1e9; /* on a card of its own; on any other GPU */
+static const double LONGEST = 0.1; /* seconds after which a kernel is measured no more */
+static const double ENOUGH = 2e-3; /* seconds after which a kernel has been measured enough */
 
 /* ---- timing: a device set up to run one operator on x ---- */
 
@@ -65,6 +68,7 @@ static rp_status measure(rig *r, const uint32_t counts[RP_COUNT_KINDS], double *
         if (each < *out) *out = each;
         if (each > 4 * r->best) break;
         spent += each;
+        if (spent > LONGEST && !cpu) break;
     }
     if (*out < r->best) r->best = *out;
 done:
@@ -88,12 +92,13 @@ typedef struct matmul_contest {
 /* The first chunk of `w`, and no more of it than a slow device multiplies in a moment. */
 static rp_matrix part_of(const rp_matrix *w, const rp_caps *caps, uint32_t rows, rp_matrix_chunk *chunk) {
     rp_matrix part = *w;
+    double work = caps->info.type == RP_DEVICE_CPU        ? CPU_WORK
+                  : caps->info.type == RP_DEVICE_DISCRETE ? DISCRETE_WORK
+                                                          : OTHER_WORK;
+    double panels = work / ((double)rows * w->k * RP_PANEL);
     *chunk = w->chunks[0];
-    if (caps->info.type == RP_DEVICE_CPU) {
-        double panels = CPU_WORK / ((double)rows * w->k * RP_PANEL);
-        uint32_t most = panels < 4 ? 4 : panels < chunk->panels ? (uint32_t)panels : chunk->panels;
-        if (most < chunk->panels) chunk->panels = most;
-    }
+    uint32_t most = panels < 4 ? 4 : panels < chunk->panels ? (uint32_t)panels : chunk->panels;
+    if (most < chunk->panels) chunk->panels = most;
     part.rows = chunk->panels * RP_PANEL;
     part.chunks = chunk;
     part.chunk_count = 1;
@@ -157,7 +162,9 @@ static uint32_t timed_rows(const rp_ops *ops, const rp_matmul *op) {
     const rp_caps *caps = &ops->device->caps;
     if (op->rows != RP_COUNT_TOKENS) return TIMED_ROWS_THIN;
     if (ops->few) return rp_plan_few_rows(caps);
-    return caps->info.type == RP_DEVICE_CPU ? TIMED_ROWS : TIMED_ROWS_GPU;
+    return caps->info.type == RP_DEVICE_CPU        ? TIMED_ROWS
+           : caps->info.type == RP_DEVICE_DISCRETE ? TIMED_ROWS_DISCRETE
+                                                   : TIMED_ROWS_OTHER;
 }
 
 /* Of the first `count` of c->kernels. */
