@@ -266,9 +266,9 @@ static rp_status interrupt(size_t call, const rp_cli_item *const *items, size_t 
 static rp_status interrupt_twice(size_t call, const rp_cli_item *const *items, size_t count) {
     interrupt(call, items, count);
     if (call < 2) return RP_OK;
-    for (;;) { /* a device that never answers */
+    for (;;) { /* a device that never answers; signals do not queue, so a second one may need several */
         kill(getpid(), SIGINT);
-        pause();
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
 }
 
