@@ -28,7 +28,7 @@ static void look(const rp_cli_item *item) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    enum { BATCH = 3 };
+    enum { BATCH = 3, BATCH_BYTES = 512 };
     static const rp_cli_shape shapes[] = {RP_CLI_SHAPE_TEXT, RP_CLI_SHAPE_MAYBE_PAIR, RP_CLI_SHAPE_PAIR,
                                           RP_CLI_SHAPE_QUESTION, RP_CLI_SHAPE_CHOICES};
     static int fd = -1;
@@ -39,16 +39,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     rp_cli_options options = {.file = path, .jsonl = data[0] & 1, .pair = data[0] & 2};
     rp_cli_input input;
-    rp_cli_item items[BATCH];
+    rp_cli_items items = {0};
     bool failed = false;
     if (rp_cli_input_open(&input, "fuzz", shapes[data[0] / 4 % 5], &options)) exit(1);
-    for (size_t count, seen = 0; (count = rp_cli_input_batch(&input, items, BATCH, &failed)); seen += count) {
-        for (size_t i = 0; i < count; i++) {
-            FUZZ_CHECK(items[i].number == seen + i + 1);
-            look(&items[i]);
-            rp_cli_item_free(&items[i]);
+    for (size_t seen = 0; rp_cli_input_batch(&input, &items, BATCH, BATCH_BYTES, &failed);) {
+        FUZZ_CHECK(items.count > 0 && items.count <= BATCH);
+        for (size_t i = 0; i < items.count; i++) {
+            FUZZ_CHECK(items.list[i].number == ++seen);
+            look(&items.list[i]);
         }
+        rp_cli_items_clear(&items);
     }
+    free(items.list);
     FUZZ_CHECK(!failed && input.ended);
     rp_cli_input_close(&input);
     return 0;
