@@ -55,6 +55,14 @@ typedef struct rp_device_info {
  * `*count`. RP_ERROR_DEVICE when there is no loader or no driver. Thread-safe. */
 RP_API rp_status rp_device_list(rp_device_info *infos, size_t capacity, size_t *count, rp_error *err);
 
+/* Who is told that kernels are being measured: `op` is such as "matmul", for as long as the call takes.
+ * Called by whoever opens a model, on that thread, only when the cache folder does not hold the answer,
+ * before each kind and shape of work; it takes seconds in all. */
+typedef struct rp_tuning_handler {
+    void (*take)(void *user, const char *op);
+    void *user;
+} rp_tuning_handler;
+
 /* How to choose a device. The zero value takes the best one: discrete, then integrated, virtual, CPU. */
 typedef struct rp_device_params {
     uint32_t index;        /* 1 + the index in rp_device_list; 0: not chosen by index */
@@ -62,7 +70,8 @@ typedef struct rp_device_params {
     const char *cache_dir; /* where compiled shaders are kept; NULL: the user's cache folder; "": no cache */
     const char
         *shader_dir; /* compile GLSL from this folder instead of using the built-in shaders; NULL: don't */
-    uint64_t reserved[4]; /* zero; see reprise.h */
+    const rp_tuning_handler *on_tuning; /* copied; NULL: nobody is told */
+    uint64_t reserved[3];               /* zero; see reprise.h */
 } rp_device_params;
 
 /* An open device with its queue.

@@ -251,6 +251,7 @@ static rp_status copy_params(rp_device *device, const rp_device_params *params, 
         if (!device->shader_dir) return rp_fail_memory(err, "a path", strlen(shader_dir) + 1);
     }
     device->cache_dir = rp_cache_dir(params ? params->cache_dir : NULL);
+    if (params && params->on_tuning) device->tuning = *params->on_tuning;
     return RP_OK;
 }
 
@@ -286,7 +287,7 @@ static rp_status open_device(rp_device *device, const rp_device_params *params, 
 rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_error *err) {
     if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_device_open: out must not be NULL");
     *out = NULL;
-    rp_status status = rp_check_reserved(params ? params->reserved : NULL, 4, "rp_device_open", err);
+    rp_status status = rp_check_reserved(params ? params->reserved : NULL, 3, "rp_device_open", err);
     if (status) return status;
     rp_device *device = rp_new(rp_device);
     if (!device) return rp_fail_memory(err, "a device", sizeof *device);

@@ -31,12 +31,13 @@ struct rp_device {
     pthread_mutex_t users_lock;
     VkPipelineCache pipeline_cache;
     _Atomic size_t
-        pipeline_cache_size; /* bytes last read or written; a different size means there is news to write */
-    _Atomic uint64_t bytes;  /* allocated device memory */
-    double submit_limit;     /* seconds that a submission may take, for the sake of watchdogs; 0: any */
-    char *shader_dir;        /* GLSL compiled instead of the pack; NULL: the pack */
-    char *cache_dir;         /* NULL: no cache */
-    bool debug_names;        /* VK_EXT_debug_utils is on: objects are named */
+        pipeline_cache_size;  /* bytes last read or written; a different size means there is news to write */
+    _Atomic uint64_t bytes;   /* allocated device memory */
+    double submit_limit;      /* seconds that a submission may take, for the sake of watchdogs; 0: any */
+    char *shader_dir;         /* GLSL compiled instead of the pack; NULL: the pack */
+    char *cache_dir;          /* NULL: no cache */
+    rp_tuning_handler tuning; /* take NULL: nobody */
+    bool debug_names;         /* VK_EXT_debug_utils is on: objects are named */
     struct {
         double loader, instance, choice, device; /* of rp_device_open, seconds */
         _Atomic double pipelines, tuning;        /* since then */

@@ -77,6 +77,8 @@ static bool read_order(const rp_contest *contest, char *list, uint32_t order[RP_
 static rp_status measure_order(rp_ops *ops, const rp_contest *contest, uint32_t order[RP_MAX_KERNELS],
                                rp_error *err) {
     double times[RP_MAX_KERNELS];
+    const rp_tuning_handler *told = &ops->device->tuning;
+    if (told->take) told->take(told->user, contest->op);
     rp_status status = contest->measure(ops, contest->user, times, err);
     if (status) return status;
     for (uint32_t i = 1; i < contest->count; i++)

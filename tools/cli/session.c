@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -64,8 +65,17 @@ static rp_status find_model(rp_cli_session *session, const rp_cli_command *comma
     return RP_OK;
 }
 
+/* A first start on a device takes seconds: say why, to whoever sits there. */
+static void say_tuning(void *said, const char *op) {
+    (void)op;
+    if (!*(bool *)said) fputs("Measuring the kernels of this device, once ...\n", stderr);
+    *(bool *)said = true;
+}
+
 rp_status rp_cli_device_open(const char *name, rp_device **out, rp_error *err) {
-    rp_device_params params = {0};
+    static bool said;
+    static const rp_tuning_handler handler = {say_tuning, &said};
+    rp_device_params params = {.on_tuning = isatty(STDERR_FILENO) ? &handler : NULL};
     /* One or two digits are an index; more are part of a name, such as "3060". */
     size_t digits = name ? strspn(name, "0123456789") : 0;
     if (name && digits && digits <= 2 && !name[digits])
