@@ -12,15 +12,14 @@ const uint STRIDE = PADDED + 2u;                          // of Q, K and V
 const uint SCORES = KEYS / 4u + 1u, CHANCES = KEYS / 4u + 2u; // row strides of scores and of probabilities
 const uint PARTS = SUBGROUP_LANES / M, PART = KEYS / 4u / PARTS; // lanes that share a query, vec4s of keys of each
 
-shared f16vec4 qs[QUERIES * STRIDE], ks[KEYS * STRIDE], vs[KEYS * STRIDE];
-shared vec4 s[QUERIES * SCORES];
-shared f16vec4 chances[QUERIES * CHANCES];
-shared vec4 square[QUERIES * N / 4u]; // one matrix of each subgroup: what its sums are multiplied by, then results
+shared CELL qs[QUERIES * STRIDE], ks[KEYS * STRIDE], vs[KEYS * STRIDE];
+shared SUM_CELL s[QUERIES * SCORES];
+shared CELL chances[QUERIES * CHANCES];
+shared SUM_CELL square[QUERIES * N / 4u]; // one matrix of each subgroup: what its sums are multiplied by, then results
 
-f16vec4 halves_at(uint at) { return f16vec4(unpackFloat2x16(qkv2[at].x), unpackFloat2x16(qkv2[at].y)); }
-f16vec4 part_of_head(uint row, uint at, uint column)
+CELL part_of_head(uint row, uint at, uint column)
 {
-    return column < HEAD ? halves_at(row * p.stride + at + column) : f16vec4(0.0);
+    return column < HEAD ? cell_of_halves(qkv2[row * p.stride + at + column]) : CELL(0);
 }
 
 float largest_of_parts(float x)
@@ -46,9 +45,8 @@ void main()
             part_of_head(first + tile.y + min(i / PADDED, queries - 1u), column, i % PADDED);
     uint row = query0 + lane / PARTS, begin = lane % PARTS * PART; // of the exponentials
     float top = -1e30, total = 0.0;
-    coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> sum[ACROSS];
-    [[unroll]] for (uint n = 0u; n < ACROSS; n++)
-        sum[n] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
+    MATRIX_SUM sum[ACROSS];
+    [[unroll]] for (uint n = 0u; n < ACROSS; n++) sum[n] = MATRIX_SUM(0.0);
 
     for (uint key0 = 0u; key0 < length; key0 += KEYS) {
         for (uint i = id; i < KEYS * PADDED; i += LANES) {
@@ -58,57 +56,57 @@ void main()
         }
         barrier();
         [[unroll]] for (uint n = 0u; n < KEYS / N; n++) {
-            coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> scores =
-                coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
+            MATRIX_SUM scores = MATRIX_SUM(0.0);
             [[unroll]] for (uint d = 0u; d < WIDE; d += K) {
-                coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> a;
-                coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> b;
-                coopMatLoad(a, qs, query0 * STRIDE + d / 4u, STRIDE, gl_CooperativeMatrixLayoutRowMajor);
-                coopMatLoad(b, ks, n * N * STRIDE + d / 4u, STRIDE, gl_CooperativeMatrixLayoutColumnMajor);
-                scores = coopMatMulAdd(a, b, scores);
+                MATRIX_A a;
+                MATRIX_B b;
+                LOAD_ROWS(a, qs, query0 * STRIDE + d / 4u, STRIDE);
+                LOAD_COLUMNS(b, ks, n * N * STRIDE + d / 4u, STRIDE);
+                scores = MULTIPLY_ADD(a, b, scores);
             }
-            coopMatStore(scores, s, query0 * SCORES + n * N / 4u, SCORES, gl_CooperativeMatrixLayoutRowMajor);
+            STORE_ROWS(scores, s, query0 * SCORES + n * N / 4u, SCORES);
         }
         subgroupBarrier();
         vec4 e[PART];
         float largest = top, added = 0.0;
         [[unroll]] for (uint i = 0u; i < PART; i++) {
             bvec4 there = lessThan(key0 + 4u * (begin + i) + uvec4(0u, 1u, 2u, 3u), uvec4(length));
-            e[i] = mix(vec4(-1e30), s[row * SCORES + begin + i] * p.scale, there);
+            e[i] = mix(vec4(-1e30), floats_of(s[row * SCORES + begin + i]) * p.scale, there);
             largest = max(largest, max(max(e[i].x, e[i].y), max(e[i].z, e[i].w)));
         }
         largest = largest_of_parts(largest);
         [[unroll]] for (uint i = 0u; i < PART; i++) {
             e[i] = exp(e[i] - largest);
             added += (e[i].x + e[i].y) + (e[i].z + e[i].w);
-            chances[row * CHANCES + begin + i] = f16vec4(e[i]);
+            chances[row * CHANCES + begin + i] = half_cell(e[i]);
         }
         float change = exp(top - largest);
         total = total * change + added; // of this lane's keys
         top = largest;
-        for (uint i = lane % PARTS; i < N / 4u; i += PARTS) square[row * (N / 4u) + i] = vec4(change);
+        for (uint i = lane % PARTS; i < N / 4u; i += PARTS) square[row * (N / 4u) + i] = sum_cell(vec4(change));
         subgroupBarrier();
-        coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> changes;
-        coopMatLoad(changes, square, query0 * (N / 4u), N / 4u, gl_CooperativeMatrixLayoutRowMajor);
-        [[unroll]] for (uint n = 0u; n < ACROSS; n++) sum[n] = sum[n] * changes;
+        MATRIX_SUM changes;
+        LOAD_ROWS(changes, square, query0 * (N / 4u), N / 4u);
+        [[unroll]] for (uint n = 0u; n < ACROSS; n++) MULTIPLY_EACH(sum[n], changes);
         [[unroll]] for (uint k = 0u; k < KEYS; k += K) {
-            coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> a;
-            coopMatLoad(a, chances, query0 * CHANCES + k / 4u, CHANCES, gl_CooperativeMatrixLayoutRowMajor);
+            MATRIX_A a;
+            LOAD_ROWS(a, chances, query0 * CHANCES + k / 4u, CHANCES);
             [[unroll]] for (uint n = 0u; n < ACROSS; n++) {
-                coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> b;
-                coopMatLoad(b, vs, k * STRIDE + n * N / 4u, STRIDE, gl_CooperativeMatrixLayoutRowMajor);
-                sum[n] = coopMatMulAdd(a, b, sum[n]);
+                MATRIX_B b;
+                LOAD_ROWS(b, vs, k * STRIDE + n * N / 4u, STRIDE);
+                sum[n] = MULTIPLY_ADD(a, b, sum[n]);
             }
         }
         barrier();
     }
     float all = sum_of_parts(total);
     [[unroll]] for (uint n = 0u; n < ACROSS; n++) {
-        coopMatStore(sum[n], square, query0 * (N / 4u), N / 4u, gl_CooperativeMatrixLayoutRowMajor);
+        STORE_ROWS(sum[n], square, query0 * (N / 4u), N / 4u);
         subgroupBarrier();
         for (uint i = lane % PARTS; i < N / 4u; i += PARTS)
             if (row < queries && n * N / 4u + i < HEAD)
-                store((first + tile.y + row) * p.out_stride + column + n * N / 4u + i, square[row * (N / 4u) + i] / all);
+                store((first + tile.y + row) * p.out_stride + column + n * N / 4u + i,
+                      floats_of(square[row * (N / 4u) + i]) / all);
         subgroupBarrier();
     }
     clear_padding(first + tile.y, queries, head);

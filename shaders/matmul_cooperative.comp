@@ -5,9 +5,8 @@ void main()
 {
     uint rows = counts[p.count], row0 = gl_WorkGroupID.x * TILE_ROWS, column0 = gl_WorkGroupID.y * TILE_COLUMNS;
     uint down = gl_SubgroupID / ACROSS * (ROWS * M), across = gl_SubgroupID % ACROSS * (COLUMNS * N / 4u);
-    coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> sum[ROWS * COLUMNS];
-    [[unroll]] for (uint i = 0u; i < ROWS * COLUMNS; i++)
-        sum[i] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
+    MATRIX_SUM sum[ROWS * COLUMNS];
+    [[unroll]] for (uint i = 0u; i < ROWS * COLUMNS; i++) sum[i] = MATRIX_SUM(0.0);
 
     fetch(row0, rows, column0, 0u);
     place(0u);
@@ -18,15 +17,14 @@ void main()
         if (more) fetch(row0, rows, column0, k0 + DEPTH);
         uint x_base = stage * TILE_ROWS * X_STRIDE + down * X_STRIDE, w_base = stage * 4u * DEPTH * W_STRIDE + across;
         [[unroll]] for (uint k = 0u; k < 4u * DEPTH; k += K) {
-            coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> a[ROWS];
+            MATRIX_A a[ROWS];
             [[unroll]] for (uint r = 0u; r < ROWS; r++)
-                coopMatLoad(a[r], xs, x_base + r * M * X_STRIDE + k / 4u, X_STRIDE,
-                            gl_CooperativeMatrixLayoutRowMajor);
+                LOAD_ROWS(a[r], xs, x_base + r * M * X_STRIDE + k / 4u, X_STRIDE);
             [[unroll]] for (uint c = 0u; c < COLUMNS; c++) {
-                coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> b;
-                coopMatLoad(b, ws, w_base + k * W_STRIDE + c * N / 4u, W_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+                MATRIX_B b;
+                LOAD_ROWS(b, ws, w_base + k * W_STRIDE + c * N / 4u, W_STRIDE);
                 [[unroll]] for (uint r = 0u; r < ROWS; r++)
-                    sum[r * COLUMNS + c] = coopMatMulAdd(a[r], b, sum[r * COLUMNS + c]);
+                    sum[r * COLUMNS + c] = MULTIPLY_ADD(a[r], b, sum[r * COLUMNS + c]);
             }
         }
         stage = 1u - stage;
@@ -35,12 +33,12 @@ void main()
     }
     uint base = gl_SubgroupID * (M * N / 4u);
     [[unroll]] for (uint i = 0u; i < ROWS * COLUMNS; i++) {
-        coopMatStore(sum[i], finished, base, N / 4u, gl_CooperativeMatrixLayoutRowMajor);
+        STORE_ROWS(sum[i], finished, base, N / 4u);
         subgroupBarrier();
         for (uint j = gl_SubgroupInvocationID; j < M * N / 4u; j += LANES) {
             uint row = row0 + down + i / COLUMNS * M + j / (N / 4u);
             uint column = column0 + across + i % COLUMNS * (N / 4u) + j % (N / 4u);
-            if (row < rows && column < p.columns) write_result(row, column, finished[base + j]);
+            if (row < rows && column < p.columns) write_result(row, column, floats_of(finished[base + j]));
         }
         subgroupBarrier();
     }

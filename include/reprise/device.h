@@ -42,7 +42,7 @@ typedef struct rp_device_info {
     bool fp16_arithmetic;       /* VK_KHR_shader_float16_int8: half-precision arithmetic */
     bool fp16_storage;          /* VK_KHR_16bit_storage for storage buffers */
     bool int8_dot;              /* VK_KHR_shader_integer_dot_product */
-    bool cooperative_matrix;    /* VK_KHR_cooperative_matrix */
+    bool cooperative_matrix;    /* VK_KHR_cooperative_matrix or VK_NV_cooperative_matrix */
     bool timestamps;            /* compute queue writes time stamps */
     bool usable;                /* rp_device_open would accept it */
     char reason[160];           /* why it is not usable; empty when it is */

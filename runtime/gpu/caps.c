@@ -50,6 +50,7 @@ typedef struct feature_chain {
     VkPhysicalDeviceSubgroupSizeControlFeatures sizes;
     VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR cooperative;
+    VkPhysicalDeviceCooperativeMatrixFeaturesNV cooperative_nv;
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics;
 } feature_chain;
 
@@ -64,6 +65,7 @@ static void ask_features(VkPhysicalDevice physical, const VkExtensionProperties 
         .sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES},
         .memory_model = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES},
         .cooperative = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR},
+        .cooperative_nv = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV},
         .statistics = {.sType =
                            VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR}};
     const struct {
@@ -75,6 +77,7 @@ static void ask_features(VkPhysicalDevice physical, const VkExtensionProperties 
         {VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, &chain->sizes},
         {VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME, &chain->memory_model},
         {VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, &chain->cooperative},
+        {VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME, &chain->cooperative_nv},
         {VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME, &chain->statistics},
     };
     for (size_t i = 0; i < RP_COUNT(asked); i++)
@@ -86,25 +89,57 @@ static void ask_features(VkPhysicalDevice physical, const VkExtensionProperties 
     vkGetPhysicalDeviceFeatures2(physical, &chain->features);
 }
 
-/* The products of float16 with float32 sums that subgroups can work on together. */
-static void probe_matrix_shapes(VkInstance instance, VkPhysicalDevice physical, rp_caps *out) {
+/* What the driver lists; NULL: nothing. Freed by free(). */
+static VkCooperativeMatrixPropertiesKHR *list_matrices(VkInstance instance, VkPhysicalDevice physical,
+                                                       uint32_t *count) {
     PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR get =
         (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)vkGetInstanceProcAddr(
             instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
-    uint32_t count = 0;
-    if (!get || get(physical, &count, NULL) < 0 || !count) return;
-    VkCooperativeMatrixPropertiesKHR *list = rp_new_array(VkCooperativeMatrixPropertiesKHR, count);
-    for (uint32_t i = 0; list && i < count; i++)
+    if (!get || get(physical, count, NULL) < 0 || !*count) return NULL;
+    VkCooperativeMatrixPropertiesKHR *list = rp_new_array(VkCooperativeMatrixPropertiesKHR, *count);
+    for (uint32_t i = 0; list && i < *count; i++)
         list[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
-    if (list && get(physical, &count, list) >= 0)
-        for (uint32_t i = 0; i < count && out->matrix_shape_count < RP_MAX_MATRIX_SHAPES; i++) {
-            const VkCooperativeMatrixPropertiesKHR *p = &list[i];
-            if (p->AType == VK_COMPONENT_TYPE_FLOAT16_KHR && p->BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
-                p->CType == VK_COMPONENT_TYPE_FLOAT32_KHR && p->ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
-                p->scope == VK_SCOPE_SUBGROUP_KHR && !p->saturatingAccumulation)
-                out->matrix_shapes[out->matrix_shape_count++] =
-                    (rp_matrix_shape){p->MSize, p->NSize, p->KSize};
-        }
+    if (list && get(physical, count, list) < 0) *count = 0;
+    return list;
+}
+
+/* The same by NV's extension, whose numbers are those of KHR's. */
+static VkCooperativeMatrixPropertiesKHR *list_matrices_nv(VkInstance instance, VkPhysicalDevice physical,
+                                                          uint32_t *count) {
+    PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV get =
+        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV)vkGetInstanceProcAddr(
+            instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesNV");
+    if (!get || get(physical, count, NULL) < 0 || !*count) return NULL;
+    VkCooperativeMatrixPropertiesNV *found = rp_new_array(VkCooperativeMatrixPropertiesNV, *count);
+    VkCooperativeMatrixPropertiesKHR *list = rp_new_array(VkCooperativeMatrixPropertiesKHR, *count);
+    for (uint32_t i = 0; found && i < *count; i++)
+        found[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_NV;
+    if (!found || get(physical, count, found) < 0) *count = 0;
+    for (uint32_t i = 0; list && i < *count; i++)
+        list[i] = (VkCooperativeMatrixPropertiesKHR){.MSize = found[i].MSize,
+                                                     .NSize = found[i].NSize,
+                                                     .KSize = found[i].KSize,
+                                                     .AType = (VkComponentTypeKHR)found[i].AType,
+                                                     .BType = (VkComponentTypeKHR)found[i].BType,
+                                                     .CType = (VkComponentTypeKHR)found[i].CType,
+                                                     .ResultType = (VkComponentTypeKHR)found[i].DType,
+                                                     .scope = (VkScopeKHR)found[i].scope};
+    free(found);
+    return list;
+}
+
+/* The products of float16 with float32 sums that subgroups can work on together. */
+static void probe_matrix_shapes(VkInstance instance, VkPhysicalDevice physical, rp_caps *out) {
+    uint32_t count = 0;
+    VkCooperativeMatrixPropertiesKHR *list = out->matrix_nv ? list_matrices_nv(instance, physical, &count)
+                                                            : list_matrices(instance, physical, &count);
+    for (uint32_t i = 0; list && i < count && out->matrix_shape_count < RP_MAX_MATRIX_SHAPES; i++) {
+        const VkCooperativeMatrixPropertiesKHR *p = &list[i];
+        if (p->AType == VK_COMPONENT_TYPE_FLOAT16_KHR && p->BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+            p->CType == VK_COMPONENT_TYPE_FLOAT32_KHR && p->ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+            p->scope == VK_SCOPE_SUBGROUP_KHR && !p->saturatingAccumulation)
+            out->matrix_shapes[out->matrix_shape_count++] = (rp_matrix_shape){p->MSize, p->NSize, p->KSize};
+    }
     free(list);
 }
 
@@ -121,9 +156,11 @@ static void probe_features(VkInstance instance, VkPhysicalDevice physical, rp_ca
     out->has_float16_int8 = out->info.fp16_arithmetic = has.small.shaderFloat16;
     out->has_integer_dot = out->info.int8_dot = has.dot.shaderIntegerDotProduct;
     out->subgroup_control = has.sizes.subgroupSizeControl && has.sizes.computeFullSubgroups;
-    out->info.cooperative_matrix = has_extension(list, count, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    out->info.cooperative_matrix = has_extension(list, count, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME) ||
+                                   has_extension(list, count, VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME);
     out->has_cooperative_matrix =
-        has.cooperative.cooperativeMatrix && has.memory_model.vulkanMemoryModel && has.small.shaderFloat16;
+        (out->matrix_nv ? has.cooperative_nv.cooperativeMatrix : has.cooperative.cooperativeMatrix) &&
+        has.memory_model.vulkanMemoryModel && has.small.shaderFloat16;
     if (out->has_cooperative_matrix) probe_matrix_shapes(instance, physical, out);
     free(list);
 }
@@ -232,8 +269,9 @@ static void probe_properties(VkPhysicalDevice physical, rp_caps *out) {
                  VK_API_VERSION_MINOR(v), VK_API_VERSION_PATCH(v));
 }
 
-void rp_caps_probe(VkInstance instance, VkPhysicalDevice physical, uint32_t index, rp_caps *out) {
-    *out = (rp_caps){.info.index = index};
+void rp_caps_probe(VkInstance instance, VkPhysicalDevice physical, uint32_t index, bool matrix_nv,
+                   rp_caps *out) {
+    *out = (rp_caps){.info.index = index, .matrix_nv = matrix_nv};
     VkPhysicalDeviceProperties properties;
     vkGetPhysicalDeviceProperties(physical, &properties);
     probe_queue(physical, out);

@@ -36,13 +36,16 @@ typedef struct rp_caps {
     uint32_t subgroup_min, subgroup_max; /* both info.subgroup_size where the driver does not say */
     rp_matrix_shape matrix_shapes[RP_MAX_MATRIX_SHAPES]; /* that the driver lists */
     uint32_t matrix_shape_count; /* 0 also where the device lacks what their shaders need besides */
+    bool matrix_nv; /* these, and has_cooperative_matrix, are VK_NV_cooperative_matrix's; false: KHR's */
     bool has_integer_dot, has_float16_int8, has_storage_16, has_cooperative_matrix; /* that the device is
                                                                                        opened with */
     bool has_statistics; /* VK_KHR_pipeline_executable_properties: likewise */
 } rp_caps;
 
-/* Ask `physical`, a device of `instance`, everything. Never fails: what cannot be used says so in info.usable and info.reason. */
-void rp_caps_probe(VkInstance instance, VkPhysicalDevice physical, uint32_t index, rp_caps *out);
+/* Ask `physical`, a device of `instance`, everything; `matrix_nv` says whose cooperative matrices matter.
+ * Never fails: what cannot be used says so in info.usable and info.reason. */
+void rp_caps_probe(VkInstance instance, VkPhysicalDevice physical, uint32_t index, bool matrix_nv,
+                   rp_caps *out);
 
 /* The device that `params` asks for, or the best one: an index into caps[0..count). Pure.
  * RP_ERROR_DEVICE, listing what there is, when none fits. */

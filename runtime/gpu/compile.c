@@ -72,7 +72,7 @@ static bool file_name(const rp_shader_variant *variant, unsigned i, char out[64]
     return out[0];
 }
 
-char *rp_glsl_source(const char *dir, const rp_shader_variant *variant, rp_error *err) {
+char *rp_glsl_source(const char *dir, const rp_shader_variant *variant, int glslang, rp_error *err) {
     char *out = malloc(MAX_SOURCE);
     if (!out) {
         rp_fail_memory(err, "shader source", MAX_SOURCE);
@@ -80,6 +80,7 @@ char *rp_glsl_source(const char *dir, const rp_shader_variant *variant, rp_error
     }
     size_t used = (size_t)snprintf(out, MAX_SOURCE, "#version 450\n");
     append_defines(variant->defines, out, &used);
+    if (variant->cooperative && glslang < RP_GLSLANG_KHR_MATRIX) append_defines("COOPERATIVE_NV", out, &used);
     rp_status status = RP_OK;
     char name[64];
     for (unsigned i = 0; !status && file_name(variant, i, name); i++) {

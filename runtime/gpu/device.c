@@ -55,9 +55,10 @@ static rp_status create_instance(VkInstance *out, bool *debug_names, rp_error *e
     return status;
 }
 
-/* Every physical device and its capabilities; the caller frees both arrays. */
-static rp_status enumerate(VkInstance instance, VkPhysicalDevice **devices, rp_caps **caps, uint32_t *count,
-                           rp_error *err) {
+/* Every physical device and its capabilities, for the shaders of `shader_dir`; NULL: of the pack. The caller
+ * frees both arrays. */
+static rp_status enumerate(VkInstance instance, const char *shader_dir, VkPhysicalDevice **devices,
+                           rp_caps **caps, uint32_t *count, rp_error *err) {
     *devices = NULL;
     *caps = NULL;
     *count = 0;
@@ -69,7 +70,8 @@ static rp_status enumerate(VkInstance instance, VkPhysicalDevice **devices, rp_c
     if (!*devices || !*caps) return rp_fail_memory(err, "the device list", *count * sizeof **caps);
     VkResult result = vkEnumeratePhysicalDevices(instance, count, *devices);
     if (result != VK_INCOMPLETE) status = rp_vk_check(result, "vkEnumeratePhysicalDevices", err);
-    for (uint32_t i = 0; !status && i < *count; i++) rp_caps_probe(instance, (*devices)[i], i, &(*caps)[i]);
+    for (uint32_t i = 0; !status && i < *count; i++)
+        rp_caps_probe(instance, (*devices)[i], i, rp_shaders_use_nv(shader_dir), &(*caps)[i]);
     return status;
 }
 
@@ -83,7 +85,7 @@ rp_status rp_device_list(rp_device_info *infos, size_t capacity, size_t *count, 
     bool names;
     *count = 0;
     rp_status status = create_instance(&instance, &names, err);
-    if (!status) status = enumerate(instance, &devices, &caps, &found, err);
+    if (!status) status = enumerate(instance, NULL, &devices, &caps, &found, err);
     if (!status && !found) {
         uint32_t none;
         status = rp_caps_choose(caps, 0, NULL, &none, err);
@@ -106,6 +108,7 @@ typedef struct features {
     VkPhysicalDeviceSubgroupSizeControlFeatures sizes;
     VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR cooperative;
+    VkPhysicalDeviceCooperativeMatrixFeaturesNV cooperative_nv;
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics;
     const char *extensions[6];
     uint32_t count;
@@ -127,6 +130,8 @@ static void choose_features(const rp_caps *caps, features *f) {
                          .vulkanMemoryModel = VK_TRUE},
         .cooperative = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
                         .cooperativeMatrix = VK_TRUE},
+        .cooperative_nv = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV,
+                           .cooperativeMatrix = VK_TRUE},
         .statistics = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
                        .pipelineExecutableInfo = VK_TRUE}};
     const struct {
@@ -139,7 +144,10 @@ static void choose_features(const rp_caps *caps, features *f) {
         {caps->has_integer_dot, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME, &f->dot},
         {caps->subgroup_control, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, &f->sizes},
         {caps->has_cooperative_matrix, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME, &f->memory_model},
-        {caps->has_cooperative_matrix, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, &f->cooperative},
+        {caps->has_cooperative_matrix && !caps->matrix_nv, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME,
+         &f->cooperative},
+        {caps->has_cooperative_matrix && caps->matrix_nv, VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME,
+         &f->cooperative_nv},
         {caps->has_statistics, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME, &f->statistics},
     };
     for (size_t i = 0; i < RP_COUNT(wanted); i++) {
@@ -265,13 +273,12 @@ static rp_status open_device(rp_device *device, const rp_device_params *params, 
     double loaded = rp_seconds();
     if (!status) status = create_instance(&device->instance, &device->debug_names, err);
     double made = rp_seconds();
-    if (!status) status = enumerate(device->instance, &devices, &caps, &count, err);
+    if (!status) status = enumerate(device->instance, device->shader_dir, &devices, &caps, &count, err);
     if (!status) status = rp_caps_choose(caps, count, params, &chosen, err);
     double chose = rp_seconds();
     if (!status) {
         device->physical = devices[chosen];
         device->caps = caps[chosen];
-        if (!rp_shaders_complete(device)) device->caps.matrix_shape_count = 0;
         device->submit_limit = device->caps.info.type == RP_DEVICE_CPU ? 0 : SUBMIT_LIMIT;
         status = rp_device_connect(device, err);
     }

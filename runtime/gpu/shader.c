@@ -28,20 +28,10 @@ static const rp_packed_shader *find_packed(const char *name) {
     return NULL;
 }
 
-/* In the pack, or within what the linked compiler can do. */
-static bool there(const rp_device *device, const rp_packed_shader *packed) {
-#ifdef REPRISE_GLSLANG
-    if (device->shader_dir) return rp_glslang_version() >= packed->variant.glslang;
-#else
-    (void)device;
-#endif
-    return packed->count > 0;
-}
-
 #ifdef REPRISE_GLSLANG
 /* Compile the GLSL in the device's shader folder, or take what an earlier run made of the same source. */
 static rp_status compile(rp_device *device, const rp_shader_variant *variant, rp_spirv *out, rp_error *err) {
-    char *source = rp_glsl_source(device->shader_dir, variant, err);
+    char *source = rp_glsl_source(device->shader_dir, variant, rp_glslang_version(), err);
     if (!source) return err ? err->status : RP_ERROR_FILE;
     char key[33], name[64];
     void *data = NULL;
@@ -75,20 +65,19 @@ rp_status rp_shader_find(rp_device *device, const char *name, rp_spirv *out, rp_
     *out = (rp_spirv){0};
     const rp_packed_shader *packed = find_packed(name);
     if (!packed) return rp_fail(err, RP_ERROR_UNSUPPORTED, "there is no shader variant named %s", name);
-    if (!there(device, packed))
-        return rp_fail(err, RP_ERROR_UNSUPPORTED,
-                       "the shader %s needs glslang %d or later, which this build did not have", name,
-                       packed->variant.glslang);
     if (device->shader_dir) return compile(device, &packed->variant, out, err);
     out->words = packed->words;
     out->count = packed->count;
     return RP_OK;
 }
 
-bool rp_shaders_complete(const rp_device *device) {
-    for (size_t i = 0; i < rp_shader_pack_count; i++)
-        if (!there(device, &rp_shader_pack[i])) return false;
-    return true;
+bool rp_shaders_use_nv(const char *shader_dir) {
+#ifdef REPRISE_GLSLANG
+    if (shader_dir) return rp_glslang_version() < RP_GLSLANG_KHR_MATRIX;
+#else
+    (void)shader_dir;
+#endif
+    return rp_shader_pack_nv;
 }
 
 void rp_shader_table_key(char out[33]) {

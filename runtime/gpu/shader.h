@@ -8,7 +8,7 @@
 #include "gpu/compile.h"
 #include "reprise/device.h"
 
-/* A shader of the build-time pack. count 0: the glslang of the build was too old for it. */
+/* A shader of the build-time pack. */
 typedef struct rp_packed_shader {
     rp_shader_variant variant;
     const uint32_t *words;
@@ -17,6 +17,7 @@ typedef struct rp_packed_shader {
 
 extern const rp_packed_shader rp_shader_pack[];
 extern const size_t rp_shader_pack_count;
+extern const bool rp_shader_pack_nv; /* its cooperative matrices are NV's */
 
 /* SPIR-V words. `owned` NULL: they belong to the pack. */
 typedef struct rp_spirv {
@@ -32,8 +33,10 @@ rp_status rp_shader_find(rp_device *device, const char *name, rp_spirv *out, rp_
  * the instructions say is not looked at: only a module that this library compiled comes to a driver. */
 bool rp_spirv_whole(const void *data, size_t size);
 
-/* Whether every shader of the table can be had: some need a newer glslang than every build has. */
-bool rp_shaders_complete(const rp_device *device);
+/* Whether the shaders of the pack, or of `shader_dir` where it is not NULL, need VK_NV_cooperative_matrix for
+ * their cooperative matrices: they are compiled by a glslang that is too old for the words of
+ * VK_KHR_cooperative_matrix, which they need otherwise. */
+bool rp_shaders_use_nv(const char *shader_dir);
 
 /* A hash of every shader of the pack. */
 void rp_shader_table_key(char out[33]);
