@@ -16,7 +16,7 @@ enum {
     MAX_LAYERS = 1 << 12,
     MAX_INNER_LAYERS = 1 << 8,
     MAX_DISTINCT_LAYERS = 1 << 16,
-    MAX_LABELS = 1 << 20,
+    MAX_LABELS = 1 << 17,
 };
 
 typedef struct reader {

@@ -23,10 +23,14 @@
 
 /* ---- the fault ---- */
 
-static int due = -1;
+static atomic_int due =
+    -1; /* allocations that succeed before one does not; negative: it came, or none is to */
 
 static bool fails(void) {
-    return due >= 0 && due-- == 0;
+    int left = due;
+    while (left >= 0 && !atomic_compare_exchange_weak(&due, &left, left - 1)) {
+    }
+    return left == 0;
 }
 
 bool fault_new(void);

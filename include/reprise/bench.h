@@ -102,7 +102,8 @@ RP_API rp_status rp_bench_replay(rp_model *model, rp_replay_way way, uint32_t la
 typedef struct rp_start_times {
     double loader, instance, choice, device; /* opening the device: the Vulkan loader, the instance, asking
                                                 every device what it is, the logical device and its caches */
-    double files;                            /* configuration, tokenizer, weights (random ones too) */
+    double files;                            /* configuration, weights (random ones too), waiting for the
+                                                tokenizer, which is read beside all of this */
     double upload;                           /* packing the weights and sending them to the device */
     double pipelines;                        /* making pipelines, those of candidates too */
     double tuning;                           /* measuring kernels, pipelines apart */

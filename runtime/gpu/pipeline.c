@@ -1,10 +1,15 @@
 #include "gpu/pipeline.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "gpu/shader.h"
+
+enum { MOST_THREADS = 7 }; /* beside the caller's */
 
 static bool same(const rp_pipeline_key *a, const rp_pipeline_key *b) {
     return !strcmp(a->shader, b->shader) && a->constant_count == b->constant_count &&
@@ -80,11 +85,8 @@ static rp_status create(rp_device *device, rp_pipeline *pipeline, bool statistic
                   .pName = "main",
                   .pSpecializationInfo = &specialization},
         .layout = pipeline->layout};
-    double begun = rp_seconds();
-    VkResult result = vk->vkCreateComputePipelines(device->handle, device->pipeline_cache, 1, &info, NULL,
-                                                   &pipeline->handle);
-    rp_add_seconds(&device->spent.pipelines, rp_seconds() - begun);
-    RP_TRY(rp_vk_check(result, "vkCreateComputePipelines", err));
+    RP_VK(vkCreateComputePipelines,
+          (device->handle, device->pipeline_cache, 1, &info, NULL, &pipeline->handle));
     rp_device_name(device, VK_OBJECT_TYPE_PIPELINE, (uint64_t)pipeline->handle, key->shader);
 done:
     *refused = *refused && status == RP_ERROR_DEVICE;
@@ -93,12 +95,14 @@ done:
     return status;
 }
 
-rp_status rp_pipeline_get(rp_pipeline_set *set, const rp_pipeline_key *key, const rp_pipeline **out,
-                          rp_error *err) {
-    for (size_t i = 0; i < set->count; i++) {
-        *out = set->pipelines[i];
-        if (same(&set->pipelines[i]->key, key)) return RP_OK;
-    }
+/* The pipeline of `key` among those that were made or noted; NULL: there is none. */
+static rp_pipeline *find(const rp_pipeline_set *set, const rp_pipeline_key *key) {
+    for (size_t i = 0; i < set->count; i++)
+        if (same(&set->pipelines[i]->key, key)) return set->pipelines[i];
+    return NULL;
+}
+
+static rp_status add(rp_pipeline_set *set, const rp_pipeline_key *key, rp_pipeline **out, rp_error *err) {
     rp_pipeline *pipeline = rp_new(rp_pipeline);
     if (!pipeline ||
         !rp_grow((void **)&set->pipelines, &set->capacity, set->count + 1, sizeof *set->pipelines)) {
@@ -106,14 +110,90 @@ rp_status rp_pipeline_get(rp_pipeline_set *set, const rp_pipeline_key *key, cons
         return rp_fail_memory(err, "a pipeline", sizeof *pipeline);
     }
     pipeline->key = *key;
-    rp_status status = create(set->device, pipeline, set->statistics, &set->refused, err);
-    if (status) {
-        destroy(set->device, pipeline);
-        return status;
-    }
-    set->pipelines[set->count++] = pipeline;
-    *out = pipeline;
+    *out = set->pipelines[set->count++] = pipeline;
     return RP_OK;
+}
+
+static void drop_unmade(rp_pipeline_set *set) {
+    size_t made = 0;
+    for (size_t i = 0; i < set->count; i++)
+        if (set->pipelines[i]->handle)
+            set->pipelines[made++] = set->pipelines[i];
+        else
+            destroy(set->device, set->pipelines[i]);
+    set->count = made;
+}
+
+rp_status rp_pipeline_get(rp_pipeline_set *set, const rp_pipeline_key *key, const rp_pipeline **out,
+                          rp_error *err) {
+    rp_pipeline *pipeline = find(set, key);
+    rp_status status = RP_OK;
+    if (!pipeline) status = add(set, key, &pipeline, err);
+    if (!status && !pipeline->handle) {
+        double begun = rp_seconds();
+        status = create(set->device, pipeline, set->statistics, &set->refused, err);
+        rp_add_seconds(&set->device->spent.pipelines, rp_seconds() - begun);
+        if (status) drop_unmade(set);
+    }
+    *out = status ? NULL : pipeline;
+    return status;
+}
+
+/* ---- many at once ---- */
+
+rp_status rp_pipeline_note(rp_pipeline_set *set, const rp_pipeline_key *key, rp_error *err) {
+    rp_pipeline *pipeline;
+    return find(set, key) ? RP_OK : add(set, key, &pipeline, err);
+}
+
+/* What the threads share. */
+typedef struct work {
+    rp_pipeline_set *set;
+    atomic_size_t next;
+    pthread_mutex_t lock;
+    size_t failed; /* the first pipeline that could not be made, or the number of all */
+    rp_error err;  /* why */
+} work;
+
+static void fail(work *w, size_t i, const rp_error *err) {
+    pthread_mutex_lock(&w->lock);
+    if (i < w->failed) {
+        w->failed = i;
+        w->err = *err;
+    }
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void *make_next(void *pointer) {
+    work *w = pointer;
+    rp_pipeline_set *set = w->set;
+    for (size_t i; (i = atomic_fetch_add(&w->next, 1)) < set->count;) {
+        rp_pipeline *pipeline = set->pipelines[i];
+        bool refused;
+        rp_error err = {0};
+        if (!pipeline->handle && create(set->device, pipeline, set->statistics, &refused, &err))
+            fail(w, i, &err);
+    }
+    return NULL;
+}
+
+rp_status rp_pipeline_make(rp_pipeline_set *set, rp_error *err) {
+    pthread_t threads[MOST_THREADS];
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t started = 0, count = set->count;
+    work w = {.set = set, .lock = PTHREAD_MUTEX_INITIALIZER, .failed = count};
+    double begun = rp_seconds();
+    /* GLSL that is compiled now is compiled, and written to the cache, by one thread. */
+    while (!set->device->shader_dir && started < MOST_THREADS && (long)started + 1 < processors &&
+           started + 1 < count && !pthread_create(&threads[started], NULL, make_next, &w))
+        started++;
+    make_next(&w);
+    for (size_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
+    drop_unmade(set);
+    rp_add_seconds(&set->device->spent.pipelines, rp_seconds() - begun);
+    if (w.failed == count) return RP_OK;
+    if (err) *err = w.err;
+    return w.err.status;
 }
 
 void rp_pipeline_set_finish(rp_pipeline_set *set) {

@@ -27,7 +27,7 @@ typedef struct rp_pipeline {
     rp_pipeline_key key;
     VkDescriptorSetLayout set_layout;
     VkPipelineLayout layout;
-    VkPipeline handle;
+    VkPipeline handle; /* VK_NULL_HANDLE: noted, and not made yet */
 } rp_pipeline;
 
 /* Pipelines made so far; equal keys share one. Zero-initialise with the device. */
@@ -42,6 +42,11 @@ typedef struct rp_pipeline_set {
 /* The pipeline of `key`, made if need be. Owned by the set. */
 rp_status rp_pipeline_get(rp_pipeline_set *set, const rp_pipeline_key *key, const rp_pipeline **out,
                           rp_error *err);
+/* Note that `key` will be asked for. rp_pipeline_make makes all that were noted at once, on as many threads
+ * as there are processors, and drops those that cannot be made; the error is that of the first of them. */
+rp_status rp_pipeline_note(rp_pipeline_set *set, const rp_pipeline_key *key, rp_error *err);
+rp_status rp_pipeline_make(rp_pipeline_set *set, rp_error *err);
+
 /* What the driver's compiler says of a pipeline of a set with statistics, as "name value, name value". Empty
  * where it says nothing. True when it says that registers were spilled to memory. */
 bool rp_pipeline_statistics(rp_device *device, const rp_pipeline *pipeline, char *out, size_t size);

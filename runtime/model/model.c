@@ -14,7 +14,8 @@ static bool has_file(const char *dir, const char *name) {
 }
 
 /* A folder without any tokenizer file still serves token ids. */
-static rp_status open_tokenizer(rp_model *model, const char *dir, rp_error *err) {
+static rp_status open_tokenizer(rp_model *model, rp_error *err) {
+    const char *dir = model->dir;
     if (!has_file(dir, "spiece.model") && !has_file(dir, "vocab.txt")) return RP_OK;
     rp_status status = rp_tokenizer_open(dir, &model->tokenizer, err);
     if (status) return status;
@@ -26,6 +27,40 @@ static rp_status open_tokenizer(rp_model *model, const char *dir, rp_error *err)
             "different models",
             dir, ids, model->config.vocab_size);
     return RP_OK;
+}
+
+/* The tokenizer is opened by a thread while the device is made ready: neither needs the other. */
+typedef struct side_work {
+    rp_model *model;
+    pthread_t thread;
+    bool begun, threaded;
+    rp_error err;
+} side_work;
+
+static void *do_side_work(void *pointer) {
+    side_work *side = pointer;
+    side->err.status = open_tokenizer(side->model, &side->err);
+    return NULL;
+}
+
+static void begin_side_work(side_work *side, rp_model *model) {
+    side->model = model;
+    side->begun = true;
+    side->threaded = !pthread_create(&side->thread, NULL, do_side_work, side);
+}
+
+/* Its error is reported where `status` is none. */
+static rp_status end_side_work(side_work *side, rp_status status, rp_error *err) {
+    double begun = rp_seconds();
+    if (!side->begun) return status;
+    if (side->threaded)
+        pthread_join(side->thread, NULL);
+    else
+        do_side_work(side);
+    side->model->start.files += rp_seconds() - begun;
+    if (status || !side->err.status) return status;
+    *err = side->err;
+    return err->status;
 }
 
 static void fill_info(rp_model *model) {
@@ -208,7 +243,8 @@ static rp_model *new_model(rp_device *device, const char *dir, rp_error *err) {
 }
 
 /* Configuration and weights, and what else is in the folder. */
-static rp_status load_files(rp_model *model, const char *dir, const rp_model_params *params, rp_error *err) {
+static rp_status load_files(rp_model *model, const char *dir, const rp_model_params *params, side_work *side,
+                            rp_error *err) {
     rp_status status;
     if (model->random) {
         RP_TRY(rp_config_preset(dir, &model->config, err));
@@ -222,8 +258,8 @@ static rp_status load_files(rp_model *model, const char *dir, const rp_model_par
         RP_TRY(rp_weights_random(&model->config, model->random_seed, &model->weights, err));
     } else {
         RP_TRY(rp_config_load(dir, &model->config, err));
+        begin_side_work(side, model);
         RP_TRY(rp_weights_load(dir, &model->config, &model->weights, err));
-        RP_TRY(open_tokenizer(model, dir, err));
         model->pooling_error.status = rp_pooling_load(dir, &model->pooling, &model->pooling_error);
     }
 done:
@@ -266,9 +302,11 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
     if (params) model->precision = params->precision;
     model->wants_few = params && params->few_tokens;
     model->half = model->precision >= RP_PRECISION_F16;
-    status = load_files(model, dir, params, err);
+    side_work side = {0};
+    status = load_files(model, dir, params, &side, err);
     model->start.files = rp_seconds() - begun;
     if (!status) status = prepare(model, params, err);
+    status = end_side_work(&side, status, err);
     if (status)
         destroy(model);
     else

@@ -335,7 +335,7 @@ rp_status rp_model_record_group(rp_model *model, uint32_t group, VkCommandBuffer
 /* One command buffer for each group. */
 static rp_status record_groups(rp_model *model, VkCommandBuffer **groups, rp_error *err) {
     rp_status status = RP_OK;
-    *groups = rp_new_array(VkCommandBuffer, model->config.groups);
+    if (!*groups) *groups = rp_new_array(VkCommandBuffer, model->config.groups);
     if (!*groups) return rp_fail_memory(err, "command buffers", model->config.groups * sizeof **groups);
     for (uint32_t g = 0; g < model->config.groups; g++) {
         RP_TRY(rp_record_begin(&model->ops.recorder, "layer", &(*groups)[g], err));
@@ -511,6 +511,25 @@ static rp_status choose_attention(rp_model *model, rp_error *err) {
                              halves(model, RP_HALF_X | RP_HALF_OUT), texels, &model->attention, err);
 }
 
+static rp_status record_all(rp_model *model, rp_error *err) {
+    rp_status status;
+    RP_TRY(rp_model_record_prologue(model, &model->prologue, err));
+    RP_TRY(record_groups(model, &model->groups, err));
+    RP_TRY(record_few(model, err));
+    RP_TRY(record_epilogues(model, err));
+done:
+    return status;
+}
+
+/* Every pipeline that the recording will ask for. Drivers take their time over one, and are asked for all at
+ * once. */
+static rp_status make_pipelines(rp_model *model, rp_error *err) {
+    model->ops.recorder.dry = true;
+    rp_status status = record_all(model, err);
+    model->ops.recorder.dry = false;
+    return status ? status : rp_pipeline_make(&model->ops.pipelines, err);
+}
+
 rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *err) {
     rp_device *device = model->device;
     const rp_vk_table *vk = &device->vk;
@@ -521,10 +540,8 @@ rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *
     rp_ops_init(&model->ops, device, input(model, a->at.counts, RP_COUNT_KINDS * 4),
                 input(model, a->at.indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)));
     RP_TRY(choose_attention(model, err));
-    RP_TRY(rp_model_record_prologue(model, &model->prologue, err));
-    RP_TRY(record_groups(model, &model->groups, err));
-    RP_TRY(record_few(model, err));
-    RP_TRY(record_epilogues(model, err));
+    RP_TRY(make_pipelines(model, err));
+    RP_TRY(record_all(model, err));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     RP_VK(vkCreateFence, (device->handle, &fence, NULL, &model->fence));
     model->replay = rp_new_array(VkCommandBuffer, model->config.layers + 2);

@@ -60,6 +60,7 @@ rp_status rp_op_dispatch(rp_op_target target, const rp_pipeline_key *key, rp_gri
     if (grid.y > ops->device->caps.max_groups[1])
         return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s: %u workgroups, and the device takes %u", label, grid.y,
                        ops->device->caps.max_groups[1]);
+    if (ops->recorder.dry) return rp_pipeline_note(&ops->pipelines, key, err);
     rp_status status = grid_index(ops, grid, &index, err);
     if (!status) status = rp_pipeline_get(&ops->pipelines, key, &dispatch->pipeline, err);
     if (status) return status;

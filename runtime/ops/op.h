@@ -64,7 +64,8 @@ typedef struct rp_op_target {
     VkCommandBuffer commands;
 } rp_op_target;
 
-/* Record one dispatch of the pipeline `key` over `grid`. bindings[0] is filled in with the counts. */
+/* Record one dispatch of the pipeline `key` over `grid`. bindings[0] is filled in with the counts. Where the
+ * recorder is dry, the pipeline is only noted. */
 rp_status rp_op_dispatch(rp_op_target target, const rp_pipeline_key *key, rp_grid grid, const char *label,
                          rp_dispatch *dispatch, rp_error *err);
 

@@ -70,7 +70,7 @@ put("config", "groups", json.dumps(dict(SMALL, num_hidden_groups=2, inner_group_
                                         problem_type="regression")))
 put("config", "largest", '{"model_type":"albert","num_hidden_layers":4096,"num_hidden_groups":4096,"inner_group_num":16}')
 put("config", "huge", '{"model_type":"albert","vocab_size":1e400,"hidden_size":99999999999999999999}')
-put("config", "labels", '{"model_type":"bert","id2label":{"1":7,"0":"x"},"num_labels":1048576}')
+put("config", "labels", '{"model_type":"bert","id2label":{"1":7,"0":"x"},"num_labels":131072}')
 put("config", "decoder", '{"is_decoder":true,"hidden_size":2,"pruned_heads":{"1":[0]},"quantization_config":{"a":1}}')
 put("config", "deep", "[" * 2100)
 
