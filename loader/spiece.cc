@@ -12,12 +12,21 @@
 
 struct rp_spiece {
     sentencepiece::SentencePieceProcessor processor;
+    std::string path;
 };
+
+// That `act` failed on valid UTF-8: the file's doing, however it got past its checks.
+static rp_status fail_with(const rp_spiece *spiece, const char *act, const char *why, rp_error *err) {
+    return rp_fail(err, RP_ERROR_FORMAT,
+                   "%s: libsentencepiece cannot %s with it (%s); take a fresh copy of the file",
+                   spiece->path.c_str(), act, why);
+}
 
 rp_status rp_spiece_open(const char *path, const void *data, size_t size, rp_spiece **out, rp_error *err) {
     rp_spiece *spiece = nullptr;
     try {
         spiece = new rp_spiece;
+        spiece->path = path;
         const auto status = spiece->processor.LoadFromSerializedProto(
             absl::string_view(static_cast<const char *>(data), size));
         if (status.ok()) {
@@ -72,15 +81,14 @@ rp_status rp_spiece_encode(const rp_spiece *spiece, const char *text, size_t siz
     try {
         sentencepiece::ImmutableSentencePieceText encoded;
         const auto status = spiece->processor.Encode(absl::string_view(text, size), encoded.mutable_proto());
-        if (!status.ok())
-            return rp_fail(err, RP_ERROR_TEXT, "the text cannot be encoded: %s", status.error_message());
+        if (!status.ok()) return fail_with(spiece, "encode a text", status.error_message(), err);
         return copy_tokens(encoded, out, err);
     } catch (const std::bad_alloc &) {
         return rp_fail_memory(err, "encoding a text", size);
     } catch (const std::exception &e) {
-        return rp_fail(err, RP_ERROR_TEXT, "the text cannot be encoded: %s", e.what());
+        return fail_with(spiece, "encode a text", e.what(), err);
     } catch (...) {
-        return rp_fail(err, RP_ERROR_TEXT, "the text cannot be encoded");
+        return fail_with(spiece, "encode a text", "an unknown exception", err);
     }
 }
 
@@ -98,8 +106,7 @@ rp_status rp_spiece_decode(const rp_spiece *spiece, const rp_text *pieces, size_
         for (size_t i = 0; i < count; i++) list.emplace_back(pieces[i].data, pieces[i].size);
         std::string text;
         const auto status = spiece->processor.Decode(list, &text);
-        if (!status.ok())
-            return rp_fail(err, RP_ERROR_TEXT, "the tokens cannot be decoded: %s", status.error_message());
+        if (!status.ok()) return fail_with(spiece, "decode tokens", status.error_message(), err);
         *out = static_cast<char *>(malloc(text.size() + 1));
         if (!*out) return rp_fail_memory(err, "a text", text.size() + 1);
         memcpy(*out, text.c_str(), text.size() + 1);
@@ -108,8 +115,8 @@ rp_status rp_spiece_decode(const rp_spiece *spiece, const rp_text *pieces, size_
     } catch (const std::bad_alloc &) {
         return rp_fail_memory(err, "decoding tokens", count);
     } catch (const std::exception &e) {
-        return rp_fail(err, RP_ERROR_TEXT, "the tokens cannot be decoded: %s", e.what());
+        return fail_with(spiece, "decode tokens", e.what(), err);
     } catch (...) {
-        return rp_fail(err, RP_ERROR_TEXT, "the tokens cannot be decoded");
+        return fail_with(spiece, "decode tokens", "an unknown exception", err);
     }
 }

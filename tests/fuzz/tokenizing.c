@@ -23,7 +23,8 @@ void fuzz_tokenize(const rp_tokenizer *t, rp_text text, rp_text pair, const rp_t
     if (fuzz_status(rp_tokenize(t, text, pair, params, &e, &err), &err)) {
         bool good = rp_utf8_check(text.data, text.size) == text.size &&
                     (!pair.data || rp_utf8_check(pair.data, pair.size) == pair.size);
-        FUZZ_CHECK(err.status == RP_ERROR_ARGUMENT || (err.status == RP_ERROR_TEXT && !good));
+        FUZZ_CHECK(err.status == RP_ERROR_ARGUMENT || err.status == RP_ERROR_FORMAT ||
+                   (err.status == RP_ERROR_TEXT && !good));
         return;
     }
     for (size_t i = 0; i < e.count; i++) check_token(t, &e, i, text, pair);
