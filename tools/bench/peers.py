@@ -10,16 +10,16 @@ machine does not disturb. The second is only given for what runs on the processo
 """
 
 import argparse
-import ctypes
 import datetime
 import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
 
 import numpy as np
+
+import capi
 
 CONFIG = dict(vocab_size=30000, embedding_size=128, hidden_size=768, num_hidden_layers=12, num_attention_heads=12,
               intermediate_size=3072, hidden_act="gelu_new", max_position_embeddings=512, type_vocab_size=2)
@@ -51,52 +51,24 @@ class Case:
 # ---- Reprise, through its C API ----
 
 
-class Error(ctypes.Structure):
-    _fields_ = [("status", ctypes.c_int), ("message", ctypes.c_char * 508)]
-
-
-class DeviceParams(ctypes.Structure):
-    _fields_ = [("index", ctypes.c_uint32), ("name", ctypes.c_char_p), ("cache_dir", ctypes.c_char_p),
-                ("shader_dir", ctypes.c_char_p)]
-
-
-class Sequence(ctypes.Structure):
-    _fields_ = [("ids", ctypes.c_void_p), ("type_ids", ctypes.c_void_p), ("count", ctypes.c_uint32)]
-
-
-class DeviceInfo(ctypes.Structure):
-    _fields_ = [("index", ctypes.c_uint32), ("name", ctypes.c_char * 256), ("driver", ctypes.c_char * 256)]
-
-
 class Reprise:
     name = "Reprise"
     processors = False  # only with a software driver
 
     def __init__(self, folder, options):
-        self.library = ctypes.CDLL(os.path.join(options.build, "libreprise.so"))
-        self.library.rp_device_get_info.restype = ctypes.POINTER(DeviceInfo)
-        self.device, self.model, self.error = ctypes.c_void_p(), ctypes.c_void_p(), Error()
-        name = options.device.encode() if options.device else None
-        self.call("rp_device_open", ctypes.byref(DeviceParams(name=name)), ctypes.byref(self.device))
-        self.call("rp_model_open", self.device, folder.encode(), None, ctypes.byref(self.model))
-        info = self.library.rp_device_get_info(self.device).contents
-        self.device_name, self.driver = info.name.decode(), info.driver.decode()
-        self.processors = "llvmpipe" in self.device_name or "SwiftShader" in self.device_name
+        self.model = capi.Model(options.build, folder, options.device)
+        self.device_name, self.driver = self.model.info.name.decode(), self.model.info.driver.decode()
+        self.processors = self.model.info.type == capi.DEVICE_CPU
         self.name = f"Reprise, Vulkan on {'the CPU' if self.processors else self.device_name}"
 
-    def call(self, function, *arguments):
-        if getattr(self.library, function)(*arguments, ctypes.byref(self.error)):
-            raise RuntimeError(self.error.message.decode())
-
     def prepare(self, case):
-        self.sequences = (Sequence * len(case.sequences))()
+        self.sequences = (capi.rp_sequence * len(case.sequences))()
         for entry, ids in zip(self.sequences, case.sequences):
             entry.ids, entry.count = ids.ctypes.data, len(ids)
         self.out = np.empty((sum(map(len, case.sequences)), CONFIG["hidden_size"]), np.float32)
 
     def run(self):
-        self.call("rp_model_run", self.model, self.sequences, ctypes.c_size_t(len(self.sequences)), None,
-                  self.out.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(self.out.size), None)
+        self.model.run(self.sequences, self.out.ctypes.data, self.out.size)
         return self.out
 
 
@@ -365,6 +337,9 @@ def draw(results, cases, heading, path):
                    f'<text x="10" y="36" fill="#475569">{heading}</text>' + "\n".join(parts) + "</svg>\n")
 
 
+PEERS = [Torch, Reprise, Onnx, Ncnn, NcnnCpu, TorchCuda, TorchCompiled, TorchGraph]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", help="folder with libreprise.so")
@@ -374,14 +349,12 @@ def main():
     options = parser.parse_args()
     cases = [Case("1 sequence of 128 tokens", [128]), Case("1 sequence of 512 tokens", [512]),
              Case(f"{len(SST2)} short sentences, {sum(SST2)} tokens", SST2)]
-    peers, results, reprise = [Torch, Reprise, Onnx, Ncnn, NcnnCpu, TorchCuda, TorchCompiled, TorchGraph], {}, None
-    references = {}
+    results, references, reprise = {}, {}, None
     with tempfile.TemporaryDirectory() as folder:
         make_model(folder)
-        for kind in peers:
+        for kind in PEERS:
             try:
                 peer = kind(folder, options)
-                reprise = peer if kind is Reprise else reprise
                 timed = {case.name: measure(peer, case, options.repeat, references.get(case.name)) for case in cases}
             except Exception as problem:  # one that is missing must not stop the others
                 print(f"{kind.name} is left out: {problem}", file=sys.stderr)
@@ -390,9 +363,11 @@ def main():
                 for case in cases:
                     peer.prepare(case)
                     references[case.name] = np.array(peer.run())
+            reprise = peer if kind is Reprise else reprise
             results[peer.name] = timed
-    where = f"{reprise.device_name}, {reprise.driver}" if reprise else platform.processor()
-    heading = f"{datetime.date.today()}, {os.cpu_count()} processors, {where}"
+    if not reprise:
+        sys.exit("peers: Reprise was not measured, so there is nothing to compare")
+    heading = f"{datetime.date.today()}, {os.cpu_count()} processors, {reprise.device_name}, {reprise.driver}"
     print(heading)
     print(table(results, cases))
     if options.svg:

@@ -1,0 +1,49 @@
+# sh test_peers.sh SOURCE_DIR BUILD_DIR SCRATCH_DIR: tools/bench/peers reaches Reprise. Its structs are those of the headers, a
+# run through it answers, and a comparison without Reprise fails. No peer is needed.
+set -eu
+source=$1 build=$2 scratch=$3
+command -v python3 >/dev/null || { echo "python3 is not installed: tools/bench/peers cannot be tried"; exit 77; }
+mkdir -p "$scratch"
+export PYTHONPATH="$source/tools/bench" PYTHONDONTWRITEBYTECODE=1
+
+python3 - >"$scratch/layout.c" <<'END'
+import ctypes, capi
+print("#include <stddef.h>\n#include <reprise/reprise.h>")
+for struct in capi.STRUCTS:
+    name = struct.__name__
+    print(f'_Static_assert(sizeof({name}) == {ctypes.sizeof(struct)}, "{name} has fields that capi.py has not");')
+    for field, *_ in struct._fields_:
+        here = getattr(struct, field)
+        print(f'_Static_assert(offsetof({name}, {field}) == {here.offset}, "place of {name}.{field}");')
+        print(f'_Static_assert(sizeof((({name} *)0)->{field}) == {here.size}, "size of {name}.{field}");')
+for name, value in [*((f"RP_PRECISION_{k.upper()}", v) for k, v in capi.PRECISIONS.items()),
+                    ("RP_DEVICE_CPU", capi.DEVICE_CPU)]:
+    print(f'_Static_assert({name} == {value}, "{name}");')
+END
+(unset VK_INSTANCE_LAYERS; "${CC:-cc}" -std=c11 -I"$source/include" -fsyntax-only "$scratch/layout.c")
+
+python3 - "$build" "$source/tools/models/sentiment" <<'END'
+import array, math, sys, capi
+model = capi.Model(sys.argv[1], sys.argv[2], precision="f16")
+ids = array.array("i", [2, 50, 60, 3, 2, 70, 3])
+out = array.array("f", [math.nan] * (len(ids) * 384))
+first = ids.buffer_info()[0]
+sequences = (capi.rp_sequence * 2)(capi.rp_sequence(first, None, 4), capi.rp_sequence(first + 16, None, 3))
+model.run(sequences, out.buffer_info()[0], len(out))
+assert all(map(math.isfinite, out)) and any(out[-384:])
+END
+
+# With what peers.py imports and what it makes left out, and no library where it is looked for.
+if python3 - "$scratch/nothing" >"$scratch/output" 2>&1 <<'END'
+import sys, types
+sys.modules["numpy"] = types.ModuleType("numpy")
+import peers
+peers.make_model, peers.Case, peers.PEERS = lambda folder: None, lambda *_: None, [peers.Reprise]
+peers.main()
+END
+then
+    echo "peers without Reprise does not fail"
+    exit 1
+fi
+grep -q "Reprise is left out:.*libreprise.so" "$scratch/output" && grep -q "Reprise was not measured" "$scratch/output" ||
+    { cat "$scratch/output"; exit 1; }
