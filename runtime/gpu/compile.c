@@ -156,7 +156,10 @@ rp_status rp_glsl_compile(const char *source, const rp_shader_variant *variant, 
         if (!glslang_program_link(program, GLSLANG_MSG_SPV_RULES_BIT | GLSLANG_MSG_VULKAN_RULES_BIT)) {
             status = compile_failed(variant, glslang_program_get_info_log(program), err);
         } else {
-            glslang_program_SPIRV_generate(program, GLSLANG_STAGE_COMPUTE);
+            /* The optimizer of glslang 12 and 13 crashes on cooperative matrices. */
+            glslang_spv_options_t options = {.disable_optimizer = variant->cooperative,
+                                             .optimize_size = true};
+            glslang_program_SPIRV_generate_with_options(program, GLSLANG_STAGE_COMPUTE, &options);
             *count = glslang_program_SPIRV_get_size(program);
             *words = rp_new_array(uint32_t, *count);
             if (*words) {
