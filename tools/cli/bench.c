@@ -1,4 +1,4 @@
-/* reprise bench: the time of a run with random weights, host to host. */
+/* reprise bench: the time of a run, host to host. */
 #include "bench.h"
 
 #include <stdlib.h>
@@ -40,6 +40,23 @@ void rp_cli_bench_heading(rp_cli_bench_job *job) {
     rp_cli_puts(p->out, "\n");
 }
 
+rp_status rp_cli_bench_open(const rp_cli_bench_job *job, rp_model_params *params, rp_model **out,
+                            rp_error *err) {
+    const rp_cli_options *o = job->options;
+    params->precision = o->precision;
+    return o->model ? rp_model_open(job->device, o->model, params, out, err)
+                    : rp_model_open_random(job->device, o->config, params, out, err);
+}
+
+void rp_cli_bench_json_model(const rp_cli_bench_job *job, rp_cli_buffer *out) {
+    const rp_cli_options *o = job->options;
+    const char *config = o->model ? o->model : o->config;
+    rp_cli_puts(out, ", \"config\": ");
+    rp_cli_json_string(out, config, strlen(config));
+    rp_cli_printf(out, ", \"weights\": \"%s\", \"precision\": \"%s\"", o->model ? "model" : "random",
+                  rp_cli_precision_name(o->precision));
+}
+
 static bool software(const bench *b) {
     return rp_device_get_info(b->job->device)->type == RP_DEVICE_CPU;
 }
@@ -52,8 +69,8 @@ static double share(double part, double whole) {
     return whole > 0 ? part / whole : 0;
 }
 
-/* Time the batch and, where its lengths are mixed, the same texts padded to the longest. */
-static rp_status run(bench *b, const uint32_t *lengths, size_t count, rp_error *err) {
+/* Open the model with room for the sequences, and find those too long for it. */
+static rp_status open_model(bench *b, const uint32_t *lengths, size_t count, rp_error *err) {
     const rp_cli_options *o = b->job->options;
     uint64_t tokens = 0, longest = 0;
     for (size_t i = 0; i < count; i++) {
@@ -63,13 +80,24 @@ static rp_status run(bench *b, const uint32_t *lengths, size_t count, rp_error *
     uint64_t most = longest * count;
     if (most > 8192 && tokens <= 8192) most = 8192; /* padding should not take memory that packing does not */
     if (most < tokens) most = tokens;
-    rp_model_params params = {.max_batch_tokens = (uint32_t)most,
-                              .random_seed = 1,
-                              .precision = o->precision,
-                              .few_tokens = o->few_tokens};
-    rp_status status = rp_model_open_random(b->job->device, o->config, &params, &b->model, err);
+    rp_model_params params = {
+        .max_batch_tokens = (uint32_t)most, .random_seed = 1, .few_tokens = o->few_tokens};
+    rp_status status = rp_cli_bench_open(b->job, &params, &b->model, err);
     if (status) return status;
     b->info = rp_model_get_info(b->model);
+    for (size_t i = 0; i < count; i++)
+        if (lengths[i] > b->info->max_tokens)
+            return rp_cli_fail(err, RP_ERROR_TEXT, "%s: length %zu is %u; %s takes at most %u tokens",
+                               o->lengths ? rp_cli_bench_file(o->lengths) : "--tokens", i + 1,
+                               (unsigned)lengths[i], b->info->dir, (unsigned)b->info->max_tokens);
+    return RP_OK;
+}
+
+/* Time the batch and, where its lengths are mixed, the same texts padded to the longest. */
+static rp_status run(bench *b, const uint32_t *lengths, size_t count, rp_error *err) {
+    const rp_cli_options *o = b->job->options;
+    rp_status status = open_model(b, lengths, count, err);
+    if (status) return status;
     b->batch = rp_cli_bench_batch(lengths, count, b->info->vocab_size, false);
     b->work = rp_cli_operations(b->info, &b->batch);
     status = rp_cli_bench_time(b->model, &b->batch, o->repeat, &b->times, err);
@@ -90,11 +118,9 @@ static void put_json(const bench *b) {
     double median = rp_cli_median(t->total_ms, t->count), speed = per_second(b->work, median);
     rp_cli_puts(out, "{");
     rp_cli_bench_json_device(b->job->device, out);
-    rp_cli_puts(out, ", \"config\": ");
-    rp_cli_json_string(out, o->config, strlen(o->config));
-    rp_cli_printf(out, ", \"tokens\": %u, \"batch\": %zu, \"repeat\": %u, \"precision\": \"%s\"",
-                  (unsigned)b->batch.longest, b->batch.count, (unsigned)o->repeat,
-                  rp_cli_precision_name(o->precision));
+    rp_cli_bench_json_model(b->job, out);
+    rp_cli_printf(out, ", \"tokens\": %u, \"batch\": %zu, \"repeat\": %u", (unsigned)b->batch.longest,
+                  b->batch.count, (unsigned)o->repeat);
     rp_cli_json_key(out, "median_ms", median);
     rp_cli_json_key(out, "min_ms", t->total_ms[0]);
     rp_cli_json_key(out, "max_ms", t->total_ms[t->count - 1]);
@@ -116,7 +142,10 @@ static void put_json(const bench *b) {
         double padded = rp_cli_median(b->padded.total_ms, b->padded.count);
         rp_cli_json_key(out, "padded_median_ms", padded);
         rp_cli_json_key(out, "packed_speedup", share(padded, median));
-        if (software(b)) rp_cli_json_key(out, "padded_cpu_ms", b->padded.cpu_ms);
+        if (software(b)) {
+            rp_cli_json_key(out, "padded_cpu_ms", b->padded.cpu_ms);
+            rp_cli_json_key(out, "packed_cpu_speedup", share(b->padded.cpu_ms, t->cpu_ms));
+        }
     }
     rp_cli_puts(out, "}\n");
 }
@@ -129,10 +158,10 @@ static void put_people(const bench *b) {
     double median = rp_cli_median(t->total_ms, t->count), roofline = b->roofline.f32.value;
     rp_cli_bench_heading(b->job);
     rp_cli_puts(out, "  config         ");
-    rp_cli_people_text(p, o->config, strlen(o->config), 0);
-    rp_cli_printf(out, ": %u layers, H %u, I %u, random weights, %s\n", (unsigned)b->info->layers,
+    rp_cli_people_text(p, b->info->dir, strlen(b->info->dir), 0);
+    rp_cli_printf(out, ": %u layers, H %u, I %u, %s weights, %s\n", (unsigned)b->info->layers,
                   (unsigned)b->info->hidden_size, (unsigned)b->info->intermediate_size,
-                  rp_cli_precision_name(o->precision));
+                  o->model ? "its own" : "random", rp_cli_precision_name(o->precision));
     rp_cli_printf(out, "  input          %zu sequence%s of %s%u tokens, %llu in all, %u submission%s a run\n",
                   b->batch.count, b->batch.count == 1 ? "" : "s", b->padded.count ? "up to " : "",
                   (unsigned)b->batch.longest, (unsigned long long)b->batch.tokens, (unsigned)t->submissions,
@@ -150,26 +179,32 @@ static void put_people(const bench *b) {
                       t->cpu_ms, 100 * share(per_second(b->work, t->cpu_ms), b->roofline.f32.cpu_value));
     if (b->padded.count) {
         double padded = rp_cli_median(b->padded.total_ms, b->padded.count);
-        rp_cli_printf(out, "  padded         median %.3f ms, all %u tokens long: packed is %.2fx as fast\n",
+        rp_cli_printf(out, "  padded         median %.3f ms, all %u tokens long: packed is %.2fx as fast",
                       padded, (unsigned)b->batch.longest, share(padded, median));
+        if (software(b)) rp_cli_printf(out, ", by processor time %.2fx", share(b->padded.cpu_ms, t->cpu_ms));
+        rp_cli_puts(out, "\n");
     }
     rp_cli_printf(out, "  device memory  %.1f MiB\n", (double)b->info->device_bytes / (1 << 20));
 }
 
-static rp_status end_to_end(rp_cli_bench_job *job, const uint32_t *lengths, size_t count, rp_error *err) {
+static rp_status end_to_end(rp_cli_bench_job *job, rp_error *err) {
     bench b = {.job = job};
-    rp_status status = run(&b, lengths, count, err);
+    uint32_t *lengths = NULL;
+    size_t count = 0;
+    rp_status status = rp_cli_bench_lengths(job->options, &lengths, &count, err);
+    if (!status) status = run(&b, lengths, count, err);
     if (!status && job->options->json) put_json(&b);
     if (!status && !job->options->json) put_people(&b);
     rp_cli_times_free(&b.times);
     rp_cli_times_free(&b.padded);
     rp_cli_bench_batch_free(&b.batch);
     rp_model_close(&b.model);
+    free(lengths);
     return status;
 }
 
 /* The run, or what stands in for it. */
-static rp_status measure(rp_cli_bench_job *job, const uint32_t *lengths, size_t count, rp_error *err) {
+static rp_status measure(rp_cli_bench_job *job, rp_error *err) {
     switch (job->options->bench) {
     case RP_CLI_BENCH_ROOFLINE:
         return rp_cli_bench_roofline(job, err);
@@ -182,31 +217,23 @@ static rp_status measure(rp_cli_bench_job *job, const uint32_t *lengths, size_t 
     case RP_CLI_BENCH_ACCURACY:
         return rp_cli_bench_accuracy(job, err);
     default:
-        return end_to_end(job, lengths, count, err);
+        return end_to_end(job, err);
     }
 }
 
 int rp_cli_bench(const rp_cli_options *options, rp_cli_output *out) {
-    const uint64_t most = 1u << 22; /* tokens in one run */
-    if ((uint64_t)options->tokens * options->batch > most) {
-        rp_cli_complain("bench: --tokens times --batch is %llu, more than %llu; try 'reprise bench --help'",
-                        (unsigned long long)options->tokens * options->batch, (unsigned long long)most);
+    uint64_t tokens = (uint64_t)options->tokens * options->batch;
+    if (tokens > RP_CLI_MOST_TOKENS) {
+        rp_cli_complain("bench: --tokens times --batch is %llu, more than %d; try 'reprise bench --help'",
+                        (unsigned long long)tokens, RP_CLI_MOST_TOKENS);
         return 2;
     }
-    if (options->bench && (options->trace || options->lengths)) {
-        rp_cli_complain("bench: --trace and --lengths belong to a run; try 'reprise bench --help'");
-        return 2;
-    }
-    size_t count = 0;
-    uint32_t *lengths = rp_cli_bench_lengths(options, &count);
-    if (!lengths) return 1;
     rp_cli_bench_job job = {.options = options, .out = out};
     rp_error err;
     rp_cli_people_init(&job.people, &out->buffer, out->fd);
     rp_status status = rp_cli_device_open(options->device, &job.device, &err);
-    if (!status) status = measure(&job, lengths, count, &err);
+    if (!status) status = measure(&job, &err);
     if (status) rp_cli_complain("%s", err.message);
     rp_device_close(&job.device);
-    free(lengths);
     return status ? 1 : 0;
 }

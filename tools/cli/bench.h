@@ -23,9 +23,23 @@ typedef struct rp_cli_batch {
     uint32_t longest;
 } rp_cli_batch;
 
-/* The lengths that the options ask for: options->batch of them, or as many as a file has. NULL after a
- * message: the file cannot be read or used. Owned by the caller. */
-uint32_t *rp_cli_bench_lengths(const rp_cli_options *options, size_t *count);
+/* Append the file `path`; "-" is standard input. And what a message calls it. */
+rp_status rp_cli_bench_read(const char *path, rp_cli_buffer *out, rp_error *err);
+
+const char *rp_cli_bench_file(const char *path);
+
+enum { RP_CLI_MOST_TOKENS = 1 << 22 }; /* in one run */
+
+/* The lengths that the options ask for: options->batch of them, or as many as a file has. Owned by the
+ * caller. */
+rp_status rp_cli_bench_lengths(const rp_cli_options *options, uint32_t **out, size_t *count, rp_error *err);
+
+/* Open what the options mean: the folder of -m, or random weights for --config. `params->precision` is the
+ * options'. */
+rp_status rp_cli_bench_open(const rp_cli_bench_job *job, rp_model_params *params, rp_model **out,
+                            rp_error *err);
+/* Append `, "config": ..., "weights": ..., "precision": ...` of it. */
+void rp_cli_bench_json_model(const rp_cli_bench_job *job, rp_cli_buffer *out);
 
 /* Sequences of these lengths, of ids below `vocab_size`. `padded`: all as long as the longest. */
 rp_cli_batch rp_cli_bench_batch(const uint32_t *lengths, size_t count, uint32_t vocab_size, bool padded);

@@ -1,15 +1,13 @@
 /* bench --accuracy: a classifier on a table of labelled texts. */
 #include "bench.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* The table: one text and its label a line. */
 typedef struct table {
-    char *data;       /* the file; tabs and line ends became NULs */
+    char *data;       /* the file */
     rp_input *inputs; /* [count] */
     uint32_t *labels; /* [count]: rows of the classifier */
     size_t count;
@@ -21,64 +19,69 @@ static void table_free(table *t) {
     free(t->labels);
 }
 
-static rp_status read_file(const char *path, rp_cli_buffer *out, rp_error *err) {
-    FILE *file = fopen(path, "rb");
-    char piece[65536];
-    size_t n = 0;
-    if (file)
-        while ((n = fread(piece, 1, sizeof piece, file)) > 0) rp_cli_put(out, piece, n);
-    if (!file || ferror(file)) {
-        rp_cli_fail(err, RP_ERROR_FILE, "%s: cannot be read: %s", path, strerror(errno));
-        if (file) fclose(file);
-        return RP_ERROR_FILE;
+/* The row of the classifier that `name` means: a label, or its number. */
+static bool find_label(const rp_model_info *info, rp_text name, uint32_t *out) {
+    char digits[12] = "";
+    for (uint32_t i = 0; i < info->label_count; i++) {
+        *out = i;
+        if (strlen(info->labels[i]) == name.size && !memcmp(info->labels[i], name.data, name.size))
+            return true;
     }
-    fclose(file);
-    rp_cli_put(out, "", 1);
-    return RP_OK;
+    if (!name.size || name.size >= sizeof digits) return false;
+    memcpy(digits, name.data, name.size);
+    if (strspn(digits, "0123456789") < name.size) return false;
+    unsigned long long number = strtoull(digits, NULL, 10);
+    *out = (uint32_t)number;
+    return number < info->label_count;
 }
 
-/* The row of the classifier that `name` means: a label, or its number. */
-static bool find_label(const rp_model_info *info, const char *name, uint32_t *out) {
-    for (uint32_t i = 0; i < info->label_count; i++)
-        if (!strcmp(info->labels[i], name)) {
-            *out = i;
-            return true;
-        }
-    char *end = NULL;
-    unsigned long number = strtoul(name, &end, 10);
-    *out = (uint32_t)number;
-    return name[0] >= '0' && name[0] <= '9' && !*end && number < info->label_count;
+/* Cut line[0..size) at its first tab, or at its last one. */
+static bool cut(const char *line, size_t size, bool last, rp_text *left, rp_text *right) {
+    const char *tab = memchr(line, '\t', size);
+    for (const char *next = tab; last && next; next = memchr(tab + 1, '\t', size - (size_t)(tab + 1 - line)))
+        tab = next;
+    if (!tab) return false;
+    *left = (rp_text){line, (size_t)(tab - line)};
+    *right = (rp_text){tab + 1, size - left->size - 1};
+    return true;
+}
+
+static bool is_line(const char *line, size_t size, const char *what) {
+    return size == strlen(what) && !memcmp(line, what, size);
 }
 
 /* "label<TAB>sentence" lines; or, below a first line "sentence<TAB>label", the other way round. */
 static rp_status read_table(const char *path, const rp_model_info *info, table *t, rp_error *err) {
     rp_cli_buffer file = {0};
-    rp_status status = read_file(path, &file, err);
+    rp_status status = rp_cli_bench_read(path, &file, err);
     bool label_last = false;
-    size_t number = 0;
     t->data = file.data;
     if (status) return status;
-    for (char *line = t->data, *next; *line; line = next) {
-        char *end = line + strcspn(line, "\n");
-        next = *end ? end + 1 : end;
-        *end = '\0';
-        if (end > line && end[-1] == '\r') end[-1] = '\0';
-        if (++number == 1 && (!strcmp(line, "sentence\tlabel") || !strcmp(line, "label\tsentence"))) {
+    size_t at = file.size >= 3 && !memcmp(file.data, "\xEF\xBB\xBF", 3) ? 3 : 0;
+    for (size_t number = 1, next; at < file.size; at = next, number++) {
+        const char *line = file.data + at, *end = memchr(line, '\n', file.size - at);
+        size_t size = end ? (size_t)(end - line) : file.size - at;
+        next = at + size + 1;
+        if (size && line[size - 1] == '\r') size--;
+        if (number == 1 &&
+            (is_line(line, size, "sentence\tlabel") || is_line(line, size, "label\tsentence"))) {
             label_last = line[0] == 's';
             continue;
         }
-        char *tab = label_last ? strrchr(line, '\t') : strchr(line, '\t');
-        if (!tab) return rp_cli_fail(err, RP_ERROR_FORMAT, "%s: line %zu has no tab", path, number);
-        *tab = '\0';
-        const char *label = label_last ? tab + 1 : line, *text = label_last ? line : tab + 1;
+        rp_text label, text;
+        if (!cut(line, size, label_last, label_last ? &text : &label, label_last ? &label : &text))
+            return rp_cli_fail(err, RP_ERROR_FORMAT, "%s: line %zu has no tab", rp_cli_bench_file(path),
+                               number);
         t->inputs = rp_cli_realloc(t->inputs, (t->count + 1) * sizeof *t->inputs);
         t->labels = rp_cli_realloc(t->labels, (t->count + 1) * sizeof *t->labels);
-        t->inputs[t->count] = (rp_input){.text = {text, strlen(text)}};
+        t->inputs[t->count] = (rp_input){.text = text};
         if (!find_label(info, label, &t->labels[t->count++]))
-            return rp_cli_fail(err, RP_ERROR_FORMAT, "%s: line %zu: the model has no label '%.40s'", path,
-                               number, label);
+            return rp_cli_fail(err, RP_ERROR_FORMAT, "%s: line %zu: the model has no label '%.*s'",
+                               rp_cli_bench_file(path), number, label.size < 40 ? (int)label.size : 40,
+                               label.data);
     }
-    if (!t->count) return rp_cli_fail(err, RP_ERROR_FORMAT, "%s: holds no labelled text", path);
+    if (!t->count)
+        return rp_cli_fail(err, RP_ERROR_FORMAT, "%s: holds no labelled text", rp_cli_bench_file(path));
     return RP_OK;
 }
 

@@ -1,62 +1,11 @@
 /* The sequences that bench runs, and timing them. */
 #include "bench.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-/* The lengths of the 6735 sentences of SST-2's development set under ALBERT's vocabulary, [CLS] and [SEP]
- * included, sorted and cut to the middle of each 64th. Their mean is 14.6. */
-static const uint8_t sst2[64] = {3,  4,  4,  4,  4,  4,  5,  5,  5,  5,  5,  6,  6,  6,  6,  6,
-                                 7,  7,  7,  7,  8,  8,  8,  8,  9,  9,  9,  10, 10, 10, 11, 11,
-                                 11, 12, 12, 12, 13, 13, 14, 14, 15, 15, 16, 16, 17, 18, 18, 19,
-                                 20, 21, 21, 22, 24, 25, 26, 27, 28, 30, 32, 34, 36, 39, 43, 52};
-
-static uint32_t *read_lengths(const char *path, size_t *count) {
-    FILE *file = fopen(path, "r");
-    uint32_t *lengths = NULL;
-    size_t used = 0;
-    unsigned long length;
-    if (!file) {
-        rp_cli_complain("%s: cannot be read: %s; --lengths takes sst2, uniform or a file", path,
-                        strerror(errno));
-        return NULL;
-    }
-    int got;
-    while ((got = fscanf(file, "%9lu", &length)) == 1 && length && length <= 1u << 20 && used < 65536) {
-        lengths = rp_cli_realloc(lengths, (used + 1) * sizeof *lengths);
-        lengths[used++] = (uint32_t)length;
-    }
-    fclose(file);
-    if (got != EOF || !used) {
-        rp_cli_complain("%s: must hold 1 to 65536 lengths from 1 to 1048576, one a line; number %zu is not",
-                        path, used + 1);
-        free(lengths);
-        return NULL;
-    }
-    *count = used;
-    return lengths;
-}
-
-uint32_t *rp_cli_bench_lengths(const rp_cli_options *o, size_t *count) {
-    const char *how = o->lengths;
-    bool short_texts = how && !strcmp(how, "sst2"), uniform = how && !strcmp(how, "uniform");
-    if (how && !short_texts && !uniform) return read_lengths(how, count);
-    uint32_t *lengths = rp_cli_calloc(o->batch, sizeof *lengths);
-    *count = o->batch;
-    for (uint32_t i = 0; i < o->batch; i++) {
-        lengths[i] = o->tokens;
-        if (short_texts) lengths[i] = sst2[(i * 37 + 31) % 64];
-        /* from a fifth of --tokens to all of them, evenly: the mean is 60 % */
-        uint64_t place = (i * 37ull + 63) % 64; /* the first is the longest */
-        if (uniform) lengths[i] = (uint32_t)((o->tokens * (63 + place * 4) + 314) / 315);
-    }
-    return lengths;
-}
 
 rp_cli_batch rp_cli_bench_batch(const uint32_t *lengths, size_t count, uint32_t vocab_size, bool padded) {
     rp_cli_batch batch = {.count = count};

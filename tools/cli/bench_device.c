@@ -7,7 +7,7 @@
 /* ---- the roofline ---- */
 
 typedef struct figure_row {
-    const char *key, *name, *unit;
+    const char *key, *cpu_key, *name, *unit; /* cpu_key: of cpu_value; NULL where it has none */
     const rp_figure *figure;
 } figure_row;
 
@@ -17,21 +17,24 @@ rp_status rp_cli_bench_roofline(rp_cli_bench_job *job, rp_error *err) {
     rp_status status = rp_bench_roofline(job->device, RP_ROOFLINE_ALL, &r, err);
     if (status) return status;
     const figure_row rows[] = {
-        {"f32_gflops", "fp32 fma", "GFLOP/s", &r.f32},
-        {"f16_gflops", "fp16 fma", "GFLOP/s", &r.f16},
-        {"int8_gops", "int8 dot", "GOP/s", &r.int8_dot},
-        {"cooperative_gflops", "coop. matrix", "GFLOP/s", &r.cooperative},
-        {"copy_gbytes", "copy", "GB/s", &r.copy},
-        {"dispatch_us", "dispatch", "us", &r.dispatch},
-        {"barrier_us", "barrier", "us", &r.barrier},
-        {"submit_us", "submit", "us", &r.submit},
+        {"f32_gflops", "f32_cpu_gflops", "fp32 fma", "GFLOP/s", &r.f32},
+        {"f16_gflops", "f16_cpu_gflops", "fp16 fma", "GFLOP/s", &r.f16},
+        {"int8_gops", "int8_cpu_gops", "int8 dot", "GOP/s", &r.int8_dot},
+        {"cooperative_gflops", "cooperative_cpu_gflops", "coop. matrix", "GFLOP/s", &r.cooperative},
+        {"copy_gbytes", NULL, "copy", "GB/s", &r.copy},
+        {"dispatch_us", NULL, "dispatch", "us", &r.dispatch},
+        {"barrier_us", NULL, "barrier", "us", &r.barrier},
+        {"submit_us", NULL, "submit", "us", &r.submit},
     };
     const size_t count = sizeof rows / sizeof *rows;
     if (job->options->json) {
         rp_cli_puts(out, "{");
         rp_cli_bench_json_device(job->device, out);
-        for (size_t i = 0; i < count; i++) rp_cli_json_key(out, rows[i].key, rows[i].figure->value);
-        if (r.f32.cpu_value > 0) rp_cli_json_key(out, "f32_cpu_gflops", r.f32.cpu_value);
+        for (size_t i = 0; i < count; i++) {
+            rp_cli_json_key(out, rows[i].key, rows[i].figure->value);
+            if (rows[i].figure->cpu_value > 0)
+                rp_cli_json_key(out, rows[i].cpu_key, rows[i].figure->cpu_value);
+        }
         rp_cli_puts(out, ", \"notes\": {");
         for (size_t i = 0; i < count; i++) {
             rp_cli_printf(out, "%s\"%s\": ", i ? ", " : "", rows[i].key);

@@ -74,14 +74,10 @@ rp_status rp_cli_bench_replay(rp_cli_bench_job *job, rp_error *err) {
 
 rp_status rp_cli_bench_startup(rp_cli_bench_job *job, rp_error *err) {
     const rp_cli_options *o = job->options;
-    const rp_model_params params = {.random_seed = 1, .precision = o->precision};
+    rp_model_params params = {.random_seed = 1};
     rp_model *model = NULL;
     rp_cli_times times = {0};
-    rp_status status;
-    if (o->model)
-        status = rp_model_open(job->device, o->model, &params, &model, err);
-    else
-        status = rp_model_open_random(job->device, o->config, &params, &model, err);
+    rp_status status = rp_cli_bench_open(job, &params, &model, err);
     if (status) return status;
     uint32_t tokens = o->tokens, most = rp_model_get_info(model)->max_tokens;
     if (tokens > most) tokens = most;
@@ -118,6 +114,8 @@ rp_status rp_cli_bench_startup(rp_cli_bench_job *job, rp_error *err) {
         if (o->json) {
             rp_cli_puts(out, "{");
             rp_cli_bench_json_device(job->device, out);
+            rp_cli_bench_json_model(job, out);
+            rp_cli_printf(out, ", \"tokens\": %u", (unsigned)tokens);
             for (size_t i = 0; i < count; i++) rp_cli_json_key(out, parts[i].key, parts[i].seconds * 1e3);
             rp_cli_json_key(out, "total_ms", total * 1e3);
             rp_cli_json_key(out, "above_device_ms", (total - driver) * 1e3);

@@ -200,10 +200,10 @@ static const char help_devices[] =
     "  reprise devices --json | grep -c '\"usable\": true'\n";
 
 static const char help_bench[] =
-    "Time one run of the encoder with random weights, host to host: the last hidden states of --batch\n"
-    "sequences of --tokens tokens each, or of mixed --lengths: sst2 (short sentences), uniform (from a "
-    "fifth\n"
-    "of --tokens to all of them) or a FILE. Mixed lengths also run padded to the longest, to compare.\n"
+    "Time one run of the encoder, host to host: the last hidden states of --batch sequences of --tokens\n"
+    "tokens each, or of mixed --lengths: sst2 (short sentences), uniform (from a fifth of --tokens to all\n"
+    "of them, 60 % in the mean) or a FILE. Mixed lengths also run padded to the longest, to compare.\n"
+    "Weights are random, in the shape of --config (base), or those of the folder -m.\n"
     "\n"
     "GFLOP/s is taken at the median, from the matrix products alone, and set against the fp32 fma that the\n"
     "device reaches in the same call. With T tokens in all, hidden size H, intermediate size I, embedding\n"
@@ -214,7 +214,7 @@ static const char help_bench[] =
     "\n"
     "Instead of a run: --roofline, what the device can reach; --ops, each operator by every kernel that may\n"
     "run it (all four configs unless --config is given); --replay, the ways to submit a layer N times;\n"
-    "--startup, where a start goes (of the folder -m, if given); --accuracy FILE, a classifier on lines\n"
+    "--startup, where a start goes; --accuracy FILE, a classifier (the bundled one, or -m) on lines\n"
     "\"label TAB sentence\" (or below a first line \"sentence TAB label\").\n"
     "\n"
     "JSON: one object: device, driver, cpu (true for a software driver), config, tokens, batch, repeat,\n"
@@ -277,7 +277,7 @@ const rp_cli_command rp_cli_commands[] = {
      NULL, NULL, NULL, NULL, rp_cli_devices},
     {"check", "", "does every kernel compute what it should?", help_check,
      RP_CLI_DEVICE | RP_CLI_JSON | RP_CLI_CHECK, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, NULL, rp_cli_check},
-    {"bench", "", "time, GFLOP/s and memory with random weights", help_bench,
+    {"bench", "", "time, GFLOP/s and memory of a run", help_bench,
      RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_JSON | RP_CLI_BENCH, RP_CLI_SHAPE_NONE, NULL,
      NULL, NULL, NULL, rp_cli_bench},
     {0},

@@ -11,6 +11,7 @@ typedef struct rule {
     const char *value; /* name of the value; NULL: takes none */
     unsigned bit;      /* 0: every command takes it */
     const char *help;
+    unsigned kinds; /* the measurements of bench that read it, as bits; 0: all */
 } rule;
 
 /* One table for reading and for --help; rules are known by their place in it. */
@@ -38,11 +39,11 @@ enum {
     R_REPEAT,
     R_LENGTHS,
     R_TRACE,
-    R_ROOFLINE,
+    R_FEW_TOKENS,
+    R_ROOFLINE, /* in the order of rp_cli_bench_kind */
     R_OPS,
     R_REPLAY,
     R_STARTUP,
-    R_FEW_TOKENS,
     R_ACCURACY,
     R_BATCH_SIZE,
     R_PRECISION,
@@ -54,8 +55,17 @@ enum {
     R_COUNT
 };
 
+enum {
+    RUN = 1 << RP_CLI_BENCH_RUN,
+    OPS = 1 << RP_CLI_BENCH_OPS,
+    REPLAY = 1 << RP_CLI_BENCH_REPLAY,
+    STARTUP = 1 << RP_CLI_BENCH_STARTUP,
+    ACCURACY = 1 << RP_CLI_BENCH_ACCURACY,
+};
+
 static const rule rules[R_COUNT] = {
-    [R_MODEL] = {'m', "model", "DIR", RP_CLI_MODEL, "Hugging Face folder (else REPRISE_MODEL, else bundled)"},
+    [R_MODEL] = {'m', "model", "DIR", RP_CLI_MODEL, "Hugging Face folder (else REPRISE_MODEL, else bundled)",
+                 RUN | STARTUP | ACCURACY},
     [R_DEVICE] = {'d', "device", "NAME", RP_CLI_DEVICE,
                   "index or part of a name in 'reprise devices' (else REPRISE_DEVICE)"},
     [R_FILE] = {'f', "file", "FILE", RP_CLI_FILE, "read lines from FILE; - is standard input"},
@@ -77,23 +87,29 @@ static const rule rules[R_COUNT] = {
     [R_COMPILE] = {0, "compile", NULL, RP_CLI_CHECK, "compile every kernel and run none: registers, spills"},
     [R_ONLY] = {0, "only", "NAME", RP_CLI_CHECK, "kernels whose name contains NAME (all)"},
     [R_CONFIG] = {0, "config", "NAME", RP_CLI_BENCH | RP_CLI_CHECK,
-                  "base, large, xlarge, xxlarge, or a folder with a config.json"},
-    [R_TOKENS] = {0, "tokens", "N", RP_CLI_BENCH, "tokens of each sequence (128)"},
-    [R_BATCH] = {0, "batch", "N", RP_CLI_BENCH, "sequences in a run (1)"},
-    [R_REPEAT] = {0, "repeat", "N", RP_CLI_BENCH, "runs that are timed, after one that is not (10)"},
+                  "base, large, xlarge, xxlarge, or a folder with a config.json",
+                  RUN | OPS | REPLAY | STARTUP},
+    [R_TOKENS] = {0, "tokens", "N", RP_CLI_BENCH, "tokens of each sequence (128)",
+                  RUN | OPS | REPLAY | STARTUP},
+    [R_BATCH] = {0, "batch", "N", RP_CLI_BENCH, "sequences in a run (1)", RUN},
+    [R_REPEAT] = {0, "repeat", "N", RP_CLI_BENCH, "runs that are timed, after one that is not (10)",
+                  RUN | REPLAY},
     [R_LENGTHS] = {0, "lengths", "HOW", RP_CLI_BENCH,
-                   "mixed lengths: sst2, uniform, or a FILE with one a line"},
-    [R_TRACE] = {0, "trace", "FILE", RP_CLI_BENCH, "write a trace of one more run, for Chrome or Perfetto"},
+                   "mixed lengths: sst2, uniform, or a FILE with one a line; - is standard input", RUN},
+    [R_TRACE] = {0, "trace", "FILE", RP_CLI_BENCH, "write a trace of one more run, for Chrome or Perfetto",
+                 RUN},
+    [R_FEW_TOKENS] = {0, "few-tokens", NULL, RP_CLI_BENCH, "with kernels for short texts beside the others",
+                      RUN},
     [R_ROOFLINE] = {0, "roofline", NULL, RP_CLI_BENCH, "instead: what the device can reach"},
     [R_OPS] = {0, "ops", NULL, RP_CLI_BENCH, "instead: each operator, by every kernel that may run it"},
     [R_REPLAY] = {0, "replay", NULL, RP_CLI_BENCH, "instead: the ways to submit a layer many times"},
-    [R_FEW_TOKENS] = {0, "few-tokens", NULL, RP_CLI_BENCH, "with kernels for short texts beside the others"},
     [R_STARTUP] = {0, "startup", NULL, RP_CLI_BENCH, "instead: where the time of a start goes"},
     [R_ACCURACY] = {0, "accuracy", "FILE", RP_CLI_BENCH, "instead: accuracy on a table of labelled texts"},
     [R_BATCH_SIZE] = {0, "batch-size", "N", RP_CLI_BATCH_SIZE,
                       "most inputs answered together (what fills a run)"},
     [R_PRECISION] = {0, "precision", "HOW", RP_CLI_PRECISION,
-                     "of the weights: f32, f16, int8 or int4 (as the files have them)"},
+                     "of the weights: f32, f16, int8 or int4 (as the files have them)",
+                     RUN | OPS | REPLAY | STARTUP | ACCURACY},
     [R_VERIFY] = {0, "verify-every", "N", RP_CLI_VERIFY,
                   "recompute one sequence in N in plain C; a difference makes the exit status 1"},
     [R_JSON] = {0, "json", NULL, RP_CLI_JSON, "one JSON value a line"},
@@ -182,7 +198,6 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
     case R_VERIFY:
         return read_number(name, r, value, 1, 1000000000, &o->verify_every);
     case R_CONFIG:
-        o->config_given = true;
         return read_name(name, r, value, &o->config);
     case R_LENGTHS:
         return read_name(name, r, value, &o->lengths);
@@ -314,9 +329,31 @@ static const char *environment(const char *variable) {
     return value && *value ? value : NULL;
 }
 
+/* bench refuses what it would not read. */
+static bool check_bench(const char *name, const bool given[R_COUNT], const rp_cli_options *o) {
+    for (int i = 0; i < R_COUNT; i++) {
+        if (!given[i] || !rules[i].kinds || rules[i].kinds & 1u << o->bench) continue;
+        rp_cli_complain("%s: --%s does not read --%s; try 'reprise %s --help'", name,
+                        rules[R_ROOFLINE + o->bench - RP_CLI_BENCH_ROOFLINE].name, rules[i].name, name);
+        return false;
+    }
+    if (given[R_MODEL] && given[R_CONFIG]) {
+        rp_cli_complain("%s: takes one of --model and --config; try 'reprise %s --help'", name, name);
+        return false;
+    }
+    bool file = o->lengths && strcmp(o->lengths, "sst2") && strcmp(o->lengths, "uniform");
+    if (file && (given[R_TOKENS] || given[R_BATCH])) {
+        rp_cli_complain("%s: a file of --lengths stands for --batch and --tokens; try 'reprise %s --help'",
+                        name, name);
+        return false;
+    }
+    return true;
+}
+
 bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allowed, rp_cli_options *options) {
     struct option table[R_COUNT + 1];
     char letters[2 * R_COUNT + 2];
+    bool given[R_COUNT] = {false};
     make_tables(table, letters);
     *options = (rp_cli_options){.config = "base", .tokens = 128, .batch = 1, .repeat = 10};
     opterr = 0;
@@ -334,10 +371,13 @@ bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allow
         }
         if (!(rules[which].value ? set_value(name, which, optarg, options) : set_flag(name, which, options)))
             return false;
+        given[which] = true;
     }
+    if (allowed & RP_CLI_BENCH && !check_bench(name, given, options)) return false;
     options->texts = argv + optind;
     options->text_count = (size_t)(argc - optind);
-    if (!options->model) options->model = environment("REPRISE_MODEL");
+    options->config_given = given[R_CONFIG];
+    if (!options->model && !options->config_given) options->model = environment("REPRISE_MODEL");
     if (!options->device) options->device = environment("REPRISE_DEVICE");
     return true;
 }
