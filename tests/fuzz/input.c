@@ -28,7 +28,7 @@ static void look(const rp_cli_item *item) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    enum { BATCH = 3, BATCH_BYTES = 512 };
+    enum { BATCH = 3, BATCH_TOKENS = 128 };
     static const rp_cli_shape shapes[] = {RP_CLI_SHAPE_TEXT, RP_CLI_SHAPE_MAYBE_PAIR, RP_CLI_SHAPE_PAIR,
                                           RP_CLI_SHAPE_QUESTION, RP_CLI_SHAPE_CHOICES};
     static int fd = -1;
@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     rp_cli_items items = {0};
     bool failed = false;
     if (rp_cli_input_open(&input, "fuzz", shapes[data[0] / 4 % 5], &options)) exit(1);
-    for (size_t seen = 0; rp_cli_input_batch(&input, &items, BATCH, BATCH_BYTES, &failed);) {
+    for (size_t seen = 0; rp_cli_input_batch(&input, &items, BATCH, BATCH_TOKENS, &failed);) {
         FUZZ_CHECK(items.count > 0 && items.count <= BATCH);
         for (size_t i = 0; i < items.count; i++) {
             FUZZ_CHECK(items.list[i].number == ++seen);

@@ -11,9 +11,9 @@
 
 enum {
     MOST_SLOTS = 8,
-    MOST_INPUTS = 1024,       /* in a batch whose size is chosen here */
-    SOFTWARE_TOKENS = 512,    /* in a batch for a software driver: more make it no faster, and answers late */
-    TOKENIZED_BYTES = 1 << 16 /* in a batch that only has to be tokenized */
+    MOST_INPUTS = 1024,    /* in a batch whose size is chosen here */
+    SOFTWARE_TOKENS = 512, /* in a batch for a software driver: more make it no faster, and answers late */
+    TOKENIZED_TOKENS = 1 << 14 /* in a batch that only has to be tokenized */
 };
 
 /* A thread, and the batch it answers. */
@@ -115,13 +115,24 @@ static size_t thread_count(const rp_cli_session *session) {
     return processors < MOST_SLOTS ? (size_t)processors : MOST_SLOTS;
 }
 
-/* Bytes of a batch that fills a submission and seldom needs another. */
-static size_t batch_bytes(const rp_cli_session *session) {
+/* Tokens of a batch that nearly fills a submission: a few more would need another. */
+static size_t batch_tokens(const rp_cli_session *session) {
     if (session->options->batch_size) return SIZE_MAX;
-    if (!session->info) return TOKENIZED_BYTES;
-    size_t tokens = session->info->max_batch_tokens;
-    if (is_software(session) && tokens > SOFTWARE_TOKENS) tokens = SOFTWARE_TOKENS;
-    return tokens * 3; /* a token of English is about 4 bytes */
+    if (!session->info) return TOKENIZED_TOKENS;
+    size_t tokens = session->info->max_batch_tokens / 8 * 7;
+    return is_software(session) && tokens > SOFTWARE_TOKENS ? SOFTWARE_TOKENS : tokens;
+}
+
+/* What tells the tokens of an input before it is tokenized. */
+static rp_cli_meter make_meter(const rp_cli_command *command, const rp_cli_session *session) {
+    rp_cli_meter meter = {0};
+    if (!session->info || session->options->batch_size) return meter;
+    bool cut = !(command->options & RP_CLI_STRIDE); /* else all of a long text is run, in windows */
+    meter.tokenizer = session->tokenizer;
+    uint32_t model_takes = session->info->max_tokens,
+             takes = session->tokenizer ? rp_tokenizer_max_tokens(session->tokenizer) : 0;
+    if (cut) meter.longest = takes && takes < model_takes ? takes : model_takes;
+    return meter;
 }
 
 /* A slot that can be filled; waits for it. NULL when no more is to be answered. */
@@ -169,14 +180,16 @@ static bool start_threads(flow *f) {
 static bool answer_all(flow *f, rp_cli_input *input) {
     const rp_cli_session *session = f->work.session;
     const size_t chosen = session->options->batch_size, largest = chosen ? chosen : MOST_INPUTS;
-    const size_t bytes = batch_bytes(session);
+    const size_t tokens = batch_tokens(session);
     bool failed = false;
     slot *s;
     if (!start_threads(f)) return false;
+    input->meter = make_meter(f->work.command, session);
     rp_cli_stop_expected(true);
     for (size_t most = 1; (s = free_slot(f)); most = most * 4 < largest ? most * 4 : largest) {
         rp_cli_items_clear(&s->job.items);
-        if (!rp_cli_input_batch(input, &s->job.items, most, bytes, &failed) || !hand_over(f, s, input)) break;
+        if (!rp_cli_input_batch(input, &s->job.items, most, tokens, &failed) || !hand_over(f, s, input))
+            break;
     }
     pthread_mutex_lock(&f->work.lock);
     f->over = true;

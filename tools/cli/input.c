@@ -11,7 +11,7 @@
 
 enum {
     READ_BYTES = 1 << 16,
-    SPECIAL_BYTES = 8, /* what [CLS] and [SEP] count as: two tokens of four bytes */
+    SPECIAL_TOKENS = 2, /* [CLS] and [SEP] */
 };
 static const size_t longest_line = (size_t)1 << 30;  /* bytes; longer ones fail instead of filling memory */
 static const size_t longest_batch = (size_t)8 << 20; /* bytes after which a batch is closed in any case */
@@ -86,7 +86,7 @@ static rp_text argument(rp_cli_input *input) {
     return (rp_text){text, strlen(text)};
 }
 
-static bool next_argument(rp_cli_input *input, rp_cli_item *item, size_t *bytes) {
+static bool next_argument(rp_cli_input *input, rp_cli_item *item) {
     if (input->next_text == input->text_count) return false;
     *item = (rp_cli_item){.number = ++input->number};
     item->text = argument(input);
@@ -96,7 +96,6 @@ static bool next_argument(rp_cli_input *input, rp_cli_item *item, size_t *bytes)
         item->choices = rp_cli_calloc(input->text_count, sizeof *item->choices);
         while (input->next_text < input->text_count) item->choices[item->choice_count++] = argument(input);
     }
-    *bytes += item->text.size + item->pair.size + SPECIAL_BYTES;
     return true;
 }
 
@@ -166,7 +165,7 @@ static void skip_mark(rp_cli_input *input) {
     input->started = true;
 }
 
-static void take_line(rp_cli_input *input, size_t size, size_t end_size, rp_cli_item *item, size_t *bytes) {
+static void take_line(rp_cli_input *input, size_t size, size_t end_size, rp_cli_item *item) {
     const char *line = input->data + input->begin;
     input->begin += size + end_size;
     input->scanned = input->begin;
@@ -179,11 +178,10 @@ static void take_line(rp_cli_input *input, size_t size, size_t end_size, rp_cli_
     } else {
         rp_cli_item_parse(item, input->shape, input->jsonl, line, size);
     }
-    *bytes += size + SPECIAL_BYTES;
 }
 
 /* A line that is in the buffer, or the rest of the input once it has ended. */
-static bool buffered_line(rp_cli_input *input, rp_cli_item *item, size_t *bytes) {
+static bool buffered_line(rp_cli_input *input, rp_cli_item *item) {
     if (!input->started) {
         if (input->begin == input->end) return false;
         skip_mark(input);
@@ -195,11 +193,11 @@ static bool buffered_line(rp_cli_input *input, rp_cli_item *item, size_t *bytes)
         found = memchr(input->data + input->scanned, '\n', input->end - input->scanned);
     input->scanned = input->end;
     if (found) {
-        take_line(input, (size_t)(found - (input->data + input->begin)), 1, item, bytes);
+        take_line(input, (size_t)(found - (input->data + input->begin)), 1, item);
         return true;
     }
     if (input->ended && (have || input->skipping)) {
-        take_line(input, have, 0, item, bytes);
+        take_line(input, have, 0, item);
         return true;
     }
     if (have > longest_line) {
@@ -207,6 +205,11 @@ static bool buffered_line(rp_cli_input *input, rp_cli_item *item, size_t *bytes)
         input->end = input->scanned = input->begin;
     }
     return false;
+}
+
+/* Bytes of the file up to the next line. */
+static uint64_t bytes_taken(const rp_cli_input *input) {
+    return input->consumed - (input->end - input->begin);
 }
 
 /* A new item at the end of the list. */
@@ -218,16 +221,28 @@ static rp_cli_item *new_item(rp_cli_items *items) {
     return &items->list[items->count];
 }
 
-bool rp_cli_input_batch(rp_cli_input *input, rp_cli_items *items, size_t most, size_t bytes, bool *failed) {
-    size_t used = 0, limit = bytes < longest_batch ? bytes : longest_batch;
-    while (items->count < most && used < limit) {
+/* The tokens of an item, about. A choice is run with its text. */
+static double item_tokens(rp_cli_meter *meter, const rp_cli_item *item) {
+    if (item->failed) return 0;
+    double text = rp_cli_meter_text(meter, item->text), all = 0;
+    for (size_t i = 0; i < (item->choices ? item->choice_count : 1); i++) {
+        rp_text other = item->choices ? item->choices[i] : item->pair;
+        double tokens = SPECIAL_TOKENS + text + rp_cli_meter_text(meter, other);
+        all += meter->longest && tokens > (double)meter->longest ? (double)meter->longest : tokens;
+    }
+    return all;
+}
+
+bool rp_cli_input_batch(rp_cli_input *input, rp_cli_items *items, size_t most, size_t tokens, bool *failed) {
+    double used = 0;
+    uint64_t begin = bytes_taken(input);
+    while (!items->count ||
+           (items->count < most && used < (double)tokens && bytes_taken(input) - begin < longest_batch)) {
         rp_cli_item *item = new_item(items);
-        if (input->texts) {
-            if (!next_argument(input, item, &used)) break;
+        if (input->texts ? next_argument(input, item) : buffered_line(input, item)) {
+            used += item_tokens(&input->meter, item);
             items->count++;
-        } else if (buffered_line(input, item, &used)) {
-            items->count++;
-        } else if (input->ended || (items->count && !is_ready(input->fd))) {
+        } else if (input->texts || input->ended || (items->count && !is_ready(input->fd))) {
             break;
         } else {
             read_more(input, failed);
