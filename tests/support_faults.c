@@ -1,18 +1,21 @@
 #include "support_faults.h"
 
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/alloc.h"
+#include "gpu/shader.h"
 #include "reprise/device.h"
 
 _Atomic VkDeviceSize fault_largest_allocation, fault_all_allocations;
 _Atomic double fault_delay;
 atomic_uint fault_most_buffers;
 atomic_bool fault_idle;
+atomic_uint fault_shaders_came;
 
 static _Atomic(const char *) failing = "";
-static atomic_int due;
+static atomic_int due, repeats = 1;
 static atomic_bool came, lost, hidden;
 static VkResult gives;
 static uint32_t real_type; /* which all memory is of while it is hidden */
@@ -21,7 +24,9 @@ static atomic_uint devices, submits, waits, allocated, pipelines;
 /* ---- the fault ---- */
 
 static bool fails(const char *name) {
-    if (strcmp(name, failing) || atomic_fetch_sub(&due, 1) != 0) return false;
+    if (strcmp(name, failing)) return false;
+    int left = atomic_fetch_sub(&due, 1);
+    if (left > 0 || left <= -repeats) return false;
     came = true;
     if (gives == VK_ERROR_DEVICE_LOST) lost = true;
     return true;
@@ -31,7 +36,12 @@ void fault_begin(const char *function, int call, VkResult result) {
     came = false;
     gives = result;
     due = call;
+    repeats = 1;
     failing = function;
+}
+
+void fault_repeat(int times) {
+    repeats = times;
 }
 
 bool fault_end(void) {
@@ -68,7 +78,12 @@ static struct {
     PFN_vkAllocateMemory vkAllocateMemory;
     PFN_vkFreeMemory vkFreeMemory;
     PFN_vkGetBufferMemoryRequirements vkGetBufferMemoryRequirements;
+    PFN_vkCreateShaderModule vkCreateShaderModule;
+    PFN_vkDestroyShaderModule vkDestroyShaderModule;
     PFN_vkCreateComputePipelines vkCreateComputePipelines;
+    PFN_vkDestroyPipeline vkDestroyPipeline;
+    PFN_vkBeginCommandBuffer vkBeginCommandBuffer;
+    PFN_vkCmdBindPipeline vkCmdBindPipeline;
     PFN_vkQueueSubmit vkQueueSubmit;
     PFN_vkQueueWaitIdle vkQueueWaitIdle;
     PFN_vkWaitForFences vkWaitForFences;
@@ -151,14 +166,113 @@ static VKAPI_ATTR void VKAPI_CALL fault_vkGetBufferMemoryRequirements(VkDevice d
     if (hidden) out->memoryTypeBits = 3;
 }
 
+/* ---- shaders that the driver does not get along with ---- */
+
+static bool (*is_bad)(const char *shader);
+static VkResult bad_result;
+
+/* Modules, pipelines and command buffers that have to do with them. */
+static uint64_t marked[4096];
+static pthread_mutex_t marked_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static uint64_t *find_mark(uint64_t handle) {
+    for (size_t i = 0; i < RP_COUNT(marked); i++)
+        if (marked[i] == handle) return &marked[i];
+    return NULL;
+}
+
+static void mark(uint64_t handle, bool bad) {
+    pthread_mutex_lock(&marked_lock);
+    uint64_t *at = find_mark(handle);
+    if (at && !bad) *at = 0;
+    if (!at && bad && (at = find_mark(0))) *at = handle;
+    pthread_mutex_unlock(&marked_lock);
+}
+
+static bool is_marked(uint64_t handle) {
+    pthread_mutex_lock(&marked_lock);
+    bool found = find_mark(handle);
+    pthread_mutex_unlock(&marked_lock);
+    return found;
+}
+
+void fault_shaders(bool (*is)(const char *shader), VkResult result) {
+    is_bad = is;
+    bad_result = result;
+    fault_shaders_came = 0;
+}
+
+static bool has_bad_code(const VkShaderModuleCreateInfo *info) {
+    for (size_t i = 0; is_bad && i < rp_shader_pack_count; i++) {
+        const rp_packed_shader *shader = &rp_shader_pack[i];
+        if (shader->count * 4 == info->codeSize && !memcmp(shader->words, info->pCode, info->codeSize))
+            return is_bad(shader->variant.name);
+    }
+    return false;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL fault_vkCreateShaderModule(VkDevice device,
+                                                                 const VkShaderModuleCreateInfo *info,
+                                                                 const VkAllocationCallbacks *callbacks,
+                                                                 VkShaderModule *out) {
+    if (fails("vkCreateShaderModule")) return gives;
+    VkResult result = real.vkCreateShaderModule(device, info, callbacks, out);
+    if (result == VK_SUCCESS) mark((uint64_t)*out, has_bad_code(info));
+    return result;
+}
+
+static VKAPI_ATTR void VKAPI_CALL fault_vkDestroyShaderModule(VkDevice device, VkShaderModule module,
+                                                              const VkAllocationCallbacks *callbacks) {
+    if (module) mark((uint64_t)module, false);
+    real.vkDestroyShaderModule(device, module, callbacks);
+}
+
+static VKAPI_ATTR void VKAPI_CALL fault_vkDestroyPipeline(VkDevice device, VkPipeline pipeline,
+                                                          const VkAllocationCallbacks *callbacks) {
+    if (pipeline) mark((uint64_t)pipeline, false);
+    real.vkDestroyPipeline(device, pipeline, callbacks);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL fault_vkBeginCommandBuffer(VkCommandBuffer commands,
+                                                                 const VkCommandBufferBeginInfo *info) {
+    if (fails("vkBeginCommandBuffer")) return gives;
+    mark((uint64_t)(uintptr_t)commands, false);
+    return real.vkBeginCommandBuffer(commands, info);
+}
+
+static VKAPI_ATTR void VKAPI_CALL fault_vkCmdBindPipeline(VkCommandBuffer commands, VkPipelineBindPoint point,
+                                                          VkPipeline pipeline) {
+    if (is_marked((uint64_t)pipeline)) mark((uint64_t)(uintptr_t)commands, true);
+    real.vkCmdBindPipeline(commands, point, pipeline);
+}
+
+/* What a submission of these command buffers comes to. */
+static VkResult submit_bad(uint32_t count, const VkCommandBuffer *buffers) {
+    for (uint32_t i = 0; is_bad && i < count; i++) {
+        if (!is_marked((uint64_t)(uintptr_t)buffers[i])) continue;
+        fault_shaders_came++;
+        if (bad_result == VK_ERROR_UNKNOWN) raise(SIGKILL);
+        lost = true;
+        return VK_ERROR_DEVICE_LOST;
+    }
+    return VK_SUCCESS;
+}
+
 static VKAPI_ATTR VkResult VKAPI_CALL fault_vkCreateComputePipelines(VkDevice device, VkPipelineCache cache,
                                                                      uint32_t count,
                                                                      const VkComputePipelineCreateInfo *infos,
                                                                      const VkAllocationCallbacks *callbacks,
                                                                      VkPipeline *out) {
     pipelines++;
+    bool bad = is_marked((uint64_t)infos[0].stage.module);
     if (fails("vkCreateComputePipelines")) return gives;
-    return real.vkCreateComputePipelines(device, cache, count, infos, callbacks, out);
+    if (bad && bad_result != VK_ERROR_DEVICE_LOST && bad_result != VK_ERROR_UNKNOWN) {
+        fault_shaders_came++;
+        return bad_result;
+    }
+    VkResult result = real.vkCreateComputePipelines(device, cache, count, infos, callbacks, out);
+    if (result == VK_SUCCESS) mark((uint64_t)out[0], bad);
+    return result;
 }
 
 static void slow_down(uint32_t buffers) {
@@ -173,7 +287,11 @@ static VKAPI_ATTR VkResult VKAPI_CALL fault_vkQueueSubmit(VkQueue queue, uint32_
     submits++;
     if (fails("vkQueueSubmit")) return gives;
     if (lost) return VK_ERROR_DEVICE_LOST;
-    for (uint32_t i = 0; i < count; i++) buffers += infos[i].commandBufferCount;
+    for (uint32_t i = 0; i < count; i++) {
+        buffers += infos[i].commandBufferCount;
+        VkResult result = submit_bad(infos[i].commandBufferCount, infos[i].pCommandBuffers);
+        if (result) return result;
+    }
     if (buffers > fault_most_buffers) fault_most_buffers = buffers;
     slow_down(buffers);
     return real.vkQueueSubmit(queue, count, infos, fence);
@@ -212,7 +330,12 @@ static PFN_vkVoidFunction wrap(const char *name, PFN_vkVoidFunction found) {
     EACH(vkAllocateMemory, , )
     EACH(vkFreeMemory, , )
     EACH(vkGetBufferMemoryRequirements, , )
+    EACH(vkCreateShaderModule, , )
+    EACH(vkDestroyShaderModule, , )
     EACH(vkCreateComputePipelines, , )
+    EACH(vkDestroyPipeline, , )
+    EACH(vkBeginCommandBuffer, , )
+    EACH(vkCmdBindPipeline, , )
     EACH(vkQueueSubmit, , )
     EACH(vkQueueWaitIdle, , )
     EACH(vkWaitForFences, , )

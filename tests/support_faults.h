@@ -13,6 +13,9 @@ bool faults_install(void);
  * wait first, so that nothing is pending. */
 void fault_begin(const char *function, int due, VkResult result);
 
+/* After fault_begin: so many calls fail from then on, and not one. */
+void fault_repeat(int times);
+
 /* True when the fault came. Everything works again, but a lost device stays lost. */
 bool fault_end(void);
 
@@ -30,6 +33,15 @@ extern _Atomic VkDeviceSize fault_all_allocations;
 
 /* vkQueueWaitIdle fails with VK_ERROR_OUT_OF_HOST_MEMORY. */
 extern atomic_bool fault_idle;
+
+/* Shaders that the driver does not get along with: those for which `is` is true, by their name in
+ * shaders/variants.def. Their pipelines are refused with `result`; or the pipelines are made and a submission
+ * that has one of them gives VK_ERROR_DEVICE_LOST, when `result` is that, or ends this process, when it is
+ * VK_ERROR_UNKNOWN. `is` NULL: no shader any more. It is called from any thread. */
+void fault_shaders(bool (*is)(const char *shader), VkResult result);
+
+/* Times that this has come since fault_shaders. */
+extern atomic_uint fault_shaders_came;
 
 /* Seconds that each submitted command buffer takes longer than it does. */
 extern _Atomic double fault_delay;

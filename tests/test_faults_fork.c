@@ -29,7 +29,8 @@ static const rp_run_params classes = {.output = RP_OUTPUT_CLASSES};
 static int setup(void **state) {
     rp_error err = {0};
     (void)state;
-    if (rp_device_open(NULL, &device, &err) || rp_model_open(device, MODEL, NULL, &model, &err))
+    const rp_model_params params = {.verify_every = 1};
+    if (rp_device_open(NULL, &device, &err) || rp_model_open(device, MODEL, &params, &model, &err))
         print_error("%s\n", err.message);
     return model ? 0 : -1;
 }
@@ -71,6 +72,9 @@ static int in_child(void) {
     if (!encoding.count || !rp_model_get_info(model)->hidden_size) return 7;
     rp_encoding_free(&encoding);
     if (!rp_device_get_info(device)->usable) return 8;
+    rp_verify_counts counts = {.checked = 9};
+    rp_model_verify_counts(model, true, &counts); /* whoever would recompute is not here */
+    if (counts.checked || counts.dropped) return 10;
     rp_model_close(&model);
     rp_device_close(&device);
     return model || device ? 9 : 0;

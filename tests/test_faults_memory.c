@@ -124,11 +124,38 @@ static void test_large_wish(void **state) {
     rp_model_close(&model);
 }
 
+/* A submission that the device has no memory for: what is left of the call goes in halves, each within what
+ * failed, down to single sequences; then it is an error. */
+static void test_submissions(void **state) {
+    rp_error err = {0};
+    (void)state;
+    rp_model *model = open_model(&err);
+    for (int times = 1; times <= 2; times++) {
+        unsigned before = faults_seen().submits;
+        run(model, got);
+        unsigned submits = faults_seen().submits - before;
+        fault_begin("vkQueueSubmit", 0, VK_ERROR_OUT_OF_DEVICE_MEMORY);
+        fault_repeat(times);
+        run(model, got);
+        assert_true(fault_end());
+        assert_true(faults_seen().submits - before > 2 * submits + (unsigned)times);
+        assert_memory_equal(got, wanted, sizeof wanted);
+    }
+    fault_begin("vkQueueSubmit", 0, VK_ERROR_OUT_OF_DEVICE_MEMORY);
+    rp_status status = rp_model_run(model, g.sequences, 1, NULL, got, FLOATS, NULL, &err);
+    assert_true(fault_end());
+    assert_int_equal(status, RP_ERROR_DEVICE_MEMORY);
+    run(model, got);
+    assert_memory_equal(got, wanted, sizeof wanted);
+    rp_model_close(&model);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small_allocations),
         cmocka_unit_test(test_small_device),
         cmocka_unit_test(test_large_wish),
+        cmocka_unit_test(test_submissions),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

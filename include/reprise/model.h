@@ -109,7 +109,8 @@ typedef struct rp_verify_counts {
 } rp_verify_counts;
 
 /* Fill in `*out`, after what is queued was recomputed when `wait` is true. All zero for NULL and for a model
- * without verify_every. Thread-safe. rp_model_close does not wait: it gives up what is queued. */
+ * without verify_every, and in a process that was forked. Thread-safe. rp_model_close does not wait: it gives
+ * up what is queued. */
 RP_API void rp_model_verify_counts(rp_model *model, bool wait, rp_verify_counts *out);
 
 /* What the weights can compute beyond the hidden states. Bits of rp_model_info.heads. */
@@ -187,9 +188,11 @@ typedef struct rp_run_times {
  * A batch is one submission, unless it is estimated to take more than half a second on this device: then it
  * is several, cut between layers, and batches are kept so small that one layer stays below that, for the sake
  * of the watchdogs of drivers (software drivers have none). The estimate comes from a layer that is timed
- * when the model is opened, and from the runs. A single sequence is never cut further. RP_ERROR_TEXT names
- * the first sequence that is empty, too long or holds an id out of range; nothing is computed then.
- * RP_ERROR_HEAD when the model has no weights for this output. */
+ * when the model is opened, and from the runs. A single sequence is never cut further. Where the device has
+ * no memory for a batch, what is left goes in batches of half its tokens and less: RP_ERROR_DEVICE_MEMORY
+ * says that there was none for a single sequence. RP_ERROR_TEXT names the first sequence that is empty, too
+ * long or holds an id out of range; nothing is computed then. RP_ERROR_HEAD when the model has no weights for
+ * this output. */
 RP_API rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t count,
                               const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
                               rp_error *err);

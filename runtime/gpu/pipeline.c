@@ -89,7 +89,8 @@ static rp_status create(rp_device *device, rp_pipeline *pipeline, bool statistic
           (device->handle, device->pipeline_cache, 1, &info, NULL, &pipeline->handle));
     rp_device_name(device, VK_OBJECT_TYPE_PIPELINE, (uint64_t)pipeline->handle, key->shader);
 done:
-    *refused = *refused && status == RP_ERROR_DEVICE;
+    /* out of memory too: drivers say so of code that their compilers give up on */
+    *refused = *refused && status && status != RP_ERROR_DEVICE_LOST;
     if (module) vk->vkDestroyShaderModule(device->handle, module, NULL);
     free(spirv.owned);
     return status;

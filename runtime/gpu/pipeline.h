@@ -36,7 +36,7 @@ typedef struct rp_pipeline_set {
     rp_pipeline **pipelines;
     size_t count, capacity;
     bool statistics; /* the driver is to keep its statistics; only where rp_caps.has_statistics */
-    bool refused;    /* the last one that was to be made: the driver would not, though it had the memory */
+    bool refused;    /* the last one that was to be made: the driver would not, and kept the device */
 } rp_pipeline_set;
 
 /* The pipeline of `key`, made if need be. Owned by the set. */

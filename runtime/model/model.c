@@ -346,7 +346,8 @@ const rp_tokenizer *rp_model_get_tokenizer(const rp_model *model) {
 
 void rp_model_verify_counts(rp_model *model, bool wait, rp_verify_counts *out) {
     *out = (rp_verify_counts){0};
-    if (model && model->canary) rp_canary_counts(model->canary, wait, out);
+    if (model && model->canary && !rp_device_forked(model->device))
+        rp_canary_counts(model->canary, wait, out);
 }
 
 void rp_bench_start_times(const rp_model *model, rp_start_times *out) {

@@ -16,6 +16,7 @@ typedef struct run {
     const rp_sequence *sequences;
     size_t count;
     const rp_run_params *params;
+    uint32_t most_tokens; /* of a batch, unless it is a single sequence */
     rp_run_times times;
 } run;
 
@@ -131,7 +132,8 @@ static batch next_batch(const run *r, batch done) {
                       : kind == RP_COUNT_TOKENS ? tokens
                                                 : next.count + 1;
         work += layer_work(&model->config, &r->sequences[i]);
-        if (tokens > model->info.max_batch_tokens || used > room || (next.count && work > most)) break;
+        if (tokens > model->info.max_batch_tokens || used > room) break;
+        if (next.count && (tokens > r->most_tokens || work > most)) break;
         next.tokens = tokens;
         next.count++;
         while (last_row < rows && params->rows[last_row].sequence == i && next.row_count < room) {
@@ -236,6 +238,21 @@ static rp_status run_batch(run *r, const batch *b, float **out, rp_error *err) {
     return status;
 }
 
+/* A device that has no memory for a batch gets half of it, down to single sequences. */
+static rp_status run_batches(run *r, float *out, rp_error *err) {
+    r->most_tokens = r->model->info.max_batch_tokens;
+    for (batch done = {0}, b; (b = next_batch(r, done)).count;) {
+        rp_status status = run_batch(r, &b, &out, err);
+        if (status == RP_ERROR_DEVICE_MEMORY && b.count > 1) {
+            r->most_tokens = b.tokens / 2;
+            continue;
+        }
+        if (status) return status;
+        done = b;
+    }
+    return RP_OK;
+}
+
 rp_status rp_model_measure_pace(rp_model *model, rp_error *err) {
     enum { MOST = 512, FEWEST = 8 };
     static const double ENOUGH = 2e-3, SLOW = 2e-2; /* seconds */
@@ -282,14 +299,7 @@ rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t cou
     status = rp_model_begin(model, err);
     if (status) return status;
     const float *results = out;
-    batch b = {0};
-    for (;;) {
-        b = next_batch(&r, b);
-        if (!b.count) break;
-        status = run_batch(&r, &b, &out, err);
-        if (status) break;
-    }
-    rp_model_end(model, status);
+    status = rp_model_end(model, run_batches(&r, out, err));
     if (!status && model->canary) rp_canary_offer(model->canary, sequences, count, r.params, results);
     if (times) *times = r.times;
     return status;

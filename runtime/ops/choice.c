@@ -15,7 +15,7 @@ enum { QUESTION = 4096, FILE_NAME = 64 };
 bool rp_refused(rp_ops *ops, rp_status status) {
     bool refused = ops->pipelines.refused;
     ops->pipelines.refused = false;
-    return status == RP_ERROR_DEVICE && refused;
+    return refused && status && status != RP_ERROR_DEVICE_LOST;
 }
 
 /* ---- what is asked: the text under which an answer is kept ---- */
@@ -74,13 +74,16 @@ static bool read_order(const rp_contest *contest, char *list, uint32_t order[RP_
     return found == contest->count;
 }
 
+/* `*measured`: any of them. */
 static rp_status measure_order(rp_ops *ops, const rp_contest *contest, uint32_t order[RP_MAX_KERNELS],
-                               rp_error *err) {
+                               bool *measured, rp_error *err) {
     double times[RP_MAX_KERNELS];
     const rp_tuning_handler *told = &ops->device->tuning;
     if (told->take) told->take(told->user, contest->op);
     rp_status status = contest->measure(ops, contest->user, times, err);
     if (status) return status;
+    *measured = false;
+    for (uint32_t i = 0; i < contest->count; i++) *measured |= isfinite(times[i]);
     for (uint32_t i = 1; i < contest->count; i++)
         for (uint32_t j = i; j && times[order[j]] < times[order[j - 1]]; j--) {
             uint32_t slower = order[j - 1];
@@ -97,12 +100,12 @@ static rp_status find_order(rp_ops *ops, const rp_contest *contest, uint32_t ord
     if (!contest->measure || contest->count == 1) return RP_OK;
     size_t size = ask(ops, contest, "speed", contest->shape, question), used = 0;
     char *kept = recall(ops->device, "tuning", question, size);
-    bool read = kept && read_order(contest, kept, order);
+    bool known = kept && read_order(contest, kept, order);
     free(kept);
-    if (read) return RP_OK;
+    if (known) return RP_OK;
     for (uint32_t i = 0; i < contest->count; i++) order[i] = i;
-    rp_status status = measure_order(ops, contest, order, err);
-    if (status) return status;
+    rp_status status = measure_order(ops, contest, order, &known, err);
+    if (status || !known) return status;
     for (uint32_t i = 0; i < contest->count; i++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s\n", contest->names[order[i]]);
     remember(ops->device, "tuning", question, size, list);
@@ -111,8 +114,14 @@ static rp_status find_order(rp_ops *ops, const rp_contest *contest, uint32_t ord
 
 /* ---- is it right ---- */
 
+/* What became of the candidates that were passed over. */
+typedef struct passed {
+    bool read;          /* by a verdict that was read */
+    rp_status shortage; /* the driver had no memory for one, or said so */
+} passed;
+
 static rp_status judge(rp_ops *ops, const rp_contest *contest, uint32_t candidate, bool read, bool *right,
-                       bool *was_read, rp_error *err) {
+                       passed *over, rp_error *err) {
     char about[RP_KERNEL_NAME + RP_CONTEST_TEXT + 2], question[QUESTION];
     rp_verdict verdict;
     snprintf(about, sizeof about, "%s\n%s", contest->names[candidate], contest->use);
@@ -122,11 +131,14 @@ static rp_status judge(rp_ops *ops, const rp_contest *contest, uint32_t candidat
     bool known = *right || (kept && !strcmp(kept, "wrong"));
     free(kept);
     if (known) {
-        *was_read = true;
+        over->read = true;
         return RP_OK;
     }
     rp_status status = contest->verify(ops, contest->user, candidate, &verdict, err);
-    if (rp_refused(ops, status)) return RP_OK;
+    if (rp_refused(ops, status)) {
+        if (status != RP_ERROR_DEVICE) over->shortage = status;
+        return RP_OK;
+    }
     if (status) return status;
     *right = rp_verdict_right(&verdict);
     remember(ops->device, "verdict", question, size, *right ? "right" : "wrong");
@@ -137,16 +149,21 @@ static rp_status judge(rp_ops *ops, const rp_contest *contest, uint32_t candidat
 static rp_status find_right(rp_ops *ops, const rp_contest *contest, const uint32_t order[RP_MAX_KERNELS],
                             uint32_t *out, rp_error *err) {
     const rp_device_info *info = &ops->device->caps.info;
-    bool was_read = true;
-    for (int read = 1; read >= 0 && was_read; read--) {
-        was_read = false;
+    passed over = {.read = true};
+    for (int read = 1; read >= 0 && over.read; read--) {
+        over.read = false;
         for (uint32_t i = 0; i < contest->count; i++) {
             bool right;
-            rp_status status = judge(ops, contest, order[i], read, &right, &was_read, err);
+            rp_status status = judge(ops, contest, order[i], read, &right, &over, err);
             *out = order[i];
             if (status || right) return status;
         }
     }
+    if (over.shortage)
+        return rp_fail(err, over.shortage,
+                       "%s (%s) compiles no kernel for %s and says that it is out of memory; close other "
+                       "programs, update the driver, or choose another device",
+                       info->name, info->driver, contest->op);
     return rp_fail(err, RP_ERROR_DEVICE,
                    "%s (%s): every kernel for %s is refused by the driver or gives wrong results; update the "
                    "driver, or choose another device",

@@ -23,10 +23,12 @@ typedef struct rp_contest {
 } rp_contest;
 
 /* The candidate to use: remembered by `ops`, read from the cache, or found now. A candidate that is wrong, or
- * that the driver refuses to compile, is passed over. RP_ERROR_DEVICE when none is left. */
+ * that the driver refuses to compile, is passed over. RP_ERROR_DEVICE when none is left; the error of memory
+ * where the driver said that it had none for one of them. */
 rp_status rp_select(rp_ops *ops, const rp_contest *contest, uint32_t *out, rp_error *err);
 
-/* That the driver refused to compile a kernel, and nothing worse, is behind this status of work with `ops`.
+/* That the driver refused to compile a kernel, and nothing worse, is behind this status of work with `ops`:
+ * by whatever code but a lost device, for drivers say that they are out of memory when a compiler gives up.
  * Asked once after each such work. */
 bool rp_refused(rp_ops *ops, rp_status status);
 
