@@ -270,19 +270,18 @@ rp_status rp_albert_tokenize(const rp_tokenizer *t, rp_text text, const rp_char 
     rp_status status = RP_OK;
     char *bytes = NULL;
     size_t size = 0;
-    if (!preprocess(t, chars, count, &s.chars) ||
-        !rp_albert_units(t, text.data, s.start, chars[count - 1].end, &s.units) ||
-        !(bytes = malloc(s.chars.count * 4 + 1))) {
-        status = rp_fail_memory(err, "the characters of a text", count * sizeof(rp_unit));
-        goto done;
+    bool ok = preprocess(t, chars, count, &s.chars) && (bytes = malloc(s.chars.count * 4 + 1));
+    if (ok) {
+        for (size_t i = 0; i < s.chars.count; i++) size += rp_utf8_put(bytes + size, s.chars.items[i].code);
+        if (size) status = rp_spiece_encode(t->spiece, bytes, size, &pieces, err);
+        free(bytes);
     }
-    for (size_t i = 0; i < s.chars.count; i++) size += rp_utf8_put(bytes + size, s.chars.items[i].code);
-    if (size) status = rp_spiece_encode(t->spiece, bytes, size, &pieces, err);
+    /* Not before libsentencepiece is done: it takes most of the memory that a text needs. */
+    ok = ok && (status || rp_albert_units(t, text.data, s.start, chars[count - 1].end, &s.units));
+    if (!ok) status = rp_fail_memory(err, "the characters of a text", count * sizeof(rp_unit));
     if (!status) status = emit_all(&s, &pieces, err);
     out->words = s.units.words;
-done:
     rp_spiece_tokens_finish(&pieces);
-    free(bytes);
     free(s.chars.items);
     free(s.units.items);
     return status;

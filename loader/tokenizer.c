@@ -4,8 +4,6 @@
 #include "loader/json.h"
 #include "loader/tokenizer.h"
 
-enum { MAX_TEXT = INT32_MAX };
-
 /* ---- opening ---- */
 
 static rp_status load(rp_tokenizer *t, rp_error *err) {
@@ -101,9 +99,10 @@ uint32_t rp_tokenizer_max_tokens(const rp_tokenizer *tokenizer) {
 static rp_status tokenize_text(const rp_tokenizer *t, rp_text text, const char *name, rp_tokens *out,
                                rp_error *err) {
     if (!text.data) text = (rp_text){"", 0};
-    if (text.size > MAX_TEXT)
-        return rp_fail(err, RP_ERROR_TEXT, "%s is %zu bytes long; at most %d can be tokenized", name,
-                       text.size, MAX_TEXT);
+    if (text.size > RP_TEXT_BYTES_MAX)
+        return rp_fail(err, RP_ERROR_TEXT,
+                       "%s is %zu bytes long; at most %d can be tokenized at once: cut it into parts", name,
+                       text.size, RP_TEXT_BYTES_MAX);
     size_t bad = rp_utf8_check(text.data, text.size);
     if (bad < text.size)
         return rp_fail(err, RP_ERROR_TEXT, "%s is not valid UTF-8 at byte %zu (0x%02x); convert it to UTF-8",

@@ -1,5 +1,6 @@
 /* The command as a user runs it: usage, lines, streams and failures. Most of it through `tokenize`, which
  * needs no device; what the models answer is in test_cli_models.c. */
+#include "reprise/tokenizer.h"
 #include "support_cli.h"
 
 #include <fcntl.h>
@@ -338,6 +339,38 @@ static void test_a_line_of_three_megabytes(void **state) {
     free(input);
 }
 
+/* A line of the longest text is answered; longer ones fail, whatever their length, and fill no memory. */
+static void test_lines_that_are_too_long(void **state) {
+    (void)state;
+    enum { LONGEST = RP_TEXT_BYTES_MAX, HUGE_LINE = 64 << 20, SIZE = 2 * LONGEST + HUGE_LINE + 64 };
+    char *input = malloc(SIZE), *at = input;
+    assert_non_null(input);
+    memset(input, ' ', SIZE);
+    memcpy(at, "one", 3);
+    at += LONGEST;
+    memcpy(at, "\r\ntwo", 5);
+    at += 2 + LONGEST + 1;
+    memcpy(at, "\nthree\n", 7);
+    at += 7 + HUGE_LINE;
+    memcpy(at, "\nfive", 5);
+    at += 5;
+    cli_run one = cli(CLI_ARGS("tokenize", "--json", "-m", MODEL), input, LONGEST);
+    cli_run run = cli(CLI_ARGS("tokenize", "--json", "-m", MODEL), input, (size_t)(at - input));
+    assert_int_equal(run.status, 1);
+    assert_int_equal(cli_line_count(&run), 5);
+    for (size_t i = 0; i < 5; i++) {
+        char *error = cli_error(&run, i);
+        assert_true((i == 1 || i == 3) == (error != NULL));
+        if (error) assert_non_null(strstr(error, "longer than the 4194304 bytes"));
+        free(error);
+    }
+    assert_non_null(strstr(run.err, "2 of 5 inputs failed"));
+    if (!getenv("ASAN_OPTIONS")) assert_true(run.peak_kib < one.peak_kib + 24 * 1024);
+    cli_free(&one);
+    cli_free(&run);
+    free(input);
+}
+
 /* ---- streams ---- */
 
 static void test_the_first_answer_comes_before_the_end(void **state) {
@@ -513,6 +546,7 @@ int main(void) {
         cmocka_unit_test(test_bytes_that_are_not_text),
         cmocka_unit_test(test_offsets_are_code_points),
         cmocka_unit_test(test_a_line_of_three_megabytes),
+        cmocka_unit_test(test_lines_that_are_too_long),
         cmocka_unit_test(test_the_first_answer_comes_before_the_end),
         cmocka_unit_test(test_memory_does_not_grow_with_the_lines),
         cmocka_unit_test(test_a_reader_that_goes_away_ends_it),

@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -199,6 +202,49 @@ static void test_long_lines(void **state) {
     check_long(bert, "", 1);
 }
 
+/* The longest text is taken, and nothing is done for one that is longer. */
+static void test_the_longest(void **state) {
+    (void)state;
+    const size_t size = RP_TEXT_BYTES_MAX;
+    char *data = malloc(size + 1);
+    assert_non_null(data);
+    memset(data, 'x', size + 1);
+    const rp_text longer = {data, size + 1};
+    rp_encoding e;
+    check_text_error(longer, (rp_text){0}, "the text is 4194305 bytes long; at most 4194304");
+    check_text_error(text("a"), longer, "the second text is 4194305 bytes long");
+    assert_int_equal(rp_tokenize(bert, (rp_text){data, size}, (rp_text){0}, NULL, &e, NULL), RP_OK);
+    assert_int_equal(e.count, 3);
+    assert_int_equal(e.offsets[1].end, size);
+    rp_encoding_free(&e);
+    free(data);
+}
+
+/* What tokenizer.h says about memory, where every letter is a token. In a process of its own: the most that a
+ * process has had never gets less. */
+static void test_memory_for_a_byte(void **state) {
+    enum { SIZE = 1 << 20 };
+    (void)state;
+    if (getenv("ASAN_OPTIONS")) skip();
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (!child) {
+        struct rusage before, after;
+        char *data = malloc(SIZE);
+        rp_encoding e;
+        if (!data) _exit(2);
+        memset(data, 'a', SIZE);
+        getrusage(RUSAGE_SELF, &before);
+        if (rp_tokenize(albert, (rp_text){data, SIZE}, (rp_text){0}, NULL, &e, NULL) || e.count < SIZE)
+            _exit(3);
+        getrusage(RUSAGE_SELF, &after);
+        _exit(after.ru_maxrss - before.ru_maxrss > 300 * (SIZE / 1024));
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 /* A long run of unknown characters is one token that covers it; what is beside it stays as it is. */
 static void test_long_unknown(void **state) {
     (void)state;
@@ -252,9 +298,10 @@ static void test_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),     cmocka_unit_test(test_invalid_utf8),
-        cmocka_unit_test(test_arguments),  cmocka_unit_test(test_unknown_is_text),
-        cmocka_unit_test(test_long_lines), cmocka_unit_test(test_long_unknown),
+        cmocka_unit_test(test_shapes),      cmocka_unit_test(test_invalid_utf8),
+        cmocka_unit_test(test_arguments),   cmocka_unit_test(test_unknown_is_text),
+        cmocka_unit_test(test_long_lines),  cmocka_unit_test(test_long_unknown),
+        cmocka_unit_test(test_the_longest), cmocka_unit_test(test_memory_for_a_byte),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, open_both, close_both);

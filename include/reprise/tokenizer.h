@@ -19,6 +19,11 @@ typedef struct rp_text {
     size_t size; /* bytes */
 } rp_text;
 
+/* The longest text that can be tokenized, in bytes: some 700,000 words. A bound, because SentencePiece works
+ * on a whole text: for each byte it takes 100 bytes of memory in English, and 300 where each letter is a
+ * token. */
+enum { RP_TEXT_BYTES_MAX = 4 << 20 };
+
 /* Half-open range of bytes in one input text. */
 typedef struct rp_span {
     uint32_t start, end; /* bytes from the beginning of the text */
@@ -65,8 +70,8 @@ typedef struct rp_encoding {
 } rp_encoding;
 
 /* Tokenize `text` and, unless pair.data is NULL, `pair`. `params` may be NULL.
- * RP_ERROR_TEXT when a text is not valid UTF-8 (the message gives the byte), or longer than 2^31 - 1 bytes.
- * On success the arrays in `*out` are owned by the caller. Thread-safe. */
+ * RP_ERROR_TEXT when a text is not valid UTF-8 (the message gives the byte), or longer than
+ * RP_TEXT_BYTES_MAX. On success the arrays in `*out` are owned by the caller. Thread-safe. */
 RP_API rp_status rp_tokenize(const rp_tokenizer *tokenizer, rp_text text, rp_text pair,
                              const rp_tokenize_params *params, rp_encoding *out, rp_error *err);
 

@@ -13,7 +13,8 @@ enum {
     READ_BYTES = 1 << 16,
     SPECIAL_TOKENS = 2, /* [CLS] and [SEP] */
 };
-static const size_t longest_line = (size_t)1 << 30;  /* bytes; longer ones fail instead of filling memory */
+/* bytes; longer ones fail instead of filling memory, as no text in them could be tokenized */
+static const size_t longest_line = RP_TEXT_BYTES_MAX;
 static const size_t longest_batch = (size_t)8 << 20; /* bytes after which a batch is closed in any case */
 
 /* ---- opening ---- */
@@ -171,10 +172,13 @@ static void take_line(rp_cli_input *input, size_t size, size_t end_size, rp_cli_
     input->scanned = input->begin;
     if (size && line[size - 1] == '\r') size--;
     *item = (rp_cli_item){.number = ++input->number};
-    if (input->skipping) {
+    if (input->skipping || size > longest_line) {
         item->failed = true;
-        snprintf(item->error, sizeof item->error, "the line is longer than %zu bytes", longest_line);
+        snprintf(item->error, sizeof item->error,
+                 "the line is longer than the %zu bytes that are taken; cut it into shorter ones",
+                 longest_line);
         input->skipping = false;
+        size = 0; /* of the batch it takes nothing */
     } else {
         rp_cli_item_parse(item, input->shape, input->jsonl, line, size);
     }
@@ -200,7 +204,7 @@ static bool buffered_line(rp_cli_input *input, rp_cli_item *item) {
         take_line(input, have, 0, item);
         return true;
     }
-    if (have > longest_line) {
+    if (input->skipping || have > longest_line + 1) { /* the one may be a '\r' */
         input->skipping = true;
         input->end = input->scanned = input->begin;
     }
