@@ -88,6 +88,8 @@ static rp_status create(rp_device *device, rp_pipeline *pipeline, bool statistic
     RP_VK(vkCreateComputePipelines,
           (device->handle, device->pipeline_cache, 1, &info, NULL, &pipeline->handle));
     rp_device_name(device, VK_OBJECT_TYPE_PIPELINE, (uint64_t)pipeline->handle, key->shader);
+    char text[2];
+    pipeline->spills = statistics && rp_pipeline_statistics(device, pipeline, text, sizeof text);
 done:
     /* out of memory too: drivers say so of code that their compilers give up on */
     *refused = *refused && status && status != RP_ERROR_DEVICE_LOST;
@@ -136,6 +138,7 @@ rp_status rp_pipeline_get(rp_pipeline_set *set, const rp_pipeline_key *key, cons
         rp_add_seconds(&set->device->spent.pipelines, rp_seconds() - begun);
         if (status) drop_unmade(set);
     }
+    set->spilled = set->spilled || (!status && pipeline->spills);
     *out = status ? NULL : pipeline;
     return status;
 }

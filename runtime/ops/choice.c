@@ -120,44 +120,72 @@ typedef struct passed {
     rp_status shortage; /* the driver had no memory for one, or said so */
 } passed;
 
-static rp_status judge(rp_ops *ops, const rp_contest *contest, uint32_t candidate, bool read, bool *right,
+typedef enum verdict { WRONG, SPILLS, RIGHT, VERDICTS } verdict;
+static const char *const verdict_words[] = {"wrong", "spills", "right"}; /* as they are kept */
+
+/* Where the driver tells what it made of a shader, it is asked of pipelines made for this alone: one that
+ * keeps statistics need not be in the driver's cache at a later start. */
+static rp_status try_candidate(rp_ops *ops, const rp_contest *contest, uint32_t candidate, rp_verdict *found,
+                               bool *spills, rp_error *err) {
+    rp_ops apart = {0};
+    *spills = false;
+    if (!ops->device->caps.has_statistics) return contest->verify(ops, contest->user, candidate, found, err);
+    rp_ops_init(&apart, ops->device, ops->counts, ops->indirect);
+    apart.lanes = ops->lanes;
+    apart.pipelines.statistics = true;
+    rp_status status = contest->verify(&apart, contest->user, candidate, found, err);
+    ops->pipelines.refused = apart.pipelines.refused;
+    *spills = apart.pipelines.spilled;
+    rp_ops_finish(&apart);
+    return status;
+}
+
+/* WRONG, and not kept, where the driver refuses it. */
+static rp_status judge(rp_ops *ops, const rp_contest *contest, uint32_t candidate, bool read, verdict *out,
                        passed *over, rp_error *err) {
     char about[RP_KERNEL_NAME + RP_CONTEST_TEXT + 2], question[QUESTION];
-    rp_verdict verdict;
+    rp_verdict found;
+    bool spills;
     snprintf(about, sizeof about, "%s\n%s", contest->names[candidate], contest->use);
     size_t size = ask(ops, contest, "verdict", about, question);
     char *kept = read ? recall(ops->device, "verdict", question, size) : NULL;
-    *right = kept && !strcmp(kept, "right");
-    bool known = *right || (kept && !strcmp(kept, "wrong"));
+    int known = kept ? 0 : VERDICTS;
+    while (known < VERDICTS && strcmp(kept, verdict_words[known])) known++;
     free(kept);
-    if (known) {
+    *out = known < VERDICTS ? (verdict)known : WRONG;
+    if (known < VERDICTS) {
         over->read = true;
         return RP_OK;
     }
-    rp_status status = contest->verify(ops, contest->user, candidate, &verdict, err);
+    rp_status status = try_candidate(ops, contest, candidate, &found, &spills, err);
     if (rp_refused(ops, status)) {
         if (status != RP_ERROR_DEVICE) over->shortage = status;
         return RP_OK;
     }
     if (status) return status;
-    *right = rp_verdict_right(&verdict);
-    remember(ops->device, "verdict", question, size, *right ? "right" : "wrong");
+    if (rp_verdict_right(&found)) *out = spills ? SPILLS : RIGHT;
+    remember(ops->device, "verdict", question, size, verdict_words[*out]);
     return RP_OK;
 }
 
-/* The first in this order that is right. Verdicts that were read and leave none are asked for once more. */
+/* The first in this order that is right and does not spill, or else the first that is right. Verdicts that
+ * were read and leave none are asked for once more. */
 static rp_status find_right(rp_ops *ops, const rp_contest *contest, const uint32_t order[RP_MAX_KERNELS],
                             uint32_t *out, rp_error *err) {
     const rp_device_info *info = &ops->device->caps.info;
     passed over = {.read = true};
     for (int read = 1; read >= 0 && over.read; read--) {
+        bool spare = false;
         over.read = false;
         for (uint32_t i = 0; i < contest->count; i++) {
-            bool right;
-            rp_status status = judge(ops, contest, order[i], read, &right, &over, err);
-            *out = order[i];
-            if (status || right) return status;
+            verdict verdict;
+            rp_status status = judge(ops, contest, order[i], read, &verdict, &over, err);
+            if (status) return status;
+            if (verdict == RIGHT || (verdict == SPILLS && !spare)) *out = order[i];
+            if (verdict == RIGHT) return RP_OK;
+            spare = spare || verdict == SPILLS;
         }
+        if (spare) return RP_OK;
     }
     if (over.shortage)
         return rp_fail(err, over.shortage,

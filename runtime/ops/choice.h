@@ -1,5 +1,8 @@
 /* One kernel out of several: the fastest that is right on this device.
  *
+ * A kernel of which the driver itself says that it spills registers to memory is used only where every other
+ * one does too, or is wrong.
+ *
  * Speeds and verdicts are kept in the cache folder under the device, its driver and the table of shaders: a
  * later start reads them. An entry that is damaged, or that speaks of something else, counts as absent. */
 #ifndef RP_OPS_CHOICE_H
@@ -23,8 +26,9 @@ typedef struct rp_contest {
 } rp_contest;
 
 /* The candidate to use: remembered by `ops`, read from the cache, or found now. A candidate that is wrong, or
- * that the driver refuses to compile, is passed over. RP_ERROR_DEVICE when none is left; the error of memory
- * where the driver said that it had none for one of them. */
+ * that the driver refuses to compile, is passed over, and so is one that spills while another is left.
+ * RP_ERROR_DEVICE when none is left; the error of memory where the driver said that it had none for one of
+ * them. */
 rp_status rp_select(rp_ops *ops, const rp_contest *contest, uint32_t *out, rp_error *err);
 
 /* That the driver refused to compile a kernel, and nothing worse, is behind this status of work with `ops`:

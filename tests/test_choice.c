@@ -1,0 +1,136 @@
+/* A driver that says of some kernels that they spill registers to memory: they are used only where nothing
+ * else is right, and a later start knows it without asking. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ops/choice.h"
+#include "support_fixture.h"
+
+static rp_device *device;
+static char cache[FIXTURE_PATH_SIZE];
+static rp_vk_table real;
+static uint32_t flagged; /* pipelines that were to keep statistics */
+static bool says_spill;
+
+/* ---- the driver ---- */
+
+static VKAPI_ATTR VkResult VKAPI_CALL create(VkDevice handle, VkPipelineCache pipeline_cache, uint32_t count,
+                                             const VkComputePipelineCreateInfo *infos,
+                                             const VkAllocationCallbacks *callbacks, VkPipeline *out) {
+    VkComputePipelineCreateInfo info = infos[0];
+    flagged += (info.flags & VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR) != 0;
+    info.flags = 0; /* the one beneath need not know */
+    return real.vkCreateComputePipelines(handle, pipeline_cache, count, &info, callbacks, out);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL tell(VkDevice handle, const VkPipelineExecutableInfoKHR *info,
+                                           uint32_t *count, VkPipelineExecutableStatisticKHR *out) {
+    (void)handle, (void)info;
+    *count = 1;
+    if (!out) return VK_SUCCESS;
+    snprintf(out->name, sizeof out->name, "Spill count");
+    out->format = VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_UINT64_KHR;
+    out->value.u64 = says_spill ? 7 : 0;
+    return VK_SUCCESS;
+}
+
+static int setup(void **state) {
+    (void)state;
+    rp_error err = {0};
+    if (!fixture_make_dir(cache)) return -1;
+    if (rp_device_open(&(rp_device_params){.cache_dir = cache}, &device, &err)) {
+        print_error("%s\n", err.message);
+        return -1;
+    }
+    real = device->vk;
+    device->vk.vkCreateComputePipelines = create;
+    device->vk.vkGetPipelineExecutableStatisticsKHR = tell;
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    rp_device_close(&device);
+    fixture_remove_dir(cache);
+    return 0;
+}
+
+/* ---- the candidates ---- */
+
+typedef struct candidates {
+    const char *kinds; /* of each: 's' spills, 'w' is wrong, 'S' is both, '.' is neither */
+    uint32_t verified;
+} candidates;
+
+static rp_status verify(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out, rp_error *err) {
+    candidates *c = user;
+    char kind = c->kinds[candidate];
+    const rp_pipeline *pipeline;
+    const rp_pipeline_key key = {
+        .shader = "empty", .constants = {candidate + 1}, .constant_count = 1, .bindings = 1};
+    c->verified++;
+    says_spill = kind == 's' || kind == 'S';
+    *out = (rp_verdict){.error = kind == 'w' || kind == 'S' ? 2 : 0, .bound = 1};
+    return rp_pipeline_get(&ops->pipelines, &key, &pipeline, err);
+}
+
+/* The candidate that is used, or -1; `verified`: how many are tried. */
+static int chosen_of(const char *kinds, uint32_t verified) {
+    candidates c = {.kinds = kinds};
+    rp_contest contest = {.op = "test", .count = (uint32_t)strlen(kinds), .verify = verify, .user = &c};
+    rp_ops ops = {0};
+    rp_error err;
+    uint32_t chosen = UINT32_MAX;
+    snprintf(contest.use, sizeof contest.use, "%s", kinds);
+    for (uint32_t i = 0; i < contest.count; i++) snprintf(contest.names[i], RP_KERNEL_NAME, "kernel %u", i);
+    rp_ops_init(&ops, device, (rp_range){0}, (rp_range){0});
+    rp_status status = rp_select(&ops, &contest, &chosen, &err);
+    if (c.verified != verified) fail_msg("%s: %u tried, not %u", kinds, c.verified, verified);
+    /* what keeps statistics is not what the model runs */
+    assert_int_equal(ops.pipelines.count, device->caps.has_statistics ? 0 : verified);
+    rp_ops_finish(&ops);
+    if (status) assert_int_equal(status, RP_ERROR_DEVICE);
+    return status ? -1 : (int)chosen;
+}
+
+static void test_passed_over(void **state) {
+    static const struct {
+        const char *kinds;
+        int chosen;
+        uint32_t tried;
+    } cases[] = {{".s", 0, 1},   {"s..", 1, 2}, {"ss.", 2, 3}, {"sw.s", 2, 3},
+                 {"wsws", 1, 4}, {"Ss.", 2, 3}, {"Ssw", 1, 3}, {"s", 0, 1}};
+    (void)state;
+    device->caps.has_statistics = true;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (int start = 0; start < 2; start++) {
+            flagged = 0;
+            int chosen = chosen_of(cases[i].kinds, start ? 0 : cases[i].tried);
+            if (chosen != cases[i].chosen)
+                fail_msg("%s, start %d: %d is used, not %d", cases[i].kinds, start, chosen, cases[i].chosen);
+            assert_int_equal(flagged, start ? 0 : cases[i].tried);
+        }
+    assert_int_equal(chosen_of("wS", 2), -1); /* spilling does not make it right */
+    assert_int_equal(chosen_of("wS", 2), -1); /* nor does having been read */
+}
+
+/* A driver that tells nothing is not asked, and its pipelines serve the model. */
+static void test_not_asked(void **state) {
+    (void)state;
+    device->caps.has_statistics = false;
+    flagged = 0;
+    assert_int_equal(chosen_of("s.w", 1), 0);
+    assert_int_equal(chosen_of("w.s.", 2), 1);
+    assert_int_equal(flagged, 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_passed_over), cmocka_unit_test(test_not_asked)};
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
