@@ -51,6 +51,11 @@ static const snapshot snapshots[] = {
       .subgroup_control = true, .subgroup_min = 16, .subgroup_max = 32, .has_integer_dot = true,
       .has_cooperative_matrix = true, .matrix_shape_count = 1, .matrix_shapes = {{8, 16, 16}}},
      64 * 64},
+    {"Intel DG2, ANV",
+     {LIMITS(RP_DEVICE_DISCRETE, 32, 1024, KIB(48)), .max_texels = 1 << 27, .subgroup_shuffle = true,
+      .subgroup_control = true, .subgroup_min = 8, .subgroup_max = 32, .has_integer_dot = true,
+      .has_cooperative_matrix = true, .matrix_shape_count = 1, .matrix_shapes = {{8, 8, 16}}},
+     128 * 128},
     {"Adreno 740, Turnip",
      {LIMITS(RP_DEVICE_INTEGRATED, 128, 1024, KIB(32)), .max_texels = 1 << 27, .subgroup_shuffle = true,
       .subgroup_control = true, .subgroup_min = 64, .subgroup_max = 128, .has_integer_dot = true},
@@ -77,6 +82,11 @@ static const snapshot snapshots[] = {
 
 static bool is(const char *shader, const char *name) {
     return !strcmp(shader, name);
+}
+
+/* DG2's subgroups are too wide for its matrices. */
+static bool uses_matrices(const snapshot *s) {
+    return s->caps.matrix_shape_count > 0 && !is(s->name, "Intel DG2, ANV");
 }
 
 /* What every plan has to keep to. */
@@ -138,7 +148,7 @@ static void test_best_guess(void **state) {
                 tile = rp_kernel_rows(&kernels[n]) * rp_kernel_columns(&kernels[n]) * 4;
         if (tile != s->largest_tile) fail_msg("%s: largest tile %u, not %u", s->name, tile, s->largest_tile);
         rp_plan_matmul(&s->caps, RP_FORMAT_F16, RP_HALF_X | RP_HALF_OUT, 1 << 16, kernels);
-        if (is(kernels[0].shader, "matmul_cooperative") != (s->caps.matrix_shape_count > 0))
+        if (is(kernels[0].shader, "matmul_cooperative") != uses_matrices(s))
             fail_msg("%s: %s first", s->name, kernels[0].shader);
     }
 }
@@ -160,9 +170,31 @@ static void test_attention(void **state) {
                     if (k->matrix.m) assert_true(halves & RP_HALF_X && k->queries % k->matrix.m == 0);
                 }
                 if (halves & RP_HALF_X && dims[d] == 64 && s->caps.info.type == RP_DEVICE_DISCRETE)
-                    assert_int_equal(is(kernels[0].shader, "attention_cooperative"),
-                                     s->caps.matrix_shape_count > 0);
+                    assert_int_equal(is(kernels[0].shader, "attention_cooperative"), uses_matrices(s));
             }
+}
+
+/* Where the invocations of a subgroup share its registers, there is a tile that leaves most of them free. */
+static void test_small_tiles(void **state) {
+    (void)state;
+    for (size_t i = 0; i < RP_COUNT(snapshots); i++) {
+        const snapshot *s = &snapshots[i];
+        const rp_caps *caps = &s->caps;
+        for (unsigned halves = 0; halves <= RP_HALF_X; halves++) {
+            rp_matmul_kernel kernels[RP_MAX_KERNELS];
+            uint32_t tiles = 0, matrices = 0,
+                     count = rp_plan_matmul(caps, RP_FORMAT_F16, halves, 1 << 16, kernels);
+            bool sharing = caps->subgroup_control && caps->subgroup_min < caps->info.subgroup_size;
+            for (uint32_t n = 0; n < count; n++) {
+                const rp_matmul_kernel *k = &kernels[n];
+                tiles += k->depth && !k->matrix.m && k->lanes == 16 && k->rows * k->columns == 4;
+                matrices += k->matrix.m && k->rows * k->matrix.m == 16 && k->columns * k->matrix.n == 16;
+            }
+            if (tiles != sharing) fail_msg("%s: %u small tiles", s->name, tiles);
+            if (matrices != (sharing && halves && uses_matrices(s)))
+                fail_msg("%s: %u small tiles of matrices", s->name, matrices);
+        }
+    }
 }
 
 /* A second recording may take another tile, but nothing that rounds or adds otherwise. */
@@ -192,9 +224,8 @@ static void test_same_bits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matmul),
-        cmocka_unit_test(test_best_guess),
-        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_matmul),    cmocka_unit_test(test_best_guess),
+        cmocka_unit_test(test_attention), cmocka_unit_test(test_small_tiles),
         cmocka_unit_test(test_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

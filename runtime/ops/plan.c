@@ -21,6 +21,18 @@ static bool subgroups_alike(const rp_caps *caps) {
     return caps->subgroup_shuffle && (caps->subgroup_fixed || caps->subgroup_control);
 }
 
+/* Where a shader may run with subgroups of several sizes, the invocations of a subgroup share its registers,
+ * and the widest, which is info.subgroup_size, has the fewest for each. */
+static bool shares_registers(const rp_caps *caps) {
+    return caps->subgroup_control && caps->subgroup_min < caps->info.subgroup_size;
+}
+
+/* A subgroup of this size has a vec4 or more of each matrix of sums in every lane; where matrices are spread
+ * thinner, compilers move single elements about. */
+static bool matrix_is_dense(rp_matrix_shape m, uint32_t lanes) {
+    return m.m * m.n >= 4 * lanes;
+}
+
 double rp_rounding_bound(rp_rounding rounding) {
     return rounding ? 2e-3 : 2e-5;
 }
@@ -52,7 +64,9 @@ static bool may_round(const matmul_plan *plan) {
 static void add_matrix_kernels(matmul_plan *plan) {
     static const struct {
         uint32_t rows, columns, blocks, across;
-    } tiles[] = {{64, 64, 8, 4}, {64, 32, 8, 4}, {32, 32, 4, 2}, {32, 16, 4, 4}, {16, 32, 1, 1}};
+        bool sharing; /* for shares_registers alone */
+    } tiles[] = {{64, 64, 8, 4, false}, {64, 32, 8, 4, false}, {32, 32, 4, 2, false},
+                 {32, 16, 4, 4, false}, {16, 16, 4, 2, true},  {16, 32, 1, 1, false}};
     const rp_caps *caps = plan->caps;
     uint32_t lanes = caps->info.subgroup_size, depth = 8;
     bool cpu = caps->info.type == RP_DEVICE_CPU;
@@ -61,6 +75,7 @@ static void add_matrix_kernels(matmul_plan *plan) {
         rp_matrix_shape m = caps->matrix_shapes[s];
         for (size_t i = cpu ? RP_COUNT(tiles) - 1 : 0; i < RP_COUNT(tiles); i++) {
             if (tiles[i].rows % m.m || tiles[i].columns % m.n || 4 * depth % m.k || m.n % 4) continue;
+            if (!matrix_is_dense(m, lanes) || (tiles[i].sharing && !shares_registers(caps))) continue;
             rp_matmul_kernel kernel = {.shader = "matmul_cooperative",
                                        .norm_shader = "matmul_cooperative_norm",
                                        .lanes = lanes,
@@ -84,7 +99,9 @@ static void add_matrix_kernels(matmul_plan *plan) {
 static void add_tile_kernels(matmul_plan *plan) {
     static const struct {
         uint32_t lanes, blocks, rows, columns, depth;
-    } tiles[] = {{16, 16, 8, 2, 4}, {16, 8, 8, 1, 4}, {8, 8, 4, 1, 8}};
+        bool sharing; /* for shares_registers alone */
+    } tiles[] = {
+        {16, 16, 8, 2, 4, false}, {16, 8, 8, 1, 4, false}, {16, 8, 4, 1, 4, true}, {8, 8, 4, 1, 8, false}};
     if (plan->caps->info.type == RP_DEVICE_CPU) return; /* barriers are slow there */
     /* Adreno's, Apple's and Intel's registers do not hold the largest */
     bool integrated = plan->caps->info.type == RP_DEVICE_INTEGRATED;
@@ -105,6 +122,7 @@ static void add_tile_kernels(matmul_plan *plan) {
                                        .columns = tiles[i].columns,
                                        .rounding = kinds[kind].rounding,
                                        .depth = kind == 2 ? 8 : tiles[i].depth};
+            if (tiles[i].sharing && !shares_registers(plan->caps)) continue;
             uint64_t rows = rp_kernel_rows(&kernel), columns = rp_kernel_columns(&kernel),
                      depth = kernel.depth;
             uint64_t shared = (half ? 8 : 16) * (rows * (depth + 1) + 4 * depth * columns);
@@ -199,6 +217,7 @@ static uint32_t plan_matrix_attention(const rp_caps *caps, uint32_t head, rp_att
     uint32_t count = 0, lanes = caps->info.subgroup_size;
     if (!caps->matrix_shape_count || !subgroups_alike(caps)) return 0;
     rp_matrix_shape m = caps->matrix_shapes[0];
+    if (!matrix_is_dense(m, lanes)) return 0;
     uint32_t wide = (uint32_t)rp_round_up(head, m.k), across = (uint32_t)rp_round_up(head, m.n);
     uint32_t stride = (wide > across ? wide : across) / 4 + 2;
     for (size_t i = cpu ? RP_COUNT(tiles) - 1 : 0; i < RP_COUNT(tiles) && count < 2; i++) {
