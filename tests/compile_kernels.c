@@ -1,8 +1,8 @@
 /* Makes every kernel that may run on this device for a layer of base, large, xlarge and xxlarge in every
  * precision, and prints what the driver's compiler says of it. Nothing is submitted but the upload of a few
  * weights, so it works on drivers that cannot compute. A line each, with tabs between: operator, kernel,
- * weights, activations, configs, then "name value, name value". Status 1 when one does not compile; spills
- * are for the reader to see. */
+ * weights, activations, configs, then "name value, name value". Kernels that spill registers are passed over
+ * when one is chosen. Status 1 when one does not compile, or when no other is left: "FAILED: " and why. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +21,11 @@ static rp_range x, out, vectors, lists;
 static rp_error err;
 static const char *config_name, *weights_name, *activations_name;
 static int failures;
+static bool one_fits; /* of the kernels for one operator, one does not spill */
 
 /* What was recorded between begin and here made one pipeline, or none that is new. */
 static void tell(const char *op, const char *kernel, rp_status status, size_t before) {
-    const rp_pipeline_set *set = &timer.ops.pipelines;
+    rp_pipeline_set *set = &timer.ops.pipelines;
     char statistics[1000] = "";
     if (status) {
         printf("%s\t%s\t%s\t%s\t%s\tFAILED: %s\n", op, kernel, weights_name, activations_name, config_name,
@@ -32,9 +33,20 @@ static void tell(const char *op, const char *kernel, rp_status status, size_t be
         failures++;
         return;
     }
+    one_fits = one_fits || !set->spilled;
+    set->spilled = false;
     if (set->count == before) return;
     rp_pipeline_statistics(device, set->pipelines[set->count - 1], statistics, sizeof statistics);
     printf("%s\t%s\t%s\t%s\t%s\t%s\n", op, kernel, weights_name, activations_name, config_name, statistics);
+}
+
+/* After all kernels for an operator. */
+static void tell_of_all(const char *op) {
+    if (!one_fits)
+        printf("%s\tall\t%s\t%s\t%s\tFAILED: every kernel spills\n", op, weights_name, activations_name,
+               config_name);
+    failures += !one_fits;
+    one_fits = false;
 }
 
 static rp_range first(rp_range range, uint64_t bytes) {
@@ -68,16 +80,21 @@ static rp_status compile_product(const char *label, uint32_t columns, uint32_t d
     if (!status) {
         rp_matmul_kernel kernels[RP_MAX_KERNELS];
         uint64_t texels = (uint64_t)columns * depth / 4, width = halves ? 2 : 4;
+        const rp_range none = {0};
         rp_matmul op = {.label = label,
                         .x = first(x, (uint64_t)TOKENS * depth * (halves & RP_HALF_X ? 2 : 4)),
                         .w = &w,
                         .halves = halves,
                         .bias = first(vectors, 4ull * rows),
                         .activation = activation,
-                        .residual = residual ? first(x, TOKENS * rows * width) : (rp_range){0},
+                        .residual = residual ? first(x, TOKENS * rows * width) : none,
+                        .norm = residual ? first(vectors, 8ull * rows) : none,
+                        .arrived = residual ? lists : none,
+                        .norm_width = rows,
                         .out = first(out, TOKENS * rows * width)};
         uint32_t count = rp_plan_matmul(&device->caps, w.format, halves, texels, kernels);
         for (uint32_t i = 0; !status && i < count; i++) status = compile_matmul(&op, &kernels[i]);
+        tell_of_all(label);
     }
     rp_matrix_finish(&w);
     rp_store_finish(&store);
@@ -111,6 +128,7 @@ static rp_status compile_attention(const rp_config *c, unsigned halves) {
                  before);
         if (!status) status = rp_timer_end(&timer, &err);
     }
+    tell_of_all("attention");
     return status;
 }
 
@@ -137,6 +155,7 @@ static rp_status compile_layernorm(const rp_config *c) {
                  before);
         if (!status) status = rp_timer_end(&timer, &err);
     }
+    tell_of_all("layer norm");
     return status;
 }
 

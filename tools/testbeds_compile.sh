@@ -14,6 +14,7 @@ describe_compiler() {
     honeykrisp) shim=asahi driver=asahi_icd setting=ASAHI=1 ;;
     panvk-g610) setting=PAN_GPU_ID=a867 ;;
     powervr-*) setting=PVR_I_WANT_A_BROKEN_VULKAN_DRIVER=1 ;;
+    anv-*) shim=$REPRISE_INTEL_SHIM driver=intel_icd setting=INTEL_STUB_GPU_PLATFORM=${1#anv-} ;;
     esac
     programs=(compile_kernels)
     # no validation: no layer knows what these devices are
@@ -30,7 +31,8 @@ describe_compiler() {
         ;;
     esac
     debian_13_runs "$root" "$(icd_file "$root" x86_64-linux-gnu $driver)"
-    runner+=(--preload "$root/usr/lib/x86_64-linux-gnu/lib${shim}_noop_drm_shim.so")
+    [ -e "$shim" ] || shim=$root/usr/lib/x86_64-linux-gnu/lib${shim}_noop_drm_shim.so
+    runner+=(--preload "$shim")
 }
 
 # write_compilers BED...: a line for each compiler and kernel, over all shapes and precisions, in $work/compilers.md.
@@ -49,16 +51,17 @@ write_compilers() {
                     sub(/,.*/, "", text)
                     return text + 0
                 }
-                function any(a, b, c, d) {
-                    return value(a) != "" ? value(a) : value(b) != "" ? value(b) : value(c) != "" ? value(c) : value(d)
+                function any(a, b, c, d, e) {
+                    return value(a) != "" ? value(a) : value(b) != "" ? value(b) : value(c) != "" ? value(c) : \
+                        value(d) != "" ? value(d) : value(e)
                 }
                 function range(low, high) { return low == high ? low : low " to " high }
                 NF == 6 {
                     kernel = $2
                     if (!(kernel in count)) order[++kinds] = kernel
-                    registers = any("VGPRs", "Number of GPRs", "GPRs", "Registers used")
-                    waves = any("Subgroups per SIMD", "Max warps/SM", "Threads", "Max Waves Per Core")
-                    length_ = any("Instruction Count", "Instruction count", "Instructions", "")
+                    registers = any("VGPRs", "Number of GPRs", "GPRs", "Registers used", "Max live registers")
+                    waves = any("Subgroups per SIMD", "Max warps/SM", "Threads", "Max Waves Per Core", "Max dispatch width")
+                    length_ = any("Instruction Count", "Instruction count", "Instructions")
                     if (!count[kernel]++) {
                         r0[kernel] = r1[kernel] = registers; w0[kernel] = w1[kernel] = waves
                         i0[kernel] = i1[kernel] = length_
