@@ -362,6 +362,7 @@ static void test_replay(void **state) {
             NULL, 0);
     assert_int_equal(run.status, 0);
     int at_six = 0, distinct = 0;
+    double one_layer = 0;
     for (long i = 0; i < cli_line_count(&run); i++) {
         json_t *value = cli_json(&run, (size_t)i);
         check_device(value);
@@ -369,9 +370,12 @@ static void test_replay(void **state) {
         assert_true(number(value, "median_ms") > 0 && number(value, "record_ms") > 0);
         at_six += number(value, "layers") == 6 && number(value, "distinct") == 1;
         distinct += number(value, "distinct") == 6;
+        if (!i) one_layer = number(value, "weight_bytes");
+        assert_true(number(value, "weight_bytes") == one_layer * number(value, "distinct"));
         json_decref(value);
     }
-    assert_int_equal(at_six, 5);   /* the ways */
+    assert_true(one_layer > 0);
+    assert_int_equal(at_six, 6);   /* the ways */
     assert_int_equal(distinct, 2); /* 6 layers, and those again */
     cli_free(&run);
 }

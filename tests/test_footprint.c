@@ -44,12 +44,8 @@ static void test_weights_once_and_activations(void **state) {
         uint64_t activations = info->max_batch_tokens * bytes_a_token(info);
         if (cases[i].tokens) assert_int_equal(info->max_batch_tokens, cases[i].tokens);
         assert_true(info->device_bytes > weights + activations);
-        /* results are float32 always: beside float16 activations those of one sequence are more than a fifth
-         */
-        uint64_t results =
-            cases[i].precision == RP_PRECISION_F16 ? 4ull * info->max_tokens * info->hidden_size : 0;
         /* biases, LayerNorms and rows are padded: a hundredth */
-        assert_true(info->device_bytes < weights + weights / 100 + activations * 12 / 10 + results);
+        assert_true(info->device_bytes < weights + weights / 100 + activations * 12 / 10);
         rp_model_close(&model);
         assert_int_equal(rp_device_memory_used(device), 0);
     }

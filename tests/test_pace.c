@@ -21,7 +21,7 @@
 /* The sizes of the submissions of a run, and that each is the largest that fits. */
 static size_t cut(const rp_pace *pace, const rp_steps *steps, uint32_t *out) {
     size_t n = 0;
-    uint32_t first = 0, all = steps->layers + 2;
+    uint32_t first = 0, all = rp_steps_count(steps);
     for (; first < all; first += out[n++]) {
         out[n] = rp_pace_cut(pace, steps, first);
         assert_in_range(out[n], 1, all - first);
@@ -34,7 +34,7 @@ static size_t cut(const rp_pace *pace, const rp_steps *steps, uint32_t *out) {
 }
 
 static void test_cut(void **state) {
-    rp_steps steps = {.prologue = 10, .layer = 100, .epilogue = 50, .layers = 12};
+    rp_steps steps = {.prologue = 10, .part = {100}, .epilogue = 50, .layers = 12, .parts = 1};
     rp_pace pace = {.limit = 0.5, .operation = 1e-3}; /* 500 operations */
     uint32_t parts[14];
     (void)state;
@@ -51,6 +51,18 @@ static void test_cut(void **state) {
     pace = (rp_pace){.limit = 0, .operation = 1}; /* no limit */
     assert_int_equal(cut(&pace, &steps, parts), 1);
     assert_true(isinf(rp_pace_most(&pace)));
+    steps = (rp_steps){.prologue = 10, .part = {40, 5, 20, 80, 60}, .epilogue = 50, .layers = 2, .parts = 5};
+    pace = (rp_pace){.limit = 0.5, .operation = 5e-3}; /* 100 operations */
+    assert_int_equal(rp_steps_count(&steps), 12);
+    assert_int_equal(cut(&pace, &steps, parts), 7);
+    assert_int_equal(parts[0], 4); /* 10 + 40 + 5 + 20 */
+    assert_int_equal(parts[1], 1); /* 80 */
+    assert_int_equal(parts[2], 2); /* 60 + 40 */
+    assert_int_equal(parts[3], 2); /* 5 + 20 */
+    assert_int_equal(parts[4], 1); /* 80 */
+    assert_int_equal(parts[5], 1); /* 60, and 50 more were too many */
+    assert_int_equal(parts[6], 1);
+    steps = (rp_steps){.prologue = 10, .part = {100}, .epilogue = 50, .layers = 12, .parts = 1};
     for (uint32_t layers = 1; layers < 12; layers++)
         for (double operation = 1e-4; operation < 1e-2; operation *= 1.3) {
             steps.layers = layers;
@@ -60,7 +72,7 @@ static void test_cut(void **state) {
 }
 
 static void test_work(void **state) {
-    const rp_steps steps = {.prologue = 1, .layer = 10, .epilogue = 100, .layers = 3};
+    const rp_steps steps = {.prologue = 1, .part = {10}, .epilogue = 100, .layers = 3, .parts = 1};
     (void)state;
     assert_true(rp_steps_work(&steps, 0, 5) == 131);
     assert_true(rp_steps_work(&steps, 0, 1) == 1);
@@ -152,7 +164,7 @@ static void test_slow_device(void **state) {
     fault_most_buffers = 0;
     for (int i = 0; i < 3; i++) {
         submissions = run(model, 1, got).submissions;
-        assert_in_range(submissions, (layers + 1) / 2, layers + 2);
+        assert_in_range(submissions, (layers + 1) / 2, layers * RP_LAYER_PARTS + 2);
         assert_in_range(fault_most_buffers, 1, 3);
         assert_memory_equal(got, wanted, sizeof wanted);
     }
@@ -186,6 +198,27 @@ static void test_smaller_batches(void **state) {
     model->pace.operation = 10 / one; /* not even one fits: one at a time all the same */
     times = run(model, COPIES, got);
     assert_int_equal(times.submissions, COPIES * (c->layers + 2));
+    assert_memory_equal(got, wanted, sizeof wanted);
+    rp_model_close(&model);
+    rp_device_close(&device);
+}
+
+/* Where a layer takes longer than a submission may, its parts go one by one. */
+static void test_parts(void **state) {
+    (void)state;
+    open_slow_device(0.025, 1);
+    fault_delay = 0.010;
+    rp_model *model = open_model();
+    fault_delay = 0;
+    const rp_config *c = &model->config;
+    assert_non_null(model->parts);
+    model->pace = (rp_pace){.limit = 0.5, .operation = 1, .known = 1e30}; /* learns no more */
+    vk_watch(device);
+    rp_run_times times = run(model, 1, got);
+    vk_unwatch(device);
+    assert_int_equal(times.submissions, c->layers * c->inner_layers * RP_LAYER_PARTS + 2);
+    assert_int_equal(vk_seen.submits, times.submissions);
+    assert_int_equal(vk_seen.others, 0);
     assert_memory_equal(got, wanted, sizeof wanted);
     rp_model_close(&model);
     rp_device_close(&device);
@@ -225,6 +258,7 @@ int main(void) {
         cmocka_unit_test(test_learn),
         cmocka_unit_test(test_slow_device),
         cmocka_unit_test(test_smaller_batches),
+        cmocka_unit_test(test_parts),
         cmocka_unit_test(test_fewer_rows),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -79,6 +79,7 @@ RP_API rp_status rp_bench_ops(rp_device *device, const char *config, uint32_t to
 /* Ways to run one recorded layer many times. */
 typedef enum rp_replay_way {
     RP_REPLAY_LISTED = 0, /* one command buffer, listed for each layer in one submission: what models do */
+    RP_REPLAY_PINGPONG,   /* the same, but half a layer's results go to a second buffer, not in place */
     RP_REPLAY_SECONDARY,  /* a secondary command buffer, executed for each layer by one primary */
     RP_REPLAY_SUBMITTED,  /* one command buffer, submitted by itself for each layer */
     RP_REPLAY_COPIED,     /* one command buffer into which the layer was recorded for each layer */
@@ -90,6 +91,7 @@ typedef struct rp_replay_time {
     double median, least; /* of a run, recording included where it happens each time; seconds */
     double cpu;           /* least processor time of a run over the processors, seconds */
     double record;        /* recording the command buffers, seconds */
+    uint64_t weights;     /* bytes of the products' weights that a run reads, equal layers counted once */
 } rp_replay_time;
 
 /* Run the layers of `model` on one sequence of `tokens` tokens, `layers` of them, `repeat` times in this way;

@@ -188,9 +188,10 @@ typedef struct rp_run_times {
  * A batch is one submission, unless it is estimated to take more than half a second on this device: then it
  * is several, cut between layers, and batches are kept so small that one layer stays below that, for the sake
  * of the watchdogs of drivers (software drivers have none). The estimate comes from a layer that is timed
- * when the model is opened, and from the runs. A single sequence is never cut further. Where the device has
- * no memory for a batch, what is left goes in batches of half its tokens and less: RP_ERROR_DEVICE_MEMORY
- * says that there was none for a single sequence. RP_ERROR_TEXT names the first sequence that is empty, too
+ * when the model is opened, and from the runs. Where even one sequence's layer takes longer, it is cut into
+ * its products and its attention, and no further. Where the device has no memory for a batch, what is left
+ * goes in batches of half its tokens and less: RP_ERROR_DEVICE_MEMORY says that there was none for a single
+ * sequence. RP_ERROR_TEXT names the first sequence that is empty, too
  * long or holds an id out of range; nothing is computed then. RP_ERROR_HEAD when the model has no weights for
  * this output. */
 RP_API rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t count,

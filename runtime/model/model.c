@@ -90,15 +90,16 @@ static void fill_info(rp_model *model) {
 static void drop_recordings(rp_model *model) {
     rp_device *device = model->device;
     rp_activations *a = &model->activations;
-    rp_buffer *buffers[] = {&a->input, &a->output, &a->hidden, &a->attended, &a->wide};
+    rp_buffer *buffers[] = {&a->input, &a->output, &a->hidden, &a->wide};
     if (model->fence) device->vk.vkDestroyFence(device->handle, model->fence, NULL);
     model->fence = VK_NULL_HANDLE;
     rp_ops_drop(&model->ops);
     for (size_t i = 0; i < RP_COUNT(buffers); i++) rp_buffer_destroy(device, buffers[i]);
     free(model->groups);
     free(model->few_groups);
+    free(model->parts);
     free(model->replay);
-    model->groups = model->few_groups = model->replay = NULL;
+    model->groups = model->few_groups = model->parts = model->replay = NULL;
 }
 
 static void drop(rp_model *model) {
@@ -123,7 +124,7 @@ static void rest_weights(rp_model *model) {
 static uint64_t bytes_on_device(const rp_model *model) {
     const rp_activations *a = &model->activations;
     return rp_store_bytes(&model->on_device.store) + a->input.allocated + a->output.allocated +
-           a->hidden.allocated + a->attended.allocated + a->wide.allocated;
+           a->hidden.allocated + a->wide.allocated;
 }
 
 /* Where the device has no room for a batch, half of it, down to the longest sequence. */
@@ -197,6 +198,7 @@ static rp_status rebuild(rp_model *model, rp_error *err) {
         RP_TRY(rp_weights_check_unchanged(&model->weights, err));
     RP_TRY(rp_model_upload(model, err));
     RP_TRY(rp_model_record(model, model->info.max_batch_tokens, err));
+    RP_TRY(rp_model_measure_pace(model, err));
     model->built = true;
 done:
     rest_weights(model);

@@ -13,6 +13,16 @@
 
 typedef struct rp_canary rp_canary;
 
+/* One layer's dispatches. */
+typedef enum rp_layer_part {
+    RP_PART_QKV = 0,
+    RP_PART_ATTENTION,
+    RP_PART_DENSE, /* the product behind the attention */
+    RP_PART_FFN,
+    RP_PART_OUTPUT,
+    RP_LAYER_PARTS,
+} rp_layer_part;
+
 enum { RP_OUTPUT_COUNT = RP_OUTPUT_ORDER + 1 };
 
 /* One layer's weights on the device. h: padded hidden, i: padded intermediate. */
@@ -57,10 +67,10 @@ typedef struct rp_input_layout {
 typedef struct rp_activations {
     rp_buffer input, output;
     rp_input_layout at;
-    rp_range arrived;   // uint32 [T], in the store of the weights
-    rp_buffer hidden;   // [T, h]
-    rp_buffer attended; // [T, h]
-    rp_buffer wide;     // [T, max(4h, i, e)]
+    rp_range arrived; // uint32 [T], in the store of the weights
+    rp_buffer hidden; // [T, h]
+    rp_range apart;   // [T, h]: where the attention's output goes instead of to `hidden`; none in a model
+    rp_buffer wide;   // [T, max(4h, i, e)]
 } rp_activations;
 
 struct rp_model {
@@ -88,7 +98,9 @@ struct rp_model {
     VkFence fence;
     VkCommandBuffer *few_groups; /* [config.groups] for batches of at most few_tokens; NULL: there are none */
     uint32_t few_tokens;
-    VkCommandBuffer *replay; /* [1 + layers + 1]: what one submission lists */
+    VkCommandBuffer *parts;  /* [groups * inner_layers * RP_LAYER_PARTS] for devices on which a layer may take
+                                too  long; NULL: there are none */
+    VkCommandBuffer *replay; /* [1 + layers + 1], or with each layer's parts: what one submission lists */
     pthread_mutex_t lock;    /* held during a run: inputs, activations and outputs are one set. Taken before
                                 the device is entered */
     rp_pace pace;            /* likewise under the lock */
@@ -110,6 +122,9 @@ void rp_device_weights_finish(rp_device_weights *weights);
 uint64_t rp_model_weight_bytes(const rp_model *model);
 uint64_t rp_model_activation_bytes(const rp_model *model, uint64_t tokens);
 
+/* Bytes of the hidden states of a whole batch, once `max_batch_tokens` is known. */
+uint64_t rp_model_hidden_bytes(const rp_model *model);
+
 /* Allocate the activations, choose the batch size where `max_batch_tokens` is 0, record every command buffer.
  */
 rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *err);
@@ -121,6 +136,9 @@ rp_status rp_model_record_epilogue(rp_model *model, rp_output output, VkCommandB
 
 /* All inner layers of a group, into a command buffer that is being recorded. */
 rp_status rp_model_record_group(rp_model *model, uint32_t group, VkCommandBuffer commands, rp_error *err);
+
+/* Every part of every layer in a command buffer of its own, model->parts. */
+rp_status rp_model_record_parts(rp_model *model, rp_error *err);
 
 /* Write the input of one submission: ids, lengths, tiles and grids of these sequences, which fit it. */
 rp_status rp_model_fill(rp_model *model, const rp_sequence *sequences, size_t count, rp_error *err);

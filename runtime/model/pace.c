@@ -6,19 +6,25 @@ double rp_pace_most(const rp_pace *pace) {
     return pace->limit > 0 && pace->operation > 0 ? pace->limit / pace->operation : INFINITY;
 }
 
+uint32_t rp_steps_count(const rp_steps *steps) {
+    return steps->layers * steps->parts + 2;
+}
+
+static double work_of(const rp_steps *steps, uint32_t step) {
+    if (step == 0) return steps->prologue;
+    return step + 1 == rp_steps_count(steps) ? steps->epilogue : steps->part[(step - 1) % steps->parts];
+}
+
 double rp_steps_work(const rp_steps *steps, uint32_t first, uint32_t count) {
-    uint32_t end = first + count;
     double work = 0;
-    if (first == 0 && count) work += steps->prologue;
-    if (end > steps->layers + 1) work += steps->epilogue;
-    uint32_t from = first ? first : 1, to = end > steps->layers + 1 ? steps->layers + 1 : end;
-    return to > from ? work + (to - from) * steps->layer : work;
+    for (uint32_t i = first; i < first + count; i++) work += work_of(steps, i);
+    return work;
 }
 
 uint32_t rp_pace_cut(const rp_pace *pace, const rp_steps *steps, uint32_t first) {
-    double most = rp_pace_most(pace);
-    uint32_t count = 1, left = steps->layers + 2 - first;
-    while (count < left && rp_steps_work(steps, first, count + 1) <= most) count++;
+    uint32_t count = 1, left = rp_steps_count(steps) - first;
+    double most = rp_pace_most(pace), work = work_of(steps, first);
+    while (count < left && (work += work_of(steps, first + count)) <= most) count++;
     return count;
 }
 

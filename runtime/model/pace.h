@@ -11,11 +11,15 @@ typedef struct rp_pace {
     double known;     /* the most work that was timed */
 } rp_pace;
 
-/* The steps of a run, each a command buffer: the prologue, `layers` equal ones, the epilogue. */
+enum { RP_MOST_PARTS = 5 };
+
+/* The steps of a run, each a command buffer: the prologue, `layers` times the same `parts`, the epilogue. */
 typedef struct rp_steps {
-    double prologue, layer, epilogue; /* operations */
-    uint32_t layers;
+    double prologue, part[RP_MOST_PARTS], epilogue; /* operations */
+    uint32_t layers, parts;
 } rp_steps;
+
+uint32_t rp_steps_count(const rp_steps *steps);
 
 /* Steps from number `first` on that go into one submission: as many as stay below the limit, at least one. */
 uint32_t rp_pace_cut(const rp_pace *pace, const rp_steps *steps, uint32_t first);

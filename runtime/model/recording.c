@@ -125,12 +125,10 @@ static void lay_out_input(rp_model *model, uint32_t tokens) {
     at->size = end;
 }
 
-/* Floats of the output buffer: the hidden states of a whole batch (of half of one, where they are float16 but
- * for this buffer), and at least one sequence (16 rows of a language model) of every other output. What does
- * not fit is left to the next submission. */
+/* Floats of the output buffer: the hidden states of a whole batch, and at least one sequence (16 rows of a
+ * language model) of every other output. What does not fit is left to the next submission. */
 static uint64_t output_floats(const rp_model *model) {
     uint64_t floats = (uint64_t)model->info.max_batch_tokens * rp_padded(model->config.hidden_size);
-    if (model->half) floats /= 2;
     for (int i = 0; i < RP_OUTPUT_COUNT; i++) {
         rp_output output = (rp_output)i;
         if (!rp_output_available(model, output)) continue;
@@ -155,10 +153,14 @@ static rp_status create_arrived(rp_model *model, rp_error *err) {
     return rp_store_flush(store, err);
 }
 
+uint64_t rp_model_hidden_bytes(const rp_model *model) {
+    return (uint64_t)model->info.max_batch_tokens * rp_padded(model->config.hidden_size) * element(model);
+}
+
 static rp_status create_buffers(rp_model *model, rp_error *err) {
     rp_activations *a = &model->activations;
     rp_device *device = model->device;
-    uint64_t tokens = model->info.max_batch_tokens, h = rp_padded(model->config.hidden_size);
+    uint64_t tokens = model->info.max_batch_tokens;
     rp_status status;
     model->output_floats = output_floats(model);
     if (model->output_floats * 4 > device->caps.info.max_storage_bytes)
@@ -170,9 +172,7 @@ static rp_status create_buffers(rp_model *model, rp_error *err) {
     RP_TRY(rp_buffer_create(device, a->at.size, RP_MEMORY_INPUT, "input", &a->input, err));
     RP_TRY(rp_buffer_create(device, model->output_floats * 4, RP_MEMORY_OUTPUT, "output", &a->output, err));
     RP_TRY(
-        rp_buffer_create(device, tokens * h * element(model), RP_MEMORY_DEVICE, "hidden", &a->hidden, err));
-    RP_TRY(rp_buffer_create(device, tokens * h * element(model), RP_MEMORY_DEVICE, "attended", &a->attended,
-                            err));
+        rp_buffer_create(device, rp_model_hidden_bytes(model), RP_MEMORY_DEVICE, "hidden", &a->hidden, err));
     RP_TRY(rp_buffer_create(device, tokens * widest_row(model), RP_MEMORY_DEVICE, "wide", &a->wide, err));
 done:
     return status;
@@ -180,8 +180,8 @@ done:
 
 uint64_t rp_model_activation_bytes(const rp_model *model, uint64_t tokens) {
     uint64_t h = rp_padded(model->config.hidden_size);
-    /* hidden and attended, the output, and what the host writes */
-    return tokens * (3 * h * element(model) + widest_row(model) + 36);
+    /* hidden, the output, and what the host writes */
+    return tokens * (h * (element(model) + 4) + widest_row(model) + 36);
 }
 
 /* ---- recording ---- */
@@ -256,78 +256,65 @@ done:
     return status;
 }
 
-/* hidden -> hidden, through one layer. */
-static rp_status record_layer(rp_model *model, rp_op_target to, const rp_device_layer *w, rp_error *err) {
+/* hidden -> hidden, through the products and the attention of one layer: part number `part`. */
+static rp_status record_part(rp_model *model, rp_op_target to, const rp_device_layer *w, rp_layer_part part,
+                             rp_error *err) {
     const rp_config *config = &model->config;
     rp_activations *a = &model->activations;
-    rp_recorder *recorder = &model->ops.recorder;
     uint32_t width = attention_width(config), i = rp_padded(config->intermediate_size);
-    uint64_t tokens = model->info.max_batch_tokens;
-    rp_range hidden = whole(&a->hidden), attended = whole(&a->attended);
     uint32_t bytes = element(model);
+    uint64_t tokens = model->info.max_batch_tokens;
     unsigned both = halves(model, RP_HALF_X | RP_HALF_OUT);
+    rp_range hidden = whole(&a->hidden), attended = a->apart.buffer ? a->apart : hidden;
     rp_range qkv = part_of_wide(model, 0, 3 * width, bytes),
              context = part_of_wide(model, 3 * width, width, bytes), inner = part_of_wide(model, 0, i, bytes);
-    rp_status status;
-    rp_matmul project = {
-        .label = "qkv", .x = hidden, .w = &w->qkv, .bias = w->qkv_bias, .out = qkv, .halves = both};
-    RP_TRY(rp_op_matmul(to, &project, err));
-    rp_record_barrier(recorder, to.commands);
-    rp_attention attention = {.heads = config->attention_heads,
-                              .head_dim = head_dim(config),
-                              .kernel = &model->attention,
-                              .qkv = qkv,
-                              .starts = input(model, a->at.starts, (tokens + 1) * 4),
-                              .tiles = input(model, a->at.tiles, tokens * 8),
-                              .out = context,
-                              .halves = both};
-    RP_TRY(rp_op_attention(to, &attention, err));
-    rp_record_barrier(recorder, to.commands);
-    rp_matmul dense = {.label = "attention output",
-                       .x = context,
-                       .w = &w->dense,
-                       .bias = w->dense_bias,
-                       .residual = hidden,
-                       .out = attended,
-                       .norm = w->attention_norm,
-                       .arrived = a->arrived,
-                       .norm_width = config->hidden_size,
-                       .norm_eps = config->norm_eps,
-                       .halves = both};
-    RP_TRY(rp_op_matmul(to, &dense, err));
-    rp_record_barrier(recorder, to.commands);
-    rp_matmul ffn = {.label = "ffn",
-                     .x = attended,
-                     .w = &w->ffn,
-                     .bias = w->ffn_bias,
-                     .activation = activation(config),
-                     .out = inner,
-                     .halves = both};
-    RP_TRY(rp_op_matmul(to, &ffn, err));
-    rp_record_barrier(recorder, to.commands);
-    rp_matmul output = {.label = "ffn output",
-                        .x = inner,
-                        .w = &w->ffn_output,
-                        .bias = w->ffn_output_bias,
-                        .residual = attended,
-                        .out = hidden,
-                        .norm = w->output_norm,
-                        .arrived = a->arrived,
-                        .norm_width = config->hidden_size,
-                        .norm_eps = config->norm_eps,
-                        .halves = both};
-    RP_TRY(rp_op_matmul(to, &output, err));
-done:
-    return status;
+    rp_matmul product = {.halves = both};
+    switch (part) {
+    case RP_PART_QKV:
+        product.label = "qkv";
+        product.x = hidden, product.w = &w->qkv, product.bias = w->qkv_bias, product.out = qkv;
+        break;
+    case RP_PART_ATTENTION: {
+        rp_attention attention = {.heads = config->attention_heads,
+                                  .head_dim = head_dim(config),
+                                  .kernel = &model->attention,
+                                  .qkv = qkv,
+                                  .starts = input(model, a->at.starts, (tokens + 1) * 4),
+                                  .tiles = input(model, a->at.tiles, tokens * 8),
+                                  .out = context,
+                                  .halves = both};
+        return rp_op_attention(to, &attention, err);
+    }
+    case RP_PART_FFN:
+        product.label = "ffn";
+        product.x = attended, product.w = &w->ffn, product.bias = w->ffn_bias, product.out = inner;
+        product.activation = activation(config);
+        break;
+    default: { /* what ends in a residual and LayerNorm */
+        bool dense = part == RP_PART_DENSE;
+        product.label = dense ? "attention output" : "ffn output";
+        product.x = dense ? context : inner;
+        product.w = dense ? &w->dense : &w->ffn_output;
+        product.bias = dense ? w->dense_bias : w->ffn_output_bias;
+        product.residual = dense ? hidden : attended;
+        product.out = dense ? attended : hidden;
+        product.norm = dense ? w->attention_norm : w->output_norm;
+        product.arrived = a->arrived;
+        product.norm_width = config->hidden_size;
+        product.norm_eps = config->norm_eps;
+    }
+    }
+    return rp_op_matmul(to, &product, err);
 }
 
 rp_status rp_model_record_group(rp_model *model, uint32_t group, VkCommandBuffer commands, rp_error *err) {
     uint32_t inner = model->config.inner_layers;
     rp_op_target to = {&model->ops, commands};
     rp_status status = RP_OK;
-    for (uint32_t n = 0; !status && n < inner; n++) {
+    for (uint32_t n = 0; !status && n < inner * RP_LAYER_PARTS; n++) {
+        const rp_device_layer *layer = &model->on_device.layers[group * inner + n / RP_LAYER_PARTS];
         if (n) rp_record_barrier(&model->ops.recorder, commands);
-        status = record_layer(model, to, &model->on_device.layers[group * inner + n], err);
+        status = record_part(model, to, layer, (rp_layer_part)(n % RP_LAYER_PARTS), err);
     }
     return status;
 }
@@ -353,6 +340,28 @@ static rp_status record_few(rp_model *model, rp_error *err) {
     model->ops.few = true;
     rp_status status = record_groups(model, &model->few_groups, err);
     model->ops.few = false;
+    return status;
+}
+
+rp_status rp_model_record_parts(rp_model *model, rp_error *err) {
+    const rp_config *config = &model->config;
+    uint32_t count = config->groups * config->inner_layers * RP_LAYER_PARTS,
+             steps = config->layers * config->inner_layers * RP_LAYER_PARTS;
+    rp_recorder *recorder = &model->ops.recorder;
+    rp_status status = RP_OK;
+    VkCommandBuffer *replay = realloc(model->replay, (steps + 2) * sizeof *replay);
+    if (replay) model->replay = replay;
+    model->parts = rp_new_array(VkCommandBuffer, count);
+    if (!replay || !model->parts) return rp_fail_memory(err, "command buffers", steps * sizeof *replay);
+    for (uint32_t i = 0; i < count; i++) {
+        VkCommandBuffer *part = &model->parts[i];
+        RP_TRY(rp_record_begin(recorder, "part of a layer", part, err));
+        RP_TRY(record_part(model, (rp_op_target){&model->ops, *part},
+                           &model->on_device.layers[i / RP_LAYER_PARTS], (rp_layer_part)(i % RP_LAYER_PARTS),
+                           err));
+        RP_TRY(rp_record_end(recorder, *part, err));
+    }
+done:
     return status;
 }
 

@@ -68,7 +68,8 @@ done:
 
 static rp_status record(replay *r, rp_error *err) {
     rp_model *model = r->model;
-    bool by_layer = r->way == RP_REPLAY_LISTED || r->way == RP_REPLAY_SUBMITTED;
+    bool by_layer =
+        r->way == RP_REPLAY_LISTED || r->way == RP_REPLAY_PINGPONG || r->way == RP_REPLAY_SUBMITTED;
     rp_status status;
     r->count = 0;
     RP_TRY(rp_model_record_prologue(model, &r->list[r->count++], err));
@@ -150,6 +151,46 @@ static rp_status fill(rp_model *model, uint32_t tokens, rp_error *err) {
     return status;
 }
 
+static uint64_t bytes_of(const rp_matrix *matrix) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < matrix->chunk_count; i++) bytes += matrix->chunks[i].range.size;
+    return bytes;
+}
+
+/* Of the layers that are run, each once. */
+static uint64_t weights_read(const replay *r) {
+    const rp_config *config = &r->model->config;
+    uint32_t groups = config->groups < r->layers ? config->groups : r->layers;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < groups * config->inner_layers; i++) {
+        const rp_device_layer *layer = &r->model->on_device.layers[i];
+        bytes += bytes_of(&layer->qkv) + bytes_of(&layer->dense) + bytes_of(&layer->ffn) +
+                 bytes_of(&layer->ffn_output);
+    }
+    return bytes;
+}
+
+/* As time_all, with recordings that go when it was timed. */
+static rp_status time_apart(replay *r, double *times, uint32_t repeat, rp_replay_time *out, rp_error *err) {
+    rp_model *model = r->model;
+    rp_recorder own = model->ops.recorder;
+    rp_buffer apart = {0};
+    rp_status status = RP_OK;
+    model->ops.recorder = (rp_recorder){.device = model->device};
+    if (r->way == RP_REPLAY_PINGPONG) {
+        status = rp_buffer_create(model->device, rp_model_hidden_bytes(model), RP_MEMORY_DEVICE, "ping-pong",
+                                  &apart, err);
+        model->activations.apart = rp_buffer_range(&apart, 0, apart.size);
+    }
+    if (!status) status = time_all(r, times, repeat, out, err);
+    out->weights = weights_read(r);
+    rp_recorder_finish(&model->ops.recorder);
+    model->ops.recorder = own;
+    model->activations.apart = (rp_range){0};
+    rp_buffer_destroy(model->device, &apart);
+    return status;
+}
+
 rp_status rp_bench_replay(rp_model *model, rp_replay_way way, uint32_t layers, uint32_t tokens,
                           uint32_t repeat, rp_replay_time *out, rp_error *err) {
     if (!model || !out || (unsigned)way >= RP_REPLAY_WAYS || !layers || !repeat || !tokens ||
@@ -167,12 +208,8 @@ rp_status rp_bench_replay(rp_model *model, rp_replay_way way, uint32_t layers, u
         status = rp_fail_memory(err, "command buffers", layers * sizeof *r.list);
     if (!status) status = rp_model_begin(model, err);
     if (!status) {
-        rp_recorder own = model->ops.recorder; /* what is recorded here goes when it was timed */
-        model->ops.recorder = (rp_recorder){.device = model->device};
         status = fill(model, tokens, err);
-        if (!status) status = time_all(&r, times, repeat, out, err);
-        rp_recorder_finish(&model->ops.recorder);
-        model->ops.recorder = own;
+        if (!status) status = time_apart(&r, times, repeat, out, err);
         rp_model_end(model, status);
     }
     free(times);

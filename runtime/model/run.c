@@ -80,10 +80,22 @@ static rp_status check(const run *r, size_t capacity, rp_error *err) {
 
 /* ---- work: floating point operations of the products, where nearly all the time goes ---- */
 
-static double layer_work(const rp_config *c, const rp_sequence *sequence) {
+/* Of one layer, inner layers apart, its parts. */
+static void add_layer_work(const rp_config *c, const rp_sequence *sequence, double parts[RP_LAYER_PARTS]) {
     double h = c->hidden_size, tokens = sequence->count;
-    double products = 2 * tokens * h * (4 * h + 2.0 * c->intermediate_size);
-    return c->inner_layers * (products + 4 * tokens * tokens * h);
+    parts[RP_PART_QKV] += 6 * tokens * h * h;
+    parts[RP_PART_ATTENTION] += 4 * tokens * tokens * h;
+    parts[RP_PART_DENSE] += 2 * tokens * h * h;
+    parts[RP_PART_FFN] += 2 * tokens * h * c->intermediate_size;
+    parts[RP_PART_OUTPUT] += 2 * tokens * h * c->intermediate_size;
+}
+
+/* Of all its parts, and of all inner layers. */
+static double layer_work(const rp_config *c, const rp_sequence *sequence) {
+    double parts[RP_LAYER_PARTS] = {0}, sum = 0;
+    add_layer_work(c, sequence, parts);
+    for (int i = 0; i < RP_LAYER_PARTS; i++) sum += parts[i];
+    return c->inner_layers * sum;
 }
 
 /* One row of a masked language model. */
@@ -94,8 +106,8 @@ static double row_work(const rp_config *c) {
 static rp_steps count_work(const run *r, const batch *b) {
     const rp_config *c = &r->model->config;
     double h = c->hidden_size;
-    rp_steps steps = {.prologue = 2.0 * b->tokens * h * c->embedding_size, .layers = c->layers};
-    for (size_t i = 0; i < b->count; i++) steps.layer += layer_work(c, &r->sequences[b->first + i]);
+    rp_steps steps = {.prologue = 2.0 * b->tokens * h * c->embedding_size, .layers = c->layers, .parts = 1};
+    for (size_t i = 0; i < b->count; i++) steps.part[0] += layer_work(c, &r->sequences[b->first + i]);
     switch (rp_output_rows(r->params->output)) {
     case RP_COUNT_ROWS:
         steps.epilogue = (double)b->row_count * row_work(c);
@@ -199,8 +211,26 @@ static rp_status copy_output(const run *r, const batch *b, float **out, rp_error
     return status;
 }
 
-/* What a submission of `tokens` tokens lists. */
-static void list_buffers(rp_model *model, uint32_t tokens, rp_output output) {
+/* A layer that takes longer than a submission may: its parts. */
+static void split_layers(const run *r, const batch *b, rp_steps *steps) {
+    const rp_config *c = &r->model->config;
+    if (!r->model->parts || steps->part[0] <= rp_pace_most(&r->model->pace)) return;
+    steps->layers *= c->inner_layers;
+    steps->parts = RP_LAYER_PARTS;
+    memset(steps->part, 0, sizeof steps->part);
+    for (size_t i = 0; i < b->count; i++) add_layer_work(c, &r->sequences[b->first + i], steps->part);
+}
+
+/* What these steps list, for a batch of `tokens` tokens. */
+static void list_buffers(rp_model *model, uint32_t tokens, rp_output output, const rp_steps *steps) {
+    if (steps->parts > 1) {
+        uint32_t parts = model->config.inner_layers * RP_LAYER_PARTS;
+        for (uint32_t i = 0; i < model->config.layers; i++)
+            memcpy(&model->replay[1 + i * parts], &model->parts[rp_config_group(&model->config, i) * parts],
+                   parts * sizeof *model->parts);
+        model->replay[rp_steps_count(steps) - 1] = model->epilogues[output];
+        return;
+    }
     bool few = model->few_groups && tokens <= model->few_tokens;
     const VkCommandBuffer *groups = few ? model->few_groups : model->groups;
     uint32_t layers = model->config.layers;
@@ -208,11 +238,12 @@ static void list_buffers(rp_model *model, uint32_t tokens, rp_output output) {
     model->replay[1 + layers] = model->epilogues[output];
 }
 
-/* One submission where that stays below the limit, else several with the cuts between layers. */
+/* One submission where that stays below the limit, else several with the cuts between layers, or between
+ * their parts. */
 static rp_status submit(run *r, const rp_steps *steps, rp_error *err) {
     rp_model *model = r->model;
     rp_status status = RP_OK;
-    for (uint32_t first = 0, count; !status && first < steps->layers + 2; first += count) {
+    for (uint32_t first = 0, count; !status && first < rp_steps_count(steps); first += count) {
         double begun = rp_seconds();
         count = rp_pace_cut(&model->pace, steps, first);
         status = rp_device_submit(model->device, model->replay + first, count, model->fence, err);
@@ -228,7 +259,8 @@ static rp_status run_batch(run *r, const batch *b, float **out, rp_error *err) {
     rp_status status = fill_input(r, b, err);
     if (status) return status;
     rp_steps steps = count_work(r, b);
-    list_buffers(model, b->tokens, r->params->output);
+    split_layers(r, b, &steps);
+    list_buffers(model, b->tokens, r->params->output, &steps);
     double submitted = rp_seconds();
     status = submit(r, &steps, err);
     double finished = rp_seconds();
@@ -260,7 +292,8 @@ rp_status rp_model_measure_pace(rp_model *model, rp_error *err) {
     static const rp_run_params params = {0};
     if (!(model->pace.limit > 0)) return RP_OK;
     rp_sequence sequence = {.ids = ids, .count = FEWEST};
-    list_buffers(model, model->info.max_batch_tokens, params.output); /* the kernels for many tokens */
+    /* the kernels for many tokens */
+    list_buffers(model, model->info.max_batch_tokens, params.output, &(rp_steps){.parts = 1});
     run r = {.model = model, .sequences = &sequence, .count = 1, .params = &params};
     uint32_t largest = model->config.max_positions < MOST ? model->config.max_positions : MOST;
     if (sequence.count > largest) sequence.count = largest;
@@ -279,6 +312,9 @@ rp_status rp_model_measure_pace(rp_model *model, rp_error *err) {
         }
         if (warm) sequence.count *= 4;
     }
+    sequence.count = model->config.max_positions;
+    if (!model->parts && layer_work(&model->config, &sequence) > rp_pace_most(&model->pace))
+        RP_TRY(rp_model_record_parts(model, err));
 done:
     return status;
 }

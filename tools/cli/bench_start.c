@@ -9,8 +9,9 @@
 /* ---- replay ---- */
 
 static const char *const ways[RP_REPLAY_WAYS] = {
-    [RP_REPLAY_LISTED] = "listed", [RP_REPLAY_SECONDARY] = "secondary", [RP_REPLAY_SUBMITTED] = "submitted",
-    [RP_REPLAY_COPIED] = "copied", [RP_REPLAY_RECORDED] = "recorded",
+    [RP_REPLAY_LISTED] = "listed",       [RP_REPLAY_PINGPONG] = "ping-pong",
+    [RP_REPLAY_SECONDARY] = "secondary", [RP_REPLAY_SUBMITTED] = "submitted",
+    [RP_REPLAY_COPIED] = "copied",       [RP_REPLAY_RECORDED] = "recorded",
 };
 
 static void put_replay(rp_cli_bench_job *job, const rp_model_info *info, rp_replay_way way, uint32_t layers,
@@ -28,11 +29,13 @@ static void put_replay(rp_cli_bench_job *job, const rp_model_info *info, rp_repl
         rp_cli_json_key(out, "min_ms", time->least * 1e3);
         rp_cli_json_key(out, "cpu_ms", time->cpu * 1e3);
         rp_cli_json_key(out, "record_ms", time->record * 1e3);
-        rp_cli_printf(out, ", \"device_bytes\": %llu}\n", (unsigned long long)info->device_bytes);
+        rp_cli_printf(out, ", \"weight_bytes\": %llu, \"device_bytes\": %llu}\n",
+                      (unsigned long long)time->weights, (unsigned long long)info->device_bytes);
     } else {
-        rp_cli_printf(out, "  %-10s %4u %9u %12.3f %12.3f %12.3f %12.3f\n", ways[way], (unsigned)layers,
-                      (unsigned)(info->groups < layers ? info->groups : layers), time->median * 1e3,
-                      time->least * 1e3, time->cpu * 1e3, time->record * 1e3);
+        rp_cli_printf(out, "  %-10s %4u %9u %12.3f %12.3f %12.3f %12.3f %11.1f\n", ways[way],
+                      (unsigned)layers, (unsigned)(info->groups < layers ? info->groups : layers),
+                      time->median * 1e3, time->least * 1e3, time->cpu * 1e3, time->record * 1e3,
+                      (double)time->weights / (1 << 20));
     }
     rp_cli_flush(job->out);
 }
@@ -63,8 +66,8 @@ rp_status rp_cli_bench_replay(rp_cli_bench_job *job, rp_error *err) {
     uint32_t layers = 0;
     if (!job->options->json) {
         rp_cli_bench_heading(job);
-        rp_cli_printf(&job->out->buffer, "  %-10s %4s %9s %12s %12s %12s %12s\n", "way", "N", "distinct",
-                      "median ms", "least ms", "processor ms", "to record ms");
+        rp_cli_printf(&job->out->buffer, "  %-10s %4s %9s %12s %12s %12s %12s %11s\n", "way", "N", "distinct",
+                      "median ms", "least ms", "processor ms", "to record ms", "weights MiB");
     }
     rp_status status = replay_model(job, 0, &layers, err);
     return status || layers < 2 ? status : replay_model(job, layers, &layers, err);
