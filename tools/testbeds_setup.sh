@@ -50,10 +50,11 @@ library_path() {
 
 # icd_file ROOT TRIPLET NAME: a driver's file that names its library by its place in the root. Beds make it side by side.
 icd_file() {
-    local root=$1 triplet=$2 name=$3 file=$work/icd/$(basename "$1")-$3.json
+    local root=$1 triplet=$2 name=$3 file=$work/icd/$(basename "$1")-$3.json own
+    own=$file.$BASHPID # once: a command that is started has another
     mkdir -p "$work/icd"
     sed "s#\"library_path\": *\"\(/usr/lib/$triplet/\)\?#\"library_path\": \"$root/usr/lib/$triplet/#" \
-        "$root/usr/share/vulkan/icd.d/$name"*.json >"$file.$BASHPID" && mv "$file.$BASHPID" "$file"
+        "$root/usr/share/vulkan/icd.d/$name"*.json >"$own" && mv "$own" "$file"
     printf '%s' "$file"
 }
 
