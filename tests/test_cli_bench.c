@@ -301,6 +301,19 @@ static void test_roofline(void **state) {
     }
     assert_true(number(value, "f32_gflops") > 0);
     assert_true(number(value, "copy_gbytes") > 0);
+    static const char *const arithmetic[][2] = {{"f32_gflops", "f32_cpu_gflops"},
+                                                {"f16_gflops", "f16_cpu_gflops"},
+                                                {"int8_gops", "int8_cpu_gops"},
+                                                {"cooperative_gflops", "cooperative_cpu_gflops"}};
+    for (size_t i = 0; i < sizeof arithmetic / sizeof *arithmetic; i++) {
+        bool cpu = json_is_true(json_object_get(value, "cpu")) && number(value, arithmetic[i][0]) > 0;
+        assert_int_equal(json_object_get(value, arithmetic[i][1]) != NULL, cpu);
+        if (cpu) assert_true(number(value, arithmetic[i][1]) > 0);
+        /* only a device or a build without it leaves one out */
+        const char *note = string(notes, arithmetic[i][0]);
+        if (!number(value, arithmetic[i][0]))
+            assert_true(strstr(note, "the device has no") || strstr(note, "this build"));
+    }
     assert_true(number(value, "submit_us") > 0);
     json_decref(value);
     cli_free(&json);

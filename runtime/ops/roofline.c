@@ -26,6 +26,10 @@ static rp_range whole(const rp_buffer *buffer) {
     return rp_buffer_range(buffer, 0, buffer->size);
 }
 
+static bool software(const roofline *r) {
+    return r->timer.device->caps.info.type == RP_DEVICE_CPU;
+}
+
 /* ---- arithmetic ---- */
 
 typedef struct arithmetic {
@@ -36,13 +40,13 @@ typedef struct arithmetic {
 } arithmetic;
 
 static rp_status record_arithmetic(roofline *r, const arithmetic *a, uint32_t steps, rp_error *err) {
-    rp_pipeline_key key = {.shader = a->shader,
-                           .constants = {a->lanes, a->chains, a->shape.m, a->shape.n, a->shape.k},
-                           .constant_count = a->shape.m ? 5 : 2,
-                           .bindings = 2,
-                           .push_words = 1,
-                           .subgroup_size =
-                               a->shape.m && r->timer.device->caps.subgroup_control ? a->lanes : 0};
+    rp_pipeline_key key = {
+        .shader = a->shader,
+        .constants = {a->lanes, a->chains, a->shape.m, a->shape.n, a->shape.k, software(r)},
+        .constant_count = a->shape.m ? 6 : 2,
+        .bindings = 2,
+        .push_words = 1,
+        .subgroup_size = a->shape.m && r->timer.device->caps.subgroup_control ? a->lanes : 0};
     rp_dispatch dispatch = {.bindings = {{0}, whole(&r->values)}, .push = {steps}};
     rp_op_target to = {.ops = &r->timer.ops};
     rp_status status = rp_timer_begin(&r->timer, err);
@@ -56,8 +60,7 @@ static rp_status record_arithmetic(roofline *r, const arithmetic *a, uint32_t st
  * the clock, and by processor time. */
 static rp_status time_arithmetic(roofline *r, const arithmetic *a, double *out, double *by_cpu,
                                  rp_error *err) {
-    bool cpu = r->timer.device->caps.info.type == RP_DEVICE_CPU;
-    uint32_t groups = cpu ? 256 : 16384, steps = 16;
+    uint32_t groups = software(r) ? 256 : 16384, steps = 16;
     uint32_t counts[RP_COUNT_KINDS] = {[RP_COUNT_TOKENS] = groups};
     double seconds = 0;
     rp_status status = RP_OK;
@@ -97,7 +100,7 @@ static rp_status best_chains(roofline *r, arithmetic a, rp_figure *figure, bool 
 static rp_status best_arithmetic(roofline *r, const char *shader, double operations, rp_figure *figure,
                                  rp_error *err) {
     const rp_device_info *info = &r->timer.device->caps.info;
-    uint32_t lanes[] = {info->subgroup_size, 64, info->type == RP_DEVICE_CPU ? 0 : 256};
+    uint32_t lanes[] = {info->subgroup_size, 64, software(r) ? 0 : 256};
     rp_status status = RP_OK;
     bool better;
     figure->value = figure->cpu_value = 0;
@@ -143,13 +146,10 @@ static rp_status measure_arithmetic(roofline *r, unsigned parts, rp_roofline *ou
         if (caps->has_integer_dot) RP_TRY(best_arithmetic(r, "roofline_dot", 8, &out->int8_dot, err));
     }
     if (parts & RP_ROOFLINE_COOPERATIVE) {
-        /* a software driver multiplies once and only adds in the loop: every product is the same */
-        bool software = caps->info.type == RP_DEVICE_CPU;
         snprintf(out->cooperative.note, sizeof out->cooperative.note, "%s",
-                 !caps->info.cooperative_matrix ? "the device has no cooperative matrix"
-                 : software                     ? "not measured on a software driver"
-                                                : "the driver lists none that this build has a shader for");
-        if (caps->matrix_shape_count && !software) RP_TRY(best_matrix(r, &out->cooperative, err));
+                 caps->info.cooperative_matrix ? "the driver lists none that this build has a shader for"
+                                               : "the device has no cooperative matrix");
+        if (caps->matrix_shape_count) RP_TRY(best_matrix(r, &out->cooperative, err));
     }
 done:
     return status;
@@ -159,9 +159,8 @@ done:
 
 static rp_status measure_copy(roofline *r, rp_figure *figure, rp_error *err) {
     rp_device *device = r->timer.device;
-    bool cpu = device->caps.info.type == RP_DEVICE_CPU;
     const uint32_t lanes[] = {device->caps.info.subgroup_size, 64, 256};
-    VkDeviceSize bytes = cpu ? 64 << 20 : 128 << 20; /* more than a cache holds */
+    VkDeviceSize bytes = software(r) ? 64 << 20 : 128 << 20; /* more than a cache holds */
     while (bytes > device->caps.info.max_storage_bytes || bytes > device->caps.max_allocation) bytes /= 2;
     rp_status status;
     RP_TRY(rp_buffer_create(device, bytes, RP_MEMORY_DEVICE, "copy source", &r->from, err));
@@ -238,7 +237,6 @@ rp_status rp_bench_roofline(rp_device *device, unsigned parts, rp_roofline *out,
     rp_status status = rp_device_enter(device, err);
     if (status) return status;
     RP_TRY(rp_timer_open(&r.timer, device, err));
-    bool software = device->caps.info.type == RP_DEVICE_CPU;
     static const float values[4] = {0.5f, 0.25f, -1, 0};
     RP_TRY(rp_buffer_create(device, 64, RP_MEMORY_INPUT, "arithmetic", &r.values, err));
     memcpy(r.values.mapped, values, sizeof values);
@@ -246,8 +244,8 @@ rp_status rp_bench_roofline(rp_device *device, unsigned parts, rp_roofline *out,
     RP_TRY(measure_arithmetic(&r, parts, out, err));
     if (parts & RP_ROOFLINE_COPY) RP_TRY(measure_copy(&r, &out->copy, err));
     if (parts & RP_ROOFLINE_COSTS) RP_TRY(measure_costs(&r, out, err));
-    if (!software) out->f32.cpu_value = out->f16.cpu_value = out->int8_dot.cpu_value = 0;
-    out->cooperative.cpu_value = 0;
+    if (!software(&r))
+        out->f32.cpu_value = out->f16.cpu_value = out->int8_dot.cpu_value = out->cooperative.cpu_value = 0;
 done:
     rp_timer_close(&r.timer);
     rp_buffer_destroy(device, &r.values);
