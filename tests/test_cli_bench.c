@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "model/model.h"
 #include "reprise/reprise.h"
 
 #define CONFIG SOURCE_DIR "/tools/models/sentiment"
@@ -70,6 +71,7 @@ static void check_run(const json_t *value, const char *weights, unsigned tokens,
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) assert_true(number(value, keys[i]) > 0);
     assert_true(number(value, "min_ms") <= number(value, "median_ms"));
     assert_true(number(value, "median_ms") <= number(value, "max_ms"));
+    assert_string_equal(string(value, "unit"), "f32");
     double share = number(value, "gflops") / number(value, "roofline_gflops");
     assert_true(fabs(number(value, "fraction") - share) < 1e-9);
     assert_true(json_is_integer(json_object_get(value, "device_bytes")));
@@ -320,6 +322,19 @@ static void test_roofline(void **state) {
     cli_free(&people);
 }
 
+/* The fraction of an operator is of what its kernel multiplies with. */
+static void check_unit(const json_t *value) {
+    const char *unit = string(value, "unit"), *kernel = string(value, "kernel");
+    bool matrix = strstr(kernel, "cooperative"), dot = strstr(kernel, "matmul_dot");
+    bool product = strncmp(kernel, "matmul", 6) == 0 || strncmp(kernel, "attention", 9) == 0;
+    assert_string_equal(unit, !product ? "copy" : matrix ? "cooperative" : dot ? "int8" : "f32");
+    assert_int_equal(json_object_get(value, "roofline_gflops") != NULL, product);
+    if (product) {
+        double least = number(value, "gflops") / number(value, "roofline_gflops");
+        assert_true(number(value, "fraction") >= least * (1 - 1e-9));
+    }
+}
+
 static void test_ops(void **state) {
     (void)state;
     static const char *const ops[] = {"qkv", "attention",  "attention output",
@@ -338,6 +353,7 @@ static void test_ops(void **state) {
                 assert_int_equal(number(value, "rows"), 24);
                 assert_true(number(value, "ms") > 0 && number(value, "fraction") > 0);
                 assert_true(number(value, "timed") > 0 && number(value, "timed") <= 1);
+                check_unit(value);
                 string(value, "statistics");
             }
             json_decref(value);
@@ -364,6 +380,11 @@ static void test_ops_of_every_precision(void **state) {
         assert_string_equal(string(value, "precision"), precisions[i]);
         assert_string_equal(string(value, "op"), "qkv");
         json_decref(value);
+        for (long n = 0; n < cli_line_count(&run); n++) {
+            value = cli_json(&run, (size_t)n);
+            check_unit(value);
+            json_decref(value);
+        }
         cli_free(&run);
     }
 }
@@ -517,6 +538,21 @@ static void test_wrong_arguments_are_refused(void **state) {
     rp_device_close(&device);
 }
 
+/* What a kernel multiplies with, and what most products of a model do. */
+static void test_units(void **state) {
+    (void)state;
+    const rp_matrix_shape none = {0}, matrix = {.m = 16, .n = 16, .k = 16};
+    assert_int_equal(rp_unit_of(RP_ROUNDING_NONE, none), RP_ROOFLINE_F32);
+    assert_int_equal(rp_unit_of(RP_ROUNDING_F16, none), RP_ROOFLINE_F32);
+    assert_int_equal(rp_unit_of(RP_ROUNDING_INT8, none), RP_ROOFLINE_INT8);
+    assert_int_equal(rp_unit_of(RP_ROUNDING_F16, matrix), RP_ROOFLINE_COOPERATIVE);
+    rp_model model = {.ops.work = {5, 0, 7, 6}};
+    assert_int_equal(rp_bench_unit(NULL), RP_ROOFLINE_F32);
+    assert_int_equal(rp_bench_unit(&model), RP_ROOFLINE_INT8);
+    model.ops.work[3] = 8;
+    assert_int_equal(rp_bench_unit(&model), RP_ROOFLINE_COOPERATIVE);
+}
+
 /* A run after the measurements gives the bits that it gave before: they leave nothing behind. */
 static void test_a_model_is_as_before(void **state) {
     (void)state;
@@ -530,6 +566,9 @@ static void test_a_model_is_as_before(void **state) {
     rp_replay_time time;
     assert_int_equal(rp_device_open(NULL, &device, &err), RP_OK);
     assert_int_equal(rp_model_open(device, CONFIG, NULL, &model, &err), RP_OK);
+    double work = 0;
+    for (int u = 0; u < RP_UNITS; u++) work += model->ops.work[u];
+    assert_true(work >= 4.0 * H * H + 2.0 * H * 1536); /* one layer's at least: it was counted */
     assert_int_equal(rp_model_run(model, &sequence, 1, NULL, before, TOKENS * H, NULL, &err), RP_OK);
     for (int way = 0; way < RP_REPLAY_WAYS; way++) {
         assert_int_equal(rp_bench_replay(model, (rp_replay_way)way, 2, 7, 2, &time, &err), RP_OK);
@@ -559,6 +598,7 @@ int main(void) {
         cmocka_unit_test(test_accuracy_with_odd_characters),
         cmocka_unit_test(test_tables_that_cannot_be_used),
         cmocka_unit_test(test_wrong_arguments_are_refused),
+        cmocka_unit_test(test_units),
         cmocka_unit_test(test_a_model_is_as_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

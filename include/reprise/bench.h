@@ -50,19 +50,20 @@ RP_API rp_status rp_bench_roofline(rp_device *device, unsigned parts, rp_rooflin
 
 /* One operator by one kernel. */
 typedef struct rp_op_time {
-    const char *op;       /* such as "qkv"; static */
-    char kernel[96];      /* the shader, its workgroup and what one invocation makes */
-    uint32_t rows;        /* tokens */
-    uint32_t columns;     /* of the result */
-    uint32_t depth;       /* products in each sum; 0 where the operator is no product */
-    double seconds;       /* of the whole operator; the least of several */
-    double cpu_seconds;   /* on a software driver: the least processor time over the processors; else 0 */
-    double timed;         /* the part of it that was timed, 0 to 1; the rest is assumed to be as fast */
-    double operations;    /* floating point operations of its products */
-    double bytes;         /* that it must read and write at least once */
-    bool by_device;       /* by the device's time stamps, not by the host's clock */
-    bool chosen;          /* the kernel that a model uses on this device */
-    char statistics[400]; /* of the driver's compiler: registers, spills, occupancy; empty: it tells none */
+    const char *op;        /* such as "qkv"; static */
+    char kernel[96];       /* the shader, its workgroup and what one invocation makes */
+    uint32_t rows;         /* tokens */
+    uint32_t columns;      /* of the result */
+    uint32_t depth;        /* products in each sum; 0 where the operator is no product */
+    double seconds;        /* of the whole operator; the least of several */
+    double cpu_seconds;    /* on a software driver: the least processor time over the processors; else 0 */
+    double timed;          /* the part of it that was timed, 0 to 1; the rest is assumed to be as fast */
+    double operations;     /* floating point operations of its products */
+    rp_roofline_part unit; /* what multiplies them, of the roofline; 0 where the operator is no product */
+    double bytes;          /* that it must read and write at least once */
+    bool by_device;        /* by the device's time stamps, not by the host's clock */
+    bool chosen;           /* the kernel that a model uses on this device */
+    char statistics[400];  /* of the driver's compiler: registers, spills, occupancy; empty: it tells none */
 } rp_op_time;
 
 /* Takes one result; `user` is what was given to rp_bench_ops. */
@@ -75,6 +76,10 @@ typedef void (*rp_op_time_fn)(void *user, const rp_op_time *time);
  * when `tokens` is 0 or more than the config takes. */
 RP_API rp_status rp_bench_ops(rp_device *device, const char *config, uint32_t tokens, rp_precision precision,
                               rp_op_time_fn each, void *user, rp_error *err);
+
+/* What most products of this model's layers are multiplied by: RP_ROOFLINE_F32, RP_ROOFLINE_INT8 or
+ * RP_ROOFLINE_COOPERATIVE; no kernel multiplies by float16 fma. Thread-safe. */
+RP_API rp_roofline_part rp_bench_unit(const rp_model *model);
 
 /* Ways to run one recorded layer many times. */
 typedef enum rp_replay_way {

@@ -97,6 +97,7 @@ static rp_status time_kernel(op_bench *b, const product *p, const rp_matmul *op,
                        .timed = (double)op->w->rows / rp_padded(p->columns),
                        .operations = 2 * t * n * k,
                        .bytes = weights + (b->halves ? 2 : 4) * (t * k + t * n + (p->residual ? t * n : 0)),
+                       .unit = rp_unit_of(kernel->rounding, kernel->matrix),
                        .chosen = chosen};
     rp_name_matmul(kernel, time.kernel);
     rp_status status;
@@ -176,6 +177,7 @@ static rp_status time_attention(op_bench *b, rp_error *err) {
                            .columns = c->hidden_size,
                            .timed = 1,
                            .operations = 4 * t * t * c->hidden_size,
+                           .unit = rp_unit_of(kernels[i].rounding, kernels[i].matrix),
                            .bytes = (b->halves ? 8 : 16) * t * width,
                            .chosen = !memcmp(&kernels[i], &chosen, sizeof chosen)};
         rp_name_attention(&kernels[i], time.kernel);
@@ -289,6 +291,13 @@ static rp_status time_all(op_bench *b, rp_error *err) {
     }
     if (!status) status = time_layernorm(b, err);
     return status ? status : time_gather(b, err);
+}
+
+rp_roofline_part rp_bench_unit(const rp_model *model) {
+    uint32_t most = 0;
+    for (uint32_t u = 1; model && u < RP_UNITS; u++)
+        if (model->ops.work[u] > model->ops.work[most]) most = u;
+    return (rp_roofline_part)(1u << most);
 }
 
 rp_status rp_bench_ops(rp_device *device, const char *config, uint32_t tokens, rp_precision precision,

@@ -52,5 +52,9 @@ rp_status rp_op_matmul_with(rp_op_target target, const rp_matmul *op, const rp_m
 rp_status rp_op_matmul(rp_op_target target, const rp_matmul *op, rp_error *err) {
     rp_matmul_kernel kernel;
     rp_status status = rp_tune_matmul(target.ops, op, &kernel, err);
+    if (!status && op->rows == RP_COUNT_TOKENS)
+        for (uint32_t u = 0; u < RP_UNITS; u++)
+            if (1u << u == rp_unit_of(kernel.rounding, kernel.matrix))
+                target.ops->work[u] += (double)op->w->rows * op->w->k;
     return status ? status : rp_op_matmul_with(target, op, &kernel, err);
 }

@@ -5,6 +5,7 @@
 
 #include "gpu/caps.h"
 #include "ops/matrix.h"
+#include "reprise/bench.h"
 
 /* What a kernel does to its inputs before it multiplies them. Sums are float32 in each. */
 typedef enum rp_rounding {
@@ -32,6 +33,12 @@ typedef struct rp_matmul_kernel {
     uint32_t across;        /* subgroups side by side, then */
     uint32_t subgroup_size; /* that the pipeline must ask for; 0: none */
 } rp_matmul_kernel;
+
+/* What multiplies in such a kernel: a part of the roofline. Tiles of float16 are multiplied as float32. */
+static inline rp_roofline_part rp_unit_of(rp_rounding rounding, rp_matrix_shape matrix) {
+    if (matrix.m) return RP_ROOFLINE_COOPERATIVE;
+    return rounding == RP_ROUNDING_INT8 ? RP_ROOFLINE_INT8 : RP_ROOFLINE_F32;
+}
 
 enum { RP_MAX_KERNELS = 32, RP_KERNEL_NAME = 96 };
 

@@ -11,7 +11,8 @@ typedef struct bench {
     rp_cli_batch batch;
     rp_cli_times times, padded; /* padded: no runs unless the lengths are mixed */
     rp_roofline roofline;
-    double work; /* floating point operations of a run */
+    rp_cli_unit unit; /* that the model's products are multiplied by, in `roofline` */
+    double work;      /* floating point operations of a run */
 } bench;
 
 void rp_cli_json_key(rp_cli_buffer *out, const char *key, double value) {
@@ -107,8 +108,9 @@ static rp_status run(bench *b, const uint32_t *lengths, size_t count, rp_error *
         rp_cli_bench_batch_free(&padded);
     }
     if (!status && o->trace) status = rp_cli_bench_trace(b->job, b->model, &b->batch, err);
-    if (!status) status = rp_bench_roofline(b->job->device, RP_ROOFLINE_F32, &b->roofline, err);
-    return status;
+    rp_roofline_part unit = rp_bench_unit(b->model);
+    b->unit = rp_cli_bench_unit(unit, &b->roofline);
+    return status ? status : rp_bench_roofline(b->job->device, unit, &b->roofline, err);
 }
 
 static void put_json(const bench *b) {
@@ -125,8 +127,9 @@ static void put_json(const bench *b) {
     rp_cli_json_key(out, "min_ms", t->total_ms[0]);
     rp_cli_json_key(out, "max_ms", t->total_ms[t->count - 1]);
     rp_cli_json_key(out, "gflops", speed);
-    rp_cli_json_key(out, "roofline_gflops", b->roofline.f32.value);
-    rp_cli_json_key(out, "fraction", share(speed, b->roofline.f32.value));
+    rp_cli_printf(out, ", \"unit\": \"%s\"", b->unit.key);
+    rp_cli_json_key(out, "roofline_gflops", b->unit.figure->value);
+    rp_cli_json_key(out, "fraction", share(speed, b->unit.figure->value));
     rp_cli_json_key(out, "host_ms", rp_cli_median(t->host_ms, t->count));
     rp_cli_json_key(out, "device_ms", rp_cli_median(t->device_ms, t->count));
     rp_cli_printf(out, ", \"device_bytes\": %llu, \"submissions\": %u, \"total_tokens\": %llu",
@@ -134,9 +137,9 @@ static void put_json(const bench *b) {
                   (unsigned long long)b->batch.tokens);
     if (software(b)) {
         rp_cli_json_key(out, "cpu_ms", t->cpu_ms);
-        rp_cli_json_key(out, "roofline_cpu_gflops", b->roofline.f32.cpu_value);
+        rp_cli_json_key(out, "roofline_cpu_gflops", b->unit.figure->cpu_value);
         rp_cli_json_key(out, "cpu_fraction",
-                        share(per_second(b->work, t->cpu_ms), b->roofline.f32.cpu_value));
+                        share(per_second(b->work, t->cpu_ms), b->unit.figure->cpu_value));
     }
     if (b->padded.count) {
         double padded = rp_cli_median(b->padded.total_ms, b->padded.count);
@@ -155,7 +158,7 @@ static void put_people(const bench *b) {
     const rp_cli_times *t = &b->times;
     rp_cli_people *p = &b->job->people;
     rp_cli_buffer *out = p->out;
-    double median = rp_cli_median(t->total_ms, t->count), roofline = b->roofline.f32.value;
+    double median = rp_cli_median(t->total_ms, t->count), roofline = b->unit.figure->value;
     rp_cli_bench_heading(b->job);
     rp_cli_puts(out, "  config         ");
     rp_cli_people_text(p, b->info->dir, strlen(b->info->dir), 0);
@@ -172,11 +175,11 @@ static void put_people(const bench *b) {
                   rp_cli_median(t->device_ms, t->count), rp_cli_median(t->host_ms, t->count));
     rp_cli_printf(out, "  speed          %.1f GFLOP/s, %.0f tokens/s\n", per_second(b->work, median),
                   median > 0 ? 1e3 * (double)b->batch.tokens / median : 0);
-    rp_cli_printf(out, "  roofline       %.1f GFLOP/s of fp32 fma; this is %.0f %% of it\n", roofline,
+    rp_cli_printf(out, "  roofline       %.1f GFLOP/s of %s; this is %.0f %% of it\n", roofline, b->unit.name,
                   100 * share(per_second(b->work, median), roofline));
     if (software(b))
         rp_cli_printf(out, "  processor time %.3f ms of all processors; by it %.0f %% of the roofline\n",
-                      t->cpu_ms, 100 * share(per_second(b->work, t->cpu_ms), b->roofline.f32.cpu_value));
+                      t->cpu_ms, 100 * share(per_second(b->work, t->cpu_ms), b->unit.figure->cpu_value));
     if (b->padded.count) {
         double padded = rp_cli_median(b->padded.total_ms, b->padded.count);
         rp_cli_printf(out, "  padded         median %.3f ms, all %u tokens long: packed is %.2fx as fast",

@@ -74,6 +74,13 @@ double rp_cli_cpu_seconds(void);
 void rp_cli_bench_json_device(const rp_device *device, rp_cli_buffer *out);
 void rp_cli_bench_heading(rp_cli_bench_job *job);
 
+/* What a device multiplies with: its word in JSON, its name, and its part of the roofline. */
+typedef struct rp_cli_unit {
+    const char *key, *name;
+    const rp_figure *figure; /* in `roofline` */
+} rp_cli_unit;
+rp_cli_unit rp_cli_bench_unit(rp_roofline_part part, const rp_roofline *roofline);
+
 /* Append `, "key": value`. */
 void rp_cli_json_key(rp_cli_buffer *out, const char *key, double value);
 

@@ -58,6 +58,19 @@ rp_status rp_cli_bench_roofline(rp_cli_bench_job *job, rp_error *err) {
     return RP_OK;
 }
 
+rp_cli_unit rp_cli_bench_unit(rp_roofline_part part, const rp_roofline *roofline) {
+    switch (part) {
+    case RP_ROOFLINE_INT8:
+        return (rp_cli_unit){"int8", "int8 dot", &roofline->int8_dot};
+    case RP_ROOFLINE_COOPERATIVE:
+        return (rp_cli_unit){"cooperative", "coop. matrix", &roofline->cooperative};
+    case RP_ROOFLINE_F32:
+        return (rp_cli_unit){"f32", "fp32 fma", &roofline->f32};
+    default: /* no product */
+        return (rp_cli_unit){"copy", "copy", &roofline->copy};
+    }
+}
+
 /* ---- the operators ---- */
 
 typedef struct ops_table {
@@ -66,16 +79,25 @@ typedef struct ops_table {
     rp_roofline roofline;
 } ops_table;
 
-/* The time that the roofline allows, over the time it took: `seconds`, against `gflops` of arithmetic. */
+/* The time that copying allows, seconds. */
+static double memory_time(const ops_table *table, const rp_op_time *time) {
+    return time->bytes / (table->roofline.copy.value * 1e9);
+}
+
+/* The time that `gflops` of its unit allow. */
+static double work_time(const rp_op_time *time, double gflops) {
+    return gflops > 0 ? time->operations / (gflops * 1e9) : 0;
+}
+
+/* The time that the roofline allows, over the time it took. */
 static double fraction(const ops_table *table, const rp_op_time *time, double seconds, double gflops) {
-    double by_work = gflops > 0 ? time->operations / (gflops * 1e9) : 0;
-    double by_memory = time->bytes / (table->roofline.copy.value * 1e9);
-    double least = by_work > by_memory ? by_work : by_memory;
-    return seconds > 0 ? least / seconds : 0;
+    double by_work = work_time(time, gflops), by_memory = memory_time(table, time);
+    return seconds > 0 ? (by_work > by_memory ? by_work : by_memory) / seconds : 0;
 }
 
 static void put_op_json(const ops_table *table, const rp_op_time *time, double gflops, double gbytes) {
     rp_cli_buffer *out = &table->job->out->buffer;
+    rp_cli_unit unit = rp_cli_bench_unit(time->unit, &table->roofline);
     rp_cli_puts(out, "{");
     rp_cli_bench_json_device(table->job->device, out);
     rp_cli_puts(out, ", \"config\": ");
@@ -91,11 +113,13 @@ static void put_op_json(const ops_table *table, const rp_op_time *time, double g
     rp_cli_json_key(out, "timed", time->timed);
     rp_cli_json_key(out, "gflops", gflops);
     rp_cli_json_key(out, "gbytes", gbytes);
-    rp_cli_json_key(out, "fraction", fraction(table, time, time->seconds, table->roofline.f32.value));
+    rp_cli_printf(out, ", \"unit\": \"%s\"", unit.key);
+    if (time->unit) rp_cli_json_key(out, "roofline_gflops", unit.figure->value);
+    rp_cli_json_key(out, "fraction", fraction(table, time, time->seconds, unit.figure->value));
     if (time->cpu_seconds > 0) {
         rp_cli_json_key(out, "cpu_ms", time->cpu_seconds * 1e3);
         rp_cli_json_key(out, "cpu_fraction",
-                        fraction(table, time, time->cpu_seconds, table->roofline.f32.cpu_value));
+                        fraction(table, time, time->cpu_seconds, unit.figure->cpu_value));
     }
     rp_cli_puts(out, ", \"statistics\": ");
     rp_cli_json_string(out, time->statistics, strlen(time->statistics));
@@ -107,7 +131,8 @@ static void put_op(void *user, const rp_op_time *time) {
     rp_cli_buffer *out = &table->job->out->buffer;
     bool software = time->cpu_seconds > 0 && !table->job->options->json; /* people get the steadier time */
     double seconds = software ? time->cpu_seconds : time->seconds;
-    double roofline = software ? table->roofline.f32.cpu_value : table->roofline.f32.value;
+    rp_cli_unit unit = rp_cli_bench_unit(time->unit, &table->roofline);
+    double roofline = software ? unit.figure->cpu_value : unit.figure->value;
     double gflops = seconds > 0 ? time->operations / seconds * 1e-9 : 0;
     double gbytes = seconds > 0 ? time->bytes / seconds * 1e-9 : 0;
     if (table->job->options->json) {
@@ -126,10 +151,41 @@ static void put_op(void *user, const rp_op_time *time) {
             rp_cli_printf(out, "%8.1f GFLOP/s", gflops);
         else
             rp_cli_printf(out, "%8.1f GB/s   ", gbytes);
-        rp_cli_printf(out, "  %3.0f %%%s%s\n", 100 * fraction(table, time, seconds, roofline),
+        const char *bound = memory_time(table, time) > work_time(time, roofline) ? "copy" : unit.name;
+        rp_cli_printf(out, "  %3.0f %% of %s%s%s\n", 100 * fraction(table, time, seconds, roofline), bound,
                       *time->statistics ? "  " : "", time->statistics);
     }
     rp_cli_flush(table->job->out); /* a slow device shows each as it comes */
+}
+
+/* What the kernels of this precision may multiply with, and copying. */
+static unsigned parts_of(rp_precision precision) {
+    unsigned parts = RP_ROOFLINE_F32 | RP_ROOFLINE_COPY;
+    if (precision >= RP_PRECISION_F16) parts |= RP_ROOFLINE_COOPERATIVE;
+    return precision >= RP_PRECISION_INT8 ? parts | RP_ROOFLINE_INT8 : parts;
+}
+
+static void put_ops_heading(ops_table *table, unsigned parts) {
+    static const rp_roofline_part units[] = {RP_ROOFLINE_F32, RP_ROOFLINE_INT8, RP_ROOFLINE_COOPERATIVE};
+    rp_cli_buffer *out = &table->job->out->buffer;
+    bool software = table->roofline.f32.cpu_value > 0;
+    rp_cli_bench_heading(table->job);
+    rp_cli_printf(out, "  weights        %s\n  roofline       ",
+                  rp_cli_precision_name(table->job->options->precision));
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        rp_cli_unit unit = rp_cli_bench_unit(units[i], &table->roofline);
+        if (!(parts & units[i]) || !unit.figure->value) continue;
+        rp_cli_printf(out, "%.1f GFLOP/s of %s, ", software ? unit.figure->cpu_value : unit.figure->value,
+                      unit.name);
+    }
+    rp_cli_printf(out,
+                  "%.1f GB/s of copying\n"
+                  "  * the kernel that models use here; the last column is the share of the roofline that "
+                  "allows least: "
+                  "of what it multiplies with, or of copying%s\n",
+                  table->roofline.copy.value,
+                  software ? "\n  Times are processor time over the number of processors." : "");
+    rp_cli_flush(table->job->out);
 }
 
 rp_status rp_cli_bench_ops(rp_cli_bench_job *job, rp_error *err) {
@@ -137,21 +193,9 @@ rp_status rp_cli_bench_ops(rp_cli_bench_job *job, rp_error *err) {
     const char *const one[] = {job->options->config, NULL};
     const char *const *configs = job->options->config_given ? one : all;
     ops_table table = {.job = job};
-    rp_status status =
-        rp_bench_roofline(job->device, RP_ROOFLINE_F32 | RP_ROOFLINE_COPY, &table.roofline, err);
-    if (!status && !job->options->json) {
-        rp_cli_bench_heading(job);
-        bool software = table.roofline.f32.cpu_value > 0;
-        rp_cli_printf(&job->out->buffer,
-                      "  weights        %s\n"
-                      "  roofline       %.1f GFLOP/s of fp32 fma%s, %.1f GB/s of copying\n"
-                      "  * the kernel that models use here; the last columns are of the roofline%s\n",
-                      rp_cli_precision_name(job->options->precision),
-                      software ? table.roofline.f32.cpu_value : table.roofline.f32.value,
-                      software ? " by processor time" : "", table.roofline.copy.value,
-                      software ? "\n  Times are processor time over the number of processors." : "");
-        rp_cli_flush(job->out);
-    }
+    unsigned parts = parts_of(job->options->precision);
+    rp_status status = rp_bench_roofline(job->device, parts, &table.roofline, err);
+    if (!status && !job->options->json) put_ops_heading(&table, parts);
     for (; !status && *configs; configs++) {
         table.config = *configs;
         status = rp_bench_ops(job->device, *configs, job->options->tokens, job->options->precision, put_op,
