@@ -24,7 +24,7 @@ END
 
 python3 - "$build" "$source/tools/models/sentiment" <<'END'
 import array, math, sys, capi
-model = capi.Model(sys.argv[1], sys.argv[2], precision="f16")
+model = capi.Model(capi.Device(sys.argv[1]), sys.argv[2], "f16", 64, few_tokens=True)
 ids = array.array("i", [2, 50, 60, 3, 2, 70, 3])
 out = array.array("f", [math.nan] * (len(ids) * 384))
 first = ids.buffer_info()[0]
@@ -33,17 +33,26 @@ model.run(sequences, out.buffer_info()[0], len(out))
 assert all(map(math.isfinite, out)) and any(out[-384:])
 END
 
-# With what peers.py imports and what it makes left out, and no library where it is looked for.
-if python3 - "$scratch/nothing" >"$scratch/output" 2>&1 <<'END'
+# without BUILD WHY: peers.py with what it imports and what it makes left out cannot measure Reprise, says why, and fails.
+without() {
+    if python3 - "$1" --batch 3 --precision int8 >"$scratch/output" 2>&1 <<'END'
 import sys, types
 sys.modules["numpy"] = types.ModuleType("numpy")
 import peers
-peers.make_model, peers.Case, peers.PEERS = lambda folder: None, lambda *_: None, [peers.Reprise]
+class Case:
+    def __init__(self, name, lengths):
+        self.tokens = sum(lengths)
+        print("case", name)
+peers.make_model, peers.Case, peers.PEERS = lambda folder: None, Case, [peers.Reprise]
 peers.main()
 END
-then
-    echo "peers without Reprise does not fail"
-    exit 1
-fi
-grep -q "Reprise is left out:.*libreprise.so" "$scratch/output" && grep -q "Reprise was not measured" "$scratch/output" ||
-    { cat "$scratch/output"; exit 1; }
+    then
+        echo "peers without Reprise does not fail"
+        exit 1
+    fi
+    grep -q "$2" "$scratch/output" || { cat "$scratch/output"; exit 1; }
+}
+without "$scratch/nothing" "Reprise cannot be measured:.*libreprise.so"
+without "$build" "Reprise was not measured" # the folder that it opens is empty
+grep -q "Reprise is left out: .*config.json" "$scratch/output" || { cat "$scratch/output"; exit 1; }
+grep -q "^case 3 sequences of 128 tokens" "$scratch/output" || { cat "$scratch/output"; exit 1; }

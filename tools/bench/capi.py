@@ -43,24 +43,38 @@ class rp_sequence(Structure):
 STRUCTS = [rp_error, rp_device_params, rp_device_info, rp_model_params, rp_sequence]
 
 
-class Model:
-    """A model folder on a device. Raises RuntimeError with the library's message."""
+class Handle:
+    """Owns what the library opened. Raises RuntimeError with the library's message."""
 
-    def __init__(self, build, folder, device=None, precision=None):
-        self.library = ctypes.CDLL(os.path.join(build, "libreprise.so"))
-        self.library.rp_device_get_info.restype = POINTER(rp_device_info)
-        self.device, self.model, self.error = c_void_p(), c_void_p(), rp_error()
-        opened = rp_device_params(name=device.encode() if device else None)
-        loaded = rp_model_params(precision=PRECISIONS[precision] if precision else 0)
-        self.call("rp_device_open", byref(opened), byref(self.device))
-        self.call("rp_model_open", self.device, folder.encode(), byref(loaded), byref(self.model))
-        self.info = self.library.rp_device_get_info(self.device).contents
+    def __init__(self, library):
+        self.library, self.handle, self.error = library, c_void_p(), rp_error()
 
     def call(self, function, *arguments):
         if getattr(self.library, function)(*arguments, byref(self.error)):
             raise RuntimeError(self.error.message.decode())
 
+
+class Device(Handle):
+    """The device whose name contains `name`, or the best one. OSError when BUILD has no library."""
+
+    def __init__(self, build, name=None):
+        super().__init__(ctypes.CDLL(os.path.join(build, "libreprise.so")))
+        params = rp_device_params(name=name.encode() if name else None)
+        self.call("rp_device_open", byref(params), byref(self.handle))
+        self.library.rp_device_get_info.restype = POINTER(rp_device_info)
+        info = self.library.rp_device_get_info(self.handle).contents
+        self.name, self.driver, self.cpu = info.name.decode(), info.driver.decode(), info.type == DEVICE_CPU
+
+
+class Model(Handle):
+    """A model folder on a device, with room for batches of so many tokens (0: as it likes)."""
+
+    def __init__(self, device, folder, precision="f32", tokens=0, few_tokens=False):
+        super().__init__(device.library)
+        params = rp_model_params(max_batch_tokens=tokens, precision=PRECISIONS[precision], few_tokens=few_tokens)
+        self.call("rp_model_open", device.handle, folder.encode(), byref(params), byref(self.handle))
+
     def run(self, sequences, out, capacity):
         """Hidden states of an array of rp_sequence to the address `out`, of `capacity` floats."""
-        self.call("rp_model_run", self.model, sequences, c_size_t(len(sequences)), None, c_void_p(out),
+        self.call("rp_model_run", self.handle, sequences, c_size_t(len(sequences)), None, c_void_p(out),
                   c_size_t(capacity), None)

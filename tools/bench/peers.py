@@ -3,7 +3,10 @@
 An ALBERT of the base shape with random weights is made with transformers and saved; every runtime gets those weights.
 Each case is a batch of sequences. Runtimes without packed batches run it padded, with a mask; ncnn, which has no mask
 for a batch, one sequence after the other, and starts from the embeddings, whose time it is spared. Every runtime's
-hidden states are compared with PyTorch's before it is timed.
+hidden states are compared with PyTorch's, in float32 on the processors, before it is timed. The ids are
+random: no time depends on them.
+
+With --precision below f32, Reprise runs in that and PyTorch in float16 on CUDA; the others stay as they are.
 
 Two times: the median by the clock, and the least processor time over the number of processors, which other work on the
 machine does not disturb. The second is only given for what runs on the processors.
@@ -34,6 +37,7 @@ class Case:
         generator = np.random.default_rng(1)
         self.name = name
         self.sequences = [generator.integers(5, CONFIG["vocab_size"], n).astype(np.int32) for n in lengths]
+        self.tokens = sum(lengths)
 
     def padded(self):
         longest = max(map(len, self.sequences))
@@ -45,6 +49,8 @@ class Case:
         return ids, mask
 
     def unpad(self, hidden):
+        if hidden.shape[0] * hidden.shape[1] == self.tokens:  # nothing to cut, and nothing to copy
+            return hidden.reshape(self.tokens, -1)
         return np.concatenate([hidden[i, : len(s)] for i, s in enumerate(self.sequences)])
 
 
@@ -56,10 +62,10 @@ class Reprise:
     processors = False  # only with a software driver
 
     def __init__(self, folder, options):
-        self.model = capi.Model(options.build, folder, options.device)
-        self.device_name, self.driver = self.model.info.name.decode(), self.model.info.driver.decode()
-        self.processors = self.model.info.type == capi.DEVICE_CPU
-        self.name = f"Reprise, Vulkan on {'the CPU' if self.processors else self.device_name}"
+        device, tokens = options.opened, max(case.tokens for case in options.cases)
+        self.model = capi.Model(device, folder, options.precision, tokens, options.few_tokens)
+        self.processors = device.cpu
+        self.name = f"Reprise {options.precision}, Vulkan on {'the CPU' if device.cpu else device.name}"
 
     def prepare(self, case):
         self.sequences = (capi.rp_sequence * len(case.sequences))()
@@ -106,17 +112,14 @@ class TorchCuda(Torch):
     device = "cuda"
 
     def __init__(self, folder, options):
-        super().__init__(folder, options) if self.has_cuda() else self.refuse()
-
-    @staticmethod
-    def has_cuda():
         import torch
 
-        return torch.cuda.is_available()
-
-    @staticmethod
-    def refuse():
-        raise RuntimeError("there is no CUDA device")
+        if not torch.cuda.is_available():
+            raise RuntimeError("there is no CUDA device")
+        super().__init__(folder, options)
+        if options.precision != "f32":
+            self.model = self.model.half()
+            self.name += ", float16"
 
 
 class TorchCompiled(TorchCuda):
@@ -295,6 +298,10 @@ def make_model(folder):
 # ---- results ----
 
 
+def digits(ms):
+    return f"{ms:.1f}" if ms >= 10 else f"{ms:.3f}"
+
+
 def table(results, cases):
     lines = []
     for case in cases:
@@ -304,9 +311,9 @@ def table(results, cases):
                   "| runtime | median ms | x of Reprise | processor ms | x of Reprise | largest difference |",
                   "|---|---|---|---|---|---|"]
         for name, clock, work, difference in rows:
-            by_work = f"{work:.1f} | {work / ours[2]:.2f}" if work and ours and ours[2] else "- | -"
+            by_work = f"{digits(work)} | {work / ours[2]:.2f}" if work and ours and ours[2] else "- | -"
             times = f"{clock / ours[1]:.2f}" if ours else "-"
-            lines.append(f"| {name} | {clock:.1f} | {times} | {by_work} | {difference:.1e} |")
+            lines.append(f"| {name} | {digits(clock)} | {times} | {by_work} | {difference:.1e} |")
     return "\n".join(lines)
 
 
@@ -327,14 +334,20 @@ def draw(results, cases, heading, path):
             color = "#c2410c" if name.startswith("Reprise") else "#64748b"
             width = 420 * value / most
             parts.append(f'<text x="10" y="{y + 14}">{name}</text><rect x="230" y="{y + 3}" width="{width:.1f}" '
-                         f'height="14" fill="{color}"/><text x="{236 + width:.1f}" y="{y + 14}">{value:.1f}</text>')
+                         f'height="14" fill="{color}"/><text x="{236 + width:.1f}" y="{y + 14}">{digits(value)}</text>')
             y += 20
         y += 24
     with open(path, "w") as file:
         file.write(f'<svg xmlns="http://www.w3.org/2000/svg" width="740" height="{y}" font-family="sans-serif" '
                    f'font-size="12"><rect width="100%" height="100%" fill="white"/>'
-                   f'<text x="10" y="20" font-size="14">Encoder of ALBERT base, float32, same weights and ids</text>'
+                   f'<text x="10" y="20" font-size="14">Encoder of ALBERT base, same weights and ids</text>'
                    f'<text x="10" y="36" fill="#475569">{heading}</text>' + "\n".join(parts) + "</svg>\n")
+
+
+def make_cases(batch):
+    cases = [Case("1 sequence of 128 tokens", [128]), Case("1 sequence of 512 tokens", [512]),
+             Case(f"{len(SST2)} short sentences, {sum(SST2)} tokens", SST2)]
+    return cases + ([Case(f"{batch} sequences of 128 tokens", [128] * batch)] if batch > 0 else [])
 
 
 PEERS = [Torch, Reprise, Onnx, Ncnn, NcnnCpu, TorchCuda, TorchCompiled, TorchGraph]
@@ -346,10 +359,17 @@ def main():
     parser.add_argument("--device", help="part of the name of Reprise's device")
     parser.add_argument("--repeat", type=int, default=5, help="timed runs of each (5)")
     parser.add_argument("--svg", help="file to draw to")
+    parser.add_argument("--precision", choices=list(capi.PRECISIONS), default="f32",
+                        help="of Reprise; below f32 PyTorch on CUDA is in float16 (f32)")
+    parser.add_argument("--batch", type=int, help="also so many sequences of 128 tokens; 0: not (64 on a GPU, else 0)")
+    parser.add_argument("--few-tokens", action="store_true", help="rp_model_params.few_tokens")
     options = parser.parse_args()
-    cases = [Case("1 sequence of 128 tokens", [128]), Case("1 sequence of 512 tokens", [512]),
-             Case(f"{len(SST2)} short sentences, {sum(SST2)} tokens", SST2)]
-    results, references, reprise = {}, {}, None
+    try:
+        device = options.opened = capi.Device(options.build, options.device)
+    except (OSError, RuntimeError) as problem:
+        sys.exit(f"peers: Reprise cannot be measured: {problem}")
+    cases = options.cases = make_cases((0 if device.cpu else 64) if options.batch is None else options.batch)
+    results, references, measured = {}, {}, False
     with tempfile.TemporaryDirectory() as folder:
         make_model(folder)
         for kind in PEERS:
@@ -363,11 +383,11 @@ def main():
                 for case in cases:
                     peer.prepare(case)
                     references[case.name] = np.array(peer.run())
-            reprise = peer if kind is Reprise else reprise
+            measured = measured or kind is Reprise
             results[peer.name] = timed
-    if not reprise:
+    if not measured:
         sys.exit("peers: Reprise was not measured, so there is nothing to compare")
-    heading = f"{datetime.date.today()}, {os.cpu_count()} processors, {reprise.device_name}, {reprise.driver}"
+    heading = f"{datetime.date.today()}, {os.cpu_count()} processors, {device.name}, {device.driver}"
     print(heading)
     print(table(results, cases))
     if options.svg:
