@@ -31,6 +31,18 @@ static int scratch_file(void) {
     return fd;
 }
 
+const char *cli_file(const char *name, const char *content, size_t size) {
+    static char path[4096];
+    const char *folder = getenv("TMPDIR");
+    snprintf(path, sizeof path, "%s/cli-%ld-%s", folder && *folder ? folder : "/tmp", (long)getpid(), name);
+    if (!content) return path;
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(content, 1, size, file), size);
+    fclose(file);
+    return path;
+}
+
 static void write_all(int fd, const char *data, size_t size) {
     for (size_t done = 0; done < size;) {
         ssize_t written = write(fd, data + done, size - done);

@@ -29,6 +29,10 @@ cli_run cli_text(const char *const *args, const char *input);
 
 void cli_free(cli_run *run);
 
+/* The path of a file of this process's own in the folder for temporary files, until the next call; where
+ * `content` is not NULL it holds content[0..size). The caller removes it. */
+const char *cli_file(const char *name, const char *content, size_t size);
+
 /* A running command with pipes at both ends. */
 typedef struct cli_pipe {
     pid_t pid;

@@ -38,24 +38,6 @@ static void check_device(const json_t *object) {
     assert_true(json_is_boolean(json_object_get(object, "cpu")));
 }
 
-/* A file of this test's own in the folder for temporary files; content[0..size). */
-static const char *scratch_bytes(const char *name, const char *content, size_t size) {
-    static char path[4096];
-    const char *dir = getenv("TMPDIR");
-    snprintf(path, sizeof path, "%s/bench-%ld-%s", dir ? dir : "/tmp", (long)getpid(), name);
-    if (content) {
-        FILE *file = fopen(path, "w");
-        assert_non_null(file);
-        assert_int_equal(fwrite(content, 1, size, file), size);
-        fclose(file);
-    }
-    return path;
-}
-
-static const char *scratch(const char *name, const char *content) {
-    return scratch_bytes(name, content, content ? strlen(content) : 0);
-}
-
 /* ---- a run ---- */
 
 /* The keys that are promised, and their values. */
@@ -98,7 +80,7 @@ static void test_a_run_against_its_schema(void **state) {
 
 static void test_mixed_lengths_run_packed_and_padded(void **state) {
     (void)state;
-    const char *file = scratch("lengths", "3\n20\n1\n");
+    const char *file = cli_file("lengths", "3\n20\n1\n", strlen("3\n20\n1\n"));
     cli_run run = cli(CLI_ARGS("bench", "-m", CONFIG, "--lengths", file, "--repeat", "1", "--json"), NULL, 0);
     assert_int_equal(run.status, 0);
     json_t *value = cli_json(&run, 0);
@@ -134,116 +116,11 @@ static void test_mixed_lengths_run_packed_and_padded(void **state) {
     cli_free(&run);
 }
 
-static void test_named_lengths(void **state) {
-    (void)state;
-    static const struct {
-        const char *how, *tokens, *batch;
-        double total, longest;
-    } cases[] = {
-        {"sst2", "32", "4", 11 + 4 + 15 + 6, 15}, {"sst2", "9", "4", 9 + 4 + 9 + 6, 9},
-        {"uniform", "60", "5", 5 * 36, 60},       {"uniform", "20", "2", 2 * 12, 20},
-        {"uniform", "20", "1", 12, 12},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        cli_run run = cli(CLI_ARGS("bench", "--config", CONFIG, "--lengths", cases[i].how, "--batch",
-                                   cases[i].batch, "--tokens", cases[i].tokens, "--repeat", "1", "--json"),
-                          NULL, 0);
-        assert_int_equal(run.status, 0);
-        json_t *value = cli_json(&run, 0);
-
-        assert_true(number(value, "total_tokens") == cases[i].total);
-        assert_true(number(value, "tokens") == cases[i].longest);
-        json_decref(value);
-        cli_free(&run);
-    }
-}
-
-static void test_lengths_that_cannot_be_used(void **state) {
-    (void)state;
-    char *many = malloc(2 * 70000 + 1);
-    assert_non_null(many);
-    for (size_t i = 0; i < 70000; i++) memcpy(many + 2 * i, "3\n", 3);
-    const struct {
-        const char *content, *says;
-    } files[] = {{"", "empty"},
-                 {"3\n0\n", "line 2 is no length"},
-                 {"3\nfour\n", "line 2 is no length"},
-                 {"3\n-1\n", "line 2 is no length"},
-                 {"5\n7.5\n", "line 2 is no length"},
-                 {"5\n\n7\n", "line 2 is no length"},
-                 {"99999999\n", "line 1 is no length"},
-                 {"1048576\n1048576\n1048576\n1048576\n1\n", "line 5 is one too many"},
-                 {many, "line 65537 is one too many"},
-                 {"5\n999\n", "length 2 is 999"}};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        const char *file = scratch("bad-lengths", files[i].content);
-        cli_run run = cli(CLI_ARGS("bench", "--config", CONFIG, "--lengths", file), NULL, 0);
-        assert_int_equal(run.status, 1);
-        assert_int_equal(run.out_size, 0);
-        assert_non_null(strstr(run.err, file));
-        assert_non_null(strstr(run.err, files[i].says));
-        cli_free(&run);
-        unlink(file);
-    }
-    free(many);
-    static const char *const none[][2] = {{"/nonexistent/lengths", "No such file"},
-                                          {SOURCE_DIR, "Is a directory"}};
-    for (size_t i = 0; i < 2; i++) {
-        cli_run run = cli(CLI_ARGS("bench", "--config", CONFIG, "--lengths", none[i][0]), NULL, 0);
-        assert_int_equal(run.status, 1);
-        assert_non_null(strstr(run.err, none[i][0]));
-        assert_non_null(strstr(run.err, none[i][1]));
-        cli_free(&run);
-    }
-}
-
-/* Nothing that is asked for is silently left out. */
-static void test_what_is_not_read_is_refused(void **state) {
-    (void)state;
-    static const struct {
-        const char *args[6], *says;
-    } cases[] = {
-        {{"--ops", "--roofline"}, "takes one of"},
-        {{"--trace", ""}, "empty"},
-        {{"--ops", "--trace", "x"}, "--ops does not read --trace"},
-        {{"--ops", "--lengths", "sst2"}, "--ops does not read --lengths"},
-        {{"--ops", "--batch", "4"}, "--ops does not read --batch"},
-        {{"--repeat", "3", "--ops"}, "--ops does not read --repeat"},
-        {{"--ops", "--few-tokens"}, "--ops does not read --few-tokens"},
-        {{"--ops", "-m", CONFIG}, "--ops does not read --model"},
-        {{"--roofline", "--tokens", "600"}, "--roofline does not read --tokens"},
-        {{"--roofline", "--config", "base"}, "--roofline does not read --config"},
-        {{"--roofline", "--precision", "f16"}, "--roofline does not read --precision"},
-        {{"--replay", "--batch", "2"}, "--replay does not read --batch"},
-        {{"--replay", "-m", CONFIG}, "--replay does not read --model"},
-        {{"--startup", "--repeat", "2"}, "--startup does not read --repeat"},
-        {{"--accuracy", "x", "--config", "base"}, "--accuracy does not read --config"},
-        {{"--accuracy", "x", "--tokens", "8"}, "--accuracy does not read --tokens"},
-        {{"-m", CONFIG, "--config", "base"}, "one of --model and --config"},
-        {{"--lengths", "x", "--batch", "2"}, "stands for --batch and --tokens"},
-        {{"--lengths", "-", "--tokens", "2"}, "stands for --batch and --tokens"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const char *args[8] = {"bench"};
-        for (size_t n = 0; n < 6; n++) args[n + 1] = cases[i].args[n];
-        cli_run run = cli(args, NULL, 0);
-        assert_int_equal(run.status, 2);
-        assert_int_equal(run.out_size, 0);
-        assert_non_null(strstr(run.err, cases[i].says));
-        assert_non_null(strstr(run.err, "--help'"));
-        cli_free(&run);
-    }
-    cli_run missing = cli(CLI_ARGS("bench", "-m", "/nonexistent/model", "--tokens", "8"), NULL, 0);
-    assert_int_equal(missing.status, 1);
-    assert_non_null(strstr(missing.err, "/nonexistent/model"));
-    cli_free(&missing);
-}
-
 /* ---- a trace ---- */
 
 static void test_a_trace_parses(void **state) {
     (void)state;
-    const char *path = scratch("trace.json", NULL);
+    const char *path = cli_file("trace.json", NULL, 0);
     cli_run run = cli(
         CLI_ARGS("bench", "--config", CONFIG, "--tokens", "8", "--repeat", "1", "--trace", path, "--json"),
         NULL, 0);
@@ -450,7 +327,7 @@ static void test_accuracy(void **state) {
         "POSITIVE\ta warm and funny film\n0\ta dull , lifeless mess\nNEGATIVE\twonderful\n",
         "sentence\tlabel\na warm and funny film\t1\r\na dull , lifeless mess\t0\nwonderful\t0\n"};
     for (size_t i = 0; i < 2; i++) {
-        const char *file = scratch("accuracy", tables[i]);
+        const char *file = cli_file("accuracy", tables[i], strlen(tables[i]));
         cli_run run = cli(CLI_ARGS("bench", "--accuracy", file, "--json"), NULL, 0);
         assert_int_equal(run.status, 0);
         json_t *value = cli_json(&run, 0);
@@ -470,7 +347,7 @@ static void test_accuracy_with_odd_characters(void **state) {
     (void)state;
     static const char table[] = "\xEF\xBB\xBF"
                                 "1\tbad\0 , no : a superb , warm and funny film";
-    const char *file = scratch_bytes("odd-table", table, sizeof table - 1);
+    const char *file = cli_file("odd-table", table, sizeof table - 1);
     cli_run run = cli(CLI_ARGS("bench", "--accuracy", file, "--json"), NULL, 0);
     cli_run piped = cli(CLI_ARGS("bench", "--accuracy", "-", "--json"), table, sizeof table - 1);
     assert_int_equal(run.status | piped.status, 0);
@@ -491,7 +368,7 @@ static void test_tables_that_cannot_be_used(void **state) {
                   {"superb\tfine\n", "superb"},
                   {"7\tfine\n", "'7'"}};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-        const char *file = scratch("bad-table", tables[i].content);
+        const char *file = cli_file("bad-table", tables[i].content, strlen(tables[i].content));
         cli_run run = cli(CLI_ARGS("bench", "--accuracy", file), NULL, 0);
         assert_int_equal(run.status, 1);
         assert_int_equal(run.out_size, 0);
@@ -585,9 +462,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_run_against_its_schema),
         cmocka_unit_test(test_mixed_lengths_run_packed_and_padded),
-        cmocka_unit_test(test_named_lengths),
-        cmocka_unit_test(test_lengths_that_cannot_be_used),
-        cmocka_unit_test(test_what_is_not_read_is_refused),
         cmocka_unit_test(test_a_trace_parses),
         cmocka_unit_test(test_roofline),
         cmocka_unit_test(test_ops),

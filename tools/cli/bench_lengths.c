@@ -33,11 +33,15 @@ rp_status rp_cli_bench_read(const char *path, rp_cli_buffer *out, rp_error *err)
     return status;
 }
 
+static bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
 /* The number in line[0..size), spaces around it allowed; 0: it is none, or too large. */
 static uint32_t read_length(const char *line, size_t size) {
     uint32_t length = 0;
-    while (size && strchr(" \t\r", line[size - 1])) size--;
-    while (size && strchr(" \t", *line)) line++, size--;
+    while (size && is_space(line[size - 1])) size--;
+    while (size && is_space(*line)) line++, size--;
     for (size_t i = 0; i < size; i++) {
         if (line[i] < '0' || line[i] > '9') return 0;
         length = 10 * length + (uint32_t)(line[i] - '0');
