@@ -1,10 +1,13 @@
 /* Drivers that do not get along with one kernel: it is passed over, whatever the driver does about it. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -110,9 +113,200 @@ static void test_refused(void **state) {
     rp_device_close(&device);
 }
 
-int main(void) {
+/* ---- kernels that lose the device ---- */
+
+/* Two losses and the kernel is passed over, within one rp_model_open; neither another model nor another
+ * process tries it again, and what there is without a cache lasts as long as the device. */
+static void test_loses(void **state) {
+    (void)state;
+    for (int keeps = 0; keeps < 2; keeps++)
+        for (size_t s = 0; s < used_count; s++) {
+            char cache[FIXTURE_PATH_SIZE];
+            assert_true(fixture_make_dir(cache));
+            open_device(keeps ? cache : NULL);
+            bad_shader = used[s];
+            fault_shaders(is_bad_shader, VK_ERROR_DEVICE_LOST);
+            expect_golden(bad_shader);
+            unsigned losses = fault_shaders_came;
+            assert_true(losses >= 2 && losses % 2 == 0);
+            expect_golden(bad_shader);
+            assert_int_equal(fault_shaders_came, losses);
+            rp_device_close(&device);
+            open_device(keeps ? cache : NULL);
+            expect_golden(bad_shader);
+            assert_int_equal(fault_shaders_came, keeps ? losses : 2 * losses);
+            rp_device_close(&device);
+            fault_shaders(NULL, VK_SUCCESS);
+            fixture_remove_dir(cache);
+        }
+}
+
+/* Large enough for kernels to be measured, which comes before they are verified. */
+static void test_loses_when_measured(void **state) {
+    static const char config[] =
+        "{\"model_type\": \"albert\", \"architectures\": [\"AlbertModel\"], \"vocab_size\": 100,"
+        " \"embedding_size\": 64, \"hidden_size\": 192, \"num_attention_heads\": 3,"
+        " \"intermediate_size\": 192, \"num_hidden_layers\": 2, \"max_position_embeddings\": 32}";
+    static const char *const families[] = {"matmul", "attention"};
+    char dir[FIXTURE_PATH_SIZE];
+    (void)state;
+    assert_true(fixture_make_dir(dir));
+    assert_true(fixture_write_text(dir, "config.json", config));
+    for (size_t f = 0; f < RP_COUNT(families); f++) {
+        rp_model *model = NULL;
+        rp_error err = {0};
+        open_device(NULL);
+        used_count = 0;
+        fault_shaders(note_used, VK_SUCCESS);
+        assert_int_equal(rp_model_open_random(device, dir, NULL, &model, &err), RP_OK);
+        rp_model_close(&model);
+        rp_device_close(&device);
+        size_t s = 0;
+        while (s < used_count && strncmp(used[s], families[f], strlen(families[f])) != 0) s++;
+        assert_true(s < used_count);
+        bad_shader = used[s];
+        open_device(NULL);
+        fault_shaders(is_bad_shader, VK_ERROR_DEVICE_LOST);
+        if (rp_model_open_random(device, dir, NULL, &model, &err)) fail_msg("%s", err.message);
+        assert_true(fault_shaders_came >= 2 && fault_shaders_came % 2 == 0);
+        fault_shaders(NULL, VK_SUCCESS);
+        rp_model_close(&model);
+        rp_device_close(&device);
+    }
+    fixture_remove_dir(dir);
+}
+
+/* The device is lost while a model opens, and cannot be opened again. */
+static void test_not_opened_again(void **state) {
+    rp_model *model = NULL;
+    rp_error err = {0};
+    (void)state;
+    open_device(NULL);
+    bad_shader = used[0];
+    fault_shaders(is_bad_shader, VK_ERROR_DEVICE_LOST);
+    fault_begin("vkCreateDevice", 0, VK_ERROR_INITIALIZATION_FAILED);
+    assert_int_equal(rp_model_open(device, g.dir, NULL, &model, &err), RP_ERROR_DEVICE);
+    assert_true(fault_end());
+    assert_null(model);
+    assert_non_null(strstr(err.message, "could not be opened again"));
+    assert_int_equal(rp_device_memory_used(device), 0);
+    expect_golden("the next call");
+    fault_shaders(NULL, VK_SUCCESS);
+    rp_device_close(&device);
+}
+
+/* Where none is left it is an error, and a driver that is mended serves again: at once, or the next process.
+ */
+static void test_all_lose(void **state) {
+    char cache[FIXTURE_PATH_SIZE];
+    (void)state;
+    assert_true(fixture_make_dir(cache));
+    for (int closes = 0; closes < 2; closes++) {
+        rp_model *model = NULL;
+        rp_error err = {0};
+        open_device(cache);
+        fault_shaders(is_matmul, VK_ERROR_DEVICE_LOST);
+        for (unsigned again = 0, before = 0; again < 2; again++) {
+            assert_int_equal(rp_model_open(device, g.dir, NULL, &model, &err), RP_ERROR_DEVICE);
+            assert_non_null(strstr(err.message, "loses the device"));
+            if (again) assert_true(fault_shaders_came < 2 * before); /* one more try for each */
+            before = fault_shaders_came;
+        }
+        fault_shaders(NULL, VK_SUCCESS);
+        if (closes) {
+            rp_device_close(&device);
+            open_device(cache);
+        }
+        expect_golden("mended");
+        rp_device_close(&device);
+        fixture_remove_dir(cache);
+        assert_true(fixture_make_dir(cache));
+    }
+    fixture_remove_dir(cache);
+}
+
+/* One loss that no kernel is to blame for, wherever it comes in the first start of a model, changes nothing:
+ * the model opens, with the kernels, and so the bits, that it has without. */
+static void test_innocent(void **state) {
+    static float wanted[4096], got[4096];
+    rp_error err = {0};
+    (void)state;
+    int n = 0;
+    for (bool came = true; came; n++) {
+        rp_model *model = NULL;
+        open_device(NULL);
+        if (n) fault_begin("vkQueueSubmit", n - 1, VK_ERROR_DEVICE_LOST);
+        if (rp_model_open(device, g.dir, NULL, &model, &err)) fail_msg("loss %d: %s", n, err.message);
+        if (n) came = fault_end();
+        float *out = n ? got : wanted;
+        assert_int_equal(rp_model_run(model, g.sequences, 2, NULL, out, RP_COUNT(got), NULL, &err), RP_OK);
+        assert_memory_equal(out, wanted, sizeof wanted);
+        for (size_t i = 0; i < device->loss_count; i++) assert_int_equal(device->losses[i].count, 0);
+        rp_model_close(&model);
+        rp_device_close(&device);
+    }
+    assert_true(n > 20);
+}
+
+/* ---- kernels that end the process ---- */
+
+/* Run this program again, which opens the model with a driver that dies of `shader`. True: it opened. */
+static bool lives(const char *cache, const char *shader) {
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (!child) {
+        execl("/proc/self/exe", "test_faults_kernels", cache, shader, (char *)NULL);
+        _exit(2);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFSIGNALED(status)) {
+        assert_int_equal(WTERMSIG(status), SIGKILL);
+        return false;
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+    return true;
+}
+
+static int open_and_die(const char *cache, const char *shader) {
+    rp_model *model = NULL;
+    rp_error err = {0};
+    const char *dir = getenv("TEST_FAULTS_KERNELS_MODEL");
+    bad_shader = shader;
+    if (!faults_install() || !dir) return 3;
+    fault_shaders(is_bad_shader, VK_ERROR_UNKNOWN);
+    if (rp_device_open(&(rp_device_params){.cache_dir = cache}, &device, &err)) return 4;
+    if (rp_model_open(device, dir, NULL, &model, &err)) return 5;
+    rp_model_close(&model);
+    rp_device_close(&device);
+    return 0;
+}
+
+static void test_dies(void **state) {
+    char cache[FIXTURE_PATH_SIZE];
+    (void)state;
+    assert_true(fixture_make_dir(cache));
+    assert_int_equal(setenv("TEST_FAULTS_KERNELS_MODEL", g.dir, 1), 0);
+    for (size_t s = 0; s < used_count; s++)
+        if (!strncmp(used[s], "attention", 9)) {
+            int deaths = 0;
+            while (!lives(cache, used[s]) && deaths < 20) deaths++;
+            assert_true(deaths >= 2 && deaths % 2 == 0 && deaths < 20);
+            assert_true(lives(cache, used[s]));
+        }
+    fixture_remove_dir(cache);
+}
+
+int main(int argc, char **argv) {
+    if (argc == 3) return open_and_die(argv[1], argv[2]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_loses),
+        cmocka_unit_test(test_all_lose),
+        cmocka_unit_test(test_not_opened_again),
+        cmocka_unit_test(test_innocent),
+        cmocka_unit_test(test_dies),
+        cmocka_unit_test(test_loses_when_measured),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -150,12 +150,47 @@ static void test_submissions(void **state) {
     rp_model_close(&model);
 }
 
+/* A device that was lost comes back with less memory: the batch shrinks as it does when a model is opened,
+ * and is what it was when the memory is there again. */
+static void test_rebuild(void **state) {
+    rp_error err = {0};
+    bool shrank = false;
+    (void)state;
+    rp_model *model = open_model(&err);
+    const rp_model_info *info = rp_model_get_info(model);
+    uint32_t whole = info->max_batch_tokens;
+    uint64_t bytes = info->device_bytes;
+    rp_status status = RP_OK;
+    for (VkDeviceSize room = 256 << 20; !status; room = room * 3 / 4) {
+        fault_begin("vkQueueSubmit", 0, VK_ERROR_DEVICE_LOST);
+        assert_int_equal(rp_model_run(model, g.sequences, 1, NULL, got, FLOATS, NULL, &err),
+                         RP_ERROR_DEVICE_LOST);
+        assert_true(fault_end());
+        fault_all_allocations = room;
+        memset(got, 0xee, sizeof got);
+        status = rp_model_run(model, g.sequences, g.sequence_count, NULL, got, FLOATS, NULL, &err);
+        fault_all_allocations = 0;
+        if (status) break;
+        assert_memory_equal(got, wanted, sizeof wanted);
+        assert_true(info->max_batch_tokens >= info->max_tokens);
+        shrank = shrank || info->max_batch_tokens < whole;
+        assert_int_equal(info->device_bytes < bytes, info->max_batch_tokens < whole);
+    }
+    assert_true(shrank);
+    assert_int_equal(status, RP_ERROR_DEVICE_MEMORY);
+    assert_true(says(&err, "for its weights and "));
+    assert_int_equal(rp_device_memory_used(device), 0);
+    run(model, got);
+    assert_memory_equal(got, wanted, sizeof wanted);
+    assert_int_equal(info->max_batch_tokens, whole);
+    rp_model_close(&model);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_allocations),
-        cmocka_unit_test(test_small_device),
-        cmocka_unit_test(test_large_wish),
-        cmocka_unit_test(test_submissions),
+        cmocka_unit_test(test_small_allocations), cmocka_unit_test(test_small_device),
+        cmocka_unit_test(test_large_wish),        cmocka_unit_test(test_submissions),
+        cmocka_unit_test(test_rebuild),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -80,11 +80,11 @@ typedef struct rp_device_params {
  * the last call: no other thread may be using the handle.
  *
  * Loss. A driver may give a device up while it works: a reset, a watchdog, a card that is pulled out. The
- * calls that meet it return RP_ERROR_DEVICE_LOST, and what they were to write is undefined. Handles stay
- * valid. The next call on the device or one of its models opens the device anew, once, and each model loads
- * itself again when it is next used, with the same kernels: the results are the same bits as ever. When that
- * fails the call says why, and the next one tries again. Others that work with the device at that moment
- * finish or fail first.
+ * calls that meet it return RP_ERROR_DEVICE_LOST (rp_model_open repeats itself before that), and what they
+ * were to write is undefined. Handles stay valid. The next call on the device or one of its models opens the
+ * device anew, once, and each model loads itself again when it is next used, with the same kernels: the
+ * results are the same bits as ever. When that fails the call says why, and the next one tries again. Others
+ * that work with the device at that moment finish or fail first.
  *
  * Fork. A device and its models belong to the process that opened them. In a child of it every call that
  * needs the device returns RP_ERROR_DEVICE, rp_device_close and rp_model_close only set the handle to NULL,

@@ -89,7 +89,8 @@ typedef struct rp_model_params {
  * present, the tokenizer. Everything a run needs is compiled, allocated and recorded here. `params` may be
  * NULL. On success `*out` is owned by the caller; `device` must outlive it. RP_ERROR_FILE, RP_ERROR_FORMAT or
  * RP_ERROR_UNSUPPORTED name the file and the field; RP_ERROR_DEVICE_MEMORY says how much the model needs and
- * how much the device has. */
+ * how much the device has. A device that is lost meanwhile is opened again within the call: once, and as
+ * often as it takes to find the kernels that lose it, which are not used then. */
 RP_API rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_params *params,
                                rp_model **out, rp_error *err);
 
@@ -137,7 +138,7 @@ typedef struct rp_model_info {
     uint32_t layers, groups, inner_layers; /* groups distinct layers are replayed to make `layers` */
     uint32_t heads_of_attention;
     uint32_t max_tokens;       /* longest sequence, special tokens included */
-    uint32_t max_batch_tokens; /* most tokens in one batch */
+    uint32_t max_batch_tokens; /* most tokens in one batch; fewer where a lost device has less memory later */
     uint64_t parameters;       /* weights in the files, shared ones counted once */
     uint64_t device_bytes;     /* device memory this model holds */
     rp_precision precision;    /* what it was opened with */

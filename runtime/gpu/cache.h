@@ -19,6 +19,20 @@ bool rp_cache_read(const char *dir, const char *name, void **data, size_t *size)
  * the same. Failing is silent: a cache only saves time. Thread-safe. */
 void rp_cache_write(const char *dir, const char *name, const void *data, size_t size);
 
+/* How often something was begun that may end this process, and was not ended: kept in a file that is written
+ * before, so that the next process knows. */
+typedef struct rp_tries {
+    char *path;
+    int file; /* locked; negative: nothing is kept */
+    uint32_t count;
+} rp_tries;
+
+/* Read the count of `name`; 0 where there is none, where the file is damaged or another's, and where another
+ * process or thread has it open: what that has begun has not failed. Closed by rp_tries_close. */
+void rp_tries_open(rp_tries *tries, const char *dir, const char *name);
+void rp_tries_write(rp_tries *tries, uint32_t count); /* failing is silent */
+void rp_tries_close(rp_tries *tries);                 /* a count of 0 leaves no file */
+
 /* 32 hexadecimal digits and a NUL: XXH3-128 of the data. */
 void rp_cache_key(const void *data, size_t size, char out[33]);
 

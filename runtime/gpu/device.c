@@ -301,6 +301,7 @@ rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_err
     device->owner = getpid();
     pthread_mutex_init(&device->queue_lock, NULL);
     pthread_mutex_init(&device->users_lock, NULL);
+    pthread_mutex_init(&device->losses_lock, NULL);
     pthread_rwlock_init(&device->use, NULL);
     status = open_device(device, params, err);
     if (status) rp_device_close(&device);
@@ -318,6 +319,8 @@ void rp_device_close(rp_device **pointer) {
     if (device->instance) vkDestroyInstance(device->instance, NULL);
     pthread_mutex_destroy(&device->queue_lock);
     pthread_mutex_destroy(&device->users_lock);
+    pthread_mutex_destroy(&device->losses_lock);
+    free(device->losses);
     pthread_rwlock_destroy(&device->use);
     free(device->shader_dir);
     free(device->cache_dir);

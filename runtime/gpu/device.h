@@ -16,6 +16,12 @@ typedef struct rp_device_user {
     void (*drop)(struct rp_device_user *user);
 } rp_device_user;
 
+/* How often the device was lost while a kernel was tried (ops/choice.h). */
+typedef struct rp_loss {
+    char kernel[33]; /* a key of it */
+    uint32_t count;
+} rp_loss;
+
 struct rp_device {
     VkInstance instance;
     VkPhysicalDevice physical;
@@ -29,6 +35,10 @@ struct rp_device {
     pid_t owner;          /* the process that opened it: a driver's state does not survive a fork */
     rp_device_user *users;
     pthread_mutex_t users_lock;
+    rp_loss *losses;
+    size_t loss_count, loss_capacity;
+    uint32_t losses_noted; /* in all */
+    pthread_mutex_t losses_lock;
     VkPipelineCache pipeline_cache;
     _Atomic size_t
         pipeline_cache_size;  /* bytes last read or written; a different size means there is news to write */

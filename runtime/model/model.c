@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "ops/choice.h"
 
 static bool has_file(const char *dir, const char *name) {
     char path[4096];
@@ -130,7 +131,6 @@ static uint64_t bytes_on_device(const rp_model *model) {
 /* Where the device has no room for a batch, half of it, down to the longest sequence. */
 static rp_status record_what_fits(rp_model *model, uint32_t wanted, rp_error *err) {
     for (uint32_t last = 0;;) {
-        model->info.max_batch_tokens = 0;
         rp_status status = rp_model_record(model, wanted, err);
         uint32_t tried = model->info.max_batch_tokens;
         if (status != RP_ERROR_DEVICE_MEMORY || tried <= model->config.max_positions || tried == last)
@@ -172,7 +172,8 @@ static rp_status prepare(rp_model *model, const rp_model_params *params, rp_erro
     double begun = rp_seconds(), pipelines = device->spent.pipelines, tuning = device->spent.tuning;
     uint64_t weights = rp_model_weight_bytes(model);
     RP_TRY(rp_model_upload(model, err));
-    if (params && params->verify_every) RP_TRY(rp_canary_open(model, params, &model->canary, err));
+    if (params && params->verify_every && !model->canary)
+        RP_TRY(rp_canary_open(model, params, &model->canary, err));
     rest_weights(model);
     start->upload = rp_seconds() - begun;
     begun = rp_seconds();
@@ -184,26 +185,35 @@ static rp_status prepare(rp_model *model, const rp_model_params *params, rp_erro
     start->tuning = device->spent.tuning - tuning;
     start->recording = rp_seconds() - begun - start->pipelines - start->tuning;
     rp_device_add_user(device, &model->user);
+    model->wanted_tokens = model->info.max_batch_tokens;
     model->built = true;
 done:
     return status == RP_ERROR_DEVICE_MEMORY ? fail_to_fit(model, weights, err) : status;
 }
 
-/* As it was: the same weights, kernels and sizes. */
+/* Before they are uploaded once more. */
+static rp_status find_weights(rp_model *model, rp_error *err) {
+    if (!model->random) return rp_weights_check_unchanged(&model->weights, err);
+    if (model->canary) return RP_OK; /* which kept them */
+    rp_weights_finish(&model->weights);
+    return rp_weights_random(&model->config, model->random_seed, &model->weights, err);
+}
+
+/* As it was: the same weights and kernels; and the same batches where there is still room for them. */
 static rp_status rebuild(rp_model *model, rp_error *err) {
-    rp_status status = RP_OK;
-    if (model->random && !model->canary)
-        RP_TRY(rp_weights_random(&model->config, model->random_seed, &model->weights, err));
-    else if (!model->random)
-        RP_TRY(rp_weights_check_unchanged(&model->weights, err));
+    uint64_t weights = 0;
+    rp_status status;
+    RP_TRY(find_weights(model, err));
+    weights = rp_model_weight_bytes(model);
     RP_TRY(rp_model_upload(model, err));
-    RP_TRY(rp_model_record(model, model->info.max_batch_tokens, err));
+    RP_TRY(record_what_fits(model, model->wanted_tokens, err));
     RP_TRY(rp_model_measure_pace(model, err));
+    model->info.device_bytes = bytes_on_device(model);
     model->built = true;
 done:
     rest_weights(model);
     if (status) drop(model);
-    return status;
+    return status == RP_ERROR_DEVICE_MEMORY ? fail_to_fit(model, weights, err) : status;
 }
 
 rp_status rp_model_begin(rp_model *model, rp_error *err) {
@@ -282,6 +292,30 @@ static void destroy(rp_model *model) {
     free(model);
 }
 
+/* A device that was lost is opened again, and the model made ready on it: once for a loss that nobody is to
+ * blame for, and as long as losses are noted against kernels, which are passed over then. When that fails the
+ * device is entered all the same. */
+static rp_status repeat(rp_model *model, const rp_model_params *params, uint32_t noted, rp_error *err) {
+    rp_device *device = model->device;
+    rp_status status = RP_ERROR_DEVICE_LOST;
+    for (bool blameless = false; status == RP_ERROR_DEVICE_LOST;) {
+        uint32_t now = rp_losses_noted(device);
+        if (now == noted && blameless) break;
+        if (now == noted) blameless = true;
+        noted = now;
+        drop(model);
+        rp_device_leave(device, status);
+        status = rp_device_enter(device, err);
+        if (status) {
+            rp_device_enter_to_close(device);
+            break;
+        }
+        status = find_weights(model, err);
+        if (!status) status = prepare(model, params, err);
+    }
+    return status;
+}
+
 static rp_status open_model(rp_device *device, const char *dir, bool random, const rp_model_params *params,
                             rp_model **out, rp_error *err) {
     rp_error unwanted;
@@ -307,7 +341,9 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
     side_work side = {0};
     status = load_files(model, dir, params, &side, err);
     model->start.files = rp_seconds() - begun;
+    uint32_t noted = rp_losses_noted(device);
     if (!status) status = prepare(model, params, err);
+    if (status == RP_ERROR_DEVICE_LOST) status = repeat(model, params, noted, err);
     status = end_side_work(&side, status, err);
     if (status)
         destroy(model);

@@ -93,6 +93,8 @@ struct rp_model {
     rp_activations activations;
     rp_ops ops;
     rp_attention_kernel attention;
+    uint32_t wanted_tokens; /* info.max_batch_tokens when it was opened: it shrinks where a device that was
+                               lost comes back with less memory */
     uint64_t output_floats; /* room for the results of one submission */
     VkCommandBuffer prologue, *groups, epilogues[RP_OUTPUT_COUNT]; /* groups: [config.groups] */
     VkFence fence;

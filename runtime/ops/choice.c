@@ -10,7 +10,7 @@
 #include "gpu/cache.h"
 #include "gpu/shader.h"
 
-enum { QUESTION = 4096, FILE_NAME = 64 };
+enum { QUESTION = 4096, FILE_NAME = 64, MOST_LOSSES = 2 };
 
 bool rp_refused(rp_ops *ops, rp_status status) {
     bool refused = ops->pipelines.refused;
@@ -20,14 +20,14 @@ bool rp_refused(rp_ops *ops, rp_status status) {
 
 /* ---- what is asked: the text under which an answer is kept ---- */
 
-static size_t ask(const rp_ops *ops, const rp_contest *contest, const char *kind, const char *about,
+static size_t ask(const rp_device *device, const char *op, const char *kind, const char *about,
                   char out[QUESTION]) {
-    const rp_caps *caps = &ops->device->caps;
+    const rp_caps *caps = &device->caps;
     char table[33], uuid[2 * VK_UUID_SIZE + 1];
     rp_shader_table_key(table);
     for (size_t i = 0; i < VK_UUID_SIZE; i++) snprintf(uuid + 2 * i, 3, "%02x", caps->uuid[i]);
     int used = snprintf(out, QUESTION, "%s\n%s\n%s %" PRIu32 "\n%s %s\n%s\n%s\n", kind, caps->info.name,
-                        caps->info.driver, caps->driver_version, uuid, table, contest->op, about);
+                        caps->info.driver, caps->driver_version, uuid, table, op, about);
     return used < QUESTION ? (size_t)used : QUESTION - 1;
 }
 
@@ -56,6 +56,80 @@ static void remember(const rp_device *device, const char *kind, const char *ques
     file_of(kind, question, size, file);
     int used = snprintf(text, sizeof text, "%s%s", question, answer);
     if (used < (int)sizeof text) rp_cache_write(device->cache_dir, file, text, (size_t)used);
+}
+
+/* ---- kernels that the device is lost with ---- */
+
+/* Set, or raise by one, how often the device was lost with a kernel. The number until now. */
+static uint32_t count_losses(rp_device *device, const char key[33], const uint32_t *set, bool raise) {
+    uint32_t before = 0;
+    size_t i = 0;
+    pthread_mutex_lock(&device->losses_lock);
+    while (i < device->loss_count && strcmp(device->losses[i].kernel, key)) i++;
+    if (i == device->loss_count && raise &&
+        rp_grow((void **)&device->losses, &device->loss_capacity, i + 1, sizeof *device->losses)) {
+        memcpy(device->losses[i].kernel, key, 33);
+        device->losses[device->loss_count++].count = 0;
+    }
+    if (i < device->loss_count) {
+        rp_loss *loss = &device->losses[i];
+        before = loss->count;
+        if (set) loss->count = *set;
+        loss->count += raise;
+        device->losses_noted += raise;
+    }
+    pthread_mutex_unlock(&device->losses_lock);
+    return before;
+}
+
+uint32_t rp_losses_noted(rp_device *device) {
+    pthread_mutex_lock(&device->losses_lock);
+    uint32_t noted = device->losses_noted;
+    pthread_mutex_unlock(&device->losses_lock);
+    return noted;
+}
+
+static void open_trial(rp_trial *trial, rp_device *device, const char *op, const char *kernel) {
+    char question[QUESTION], file[FILE_NAME];
+    size_t size = ask(device, op, "trial", kernel, question);
+    *trial = (rp_trial){.device = device};
+    rp_cache_key(question, size, trial->key);
+    file_of("trying", question, size, file);
+    rp_tries_open(&trial->tries, device->shader_dir ? NULL : device->cache_dir, file);
+}
+
+bool rp_trial_begin(rp_trial *trial, rp_device *device, const char *op, const char *kernel) {
+    open_trial(trial, device, op, kernel);
+    uint32_t begun = trial->before = trial->tries.count;
+    if (begun >= MOST_LOSSES || count_losses(device, trial->key, NULL, false) >= MOST_LOSSES) {
+        rp_tries_close(&trial->tries);
+        return false;
+    }
+    rp_tries_write(&trial->tries, begun + 1);
+    return true;
+}
+
+void rp_trial_end(rp_trial *trial, rp_status status, bool proven) {
+    const uint32_t none = 0;
+    if (status == RP_ERROR_DEVICE_LOST)
+        count_losses(trial->device, trial->key, NULL, true);
+    else
+        rp_tries_write(&trial->tries, proven ? 0 : trial->before);
+    if (proven) count_losses(trial->device, trial->key, &none, false);
+    rp_tries_close(&trial->tries);
+}
+
+/* Those of a contest that has no kernel left get another chance, one. */
+static void forgive(rp_device *device, const rp_contest *contest) {
+    const uint32_t last = MOST_LOSSES - 1;
+    for (uint32_t i = 0; i < contest->count; i++) {
+        rp_trial trial;
+        open_trial(&trial, device, contest->op, contest->names[i]);
+        if (trial.tries.count > last) rp_tries_write(&trial.tries, last);
+        if (count_losses(device, trial.key, NULL, false) > last)
+            count_losses(device, trial.key, &last, false);
+        rp_tries_close(&trial.tries);
+    }
 }
 
 /* ---- which is the fastest ---- */
@@ -98,7 +172,7 @@ static rp_status find_order(rp_ops *ops, const rp_contest *contest, uint32_t ord
     char question[QUESTION], list[QUESTION] = "";
     for (uint32_t i = 0; i < contest->count; i++) order[i] = i;
     if (!contest->measure || contest->count == 1) return RP_OK;
-    size_t size = ask(ops, contest, "speed", contest->shape, question), used = 0;
+    size_t size = ask(ops->device, contest->op, "speed", contest->shape, question), used = 0;
     char *kept = recall(ops->device, "tuning", question, size);
     bool known = kept && read_order(contest, kept, order);
     free(kept);
@@ -147,7 +221,7 @@ static rp_status judge(rp_ops *ops, const rp_contest *contest, uint32_t candidat
     rp_verdict found;
     bool spills;
     snprintf(about, sizeof about, "%s\n%s", contest->names[candidate], contest->use);
-    size_t size = ask(ops, contest, "verdict", about, question);
+    size_t size = ask(ops->device, contest->op, "verdict", about, question);
     char *kept = read ? recall(ops->device, "verdict", question, size) : NULL;
     int known = kept ? 0 : VERDICTS;
     while (known < VERDICTS && strcmp(kept, verdict_words[known])) known++;
@@ -157,7 +231,10 @@ static rp_status judge(rp_ops *ops, const rp_contest *contest, uint32_t candidat
         over->read = true;
         return RP_OK;
     }
+    rp_trial trial;
+    if (!rp_trial_begin(&trial, ops->device, contest->op, contest->names[candidate])) return RP_OK;
     rp_status status = try_candidate(ops, contest, candidate, &found, &spills, err);
+    rp_trial_end(&trial, status, !status);
     if (rp_refused(ops, status)) {
         if (status != RP_ERROR_DEVICE) over->shortage = status;
         return RP_OK;
@@ -187,14 +264,15 @@ static rp_status find_right(rp_ops *ops, const rp_contest *contest, const uint32
         }
         if (spare) return RP_OK;
     }
+    forgive(ops->device, contest);
     if (over.shortage)
         return rp_fail(err, over.shortage,
                        "%s (%s) compiles no kernel for %s and says that it is out of memory; close other "
                        "programs, update the driver, or choose another device",
                        info->name, info->driver, contest->op);
     return rp_fail(err, RP_ERROR_DEVICE,
-                   "%s (%s): every kernel for %s is refused by the driver or gives wrong results; update the "
-                   "driver, or choose another device",
+                   "%s (%s): every kernel for %s is refused by the driver, gives wrong results or loses the "
+                   "device; update the driver, or choose another device",
                    info->name, info->driver, contest->op);
 }
 

@@ -4,10 +4,18 @@
  * one does too, or is wrong.
  *
  * Speeds and verdicts are kept in the cache folder under the device, its driver and the table of shaders: a
- * later start reads them. An entry that is damaged, or that speaks of something else, counts as absent. */
+ * later start reads them. An entry that is damaged, or that speaks of something else, counts as absent.
+ *
+ * A kernel may also lose the device, or end the process. Before one is run that is not proven here, its try
+ * is noted: in the cache, and a loss in the rp_device too. Two tries of a kernel that did not end, whether
+ * the device was lost in them or the process died, and it is not tried again on this device and driver. One
+ * may have had another cause: rp_model_open opens the device again and goes on, with another try of it. A
+ * verdict wipes the note of its kernel, and where no kernel is left for an operator all of that get one more
+ * try. */
 #ifndef RP_OPS_CHOICE_H
 #define RP_OPS_CHOICE_H
 
+#include "gpu/cache.h"
 #include "ops/verify.h"
 
 enum { RP_CONTEST_TEXT = 160 };
@@ -25,10 +33,27 @@ typedef struct rp_contest {
     void *user;
 } rp_contest;
 
+/* One try of a kernel. */
+typedef struct rp_trial {
+    rp_device *device;
+    char key[33]; /* of the kernel */
+    rp_tries tries;
+    uint32_t before; /* tries that did not end */
+} rp_trial;
+
+/* Around whatever runs a kernel that is not proven. False: it is not to be run, and nothing was begun.
+ * `status` is what came of it; `proven`: there is a verdict, not only a time. Thread-safe. */
+bool rp_trial_begin(rp_trial *trial, rp_device *device, const char *op, const char *kernel);
+void rp_trial_end(rp_trial *trial, rp_status status, bool proven);
+
+/* How often the device was lost while kernels were tried: more than before says that a repetition will go
+ * further. */
+uint32_t rp_losses_noted(rp_device *device);
+
 /* The candidate to use: remembered by `ops`, read from the cache, or found now. A candidate that is wrong, or
- * that the driver refuses to compile, is passed over, and so is one that spills while another is left.
- * RP_ERROR_DEVICE when none is left; the error of memory where the driver said that it had none for one of
- * them. */
+ * that the driver refuses to compile, or that loses the device, is passed over, and so is one that spills
+ * while another is left. RP_ERROR_DEVICE when none is left; the error of memory where the driver said that it
+ * had none for one of them. */
 rp_status rp_select(rp_ops *ops, const rp_contest *contest, uint32_t *out, rp_error *err);
 
 /* That the driver refused to compile a kernel, and nothing worse, is behind this status of work with `ops`:

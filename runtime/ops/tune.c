@@ -119,14 +119,17 @@ static rp_status measure_matmul(rp_ops *ops, void *user, double times[RP_MAX_KER
                         .w = &part,
                         .out = rp_buffer_range(&r.out, 0, r.out.size),
                         .halves = c->op->halves};
+        char name[RP_KERNEL_NAME];
+        rp_trial trial;
+        rp_name_matmul(&c->kernels[i], name);
         times[i] = INFINITY;
+        if (!rp_trial_begin(&trial, ops->device, "matmul", name)) continue;
         status = rp_timer_begin(&r.timer, err);
         if (!status) status = rp_op_matmul_with(target_of(&r), &op, &c->kernels[i], err);
-        if (rp_refused(&r.timer.ops, status)) {
-            status = RP_OK;
-            continue;
-        }
+        bool refused = rp_refused(&r.timer.ops, status);
         if (!status) status = measure(&r, counts, &times[i], err);
+        rp_trial_end(&trial, status, false);
+        if (refused) status = RP_OK;
     }
     rig_close(&r);
     return status;
@@ -262,13 +265,16 @@ static rp_status measure_attention(rp_ops *ops, void *user, double times[RP_MAX_
         status =
             rp_buffer_create(ops->device, 256 + TIMED_SEQUENCE * 8, RP_MEMORY_INPUT, "tuning", &lists, err);
     for (uint32_t i = 0; !status && i < c->count; i++) {
+        char name[RP_KERNEL_NAME];
+        rp_trial trial;
+        rp_name_attention(&c->kernels[i], name);
         times[i] = INFINITY;
+        if (!rp_trial_begin(&trial, ops->device, "attention", name)) continue;
         status = record_attention(&r, c, heads, &c->kernels[i], &lists, counts, err);
-        if (rp_refused(&r.timer.ops, status)) {
-            status = RP_OK;
-            continue;
-        }
+        bool refused = rp_refused(&r.timer.ops, status);
         if (!status) status = measure(&r, counts, &times[i], err);
+        rp_trial_end(&trial, status, false);
+        if (refused) status = RP_OK;
     }
     rp_buffer_destroy(ops->device, &lists);
     rig_close(&r);
