@@ -116,6 +116,6 @@ END
         quietly "$folder/configure.log" cmake -S . -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Release \
             -DCMAKE_TOOLCHAIN_FILE="$folder/toolchain.cmake" -DREPRISE_GLSLANG=OFF \
             -DREPRISE_SHADERPACK="$build/shaderpack" &&
-            quietly "$folder/build.log" ninja -C "$folder" reprise_cli compile_kernels test_encoder test_ops_rows
+            quietly "$folder/build.log" ninja -C "$folder" reprise_cli compile_kernels snapshot test_encoder test_ops_rows
     )
 }
