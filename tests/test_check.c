@@ -155,8 +155,18 @@ static void test_check_refuses(void **state) {
     }
 }
 
+/* What the layers of the bundled models do must be among it. */
+static const char *const needed[] = {"heads of 32",
+                                     "heads of 32, f16 activations",
+                                     "f32 weights, bias",
+                                     "f32 weights, bias, gelu_new",
+                                     "f32 weights, bias, tanh",
+                                     "f32 weights, bias, residual, norm"};
+
 static void expect_right(void *user, const rp_check_result *result) {
-    (void)user;
+    unsigned *seen = user;
+    for (unsigned i = 0; seen && i < RP_COUNT(needed); i++)
+        *seen |= (unsigned)!strcmp(result->use, needed[i]) << i;
     if (result->verdict)
         fail_msg("%s, %s: verdict %d, error %g, bound %g", result->kernel, result->use, (int)result->verdict,
                  result->error, result->bound);
@@ -166,12 +176,16 @@ static void expect_right(void *user, const rp_check_result *result) {
 static void test_check_passes(void **state) {
     (void)state;
     uint32_t failed = 1;
+    unsigned seen = 0;
     rp_error err = {0};
     for (size_t i = 0; i < subject_count; i++) {
         const rp_check_params params = {.only = subjects[i].name};
-        assert_int_equal(rp_check_kernels(device, &params, expect_right, NULL, &failed, &err), RP_OK);
+        assert_int_equal(rp_check_kernels(device, &params, expect_right, &seen, &failed, &err), RP_OK);
         assert_int_equal(failed, 0);
     }
+    assert_int_equal(seen, (1u << RP_COUNT(needed)) - 1);
+    const rp_check_params params = {.only = "attention_tile 1", .config = "no such"};
+    assert_int_equal(rp_check_kernels(device, &params, expect_right, NULL, &failed, &err), RP_ERROR_FILE);
 }
 
 static void expect_compiled(void *user, const rp_check_result *result) {

@@ -33,11 +33,12 @@ typedef struct rp_check_result {
 } rp_check_result;
 
 typedef struct rp_check_params {
-    bool compile_only;    /* make the pipelines and run nothing: for drivers without their hardware */
-    const char *config;   /* compile_only: "base", "large", "xlarge" or "xxlarge"; NULL: all of them and the
-                             bundled models */
-    const char *only;     /* kernels whose name contains this; NULL: all */
-    uint32_t threads;     /* that compile and run kernels; 0: one a processor, at most 16 */
+    bool compile_only; /* make the pipelines and run nothing: for drivers without their hardware */
+    const char
+        *config;      /* "base", "large", "xlarge", "xxlarge" or a folder with a config.json: with its size of
+                         heads and its activation. NULL: what all of them, the bundled models and others have */
+    const char *only; /* kernels whose name contains this; NULL: all */
+    uint32_t threads; /* that compile and run kernels; 0: one a processor, at most 16 */
     uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_check_params;
 
@@ -49,9 +50,9 @@ typedef void (*rp_check_fn)(void *user, const rp_check_result *result);
  * RP_CHECK_RIGHT goes to `*failed` (NULL allowed).
  *
  * RP_OK whether kernels fail or not; an error when they could not be tried: RP_ERROR_FILE for a config
- * that does not exist, RP_ERROR_DEVICE_LOST, out of memory. Takes a second or a few on a GPU and up to half a
- * minute on a software driver. Nothing is read from, or written to, the verdicts that models keep in the
- * cache. Thread-safe. */
+ * that does not exist, RP_ERROR_DEVICE_LOST, out of memory. Takes a second or a few on a GPU; a software
+ * driver, which compiles for long, takes a minute or more, and fewer sizes of heads are tried there. Nothing
+ * is read from, or written to, the verdicts that models keep in the cache. Thread-safe. */
 RP_API rp_status rp_check_kernels(rp_device *device, const rp_check_params *params, rp_check_fn each,
                                   void *user, uint32_t *failed, rp_error *err);
 

@@ -94,9 +94,12 @@ static uint32_t plan_matmul(const rp_caps *caps, rp_format format, unsigned halv
     return all;
 }
 
-/* Of the kernels of its shader, the one with the smallest tiles. */
-static bool is_smallest(const rp_matmul_kernel *kernels, uint32_t count, uint32_t i) {
+/* Of the kernels of its shader, the one with the smallest tiles; on a software driver, which takes seconds to
+ * compile a large one, only where they are small indeed. */
+static bool is_small(const rp_caps *caps, const rp_matmul_kernel *kernels, uint32_t count, uint32_t i) {
+    enum { QUICK = 128 };
     uint32_t tile = rp_kernel_rows(&kernels[i]) * rp_kernel_columns(&kernels[i]);
+    if (caps->info.type == RP_DEVICE_CPU && tile > QUICK) return false;
     for (uint32_t k = 0; k < count; k++)
         if (!strcmp(kernels[k].shader, kernels[i].shader) &&
             rp_kernel_rows(&kernels[k]) * rp_kernel_columns(&kernels[k]) < tile)
@@ -129,22 +132,27 @@ static const use uses[] = {
     {RP_FORMAT_INT4, 0, false, true},
 };
 
-/* A software driver takes seconds to compile a large tile: it does so for the layers of each format, and
- * small tiles stand for what else is made of the same shader. */
+/* Products end with a bias, an activation behind it, or a residual and LayerNorm. A software driver takes
+ * seconds to compile a large tile: it does so for the layers of each format, and small tiles stand for what
+ * else is made of the same shader. */
 static rp_status add_use(check *c, const use *u, rp_op_activation activation, rp_error *err) {
     static const rp_op_activation others[] = {RP_OP_NONE, RP_OP_GELU, RP_OP_GELU_TANH, RP_OP_RELU,
                                               RP_OP_TANH};
     const rp_caps *caps = &c->device->caps;
-    const rp_ending inner = {.activation = activation, .bias = true, .halves = u->halves},
+    const rp_ending biased = {.bias = true, .halves = u->halves},
+                    inner = {.activation = activation, .bias = true, .halves = u->halves},
+                    pooler = {.activation = RP_OP_TANH, .bias = true},
                     outer = {.bias = true, .residual = true, .norm = true, .halves = u->halves};
-    bool plain = u->format == RP_FORMAT_F32 && !u->halves;
+    bool plain = u->format == RP_FORMAT_F32 && !u->halves, cpu = caps->info.type == RP_DEVICE_CPU;
     rp_matmul_kernel kernels[2 * RP_MAX_KERNELS];
     uint32_t count = plan_matmul(caps, u->format, u->halves, kernels);
     rp_status status = RP_OK;
     for (uint32_t i = 0; i < count; i++) {
-        bool small = is_smallest(kernels, count, i), all = small || caps->info.type != RP_DEVICE_CPU;
+        bool small = is_small(caps, kernels, count, i), all = small || !cpu;
         if (u->layers && (all || !u->seldom)) RP_TRY(add_matmul(c, &kernels[i], u->format, &outer, err));
         if (all || plain) RP_TRY(add_matmul(c, &kernels[i], u->format, &inner, err));
+        if (all || plain) RP_TRY(add_matmul(c, &kernels[i], u->format, &biased, err));
+        if (all && !plain && !u->halves) RP_TRY(add_matmul(c, &kernels[i], u->format, &pooler, err));
         for (size_t a = 0; a < RP_COUNT(others) && plain && small; a++)
             if (others[a] != activation)
                 RP_TRY(add_matmul(c, &kernels[i], u->format, &(rp_ending){.activation = others[a], .bias = a},
@@ -157,8 +165,9 @@ done:
 static rp_status add_attentions(check *c, const uint32_t *dims, size_t dim_count, rp_error *err) {
     const unsigned both = RP_HALF_X | RP_HALF_OUT;
     rp_status status = RP_OK;
+    bool cpu = c->device->caps.info.type == RP_DEVICE_CPU; /* it compiles float16 for long */
     for (unsigned halves = 0; halves <= both; halves += both)
-        for (size_t d = 0; d < dim_count; d++) {
+        for (size_t d = 0; d < (halves && cpu && dim_count > 2 ? 2 : dim_count); d++) {
             rp_attention_kernel kernels[RP_MAX_KERNELS];
             uint32_t count = rp_plan_attention(&c->device->caps, dims[d], halves, 0, kernels);
             for (uint32_t i = 0; i < count; i++) {
@@ -206,13 +215,14 @@ done:
 }
 
 static rp_status add_all(check *c, rp_error *err) {
-    static const uint32_t tried[] = {16, 26, 64, 128, 256}, compiled[] = {26, 64, 128};
+    static const uint32_t tried[] = {26, 32, 64, 128, 16, 48, 80, 96, 256}, compiled[] = {32, 64, 128};
+    bool cpu = c->device->caps.info.type == RP_DEVICE_CPU;
     uint32_t own;
     const uint32_t *dims = c->params.compile_only ? compiled : tried;
-    size_t dim_count = c->params.compile_only ? RP_COUNT(compiled) : RP_COUNT(tried);
+    size_t dim_count = c->params.compile_only ? RP_COUNT(compiled) : cpu ? 4 : RP_COUNT(tried);
     rp_op_activation activation = RP_OP_GELU_TANH;
     rp_status status = RP_OK;
-    if (c->params.compile_only && c->params.config) {
+    if (c->params.config) {
         rp_config config;
         RP_TRY(rp_config_preset(c->params.config, &config, err));
         own = config.hidden_size / config.attention_heads;

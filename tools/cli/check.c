@@ -93,10 +93,6 @@ int rp_cli_check(const rp_cli_options *options, rp_cli_output *out) {
     rp_device *device = NULL;
     uint32_t failed = 0;
     rp_error err;
-    if (options->config_given && !options->compile) {
-        rp_cli_complain("check: --config belongs to --compile; try 'reprise check --help'");
-        return 2;
-    }
     rp_cli_people_init(&r.people, &out->buffer, out->fd);
     rp_status status = rp_cli_device_open(options->device, &device, &err);
     if (!status && !options->json) put_heading(&r, device);
