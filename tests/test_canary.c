@@ -1,16 +1,20 @@
 /* A few texts are recomputed in plain C: that agrees with the device in every output, and notices when the
  * device is wrong. */
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "model/plain.h"
 #include "reprise/reprise.h"
 #include "support_fixture.h"
 #include "support_spoil.h"
@@ -36,20 +40,26 @@ static int teardown(void **state) {
 
 static _Atomic unsigned mismatches;
 static _Atomic bool sensible;
+static uint64_t numbers[8]; /* of the first mismatches */
 
 static void take_mismatch(void *user, const rp_mismatch *m) {
     sensible = user == &mismatches && m->error > m->bound && m->tokens > 0;
+    if (mismatches < RP_COUNT(numbers)) numbers[mismatches] = m->number;
     mismatches++;
 }
 
-static rp_model *open_model(const char *dir, uint32_t every, rp_precision precision) {
+static rp_model *open_with(const char *dir, rp_model_params params) {
     const rp_mismatch_handler handler = {take_mismatch, &mismatches};
-    const rp_model_params params = {.verify_every = every, .precision = precision, .on_mismatch = &handler};
     rp_model *model = NULL;
     rp_error err = {0};
+    params.on_mismatch = &handler;
     if (rp_model_open(device, dir, &params, &model, &err)) fail_msg("%s", err.message);
     mismatches = 0;
     return model;
+}
+
+static rp_model *open_model(const char *dir, uint32_t every, rp_precision precision) {
+    return open_with(dir, (rp_model_params){.verify_every = every, .precision = precision});
 }
 
 /* Every output of a case, one sequence at a time so that none is left out. */
@@ -140,6 +150,70 @@ static void test_busy(void **state) {
     free(out);
 }
 
+/* `count` texts of two tokens in one call, and what has become of them. */
+static rp_verify_counts run_at_once(rp_model *model, size_t count) {
+    static const int32_t ids[2] = {1, 2};
+    rp_sequence texts[64];
+    rp_verify_counts counts;
+    rp_error err = {0};
+    const rp_run_params run = {.output = RP_OUTPUT_CLS};
+    float *out = malloc(count * 768 * sizeof(float));
+    assert_non_null(out);
+    assert_true(count <= RP_COUNT(texts));
+    for (size_t i = 0; i < count; i++) texts[i] = (rp_sequence){ids, NULL, 2};
+    if (rp_model_run(model, texts, count, &run, out, count * 768, NULL, &err)) fail_msg("%s", err.message);
+    rp_model_verify_counts(model, true, &counts);
+    free(out);
+    return counts;
+}
+
+/* With verify_all a run waits, and one in so many is recomputed. */
+static void test_all(void **state) {
+    golden g;
+    (void)state;
+    assert_true(golden_open("groups", NULL, &g));
+    rp_model *model = open_with(g.dir, (rp_model_params){.verify_every = 3, .verify_all = true});
+    rp_verify_counts counts = run_at_once(model, 40); /* numbers 0, 3, ... 39 */
+    assert_int_equal(counts.checked, 14);
+    assert_int_equal(counts.dropped, 0);
+    counts = run_at_once(model, 40); /* 42, ... 78 */
+    assert_int_equal(counts.checked, 14 + 13);
+    assert_int_equal(counts.dropped + counts.wrong, 0);
+    rp_model_close(&model);
+    golden_close(&g);
+}
+
+/* A weight file that is cut while a text is being recomputed ends the text, not the program. */
+static void test_cut_file(void **state) {
+    static const int32_t ids[2] = {1, 2};
+    const rp_sequence sequence = {ids, NULL, 2};
+    char pattern[FIXTURE_PATH_SIZE + 16];
+    float before[768], after[768];
+    bool done = false;
+    rp_plain plain = {0};
+    rp_error err = {0};
+    glob_t found;
+    golden g;
+    (void)state;
+    assert_true(golden_open("groups", NULL, &g));
+    rp_model *model = open_model(g.dir, 0, RP_PRECISION_DEFAULT);
+    assert_true(rp_model_get_info(model)->hidden_size <= 768);
+    assert_int_equal(rp_plain_init(&plain, model, &err), RP_OK);
+    assert_int_equal(rp_plain_run(&plain, &sequence, RP_OUTPUT_CLS, NULL, 0, before, &done, &err), RP_OK);
+    assert_true(done);
+    snprintf(pattern, sizeof pattern, "%s/*.safetensors", g.dir);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) assert_int_equal(truncate(found.gl_pathv[i], 0), 0);
+    globfree(&found);
+    assert_int_equal(rp_plain_run(&plain, &sequence, RP_OUTPUT_CLS, NULL, 0, after, &done, &err), RP_OK);
+    assert_false(done);
+    rp_plain_finish(&plain);
+    assert_int_equal(rp_plain_init(&plain, model, &err), RP_ERROR_FILE); /* it is not what was opened */
+    rp_plain_finish(&plain);
+    rp_model_close(&model);
+    golden_close(&g);
+}
+
 /* ---- a wrong one ---- */
 
 static bool trusting; /* the fault comes after the kernels were found right */
@@ -168,15 +242,23 @@ static void test_notices(void **state) {
     assert_true(sensible);
     assert_true(counts.worst > 0.1);
     rp_model_close(&model);
+    /* What is left out is not the end of each call. */
+    spoil_begin(device, is_matmul);
+    model = open_model(g.dir, 1, RP_PRECISION_DEFAULT);
+    spoil_end();
+    counts = run_at_once(model, 40);
+    assert_int_equal(counts.checked, 4);
+    assert_int_equal(counts.wrong, 4);
+    assert_int_equal(counts.dropped, 36);
+    for (uint64_t i = 0; i < 4; i++) assert_int_equal(numbers[i], 9 + 10 * i);
+    rp_model_close(&model);
     golden_close(&g);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_agrees),
-        cmocka_unit_test(test_one_in),
-        cmocka_unit_test(test_busy),
-        cmocka_unit_test(test_notices),
+        cmocka_unit_test(test_agrees), cmocka_unit_test(test_one_in),   cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_all),    cmocka_unit_test(test_cut_file), cmocka_unit_test(test_notices),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

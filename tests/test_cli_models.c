@@ -162,6 +162,18 @@ static void test_a_cut_text_is_said_once(void **state) {
     free(text);
 }
 
+/* One in so many is recomputed, however they come, and that is said. */
+static void test_one_in_so_many_is_verified(void **state) {
+    (void)state;
+    char input[30 * 8 + 1] = "";
+    for (size_t i = 0; i < 30; i++) sprintf(input + i * 8, "film %02zu\n", i);
+    cli_run run = cli_text(CLI_ARGS("classify", "--json", "--verify-every", "3"), input);
+    assert_int_equal(run.status, 0);
+    assert_int_equal(cli_line_count(&run), 30);
+    assert_non_null(strstr(run.err, "classify: 10 sequences recomputed in plain C, 0 left out\n"));
+    cli_free(&run);
+}
+
 static void test_classify_streams(void **state) {
     (void)state;
     cli_pipe pipe = cli_start(CLI_ARGS("classify", "--json"));
@@ -437,6 +449,7 @@ int main(void) {
         cmocka_unit_test(test_batches_change_nothing),
         cmocka_unit_test(test_a_bad_input_does_not_harm_the_others),
         cmocka_unit_test(test_a_cut_text_is_said_once),
+        cmocka_unit_test(test_one_in_so_many_is_verified),
         cmocka_unit_test(test_classify_streams),
         cmocka_unit_test(test_sentiment_is_as_right_as_hugging_face),
         cmocka_unit_test(test_fill_mask),

@@ -19,7 +19,7 @@ typedef enum rp_check_verdict {
     RP_CHECK_SPILLS,    /* only when nothing was run: compiled, but with registers in memory, which is slow */
 } rp_check_verdict;
 
-/* One kernel, tried in one way. */
+/* One kernel, tried in one way. May grow at its end. */
 typedef struct rp_check_result {
     const char *op;  /* such as "matmul"; static */
     char kernel[96]; /* the shader, its workgroup and what one invocation makes */

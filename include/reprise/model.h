@@ -50,7 +50,7 @@ typedef enum rp_output {
     RP_OUTPUT_ORDER,      /* [n, 2] logits: in order, swapped */
 } rp_output;
 
-/* A sequence whose result is not what plain C makes of it. */
+/* A sequence whose result is not what plain C makes of it. May grow at its end. */
 typedef struct rp_mismatch {
     uint64_t number; /* of the sequence, among all that this model has run */
     rp_output output;
@@ -61,7 +61,7 @@ typedef struct rp_mismatch {
 } rp_mismatch;
 
 /* Who is told. `take` is called on a thread of the model, one sequence at a time; it may not close the model,
- * nor wait in rp_model_verify_counts. */
+ * nor wait in rp_model_verify_counts, nor run a model with verify_all. */
 typedef struct rp_mismatch_handler {
     void (*take)(void *user, const rp_mismatch *mismatch);
     void *user;
@@ -77,10 +77,13 @@ typedef struct rp_model_params {
                                most its num_hidden_layers; 0: as it says */
     rp_precision precision; /* less takes less memory, and changes results a little */
     uint32_t verify_every; /* recompute one sequence in so many in plain C, on a thread of the model's own and
-                              from the weights of the files; 0: none. A run never waits for it: what comes
-                              while four are queued is left out. Plain C takes seconds for a long text. */
+                              from the weights of the files; 0: none. A run never waits for it: what does
+                              not fit into a queue of four is left out, evenly within a call, and counted.
+                              Plain C takes seconds for a long text. */
     bool few_tokens; /* record the layers a second time with kernels that are faster for a short text alone;
                         the same bits come out. Opening takes longer. */
+    bool verify_all; /* with verify_every: a run waits for room in the queue, once the device is free for
+                        others, and leaves none out */
     const rp_mismatch_handler *on_mismatch; /* copied; NULL: results that are wrong are only counted */
     uint64_t reserved[2];                   /* zero; see reprise.h */
 } rp_model_params;
@@ -105,8 +108,9 @@ RP_API void rp_model_close(rp_model **model);
 /* What verify_every has found so far. */
 typedef struct rp_verify_counts {
     uint64_t checked, wrong; /* sequences that were recomputed, and those among them that were wrong */
-    uint64_t dropped; /* left out: others were waiting, memory was short, or a weight file was changed */
-    double worst;     /* the largest error so far */
+    uint64_t dropped;     /* left out: others were waiting, memory was short, or a weight file was changed */
+    double worst;         /* the largest error so far */
+    uint64_t reserved[4]; /* zero */
 } rp_verify_counts;
 
 /* Fill in `*out`, after what is queued was recomputed when `wait` is true. All zero for NULL and for a model

@@ -24,6 +24,7 @@ struct rp_canary {
     rp_plain plain;
     const rp_model *model;
     uint32_t every;
+    bool all; /* a run waits for room in the queue */
     double bound;
     rp_mismatch_handler report;
     pthread_t thread;
@@ -50,18 +51,21 @@ static double difference(const float *got, const float *want, size_t count) {
     return worst;
 }
 
+static bool is_unchanged(const rp_canary *c) {
+    return c->model->random || !rp_weights_check_unchanged(&c->model->weights, NULL);
+}
+
 /* False: it could not be done, or was stopped. */
 static bool recompute(rp_canary *c, const task *t, double *error) {
     float *want = rp_new_array(float, t->floats);
     bool done = false;
     if (!want) return false;
-    rp_status status = RP_OK;
-    if (!c->model->random) status = rp_weights_check_unchanged(&c->model->weights, NULL);
-    if (!status)
-        status = rp_plain_run(&c->plain, &t->sequence, t->output, t->rows, t->row_count, want, &done, NULL);
-    if (!status && done) *error = difference(t->got, want, t->floats);
+    if (is_unchanged(c) &&
+        !rp_plain_run(&c->plain, &t->sequence, t->output, t->rows, t->row_count, want, &done, NULL))
+        done = done && is_unchanged(c);
+    if (done) *error = difference(t->got, want, t->floats);
     free(want);
-    return !status && done;
+    return done;
 }
 
 static void judge(rp_canary *c, const task *t) {
@@ -93,6 +97,7 @@ static void *work(void *user) {
         task *t = c->queue[0];
         memmove(c->queue, c->queue + 1, --c->waiting * sizeof *c->queue);
         c->busy = true;
+        pthread_cond_broadcast(&c->changed);
         pthread_mutex_unlock(&c->lock);
         judge(c, t);
         free(t);
@@ -115,6 +120,7 @@ rp_status rp_canary_open(const rp_model *model, const rp_model_params *params, r
     if (!c) return rp_fail_memory(err, "the verification of texts", sizeof *c);
     c->model = model;
     c->every = params->verify_every;
+    c->all = params->verify_all;
     if (params->on_mismatch) c->report = *params->on_mismatch;
     c->bound = bound_of(model->precision);
     rp_status status = rp_plain_init(&c->plain, model, err);
@@ -203,9 +209,10 @@ static task *copy_task(const rp_canary *c, const rp_sequence *sequence, const rp
     return t;
 }
 
-/* Put it into the queue; or count it as dropped. */
+/* Put it into the queue; or count it as left out. */
 static void enqueue(rp_canary *c, task *t, uint64_t number) {
     pthread_mutex_lock(&c->lock);
+    while (t && c->all && c->waiting == QUEUE && !c->closing) pthread_cond_wait(&c->changed, &c->lock);
     bool room = t && c->waiting < QUEUE && !c->closing;
     if (room) {
         t->number = number;
@@ -221,16 +228,21 @@ static void enqueue(rp_canary *c, task *t, uint64_t number) {
 void rp_canary_offer(rp_canary *c, const rp_sequence *sequences, size_t count, const rp_run_params *params,
                      const float *out) {
     pthread_mutex_lock(&c->lock);
-    uint64_t number = c->seen;
-    bool full = c->waiting == QUEUE;
+    uint64_t number = c->seen, room = QUEUE - c->waiting;
     c->seen += count;
     pthread_mutex_unlock(&c->lock);
+    /* Where there is no room for all of these, the ones that are taken are spread over the call. */
+    uint64_t due = (number + count + c->every - 1) / c->every - (number + c->every - 1) / c->every;
+    if (c->all || room > due) room = due;
     size_t token = 0;
+    uint64_t nth = 0;
     for (size_t i = 0; i < count; token += sequences[i++].count) {
         size_t first, rows;
         if ((number + i) % c->every) continue;
+        bool taken = (nth + 1) * room / due > nth * room / due;
+        nth++;
         rows_of(params, sequences, i, token, &first, &rows);
         if (!rows) continue;
-        enqueue(c, full ? NULL : copy_task(c, &sequences[i], params, first, rows, out), number + i);
+        enqueue(c, taken ? copy_task(c, &sequences[i], params, first, rows, out) : NULL, number + i);
     }
 }

@@ -11,8 +11,8 @@ rp_status rp_canary_open(const rp_model *model, const rp_model_params *params, r
 /* What is being recomputed, and what waits for it, is given up. */
 void rp_canary_close(rp_canary **canary);
 
-/* These sequences were run with this result: take every n-th, unless the thread is busy. Never waits for it.
- * Thread-safe. */
+/* These sequences were run with this result: take every n-th. When the thread is busy, wait for it
+ * (verify_all) or leave some out, evenly. Thread-safe. */
 void rp_canary_offer(rp_canary *canary, const rp_sequence *sequences, size_t count,
                      const rp_run_params *params, const float *out);
 

@@ -21,6 +21,7 @@ typedef struct pass {
     float *qkv, *context;     /* [T, 3H], [T, H] */
     float *inner;             /* [T, max(I, E)] */
     float *gamma, *beta, *bias;
+    bool lost; /* a file no longer has its weights */
 } pass;
 
 rp_status rp_plain_init(rp_plain *plain, const rp_model *model, rp_error *err) {
@@ -43,15 +44,22 @@ rp_status rp_plain_init(rp_plain *plain, const rp_model *model, rp_error *err) {
         plain->layers[i] = (rp_plain_layer){layer->qkv.format, layer->dense.format, layer->ffn.format,
                                             layer->ffn_output.format};
     }
-    return RP_OK;
+    return rp_weights_reader_open(plain->weights, &plain->reader, err);
 }
 
 void rp_plain_finish(rp_plain *plain) {
+    rp_weights_reader_close(&plain->reader);
     free(plain->layers);
     plain->layers = NULL;
 }
 
 /* ---- pieces ---- */
+
+static void read_elements(pass *p, const rp_tensor *tensor, size_t first, size_t count, float *out) {
+    if (rp_weights_reader_read(&p->plain->reader, tensor, first, count, out)) return;
+    memset(out, 0, count * sizeof *out);
+    p->lost = true;
+}
 
 /* Row `row` of a tensor, rounded as the device has it, until the next call. `head`: its columns are heads of
  * this size, each of which the device pads; that moves the groups of a rounding. 0: they are not. */
@@ -60,7 +68,7 @@ static const float *stored_row(pass *p, const rp_tensor *tensor, rp_format forma
     uint32_t columns = tensor->columns, padded = head ? rp_head_width(head) : 0;
     float *values = p->stored, *rounded = p->stored + p->widest;
     rp_host_matrix one = {values, RP_FORMAT_F32, 1, head ? columns / head * padded : columns};
-    rp_tensor_read(tensor, row * columns, columns, rounded);
+    read_elements(p, tensor, row * columns, columns, rounded);
     if (padded == head) {
         memcpy(values, rounded, columns * sizeof *values);
     } else {
@@ -74,20 +82,20 @@ static const float *stored_row(pass *p, const rp_tensor *tensor, rp_format forma
 }
 
 /* `count` elements of a vector; zeros where there is none. */
-static const float *vector(const rp_tensor *tensor, size_t count, float *out) {
+static const float *vector(pass *p, const rp_tensor *tensor, size_t count, float *out) {
     if (tensor && tensor->data)
-        rp_tensor_read(tensor, 0, count, out);
+        read_elements(p, tensor, 0, count, out);
     else
         memset(out, 0, count * sizeof *out);
     return out;
 }
 
-/* out[row][n] = activation(x * w^T + bias), [rows, stride]. False: stopped. */
+/* out[row][n] = activation(x * w^T + bias), [rows, stride]. False: stopped, or lost. */
 static bool multiply(pass *p, const rp_tensor *w, rp_format format, uint32_t head, const rp_tensor *bias,
                      rp_op_activation activation, const float *x, size_t rows, float *out, size_t stride) {
-    const float *b = vector(bias, w->rows, p->bias);
+    const float *b = vector(p, bias, w->rows, p->bias);
     for (size_t n = 0; n < w->rows; n++) {
-        if (p->plain->stop) return false;
+        if (p->plain->stop || p->lost) return false;
         const float *row = stored_row(p, w, format, n, head);
         for (size_t i = 0; i < rows; i++) {
             double sum = 0;
@@ -109,8 +117,8 @@ static void normalize(pass *p, const rp_tensor *gamma, const rp_tensor *beta, fl
                                  .width = width,
                                  .eps = p->config->norm_eps,
                                  .x = {x, width},
-                                 .gamma = vector(gamma, width, p->gamma),
-                                 .beta = vector(beta, width, p->beta),
+                                 .gamma = vector(p, gamma, width, p->gamma),
+                                 .beta = vector(p, beta, width, p->beta),
                                  .out = {x, width}};
     rp_reference_layernorm_run(&op);
 }
@@ -278,7 +286,7 @@ rp_status rp_plain_run(rp_plain *plain, const rp_sequence *sequence, rp_output o
     *done = false;
     rp_status status = allocate(&p, err);
     if (!status) status = encode(&p, done, err);
-    if (!status && *done) *done = make_output(&p, output, rows, row_count, out);
+    if (!status && *done) *done = make_output(&p, output, rows, row_count, out) && !p.lost;
     rp_arena_finish(&p.arena);
     return status;
 }

@@ -105,7 +105,8 @@ rp_status rp_cli_session_open(rp_cli_session *session, const rp_cli_command *com
     }
     status = rp_cli_device_open(options->device, &session->device, err);
     if (status) goto done;
-    rp_model_params params = {.precision = options->precision, .verify_every = options->verify_every};
+    rp_model_params params = {
+        .precision = options->precision, .verify_every = options->verify_every, .verify_all = true};
     status = rp_model_open(session->device, session->dir, &params, &session->model, err);
     if (status) goto done;
     session->info = rp_model_get_info(session->model);
@@ -123,6 +124,9 @@ bool rp_cli_session_verified(const rp_cli_session *session, const char *command)
     rp_verify_counts counts;
     if (!session->options || !session->options->verify_every) return true;
     rp_model_verify_counts(session->model, true, &counts);
+    rp_cli_complain("%s: %llu sequence%s recomputed in plain C, %llu left out", command,
+                    (unsigned long long)counts.checked, counts.checked == 1 ? "" : "s",
+                    (unsigned long long)counts.dropped);
     if (!counts.wrong) return true;
     rp_cli_complain("%s: %llu of %llu recomputed sequences differ from what the device gave, by up to %.2g; "
                     "do not trust these answers: try 'reprise check', update the driver, or choose another "
