@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "gpu/shader.h"
+#include "gpu/vk_cooperative.h"
 #include "reprise/device.h"
 
 _Atomic VkDeviceSize fault_largest_allocation, fault_all_allocations;
