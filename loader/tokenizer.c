@@ -187,6 +187,9 @@ rp_status rp_tokenize(const rp_tokenizer *tokenizer, rp_text text, rp_text pair,
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_tokenize: the tokenizer or out is NULL");
     rp_status status = rp_check_reserved(params ? params->reserved : NULL, 4, "rp_tokenize", err);
     if (status) return status;
+    if (params && (unsigned)params->truncation > RP_TRUNCATE_NONE)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_tokenize: truncation %d is not one of rp_truncation",
+                       (int)params->truncation);
     if (!text.data && text.size) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_tokenize: text.data is NULL");
     rp_tokens tokens[2] = {{0}, {0}};
     status = tokenize_text(tokenizer, text, "the text", &tokens[0], err);

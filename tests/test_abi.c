@@ -133,6 +133,7 @@ static const number numbers[] = {
     VALUE(RP_CHECK_WRONG, 1),
     VALUE(RP_CHECK_REFUSED, 2),
     VALUE(RP_CHECK_SPILLS, 3),
+    VALUE(RP_CHECK_LOSES, 4),
     STRUCT(rp_model_info, 96),
     FIELD(rp_model_info, dir, 0, 8),
     FIELD(rp_model_info, architecture, 8, 8),

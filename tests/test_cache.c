@@ -22,6 +22,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "gpu/cache.h"
 #include "gpu/device.h"
 #include "gpu/shader.h"
@@ -211,10 +212,67 @@ static void test_no_regular_file(void **state) {
     assert_int_equal(unlink(path_of("entry")), 0);
     assert_int_equal(mkdir(path_of("entry"), 0700), 0);
     assert_false(entry_is(0));
-    write_entry(100);
-    assert_false(entry_is(0));
-    assert_int_equal(rmdir(path_of("entry")), 0);
-    assert_int_equal(unlink(other), 0);
+    write_entry(100); /* an empty folder goes */
+    assert_true(entry_is(100));
+    assert_int_equal(unlink(path_of("entry")), 0);
+    assert_int_equal(mkdir(path_of("entry"), 0700), 0);
+    assert_int_equal(rename(other, path_of("entry/kept")), 0);
+    write_entry(100); /* and what is in one stays */
+    assert_true(entry_is(100));
+    assert_int_equal(access(path_of("entry.aside/kept"), F_OK), 0);
+    assert_int_equal(unlink(path_of("entry.aside/kept")), 0);
+    assert_int_equal(rmdir(path_of("entry.aside")), 0);
+}
+
+static uint32_t read_tries(void) {
+    rp_tries tries;
+    rp_tries_open(&tries, dir, "tries");
+    uint32_t count = tries.count;
+    rp_tries_close(&tries);
+    return count;
+}
+
+static void write_tries(uint32_t count) {
+    rp_tries tries;
+    rp_tries_open(&tries, dir, "tries");
+    rp_tries_write(&tries, count);
+    rp_tries_close(&tries);
+}
+
+/* Counts of tries are read back; what is no count is 0 and is replaced; and what another has begun just now
+ * has not failed. */
+static void test_tries(void **state) {
+    static const char *const damage[] = {"x", "|||x", "|||||||||||||||||||", "\377\377"};
+    rp_tries held;
+    (void)state;
+    assert_int_equal(read_tries(), 0);
+    write_tries(2);
+    assert_int_equal(read_tries(), 2);
+    rp_tries_open(&held, dir, "tries");
+    assert_int_equal(held.count, 2);
+    assert_int_equal(read_tries(), 0); /* in its hands */
+    rp_tries_write(&held, 1);
+    rp_tries_close(&held);
+    assert_int_equal(read_tries(), 1);
+    for (size_t i = 0; i < RP_COUNT(damage); i++) {
+        FILE *file = fopen(path_of("tries"), "w");
+        assert_non_null(file);
+        fputs(damage[i], file);
+        fclose(file);
+        assert_int_equal(read_tries(), 0);
+        write_tries(1);
+        assert_int_equal(read_tries(), 1);
+    }
+    assert_int_equal(chmod(path_of("tries"), 0666), 0);
+    assert_int_equal(read_tries(), 0);
+    write_tries(1);
+    assert_int_equal(read_tries(), 1);
+    write_tries(0);
+    assert_int_equal(access(path_of("tries"), F_OK), -1);
+    assert_int_equal(mkdir(path_of("tries"), 0700), 0);
+    write_tries(1);
+    assert_int_equal(read_tries(), 1);
+    write_tries(0);
 }
 
 static void test_what_comes_to_a_driver(void **state) {
@@ -402,6 +460,7 @@ int main(void) {
         TEST(test_others_files_are_not_read),
         TEST(test_a_name_belongs_to_its_entry),
         TEST(test_no_regular_file),
+        TEST(test_tries),
         TEST(test_what_comes_to_a_driver),
         TEST(test_killed_writer_leaves_nothing),
         TEST(test_killed_writer_without_unnamed_files),

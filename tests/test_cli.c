@@ -421,6 +421,21 @@ static void test_a_reader_that_goes_away_ends_it(void **state) {
     close(to);
 }
 
+/* Nothing is left to finish of a check either, whatever it is at. */
+static void test_a_check_ends_by_a_signal(void **state) {
+    (void)state;
+    cli_pipe pipe = cli_start(CLI_ARGS("check", "--json"));
+    char line[512];
+    int status = 0;
+    assert_true(cli_read_line(&pipe, line, sizeof line, 120));
+    assert_int_equal(kill(pipe.pid, SIGINT), 0);
+    assert_int_equal(waitpid(pipe.pid, &status, 0), pipe.pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 128 + SIGINT);
+    close(pipe.to);
+    close(pipe.from);
+}
+
 /* While it waits for input everything that came is answered: nothing is left to finish. */
 static void test_signals_end_it_with_their_status(void **state) {
     (void)state;
@@ -551,6 +566,7 @@ int main(void) {
         cmocka_unit_test(test_memory_does_not_grow_with_the_lines),
         cmocka_unit_test(test_a_reader_that_goes_away_ends_it),
         cmocka_unit_test(test_signals_end_it_with_their_status),
+        cmocka_unit_test(test_a_check_ends_by_a_signal),
         cmocka_unit_test(test_what_cannot_be_written_is_a_failure),
         cmocka_unit_test(test_what_cannot_be_read_is_a_failure),
         cmocka_unit_test(test_a_missing_model_is_said_to_each_input),

@@ -14,6 +14,8 @@
 #include "base/alloc.h"
 #include "gpu/shader.h"
 #include "model/model.h"
+#include "ops/plan.h"
+#include "reprise/check.h"
 #include "support_faults.h"
 #include "support_fixture.h"
 
@@ -95,7 +97,7 @@ static void test_refused(void **state) {
     (void)state;
     open_device(NULL);
     for (size_t i = 0; i < RP_COUNT(codes); i++) {
-        for (size_t s = 0; s < used_count; s++) {
+        for (size_t s = 0; s < used_count && codes[i].status != RP_ERROR_DEVICE; s++) {
             bad_shader = used[s];
             fault_shaders(is_bad_shader, codes[i].result);
             expect_golden(bad_shader);
@@ -248,6 +250,55 @@ static void test_innocent(void **state) {
     assert_true(n > 20);
 }
 
+/* ---- the check ---- */
+
+typedef struct tally {
+    size_t right, loses, other;
+} tally;
+
+static void count_verdict(void *user, const rp_check_result *result) {
+    tally *t = user;
+    bool bad = bad_shader && !strncmp(result->kernel, bad_shader, strlen(bad_shader)) &&
+               result->kernel[strlen(bad_shader)] == ' ';
+    t->right += result->verdict == RP_CHECK_RIGHT && !bad;
+    t->loses += result->verdict == RP_CHECK_LOSES && bad;
+    t->other += result->verdict != (bad ? RP_CHECK_LOSES : RP_CHECK_RIGHT);
+}
+
+/* Whoever loses the device has its verdict, the others theirs, with one thread and with several; and a loss
+ * that comes once changes nothing. */
+static void test_check(void **state) {
+    (void)state;
+    rp_row_kernel kernels[RP_MAX_KERNELS];
+    rp_error err = {0};
+    open_device(NULL);
+    assert_true(rp_plan_layernorm(&device->caps, 0, kernels) > 1);
+    for (uint32_t threads = 1; threads <= 3; threads += 2) {
+        rp_check_params params = {.only = "layernorm", .threads = threads};
+        tally sound = {0}, lost = {0}, once = {0};
+        uint32_t failed = 9;
+        bad_shader = NULL;
+        assert_int_equal(rp_check_kernels(device, &params, count_verdict, &sound, &failed, &err), RP_OK);
+        assert_true(sound.right >= 4 && !sound.other && !failed);
+        bad_shader = kernels[0].shader;
+        fault_shaders(is_bad_shader, VK_ERROR_DEVICE_LOST);
+        rp_status status = rp_check_kernels(device, &params, count_verdict, &lost, &failed, &err);
+        fault_shaders(NULL, VK_SUCCESS);
+        if (status) fail_msg("%s", err.message);
+        assert_int_equal(lost.other, 0);
+        assert_true(lost.loses > 0 && lost.right > 0);
+        assert_int_equal(failed, lost.loses);
+        assert_int_equal(lost.right + lost.loses, sound.right);
+        bad_shader = NULL;
+        fault_begin("vkWaitForFences", 3, VK_ERROR_DEVICE_LOST);
+        assert_int_equal(rp_check_kernels(device, &params, count_verdict, &once, &failed, &err), RP_OK);
+        assert_true(fault_end());
+        assert_int_equal(once.right, sound.right);
+        assert_int_equal(failed, 0);
+    }
+    rp_device_close(&device);
+}
+
 /* ---- kernels that end the process ---- */
 
 /* Run this program again, which opens the model with a driver that dies of `shader`. True: it opened. */
@@ -300,13 +351,10 @@ static void test_dies(void **state) {
 int main(int argc, char **argv) {
     if (argc == 3) return open_and_die(argv[1], argv[2]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_loses),
-        cmocka_unit_test(test_all_lose),
-        cmocka_unit_test(test_not_opened_again),
-        cmocka_unit_test(test_innocent),
-        cmocka_unit_test(test_dies),
-        cmocka_unit_test(test_loses_when_measured),
+        cmocka_unit_test(test_refused),  cmocka_unit_test(test_loses),
+        cmocka_unit_test(test_all_lose), cmocka_unit_test(test_not_opened_again),
+        cmocka_unit_test(test_innocent), cmocka_unit_test(test_dies),
+        cmocka_unit_test(test_check),    cmocka_unit_test(test_loses_when_measured),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -93,6 +93,17 @@ static void check_text_error(rp_text a, rp_text b, const char *needle) {
     }
 }
 
+/* A truncation that there is not. */
+static void test_invalid_params(void **state) {
+    (void)state;
+    const rp_tokenize_params params = {.max_tokens = 4, .truncation = (rp_truncation)9};
+    rp_encoding e;
+    rp_error err = {0};
+    assert_int_equal(rp_tokenize(bert, text("a b"), (rp_text){0}, &params, &e, &err), RP_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "truncation 9"));
+    assert_null(e.ids);
+}
+
 static void test_invalid_utf8(void **state) {
     (void)state;
     const rp_text none = {0};
@@ -298,10 +309,15 @@ static void test_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),      cmocka_unit_test(test_invalid_utf8),
-        cmocka_unit_test(test_arguments),   cmocka_unit_test(test_unknown_is_text),
-        cmocka_unit_test(test_long_lines),  cmocka_unit_test(test_long_unknown),
-        cmocka_unit_test(test_the_longest), cmocka_unit_test(test_memory_for_a_byte),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_invalid_params),
+        cmocka_unit_test(test_invalid_utf8),
+        cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_unknown_is_text),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_long_unknown),
+        cmocka_unit_test(test_the_longest),
+        cmocka_unit_test(test_memory_for_a_byte),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, open_both, close_both);

@@ -17,6 +17,7 @@ typedef enum rp_check_verdict {
     RP_CHECK_WRONG,     /* its results are wrong: no model uses it here */
     RP_CHECK_REFUSED,   /* the driver does not compile it: no model uses it here */
     RP_CHECK_SPILLS,    /* only when nothing was run: compiled, but with registers in memory, which is slow */
+    RP_CHECK_LOSES,     /* the device was lost with it, twice: no model uses it here */
 } rp_check_verdict;
 
 /* One kernel, tried in one way. May grow at its end. */
@@ -50,9 +51,11 @@ typedef void (*rp_check_fn)(void *user, const rp_check_result *result);
  * RP_CHECK_RIGHT goes to `*failed` (NULL allowed).
  *
  * RP_OK whether kernels fail or not; an error when they could not be tried: RP_ERROR_FILE for a config
- * that does not exist, RP_ERROR_DEVICE_LOST, out of memory. Takes a second or a few on a GPU; a software
- * driver, which compiles for long, takes a minute or more, and fewer sizes of heads are tried there. Nothing
- * is read from, or written to, the verdicts that models keep in the cache. Thread-safe. */
+ * that does not exist, out of memory, a lost device that cannot be opened again. One that is lost is opened
+ * again within the call, and what was being tried then is tried once more, on its own. Takes a second or a
+ * few on a GPU; a software driver, which compiles for long, takes a minute or more, and fewer sizes of heads
+ * are tried there. Nothing is read from, or written to, the verdicts that models keep in the cache.
+ * Thread-safe. */
 RP_API rp_status rp_check_kernels(rp_device *device, const rp_check_params *params, rp_check_fn each,
                                   void *user, uint32_t *failed, rp_error *err);
 

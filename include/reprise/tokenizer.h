@@ -70,8 +70,9 @@ typedef struct rp_encoding {
 } rp_encoding;
 
 /* Tokenize `text` and, unless pair.data is NULL, `pair`. `params` may be NULL.
- * RP_ERROR_TEXT when a text is not valid UTF-8 (the message gives the byte), or longer than
- * RP_TEXT_BYTES_MAX. On success the arrays in `*out` are owned by the caller. Thread-safe. */
+ * RP_ERROR_ARGUMENT for a truncation that there is not, RP_ERROR_TEXT when a text is not valid UTF-8 (the
+ * message gives the byte), or longer than RP_TEXT_BYTES_MAX. On success the arrays in `*out` are owned by the
+ * caller. Thread-safe. */
 RP_API rp_status rp_tokenize(const rp_tokenizer *tokenizer, rp_text text, rp_text pair,
                              const rp_tokenize_params *params, rp_encoding *out, rp_error *err);
 

@@ -123,6 +123,17 @@ static bool fill(int fd, const entry *e) {
     return write_all(fd, &e->head, sizeof e->head) && write_all(fd, e->data, e->head.size);
 }
 
+/* What has the name of an entry goes: a file, an empty folder. A folder with something in it, which nobody
+ * here has made, is moved aside. */
+static bool make_way(const char *path) {
+    char *aside = NULL;
+    if (!unlink(path) || !rmdir(path)) return true;
+    if (asprintf(&aside, "%s.aside", path) < 0) return false;
+    bool moved = !rename(path, aside);
+    free(aside);
+    return moved;
+}
+
 /* Give the file its name, in place of what has it. Between the two steps there is no entry, which only costs
  * time: a link cannot replace a file, and a second name to rename from would stay if this process died. */
 static bool give_name(int fd, const char *path) {
@@ -131,7 +142,7 @@ static bool give_name(int fd, const char *path) {
     for (int tries = 0; tries < 2; tries++) {
         if (!linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW)) return true;
         if (errno != EEXIST) return false;
-        if (tries || unlink(path))
+        if (tries || !make_way(path))
             return true; /* another process writes the same, or it cannot be replaced */
     }
     return true;
@@ -174,7 +185,11 @@ static void write_named(const entry *e) {
     int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd >= 0) {
         bool good = !flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK;
-        if (!good || !fill(fd, e) || rename(temporary, e->path)) unlink(temporary);
+        good = good && fill(fd, e);
+        if (good && rename(temporary, e->path)) /* a folder has that name */
+            good = (errno == EISDIR || errno == ENOTEMPTY || errno == EEXIST) && make_way(e->path) &&
+                   !rename(temporary, e->path);
+        if (!good) unlink(temporary);
         close(fd);
     }
     free(temporary);
@@ -211,9 +226,16 @@ void rp_tries_open(rp_tries *tries, const char *dir, const char *name) {
         tries->path = NULL;
         return;
     }
-    int fd = open(tries->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+    int fd = -1;
+    for (int i = 0; i < 2 && fd < 0; i++) {
+        if (i && !make_way(tries->path)) return; /* what is there is no such file */
+        fd = open(tries->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+        if (fd < 0 || (!fstat(fd, &info) && is_trusted(&info))) continue;
+        close(fd);
+        fd = -1;
+    }
     if (fd < 0) return;
-    if (fstat(fd, &info) || !is_trusted(&info) || (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)) {
+    if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
         close(fd);
         return;
     }

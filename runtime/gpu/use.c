@@ -28,9 +28,8 @@ static rp_status reopen(rp_device *device, rp_error *err) {
     rp_status status = rp_device_connect(device, &why);
     device->lost = status != RP_OK;
     if (!status) return RP_OK;
-    return rp_fail(err, status,
-                   "%s was lost and could not be opened again, the next call tries once more: %s",
-                   device->caps.info.name, why.message);
+    return rp_fail(err, status, "%s was lost and could not be opened again: %s", device->caps.info.name,
+                   why.message);
 }
 
 rp_status rp_device_enter(rp_device *device, rp_error *err) {
@@ -41,8 +40,8 @@ rp_status rp_device_enter(rp_device *device, rp_error *err) {
         pthread_rwlock_unlock(&device->use);
         if (tried) /* others lose it as fast as it is opened */
             return rp_fail(err, RP_ERROR_DEVICE_LOST,
-                           "%s was lost again as soon as it had been opened again; the next call tries once "
-                           "more, with smaller batches it may fare better",
+                           "%s was lost again as soon as it had been opened again; use smaller batches, or "
+                           "update the driver",
                            device->caps.info.name);
         pthread_rwlock_wrlock(&device->use);
         if (device->lost) status = reopen(device, err);

@@ -65,8 +65,8 @@ rp_status rp_vk_check(VkResult result, const char *call, rp_error *err) {
     case VK_ERROR_DEVICE_LOST:
         return rp_fail(
             err, RP_ERROR_DEVICE_LOST,
-            "the device was lost in %s; call again: it is opened anew then, and its models are loaded "
-            "again; if that does not help, use smaller batches or update the driver",
+            "the device was lost in %s: it was reset, or did not answer in time; if it happens again use "
+            "smaller batches, or update the driver",
             call);
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
         return rp_fail(err, RP_ERROR_DEVICE_MEMORY,

@@ -29,7 +29,8 @@ typedef struct job {
     rp_ending ending;
     unsigned halves; /* bits of rp_halves, of the other operators */
     uint32_t head_dim;
-    bool done;
+    bool taken, done;
+    uint32_t losses; /* of the device, while it was tried */
     rp_check_result result;
 } job;
 
@@ -38,7 +39,10 @@ typedef struct check {
     rp_check_params params;
     job *jobs;
     size_t count, capacity;
-    size_t next; /* job that no thread has taken */
+    size_t delivered; /* of the jobs, to whom it may concern */
+    uint32_t failed;  /* of these */
+    bool alone;       /* what was tried when the device was lost is tried again, one after the other */
+    bool lost;        /* the device is, and every thread ends */
     rp_status status;
     rp_error error; /* of the first that could not be tried */
     pthread_mutex_t lock;
@@ -335,30 +339,65 @@ static rp_status try_one(check *c, rp_ops *ops, job *one, rp_error *err) {
         result->verdict = RP_CHECK_REFUSED;
         return RP_OK;
     }
+    if (status) return status;
     result->error = verdict.error;
     result->bound = verdict.bound;
     if (!rp_verdict_right(&verdict)) result->verdict = RP_CHECK_WRONG;
-    return status;
+    return RP_OK;
 }
 
 /* ---- the threads ---- */
+
+/* The next that no thread has taken; NULL: there is none. The lock is held here and in the next two. */
+static job *take_job(check *c) {
+    for (size_t i = c->delivered; i < c->count; i++) {
+        job *one = &c->jobs[i];
+        if (one->taken || one->done || (c->alone && !one->losses)) continue;
+        one->taken = true;
+        return one;
+    }
+    return NULL;
+}
+
+/* Which of those that were tried at that moment loses the device, if any does, only a try on its own tells.
+ * Whoever loses it then too is not tried in other ways either. */
+static void note_loss(check *c, job *one) {
+    c->lost = true;
+    if (++one->losses < 2) return;
+    for (size_t i = 0; i < c->count; i++) {
+        job *other = &c->jobs[i];
+        bool same =
+            !strcmp(other->result.op, one->result.op) && !strcmp(other->result.kernel, one->result.kernel);
+        if (!same || other->done) continue;
+        other->result.verdict = RP_CHECK_LOSES;
+        other->done = true;
+    }
+}
+
+static void note_end(check *c, job *one, rp_status status, const rp_error *err) {
+    one->taken = false;
+    if (status == RP_ERROR_DEVICE_LOST) {
+        note_loss(c, one);
+        return;
+    }
+    one->done = true;
+    if (status && !c->status) {
+        c->status = status;
+        c->error = *err;
+    }
+}
 
 static void *work(void *user) {
     check *c = user;
     rp_ops ops;
     rp_ops_init(&ops, c->device, (rp_range){0}, (rp_range){0});
     pthread_mutex_lock(&c->lock);
-    while (!c->status && c->next < c->count) {
-        job *one = &c->jobs[c->next++];
+    for (job *one; !c->status && !c->lost && (one = take_job(c));) {
         rp_error err = {0};
         pthread_mutex_unlock(&c->lock);
         rp_status status = try_one(c, &ops, one, &err);
         pthread_mutex_lock(&c->lock);
-        one->done = true;
-        if (status && !c->status) {
-            c->status = status;
-            c->error = err;
-        }
+        note_end(c, one, status, &err);
         pthread_cond_signal(&c->changed);
     }
     c->running--;
@@ -369,41 +408,58 @@ static void *work(void *user) {
 }
 
 /* Give results in order, as they come; the lock is held but not while `each` runs. */
-static uint32_t deliver(check *c, rp_check_fn each, void *user) {
-    uint32_t failed = 0;
+static void deliver(check *c, rp_check_fn each, void *user) {
     pthread_mutex_lock(&c->lock);
-    for (size_t i = 0; i < c->count; i++) {
-        while (!c->jobs[i].done && !c->status && c->running) pthread_cond_wait(&c->changed, &c->lock);
-        if (!c->jobs[i].done || c->status) break;
+    for (; c->delivered < c->count; c->delivered++) {
+        const job *one = &c->jobs[c->delivered];
+        while (!one->done && !c->status && c->running) pthread_cond_wait(&c->changed, &c->lock);
+        if (!one->done || c->status) break;
         pthread_mutex_unlock(&c->lock);
-        failed += c->jobs[i].result.verdict != RP_CHECK_RIGHT;
-        if (each) each(user, &c->jobs[i].result);
+        c->failed += one->result.verdict != RP_CHECK_RIGHT;
+        if (each) each(user, &one->result);
         pthread_mutex_lock(&c->lock);
     }
     pthread_mutex_unlock(&c->lock);
-    return failed;
 }
 
-static rp_status run(check *c, rp_check_fn each, void *user, uint32_t *failed, rp_error *err) {
+/* Until everything is tried or the device is lost. */
+static rp_status run_round(check *c, rp_check_fn each, void *user, rp_error *err) {
     pthread_t threads[MOST_THREADS];
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     uint32_t wanted = c->params.threads ? c->params.threads : processors > 0 ? (uint32_t)processors : 1;
     uint32_t started = 0;
     if (wanted > MOST_THREADS) wanted = MOST_THREADS;
+    if (c->alone) wanted = 1;
     pthread_mutex_lock(&c->lock);
     while (started < wanted && !pthread_create(&threads[started], NULL, work, c)) started++;
     c->running = started;
     pthread_mutex_unlock(&c->lock);
     if (!started) return rp_fail(err, RP_ERROR_HOST_MEMORY, "a thread that checks kernels cannot be started");
-    *failed = deliver(c, each, user);
+    deliver(c, each, user);
     for (uint32_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
     if (c->status && err) *err = c->error;
     return c->status;
 }
 
+/* The device, which is entered, is entered again after each loss. */
+static rp_status run(check *c, rp_check_fn each, void *user, rp_error *err) {
+    rp_status status = RP_OK;
+    while (!status && c->delivered < c->count) {
+        c->alone = false;
+        for (size_t i = c->delivered; i < c->count; i++)
+            c->alone = c->alone || (c->jobs[i].losses && !c->jobs[i].done);
+        status = run_round(c, each, user, err);
+        if (status || !c->lost) continue;
+        c->lost = false;
+        rp_device_leave(c->device, RP_ERROR_DEVICE_LOST);
+        status = rp_device_enter(c->device, err);
+        if (status) rp_device_enter_to_close(c->device);
+    }
+    return status;
+}
+
 rp_status rp_check_kernels(rp_device *device, const rp_check_params *params, rp_check_fn each, void *user,
                            uint32_t *failed, rp_error *err) {
-    uint32_t count = 0;
     if (failed) *failed = 0;
     if (!device) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_check_kernels: device must not be NULL");
     rp_status status = rp_check_reserved(params ? params->reserved : NULL, RP_COUNT(params->reserved),
@@ -415,9 +471,9 @@ rp_status rp_check_kernels(rp_device *device, const rp_check_params *params, rp_
     pthread_mutex_init(&c.lock, NULL);
     pthread_cond_init(&c.changed, NULL);
     status = add_all(&c, err);
-    if (!status) status = run(&c, each, user, &count, err);
+    if (!status) status = run(&c, each, user, err);
     rp_device_leave(device, status);
-    if (failed) *failed = count;
+    if (failed) *failed = c.failed;
     pthread_cond_destroy(&c.changed);
     pthread_mutex_destroy(&c.lock);
     free(c.jobs);

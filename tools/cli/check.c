@@ -14,8 +14,13 @@ typedef struct report {
 } report;
 
 static const char *verdict_name(const report *r, rp_check_verdict verdict) {
-    static const char *const names[] = {"right", "wrong", "refused", "spills"};
+    static const char *const names[] = {"right", "wrong", "refused", "spills", "loses"};
     return !verdict && r->options->compile ? "compiled" : names[verdict];
+}
+
+/* To its end: there is an error to show. */
+static bool was_run(const rp_check_result *result) {
+    return result->verdict != RP_CHECK_REFUSED && result->verdict != RP_CHECK_LOSES;
 }
 
 static void put_json(report *r, const rp_check_result *result) {
@@ -31,7 +36,7 @@ static void put_json(report *r, const rp_check_result *result) {
         rp_cli_json_string(out, result->statistics, strlen(result->statistics));
     } else {
         rp_cli_puts(out, ", \"error\": ");
-        if (isfinite(result->error) && result->verdict != RP_CHECK_REFUSED)
+        if (isfinite(result->error) && was_run(result))
             rp_cli_json_double(out, result->error);
         else
             rp_cli_puts(out, "null");
@@ -47,7 +52,7 @@ static void put_people(report *r, const rp_check_result *result) {
     rp_cli_people_style(p, result->verdict ? RP_CLI_RED : RP_CLI_GREEN);
     rp_cli_people_cell(p, verdict_name(r, result->verdict), 9);
     rp_cli_people_style(p, RP_CLI_PLAIN);
-    if (!r->options->compile && result->verdict == RP_CHECK_REFUSED)
+    if (!r->options->compile && !was_run(result))
         rp_cli_puts(p->out, "        -  ");
     else if (!r->options->compile)
         rp_cli_printf(p->out, "%9.2g  ", result->error);

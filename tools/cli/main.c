@@ -1,5 +1,6 @@
 /* reprise COMMAND [options] [TEXT...]: choosing the command, and its help. */
 #include "session.h"
+#include "stop.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -106,6 +107,7 @@ static int run_command(const rp_cli_command *command, int argc, char **argv, rp_
                         options.texts[0], command->name);
         return 2;
     }
+    rp_cli_stop_open(); /* a signal ends it at once, with the status of the other commands */
     return command->main(&options, out);
 }
 
