@@ -449,7 +449,7 @@ static void test_cache_that_cannot_be_written(void **state) {
     assert_int_equal(mkdir(path, 0700), 0);
     free(find_again(&count));
     assert_int_equal(count_entries("spirv-", NULL), 1); /* and no temporary file stays */
-    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(unlink(path), 0); /* the folder made way for a file */
 }
 
 /* ---- the cache of pipelines ---- */

@@ -389,7 +389,7 @@ static void note_end(check *c, job *one, rp_status status, const rp_error *err) 
 
 static void *work(void *user) {
     check *c = user;
-    rp_ops ops;
+    rp_ops ops = {0};
     rp_ops_init(&ops, c->device, (rp_range){0}, (rp_range){0});
     pthread_mutex_lock(&c->lock);
     for (job *one; !c->status && !c->lost && (one = take_job(c));) {
