@@ -97,6 +97,7 @@ install_packages() {
 newer_glslang() {
     local folder=$1
     glslang_option=()
+    mkdir -p "$(dirname "$folder")"
     case $(glslangValidator --version 2>/dev/null) in
     *"Glslang Version: "*:1[3-9].* | *"Glslang Version: "*:[2-9][0-9].*) return 0 ;;
     esac
