@@ -52,7 +52,25 @@ static void test_weights_once_and_activations(void **state) {
     rp_device_close(&device);
 }
 
+/* Batches are made in steps of 4 tokens, and never smaller than was asked for. */
+static void test_no_fewer_tokens_than_asked(void **state) {
+    (void)state;
+    rp_device *device = NULL;
+    rp_error err = {0};
+    assert_int_equal(rp_device_open(NULL, &device, &err), RP_OK);
+    for (uint32_t tokens = 1021; tokens <= 1024; tokens++) {
+        const rp_model_params params = {.max_batch_tokens = tokens};
+        rp_model *model = NULL;
+        assert_int_equal(
+            rp_model_open_random(device, SOURCE_DIR "/tools/models/sentiment", &params, &model, &err), RP_OK);
+        assert_int_equal(rp_model_get_info(model)->max_batch_tokens, 1024);
+        rp_model_close(&model);
+    }
+    rp_device_close(&device);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_weights_once_and_activations)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_weights_once_and_activations),
+                                       cmocka_unit_test(test_no_fewer_tokens_than_asked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,9 +69,10 @@ typedef struct rp_mismatch_handler {
 
 /* How to open a model. The zero value is the default. */
 typedef struct rp_model_params {
-    uint32_t max_batch_tokens; /* most tokens in one batch; 0: chosen from the model's size. Longer work is
-                                  cut into several. Device memory grows with it; where there is no room it
-                                  is halved, down to the longest sequence (rp_model_info says what it is). */
+    uint32_t max_batch_tokens; /* most tokens in one batch, rounded up to a multiple of 4; 0: chosen from
+                                  the model's size. Longer work is cut into several. Device memory grows with
+                                  it; where there is no room it is halved, down to the longest sequence
+                                  (rp_model_info says what it is). */
     uint32_t random_seed;      /* only for rp_model_open_random */
     uint32_t random_groups; /* likewise: num_hidden_groups, the distinct layers, instead of the config's, at
                                most its num_hidden_layers; 0: as it says */

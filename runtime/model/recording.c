@@ -93,10 +93,10 @@ static rp_status choose_batch(rp_model *model, uint32_t wanted, uint32_t *out, r
         if (tokens > DEFAULT_TOKENS) tokens = DEFAULT_TOKENS;
     }
     if (tokens < positions) tokens = positions; /* the longest sequence must always fit */
+    tokens = rp_round_up(tokens, 4);            /* every part of `wide` begins at a multiple of 256 bytes */
     if (tokens > range / row) tokens = range / row;
     if (tokens > MOST_TOKENS) tokens = MOST_TOKENS;
-    tokens &= ~3ull; /* every part of `wide` begins at a multiple of 256 bytes */
-    if (tokens < positions && rp_round_up(positions, 4) <= range / row) tokens = rp_round_up(positions, 4);
+    tokens &= ~3ull;
     if (tokens < positions)
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
                        "%s: a sequence of max_position_embeddings %u tokens needs buffers of %llu bytes, and "
