@@ -27,10 +27,15 @@ void main()
             }
         }
     }
-    [[unroll]] for (uint r = 0u; r < ROWS; r++)
-        [[unroll]] for (uint c = 0u; c < COLUMNS; c++)
-            if (row0 + r < rows && column0 + c * LANES < p.columns)
-                write_result(row0 + r, column0 + c * LANES, sum[r * COLUMNS + c]);
+    // Four rows at a time, the next four move up: unrolled, this is most of the shader, and drivers compile it at every start.
+    const uint few = min(ROWS, 4u) * COLUMNS;
+    [[dont_unroll]] for (uint r = 0u; r < ROWS; r += 4u) {
+        [[unroll]] for (uint i = 0u; i < few; i++) {
+            uint row = row0 + r + i / COLUMNS, column = column0 + i % COLUMNS * LANES;
+            if (row < rows && column < p.columns) write_result(row, column, sum[i]);
+        }
+        [[unroll]] for (uint i = few; i < ROWS * COLUMNS; i++) sum[i - few] = sum[i];
+    }
 #ifdef NORM
     normalize_rows(row0, min(row0 + ROWS, rows));
 #endif

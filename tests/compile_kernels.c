@@ -50,7 +50,8 @@ static void tell_of_all(const char *op) {
 }
 
 static rp_range first(rp_range range, uint64_t bytes) {
-    return (rp_range){range.buffer, range.offset, bytes};
+    range.size = bytes;
+    return range;
 }
 
 static rp_status compile_matmul(rp_matmul *op, const rp_matmul_kernel *kernel) {

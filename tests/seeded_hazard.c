@@ -35,7 +35,7 @@ typedef struct seeded {
 static rp_status create_pipeline(seeded *s, rp_error *err) {
     const rp_vk_table *vk = &s->device->vk;
     VkDevice handle = s->device->handle;
-    const rp_shader_variant variant = {"seeded", "seeded", ""};
+    const rp_shader_variant variant = {.name = "seeded", .files = "seeded", .defines = ""};
     uint32_t *words = NULL;
     size_t count = 0;
     rp_status status = rp_glsl_compile(source, &variant, &words, &count, err);

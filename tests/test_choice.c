@@ -1,5 +1,6 @@
-/* A driver that says of some kernels that they spill registers to memory: they are used only where nothing
- * else is right, and a later start knows it without asking. */
+/* Which of several kernels is used. A driver that says of some kernels that they spill registers to memory:
+ * they are used only where nothing else is right, and a later start knows it without asking. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "ops/choice.h"
 #include "support_fixture.h"
 
@@ -130,7 +132,63 @@ static void test_not_asked(void **state) {
     assert_int_equal(flagged, 0);
 }
 
+/* ---- which is the fastest ---- */
+
+typedef struct race {
+    double times[4];
+    uint32_t count;
+    uint32_t chosen;
+} race;
+
+static rp_status give_times(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], rp_error *err) {
+    (void)ops, (void)err;
+    const race *r = user;
+    memcpy(times, r->times, r->count * sizeof *times);
+    return RP_OK;
+}
+
+static rp_status all_right(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out, rp_error *err) {
+    (void)ops, (void)user, (void)candidate, (void)err;
+    *out = (rp_verdict){.error = 0, .bound = 1};
+    return RP_OK;
+}
+
+/* The fastest; of those that no more than noise tells from it, the one that is named first. */
+static void test_fastest(void **state) {
+    static const race races[] = {
+        {{3, 2, 1, 4}, 4, 2},
+        {{1.02, 1, 1.01, 1.5}, 4, 0},
+        {{1.04, 1.02, 1, 1.01}, 4, 1},
+        {{1, 1, 1, 1}, 4, 0},
+        {{2, INFINITY, 1, 1.2}, 4, 2},
+        {{1.01, 1}, 2, 0},
+        {{INFINITY, 5, INFINITY}, 3, 1},
+    };
+    (void)state;
+    device->caps.has_statistics = false;
+    for (uint32_t i = 0; i < RP_COUNT(races); i++) {
+        rp_contest contest = {.op = "race",
+                              .count = races[i].count,
+                              .measure = give_times,
+                              .verify = all_right,
+                              .user = (void *)&races[i]};
+        rp_ops ops = {0};
+        rp_error err;
+        uint32_t chosen = UINT32_MAX;
+        snprintf(contest.shape, sizeof contest.shape, "race %u", i);
+        for (uint32_t k = 0; k < contest.count; k++)
+            snprintf(contest.names[k], RP_KERNEL_NAME, "kernel %u", k);
+        for (int start = 0; start < 2; start++) { /* the second reads what the first found */
+            rp_ops_init(&ops, device, (rp_range){0}, (rp_range){0});
+            assert_int_equal(rp_select(&ops, &contest, &chosen, &err), RP_OK);
+            rp_ops_finish(&ops);
+            if (chosen != races[i].chosen) fail_msg("race %u: %u wins, not %u", i, chosen, races[i].chosen);
+        }
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_passed_over), cmocka_unit_test(test_not_asked)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_passed_over), cmocka_unit_test(test_not_asked),
+                                       cmocka_unit_test(test_fastest)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

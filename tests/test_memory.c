@@ -316,14 +316,69 @@ static void test_allocation_too_large(void **state) {
     end_pretence();
 }
 
+/* ---- sizes that llvmpipe compiles shaders anew for ---- */
+
+static VkDeviceSize created; /* bytes of the newest buffer */
+
+static VKAPI_ATTR VkResult VKAPI_CALL create_buffer(VkDevice handle, const VkBufferCreateInfo *info,
+                                                    const VkAllocationCallbacks *callbacks, VkBuffer *out) {
+    created = info->size;
+    return real.vkCreateBuffer(handle, info, callbacks, out);
+}
+
+/* On a software driver no buffer is a power of two in size, and no view has a size whose bits 8 to 15 are
+ * zero; no view ends behind its buffer. Elsewhere sizes are what was asked for. */
+static void test_sizes_alike(void **state) {
+    static const VkDeviceSize sizes[] = {64,        256,     65536 - 256,     65536,
+                                         65536 * 3, 1 << 20, (1 << 20) - 256, 8192 + 64};
+    static const rp_device_type types[] = {RP_DEVICE_CPU, RP_DEVICE_DISCRETE};
+    rp_error err = {0};
+    (void)state;
+    if (rp_device_open(NULL, &device, &err)) fail_msg("%s", err.message);
+    real = device->vk;
+    device->vk.vkCreateBuffer = create_buffer;
+    uint64_t most = device->caps.max_allocation;
+    uint32_t texels = device->caps.max_texels;
+    for (size_t i = 0; i < 2 * RP_COUNT(sizes); i++) {
+        VkDeviceSize size = sizes[i / 2];
+        bool alike = types[i % 2] == RP_DEVICE_CPU;
+        rp_buffer buffer;
+        device->caps.info.type = types[i % 2];
+        device->caps.max_allocation = most;
+        device->caps.max_texels = texels;
+        assert_int_equal(rp_buffer_create(device, size, RP_MEMORY_DEVICE, "sizes", &buffer, &err), RP_OK);
+        rp_range whole = rp_buffer_range(&buffer, 0, size), half = rp_buffer_range(&buffer, 0, size / 2);
+        assert_int_equal(buffer.size, size);
+        assert_true(alike ? (created & (created - 1)) != 0 : created == size);
+        assert_true(rp_view_size(device, &whole) <= created);
+        if (alike) {
+            assert_true(rp_view_size(device, &whole) >> 8 & 255);
+            assert_true(rp_view_size(device, &half) >> 8 & 255);
+            assert_true(rp_view_size(device, &whole) <= size + 256);
+        } else
+            assert_int_equal(rp_view_size(device, &whole), size);
+        device->caps.max_texels = (uint32_t)(size / 8); /* more than which no view may have */
+        assert_true(rp_view_size(device, &whole) / 8 <= size / 8);
+        rp_buffer_destroy(device, &buffer);
+        device->caps.max_allocation = size; /* no room for more */
+        assert_int_equal(rp_buffer_create(device, size, RP_MEMORY_DEVICE, "sizes", &buffer, &err), RP_OK);
+        whole = rp_buffer_range(&buffer, 0, size);
+        assert_int_equal(created, size);
+        assert_int_equal(rp_view_size(device, &whole), size);
+        rp_buffer_destroy(device, &buffer);
+    }
+    rp_device_close(&device);
+}
+
 enum { PRETENCES = RP_COUNT(pretences) };
 
 int main(void) {
-    struct CMUnitTest tests[PRETENCES + 4] = {
+    struct CMUnitTest tests[PRETENCES + 5] = {
         [PRETENCES] = cmocka_unit_test(test_large_vocabulary),
         cmocka_unit_test(test_no_device_memory),
         cmocka_unit_test(test_no_memory_for_the_host),
         cmocka_unit_test(test_allocation_too_large),
+        cmocka_unit_test(test_sizes_alike),
     };
     for (size_t i = 0; i < PRETENCES; i++)
         tests[i] = (struct CMUnitTest){

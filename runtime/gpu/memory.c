@@ -40,13 +40,37 @@ static rp_status allocate(rp_device *device, const VkMemoryRequirements *needs, 
     return rp_vk_check(result, "vkAllocateMemory", err);
 }
 
+/* ---- sizes that a software driver tells apart ----
+ *
+ * llvmpipe compiles a shader once more, which takes it up to a second, when a buffer is a power of two in
+ * size and the one before was not, and when bits 8 to 15 of the size of a texel view are all zero and were
+ * not before: what it keys its code by is laid out for images, and there these tell of powers of two and of
+ * mip levels (lp_sampler_static_texture_state, Mesa 22.3). So there no buffer and no view has such a size. */
+
+enum { ALIKE_BITS = 0xff00, ALIKE_STEP = 256 };
+
+/* What is added to a buffer of `size` bytes. */
+static VkDeviceSize room_behind(const rp_caps *caps, VkDeviceSize size) {
+    VkDeviceSize room = ALIKE_STEP, whole = size + room;
+    if ((whole & (whole - 1)) == 0) room += ALIKE_STEP;
+    return caps->info.type == RP_DEVICE_CPU && size + room <= caps->max_allocation ? room : 0;
+}
+
+VkDeviceSize rp_view_size(const rp_device *device, const rp_range *range) {
+    const rp_caps *caps = &device->caps;
+    VkDeviceSize longer = range->size + ALIKE_STEP, smallest_texel = 8;
+    bool wanted = caps->info.type == RP_DEVICE_CPU && !(range->size & ALIKE_BITS);
+    return wanted && range->room >= ALIKE_STEP && longer / smallest_texel <= caps->max_texels ? longer
+                                                                                              : range->size;
+}
+
 rp_status rp_buffer_create(rp_device *device, VkDeviceSize size, rp_memory_use use, const char *name,
                            rp_buffer *out, rp_error *err) {
     const rp_vk_table *vk = &device->vk;
     rp_status status = RP_OK;
-    *out = (rp_buffer){.size = size};
+    *out = (rp_buffer){.size = size, .room = room_behind(&device->caps, size)};
     VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-                               .size = size,
+                               .size = size + out->room,
                                .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
                                         VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
                                         VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
@@ -77,7 +101,7 @@ void rp_buffer_destroy(rp_device *device, rp_buffer *buffer) {
 }
 
 rp_range rp_buffer_range(const rp_buffer *buffer, VkDeviceSize offset, VkDeviceSize size) {
-    return (rp_range){buffer->handle, offset, size};
+    return (rp_range){buffer->handle, offset, size, buffer->size + buffer->room - offset - size};
 }
 
 /* The first `size` bytes, widened to whole atoms but not past the allocation. */

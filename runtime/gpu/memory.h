@@ -9,6 +9,7 @@ typedef struct rp_buffer {
     VkBuffer handle;
     VkDeviceMemory memory;
     VkDeviceSize size; /* bytes */
+    VkDeviceSize room; /* and behind them, which nobody writes */
     VkDeviceSize allocated;
     void *mapped;  /* for as long as it lives; NULL where the host cannot see it */
     bool coherent; /* no flush or invalidate needed */
@@ -18,6 +19,7 @@ typedef struct rp_buffer {
 typedef struct rp_range {
     VkBuffer buffer;           /* VK_NULL_HANDLE: nothing */
     VkDeviceSize offset, size; /* bytes; the offset obeys rp_caps.storage_alignment */
+    VkDeviceSize room;         /* bytes behind it that its buffer has */
 } rp_range;
 
 /* Create and bind a storage buffer of `size` bytes, mapped where the memory can be. `name` is for messages.
@@ -26,6 +28,9 @@ rp_status rp_buffer_create(rp_device *device, VkDeviceSize size, rp_memory_use u
                            rp_buffer *out, rp_error *err);
 void rp_buffer_destroy(rp_device *device, rp_buffer *buffer);
 rp_range rp_buffer_range(const rp_buffer *buffer, VkDeviceSize offset, VkDeviceSize size);
+
+/* Bytes for a texel view of `range`: its size, or a little more where that spares a software driver compiling. */
+VkDeviceSize rp_view_size(const rp_device *device, const rp_range *range);
 
 /* Make host writes visible to the device, or device writes to the host; nothing on coherent memory. */
 rp_status rp_buffer_flush(rp_device *device, const rp_buffer *buffer, VkDeviceSize size, rp_error *err);

@@ -79,7 +79,7 @@ static rp_status make_view(rp_recorder *recorder, const rp_range *range, VkForma
                                    .buffer = range->buffer,
                                    .format = format,
                                    .offset = range->offset,
-                                   .range = range->size};
+                                   .range = rp_view_size(device, range)};
     VkResult result = device->vk.vkCreateBufferView(device->handle, &info, NULL, out);
     if (result == VK_SUCCESS) recorder->views[recorder->view_count++] = *out;
     return rp_vk_check(result, "vkCreateBufferView", err);

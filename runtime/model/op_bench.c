@@ -37,7 +37,8 @@ typedef struct op_bench {
 } op_bench;
 
 static rp_range first(rp_range range, uint64_t floats) {
-    return (rp_range){range.buffer, range.offset, floats * 4};
+    range.size = floats * 4;
+    return range;
 }
 
 static rp_range out_of(const op_bench *b, uint64_t width) {

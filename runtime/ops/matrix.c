@@ -99,15 +99,23 @@ static void read_block(const rp_host_matrix *part, uint32_t row, uint32_t k, blo
             out[r][i] = rp_host_get(part, (size_t)(row + r) * part->columns + k + i);
 }
 
-/* The elements as they are: [k][row] of 2 or 4 bytes. */
+/* The elements as they are: [k][row] of `bytes` each, which the compiler is to know. */
+static inline void turn(const rp_host_matrix *part, uint32_t row, uint32_t k, const size_t bytes, char *out) {
+    uint32_t rows = part->rows - row < RP_PANEL ? part->rows - row : RP_PANEL;
+    uint32_t columns = part->columns - k < RP_PANEL ? part->columns - k : RP_PANEL;
+    size_t stride = part->columns * bytes;
+    const char *from = (const char *)part->data + row * stride + k * bytes;
+    if (rows < RP_PANEL || columns < RP_PANEL) memset(out, 0, RP_PANEL * RP_PANEL * bytes);
+    for (uint32_t i = 0; i < columns; i++)
+        for (uint32_t r = 0; r < rows; r++)
+            memcpy(out + (i * RP_PANEL + r) * bytes, from + r * stride + i * bytes, bytes);
+}
+
 static void copy_block(const rp_host_matrix *part, uint32_t row, uint32_t k, void *out) {
-    uint32_t bytes = part->format == RP_FORMAT_F32 ? 4 : 2;
-    memset(out, 0, block_bytes(part->format));
-    for (uint32_t r = 0; r < RP_PANEL && row + r < part->rows; r++) {
-        const char *from = (const char *)part->data + ((size_t)(row + r) * part->columns + k) * bytes;
-        for (uint32_t i = 0; i < RP_PANEL && k + i < part->columns; i++)
-            memcpy((char *)out + (i * RP_PANEL + r) * bytes, from + i * bytes, bytes);
-    }
+    if (part->format == RP_FORMAT_F32)
+        turn(part, row, k, 4, out);
+    else
+        turn(part, row, k, 2, out);
 }
 
 /* The scale of each row of a panel. */

@@ -67,8 +67,9 @@ rp_status rp_op_dispatch(rp_op_target target, const rp_pipeline_key *key, rp_gri
     dispatch->label = label;
     dispatch->bindings[0] = ops->counts;
     dispatch->indirect =
-        (rp_range){ops->indirect.buffer, ops->indirect.offset + index * sizeof(VkDispatchIndirectCommand),
-                   sizeof(VkDispatchIndirectCommand)};
+        (rp_range){.buffer = ops->indirect.buffer,
+                   .offset = ops->indirect.offset + index * sizeof(VkDispatchIndirectCommand),
+                   .size = sizeof(VkDispatchIndirectCommand)};
     return rp_record_dispatch(&ops->recorder, target.commands, dispatch, err);
 }
 
