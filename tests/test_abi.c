@@ -134,6 +134,7 @@ static const number numbers[] = {
     VALUE(RP_CHECK_REFUSED, 2),
     VALUE(RP_CHECK_SPILLS, 3),
     VALUE(RP_CHECK_LOSES, 4),
+    VALUE(RP_CHECK_ENDS, 5),
     STRUCT(rp_model_info, 96),
     FIELD(rp_model_info, dir, 0, 8),
     FIELD(rp_model_info, architecture, 8, 8),

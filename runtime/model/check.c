@@ -30,6 +30,7 @@ typedef struct job {
     unsigned halves; /* bits of rp_halves, of the other operators */
     uint32_t head_dim;
     bool taken, done;
+    bool suspect;    /* a process ended while its kernel was tried, maybe because of it */
     uint32_t losses; /* of the device, while it was tried */
     rp_check_result result;
 } job;
@@ -41,7 +42,8 @@ typedef struct check {
     size_t count, capacity;
     size_t delivered; /* of the jobs, to whom it may concern */
     uint32_t failed;  /* of these */
-    bool alone;       /* what was tried when the device was lost is tried again, one after the other */
+    bool alone;       /* what was tried when the device was lost, or a process ended, is tried again, one
+                         after the other */
     bool lost;        /* the device is, and every thread ends */
     rp_status status;
     rp_error error; /* of the first that could not be tried */
@@ -346,13 +348,61 @@ static rp_status try_one(check *c, rp_ops *ops, job *one, rp_error *err) {
     return RP_OK;
 }
 
+/* ---- notes of what is being tried, for the process that comes after this one ---- */
+
+static bool same_kernel(const job *a, const job *b) {
+    return !strcmp(a->result.op, b->result.op) && !strcmp(a->result.kernel, b->result.kernel);
+}
+
+/* Several may have been tried when a process ended, and one of them may have ended it: all are tried again
+ * before the rest, one after the other, so that the note of the guilty alone is raised. */
+static void find_suspects(check *c) {
+    for (size_t i = 0; i < c->count; i++) {
+        job *one = &c->jobs[i], *before = i ? one - 1 : NULL;
+        one->suspect = before && same_kernel(before, one)
+                           ? before->suspect
+                           : rp_trial_is_suspect(c->device, one->result.op, one->result.kernel);
+    }
+}
+
+/* Every other try of this kernel has ended: only this thread writes to them, as long as it has one of them.
+ */
+static bool is_last_try(const check *c, const job *one) {
+    for (size_t i = 0; i < c->count; i++)
+        if (&c->jobs[i] != one && !c->jobs[i].done && same_kernel(&c->jobs[i], one)) return false;
+    return true;
+}
+
+/* The note of a kernel is wiped when it was run in all the ways there are. A loss of the device is not noted:
+ * with several threads nobody knows whose it is. */
+static rp_status try_noted(check *c, rp_ops *ops, job *one, rp_error *err) {
+    rp_trial trial;
+    if (!rp_trial_begin_check(&trial, c->device, one->result.op, one->result.kernel)) {
+        one->result.verdict = RP_CHECK_ENDS;
+        return RP_OK;
+    }
+    rp_status status = try_one(c, ops, one, err);
+    rp_trial_end(&trial, RP_OK, !status && !c->params.compile_only && is_last_try(c, one));
+    return status;
+}
+
 /* ---- the threads ---- */
 
-/* The next that no thread has taken; NULL: there is none. The lock is held here and in the next two. */
+/* A note is of a kernel, and the threads would wipe each other's. The lock is held here and in the next
+ * three.
+ */
+static bool kernel_taken(const check *c, const job *one) {
+    for (size_t i = c->delivered; i < c->count; i++)
+        if (c->jobs[i].taken && same_kernel(&c->jobs[i], one)) return true;
+    return false;
+}
+
+/* The next that no thread has taken; NULL: there is none that another thread does not come to. */
 static job *take_job(check *c) {
     for (size_t i = c->delivered; i < c->count; i++) {
         job *one = &c->jobs[i];
-        if (one->taken || one->done || (c->alone && !one->losses)) continue;
+        if (one->taken || one->done || (c->alone && !one->losses && !one->suspect)) continue;
+        if (kernel_taken(c, one)) continue;
         one->taken = true;
         return one;
     }
@@ -366,9 +416,7 @@ static void note_loss(check *c, job *one) {
     if (++one->losses < 2) return;
     for (size_t i = 0; i < c->count; i++) {
         job *other = &c->jobs[i];
-        bool same =
-            !strcmp(other->result.op, one->result.op) && !strcmp(other->result.kernel, one->result.kernel);
-        if (!same || other->done) continue;
+        if (!same_kernel(other, one) || other->done) continue;
         other->result.verdict = RP_CHECK_LOSES;
         other->done = true;
     }
@@ -395,7 +443,7 @@ static void *work(void *user) {
     for (job *one; !c->status && !c->lost && (one = take_job(c));) {
         rp_error err = {0};
         pthread_mutex_unlock(&c->lock);
-        rp_status status = try_one(c, &ops, one, &err);
+        rp_status status = try_noted(c, &ops, one, &err);
         pthread_mutex_lock(&c->lock);
         note_end(c, one, status, &err);
         pthread_cond_signal(&c->changed);
@@ -447,7 +495,7 @@ static rp_status run(check *c, rp_check_fn each, void *user, rp_error *err) {
     while (!status && c->delivered < c->count) {
         c->alone = false;
         for (size_t i = c->delivered; i < c->count; i++)
-            c->alone = c->alone || (c->jobs[i].losses && !c->jobs[i].done);
+            c->alone = c->alone || ((c->jobs[i].losses || c->jobs[i].suspect) && !c->jobs[i].done);
         status = run_round(c, each, user, err);
         if (status || !c->lost) continue;
         c->lost = false;
@@ -471,6 +519,7 @@ rp_status rp_check_kernels(rp_device *device, const rp_check_params *params, rp_
     pthread_mutex_init(&c.lock, NULL);
     pthread_cond_init(&c.changed, NULL);
     status = add_all(&c, err);
+    if (!status) find_suspects(&c);
     if (!status) status = run(&c, each, user, err);
     rp_device_leave(device, status);
     if (failed) *failed = c.failed;

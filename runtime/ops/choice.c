@@ -89,17 +89,21 @@ uint32_t rp_losses_noted(rp_device *device) {
     return noted;
 }
 
-static void open_trial(rp_trial *trial, rp_device *device, const char *op, const char *kernel) {
+static const char BY_MODELS[] = "trial", BY_CHECKS[] = "check";
+
+static void open_trial(rp_trial *trial, rp_device *device, const char *whose, const char *op,
+                       const char *kernel) {
     char question[QUESTION], file[FILE_NAME];
-    size_t size = ask(device, op, "trial", kernel, question);
+    size_t size = ask(device, op, whose, kernel, question);
     *trial = (rp_trial){.device = device};
     rp_cache_key(question, size, trial->key);
     file_of("trying", question, size, file);
     rp_tries_open(&trial->tries, device->shader_dir ? NULL : device->cache_dir, file);
 }
 
-bool rp_trial_begin(rp_trial *trial, rp_device *device, const char *op, const char *kernel) {
-    open_trial(trial, device, op, kernel);
+static bool begin_trial(rp_trial *trial, rp_device *device, const char *whose, const char *op,
+                        const char *kernel) {
+    open_trial(trial, device, whose, op, kernel);
     uint32_t begun = trial->before = trial->tries.count;
     if (begun >= MOST_LOSSES || count_losses(device, trial->key, NULL, false) >= MOST_LOSSES) {
         rp_tries_close(&trial->tries);
@@ -107,6 +111,28 @@ bool rp_trial_begin(rp_trial *trial, rp_device *device, const char *op, const ch
     }
     rp_tries_write(&trial->tries, begun + 1);
     return true;
+}
+
+bool rp_trial_begin(rp_trial *trial, rp_device *device, const char *op, const char *kernel) {
+    return begin_trial(trial, device, BY_MODELS, op, kernel);
+}
+
+/* Tries that did not end. */
+static uint32_t count_tries(rp_device *device, const char *whose, const char *op, const char *kernel) {
+    rp_trial trial;
+    open_trial(&trial, device, whose, op, kernel);
+    uint32_t begun = trial.tries.count;
+    rp_tries_close(&trial.tries);
+    return begun;
+}
+
+bool rp_trial_begin_check(rp_trial *trial, rp_device *device, const char *op, const char *kernel) {
+    return count_tries(device, BY_MODELS, op, kernel) < MOST_LOSSES &&
+           begin_trial(trial, device, BY_CHECKS, op, kernel);
+}
+
+bool rp_trial_is_suspect(rp_device *device, const char *op, const char *kernel) {
+    return count_tries(device, BY_CHECKS, op, kernel) == MOST_LOSSES - 1;
 }
 
 void rp_trial_end(rp_trial *trial, rp_status status, bool proven) {
@@ -124,7 +150,7 @@ static void forgive(rp_device *device, const rp_contest *contest) {
     const uint32_t last = MOST_LOSSES - 1;
     for (uint32_t i = 0; i < contest->count; i++) {
         rp_trial trial;
-        open_trial(&trial, device, contest->op, contest->names[i]);
+        open_trial(&trial, device, BY_MODELS, contest->op, contest->names[i]);
         if (trial.tries.count > last) rp_tries_write(&trial.tries, last);
         if (count_losses(device, trial.key, NULL, false) > last)
             count_losses(device, trial.key, &last, false);

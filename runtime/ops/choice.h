@@ -46,6 +46,13 @@ typedef struct rp_trial {
 bool rp_trial_begin(rp_trial *trial, rp_device *device, const char *op, const char *kernel);
 void rp_trial_end(rp_trial *trial, rp_status status, bool proven);
 
+/* The same for a check of all kernels, with notes of its own: to stop one, which takes long, costs no model a
+ * kernel. Those of models count too. */
+bool rp_trial_begin_check(rp_trial *trial, rp_device *device, const char *op, const char *kernel);
+
+/* A check ended while it tried this kernel, once: another try may be the last. */
+bool rp_trial_is_suspect(rp_device *device, const char *op, const char *kernel);
+
 /* How often the device was lost while kernels were tried: more than before says that a repetition will go
  * further. */
 uint32_t rp_losses_noted(rp_device *device);
