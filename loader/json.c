@@ -90,22 +90,20 @@ static bool find_key(const char *text, size_t size, size_t position, char out[SH
     return found;
 }
 
-static rp_status parse(const char *text, size_t size, const char *path, size_t flags, json_t **out,
+static rp_status parse(const char *text, size_t size, const char *path, rp_json_flags flags, json_t **out,
                        rp_error *err) {
-    json_error_t mistake;
+    rp_json_mistake mistake;
     char key[SHOWN_KEY + 1] = "";
-    *out = json_loadb(text, size, JSON_REJECT_DUPLICATES | flags, &mistake);
+    *out = rp_json_read(text, size, flags, &mistake);
     if (*out) return RP_OK;
-    // it says nothing at all where it gets no memory for a value
-    if (!mistake.text[0] || json_error_code(&mistake) == json_error_out_of_memory)
-        return rp_fail_memory(err, path, size);
-    bool known = mistake.position > 0 && find_key(text, size, (size_t)mistake.position, key);
+    if (mistake.memory) return rp_fail_memory(err, rp_path_shown(path), size);
+    bool known = find_key(text, size, mistake.position, key);
     return rp_fail(err, RP_ERROR_FORMAT, "%s: %s%sline %d: not valid JSON: %s; fetch the file again",
                    rp_path_shown(path), key, known ? ": " : "", mistake.line, mistake.text);
 }
 
 rp_status rp_json_parse(const char *text, size_t size, const char *path, json_t **out, rp_error *err) {
-    return parse(text, size, path, 0, out, err);
+    return parse(text, size, path, (rp_json_flags){0}, out, err);
 }
 
 static rp_status read_all(int fd, size_t size, const char *path, char *text, rp_error *err) {
@@ -120,7 +118,7 @@ static rp_status read_all(int fd, size_t size, const char *path, char *text, rp_
     return RP_OK;
 }
 
-static rp_status load(const char *path, size_t flags, json_t **out, rp_error *err) {
+static rp_status load(const char *path, rp_json_flags flags, json_t **out, rp_error *err) {
     int fd = -1;
     uint64_t size = 0;
     char *text = NULL;
@@ -135,7 +133,7 @@ static rp_status load(const char *path, size_t flags, json_t **out, rp_error *er
     if (status) goto done;
     text = malloc((size_t)size);
     if (!text) {
-        status = rp_fail_memory(err, path, size);
+        status = rp_fail_memory(err, rp_path_shown(path), size);
         goto done;
     }
     status = read_all(fd, (size_t)size, path, text, err);
@@ -147,11 +145,11 @@ done:
 }
 
 rp_status rp_json_load(const char *path, json_t **out, rp_error *err) {
-    return load(path, 0, out, err);
+    return load(path, (rp_json_flags){0}, out, err);
 }
 
 rp_status rp_json_load_reals(const char *path, json_t **out, rp_error *err) {
-    return load(path, JSON_DECODE_INT_AS_REAL, out, err);
+    return load(path, (rp_json_flags){.reals = true}, out, err);
 }
 
 const char *rp_json_kind(const json_t *value) {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "loader/json_read.h"
 
 /* `dir`/`name`, to be freed; NULL when out of memory. */
 char *rp_path_join(const char *dir, const char *name);
@@ -30,7 +31,7 @@ bool rp_path_exists(const char *path);
 rp_status rp_file_open(const char *path, int *fd, uint64_t *size, rp_error *err);
 
 /* Parse the `size` bytes of `text`. RP_ERROR_FORMAT names `path`, the line and the last key before the
- * mistake. Duplicate keys are a mistake. `*out` is owned by the caller (json_decref). */
+ * mistake. Duplicate keys are a mistake. RP_ERROR_HOST_MEMORY. `*out` is owned by the caller (json_decref). */
 rp_status rp_json_parse(const char *text, size_t size, const char *path, json_t **out, rp_error *err);
 
 /* Read and parse a file. */

@@ -1,6 +1,7 @@
 #include "loader/unicode.h"
 
 #include "base/alloc.h"
+#include "loader/utf8.h"
 
 #include <utf8proc.h>
 
@@ -12,24 +13,9 @@ bool rp_chars_push(rp_chars *chars, uint32_t code, uint32_t start, uint32_t end)
     return true;
 }
 
-/* Bytes of the sequence at `p`, or 0 when it is not valid. */
-static size_t sequence_size(const unsigned char *p, size_t left) {
-    if (p[0] < 0x80) return 1;
-    if (p[0] < 0xc2 || p[0] > 0xf4) return 0;
-    size_t size = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (left < size) return 0;
-    for (size_t i = 1; i < size; i++)
-        if ((p[i] & 0xc0) != 0x80) return 0;
-    if (p[0] == 0xe0 && p[1] < 0xa0) return 0; /* overlong */
-    if (p[0] == 0xed && p[1] > 0x9f) return 0; /* surrogates */
-    if (p[0] == 0xf0 && p[1] < 0x90) return 0;
-    if (p[0] == 0xf4 && p[1] > 0x8f) return 0;
-    return size;
-}
-
 size_t rp_utf8_check(const char *text, size_t size) {
     for (size_t at = 0; at < size;) {
-        size_t step = sequence_size((const unsigned char *)text + at, size - at);
+        size_t step = rp_utf8_sequence((const unsigned char *)text + at, size - at);
         if (!step) return at;
         at += step;
     }

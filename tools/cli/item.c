@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/json_read.h"
+
 static void fail(rp_cli_item *item, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void fail(rp_cli_item *item, const char *format, ...) {
@@ -79,11 +81,14 @@ static void take_choices(rp_cli_item *item) {
 }
 
 static void parse_object(rp_cli_item *item, rp_cli_shape shape, const char *line, size_t size) {
-    json_error_t error;
-    const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY;
-    item->root = json_loadb(line, size, flags, &error);
+    rp_json_mistake mistake;
+    item->root = rp_json_read(line, size, (rp_json_flags){.any = true, .nul = true}, &mistake);
+    if (!item->root && mistake.memory) {
+        fail(item, "out of memory: the line has %zu bytes; close other programs", size);
+        return;
+    }
     if (!item->root) {
-        fail(item, "not JSON: %s (byte %d)", size ? error.text : "the line is empty", error.position);
+        fail(item, "not JSON: %s (byte %zu)", size ? mistake.text : "the line is empty", mistake.position);
         return;
     }
     if (!json_is_object(item->root)) {
