@@ -3,8 +3,7 @@
  * sanitized build sees), and the same handles work afterwards.
  *
  * The linker sends the library's calls here (--wrap), and those of its one C++ file through support_new.cc.
- * What jansson and libsentencepiece allocate themselves is left alone: the one drops characters that it could
- * not store, or asserts, and the protobuf in the other crashes. */
+ * What other libraries allocate is for test_faults_malloc. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>

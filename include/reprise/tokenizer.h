@@ -35,7 +35,11 @@ typedef struct rp_span {
 typedef struct rp_tokenizer rp_tokenizer;
 
 /* Load the tokenizer of the Hugging Face folder `dir`: spiece.model or vocab.txt, with tokenizer_config.json,
- * special_tokens_map.json and added_tokens.json where present. On success `*out` is owned by the caller. */
+ * special_tokens_map.json and added_tokens.json where present. On success `*out` is owned by the caller.
+ *
+ * The first spiece.model sets C++'s new handler (std::set_new_handler), so that libsentencepiece, which does
+ * not survive its operator new failing, gets memory that was set aside; whatever else runs out of memory is
+ * passed on to the handler from before. A program that sets its own should do so earlier. */
 RP_API rp_status rp_tokenizer_open(const char *dir, rp_tokenizer **out, rp_error *err);
 
 /* Free it and set `*tokenizer` to NULL. NULL and a pointer to NULL are allowed. */
