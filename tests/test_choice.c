@@ -187,8 +187,58 @@ static void test_fastest(void **state) {
     }
 }
 
+static uint32_t measured; /* candidates, by reluctant */
+
+/* Each takes what is left of the time, so the second is one too many. */
+static rp_status reluctant(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], rp_error *err) {
+    (void)user, (void)err;
+    for (uint32_t i = 0; i < 3; i++) {
+        times[i] = INFINITY;
+        if (!rp_may_measure(ops)) continue;
+        times[i] = 3 - i;
+        measured++;
+        if (ops->device->tuning_limit < 10) ops->measuring_until = 0;
+    }
+    return RP_OK;
+}
+
+/* Time that is over: what was measured comes first, then the others as they are named; and nothing is kept,
+ * so that a later start measures the whole. */
+static void test_out_of_time(void **state) {
+    static const struct {
+        double limit;
+        uint32_t measured, chosen;
+    } starts[] = {{0, 0, 0}, {-1, 0, 0}, {1, 1, 0}, {100, 3, 2}, {0, 0, 2}};
+    double limit = device->tuning_limit;
+    (void)state;
+    device->caps.has_statistics = false;
+    assert_true(limit > 0 && limit < 10);
+    for (uint32_t i = 0; i < RP_COUNT(starts); i++) {
+        rp_contest contest = {
+            .op = "slow", .shape = "slow", .count = 3, .measure = reluctant, .verify = all_right};
+        rp_ops ops = {0};
+        rp_error err;
+        uint32_t chosen = UINT32_MAX;
+        for (uint32_t k = 0; k < 3; k++) snprintf(contest.names[k], RP_KERNEL_NAME, "kernel %u", k);
+        measured = 0;
+        device->tuning_limit = starts[i].limit;
+        rp_ops_init(&ops, device, (rp_range){0}, (rp_range){0});
+        assert_int_equal(rp_select(&ops, &contest, &chosen, &err), RP_OK);
+        assert_true(ops.chosen > 0);
+        ops.chosen = 1000; /* what other choices took counts */
+        snprintf(contest.shape, sizeof contest.shape, "other %u", i);
+        uint32_t before = measured, other;
+        assert_int_equal(rp_select(&ops, &contest, &other, &err), RP_OK);
+        assert_int_equal(measured, before);
+        rp_ops_finish(&ops);
+        assert_int_equal(measured, starts[i].measured);
+        assert_int_equal(chosen, starts[i].chosen);
+    }
+    device->tuning_limit = limit;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_passed_over), cmocka_unit_test(test_not_asked),
-                                       cmocka_unit_test(test_fastest)};
+                                       cmocka_unit_test(test_fastest), cmocka_unit_test(test_out_of_time)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

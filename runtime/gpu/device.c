@@ -13,6 +13,10 @@
 /* Seconds. Watchdogs reset a device after 2 (Windows) to 10 (Linux); the estimates need room too. */
 static const double SUBMIT_LIMIT = 0.5;
 
+/* Seconds, and a little more: what is being measured is measured to its end, and what is chosen is verified.
+ * A GPU needs far less; a software driver compiles for most of it. */
+static const double TUNING_LIMIT = 1.5, CPU_TUNING_LIMIT = 7.5;
+
 static bool instance_has(const char *extension) {
     uint32_t count = 0;
     bool found = false;
@@ -279,7 +283,9 @@ static rp_status open_device(rp_device *device, const rp_device_params *params, 
     if (!status) {
         device->physical = devices[chosen];
         device->caps = caps[chosen];
-        device->submit_limit = device->caps.info.type == RP_DEVICE_CPU ? 0 : SUBMIT_LIMIT;
+        bool cpu = device->caps.info.type == RP_DEVICE_CPU;
+        device->submit_limit = cpu ? 0 : SUBMIT_LIMIT;
+        device->tuning_limit = cpu ? CPU_TUNING_LIMIT : TUNING_LIMIT;
         status = rp_device_connect(device, err);
     }
     free(devices);

@@ -44,6 +44,7 @@ struct rp_device {
         pipeline_cache_size;  /* bytes last read or written; a different size means there is news to write */
     _Atomic uint64_t bytes;   /* allocated device memory */
     double submit_limit;      /* seconds that a submission may take, for the sake of watchdogs; 0: any */
+    double tuning_limit;      /* seconds after which a model that is opened measures no more kernels */
     char *shader_dir;         /* GLSL compiled instead of the pack; NULL: the pack */
     char *cache_dir;          /* NULL: no cache */
     rp_tuning_handler tuning; /* take NULL: nobody */

@@ -188,16 +188,24 @@ static void prefer_early(const double times[], uint32_t count, uint32_t order[RP
     order[0] = preferred;
 }
 
-/* `*measured`: any of them. */
+bool rp_may_measure(rp_ops *ops) {
+    bool may = rp_seconds() < ops->measuring_until;
+    ops->measured_less |= !may;
+    return may;
+}
+
+/* `*measured`: any of them, and all that were to be. */
 static rp_status measure_order(rp_ops *ops, const rp_contest *contest, uint32_t order[RP_MAX_KERNELS],
                                bool *measured, rp_error *err) {
     double times[RP_MAX_KERNELS];
     const rp_tuning_handler *told = &ops->device->tuning;
     if (told->take) told->take(told->user, contest->op);
+    ops->measuring_until = rp_seconds() + ops->device->tuning_limit - ops->chosen;
+    ops->measured_less = false;
     rp_status status = contest->measure(ops, contest->user, times, err);
     if (status) return status;
     *measured = false;
-    for (uint32_t i = 0; i < contest->count; i++) *measured |= isfinite(times[i]);
+    for (uint32_t i = 0; i < contest->count; i++) *measured |= isfinite(times[i]) && !ops->measured_less;
     for (uint32_t i = 1; i < contest->count; i++)
         for (uint32_t j = i; j && times[order[j]] < times[order[j - 1]]; j--) {
             uint32_t slower = order[j - 1];
@@ -325,6 +333,7 @@ static rp_status find(rp_ops *ops, const rp_contest *contest, uint32_t *out, rp_
     uint32_t order[RP_MAX_KERNELS];
     rp_status status = find_order(ops, contest, order, err);
     if (!status) status = find_right(ops, contest, order, out, err);
+    ops->chosen += rp_seconds() - begun;
     double compiling = device->spent.pipelines - compiled;
     rp_add_seconds(&device->spent.tuning, rp_seconds() - begun - compiling);
     return status;

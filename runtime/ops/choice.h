@@ -27,11 +27,17 @@ typedef struct rp_contest {
     char use[RP_CONTEST_TEXT];   /* what their being right depends on */
     uint32_t count;              /* at least 1 */
     char names[RP_MAX_KERNELS][RP_KERNEL_NAME];
-    /* Seconds of each; infinite: it cannot be used. NULL: they are in the order to try them in. */
+    /* Seconds of each; infinite: it cannot be used, or rp_may_measure said no. NULL: they are in the order to
+     * try them in. */
     rp_status (*measure)(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], rp_error *err);
     rp_status (*verify)(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out, rp_error *err);
     void *user;
 } rp_contest;
+
+/* Asked before each candidate is measured. False: the time for that is over (rp_device.tuning_limit). Those
+ * that are left stand behind the others, as they were; nothing of the contest is kept, so that a later start
+ * measures it whole. */
+bool rp_may_measure(rp_ops *ops);
 
 /* One try of a kernel. */
 typedef struct rp_trial {

@@ -13,14 +13,17 @@ void rp_ops_init(rp_ops *ops, rp_device *device, rp_range counts, rp_range indir
                     .lanes = rp_plan_row_lanes(&device->caps),
                     .choices = ops->choices,
                     .choice_count = ops->choice_count,
-                    .choice_capacity = ops->choice_capacity};
+                    .choice_capacity = ops->choice_capacity,
+                    .chosen = ops->chosen};
 }
 
 void rp_ops_drop(rp_ops *ops) {
     rp_recorder_finish(&ops->recorder);
     rp_pipeline_set_finish(&ops->pipelines);
-    *ops = (rp_ops){
-        .choices = ops->choices, .choice_count = ops->choice_count, .choice_capacity = ops->choice_capacity};
+    *ops = (rp_ops){.choices = ops->choices,
+                    .choice_count = ops->choice_count,
+                    .choice_capacity = ops->choice_capacity,
+                    .chosen = ops->chosen};
 }
 
 void rp_ops_finish(rp_ops *ops) {

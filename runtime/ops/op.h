@@ -46,6 +46,9 @@ typedef struct rp_ops {
     double work[RP_UNITS]; /* of a token's products as recorded, by unit; bit u is rp_roofline_part u */
     rp_choice_made *choices;
     size_t choice_count, choice_capacity;
+    double chosen;          /* seconds that choices have taken, of device->tuning_limit */
+    double measuring_until; /* in rp_seconds */
+    bool measured_less;     /* than there was to measure: the time was over */
 } rp_ops;
 
 /* `counts` and `indirect` must outlive the ops, which are zero before, or dropped. */

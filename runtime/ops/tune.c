@@ -11,7 +11,9 @@
 #include "ops/timer.h"
 
 enum {
-    SMALL = 1 << 16,   /* elements of a w that is not worth measuring */
+    SMALL = 1 << 16, /* elements of a w that is not worth measuring */
+    SMALL_CPU =
+        1 << 17,       /* on a software driver, which compiles for up to a second before it can be measured */
     SMALL_HEADS = 128, /* floats of all heads, likewise */
     TIMED_ROWS = 128,  /* of a batch of texts, on a software driver */
     TIMED_ROWS_DISCRETE = 1024,
@@ -123,7 +125,7 @@ static rp_status measure_matmul(rp_ops *ops, void *user, double times[RP_MAX_KER
         rp_trial trial;
         rp_name_matmul(&c->kernels[i], name);
         times[i] = INFINITY;
-        if (!rp_trial_begin(&trial, ops->device, "matmul", name)) continue;
+        if (!rp_may_measure(ops) || !rp_trial_begin(&trial, ops->device, "matmul", name)) continue;
         status = rp_timer_begin(&r.timer, err);
         if (!status) status = rp_op_matmul_with(target_of(&r), &op, &c->kernels[i], err);
         bool refused = rp_refused(&r.timer.ops, status);
@@ -140,12 +142,14 @@ static rp_status verify_matmul(rp_ops *ops, void *user, uint32_t candidate, rp_v
     return rp_verify_matmul(ops, &c->kernels[candidate], c->op->w->format, &c->ending, out, err);
 }
 
-/* The one with the smallest tiles first: quick to compile, and nothing is lost on a few rows. */
-static void smallest_first(rp_matmul_kernel *kernels, uint32_t count) {
+/* The one with the smallest tiles first, of all or of those with the first one's shader: quick to compile,
+ * and nothing is lost on a few rows. */
+static void smallest_first(rp_matmul_kernel *kernels, uint32_t count, bool same_shader) {
     uint32_t best = 0;
     for (uint32_t i = 1; i < count; i++)
-        if (rp_kernel_rows(&kernels[i]) * rp_kernel_columns(&kernels[i]) <
-            rp_kernel_rows(&kernels[best]) * rp_kernel_columns(&kernels[best]))
+        if ((!same_shader || !strcmp(kernels[i].shader, kernels[0].shader)) &&
+            rp_kernel_rows(&kernels[i]) * rp_kernel_columns(&kernels[i]) <
+                rp_kernel_rows(&kernels[best]) * rp_kernel_columns(&kernels[best]))
             best = i;
     rp_matmul_kernel first = kernels[best];
     memmove(kernels + 1, kernels, best * sizeof *kernels);
@@ -175,8 +179,12 @@ static rp_status choose_matmul(rp_ops *ops, matmul_contest *c, rp_matmul_kernel 
     const rp_matmul *op = c->op;
     const rp_matrix *w = op->w;
     rp_contest contest = {.op = "matmul", .count = c->count, .verify = verify_matmul, .user = c};
-    if ((uint64_t)w->rows * w->k <= SMALL)
-        smallest_first(c->kernels, c->count);
+    bool cpu = ops->device->caps.info.type == RP_DEVICE_CPU;
+    uint64_t elements = (uint64_t)w->rows * w->k;
+    if (elements <= SMALL)
+        smallest_first(c->kernels, c->count, false);
+    else if (cpu && (elements <= SMALL_CPU || op->rows == RP_COUNT_SEQUENCES))
+        smallest_first(c->kernels, c->count, true); /* once in a run, before and behind the layers */
     else
         contest.measure = measure_matmul;
     for (uint32_t i = 0; i < c->count; i++) rp_name_matmul(&c->kernels[i], contest.names[i]);
@@ -269,7 +277,7 @@ static rp_status measure_attention(rp_ops *ops, void *user, double times[RP_MAX_
         rp_trial trial;
         rp_name_attention(&c->kernels[i], name);
         times[i] = INFINITY;
-        if (!rp_trial_begin(&trial, ops->device, "attention", name)) continue;
+        if (!rp_may_measure(ops) || !rp_trial_begin(&trial, ops->device, "attention", name)) continue;
         status = record_attention(&r, c, heads, &c->kernels[i], &lists, counts, err);
         bool refused = rp_refused(&r.timer.ops, status);
         if (!status) status = measure(&r, counts, &times[i], err);
