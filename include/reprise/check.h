@@ -46,7 +46,8 @@ typedef struct rp_check_params {
     uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_check_params;
 
-/* Takes one result, on the thread that called rp_check_kernels; `user` is what that was given. */
+/* Takes one result, on the thread that called rp_check_kernels; `user` is what that was given. It may take
+ * its time, and use the device. */
 typedef void (*rp_check_fn)(void *user, const rp_check_result *result);
 
 /* Try every kernel that may be chosen on this device, at odd shapes, in every precision, and give each result

@@ -223,21 +223,30 @@ static rp_status open_pipeline_cache(rp_device *device, rp_error *err) {
     return rp_vk_check(result, "vkCreatePipelineCache", err);
 }
 
-void rp_device_save_pipelines(rp_device *device) {
+void rp_device_take_pipelines(rp_device *device, rp_pipelines *pipelines) {
+    const rp_vk_table *vk = &device->vk;
     size_t size = 0;
     if (!device->cache_dir) return;
-    VkResult result = device->vk.vkGetPipelineCacheData(device->handle, device->pipeline_cache, &size, NULL);
+    VkResult result = vk->vkGetPipelineCacheData(device->handle, device->pipeline_cache, &size, NULL);
     if (result != VK_SUCCESS || size == device->pipeline_cache_size) return;
     void *data = malloc(size);
     if (!data) return;
-    result = device->vk.vkGetPipelineCacheData(device->handle, device->pipeline_cache, &size, data);
+    result = vk->vkGetPipelineCacheData(device->handle, device->pipeline_cache, &size, data);
     if (result == VK_SUCCESS) {
-        char name[64];
-        pipeline_cache_name(device, name);
-        rp_cache_write(device->cache_dir, name, data, size);
         device->pipeline_cache_size = size;
+        *pipelines = (rp_pipelines){data, size};
+    } else {
+        free(data);
     }
-    free(data);
+}
+
+void rp_device_write_pipelines(rp_device *device, rp_pipelines *pipelines) {
+    char name[64];
+    if (!pipelines->data) return;
+    pipeline_cache_name(device, name);
+    rp_cache_write(device->cache_dir, name, pipelines->data, pipelines->size);
+    free(pipelines->data);
+    *pipelines = (rp_pipelines){0};
 }
 
 rp_status rp_device_connect(rp_device *device, rp_error *err) {
@@ -320,7 +329,9 @@ void rp_device_close(rp_device **pointer) {
     rp_device *device = *pointer;
     *pointer = NULL;
     if (rp_device_forked(device)) return;
-    if (device->handle && !device->lost) rp_device_save_pipelines(device);
+    rp_pipelines made = {0};
+    if (device->handle && !device->lost) rp_device_take_pipelines(device, &made);
+    rp_device_write_pipelines(device, &made);
     rp_device_disconnect(device);
     if (device->instance) vkDestroyInstance(device->instance, NULL);
     pthread_mutex_destroy(&device->queue_lock);

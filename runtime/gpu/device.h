@@ -67,7 +67,8 @@ void rp_device_disconnect(rp_device *device);
  *
  * They keep a lost device from being replaced while a call works with it. A call that finds it lost opens it
  * again, once: users drop what they have of it and make it anew when they next need it. A call does not enter
- * twice, and takes no lock after entering that another may hold while it waits to enter. */
+ * twice, and takes no lock after entering that another may hold while it waits to enter. Nor does it wait for
+ * files or for its caller there: whoever opens the device again waits for all that have entered. */
 
 /* RP_ERROR_DEVICE in a process that was forked from the owner; RP_ERROR_DEVICE_LOST, or what Vulkan says,
  * when a lost device cannot be opened again: the next call tries again. */
@@ -100,7 +101,15 @@ bool rp_pipelines_fit(const rp_caps *caps, const void *data, size_t size);
 /* Wait, after a failure, until nothing is pending. Where that fails too the device is taken for lost. */
 void rp_device_wait_idle(rp_device *device);
 
-/* Write the pipeline cache to disk if pipelines were compiled since it was read. Failing is no error. */
-void rp_device_save_pipelines(rp_device *device);
+/* What the pipeline cache holds; nothing: no pipeline was compiled since it was read or taken. */
+typedef struct rp_pipelines {
+    void *data;
+    size_t size; /* bytes */
+} rp_pipelines;
+
+/* Take it, between enter and leave, and write it to disk, after leaving. `pipelines` is nothing before the
+ * one and after the other. Failing is no error. */
+void rp_device_take_pipelines(rp_device *device, rp_pipelines *pipelines);
+void rp_device_write_pipelines(rp_device *device, rp_pipelines *pipelines);
 
 #endif

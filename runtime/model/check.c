@@ -332,12 +332,17 @@ done:
     return status;
 }
 
-static rp_status try_one(check *c, rp_ops *ops, job *one, rp_error *err) {
+/* The device is entered. */
+static rp_status try_one(check *c, job *one, rp_error *err) {
     rp_check_result *result = &one->result;
     rp_verdict verdict = {0};
     if (c->params.compile_only) return compile(c->device, one, result, err);
-    rp_status status = verify(ops, one, &verdict, err);
-    if (rp_refused(ops, status)) {
+    rp_ops ops = {0};
+    rp_ops_init(&ops, c->device, (rp_range){0}, (rp_range){0});
+    rp_status status = verify(&ops, one, &verdict, err);
+    bool refused = rp_refused(&ops, status);
+    rp_ops_finish(&ops);
+    if (refused) {
         result->verdict = RP_CHECK_REFUSED;
         return RP_OK;
     }
@@ -375,13 +380,13 @@ static bool is_last_try(const check *c, const job *one) {
 
 /* The note of a kernel is wiped when it was run in all the ways there are. A loss of the device is not noted:
  * with several threads nobody knows whose it is. */
-static rp_status try_noted(check *c, rp_ops *ops, job *one, rp_error *err) {
+static rp_status try_noted(check *c, job *one, rp_error *err) {
     rp_trial trial;
     if (!rp_trial_begin_check(&trial, c->device, one->result.op, one->result.kernel)) {
         one->result.verdict = RP_CHECK_ENDS;
         return RP_OK;
     }
-    rp_status status = try_one(c, ops, one, err);
+    rp_status status = try_one(c, one, err);
     rp_trial_end(&trial, RP_OK, !status && !c->params.compile_only && is_last_try(c, one));
     return status;
 }
@@ -422,9 +427,10 @@ static void note_loss(check *c, job *one) {
     }
 }
 
-static void note_end(check *c, job *one, rp_status status, const rp_error *err) {
+/* `tried`: the device could be entered. */
+static void note_end(check *c, job *one, bool tried, rp_status status, const rp_error *err) {
     one->taken = false;
-    if (status == RP_ERROR_DEVICE_LOST) {
+    if (tried && status == RP_ERROR_DEVICE_LOST) {
         note_loss(c, one);
         return;
     }
@@ -435,23 +441,23 @@ static void note_end(check *c, job *one, rp_status status, const rp_error *err) 
     }
 }
 
+/* The device is entered for each, and for nothing else: whoever wants to open it again waits for no more. */
 static void *work(void *user) {
     check *c = user;
-    rp_ops ops = {0};
-    rp_ops_init(&ops, c->device, (rp_range){0}, (rp_range){0});
     pthread_mutex_lock(&c->lock);
     for (job *one; !c->status && !c->lost && (one = take_job(c));) {
         rp_error err = {0};
         pthread_mutex_unlock(&c->lock);
-        rp_status status = try_noted(c, &ops, one, &err);
+        rp_status status = rp_device_enter(c->device, &err);
+        bool entered = !status;
+        if (entered) status = rp_device_leave(c->device, try_noted(c, one, &err));
         pthread_mutex_lock(&c->lock);
-        note_end(c, one, status, &err);
+        note_end(c, one, entered, status, &err);
         pthread_cond_signal(&c->changed);
     }
     c->running--;
     pthread_cond_signal(&c->changed);
     pthread_mutex_unlock(&c->lock);
-    rp_ops_finish(&ops);
     return NULL;
 }
 
@@ -489,19 +495,15 @@ static rp_status run_round(check *c, rp_check_fn each, void *user, rp_error *err
     return c->status;
 }
 
-/* The device, which is entered, is entered again after each loss. */
+/* In rounds, each of which a loss of the device ends: the next one opens it again. */
 static rp_status run(check *c, rp_check_fn each, void *user, rp_error *err) {
     rp_status status = RP_OK;
     while (!status && c->delivered < c->count) {
         c->alone = false;
         for (size_t i = c->delivered; i < c->count; i++)
             c->alone = c->alone || ((c->jobs[i].losses || c->jobs[i].suspect) && !c->jobs[i].done);
-        status = run_round(c, each, user, err);
-        if (status || !c->lost) continue;
         c->lost = false;
-        rp_device_leave(c->device, RP_ERROR_DEVICE_LOST);
-        status = rp_device_enter(c->device, err);
-        if (status) rp_device_enter_to_close(c->device);
+        status = run_round(c, each, user, err);
     }
     return status;
 }
@@ -512,7 +514,7 @@ rp_status rp_check_kernels(rp_device *device, const rp_check_params *params, rp_
     if (!device) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_check_kernels: device must not be NULL");
     rp_status status = rp_check_reserved(params ? params->reserved : NULL, RP_COUNT(params->reserved),
                                          "rp_check_kernels", err);
-    if (!status) status = rp_device_enter(device, err);
+    if (!status) status = rp_device_check_owner(device, err);
     if (status) return status;
     check c = {.device = device};
     if (params) c.params = *params;
@@ -521,7 +523,6 @@ rp_status rp_check_kernels(rp_device *device, const rp_check_params *params, rp_
     status = add_all(&c, err);
     if (!status) find_suspects(&c);
     if (!status) status = run(&c, each, user, err);
-    rp_device_leave(device, status);
     if (failed) *failed = c.failed;
     pthread_cond_destroy(&c.changed);
     pthread_mutex_destroy(&c.lock);

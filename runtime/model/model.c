@@ -164,7 +164,10 @@ static rp_status fail_to_fit(const rp_model *model, uint64_t weights, rp_error *
         why.message);
 }
 
-static rp_status prepare(rp_model *model, const rp_model_params *params, rp_error *err) {
+/* On the device, which is entered. What is to be written to its cache of pipelines goes to `pipelines_made`.
+ */
+static rp_status prepare(rp_model *model, const rp_model_params *params, rp_pipelines *pipelines_made,
+                         rp_error *err) {
     rp_device *device = model->device;
     rp_start_times *start = &model->start;
     rp_status status;
@@ -180,7 +183,7 @@ static rp_status prepare(rp_model *model, const rp_model_params *params, rp_erro
     RP_TRY(record_what_fits(model, params ? params->max_batch_tokens : 0, err));
     RP_TRY(rp_model_measure_pace(model, err));
     model->info.device_bytes = bytes_on_device(model);
-    rp_device_save_pipelines(model->device);
+    rp_device_take_pipelines(device, pipelines_made);
     start->pipelines = device->spent.pipelines - pipelines;
     start->tuning = device->spent.tuning - tuning;
     start->recording = rp_seconds() - begun - start->pipelines - start->tuning;
@@ -201,10 +204,8 @@ static rp_status find_weights(rp_model *model, rp_error *err) {
 
 /* As it was: the same weights and kernels; and the same batches where there is still room for them. */
 static rp_status rebuild(rp_model *model, rp_error *err) {
-    uint64_t weights = 0;
+    uint64_t weights = rp_model_weight_bytes(model);
     rp_status status;
-    RP_TRY(find_weights(model, err));
-    weights = rp_model_weight_bytes(model);
     RP_TRY(rp_model_upload(model, err));
     RP_TRY(record_what_fits(model, model->wanted_tokens, err));
     RP_TRY(rp_model_measure_pace(model, err));
@@ -216,14 +217,26 @@ done:
     return status == RP_ERROR_DEVICE_MEMORY ? fail_to_fit(model, weights, err) : status;
 }
 
+/* Neither entered nor made anew where it fails. */
+static rp_status enter_to_rebuild(rp_model *model, rp_error *err) {
+    rp_status status = find_weights(model, err);
+    if (!status) status = rp_device_enter(model->device, err);
+    if (status) {
+        rest_weights(model);
+        return status;
+    }
+    status = rebuild(model, err);
+    return status ? rp_device_leave(model->device, status) : RP_OK;
+}
+
 rp_status rp_model_begin(rp_model *model, rp_error *err) {
     rp_status status = rp_device_check_owner(model->device, err);
     if (status) return status;
     pthread_mutex_lock(&model->lock);
     status = rp_device_enter(model->device, err);
     if (!status && !model->built) {
-        status = rebuild(model, err);
-        if (status) rp_device_leave(model->device, status);
+        rp_device_leave(model->device, RP_OK); /* while weights are looked for */
+        status = enter_to_rebuild(model, err);
     }
     if (status) pthread_mutex_unlock(&model->lock);
     return status;
@@ -278,11 +291,14 @@ done:
     return status;
 }
 
-/* Everything that a model has; its device is entered. */
+/* Everything that a model has. */
 static void destroy(rp_model *model) {
-    rp_canary_close(&model->canary);
-    rp_device_remove_user(model->device, &model->user);
+    rp_device *device = model->device;
+    rp_canary_close(&model->canary); /* without holding the device up */
+    rp_device_enter_to_close(device);
+    rp_device_remove_user(device, &model->user);
     drop(model);
+    rp_device_leave(device, RP_OK);
     rp_ops_finish(&model->ops);
     rp_weights_finish(&model->weights);
     rp_config_finish(&model->config);
@@ -292,30 +308,39 @@ static void destroy(rp_model *model) {
     free(model);
 }
 
-/* A device that was lost is opened again, and the model made ready on it: once for a loss that nobody is to
- * blame for, and as long as losses are noted against kernels, which are passed over then. When that fails the
- * device is entered all the same. */
-static rp_status repeat(rp_model *model, const rp_model_params *params, uint32_t noted, rp_error *err) {
+/* On the device, which is entered, and is left. Nothing of a model that fails stays there. */
+static rp_status prepare_and_leave(rp_model *model, const rp_model_params *params, rp_error *err) {
+    rp_pipelines made = {0};
+    rp_status status = prepare(model, params, &made, err);
+    if (status) drop(model);
+    rp_device_leave(model->device, status);
+    double begun = rp_seconds();
+    rp_device_write_pipelines(model->device, &made);
+    model->start.recording += rp_seconds() - begun;
+    return status;
+}
+
+/* Enter the device and make the model ready on it. One that is lost meanwhile is opened again: once for a
+ * loss that nobody is to blame for, and as long as losses are noted against kernels, which are passed over
+ * then. */
+static rp_status enter_to_prepare(rp_model *model, const rp_model_params *params, rp_error *err) {
     rp_device *device = model->device;
-    rp_status status = RP_ERROR_DEVICE_LOST;
-    for (bool blameless = false; status == RP_ERROR_DEVICE_LOST;) {
+    uint32_t noted = rp_losses_noted(device);
+    rp_status status = rp_device_enter(device, err);
+    for (bool blameless = false; !status;) {
+        status = prepare_and_leave(model, params, err);
         uint32_t now = rp_losses_noted(device);
-        if (now == noted && blameless) break;
+        if (status != RP_ERROR_DEVICE_LOST || (now == noted && blameless)) break;
         if (now == noted) blameless = true;
         noted = now;
-        drop(model);
-        rp_device_leave(device, status);
-        status = rp_device_enter(device, err);
-        if (status) {
-            rp_device_enter_to_close(device);
-            break;
-        }
         status = find_weights(model, err);
-        if (!status) status = prepare(model, params, err);
+        if (!status) status = rp_device_enter(device, err);
     }
     return status;
 }
 
+/* Files are read before the device is entered, and waited for after it was left: a thread that finds it lost
+ * and opens it again waits for those that have entered. */
 static rp_status open_model(rp_device *device, const char *dir, bool random, const rp_model_params *params,
                             rp_model **out, rp_error *err) {
     rp_error unwanted;
@@ -329,10 +354,10 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
                        (int)params->precision);
     rp_status status =
         rp_check_reserved(params ? params->reserved : NULL, RP_COUNT(params->reserved), "rp_model_open", err);
-    if (!status) status = rp_device_enter(device, err);
+    if (!status) status = rp_device_check_owner(device, err);
     if (status) return status;
     rp_model *model = new_model(device, dir, err);
-    if (!model) return rp_device_leave(device, RP_ERROR_HOST_MEMORY);
+    if (!model) return RP_ERROR_HOST_MEMORY;
     double begun = rp_seconds();
     model->random = random;
     if (params) model->precision = params->precision;
@@ -341,15 +366,13 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
     side_work side = {0};
     status = load_files(model, dir, params, &side, err);
     model->start.files = rp_seconds() - begun;
-    uint32_t noted = rp_losses_noted(device);
-    if (!status) status = prepare(model, params, err);
-    if (status == RP_ERROR_DEVICE_LOST) status = repeat(model, params, noted, err);
+    if (!status) status = enter_to_prepare(model, params, err);
     status = end_side_work(&side, status, err);
     if (status)
         destroy(model);
     else
         *out = model;
-    return rp_device_leave(device, status);
+    return status;
 }
 
 rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_params *params, rp_model **out,
@@ -365,13 +388,8 @@ rp_status rp_model_open_random(rp_device *device, const char *config, const rp_m
 void rp_model_close(rp_model **pointer) {
     if (!pointer || !*pointer) return;
     rp_model *model = *pointer;
-    rp_device *device = model->device;
     *pointer = NULL;
-    if (rp_device_forked(device)) return;
-    rp_canary_close(&model->canary); /* without holding the device up */
-    rp_device_enter_to_close(device);
-    destroy(model);
-    rp_device_leave(device, RP_OK);
+    if (!rp_device_forked(model->device)) destroy(model);
 }
 
 const rp_model_info *rp_model_get_info(const rp_model *model) {
