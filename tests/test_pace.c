@@ -16,6 +16,17 @@
 #include "support_fixture.h"
 #include "support_vk.h"
 
+/* ---- what each submission has ---- */
+
+static double most_work; /* of a submission, in seconds that are estimated before it; zeroed by a test */
+
+void __real_rp_pace_learn(rp_pace *pace, double work, double seconds);
+void __wrap_rp_pace_learn(rp_pace *pace, double work, double seconds);
+void __wrap_rp_pace_learn(rp_pace *pace, double work, double seconds) {
+    if (work * pace->operation > most_work) most_work = work * pace->operation;
+    __real_rp_pace_learn(pace, work, seconds);
+}
+
 /* ---- the plan ---- */
 
 /* The sizes of the submissions of a run, and that each is the largest that fits. */
@@ -81,6 +92,31 @@ static void test_work(void **state) {
     assert_true(rp_steps_work(&steps, 2, 3) == 120);
     assert_true(rp_steps_work(&steps, 4, 1) == 100);
     assert_true(rp_steps_work(&steps, 2, 0) == 0);
+}
+
+static void test_slice(void **state) {
+    rp_pace pace = {.limit = 0.5, .operation = 1e-3}; /* 500 operations */
+    (void)state;
+    assert_int_equal(rp_pace_slice(&pace, 500, 512, 64, 16), 512);
+    assert_int_equal(rp_pace_slice(&pace, 501, 512, 64, 16), 192); /* 255 rows would be half of it */
+    assert_int_equal(rp_pace_slice(&pace, 1000, 512, 64, 16), 128);
+    assert_int_equal(rp_pace_slice(&pace, 1001, 512, 64, 16), 64);
+    assert_int_equal(rp_pace_slice(&pace, 1e9, 512, 64, 16), 64); /* and no further */
+    assert_int_equal(rp_pace_slice(&pace, 1e9, 512, 64, 4), 128);
+    assert_int_equal(rp_pace_slice(&pace, 1e9, 4000, 64, 16), 256);
+    assert_int_equal(rp_pace_slice(&pace, 1e9, 4097, 64, 16), 320);
+    assert_int_equal(rp_pace_slice(&pace, 1e9, 12, 64, 16), 64);
+    pace.operation = 0; /* not known */
+    assert_int_equal(rp_pace_slice(&pace, 1e9, 512, 64, 16), 512);
+    pace = (rp_pace){.limit = 0, .operation = 1};
+    assert_int_equal(rp_pace_slice(&pace, 1e9, 512, 64, 16), 512);
+    for (double work = 600; work < 1e5; work *= 1.1)
+        for (uint32_t rows = 1; rows < 9000; rows += 37) {
+            pace = (rp_pace){.limit = 0.5, .operation = 1e-3};
+            uint32_t slice = rp_pace_slice(&pace, work, rows, 64, 16), least = (rows + 1023) / 1024 * 64;
+            assert_true(slice % 64 == 0 && slice >= least);
+            if (slice > least) assert_true(work / rows * slice <= 250);
+        }
 }
 
 static void test_learn(void **state) {
@@ -225,6 +261,110 @@ static void test_parts(void **state) {
     rp_device_close(&device);
 }
 
+/* ---- one long sequence ---- */
+
+enum { LONG = 300, WIDTH = 64, LAYERS = 3, INNER_LAYERS = 2 };
+
+static rp_model *open_long_model(const char *dir, rp_precision precision) {
+    const rp_model_params params = {.random_seed = 3, .precision = precision};
+    rp_error err = {0};
+    rp_model *model = NULL;
+    if (rp_model_open_random(device, dir, &params, &model, &err)) print_error("%s\n", err.message);
+    assert_non_null(model);
+    return model;
+}
+
+/* The first `tokens` of it, as hidden states. */
+static rp_run_times run_long(rp_model *model, uint32_t tokens, float *out) {
+    static int32_t ids[LONG];
+    rp_error err = {0};
+    rp_run_times times = {0};
+    for (int32_t i = 0; i < LONG; i++) ids[i] = (i * 37 + 5) % 100;
+    const rp_sequence sequence = {.ids = ids, .count = tokens};
+    memset(out, 0xee, FLOATS * sizeof *out);
+    rp_status status = rp_model_run(model, &sequence, 1, NULL, out, FLOATS, &times, &err);
+    if (status) print_error("%s\n", err.message);
+    assert_int_equal(status, RP_OK);
+    return times;
+}
+
+/* Each slice has the workgroups that its own tokens and tiles ask for. */
+static void check_grids(const rp_model *model, uint32_t tokens) {
+    const rp_activations *a = &model->activations;
+    const char *base = a->input.mapped;
+    const VkDispatchIndirectCommand *commands = (const void *)(base + a->at.indirect);
+    uint32_t slices = 0;
+    for (uint32_t i = 0; i < model->ops.grid_count; i++) {
+        const rp_grid *grid = &model->ops.grids[i];
+        if ((uint32_t)grid->count < RP_COUNT_KINDS) continue;
+        bool tiles = grid->count >= rp_count_slice(RP_COUNT_TILES, 0);
+        uint32_t slice = grid->count - rp_count_slice(tiles ? RP_COUNT_TILES : RP_COUNT_TOKENS, 0);
+        uint32_t before = slice * model->slice_rows, left = tokens > before ? tokens - before : 0;
+        if (left > model->slice_rows) left = model->slice_rows;
+        assert_int_equal(commands[i].x, rp_div_up(left, tiles ? model->attention.queries : grid->per_group));
+        slices++;
+    }
+    assert_true(slices >= 4 * model->slices);
+}
+
+/* Cut so that the largest slice of the longest sequence takes just the limit: every submission stays below
+ * it, and the bits are those of one piece. */
+static void check_slices(rp_model *model, uint32_t tokens) {
+    double largest = 4.0 * model->slice_rows * LONG * WIDTH;                          /* attention */
+    model->pace = (rp_pace){.limit = 0.1, .operation = 0.1 / largest, .known = 1e30}; /* learns no more */
+    most_work = 0;
+    vk_watch(device); /* nothing but submissions */
+    rp_run_times times = run_long(model, tokens, got);
+    vk_unwatch(device);
+    assert_int_equal(vk_seen.submits, times.submissions);
+    assert_int_equal(vk_seen.others, 0);
+    assert_memory_equal(got, wanted, sizeof wanted);
+    assert_true(most_work > 0 && most_work <= 0.1 * (1 + 1e-9));
+    if (times.submissions > LAYERS + 2) check_grids(model, tokens); /* short ones need no slices */
+    if (tokens == LONG) {
+        assert_true(4.0 * LONG * LONG * WIDTH * model->pace.operation > 0.4); /* of one attention */
+        assert_true(most_work > 0.099);
+        assert_true(times.submissions > LAYERS * INNER_LAYERS * model->slices);
+    }
+    model->pace.operation /= 1e6; /* and in one piece again */
+    assert_int_equal(run_long(model, tokens, got).submissions, 1);
+    assert_memory_equal(got, wanted, sizeof wanted);
+}
+
+/* Where a part of a layer takes longer than a submission may, it goes in slices. */
+static void test_slices(void **state) {
+    static const char config[] =
+        "{\"model_type\": \"albert\", \"architectures\": [\"AlbertModel\"], \"vocab_size\": 100,"
+        " \"embedding_size\": 32, \"hidden_size\": 64, \"num_attention_heads\": 2, \"inner_group_num\": 2,"
+        " \"intermediate_size\": 256, \"num_hidden_layers\": 3, \"max_position_embeddings\": 300}";
+    static const uint32_t lengths[] = {LONG, 257, 256, 130, 65, 64, 63, 7, 1};
+    static const rp_precision precisions[] = {RP_PRECISION_F32, RP_PRECISION_F16, RP_PRECISION_INT8};
+    char dir[FIXTURE_PATH_SIZE];
+    rp_error err = {0};
+    (void)state;
+    assert_true(fixture_make_dir(dir) && fixture_write_text(dir, "config.json", config));
+    for (size_t p = 0; p < RP_COUNT(precisions); p++) {
+        assert_int_equal(rp_device_open(NULL, &device, &err), RP_OK);
+        rp_model *whole = open_long_model(dir, precisions[p]);
+        assert_null(whole->parts);
+        device->submit_limit = 0.1;
+        fault_delay = 0.010;
+        rp_model *model = open_long_model(dir, precisions[p]);
+        fault_delay = 0;
+        assert_non_null(model->parts);
+        assert_int_equal(model->slice_rows, RP_SLICE_ROWS);
+        assert_int_equal(model->slices, 5);
+        for (size_t i = 0; i < RP_COUNT(lengths); i++) {
+            assert_int_equal(run_long(whole, lengths[i], wanted).submissions, 1);
+            check_slices(model, lengths[i]);
+        }
+        rp_model_close(&whole);
+        rp_model_close(&model);
+        rp_device_close(&device);
+    }
+    fixture_remove_dir(dir);
+}
+
 /* The rows of a language model are cut too. */
 static void test_fewer_rows(void **state) {
     enum { ROWS = 8 };
@@ -254,12 +394,10 @@ static void test_fewer_rows(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_work),
-        cmocka_unit_test(test_learn),
-        cmocka_unit_test(test_slow_device),
-        cmocka_unit_test(test_smaller_batches),
-        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_cut),         cmocka_unit_test(test_work),
+        cmocka_unit_test(test_slice),       cmocka_unit_test(test_learn),
+        cmocka_unit_test(test_slow_device), cmocka_unit_test(test_smaller_batches),
+        cmocka_unit_test(test_parts),       cmocka_unit_test(test_slices),
         cmocka_unit_test(test_fewer_rows),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

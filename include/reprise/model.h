@@ -195,11 +195,12 @@ typedef struct rp_run_times {
  * is several, cut between layers, and batches are kept so small that one layer stays below that, for the sake
  * of the watchdogs of drivers (software drivers have none). The estimate comes from a layer that is timed
  * when the model is opened, and from the runs. Where even one sequence's layer takes longer, it is cut into
- * its products and its attention, and no further. Where the device has no memory for a batch, what is left
- * goes in batches of half its tokens and less: RP_ERROR_DEVICE_MEMORY says that there was none for a single
- * sequence. RP_ERROR_TEXT names the first sequence that is empty, too
- * long or holds an id out of range; nothing is computed then. RP_ERROR_HEAD when the model has no weights for
- * this output. */
+ * its products and its attention; and where one of these does so for the longest sequence when the model is
+ * opened, they are cut into slices of tokens, down to 64 or a sixteenth of the longest sequence. Embeddings
+ * and heads are not cut, but for the rows of a masked language model. Where the device has no memory for a
+ * batch, what is left goes in batches of half its tokens and less: RP_ERROR_DEVICE_MEMORY says that there was
+ * none for a single sequence. RP_ERROR_TEXT names the first sequence that is empty, too long or holds an id
+ * out of range; nothing is computed then. RP_ERROR_HEAD when the model has no weights for this output. */
 RP_API rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t count,
                               const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
                               rp_error *err);

@@ -286,7 +286,7 @@ static rp_status record(rp_op_target to, const job *one, rp_range any, rp_error 
         return rp_op_matmul_with(to, &op, &one->matmul, err);
     }
     case ATTENTION: {
-        rp_attention op = {1, one->head_dim, &one->attention, any, any, any, any, one->halves};
+        rp_attention op = {1, one->head_dim, &one->attention, any, any, any, any, one->halves, {0}};
         return rp_op_attention(to, &op, err);
     }
     case LAYERNORM: {

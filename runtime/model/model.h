@@ -25,6 +25,8 @@ typedef enum rp_layer_part {
 
 enum { RP_OUTPUT_COUNT = RP_OUTPUT_ORDER + 1 };
 
+_Static_assert(RP_MOST_PARTS == RP_LAYER_PARTS * RP_MAX_SLICES, "steps have room for every slice of a layer");
+
 /* One layer's weights on the device. h: padded hidden, i: padded intermediate. */
 typedef struct rp_device_layer {
     rp_matrix qkv;                 // [3h, h]: query, key, value
@@ -52,11 +54,11 @@ typedef struct rp_device_weights {
 /* The mapped buffer that the host fills before each submission. Offsets in bytes, each aligned for a
  * descriptor. */
 typedef struct rp_input_layout {
-    VkDeviceSize counts;   // uint32 [RP_COUNT_KINDS]
+    VkDeviceSize counts;   // uint32 [RP_ALL_COUNTS]
     VkDeviceSize indirect; // VkDispatchIndirectCommand [RP_MAX_GRIDS]
     VkDeviceSize tokens;   // uint32 [max tokens, 4]: id, type, position, 0
     VkDeviceSize starts;   // uint32 [max tokens + 1]
-    VkDeviceSize tiles;    // uint32 [max tokens, 2]
+    VkDeviceSize tiles;    // uint32 [max tokens, 2]; those of a slice begin at its first token
     VkDeviceSize rows;     // uint32 [max tokens]
     VkDeviceSize size;
 } rp_input_layout;
@@ -100,13 +102,15 @@ struct rp_model {
     VkFence fence;
     VkCommandBuffer *few_groups; /* [config.groups] for batches of at most few_tokens; NULL: there are none */
     uint32_t few_tokens;
-    VkCommandBuffer *parts;  /* [groups * inner_layers * RP_LAYER_PARTS] for devices on which a layer may take
-                                too  long; NULL: there are none */
-    VkCommandBuffer *replay; /* [1 + layers + 1], or with each layer's parts: what one submission lists */
-    pthread_mutex_t lock;    /* held during a run: inputs, activations and outputs are one set. Taken before
-                                the device is entered */
-    rp_pace pace;            /* likewise under the lock */
-    rp_canary *canary;       /* NULL: no text is verified */
+    VkCommandBuffer *parts; /* [groups * inner_layers * RP_LAYER_PARTS * slices] for devices on which a layer
+                               may take too long; NULL: there are none */
+    uint32_t slices, slice_rows; /* of each part, for the longest sequence, and tokens of each; one of all
+                                    tokens where no part takes too long */
+    VkCommandBuffer *replay;     /* [1 + layers + 1], or with each layer's parts: what one submission lists */
+    pthread_mutex_t lock; /* held during a run: inputs, activations and outputs are one set. Taken before
+                             the device is entered */
+    rp_pace pace;         /* likewise under the lock */
+    rp_canary *canary;    /* NULL: no text is verified */
     rp_start_times start;
 };
 
@@ -139,8 +143,9 @@ rp_status rp_model_record_epilogue(rp_model *model, rp_output output, VkCommandB
 /* All inner layers of a group, into a command buffer that is being recorded. */
 rp_status rp_model_record_group(rp_model *model, uint32_t group, VkCommandBuffer commands, rp_error *err);
 
-/* Every part of every layer in a command buffer of its own, model->parts. */
-rp_status rp_model_record_parts(rp_model *model, rp_error *err);
+/* Every part of every layer, in slices of so many tokens, each in a command buffer of its own: model->parts.
+ * They are for a single sequence. */
+rp_status rp_model_record_parts(rp_model *model, uint32_t slice_rows, rp_error *err);
 
 /* Write the input of one submission: ids, lengths, tiles and grids of these sequences, which fit it. */
 rp_status rp_model_fill(rp_model *model, const rp_sequence *sequences, size_t count, rp_error *err);

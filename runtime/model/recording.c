@@ -114,9 +114,9 @@ static void lay_out_input(rp_model *model, uint32_t tokens) {
     const struct {
         VkDeviceSize *offset, bytes;
     } parts[] = {
-        {&at->counts, RP_COUNT_KINDS * 4}, {&at->indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)},
-        {&at->tokens, tokens * 16ull},     {&at->starts, (tokens + 1) * 4ull},
-        {&at->tiles, tokens * 8ull},       {&at->rows, tokens * 4ull},
+        {&at->counts, RP_ALL_COUNTS * 4}, {&at->indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)},
+        {&at->tokens, tokens * 16ull},    {&at->starts, (tokens + 1) * 4ull},
+        {&at->tiles, tokens * 8ull},      {&at->rows, tokens * 4ull},
     };
     for (size_t i = 0; i < RP_COUNT(parts); i++) {
         *parts[i].offset = rp_round_up(end, alignment);
@@ -256,9 +256,10 @@ done:
     return status;
 }
 
-/* hidden -> hidden, through the products and the attention of one layer: part number `part`. */
+/* hidden -> hidden, through the products and the attention of one layer: part number `part`, or slice number
+ * `*slice` of it. */
 static rp_status record_part(rp_model *model, rp_op_target to, const rp_device_layer *w, rp_layer_part part,
-                             rp_error *err) {
+                             const uint32_t *slice, rp_error *err) {
     const rp_config *config = &model->config;
     rp_activations *a = &model->activations;
     uint32_t width = attention_width(config), i = rp_padded(config->intermediate_size);
@@ -268,7 +269,10 @@ static rp_status record_part(rp_model *model, rp_op_target to, const rp_device_l
     rp_range hidden = whole(&a->hidden), attended = a->apart.buffer ? a->apart : hidden;
     rp_range qkv = part_of_wide(model, 0, 3 * width, bytes),
              context = part_of_wide(model, 3 * width, width, bytes), inner = part_of_wide(model, 0, i, bytes);
-    rp_matmul product = {.halves = both};
+    rp_count kind = part == RP_PART_ATTENTION ? RP_COUNT_TILES : RP_COUNT_TOKENS;
+    rp_slice some = {0};
+    if (slice) some = (rp_slice){rp_count_slice(kind, *slice), *slice * model->slice_rows};
+    rp_matmul product = {.halves = both, .slice = some};
     switch (part) {
     case RP_PART_QKV:
         product.label = "qkv";
@@ -282,7 +286,8 @@ static rp_status record_part(rp_model *model, rp_op_target to, const rp_device_l
                                   .starts = input(model, a->at.starts, (tokens + 1) * 4),
                                   .tiles = input(model, a->at.tiles, tokens * 8),
                                   .out = context,
-                                  .halves = both};
+                                  .halves = both,
+                                  .slice = some};
         return rp_op_attention(to, &attention, err);
     }
     case RP_PART_FFN:
@@ -314,7 +319,7 @@ rp_status rp_model_record_group(rp_model *model, uint32_t group, VkCommandBuffer
     for (uint32_t n = 0; !status && n < inner * RP_LAYER_PARTS; n++) {
         const rp_device_layer *layer = &model->on_device.layers[group * inner + n / RP_LAYER_PARTS];
         if (n) rp_record_barrier(&model->ops.recorder, commands);
-        status = record_part(model, to, layer, (rp_layer_part)(n % RP_LAYER_PARTS), err);
+        status = record_part(model, to, layer, (rp_layer_part)(n % RP_LAYER_PARTS), NULL, err);
     }
     return status;
 }
@@ -343,23 +348,26 @@ static rp_status record_few(rp_model *model, rp_error *err) {
     return status;
 }
 
-rp_status rp_model_record_parts(rp_model *model, rp_error *err) {
+rp_status rp_model_record_parts(rp_model *model, uint32_t slice_rows, rp_error *err) {
     const rp_config *config = &model->config;
-    uint32_t count = config->groups * config->inner_layers * RP_LAYER_PARTS,
-             steps = config->layers * config->inner_layers * RP_LAYER_PARTS;
+    uint32_t slices = (uint32_t)rp_div_up(config->max_positions, slice_rows),
+             parts = config->inner_layers * RP_LAYER_PARTS * slices, count = config->groups * parts,
+             steps = config->layers * parts;
     rp_recorder *recorder = &model->ops.recorder;
     rp_status status = RP_OK;
     VkCommandBuffer *replay = realloc(model->replay, (steps + 2) * sizeof *replay);
     if (replay) model->replay = replay;
     model->parts = rp_new_array(VkCommandBuffer, count);
+    model->slices = slices;
+    model->slice_rows = slice_rows;
     if (!replay || !model->parts) return rp_fail_memory(err, "command buffers", steps * sizeof *replay);
     for (uint32_t i = 0; i < count; i++) {
-        VkCommandBuffer *part = &model->parts[i];
-        RP_TRY(rp_record_begin(recorder, "part of a layer", part, err));
-        RP_TRY(record_part(model, (rp_op_target){&model->ops, *part},
-                           &model->on_device.layers[i / RP_LAYER_PARTS], (rp_layer_part)(i % RP_LAYER_PARTS),
-                           err));
-        RP_TRY(rp_record_end(recorder, *part, err));
+        VkCommandBuffer *commands = &model->parts[i];
+        uint32_t slice = i % slices, part = i / slices % RP_LAYER_PARTS, layer = i / slices / RP_LAYER_PARTS;
+        RP_TRY(rp_record_begin(recorder, "part of a layer", commands, err));
+        RP_TRY(record_part(model, (rp_op_target){&model->ops, *commands}, &model->on_device.layers[layer],
+                           (rp_layer_part)part, slices > 1 ? &slice : NULL, err));
+        RP_TRY(rp_record_end(recorder, *commands, err));
     }
 done:
     return status;
@@ -546,7 +554,7 @@ rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *
     RP_TRY(choose_batch(model, max_batch_tokens, &model->info.max_batch_tokens, err));
     RP_TRY(create_buffers(model, err));
     rp_activations *a = &model->activations;
-    rp_ops_init(&model->ops, device, input(model, a->at.counts, RP_COUNT_KINDS * 4),
+    rp_ops_init(&model->ops, device, input(model, a->at.counts, RP_ALL_COUNTS * 4),
                 input(model, a->at.indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)));
     RP_TRY(choose_attention(model, err));
     RP_TRY(make_pipelines(model, err));

@@ -156,14 +156,37 @@ static batch next_batch(const run *r, batch done) {
     return next;
 }
 
-/* Write ids, lengths, tiles, rows and grids of a batch into the mapped buffer. */
-static rp_status fill_input(const run *r, const batch *b, rp_error *err) {
+/* Tokens of slice number `slice`, which has some, of a batch of `tokens`. */
+static uint32_t slice_length(uint32_t tokens, uint32_t slice_rows, uint32_t slice) {
+    uint32_t left = tokens - slice * slice_rows;
+    return left < slice_rows ? left : slice_rows;
+}
+
+/* The tiles of sequence `i` of a batch, which begins at counts[RP_COUNT_TOKENS]. Where the batch goes in
+ * slices of so many tokens, those that begin in the same slice are together, from the place of its first
+ * token on: there is one for each token. 0: one slice has all. */
+static void write_tiles(const rp_model *model, uint32_t i, uint32_t length, uint32_t slice_rows,
+                        uint32_t *tiles, uint32_t *counts) {
+    for (uint32_t q = 0; q < length; q += model->attention.queries) {
+        uint32_t at = counts[RP_COUNT_TILES]++;
+        if (slice_rows) {
+            uint32_t slice = (counts[RP_COUNT_TOKENS] + q) / slice_rows;
+            at = slice * slice_rows + counts[rp_count_slice(RP_COUNT_TILES, slice)]++;
+        }
+        tiles[2 * at] = i;
+        tiles[2 * at + 1] = q;
+    }
+}
+
+/* Write ids, lengths, tiles, rows and grids of a batch into the mapped buffer; for slices of so many tokens,
+ * where that is not 0. */
+static rp_status fill_input(const run *r, const batch *b, uint32_t slice_rows, rp_error *err) {
     rp_model *model = r->model;
     const rp_input_layout *at = &model->activations.at;
     char *base = model->activations.input.mapped;
     uint32_t *tokens = (uint32_t *)(base + at->tokens), *starts = (uint32_t *)(base + at->starts);
     uint32_t *tiles = (uint32_t *)(base + at->tiles), *rows = (uint32_t *)(base + at->rows);
-    uint32_t counts[RP_COUNT_KINDS] = {
+    uint32_t counts[RP_ALL_COUNTS] = {
         [RP_COUNT_SEQUENCES] = (uint32_t)b->count, [RP_COUNT_ROWS] = (uint32_t)b->row_count};
     for (size_t i = 0; i < b->count; i++) {
         const rp_sequence *sequence = &r->sequences[b->first + i];
@@ -174,14 +197,12 @@ static rp_status fill_input(const run *r, const batch *b, rp_error *err) {
             tokens[2] = t;
             tokens[3] = 0;
         }
-        for (uint32_t q = 0; q < sequence->count; q += model->attention.queries) {
-            uint32_t *tile = &tiles[2 * counts[RP_COUNT_TILES]++];
-            tile[0] = (uint32_t)i;
-            tile[1] = q;
-        }
+        write_tiles(model, (uint32_t)i, sequence->count, slice_rows, tiles, counts);
         counts[RP_COUNT_TOKENS] += sequence->count;
     }
     starts[b->count] = counts[RP_COUNT_TOKENS];
+    for (uint32_t s = 0; slice_rows && s * slice_rows < b->tokens; s++)
+        counts[rp_count_slice(RP_COUNT_TOKENS, s)] = slice_length(b->tokens, slice_rows, s);
     for (size_t i = 0; i < b->row_count; i++) {
         const rp_row *row = &r->params->rows[b->first_row + i];
         rows[i] = starts[row->sequence - b->first] + row->token;
@@ -193,7 +214,7 @@ static rp_status fill_input(const run *r, const batch *b, rp_error *err) {
 
 rp_status rp_model_fill(rp_model *model, const rp_sequence *sequences, size_t count, rp_error *err) {
     run r = {.model = model, .sequences = sequences, .count = count};
-    return fill_input(&r, &(batch){.count = count}, err);
+    return fill_input(&r, &(batch){.count = count}, 0, err);
 }
 
 /* Copy the rows of an output, whose stride is padded, to where the caller wants them. */
@@ -211,23 +232,37 @@ static rp_status copy_output(const run *r, const batch *b, float **out, rp_error
     return status;
 }
 
-/* A layer that takes longer than a submission may: its parts. */
-static void split_layers(const run *r, const batch *b, rp_steps *steps) {
-    const rp_config *c = &r->model->config;
-    if (!r->model->parts || steps->part[0] <= rp_pace_most(&r->model->pace)) return;
-    steps->layers *= c->inner_layers;
-    steps->parts = RP_LAYER_PARTS;
-    memset(steps->part, 0, sizeof steps->part);
-    for (size_t i = 0; i < b->count; i++) add_layer_work(c, &r->sequences[b->first + i], steps->part);
+/* A layer that takes longer than a submission may: its parts, in as many slices as have tokens. That is never
+ * more than one sequence (next_batch). Returns the tokens of a slice; 0: nothing is sliced. */
+static uint32_t split_layers(const run *r, const batch *b, rp_steps *steps) {
+    const rp_model *model = r->model;
+    double parts[RP_LAYER_PARTS] = {0};
+    if (!model->parts || b->count > 1 || steps->part[0] <= rp_pace_most(&model->pace)) return 0;
+    uint32_t slices = (uint32_t)rp_div_up(b->tokens, model->slice_rows), n = 0;
+    steps->layers *= model->config.inner_layers;
+    steps->parts = RP_LAYER_PARTS * slices;
+    add_layer_work(&model->config, &r->sequences[b->first], parts);
+    for (uint32_t part = 0; part < RP_LAYER_PARTS; part++)
+        for (uint32_t s = 0; s < slices; s++)
+            steps->part[n++] = parts[part] * slice_length(b->tokens, model->slice_rows, s) / b->tokens;
+    return model->slices > 1 ? model->slice_rows : 0;
+}
+
+/* The parts of every layer, of each the first so many slices. */
+static void list_parts(rp_model *model, uint32_t slices) {
+    uint32_t parts = model->config.inner_layers * RP_LAYER_PARTS;
+    VkCommandBuffer *to = model->replay + 1;
+    for (uint32_t i = 0; i < model->config.layers; i++)
+        for (uint32_t part = 0; part < parts; part++, to += slices) {
+            uint32_t first = (rp_config_group(&model->config, i) * parts + part) * model->slices;
+            memcpy(to, &model->parts[first], slices * sizeof *to);
+        }
 }
 
 /* What these steps list, for a batch of `tokens` tokens. */
 static void list_buffers(rp_model *model, uint32_t tokens, rp_output output, const rp_steps *steps) {
     if (steps->parts > 1) {
-        uint32_t parts = model->config.inner_layers * RP_LAYER_PARTS;
-        for (uint32_t i = 0; i < model->config.layers; i++)
-            memcpy(&model->replay[1 + i * parts], &model->parts[rp_config_group(&model->config, i) * parts],
-                   parts * sizeof *model->parts);
+        list_parts(model, steps->parts / RP_LAYER_PARTS);
         model->replay[rp_steps_count(steps) - 1] = model->epilogues[output];
         return;
     }
@@ -238,8 +273,8 @@ static void list_buffers(rp_model *model, uint32_t tokens, rp_output output, con
     model->replay[1 + layers] = model->epilogues[output];
 }
 
-/* One submission where that stays below the limit, else several with the cuts between layers, or between
- * their parts. */
+/* One submission where that stays below the limit, else several with the cuts between layers, between their
+ * parts, or between slices of these. */
 static rp_status submit(run *r, const rp_steps *steps, rp_error *err) {
     rp_model *model = r->model;
     rp_status status = RP_OK;
@@ -256,10 +291,10 @@ static rp_status submit(run *r, const rp_steps *steps, rp_error *err) {
 static rp_status run_batch(run *r, const batch *b, float **out, rp_error *err) {
     rp_model *model = r->model;
     double started = rp_seconds();
-    rp_status status = fill_input(r, b, err);
-    if (status) return status;
     rp_steps steps = count_work(r, b);
-    split_layers(r, b, &steps);
+    uint32_t slice_rows = split_layers(r, b, &steps);
+    rp_status status = fill_input(r, b, slice_rows, err);
+    if (status) return status;
     list_buffers(model, b->tokens, r->params->output, &steps);
     double submitted = rp_seconds();
     status = submit(r, &steps, err);
@@ -285,6 +320,20 @@ static rp_status run_batches(run *r, float *out, rp_error *err) {
     return RP_OK;
 }
 
+/* Where a layer of the longest sequence takes longer than a submission may, its parts, in slices where one of
+ * them does. */
+static rp_status record_parts(rp_model *model, rp_error *err) {
+    const rp_config *c = &model->config;
+    const rp_sequence longest = {.count = c->max_positions};
+    double parts[RP_LAYER_PARTS] = {0}, most = 0;
+    if (layer_work(c, &longest) <= rp_pace_most(&model->pace)) return RP_OK;
+    add_layer_work(c, &longest, parts);
+    for (int i = 0; i < RP_LAYER_PARTS; i++)
+        if (parts[i] > most) most = parts[i];
+    uint32_t rows = rp_pace_slice(&model->pace, most, longest.count, RP_SLICE_ROWS, RP_MAX_SLICES);
+    return rp_model_record_parts(model, rows, err);
+}
+
 rp_status rp_model_measure_pace(rp_model *model, rp_error *err) {
     enum { MOST = 512, FEWEST = 8 };
     static const double ENOUGH = 2e-3, SLOW = 2e-2; /* seconds */
@@ -301,7 +350,7 @@ rp_status rp_model_measure_pace(rp_model *model, rp_error *err) {
     for (bool warm = false;; warm = true) {
         batch b = {.count = 1, .tokens = sequence.count};
         rp_steps steps = count_work(&r, &b);
-        RP_TRY(fill_input(&r, &b, err));
+        RP_TRY(fill_input(&r, &b, 0, err));
         double begun = rp_seconds();
         RP_TRY(rp_device_submit(model->device, model->replay, 2, model->fence, err)); /* with one layer */
         double seconds = rp_seconds() - begun;
@@ -312,9 +361,7 @@ rp_status rp_model_measure_pace(rp_model *model, rp_error *err) {
         }
         if (warm) sequence.count *= 4;
     }
-    sequence.count = model->config.max_positions;
-    if (!model->parts && layer_work(&model->config, &sequence) > rp_pace_most(&model->pace))
-        RP_TRY(rp_model_record_parts(model, err));
+    status = record_parts(model, err);
 done:
     return status;
 }

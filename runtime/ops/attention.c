@@ -15,9 +15,11 @@ rp_status rp_op_attention(rp_op_target target, const rp_attention *op, rp_error 
                            .texels = kernel->texels ? 1 << 1 : 0,
                            .push_words = 5};
     rp_dispatch dispatch = {
-        .bindings = {{0}, op->qkv, op->starts, op->tiles, op->out},
+        .bindings = {{0}, op->qkv, op->starts, rp_range_after(op->tiles, 8ull * op->slice.first), op->out},
         .formats = {[1] = op->halves & RP_HALF_X ? VK_FORMAT_R16G16B16A16_SFLOAT
                                                  : VK_FORMAT_R32G32B32A32_SFLOAT},
         .push = {3 * stride, stride, stride, op->heads, rp_float_bits(1.0f / sqrtf((float)op->head_dim))}};
-    return rp_op_dispatch(target, &key, (rp_grid){RP_COUNT_TILES, 1, op->heads}, "attention", &dispatch, err);
+    /* the shader compares with the number of all tiles, and a slice has its own number of workgroups */
+    rp_grid grid = {op->slice.count ? op->slice.count : RP_COUNT_TILES, 1, op->heads};
+    return rp_op_dispatch(target, &key, grid, "attention", &dispatch, err);
 }

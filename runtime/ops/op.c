@@ -32,8 +32,7 @@ void rp_ops_finish(rp_ops *ops) {
     *ops = (rp_ops){0};
 }
 
-void rp_ops_write_grids(const rp_ops *ops, const uint32_t counts[RP_COUNT_KINDS],
-                        VkDispatchIndirectCommand *out) {
+void rp_ops_write_grids(const rp_ops *ops, const uint32_t *counts, VkDispatchIndirectCommand *out) {
     for (uint32_t i = 0; i < ops->grid_count; i++) {
         const rp_grid *grid = &ops->grids[i];
         out[i] = (VkDispatchIndirectCommand){(uint32_t)rp_div_up(counts[grid->count], grid->per_group),
@@ -74,6 +73,10 @@ rp_status rp_op_dispatch(rp_op_target target, const rp_pipeline_key *key, rp_gri
                    .offset = ops->indirect.offset + index * sizeof(VkDispatchIndirectCommand),
                    .size = sizeof(VkDispatchIndirectCommand)};
     return rp_record_dispatch(&ops->recorder, target.commands, dispatch, err);
+}
+
+rp_range rp_range_after(rp_range range, VkDeviceSize skip) {
+    return (rp_range){range.buffer, range.offset + skip, range.size - skip};
 }
 
 uint32_t rp_float_bits(float value) {

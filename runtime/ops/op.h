@@ -14,8 +14,25 @@ typedef enum rp_count {
     RP_COUNT_SEQUENCES,
     RP_COUNT_ROWS,  /* rows that a head works on */
     RP_COUNT_TILES, /* tiles of queries for attention */
-    RP_COUNT_KINDS,
+    RP_COUNT_KINDS, /* the counts of slices come after these */
 } rp_count;
+
+enum {
+    RP_MAX_SLICES = 16, /* that the tokens of a sequence may be cut into */
+    RP_SLICE_ROWS = 64, /* of which each slice but the last has a multiple: every binding may begin there */
+    RP_ALL_COUNTS =
+        RP_COUNT_KINDS + 2 * RP_MAX_SLICES, /* with the tokens of each slice, then the tiles of each */
+};
+static inline rp_count rp_count_slice(rp_count kind, uint32_t slice) {
+    uint32_t first = kind == RP_COUNT_TILES ? RP_COUNT_KINDS + RP_MAX_SLICES : RP_COUNT_KINDS;
+    return (rp_count)(first + slice);
+}
+
+/* Which rows (tiles) a dispatch works on: counts[count] of them, from number `first` on. Zero: on all. */
+typedef struct rp_slice {
+    rp_count count; /* of rp_count_slice */
+    uint32_t first; /* a multiple of RP_SLICE_ROWS */
+} rp_slice;
 
 /* Workgroups: x = counts[count] / per_group, rounded up; y is fixed. */
 typedef struct rp_grid {
@@ -24,7 +41,7 @@ typedef struct rp_grid {
     uint32_t y;
 } rp_grid;
 
-enum { RP_MAX_GRIDS = 64, RP_UNITS = 4 };
+enum { RP_MAX_GRIDS = 256, RP_UNITS = 4 };
 
 /* Which of some candidates was chosen. */
 typedef struct rp_choice_made {
@@ -36,7 +53,7 @@ typedef struct rp_ops {
     rp_device *device;
     rp_pipeline_set pipelines;
     rp_recorder recorder;
-    rp_range counts;   /* uint32 [RP_COUNT_KINDS] */
+    rp_range counts;   /* uint32 [RP_COUNT_KINDS], or [RP_ALL_COUNTS] */
     rp_range indirect; /* VkDispatchIndirectCommand [RP_MAX_GRIDS] */
     rp_grid grids[RP_MAX_GRIDS];
     uint32_t grid_count;
@@ -59,8 +76,7 @@ void rp_ops_finish(rp_ops *ops);
 void rp_ops_drop(rp_ops *ops);
 
 /* The command of every grid that was recorded, for these counts: what belongs at ops->indirect. */
-void rp_ops_write_grids(const rp_ops *ops, const uint32_t counts[RP_COUNT_KINDS],
-                        VkDispatchIndirectCommand *out);
+void rp_ops_write_grids(const rp_ops *ops, const uint32_t *counts, VkDispatchIndirectCommand *out);
 
 /* Where to record, on behalf of an operator. */
 typedef struct rp_op_target {
@@ -72,6 +88,9 @@ typedef struct rp_op_target {
  * recorder is dry, the pipeline is only noted. */
 rp_status rp_op_dispatch(rp_op_target target, const rp_pipeline_key *key, rp_grid grid, const char *label,
                          rp_dispatch *dispatch, rp_error *err);
+
+/* `range` without its first `skip` bytes. */
+rp_range rp_range_after(rp_range range, VkDeviceSize skip);
 
 /* A float as the word that a push constant carries. */
 uint32_t rp_float_bits(float value);

@@ -24,6 +24,7 @@ typedef struct rp_matmul {
     uint32_t norm_width;
     float norm_eps;
     unsigned halves; // bits of rp_halves: which of x, residual and out hold float16
+    rp_slice slice;  // of the rows; the kernel is the one for all of them, and so are the bits
 } rp_matmul;
 rp_status rp_op_matmul(rp_op_target target, const rp_matmul *op, rp_error *err);
 /* With a given kernel. */
@@ -62,6 +63,7 @@ typedef struct rp_attention {
     rp_range tiles;                    // uint32 [tiles, 2]: sequence, first query
     rp_range out;                      // [tokens, width]
     unsigned halves;
+    rp_slice slice; // of the tiles
 } rp_attention;
 rp_status rp_op_attention(rp_op_target target, const rp_attention *op, rp_error *err);
 
