@@ -37,7 +37,7 @@ uint32_t rp_pace_slice(const rp_pace *pace, double work, uint32_t rows, uint32_t
 }
 
 void rp_pace_learn(rp_pace *pace, double work, double seconds) {
-    if (!(work > 0) || !(seconds > 0) || work < pace->known / 2) return;
+    if (!(work > 0) || !(seconds > 0) || work < fmin(pace->known, rp_pace_most(pace)) / 2) return;
     double now = seconds / work;
     pace->operation = now > pace->operation ? now : (pace->operation + now) / 2;
     if (work > pace->known) pace->known = work;

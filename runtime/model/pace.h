@@ -36,8 +36,9 @@ double rp_pace_most(const rp_pace *pace);
  * cut anew then; but there are no more than `most` slices, each a multiple of `unit` rows. */
 uint32_t rp_pace_slice(const rp_pace *pace, double work, uint32_t rows, uint32_t unit, uint32_t most);
 
-/* Work that took so long. Small work, which mostly waits, says nothing once larger work has been timed; of a
- * device that got slower all is believed at once, of one that got faster half. */
+/* Work that took so long. Small work, which mostly waits, says nothing once larger work has been timed,
+ * unless no larger work is submitted any more; of a device that got slower all is believed at once, of one
+ * that got faster half. */
 void rp_pace_learn(rp_pace *pace, double work, double seconds);
 
 #endif
