@@ -181,12 +181,23 @@ static void *make_next(void *pointer) {
     return NULL;
 }
 
+/* Threads that take the largest first are done at about the same time. */
+static void sort_by_code(rp_pipeline_set *set) {
+    for (size_t i = 1; i < set->count; i++)
+        for (size_t j = i; j && set->pipelines[j]->key.code > set->pipelines[j - 1]->key.code; j--) {
+            rp_pipeline *smaller = set->pipelines[j - 1];
+            set->pipelines[j - 1] = set->pipelines[j];
+            set->pipelines[j] = smaller;
+        }
+}
+
 rp_status rp_pipeline_make(rp_pipeline_set *set, rp_error *err) {
     pthread_t threads[MOST_THREADS];
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     size_t started = 0, count = set->count;
     work w = {.set = set, .lock = PTHREAD_MUTEX_INITIALIZER, .failed = count};
     double begun = rp_seconds();
+    sort_by_code(set);
     /* GLSL that is compiled now is compiled, and written to the cache, by one thread. */
     while (!set->device->shader_dir && started < MOST_THREADS && (long)started + 1 < processors &&
            started + 1 < count && !pthread_create(&threads[started], NULL, make_next, &w))

@@ -16,6 +16,8 @@ typedef struct rp_pipeline_key {
     uint32_t push_words;
     uint32_t subgroup_size; /* that every subgroup must have, all of them full; 0: as the driver likes. Only
                                where rp_caps.subgroup_control */
+    uint32_t code; /* how much of it there is, in any unit, when it has been unrolled: of many pipelines the
+                      largest are begun first. Keys that differ in this alone are equal */
 } rp_pipeline_key;
 
 static inline VkDescriptorType rp_binding_type(const rp_pipeline_key *key, uint32_t binding) {

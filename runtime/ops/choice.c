@@ -174,17 +174,21 @@ static bool read_order(const rp_contest *contest, char *list, uint32_t order[RP_
     return found == contest->count;
 }
 
-/* Two measurements of one kernel differ by so much: it is no reason to take another one than is taken
- * elsewhere, for one kernel in two places is one pipeline. */
-static const double ALIKE = 1.03;
+/* Two measurements of one kernel differ by so much. */
+static const double ALIKE = 1.05;
 
-/* Of those that are as good as the first in this order, that which the plan names first is put first. */
-static void prefer_early(const double times[], uint32_t count, uint32_t order[RP_MAX_KERNELS]) {
-    uint32_t early = 0;
-    for (uint32_t i = 1; i < count && times[order[i]] <= ALIKE * times[order[0]]; i++)
-        if (order[i] < order[early]) early = i;
-    uint32_t preferred = order[early];
-    memmove(order + 1, order, early * sizeof *order);
+/* Of those that are as good as the first in this order, that with the smallest tile is put first, which is
+ * compiled sooner and computes fewer rows in vain; of these the one that the plan names first, so that other
+ * products take the same. */
+static void prefer_small(const rp_contest *contest, const double times[], uint32_t order[RP_MAX_KERNELS]) {
+    const uint32_t *tiles = contest->tiles;
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < contest->count && times[order[i]] <= ALIKE * times[order[0]]; i++) {
+        uint32_t tile = tiles[order[i]], least = tiles[order[best]];
+        if (tile < least || (tile == least && order[i] < order[best])) best = i;
+    }
+    uint32_t preferred = order[best];
+    memmove(order + 1, order, best * sizeof *order);
     order[0] = preferred;
 }
 
@@ -212,7 +216,7 @@ static rp_status measure_order(rp_ops *ops, const rp_contest *contest, uint32_t 
             order[j - 1] = order[j];
             order[j] = slower;
         }
-    prefer_early(times, contest->count, order);
+    prefer_small(contest, times, order);
     return RP_OK;
 }
 

@@ -27,6 +27,8 @@ typedef struct rp_contest {
     char use[RP_CONTEST_TEXT];   /* what their being right depends on */
     uint32_t count;              /* at least 1 */
     char names[RP_MAX_KERNELS][RP_KERNEL_NAME];
+    uint32_t tiles[RP_MAX_KERNELS]; /* what a workgroup makes, in any unit: of kernels as fast, the smallest
+                                       wins */
     /* Seconds of each; infinite: it cannot be used, or rp_may_measure said no. NULL: they are in the order to
      * try them in. */
     rp_status (*measure)(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], rp_error *err);

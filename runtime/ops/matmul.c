@@ -26,7 +26,8 @@ rp_status rp_op_matmul_with(rp_op_target target, const rp_matmul *op, const rp_m
                            .subgroup_size = kernel->subgroup_size,
                            .bindings = norm ? 8 : 6,
                            .texels = kernel->texels ? 1 << 1 | 1 << 2 : 0,
-                           .push_words = norm ? 8 : 5};
+                           .push_words = norm ? 8 : 5,
+                           .code = kernel->rows * kernel->columns * (norm ? 2 : 1)};
     uint32_t groups = 0; /* that work on one tile of rows */
     for (uint32_t c = 0; c < op->w->chunk_count; c++)
         groups += (uint32_t)rp_div_up(op->w->chunks[c].panels * RP_PANEL / 4, rp_kernel_columns(kernel));

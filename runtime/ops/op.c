@@ -76,7 +76,9 @@ rp_status rp_op_dispatch(rp_op_target target, const rp_pipeline_key *key, rp_gri
 }
 
 rp_range rp_range_after(rp_range range, VkDeviceSize skip) {
-    return (rp_range){range.buffer, range.offset + skip, range.size - skip};
+    range.offset += skip;
+    range.size -= skip;
+    return range;
 }
 
 uint32_t rp_float_bits(float value) {

@@ -272,7 +272,7 @@ uint32_t rp_plan_attention(const rp_caps *caps, uint32_t head_dim, unsigned halv
                 (rp_attention_kernel){.shader = texel ? "attention_subgroup_texel" : "attention_subgroup",
                                       .lanes = lanes,
                                       .queries = queries,
-                                      .keys = 8 * lanes,
+                                      .keys = 4 * lanes,
                                       .texels = texel};
         }
     }

@@ -11,16 +11,16 @@
 #include "ops/timer.h"
 
 enum {
-    SMALL = 1 << 16, /* elements of a w that is not worth measuring */
-    SMALL_CPU =
-        1 << 17,       /* on a software driver, which compiles for up to a second before it can be measured */
-    SMALL_HEADS = 128, /* floats of all heads, likewise */
-    TIMED_ROWS = 128,  /* of a batch of texts, on a software driver */
+    SMALL = 1 << 16,     /* elements of a w that is not worth measuring */
+    SMALL_CPU = 1 << 17, /* on a software driver, which compiles for up to a second first */
+    SMALL_HEADS = 128,   /* floats of all heads, likewise */
+    TIMED_ROWS = 112,    /* of texts, on a software driver; a batch seldom fills its last tile */
     TIMED_ROWS_DISCRETE = 1024,
     TIMED_ROWS_OTHER = 256,
     TIMED_ROWS_THIN = 8,  /* of what a head works on */
     TIMED_SEQUENCE = 128, /* tokens, for attention */
     REPEATS = 4,          /* measurements of one kernel, of which the best counts */
+    REPEATS_CPU = 10,     /* on a software driver: short, and other programs run on the same processors */
     MOST_REPEATS = 64,
 };
 static const double CPU_WORK = 6e7; /* multiply-adds of one measurement on a software driver */
@@ -63,12 +63,13 @@ static rp_status measure(rig *r, const uint32_t counts[RP_COUNT_KINDS], double *
     *out = INFINITY;
     RP_TRY(rp_timer_end(&r->timer, err));
     RP_TRY(rp_timer_run(&r->timer, counts, &each, err)); /* the driver may compile here */
-    for (int i = 0; i < REPEATS || (spent < ENOUGH && i < MOST_REPEATS); i++) {
+    int repeats = cpu ? REPEATS_CPU : REPEATS;
+    for (int i = 0; i < repeats || (spent < ENOUGH && i < MOST_REPEATS); i++) {
         double worked = rp_cpu_seconds();
         RP_TRY(rp_timer_run(&r->timer, counts, &each, err));
         if (cpu) each = rp_cpu_seconds() - worked; /* whatever else the machine does */
         if (each < *out) *out = each;
-        if (each > 4 * r->best) break;
+        if (each > 4 * r->best || (i >= REPEATS && *out > 1.5 * r->best)) break;
         spent += each;
         if (spent > LONGEST && !cpu) break;
     }
@@ -143,7 +144,7 @@ static rp_status verify_matmul(rp_ops *ops, void *user, uint32_t candidate, rp_v
 }
 
 /* The one with the smallest tiles first, of all or of those with the first one's shader: quick to compile,
- * and nothing is lost on a few rows. */
+ * and nothing is lost on a few rows. Several products then share its pipeline. */
 static void smallest_first(rp_matmul_kernel *kernels, uint32_t count, bool same_shader) {
     uint32_t best = 0;
     for (uint32_t i = 1; i < count; i++)
@@ -181,13 +182,15 @@ static rp_status choose_matmul(rp_ops *ops, matmul_contest *c, rp_matmul_kernel 
     rp_contest contest = {.op = "matmul", .count = c->count, .verify = verify_matmul, .user = c};
     bool cpu = ops->device->caps.info.type == RP_DEVICE_CPU;
     uint64_t elements = (uint64_t)w->rows * w->k;
-    if (elements <= SMALL)
-        smallest_first(c->kernels, c->count, false);
-    else if (cpu && (elements <= SMALL_CPU || op->rows == RP_COUNT_SEQUENCES))
-        smallest_first(c->kernels, c->count, true); /* once in a run, before and behind the layers */
+    bool once = op->rows == RP_COUNT_SEQUENCES; /* in a run, behind the layers */
+    if (elements <= SMALL || (cpu && (elements <= SMALL_CPU || once)))
+        smallest_first(c->kernels, c->count, cpu);
     else
         contest.measure = measure_matmul;
-    for (uint32_t i = 0; i < c->count; i++) rp_name_matmul(&c->kernels[i], contest.names[i]);
+    for (uint32_t i = 0; i < c->count; i++) {
+        rp_name_matmul(&c->kernels[i], contest.names[i]);
+        contest.tiles[i] = rp_kernel_rows(&c->kernels[i]) * rp_kernel_columns(&c->kernels[i]);
+    }
     snprintf(contest.shape, sizeof contest.shape, "format %d, halves %u, %u x %u, %u rows, %u kernels",
              (int)w->format, op->halves, w->rows, w->k, c->rows, c->count);
     snprintf(contest.use, sizeof contest.use, "format %d, halves %u, activation %d%s%s%s", (int)w->format,
@@ -305,7 +308,10 @@ rp_status rp_tune_attention(rp_ops *ops, uint32_t heads, uint32_t head_dim, unsi
         return rp_fail(err, RP_ERROR_UNSUPPORTED, "heads of %u elements do not fit the shared memory of %s",
                        head_dim, caps->info.name);
     if (heads * head_dim > SMALL_HEADS) contest.measure = measure_attention;
-    for (uint32_t i = 0; i < c.count; i++) rp_name_attention(&c.kernels[i], contest.names[i]);
+    for (uint32_t i = 0; i < c.count; i++) {
+        rp_name_attention(&c.kernels[i], contest.names[i]);
+        contest.tiles[i] = c.kernels[i].queries;
+    }
     snprintf(contest.shape, sizeof contest.shape, "%u heads of %u, halves %u, %u kernels", heads, head_dim,
              halves, c.count);
     snprintf(contest.use, sizeof contest.use, "heads of %u, halves %u", head_dim, halves);
