@@ -1,5 +1,5 @@
 /* The shape of the source tree: layers include only what is below them, Vulkan stays in runtime/gpu, the
- * command knows only the public headers, and no source file grows past 600 lines. */
+ * command knows the public headers and one more, and no source file grows past 600 lines. */
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +19,8 @@ typedef struct layer {
     const char *prefixes[7]; /* of the quoted includes it may have */
 } layer;
 
-/* base <- gpu <- ops <- model <- tasks <- cli; the loader stands on base alone. */
+/* base <- gpu <- ops <- model <- tasks <- cli; the loader stands on base alone. The command is built with the
+ * loader's reader of JSON, which stands on nothing. */
 static const layer layers[] = {
     {"include/reprise", {"reprise/"}},
     {"runtime/base", {"base/", "reprise/"}},
@@ -28,7 +29,7 @@ static const layer layers[] = {
     {"runtime/ops", {"ops/", "gpu/", "base/", "reprise/"}},
     {"runtime/model", {"model/", "ops/", "gpu/", "loader/", "base/", "reprise/"}},
     {"runtime/tasks", {"tasks/", "model/", "loader/", "base/", "reprise/"}},
-    {"tools/cli", {"cli/", "reprise/"}},
+    {"tools/cli", {"cli/", "reprise/", "loader/json_read.h"}},
     {"tools/examples", {"reprise/"}},
 };
 enum { LAYER_COUNT = sizeof layers / sizeof layers[0] };

@@ -127,7 +127,8 @@ static bool fill(int fd, const entry *e) {
  * here has made, is moved aside. */
 static bool make_way(const char *path) {
     char *aside = NULL;
-    if (!unlink(path) || !rmdir(path)) return true;
+    /* what is no longer there, or no folder, another process has just put out of the way or put there */
+    if (!unlink(path) || errno == ENOENT || !rmdir(path) || errno == ENOENT || errno == ENOTDIR) return true;
     if (asprintf(&aside, "%s.aside", path) < 0) return false;
     bool moved = !rename(path, aside);
     free(aside);
