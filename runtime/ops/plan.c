@@ -262,8 +262,10 @@ uint32_t rp_plan_attention(const rp_caps *caps, uint32_t head_dim, unsigned halv
     uint32_t count = 0, lanes = caps->info.subgroup_size, head = rp_head_width(head_dim);
     if (halves & RP_HALF_X) count += plan_matrix_attention(caps, head, out);
     count += plan_tile_attention(caps, head, out + count);
-    uint32_t held = (uint32_t)rp_div_up(head / 4, lanes); /* vec4s of each query's result in one lane */
-    if (caps->info.type == RP_DEVICE_CPU && subgroup_kernels(caps) && held <= 8) {
+    uint32_t held = 0; /* vec4s of each query's result in one lane */
+    if (caps->info.type == RP_DEVICE_CPU && subgroup_kernels(caps))
+        held = (uint32_t)rp_div_up(head / 4, lanes);
+    if (held && held <= 8) {
         uint32_t queries = held > 4 ? 4 : held > 2 ? 8 : 16; /* whole fours: its vectors hold as many */
         bool as_texels = texels <= caps->max_texels, gathers = caps->driver_version >= MESA_GATHERS;
         for (int n = as_texels; n >= 0; n--) {
