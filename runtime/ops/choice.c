@@ -175,7 +175,7 @@ static bool read_order(const rp_contest *contest, char *list, uint32_t order[RP_
 }
 
 /* Two measurements of one kernel differ by so much. */
-static const double ALIKE = 1.05;
+static const double ALIKE = 1.02;
 
 /* Of those that are as good as the first in this order, that with the smallest tile is put first, which is
  * compiled sooner and computes fewer rows in vain; of these the one that the plan names first, so that other

@@ -14,17 +14,18 @@ enum {
     SMALL = 1 << 16,     /* elements of a w that is not worth measuring */
     SMALL_CPU = 1 << 17, /* on a software driver, which compiles for up to a second first */
     SMALL_HEADS = 128,   /* floats of all heads, likewise */
-    TIMED_ROWS = 112,    /* of texts, on a software driver; a batch seldom fills its last tile */
+    TIMED_ROWS = 128,    /* of a batch of texts, on a software driver */
     TIMED_ROWS_DISCRETE = 1024,
     TIMED_ROWS_OTHER = 256,
     TIMED_ROWS_THIN = 8,  /* of what a head works on */
     TIMED_SEQUENCE = 128, /* tokens, for attention */
-    REPEATS = 4,          /* measurements of one kernel, of which the best counts */
-    REPEATS_CPU = 10,     /* on a software driver: short, and other programs run on the same processors */
+    ROUNDS = 5,           /* of measurements, in turn; all but the first of kernels near the best */
+    REPEATS = 4,          /* measurements of one kernel in a round; of all the best counts */
     MOST_REPEATS = 64,
 };
 static const double CPU_WORK = 6e7; /* multiply-adds of one measurement on a software driver */
 static const double DISCRETE_WORK = 2e10, OTHER_WORK = 1e9; /* on a card of its own; on any other GPU */
+static const double NEAR = 1.15;                            /* times the best */
 static const double LONGEST = 0.1; /* seconds after which a kernel is measured no more */
 static const double ENOUGH = 2e-3; /* seconds after which a kernel has been measured enough */
 
@@ -63,19 +64,24 @@ static rp_status measure(rig *r, const uint32_t counts[RP_COUNT_KINDS], double *
     *out = INFINITY;
     RP_TRY(rp_timer_end(&r->timer, err));
     RP_TRY(rp_timer_run(&r->timer, counts, &each, err)); /* the driver may compile here */
-    int repeats = cpu ? REPEATS_CPU : REPEATS;
-    for (int i = 0; i < repeats || (spent < ENOUGH && i < MOST_REPEATS); i++) {
+    for (int i = 0; i < REPEATS || (spent < ENOUGH && i < MOST_REPEATS); i++) {
         double worked = rp_cpu_seconds();
         RP_TRY(rp_timer_run(&r->timer, counts, &each, err));
         if (cpu) each = rp_cpu_seconds() - worked; /* whatever else the machine does */
         if (each < *out) *out = each;
-        if (each > 4 * r->best || (i >= REPEATS && *out > 1.5 * r->best)) break;
+        if (each > 4 * r->best) break;
         spent += each;
         if (spent > LONGEST && !cpu) break;
     }
     if (*out < r->best) r->best = *out;
 done:
     return status;
+}
+
+/* Is a kernel measured in this round? What else the machine does then meets those that are close alike. */
+static bool is_due(const rig *r, rp_ops *ops, uint32_t round, double time) {
+    if (!round) return rp_may_measure(ops);
+    return time <= NEAR * r->best && rp_seconds() < ops->measuring_until;
 }
 
 static rp_op_target target_of(rig *r) {
@@ -116,7 +122,9 @@ static rp_status measure_matmul(rp_ops *ops, void *user, double times[RP_MAX_KER
     rig r;
     uint64_t x = (c->op->halves & RP_HALF_X ? 2ull : 4) * c->rows * part.k;
     rp_status status = rig_open(&r, ops, x, 4ull * c->rows * part.rows, err);
-    for (uint32_t i = 0; !status && i < c->count; i++) {
+    for (uint32_t n = 0; !status && n < ROUNDS * c->count; n++) {
+        uint32_t i = n % c->count;
+        double time = INFINITY;
         rp_matmul op = {.label = "tuning",
                         .x = rp_buffer_range(&r.x, 0, r.x.size),
                         .w = &part,
@@ -125,12 +133,14 @@ static rp_status measure_matmul(rp_ops *ops, void *user, double times[RP_MAX_KER
         char name[RP_KERNEL_NAME];
         rp_trial trial;
         rp_name_matmul(&c->kernels[i], name);
-        times[i] = INFINITY;
-        if (!rp_may_measure(ops) || !rp_trial_begin(&trial, ops->device, "matmul", name)) continue;
+        if (n < c->count) times[i] = INFINITY;
+        if (!is_due(&r, ops, n / c->count, times[i]) || !rp_trial_begin(&trial, ops->device, "matmul", name))
+            continue;
         status = rp_timer_begin(&r.timer, err);
         if (!status) status = rp_op_matmul_with(target_of(&r), &op, &c->kernels[i], err);
         bool refused = rp_refused(&r.timer.ops, status);
-        if (!status) status = measure(&r, counts, &times[i], err);
+        if (!status) status = measure(&r, counts, &time, err);
+        if (time < times[i]) times[i] = time;
         rp_trial_end(&trial, status, false);
         if (refused) status = RP_OK;
     }
@@ -275,15 +285,20 @@ static rp_status measure_attention(rp_ops *ops, void *user, double times[RP_MAX_
     if (!status)
         status =
             rp_buffer_create(ops->device, 256 + TIMED_SEQUENCE * 8, RP_MEMORY_INPUT, "tuning", &lists, err);
-    for (uint32_t i = 0; !status && i < c->count; i++) {
+    for (uint32_t n = 0; !status && n < ROUNDS * c->count; n++) {
+        uint32_t i = n % c->count;
+        double time = INFINITY;
         char name[RP_KERNEL_NAME];
         rp_trial trial;
         rp_name_attention(&c->kernels[i], name);
-        times[i] = INFINITY;
-        if (!rp_may_measure(ops) || !rp_trial_begin(&trial, ops->device, "attention", name)) continue;
+        if (n < c->count) times[i] = INFINITY;
+        if (!is_due(&r, ops, n / c->count, times[i]) ||
+            !rp_trial_begin(&trial, ops->device, "attention", name))
+            continue;
         status = record_attention(&r, c, heads, &c->kernels[i], &lists, counts, err);
         bool refused = rp_refused(&r.timer.ops, status);
-        if (!status) status = measure(&r, counts, &times[i], err);
+        if (!status) status = measure(&r, counts, &time, err);
+        if (time < times[i]) times[i] = time;
         rp_trial_end(&trial, status, false);
         if (refused) status = RP_OK;
     }
