@@ -217,8 +217,12 @@ static void test_out_of_time(void **state) {
     device->caps.has_statistics = false;
     assert_true(limit > 0 && limit < 10);
     for (uint32_t i = 0; i < RP_COUNT(starts); i++) {
-        rp_contest contest = {
-            .op = "slow", .shape = "slow", .count = 3, .measure = reluctant, .verify = all_right};
+        rp_contest contest = {.op = "slow",
+                              .shape = "slow",
+                              .count = 3,
+                              .tiles = {4, 2, 1},
+                              .measure = reluctant,
+                              .verify = all_right};
         rp_ops ops = {0};
         rp_error err;
         uint32_t chosen = UINT32_MAX;

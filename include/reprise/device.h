@@ -57,7 +57,7 @@ RP_API rp_status rp_device_list(rp_device_info *infos, size_t capacity, size_t *
 
 /* Who is told that kernels are being measured: `op` is such as "matmul", for as long as the call takes.
  * Called by whoever opens a model, on that thread, only when the cache folder does not hold the answer,
- * before each kind and shape of work. After 1.5 s in all (7.5 s on a software driver) nothing more is
+ * before each kind and shape of work. After 1.5 s in all (4 s on a software driver) nothing more is
  * measured, and what was not is at a later start. */
 typedef struct rp_tuning_handler {
     void (*take)(void *user, const char *op);

@@ -15,7 +15,7 @@ static const double SUBMIT_LIMIT = 0.5;
 
 /* Seconds, and a little more: what is being measured is measured to its end, and what is chosen is verified.
  * A GPU needs far less; a software driver compiles for most of it. */
-static const double TUNING_LIMIT = 1.5, CPU_TUNING_LIMIT = 7.5;
+static const double TUNING_LIMIT = 1.5, CPU_TUNING_LIMIT = 4;
 
 static bool instance_has(const char *extension) {
     uint32_t count = 0;

@@ -182,8 +182,9 @@ static const double ALIKE = 1.02;
  * products take the same. */
 static void prefer_small(const rp_contest *contest, const double times[], uint32_t order[RP_MAX_KERNELS]) {
     const uint32_t *tiles = contest->tiles;
+    double near = ALIKE * times[order[0]];
     uint32_t best = 0;
-    for (uint32_t i = 1; i < contest->count && times[order[i]] <= ALIKE * times[order[0]]; i++) {
+    for (uint32_t i = 1; i < contest->count && isfinite(near) && times[order[i]] <= near; i++) {
         uint32_t tile = tiles[order[i]], least = tiles[order[best]];
         if (tile < least || (tile == least && order[i] < order[best])) best = i;
     }
