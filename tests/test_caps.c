@@ -20,6 +20,7 @@ static struct driver {
     VkQueueFamilyProperties families[4];
     uint32_t family_count;
     VkPhysicalDeviceMemoryProperties memory;
+    bool narrow_scopes; /* no vulkanMemoryModelDeviceScope */
     const char *extensions[4];
     VkShaderStageFlags subgroup_stages;
     VkSubgroupFeatureFlags subgroup_operations;
@@ -79,6 +80,8 @@ static VKAPI_ATTR void VKAPI_CALL get_features(VkPhysicalDevice physical, VkPhys
             break;
         case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES:
             ((VkPhysicalDeviceVulkanMemoryModelFeatures *)next)->vulkanMemoryModel = VK_TRUE;
+            ((VkPhysicalDeviceVulkanMemoryModelFeatures *)next)->vulkanMemoryModelDeviceScope =
+                !driver.narrow_scopes;
             break;
         case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR:
             assert_true(offers(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME));
@@ -279,6 +282,9 @@ static void test_cooperative_matrices(void **state) {
     assert_true(caps.has_cooperative_matrix && !caps.matrix_nv);
     assert_int_equal(caps.matrix_shape_count, 1);
     assert_int_equal(caps.matrix_shapes[0].n, 16);
+    driver.narrow_scopes = true; /* which the other shaders may not have beside a memory model */
+    assert_false(probe().has_cooperative_matrix);
+    driver.narrow_scopes = false;
     driver.extensions[1] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME; /* no memory model */
     rp_caps_probe(VK_NULL_HANDLE, (VkPhysicalDevice)&driver, 3, true, &caps);
     assert_true(caps.info.cooperative_matrix);

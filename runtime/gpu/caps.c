@@ -160,7 +160,8 @@ static void probe_features(VkInstance instance, VkPhysicalDevice physical, rp_ca
                                    has_extension(list, count, VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME);
     out->has_cooperative_matrix =
         (out->matrix_nv ? has.cooperative_nv.cooperativeMatrix : has.cooperative.cooperativeMatrix) &&
-        has.memory_model.vulkanMemoryModel && has.small.shaderFloat16;
+        has.memory_model.vulkanMemoryModel && has.memory_model.vulkanMemoryModelDeviceScope &&
+        has.small.shaderFloat16;
     if (out->has_cooperative_matrix) probe_matrix_shapes(instance, physical, out);
     free(list);
 }

@@ -131,7 +131,8 @@ static void choose_features(const rp_caps *caps, features *f) {
                   .subgroupSizeControl = VK_TRUE,
                   .computeFullSubgroups = VK_TRUE},
         .memory_model = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES,
-                         .vulkanMemoryModel = VK_TRUE},
+                         .vulkanMemoryModel = VK_TRUE,
+                         .vulkanMemoryModelDeviceScope = VK_TRUE}, /* that of all other shaders */
         .cooperative = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
                         .cooperativeMatrix = VK_TRUE},
         .cooperative_nv = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV,
