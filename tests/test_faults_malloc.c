@@ -301,7 +301,7 @@ static void test_spiece(void **state) {
     }
 }
 
-/* One that is in use: 30,000 pieces. */
+/* One that is in use: 8,192 pieces. */
 static void test_large_spiece(void **state) {
     (void)state;
     sweep_tokenizer(SOURCE_DIR "/tools/models/sentiment", 301);
