@@ -55,13 +55,14 @@ static void run_and_compare(rp_model *model, const golden *g, const golden_outpu
     free(got);
 }
 
-/* Every output of the case, all sequences in one batch and then each alone. */
+/* Every output of the case for all sequences in one batch, and for every third sequence alone; each sequence is alone
+ * for some of the outputs. */
 static golden_error compare_case(rp_model *model, const golden *g) {
     golden_error error = {0};
     for (size_t i = 0; i < g->output_count; i++) {
         run_and_compare(model, g, &g->outputs[i], 0, g->sequence_count, &error);
         for (size_t s = 0; s < g->sequence_count; s++)
-            run_and_compare(model, g, &g->outputs[i], s, 1, &error);
+            if ((i + s) % 3 == 0) run_and_compare(model, g, &g->outputs[i], s, 1, &error);
     }
     if (!(error.worst <= WORST_BOUND))
         print_error("%s: %s[%zu][%zu] is %.9g instead of %.9g\n", g->name, golden_output_name(error.output),

@@ -319,11 +319,11 @@ static void test_norm(void **state) {
                                 .bias = ending & 1,
                                 .residual = ending & 2,
                                 .norm = true,
-                                .each_shader_once = i != 2,
+                                .each_shader_once = i != 2 || ending != 3,
                                 .storage = storage_of(format)});
 }
 
-/* Activations in float16, with every ending. */
+/* Activations in float16, with every ending; every tile with one of them. */
 static void test_halves(void **state) {
     static const uint32_t shapes[][2] = {{1, 22}, {39, 91}, {312, 39}, {91, 312}};
     rp_format format = (rp_format)(intptr_t)*state;
@@ -338,6 +338,7 @@ static void test_halves(void **state) {
                            .residual = i % 2 || norm,
                            .norm = norm,
                            .halves = halves,
+                           .each_shader_once = norm || i != 1 || !(halves & RP_HALF_OUT),
                            .storage = storage_of(format)});
 }
 
@@ -370,11 +371,13 @@ static void test_chunks(void **state) {
                                   ops_random_matrix(host, 39, 91)},
                         .part_count = 3,
                         .bias = true,
+                        .each_shader_once = true,
                         .storage = storage});
     check_matmul((test){.parts = {ops_random_matrix(host, 312, 91)},
                         .part_count = 1,
                         .residual = true,
                         .norm = true,
+                        .each_shader_once = true,
                         .storage = storage});
     ops_begin();
     rp_host_matrix w = ops_random_matrix(host, 312, 91);
