@@ -278,9 +278,11 @@ static void test_best_guess(void **state) {
         rp_device_type type = s->caps.info.type;
         uint32_t largest = type == RP_DEVICE_CPU ? 0 : type == RP_DEVICE_INTEGRATED ? 64 * 64 : 128 * 128;
         if (tile != largest) fail_msg("%s: largest tile %u, not %u", s->name, tile, largest);
-        rp_plan_matmul(&s->caps, RP_FORMAT_F16, RP_HALF_X | RP_HALF_OUT, 1 << 16, kernels);
-        if (is(kernels[0].shader, "matmul_cooperative") != uses_matrices(s))
-            fail_msg("%s: %s first", s->name, kernels[0].shader);
+        /* matrices are slow there too: behind what is made for it, as time to measure may be over by then */
+        count = rp_plan_matmul(&s->caps, RP_FORMAT_F16, RP_HALF_X | RP_HALF_OUT, 1 << 16, kernels);
+        bool cpu = type == RP_DEVICE_CPU;
+        if (is(kernels[cpu ? count - 2 : 0].shader, "matmul_cooperative") != uses_matrices(s))
+            fail_msg("%s: %s first, %s late", s->name, kernels[0].shader, kernels[count - 2].shader);
     }
 }
 

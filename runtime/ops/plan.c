@@ -159,12 +159,14 @@ static void add_subgroup_kernels(matmul_plan *plan) {
 uint32_t rp_plan_matmul(const rp_caps *caps, rp_format format, unsigned halves, uint64_t texels,
                         rp_matmul_kernel out[RP_MAX_KERNELS]) {
     matmul_plan plan = {caps, format, halves, texels, out, 0};
-    add_matrix_kernels(&plan);
+    bool cpu = caps->info.type == RP_DEVICE_CPU; /* its matrices are loops over lanes */
+    if (!cpu) add_matrix_kernels(&plan);
     add_tile_kernels(&plan);
     add_subgroup_kernels(&plan);
+    if (cpu) add_matrix_kernels(&plan);
     /* one invocation makes 4 rows; a panel is 8 vec4s wide */
     static const uint32_t blocks[] = {8, 16, 1};
-    for (size_t i = caps->info.type == RP_DEVICE_CPU ? 2 : 0; i < RP_COUNT(blocks); i++) {
+    for (size_t i = cpu ? 2 : 0; i < RP_COUNT(blocks); i++) {
         rp_matmul_kernel kernel = {.shader = "matmul",
                                    .norm_shader = "matmul_norm",
                                    .lanes = 8,
@@ -260,11 +262,11 @@ static uint32_t plan_tile_attention(const rp_caps *caps, uint32_t head, rp_atten
 uint32_t rp_plan_attention(const rp_caps *caps, uint32_t head_dim, unsigned halves, uint64_t texels,
                            rp_attention_kernel out[RP_MAX_KERNELS]) {
     uint32_t count = 0, lanes = caps->info.subgroup_size, head = rp_head_width(head_dim);
-    if (halves & RP_HALF_X) count += plan_matrix_attention(caps, head, out);
+    bool cpu = caps->info.type == RP_DEVICE_CPU, matrices = halves & RP_HALF_X;
+    if (matrices && !cpu) count += plan_matrix_attention(caps, head, out);
     count += plan_tile_attention(caps, head, out + count);
     uint32_t held = 0; /* vec4s of each query's result in one lane */
-    if (caps->info.type == RP_DEVICE_CPU && subgroup_kernels(caps))
-        held = (uint32_t)rp_div_up(head / 4, lanes);
+    if (cpu && subgroup_kernels(caps)) held = (uint32_t)rp_div_up(head / 4, lanes);
     if (held && held <= 8) {
         uint32_t queries = held > 4 ? 4 : held > 2 ? 8 : 16; /* whole fours: its vectors hold as many */
         bool as_texels = texels <= caps->max_texels, gathers = caps->driver_version >= MESA_GATHERS;
@@ -278,6 +280,7 @@ uint32_t rp_plan_attention(const rp_caps *caps, uint32_t head_dim, unsigned halv
                                       .texels = texel};
         }
     }
+    if (matrices && cpu) count += plan_matrix_attention(caps, head, out + count);
     /* 64 lanes on a software driver too: llvmpipe ends the loops of an invocation after 65535 iterations in
      * all, and fewer lanes have more to do */
     const uint32_t group = 64, keys = 32;
