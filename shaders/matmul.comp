@@ -5,7 +5,7 @@ void multiply(uint row0, uint rows, uint column)
     uint at[ROWS]; // rows past the end repeat the last one and are not written
     vec4 sum[ROWS];
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-        at[r] = min(row0 + r, rows - 1u) * p.k;
+        at[r] = min(row0 + r, rows - 1u) * p.x_stride;
         sum[r] = vec4(0.0);
     }
     uint from = panel_of(column);

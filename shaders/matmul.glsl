@@ -63,6 +63,7 @@ layout(push_constant) uniform Push {
     uint columns;      // rows of w in this chunk
     uint first_column; // of out, that this chunk makes
     uint stride;       // of out and residual
+    uint x_stride;     // of x, whose rows may have room behind them
 #ifdef NORM
     uint groups; // workgroups that make one tile of rows, of every chunk
     uint width;  // floats of a row, without the padding

@@ -19,7 +19,7 @@ int pack_bytes(ivec4 q) { return (q.x & 255) | (q.y & 255) << 8 | (q.z & 255) <<
 void place_x(uint row0, uint rows, uint k0)
 {
     for (uint i = gl_LocalInvocationIndex; i < TILE_ROWS; i += THREADS) {
-        uint at = min(row0 + i, rows - 1u) * p.k + k0;
+        uint at = min(row0 + i, rows - 1u) * p.x_stride + k0;
         vec4 v[DEPTH], most = vec4(0.0);
         [[unroll]] for (uint k = 0u; k < DEPTH; k++) {
             v[k] = load_x(at + k);

@@ -9,7 +9,7 @@ void main()
 
     uint x_at[held], w_column[COLUMNS], w_at[COLUMNS]; // rows and columns past the end repeat the last one and are not written
     vec4 sum[ROWS * COLUMNS];
-    [[unroll]] for (uint i = 0u; i < held; i++) x_at[i] = min(row0 + i * LANES + lane, rows - 1u) * p.k;
+    [[unroll]] for (uint i = 0u; i < held; i++) x_at[i] = min(row0 + i * LANES + lane, rows - 1u) * p.x_stride;
     [[unroll]] for (uint c = 0u; c < COLUMNS; c++) {
         w_column[c] = min(column0 + c * LANES, p.columns - 1u);
         w_at[c] = panel_of(w_column[c]);

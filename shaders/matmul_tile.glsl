@@ -58,7 +58,7 @@ void fetch(uint row0, uint rows, uint column0, uint k0)
     [[unroll]] for (uint n = 0u; n < X_HELD; n++) {
         uint i = n * THREADS + gl_LocalInvocationIndex;
         if (X_CELLS % THREADS != 0u && i >= X_CELLS) break;
-        uint at = min(row0 + i / DEPTH, rows - 1u) * p.k + k0 + i % DEPTH;
+        uint at = min(row0 + i / DEPTH, rows - 1u) * p.x_stride + k0 + i % DEPTH;
         held_x[n] = HALF_X ? cell_of_halves(x2[at]) : cell_of(x[at]);
     }
     [[unroll]] for (uint n = 0u; n < W_HELD; n++) {

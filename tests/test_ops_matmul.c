@@ -63,7 +63,9 @@ typedef struct test {
     rp_storage storage;
     unsigned halves;
     bool each_shader_once;
-    float *x; /* [MOST_ROWS, padded k]; NULL: random */
+    uint32_t gap; /* elements behind each row of x and of out; not with a residual, a LayerNorm or float16
+                     results */
+    float *x;     /* [MOST_ROWS, padded k]; NULL: random */
 
     char name[128];
     uint32_t k, stride; /* width of x; stride of out */
@@ -99,8 +101,33 @@ static rp_range upload(const float *values, size_t count, bool half) {
     return range;
 }
 
+/* Rows with a gap behind each, which is not a number. Freed by free(). */
+static float *with_gaps(const test *t) {
+    size_t width = rp_padded(t->k), stride = width + t->gap, count = MOST_ROWS * stride;
+    float *spread = rp_new_array(float, count);
+    assert_non_null(spread);
+    for (size_t i = 0; i < count; i++)
+        spread[i] = i % stride < width ? t->x[i / stride * width + i % stride] : NAN;
+    return spread;
+}
+
+/* What is written with gaps, of which nothing may be. */
+static void fetch_between_gaps(test *t, uint32_t rows) {
+    size_t stride = t->stride + t->gap;
+    const float *out = ops_read(t->out);
+    ops_check_untouched(out, rows, MOST_ROWS, stride);
+    for (size_t i = 0; i < rows; i++) {
+        memcpy(t->got + i * t->stride, out + i * stride, t->stride * 4);
+        ops_check_untouched(out + i * stride + t->stride, 0, 1, t->gap);
+    }
+}
+
 /* The results into t->got; rows that are not there must be as they were. */
 static void fetch_results(test *t, uint32_t rows) {
+    if (t->gap) {
+        fetch_between_gaps(t, rows);
+        return;
+    }
     size_t floats = (size_t)MOST_ROWS * t->stride, there = (size_t)rows * t->stride;
     const float *out = ops_read(t->out);
     if (t->halves & RP_HALF_OUT) {
@@ -154,10 +181,12 @@ static void prepare(test *t) {
     assert_true(t->want && t->got && t->own && t->first);
     for (uint32_t p = 0; p < t->part_count; p++)
         t->bias_data[p] = ops_random_matrix(RP_FORMAT_F32, 1, t->parts[p].rows);
-    t->x_range = upload(t->x, inputs, t->halves & RP_HALF_X);
+    float *x = t->gap ? with_gaps(t) : t->x;
+    t->x_range = upload(x, inputs + (size_t)MOST_ROWS * t->gap, t->halves & RP_HALF_X);
+    if (t->gap) free(x);
     if (t->bias) t->bias_range = ops_vectors(t->bias_data, t->part_count);
     if (t->residual) t->residual_range = upload(t->residual_data, floats, t->halves & RP_HALF_OUT);
-    t->out = ops_results(floats);
+    t->out = ops_results(floats + (size_t)MOST_ROWS * t->gap);
     compute_want(t);
     for (uint32_t i = 0; i < 2; i++) t->norm_data[i] = ops_random_matrix(RP_FORMAT_F32, 1, t->parts[0].rows);
     if (!t->norm) return;
@@ -224,11 +253,13 @@ static void run_kernel(test *t, const rp_matmul_kernel *k) {
     rp_matmul op = {.label = t->name,
                     .rows = RP_COUNT_ROWS,
                     .x = t->x_range,
+                    .x_stride = t->gap ? rp_padded(t->k) + t->gap : 0,
                     .w = t->w,
                     .bias = t->bias_range,
                     .activation = t->activation,
                     .residual = t->residual_range,
                     .out = t->out,
+                    .out_stride = t->gap ? t->stride + t->gap : 0,
                     .norm = t->norm_range,
                     .arrived = t->arrived,
                     .norm_width = t->parts[0].rows,
@@ -254,14 +285,14 @@ static void run_kernel(test *t, const rp_matmul_kernel *k) {
         t->has_first = true;
         assert_memory_equal(t->own, t->first, floats * 4);
     }
-    if (!t->residual) check_reversed(t, target);
+    if (!t->residual && !t->gap) check_reversed(t, target);
 }
 
 static void check_matmul(test t) {
     rp_matmul_kernel kernels[MOST_KERNELS];
     prepare(&t);
-    size_t count =
-        list_kernels(t.w, t.halves, (size_t)MOST_ROWS * rp_padded(t.k) / 4, t.each_shader_once, kernels);
+    size_t count = list_kernels(t.w, t.halves, (size_t)MOST_ROWS * (rp_padded(t.k) + t.gap) / 4,
+                                t.each_shader_once, kernels);
     for (size_t i = 0; i < count; i++) run_kernel(&t, &kernels[i]);
     finish(&t);
 }
@@ -394,6 +425,18 @@ static void test_chunks(void **state) {
     free((void *)w.data);
 }
 
+/* Rows that lie further apart than they are wide. */
+static void test_gaps(void **state) {
+    rp_format format = (rp_format)(intptr_t)*state;
+    for (unsigned halves = 0; halves <= RP_HALF_X; halves++)
+        check_matmul((test){.parts = {ops_random_matrix(host_format(format), 91, 39)},
+                            .part_count = 1,
+                            .each_shader_once = true,
+                            .gap = RP_PANEL,
+                            .halves = halves,
+                            .storage = storage_of(format)});
+}
+
 /* Activations of everything a float can be, short of NaN: x[i] * 1. */
 static void test_large_arguments(void **state) {
     (void)state;
@@ -418,13 +461,19 @@ static void test_large_arguments(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FORMAT(test_shapes, F32),  FORMAT(test_shapes, F16),     FORMAT(test_shapes, BF16),
-        FORMAT(test_shapes, INT8), FORMAT(test_shapes, INT4),    cmocka_unit_test(test_endings),
-        FORMAT(test_norm, F32),    FORMAT(test_norm, INT8),      FORMAT(test_norm, INT4),
-        FORMAT(test_halves, F32),  FORMAT(test_halves, F16),     FORMAT(test_halves, BF16),
-        FORMAT(test_halves, INT8), FORMAT(test_halves, INT4),    FORMAT(test_chunks, F32),
-        FORMAT(test_chunks, F16),  FORMAT(test_chunks, BF16),    FORMAT(test_chunks, INT8),
-        FORMAT(test_chunks, INT4), cmocka_unit_test(test_parts), cmocka_unit_test(test_large_arguments),
+        FORMAT(test_shapes, F32),     FORMAT(test_shapes, F16),
+        FORMAT(test_shapes, BF16),    FORMAT(test_shapes, INT8),
+        FORMAT(test_shapes, INT4),    cmocka_unit_test(test_endings),
+        FORMAT(test_norm, F32),       FORMAT(test_norm, INT8),
+        FORMAT(test_norm, INT4),      FORMAT(test_halves, F32),
+        FORMAT(test_halves, F16),     FORMAT(test_halves, BF16),
+        FORMAT(test_halves, INT8),    FORMAT(test_halves, INT4),
+        FORMAT(test_chunks, F32),     FORMAT(test_chunks, F16),
+        FORMAT(test_chunks, BF16),    FORMAT(test_chunks, INT8),
+        FORMAT(test_chunks, INT4),    FORMAT(test_gaps, F32),
+        FORMAT(test_gaps, F16),       FORMAT(test_gaps, BF16),
+        FORMAT(test_gaps, INT8),      FORMAT(test_gaps, INT4),
+        cmocka_unit_test(test_parts), cmocka_unit_test(test_large_arguments),
     };
     return cmocka_run_group_tests(tests, ops_setup, ops_teardown);
 }

@@ -16,7 +16,7 @@ static const uint32_t FEWEST = 4;     /* panels of a product that is timed in pa
 /* One product of a layer. */
 typedef struct product {
     const char *label;
-    uint32_t columns, depth;
+    uint32_t columns, depth, x_stride;
     bool bias, residual;
     rp_op_activation activation;
 } product;
@@ -127,7 +127,8 @@ static rp_status time_product(op_bench *b, const product *p, rp_error *err) {
     rp_status status;
     RP_TRY(make_weights(b, columns, p->depth, &w, err));
     rp_matmul op = {.label = p->label,
-                    .x = first(b->in, (uint64_t)b->tokens * p->depth),
+                    .x = first(b->in, (uint64_t)b->tokens * (p->x_stride ? p->x_stride : p->depth)),
+                    .x_stride = p->x_stride,
                     .w = &w,
                     .bias = p->bias ? first(b->residual, columns) : (rp_range){0},
                     .activation = p->activation,
@@ -257,7 +258,8 @@ static rp_status fill(op_bench *b, rp_range range, rp_error *err) {
 /* Buffers as wide as anything in a layer. */
 static rp_status open_buffers(op_bench *b, rp_error *err) {
     const rp_config *c = b->config;
-    uint64_t widest = rp_padded(c->intermediate_size), wide = 3ull * attention_width(c);
+    uint64_t widest = rp_spread_stride(c->intermediate_size, b->halves ? 2 : 4),
+             wide = 3ull * attention_width(c);
     if (wide > widest) widest = wide;
     uint64_t floats = b->tokens * widest;
     rp_status status;
@@ -283,7 +285,12 @@ static rp_status time_all(op_bench *b, rp_error *err) {
         {.label = "qkv", .columns = 3 * w, .depth = h, .bias = true},
         {.label = "attention output", .columns = h, .depth = w, .bias = true, .residual = true},
         {.label = "ffn", .columns = i, .depth = h, .bias = true, .activation = gelu},
-        {.label = "ffn output", .columns = h, .depth = i, .bias = true, .residual = true},
+        {.label = "ffn output",
+         .columns = h,
+         .depth = i,
+         .bias = true,
+         .residual = true,
+         .x_stride = rp_spread_stride(c->intermediate_size, b->halves ? 2 : 4)},
     };
     rp_status status = RP_OK;
     for (size_t n = 0; !status && n < RP_COUNT(products); n++) {

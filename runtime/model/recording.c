@@ -73,7 +73,7 @@ static uint32_t element(const rp_model *model) {
 /* Bytes of the widest row that any buffer holds for one token, when an element of a layer has so many. */
 static uint32_t widest_row_of(const rp_config *config, uint32_t bytes) {
     uint32_t h = rp_padded(config->hidden_size);
-    uint32_t layer = larger(4 * attention_width(config), rp_padded(config->intermediate_size));
+    uint32_t layer = larger(4 * attention_width(config), rp_spread_stride(config->intermediate_size, bytes));
     return larger(bytes * layer, 4 * (h + 2 * rp_padded(config->embedding_size)));
 }
 
@@ -262,13 +262,14 @@ static rp_status record_part(rp_model *model, rp_op_target to, const rp_device_l
                              const uint32_t *slice, rp_error *err) {
     const rp_config *config = &model->config;
     rp_activations *a = &model->activations;
-    uint32_t width = attention_width(config), i = rp_padded(config->intermediate_size);
-    uint32_t bytes = element(model);
+    uint32_t bytes = element(model), width = attention_width(config);
+    uint32_t inner_stride = rp_spread_stride(config->intermediate_size, bytes);
     uint64_t tokens = model->info.max_batch_tokens;
     unsigned both = halves(model, RP_HALF_X | RP_HALF_OUT);
     rp_range hidden = whole(&a->hidden), attended = a->apart.buffer ? a->apart : hidden;
     rp_range qkv = part_of_wide(model, 0, 3 * width, bytes),
-             context = part_of_wide(model, 3 * width, width, bytes), inner = part_of_wide(model, 0, i, bytes);
+             context = part_of_wide(model, 3 * width, width, bytes),
+             inner = part_of_wide(model, 0, inner_stride, bytes);
     rp_count kind = part == RP_PART_ATTENTION ? RP_COUNT_TILES : RP_COUNT_TOKENS;
     rp_slice some = {0};
     if (slice) some = (rp_slice){rp_count_slice(kind, *slice), *slice * model->slice_rows};
@@ -293,12 +294,14 @@ static rp_status record_part(rp_model *model, rp_op_target to, const rp_device_l
     case RP_PART_FFN:
         product.label = "ffn";
         product.x = attended, product.w = &w->ffn, product.bias = w->ffn_bias, product.out = inner;
+        product.out_stride = inner_stride;
         product.activation = activation(config);
         break;
     default: { /* what ends in a residual and LayerNorm */
         bool dense = part == RP_PART_DENSE;
         product.label = dense ? "attention output" : "ffn output";
         product.x = dense ? context : inner;
+        product.x_stride = dense ? 0 : inner_stride;
         product.w = dense ? &w->dense : &w->ffn_output;
         product.bias = dense ? w->dense_bias : w->ffn_output_bias;
         product.residual = dense ? hidden : attended;

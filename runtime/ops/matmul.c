@@ -26,16 +26,18 @@ rp_status rp_op_matmul_with(rp_op_target target, const rp_matmul *op, const rp_m
                            .subgroup_size = kernel->subgroup_size,
                            .bindings = norm ? 8 : 6,
                            .texels = kernel->texels ? 1 << 1 | 1 << 2 : 0,
-                           .push_words = norm ? 8 : 5,
+                           .push_words = norm ? 9 : 6,
                            .code = kernel->rows * kernel->columns * (norm ? 2 : 1)};
     uint32_t groups = 0; /* that work on one tile of rows */
     for (uint32_t c = 0; c < op->w->chunk_count; c++)
         groups += (uint32_t)rp_div_up(op->w->chunks[c].panels * RP_PANEL / 4, rp_kernel_columns(kernel));
     rp_count rows = op->slice.count ? op->slice.count : op->rows;
-    rp_range x = rows_after(op->x, op->slice.first, op->w->k, op->halves & RP_HALF_X),
-             out = rows_after(op->out, op->slice.first, op->w->rows, op->halves & RP_HALF_OUT),
+    uint32_t x_stride = op->x_stride ? op->x_stride : op->w->k,
+             out_stride = op->out_stride ? op->out_stride : op->w->rows;
+    rp_range x = rows_after(op->x, op->slice.first, x_stride, op->halves & RP_HALF_X),
+             out = rows_after(op->out, op->slice.first, out_stride, op->halves & RP_HALF_OUT),
              added = residual
-                         ? rows_after(op->residual, op->slice.first, op->w->rows, op->halves & RP_HALF_OUT)
+                         ? rows_after(op->residual, op->slice.first, out_stride, op->halves & RP_HALF_OUT)
                          : x;
     rp_status status = RP_OK;
     for (uint32_t c = 0; !status && c < op->w->chunk_count; c++) {
@@ -45,8 +47,8 @@ rp_status rp_op_matmul_with(rp_op_target target, const rp_matmul *op, const rp_m
             .bindings = {{0}, x, chunk->range, bias ? op->bias : x, added, out, op->norm, op->arrived},
             .formats = {[1] = texel_format(op->halves & RP_HALF_X ? RP_FORMAT_F16 : RP_FORMAT_F32),
                         [2] = texel_format(op->w->format)},
-            .push = {rows, op->w->k / 4, columns, chunk->first_panel * RP_PANEL / 4, op->w->rows / 4, groups,
-                     op->norm_width, rp_float_bits(op->norm_eps)}};
+            .push = {rows, op->w->k / 4, columns, chunk->first_panel * RP_PANEL / 4, out_stride / 4,
+                     x_stride / 4, groups, op->norm_width, rp_float_bits(op->norm_eps)}};
         rp_grid grid = {rows, rp_kernel_rows(kernel),
                         (uint32_t)rp_div_up(columns, rp_kernel_columns(kernel))};
         status = rp_op_dispatch(target, &key, grid, op->label, &dispatch, err);

@@ -60,6 +60,14 @@ static inline uint32_t rp_padded(uint32_t width) {
     return (width + RP_PANEL - 1) / RP_PANEL * RP_PANEL;
 }
 
+/* The row stride of an activation that a product reads, in elements of `bytes`: `width`, with a panel more
+ * where the rows would lie so that they meet in a few sets of a cache. A tile reads 32 of them side by side.
+ */
+static inline uint32_t rp_spread_stride(uint32_t width, uint32_t bytes) {
+    uint32_t padded = rp_padded(width);
+    return padded * bytes % 2048 ? padded : padded + RP_PANEL;
+}
+
 /* `head_dim` rounded up to whole vec4s: the columns of one attention head. */
 static inline uint32_t rp_head_width(uint32_t head_dim) {
     return (head_dim + 3) / 4 * 4;

@@ -13,14 +13,16 @@
 typedef struct rp_matmul {
     const char *label;
     rp_count rows;
-    rp_range x;         // [rows, w->k]
+    rp_range x;         // [rows, x_stride]
+    uint32_t x_stride;  // 0: w->k
     const rp_matrix *w; // [n, k]
     rp_range bias;      // [n]; no buffer: none
     rp_op_activation activation;
-    rp_range residual; // [rows, n]; no buffer: none. May not overlap out
-    rp_range out;      // [rows, n]
-    rp_range norm;     // gamma, beta: [2, n]; no buffer: no LayerNorm
-    rp_range arrived;  // uint32 [rows]: zeros before and after; for a LayerNorm only
+    rp_range residual;   // [rows, out_stride]; no buffer: none. May not overlap out
+    rp_range out;        // [rows, out_stride]
+    uint32_t out_stride; // 0: n; else without a LayerNorm
+    rp_range norm;       // gamma, beta: [2, n]; no buffer: no LayerNorm
+    rp_range arrived;    // uint32 [rows]: zeros before and after; for a LayerNorm only
     uint32_t norm_width;
     float norm_eps;
     unsigned halves; // bits of rp_halves: which of x, residual and out hold float16

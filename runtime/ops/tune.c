@@ -120,13 +120,15 @@ static rp_status measure_matmul(rp_ops *ops, void *user, double times[RP_MAX_KER
     rp_matrix_chunk chunk;
     rp_matrix part = part_of(c->op->w, &ops->device->caps, c->rows, &chunk);
     rig r;
-    uint64_t x = (c->op->halves & RP_HALF_X ? 2ull : 4) * c->rows * part.k;
+    uint32_t x_stride = c->op->x_stride ? c->op->x_stride : part.k;
+    uint64_t x = (c->op->halves & RP_HALF_X ? 2ull : 4) * c->rows * x_stride;
     rp_status status = rig_open(&r, ops, x, 4ull * c->rows * part.rows, err);
     for (uint32_t n = 0; !status && n < ROUNDS * c->count; n++) {
         uint32_t i = n % c->count;
         double time = INFINITY;
         rp_matmul op = {.label = "tuning",
                         .x = rp_buffer_range(&r.x, 0, r.x.size),
+                        .x_stride = x_stride,
                         .w = &part,
                         .out = rp_buffer_range(&r.out, 0, r.out.size),
                         .halves = c->op->halves};
