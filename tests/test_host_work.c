@@ -48,12 +48,11 @@ static void set_slow(const char *what) {
 
 static void pass(const char *what) {
     pthread_mutex_lock(&gate.lock);
-    while (gate.slow && !strcmp(gate.slow, what)) {
-        gate.waiting = true;
-        pthread_cond_broadcast(&gate.changed);
-        pthread_cond_wait(&gate.changed, &gate.lock);
-    }
-    gate.waiting = false;
+    bool slow = gate.slow && !strcmp(gate.slow, what);
+    if (slow) gate.waiting = true;
+    pthread_cond_broadcast(&gate.changed);
+    while (gate.slow && !strcmp(gate.slow, what)) pthread_cond_wait(&gate.changed, &gate.lock);
+    if (slow) gate.waiting = false; /* others pass meanwhile */
     pthread_mutex_unlock(&gate.lock);
 }
 
