@@ -54,6 +54,15 @@ static rp_range first(rp_range range, uint64_t bytes) {
     return range;
 }
 
+/* What was recorded is of no use; the stand-ins for a kernel's side have little memory for it. */
+static rp_status drop_recording(void) {
+    rp_status status = rp_timer_end(&timer, &err);
+    VkCommandPool *pool = &timer.ops.recorder.commands;
+    device->vk.vkDestroyCommandPool(device->handle, *pool, NULL);
+    *pool = VK_NULL_HANDLE;
+    return status;
+}
+
 static rp_status compile_matmul(rp_matmul *op, const rp_matmul_kernel *kernel) {
     char name[160];
     size_t before = timer.ops.pipelines.count;
@@ -62,7 +71,7 @@ static rp_status compile_matmul(rp_matmul *op, const rp_matmul_kernel *kernel) {
     rp_status status = rp_timer_begin(&timer, &err);
     if (!status) status = rp_op_matmul_with((rp_op_target){&timer.ops, timer.commands}, op, kernel, &err);
     tell(op->label, name, status, before);
-    return rp_timer_end(&timer, &err);
+    return drop_recording();
 }
 
 /* One product of a layer: its first panels, which are compiled as all of them are. */
@@ -127,7 +136,7 @@ static rp_status compile_attention(const rp_config *c, unsigned halves) {
         if (!status)
             tell("attention", name, rp_op_attention((rp_op_target){&timer.ops, timer.commands}, &op, &err),
                  before);
-        if (!status) status = rp_timer_end(&timer, &err);
+        if (!status) status = drop_recording();
     }
     tell_of_all("attention");
     return status;
@@ -154,7 +163,7 @@ static rp_status compile_layernorm(const rp_config *c) {
             tell("layer norm", name,
                  rp_op_layernorm_with((rp_op_target){&timer.ops, timer.commands}, &op, &kernels[i], &err),
                  before);
-        if (!status) status = rp_timer_end(&timer, &err);
+        if (!status) status = drop_recording();
     }
     tell_of_all("layer norm");
     return status;
