@@ -1,6 +1,7 @@
 /* The operators: each records the dispatches of one step. Activations are float32 [rows, stride], where a
- * stride is a width rounded up to a multiple of RP_PANEL and the padding holds zeros. Where `halves` (bits of
- * rp_halves) says so they are float16 instead. */
+ * stride is a width rounded up to a multiple of RP_PANEL and the padding holds zeros; a product may be given a
+ * larger one, behind whose width nothing is read or written. Where `halves` (bits of rp_halves) says so they
+ * are float16 instead. */
 #ifndef RP_OPS_OPS_H
 #define RP_OPS_OPS_H
 
