@@ -209,6 +209,7 @@ static rp_status compile_config(const char *name) {
 int main(void) {
     static const char *const configs[] = {"base", "large", "xlarge", "xxlarge"};
     const uint64_t bytes = 4ull * TOKENS * 16384; /* the inner width of xxlarge */
+    setvbuf(stdout, NULL, _IOLBF, 0); /* how far it is can be seen, and what it was at if it is ended */
     rp_status status = rp_device_open(NULL, &device, &err);
     if (!status) status = rp_timer_open(&timer, device, &err);
     rp_store_init(&inputs, device, 2 * bytes + (1 << 20), "inputs");
