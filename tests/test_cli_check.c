@@ -216,9 +216,38 @@ static void test_command(void **state) {
     assert_true(ended >= 2);
     assert_int_equal(text.status, 1);
     assert_non_null(strstr(text.out, "  ends "));
-    assert_non_null(strstr(text.out, " failed\n"));
+    assert_non_null(strstr(text.out, " failed; "));
     cli_free(&json);
     cli_free(&text);
+}
+
+/* A first start and a check that are interrupted, again and again, while they try a kernel: each ends with
+ * the usual status, and nothing is held against the kernel. */
+static void interrupt(const char *const *args) {
+    for (int i = 0; i < 3; i++) {
+        int status;
+        cli_pipe pipe = cli_start(args);
+        for (int ms = 0; !count_notes() && ms < 120000; ms++) usleep(1000);
+        kill(pipe.pid, SIGINT);
+        assert_int_equal(waitpid(pipe.pid, &status, 0), pipe.pid);
+        close(pipe.to);
+        close(pipe.from);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 130);
+        assert_int_equal(count_notes(), 0);
+    }
+}
+
+static void test_interrupted(void **state) {
+    (void)state;
+    forget_notes();
+    const char *before = getenv("REPRISE_CACHE_DIR");
+    char *kept = before ? strdup(before) : NULL;
+    assert_int_equal(setenv("REPRISE_CACHE_DIR", cache, 1), 0);
+    interrupt(CLI_ARGS("check", "--only", "matmul"));
+    interrupt(CLI_ARGS("classify", "a warm and funny film"));
+    if (kept) assert_int_equal(setenv("REPRISE_CACHE_DIR", kept, 1), 0);
+    free(kept);
 }
 
 int main(int argc, char **argv) {
@@ -226,7 +255,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_runs_end),   cmocka_unit_test(test_without_a_cache),
         cmocka_unit_test(test_another_chance), cmocka_unit_test(test_notes_of_models),
-        cmocka_unit_test(test_command),
+        cmocka_unit_test(test_command),        cmocka_unit_test(test_interrupted),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -62,10 +62,10 @@ typedef void (*rp_check_fn)(void *user, const rp_check_result *result);
  *
  * The verdicts that models keep in the cache are neither read nor written. While a kernel is tried that is
  * noted there: a call after one in which the process ended, whether by the driver's doing or because it was
- * stopped, begins with the kernels of that moment, one at a time, and does not run one with which that
+ * killed, begins with the kernels of that moment, one at a time, and does not run one with which that
  * happened twice: it gets RP_CHECK_ENDS, as long as device, driver and library stay the same and the cache is
- * kept. Without a cache there are no notes. What is noted here changes nothing for models.
- */
+ * kept. Without a cache there are no notes. What is noted here changes nothing for models. rp_device_stop
+ * ends a check without such notes. */
 RP_API rp_status rp_check_kernels(rp_device *device, const rp_check_params *params, rp_check_fn each,
                                   void *user, uint32_t *failed, rp_error *err);
 

@@ -102,6 +102,13 @@ RP_API rp_status rp_device_open(const rp_device_params *params, rp_device **out,
  * be closed first. */
 RP_API void rp_device_close(rp_device **device);
 
+/* Nothing tries kernels on this device any more: a rp_model_open or rp_check_kernels that does returns
+ * RP_ERROR_STOPPED, now or later, as soon as the kernel is done that it is trying. Everything else goes on.
+ * For a program that is told to end while it opens a model for the first time: a kernel in whose trial
+ * processes end, twice, passes for one that ends them, and is used no more. From any thread, and from signal
+ * handlers, until the device is closed. NULL is allowed. */
+RP_API void rp_device_stop(rp_device *device);
+
 /* What this device is. Valid until it is closed. */
 RP_API const rp_device_info *rp_device_get_info(const rp_device *device);
 

@@ -90,6 +90,8 @@ const char *rp_status_name(rp_status status) {
         return "out of memory";
     case RP_ERROR_DEVICE_MEMORY:
         return "out of device memory";
+    case RP_ERROR_STOPPED:
+        return "stopped";
     }
     return "unknown status";
 }

@@ -32,6 +32,7 @@ struct rp_device {
     pthread_mutex_t queue_lock; /* held around every use of `queue` */
     pthread_rwlock_t use; /* shared by the calls that use `handle`, exclusive while it is opened again */
     atomic_bool lost;     /* `handle` answers no more, or is VK_NULL_HANDLE: to be opened again */
+    atomic_bool stopped;  /* no kernels are tried any more */
     pid_t owner;          /* the process that opened it: a driver's state does not survive a fork */
     rp_device_user *users;
     pthread_mutex_t users_lock;
@@ -84,6 +85,9 @@ rp_status rp_device_leave(rp_device *device, rp_status status);
  * thread that does not exist may hold the one, and the other's memory belongs to the owner. */
 bool rp_device_forked(const rp_device *device);
 rp_status rp_device_check_owner(const rp_device *device, rp_error *err);
+
+/* RP_ERROR_STOPPED after rp_device_stop: asked before each kernel that is tried. */
+rp_status rp_device_check_stopped(const rp_device *device, rp_error *err);
 
 /* Between enter and leave. */
 void rp_device_add_user(rp_device *device, rp_device_user *user);

@@ -51,16 +51,15 @@ done:
     return status;
 }
 
-static rp_status create(rp_device *device, rp_pipeline *pipeline, bool statistics, bool *refused,
-                        rp_error *err) {
+/* `*out`: a pipeline of this key and layout, which keeps statistics or does not. */
+static rp_status compile(rp_device *device, const rp_pipeline *pipeline, bool statistics, VkPipeline *out,
+                         bool *refused, rp_error *err) {
     const rp_vk_table *vk = &device->vk;
     const rp_pipeline_key *key = &pipeline->key;
     VkShaderModule module = VK_NULL_HANDLE;
     rp_spirv spirv;
-    *refused = false;
     rp_status status = rp_shader_find(device, key->shader, &spirv, err);
     if (status) return status;
-    RP_TRY(create_layout(device, pipeline, err));
     VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
                                      .codeSize = spirv.count * 4,
                                      .pCode = spirv.words};
@@ -85,17 +84,40 @@ static rp_status create(rp_device *device, rp_pipeline *pipeline, bool statistic
                   .pName = "main",
                   .pSpecializationInfo = &specialization},
         .layout = pipeline->layout};
-    RP_VK(vkCreateComputePipelines,
-          (device->handle, device->pipeline_cache, 1, &info, NULL, &pipeline->handle));
-    rp_device_name(device, VK_OBJECT_TYPE_PIPELINE, (uint64_t)pipeline->handle, key->shader);
-    char text[2];
-    pipeline->spills = statistics && rp_pipeline_statistics(device, pipeline, text, sizeof text);
+    RP_VK(vkCreateComputePipelines, (device->handle, device->pipeline_cache, 1, &info, NULL, out));
+    rp_device_name(device, VK_OBJECT_TYPE_PIPELINE, (uint64_t)*out, key->shader);
 done:
     /* out of memory too: drivers say so of code that their compilers give up on */
     *refused = *refused && status && status != RP_ERROR_DEVICE_LOST;
     if (module) vk->vkDestroyShaderModule(device->handle, module, NULL);
     free(spirv.owned);
     return status;
+}
+
+static rp_status create(rp_device *device, rp_pipeline *pipeline, bool statistics, bool *refused,
+                        rp_error *err) {
+    *refused = false;
+    rp_status status = create_layout(device, pipeline, err);
+    if (!status) status = compile(device, pipeline, statistics, &pipeline->handle, refused, err);
+    if (status || !statistics) return status;
+    char text[2];
+    pipeline->spills = rp_pipeline_statistics(device, pipeline, text, sizeof text);
+    pipeline->asked = true;
+    return RP_OK;
+}
+
+/* Whether a pipeline spills, asked of another one that is compiled for this alone: what keeps statistics may
+ * be other code than what will run, and need not be in the driver's cache at a later start. Where the driver
+ * does not compile it nobody knows. */
+static rp_status ask(rp_device *device, rp_pipeline *pipeline, rp_error *err) {
+    rp_pipeline twin = {.key = pipeline->key, .layout = pipeline->layout};
+    bool refused = false;
+    char text[2];
+    rp_status status = compile(device, &twin, true, &twin.handle, &refused, err);
+    pipeline->spills = !status && rp_pipeline_statistics(device, &twin, text, sizeof text);
+    pipeline->asked = true;
+    if (twin.handle) device->vk.vkDestroyPipeline(device->handle, twin.handle, NULL);
+    return refused ? RP_OK : status;
 }
 
 /* The pipeline of `key` among those that were made or noted; NULL: there is none. */
@@ -132,12 +154,13 @@ rp_status rp_pipeline_get(rp_pipeline_set *set, const rp_pipeline_key *key, cons
     rp_pipeline *pipeline = find(set, key);
     rp_status status = RP_OK;
     if (!pipeline) status = add(set, key, &pipeline, err);
+    double begun = rp_seconds();
     if (!status && !pipeline->handle) {
-        double begun = rp_seconds();
         status = create(set->device, pipeline, set->statistics, &set->refused, err);
-        rp_add_seconds(&set->device->spent.pipelines, rp_seconds() - begun);
         if (status) drop_unmade(set);
     }
+    if (!status && set->ask && !pipeline->asked) status = ask(set->device, pipeline, err);
+    rp_add_seconds(&set->device->spent.pipelines, rp_seconds() - begun);
     set->spilled = set->spilled || (!status && pipeline->spills);
     *out = status ? NULL : pipeline;
     return status;

@@ -29,8 +29,8 @@ typedef struct rp_pipeline {
     rp_pipeline_key key;
     VkDescriptorSetLayout set_layout;
     VkPipelineLayout layout;
-    VkPipeline handle; /* VK_NULL_HANDLE: noted, and not made yet */
-    bool spills;       /* the driver says so; false too where it was not asked */
+    VkPipeline handle;  /* VK_NULL_HANDLE: noted, and not made yet */
+    bool asked, spills; /* the driver says so; false too where it was not asked */
 } rp_pipeline;
 
 /* Pipelines made so far; equal keys share one. Zero-initialise with the device. */
@@ -40,7 +40,9 @@ typedef struct rp_pipeline_set {
     size_t count, capacity;
     bool statistics; /* the driver is to keep its statistics; only where rp_caps.has_statistics */
     bool refused;    /* the last one that was to be made: the driver would not, and kept the device */
-    bool spilled; /* with statistics: one that was got since this was last false spills registers to memory */
+    bool ask; /* the driver is asked of each that is got whether it spills; only where rp_caps.has_statistics
+               */
+    bool spilled; /* one that was got since this was last false, and that was asked of, spills to memory */
 } rp_pipeline_set;
 
 /* The pipeline of `key`, made if need be. Owned by the set. */

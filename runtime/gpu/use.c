@@ -1,5 +1,5 @@
-/* Who may use a device when: calls share it, a lost one is replaced while nobody has it, and a forked process
- * leaves it alone. */
+/* Who may use a device when: calls share it, a lost one is replaced while nobody has it, a forked process
+ * leaves it alone, and nobody tries kernels on one that is to stop. */
 #include <unistd.h>
 
 #include "gpu/device.h"
@@ -16,6 +16,18 @@ rp_status rp_device_check_owner(const rp_device *device, rp_error *err) {
                    "%s was opened by process %ld, and this is %ld, forked from it: a device cannot be used "
                    "across a fork; open it, and its models, after the fork",
                    device->caps.info.name, (long)device->owner, (long)getpid());
+}
+
+/* ---- stopping ---- */
+
+void rp_device_stop(rp_device *device) {
+    if (device) device->stopped = true;
+}
+
+rp_status rp_device_check_stopped(const rp_device *device, rp_error *err) {
+    if (!device->stopped) return RP_OK;
+    return rp_fail(err, RP_ERROR_STOPPED, "stopped before all kernels were tried on %s",
+                   device->caps.info.name);
 }
 
 /* ---- loss ---- */

@@ -453,6 +453,7 @@ static void *work(void *user) {
         if (entered) status = rp_device_leave(c->device, try_noted(c, one, &err));
         pthread_mutex_lock(&c->lock);
         note_end(c, one, entered, status, &err);
+        if (!c->status) c->status = rp_device_check_stopped(c->device, &c->error);
         pthread_cond_signal(&c->changed);
     }
     c->running--;
@@ -515,6 +516,7 @@ rp_status rp_check_kernels(rp_device *device, const rp_check_params *params, rp_
     rp_status status = rp_check_reserved(params ? params->reserved : NULL, RP_COUNT(params->reserved),
                                          "rp_check_kernels", err);
     if (!status) status = rp_device_check_owner(device, err);
+    if (!status) status = rp_device_check_stopped(device, err);
     if (status) return status;
     check c = {.device = device};
     if (params) c.params = *params;

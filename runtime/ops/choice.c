@@ -101,11 +101,12 @@ static void open_trial(rp_trial *trial, rp_device *device, const char *whose, co
     rp_tries_open(&trial->tries, device->shader_dir ? NULL : device->cache_dir, file);
 }
 
+/* Unless `most` of its tries did not end. */
 static bool begin_trial(rp_trial *trial, rp_device *device, const char *whose, const char *op,
-                        const char *kernel) {
+                        const char *kernel, uint32_t most) {
     open_trial(trial, device, whose, op, kernel);
     uint32_t begun = trial->before = trial->tries.count;
-    if (begun >= MOST_LOSSES || count_losses(device, trial->key, NULL, false) >= MOST_LOSSES) {
+    if (begun >= most || count_losses(device, trial->key, NULL, false) >= MOST_LOSSES) {
         rp_tries_close(&trial->tries);
         return false;
     }
@@ -114,7 +115,7 @@ static bool begin_trial(rp_trial *trial, rp_device *device, const char *whose, c
 }
 
 bool rp_trial_begin(rp_trial *trial, rp_device *device, const char *op, const char *kernel) {
-    return begin_trial(trial, device, BY_MODELS, op, kernel);
+    return begin_trial(trial, device, BY_MODELS, op, kernel, MOST_LOSSES);
 }
 
 /* Tries that did not end. */
@@ -128,7 +129,7 @@ static uint32_t count_tries(rp_device *device, const char *whose, const char *op
 
 bool rp_trial_begin_check(rp_trial *trial, rp_device *device, const char *op, const char *kernel) {
     return count_tries(device, BY_MODELS, op, kernel) < MOST_LOSSES &&
-           begin_trial(trial, device, BY_CHECKS, op, kernel);
+           begin_trial(trial, device, BY_CHECKS, op, kernel, MOST_LOSSES);
 }
 
 bool rp_trial_is_suspect(rp_device *device, const char *op, const char *kernel) {
@@ -145,13 +146,14 @@ void rp_trial_end(rp_trial *trial, rp_status status, bool proven) {
     rp_tries_close(&trial->tries);
 }
 
-/* Those of a contest that has no kernel left get another chance, one. */
+/* Those of a contest that has no kernel left get another chance, one: of tries that did not end the next
+ * start allows it by itself (SPARED). */
 static void forgive(rp_device *device, const rp_contest *contest) {
     const uint32_t last = MOST_LOSSES - 1;
     for (uint32_t i = 0; i < contest->count; i++) {
         rp_trial trial;
         open_trial(&trial, device, BY_MODELS, contest->op, contest->names[i]);
-        if (trial.tries.count > last) rp_tries_write(&trial.tries, last);
+        if (trial.tries.count > MOST_LOSSES) rp_tries_write(&trial.tries, MOST_LOSSES);
         if (count_losses(device, trial.key, NULL, false) > last)
             count_losses(device, trial.key, &last, false);
         rp_tries_close(&trial.tries);
@@ -194,7 +196,7 @@ static void prefer_small(const rp_contest *contest, const double times[], uint32
 }
 
 bool rp_may_measure(rp_ops *ops) {
-    bool may = rp_seconds() < ops->measuring_until;
+    bool may = rp_seconds() < ops->measuring_until && !ops->device->stopped;
     ops->measured_less |= !may;
     return may;
 }
@@ -245,38 +247,38 @@ static rp_status find_order(rp_ops *ops, const rp_contest *contest, uint32_t ord
 /* What became of the candidates that were passed over. */
 typedef struct passed {
     bool read;          /* by a verdict that was read */
+    bool noted;         /* since two tries of it did not end, and no third one was made */
     rp_status shortage; /* the driver had no memory for one, or said so */
 } passed;
 
 typedef enum verdict { WRONG, SPILLS, RIGHT, VERDICTS } verdict;
 static const char *const verdict_words[] = {"wrong", "spills", "right"}; /* as they are kept */
 
-/* Where the driver tells what it made of a shader, it is asked of pipelines made for this alone: one that
- * keeps statistics need not be in the driver's cache at a later start. */
+/* With the pipelines that the model will use. */
 static rp_status try_candidate(rp_ops *ops, const rp_contest *contest, uint32_t candidate, rp_verdict *found,
                                bool *spills, rp_error *err) {
-    rp_ops apart = {0};
-    *spills = false;
-    if (!ops->device->caps.has_statistics) return contest->verify(ops, contest->user, candidate, found, err);
-    rp_ops_init(&apart, ops->device, ops->counts, ops->indirect);
-    apart.lanes = ops->lanes;
-    apart.pipelines.statistics = true;
-    rp_status status = contest->verify(&apart, contest->user, candidate, found, err);
-    ops->pipelines.refused = apart.pipelines.refused;
-    *spills = apart.pipelines.spilled;
-    rp_ops_finish(&apart);
+    ops->pipelines.ask = ops->device->caps.has_statistics;
+    ops->pipelines.spilled = false;
+    rp_status status = contest->verify(ops, contest->user, candidate, found, err);
+    *spills = ops->pipelines.spilled;
+    ops->pipelines.ask = false;
     return status;
 }
 
+/* How the candidates are gone through, until one is right: with the verdicts that are kept; without, where
+ * one of these passed a candidate over; and with another try for those of which two did not end. Whoever
+ * stops a program, twice at the same moment, leaves such notes too. */
+typedef enum pass { READ, ASKED, SPARED, PASSES } pass;
+
 /* WRONG, and not kept, where the driver refuses it. */
-static rp_status judge(rp_ops *ops, const rp_contest *contest, uint32_t candidate, bool read, verdict *out,
+static rp_status judge(rp_ops *ops, const rp_contest *contest, uint32_t candidate, pass pass, verdict *out,
                        passed *over, rp_error *err) {
     char about[RP_KERNEL_NAME + RP_CONTEST_TEXT + 2], question[QUESTION];
     rp_verdict found;
     bool spills;
     snprintf(about, sizeof about, "%s\n%s", contest->names[candidate], contest->use);
     size_t size = ask(ops->device, contest->op, "verdict", about, question);
-    char *kept = read ? recall(ops->device, "verdict", question, size) : NULL;
+    char *kept = pass == READ ? recall(ops->device, "verdict", question, size) : NULL;
     int known = kept ? 0 : VERDICTS;
     while (known < VERDICTS && strcmp(kept, verdict_words[known])) known++;
     free(kept);
@@ -285,9 +287,15 @@ static rp_status judge(rp_ops *ops, const rp_contest *contest, uint32_t candidat
         over->read = true;
         return RP_OK;
     }
+    rp_status status = rp_device_check_stopped(ops->device, err);
+    if (status) return status;
     rp_trial trial;
-    if (!rp_trial_begin(&trial, ops->device, contest->op, contest->names[candidate])) return RP_OK;
-    rp_status status = try_candidate(ops, contest, candidate, &found, &spills, err);
+    if (!begin_trial(&trial, ops->device, BY_MODELS, contest->op, contest->names[candidate],
+                     MOST_LOSSES + (pass == SPARED))) {
+        over->noted |= trial.before == MOST_LOSSES;
+        return RP_OK;
+    }
+    status = try_candidate(ops, contest, candidate, &found, &spills, err);
     rp_trial_end(&trial, status, !status);
     if (rp_refused(ops, status)) {
         if (status != RP_ERROR_DEVICE) over->shortage = status;
@@ -299,18 +307,17 @@ static rp_status judge(rp_ops *ops, const rp_contest *contest, uint32_t candidat
     return RP_OK;
 }
 
-/* The first in this order that is right and does not spill, or else the first that is right. Verdicts that
- * were read and leave none are asked for once more. */
+/* The first in this order that is right and does not spill, or else the first that is right. */
 static rp_status find_right(rp_ops *ops, const rp_contest *contest, const uint32_t order[RP_MAX_KERNELS],
                             uint32_t *out, rp_error *err) {
     const rp_device_info *info = &ops->device->caps.info;
-    passed over = {.read = true};
-    for (int read = 1; read >= 0 && over.read; read--) {
+    passed over = {0};
+    for (int pass = READ; pass < PASSES; pass++) {
         bool spare = false;
-        over.read = false;
+        if ((pass == ASKED && !over.read) || (pass == SPARED && !over.noted)) continue;
         for (uint32_t i = 0; i < contest->count; i++) {
             verdict verdict;
-            rp_status status = judge(ops, contest, order[i], read, &verdict, &over, err);
+            rp_status status = judge(ops, contest, order[i], (enum pass)pass, &verdict, &over, err);
             if (status) return status;
             if (verdict == RIGHT || (verdict == SPILLS && !spare)) *out = order[i];
             if (verdict == RIGHT) return RP_OK;
@@ -325,8 +332,8 @@ static rp_status find_right(rp_ops *ops, const rp_contest *contest, const uint32
                        "programs, update the driver, or choose another device",
                        info->name, info->driver, contest->op);
     return rp_fail(err, RP_ERROR_DEVICE,
-                   "%s (%s): every kernel for %s is refused by the driver, gives wrong results or loses the "
-                   "device; update the driver, or choose another device",
+                   "%s (%s): every kernel for %s is refused by the driver, gives wrong results, loses the "
+                   "device or ended the program; update the driver, or choose another device",
                    info->name, info->driver, contest->op);
 }
 

@@ -81,7 +81,7 @@ done:
 /* Is a kernel measured in this round? What else the machine does then meets those that are close alike. */
 static bool is_due(const rig *r, rp_ops *ops, uint32_t round, double time) {
     if (!round) return rp_may_measure(ops);
-    return time <= NEAR * r->best && rp_seconds() < ops->measuring_until;
+    return time <= NEAR * r->best && rp_seconds() < ops->measuring_until && !ops->device->stopped;
 }
 
 static rp_op_target target_of(rig *r) {

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stop.h"
+
 typedef struct bench {
     rp_cli_bench_job *job;
     rp_model *model;
@@ -45,8 +47,11 @@ rp_status rp_cli_bench_open(const rp_cli_bench_job *job, rp_model_params *params
                             rp_error *err) {
     const rp_cli_options *o = job->options;
     params->precision = o->precision;
-    return o->model ? rp_model_open(job->device, o->model, params, out, err)
-                    : rp_model_open_random(job->device, o->config, params, out, err);
+    rp_cli_stop_device(job->device);
+    rp_status status = o->model ? rp_model_open(job->device, o->model, params, out, err)
+                                : rp_model_open_random(job->device, o->config, params, out, err);
+    rp_cli_stop_device(NULL);
+    return status;
 }
 
 void rp_cli_bench_json_model(const rp_cli_bench_job *job, rp_cli_buffer *out) {

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stop.h"
+
 /* ---- replay ---- */
 
 static const char *const ways[RP_REPLAY_WAYS] = {
@@ -46,7 +48,9 @@ static rp_status replay_model(rp_cli_bench_job *job, uint32_t groups, uint32_t *
     const rp_model_params params = {
         .max_batch_tokens = o->tokens, .random_seed = 1, .random_groups = groups, .precision = o->precision};
     rp_model *model = NULL;
+    rp_cli_stop_device(job->device);
     rp_status status = rp_model_open_random(job->device, o->config, &params, &model, err);
+    rp_cli_stop_device(NULL);
     if (status) return status;
     const rp_model_info *info = rp_model_get_info(model);
     const uint32_t counts[] = {1, 2, 4, info->layers / 2, info->layers, 2 * info->layers};

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "session.h"
+#include "stop.h"
 
 typedef struct report {
     const rp_cli_options *options;
@@ -104,7 +105,9 @@ int rp_cli_check(const rp_cli_options *options, rp_cli_output *out) {
     rp_cli_people_init(&r.people, &out->buffer, out->fd);
     rp_status status = rp_cli_device_open(options->device, &device, &err);
     if (!status && !options->json) put_heading(&r, device);
+    rp_cli_stop_device(device);
     if (!status) status = rp_check_kernels(device, &params, take, &r, &failed, &err);
+    rp_cli_stop_device(NULL);
     if (status) rp_cli_complain("%s", err.message);
     if (!status && !r.count)
         rp_cli_complain("check: no kernel of this device is named like '%s'", options->only);
@@ -112,7 +115,9 @@ int rp_cli_check(const rp_cli_options *options, rp_cli_output *out) {
         rp_cli_printf(&out->buffer, "\n%zu tries", r.count);
         if (failed)
             rp_cli_printf(&out->buffer, ", %u failed%s\n", (unsigned)failed,
-                          options->compile || r.ends ? "" : ": no model uses these kernels here");
+                          options->compile ? ""
+                          : r.ends         ? "; with an empty REPRISE_CACHE_DIR those that end are run again"
+                                           : ": no model uses these kernels here");
         else
             rp_cli_puts(&out->buffer, ", all passed\n");
     }

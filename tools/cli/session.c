@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #endif
 #include "session.h"
+#include "stop.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,7 +108,9 @@ rp_status rp_cli_session_open(rp_cli_session *session, const rp_cli_command *com
     if (status) goto done;
     rp_model_params params = {
         .precision = options->precision, .verify_every = options->verify_every, .verify_all = true};
+    rp_cli_stop_device(session->device);
     status = rp_model_open(session->device, session->dir, &params, &session->model, err);
+    rp_cli_stop_device(NULL);
     if (status) goto done;
     session->info = rp_model_get_info(session->model);
     session->tokenizer = rp_model_get_tokenizer(session->model);

@@ -10,6 +10,7 @@
 
 /* What a signal handler can reach. */
 static volatile sig_atomic_t asked, is_soft;
+static _Atomic(rp_device *) trying;
 static int wake[2] = {-1, -1};
 
 void rp_cli_stop_ask(void) {
@@ -18,8 +19,10 @@ void rp_cli_stop_ask(void) {
 
 static void take_signal(int number) {
     int before = errno;
-    if (asked || !is_soft) _exit(128 + number);
+    rp_device *device = trying;
+    if (asked || (!is_soft && !device)) _exit(128 + number);
     asked = number;
+    rp_device_stop(device);
     rp_cli_stop_ask();
     errno = before;
 }
@@ -37,6 +40,11 @@ int rp_cli_stop_open(void) {
 
 void rp_cli_stop_expected(bool soft) {
     is_soft = soft;
+}
+
+void rp_cli_stop_device(rp_device *device) {
+    trying = device;
+    if (!device && asked) _exit(128 + asked);
 }
 
 int rp_cli_stop_signal(void) {

@@ -4,13 +4,21 @@
 
 #include <stdbool.h>
 
-/* Take SIGINT and SIGTERM, unless the process was started to ignore them. Until rp_cli_stop_expected they
- * still end the process at once, with status 128 and their number. Returns a file descriptor that can be read
- * from the moment the work is to stop; -1 when there is none. Once in a process. */
+#include <reprise/device.h>
+
+/* Take SIGINT and SIGTERM, unless the process was started to ignore them. Until rp_cli_stop_expected or
+ * rp_cli_stop_device they still end the process at once, with status 128 and their number. Returns a file
+ * descriptor that can be read from the moment the work is to stop; -1 when there is none. Once in a process.
+ */
 int rp_cli_stop_open(void);
 
 /* From now on (`soft`) the first signal only asks to stop; or, again, none does. */
 void rp_cli_stop_expected(bool soft);
+
+/* While kernels are tried on `device`: the first signal lets the one that is being tried end
+ * (rp_device_stop), and the process ends at the next call, with NULL, which says that none are tried any
+ * more. */
+void rp_cli_stop_device(rp_device *device);
 
 /* Ask to stop without a signal. From any thread. */
 void rp_cli_stop_ask(void);
