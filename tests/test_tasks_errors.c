@@ -459,6 +459,39 @@ static void test_choose_needs_usable_choices(void **state) {
     assert_true(one[0] == 1);
 }
 
+/* More choices than a few submissions take are run before the last is seen, with the same bits; what was run
+ * of an input that fails in the end is left out. */
+static void test_choose_from_many(void **state) {
+    enum { WORDS = 4, MANY = 300 };
+    static const rp_text words[WORDS] = {TEXT("one"), TEXT("two"), TEXT("three three"), TEXT("four")};
+    static rp_text many[MANY + 1]; /* the last is missing */
+    const rp_text text = TEXT("choose");
+    const rp_choice inputs[] = {
+        {text, words, WORDS}, {text, many, MANY + 1}, {text, many, MANY}, {text, words, WORDS}};
+    (void)state;
+    for (size_t i = 0; i < MANY; i++) many[i] = words[i * i % 7 % WORDS];
+    open_case("choose");
+    rp_model_close(&model);
+    assert_int_equal(
+        rp_model_open(device, fixture.dir, &(rp_model_params){.max_batch_tokens = 1}, &model, &err), RP_OK);
+    assert_true(rp_model_get_info(model)->max_batch_tokens < MANY / 4);
+    ok(rp_choose(model, inputs, 4, &result, &err));
+    assert_entry(1, RP_ERROR_TEXT, "missing");
+    const float *few = rp_result_vectors(result, 0, NULL, NULL),
+                *last = rp_result_vectors(result, 3, NULL, NULL);
+    assert_memory_equal(few, last, WORDS * sizeof *few);
+    assert_true(fabsf(few[0] + few[1] + few[2] + few[3] - 1) < 1e-6f && few[1] != few[2]);
+    size_t columns = 0;
+    const float *got = rp_result_vectors(result, 2, NULL, &columns);
+    assert_int_equal(columns, MANY);
+    double sum = 0;
+    for (size_t i = 0; i < MANY; i++) sum += few[i * i % 7 % WORDS];
+    for (size_t i = 0; i < MANY; i++) {
+        double want = few[i * i % 7 % WORDS] / sum;
+        if (!(fabs(got[i] - want) < 1e-5 * want)) fail_msg("choice %zu: %g, not %g", i, got[i], want);
+    }
+}
+
 /* Weights that are finite, and too large for what comes of them. */
 static void test_numbers_that_are_not_finite(void **state) {
     static const char *const names[] = {"classify",    "fill",   "tag",  "answer",
@@ -487,6 +520,7 @@ static void test_numbers_that_are_not_finite(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TASK_TEST(test_choose_from_many),
         TASK_TEST(test_null_pointers_are_refused),
         TASK_TEST(test_no_inputs_are_no_answers),
         TASK_TEST(test_accessors_of_other_tasks_and_entries_are_empty),
