@@ -16,13 +16,14 @@ enum { MOST_LOST = 8 };
 typedef struct outcome {
     const rp_result *result; /* entry `index` is its answer; NULL: it was not run */
     size_t index;
-    char *error; /* why there is none; owned; NULL: nothing failed */
+    const char *error; /* why there is none; NULL: nothing failed */
 } outcome;
 
-/* The results that the outcomes of one batch are in. */
+/* What the outcomes of one batch point to. */
 typedef struct results {
     rp_result **list; /* [count] owned */
-    size_t count;
+    char **messages;  /* [message_count] owned */
+    size_t count, message_count;
 } results;
 
 static bool is_lost(rp_status status) {
@@ -68,11 +69,12 @@ static void judge(rp_cli_work *work, const rp_error *err) {
     pthread_mutex_unlock(&work->lock);
 }
 
-static void fail_all(outcome *outcomes, size_t count, const char *message) {
-    for (size_t i = 0; i < count; i++) {
-        size_t size = strlen(message) + 1;
-        outcomes[i].error = memcpy(rp_cli_calloc(size, 1), message, size);
-    }
+static const char NO_MEMORY[] = "out of memory; close other programs";
+
+static void fail_all(outcome *outcomes, size_t count, const char *message, results *made) {
+    char *copy = strdup(message);
+    if (copy) made->messages[made->message_count++] = copy;
+    for (size_t i = 0; i < count; i++) outcomes[i].error = copy ? copy : NO_MEMORY;
 }
 
 /* Run items[0..count), count > 0: twice, then in halves. */
@@ -82,7 +84,7 @@ static void run_items(rp_cli_work *work, const rp_cli_item *const *items, size_t
     rp_error err;
     for (int tries = 0; tries < 2; tries++) {
         if (is_broken(work, &err)) {
-            fail_all(outcomes, count, err.message);
+            fail_all(outcomes, count, err.message, made);
             return;
         }
         err.status = work->command->run(work->session, items, count, &result, &err);
@@ -97,7 +99,7 @@ static void run_items(rp_cli_work *work, const rp_cli_item *const *items, size_t
     }
     judge(work, &err);
     if (err.status) {
-        fail_all(outcomes, count, err.message);
+        fail_all(outcomes, count, err.message, made);
         return;
     }
     made->list[made->count++] = result;
@@ -171,11 +173,29 @@ static void write_one(const rp_cli_work *w, rp_cli_job *job, const rp_cli_item *
     rp_encoding_free(&encoding);
 }
 
+/* The piece of text for one item, of which `o` came where it was run. Out of memory for it, the item fails.
+ */
+static void write_item(const rp_cli_work *w, rp_cli_job *job, const rp_cli_item *item, const outcome *o) {
+    size_t begin = job->text.size, failures = job->failures;
+    if (item->failed)
+        write_failure(w, job, item, item->error);
+    else if (o->error)
+        write_failure(w, job, item, o->error);
+    else
+        write_one(w, job, item, o);
+    if (!job->text.cut) return;
+    job->text.cut = false;
+    job->text.size = begin;
+    job->failures = failures;
+    write_failure(w, job, item, NO_MEMORY);
+}
+
 void rp_cli_answer_job(rp_cli_work *work, rp_cli_job *job) {
     const rp_cli_items *items = &job->items;
     const rp_cli_item **good = rp_cli_calloc(items->count, sizeof *good);
     outcome *outcomes = rp_cli_calloc(items->count, sizeof *outcomes);
-    results made = {.list = rp_cli_calloc(items->count, sizeof *made.list)};
+    results made = {.list = rp_cli_calloc(items->count, sizeof *made.list),
+                    .messages = rp_cli_calloc(items->count, sizeof *made.messages)};
     size_t count = 0, next = 0;
     rp_error err;
     job->failures = job->cut = 0;
@@ -183,19 +203,15 @@ void rp_cli_answer_job(rp_cli_work *work, rp_cli_job *job) {
         if (!items->list[i].failed) good[count++] = &items->list[i];
     if (work->command->run && count)
         run_items(work, good, count, outcomes, &made);
-    else if (is_broken(work, &err))
-        fail_all(outcomes, count, err.message);
+    else if (count && is_broken(work, &err))
+        fail_all(outcomes, count, err.message, &made);
     for (size_t i = 0; i < items->count; i++) {
         const rp_cli_item *item = &items->list[i];
-        if (item->failed)
-            write_failure(work, job, item, item->error);
-        else if (outcomes[next].error)
-            write_failure(work, job, item, outcomes[next++].error);
-        else
-            write_one(work, job, item, &outcomes[next++]);
+        write_item(work, job, item, item->failed ? NULL : &outcomes[next++]);
     }
-    for (size_t i = 0; i < count; i++) free(outcomes[i].error);
+    for (size_t i = 0; i < made.message_count; i++) free(made.messages[i]);
     for (size_t i = 0; i < made.count; i++) rp_result_free(&made.list[i]);
+    free(made.messages);
     free(made.list);
     free(outcomes);
     free(good);

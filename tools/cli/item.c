@@ -18,6 +18,10 @@ static void fail(rp_cli_item *item, const char *format, ...) {
     item->failed = true;
 }
 
+static void fail_memory(rp_cli_item *item, size_t bytes) {
+    fail(item, "out of memory: %zu bytes for this line; close other programs", bytes);
+}
+
 /* ---- JSON objects ---- */
 
 static const char *type_name(const json_t *value) {
@@ -68,8 +72,13 @@ static void take_choices(rp_cli_item *item) {
              json_is_array(array) ? "an empty one" : type_name(array));
         return;
     }
-    item->choice_count = json_array_size(array);
-    item->choices = rp_cli_calloc(item->choice_count, sizeof *item->choices);
+    size_t count = json_array_size(array);
+    item->choices = calloc(count, sizeof *item->choices);
+    if (!item->choices) {
+        fail_memory(item, count * sizeof *item->choices);
+        return;
+    }
+    item->choice_count = count;
     for (size_t i = 0; i < item->choice_count; i++) {
         const json_t *choice = json_array_get(array, i);
         if (!json_is_string(choice)) {
@@ -84,7 +93,7 @@ static void parse_object(rp_cli_item *item, rp_cli_shape shape, const char *line
     rp_json_mistake mistake;
     item->root = rp_json_read(line, size, (rp_json_flags){.any = true, .nul = true}, &mistake);
     if (!item->root && mistake.memory) {
-        fail(item, "out of memory: the line has %zu bytes; close other programs", size);
+        fail_memory(item, size);
         return;
     }
     if (!item->root) {
@@ -114,7 +123,11 @@ static void split_choices(rp_cli_item *item, const char *line, size_t size) {
         fail(item, "the line has no tab; a line is the text, a tab, and the choices with tabs between them");
         return;
     }
-    item->choices = rp_cli_calloc(tabs, sizeof *item->choices);
+    item->choices = calloc(tabs, sizeof *item->choices);
+    if (!item->choices) {
+        fail_memory(item, tabs * sizeof *item->choices);
+        return;
+    }
     rp_text *field = &item->text;
     for (size_t begin = 0, i = 0; i <= size; i++) {
         if (i < size && line[i] != '\t') continue;
@@ -141,8 +154,13 @@ void rp_cli_item_parse(rp_cli_item *item, rp_cli_shape shape, bool jsonl, const 
         parse_object(item, shape, line, size);
         return;
     }
-    item->line = rp_cli_calloc(size + 1, 1);
+    item->line = malloc(size + 1);
+    if (!item->line) {
+        fail_memory(item, size);
+        return;
+    }
     memcpy(item->line, line, size);
+    item->line[size] = '\0';
     if (shape == RP_CLI_SHAPE_CHOICES)
         split_choices(item, item->line, size);
     else if (shape == RP_CLI_SHAPE_PAIR || shape == RP_CLI_SHAPE_QUESTION)

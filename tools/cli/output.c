@@ -8,6 +8,7 @@
 
 bool rp_cli_flush(rp_cli_output *output) {
     size_t done = 0;
+    if (output->buffer.cut && !output->error) output->error = ENOMEM;
     while (done < output->buffer.size && !output->closed && !output->error) {
         ssize_t written = write(output->fd, output->buffer.data + done, output->buffer.size - done);
         if (written >= 0) {

@@ -25,19 +25,24 @@ void *rp_cli_realloc(void *old, size_t size) {
 }
 
 /* Make room for `more` bytes and a terminator. */
-static void reserve(rp_cli_buffer *buffer, size_t more) {
-    if (more > SIZE_MAX / 4 || buffer->size > SIZE_MAX / 4) or_exit(NULL);
+static bool reserve(rp_cli_buffer *buffer, size_t more) {
+    bool fits = more <= SIZE_MAX / 4 && buffer->size <= SIZE_MAX / 4;
     size_t need = buffer->size + more + 1;
-    if (need <= buffer->capacity) return;
+    if (fits && need <= buffer->capacity) return true;
     size_t capacity = buffer->capacity ? buffer->capacity : 4096;
-    while (capacity < need) capacity *= 2;
-    buffer->data = rp_cli_realloc(buffer->data, capacity);
+    while (fits && capacity < need) capacity *= 2;
+    char *data = fits ? realloc(buffer->data, capacity) : NULL;
+    if (!data) {
+        buffer->cut = true;
+        return false;
+    }
+    buffer->data = data;
     buffer->capacity = capacity;
+    return true;
 }
 
 void rp_cli_put(rp_cli_buffer *buffer, const char *data, size_t size) {
-    if (!size) return;
-    reserve(buffer, size);
+    if (!size || !reserve(buffer, size)) return;
     memcpy(buffer->data + buffer->size, data, size);
     buffer->size += size;
 }
@@ -50,8 +55,7 @@ static void put_formatted(rp_cli_buffer *buffer, const char *format, va_list arg
     va_list again;
     va_copy(again, arguments);
     int size = vsnprintf(NULL, 0, format, arguments);
-    if (size > 0) {
-        reserve(buffer, (size_t)size);
+    if (size > 0 && reserve(buffer, (size_t)size)) {
         vsnprintf(buffer->data + buffer->size, (size_t)size + 1, format, again);
         buffer->size += (size_t)size;
     }

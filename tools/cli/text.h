@@ -1,7 +1,7 @@
 /* Bytes, UTF-8 and JSON for the command: a growing buffer and what is written into it.
  *
- * The command (unlike the library) may exit: a buffer that cannot grow ends the process with status 1 and a
- * message. */
+ * The command (unlike the library) may exit: out of memory, rp_cli_calloc and rp_cli_realloc end the process
+ * with status 1 and a message. What grows with an input is not allocated by them: that input fails alone. */
 #ifndef REPRISE_CLI_TEXT_H
 #define REPRISE_CLI_TEXT_H
 
@@ -14,13 +14,14 @@ typedef struct rp_cli_buffer {
     char *data;
     size_t size, capacity;
     bool not_finite; /* a number that JSON cannot hold was written since this was last cleared */
+    bool cut;        /* out of memory, something was left out since this was last cleared */
 } rp_cli_buffer;
 
 /* Like malloc, calloc and realloc, but never NULL: out of memory ends the process with status 1. */
 void *rp_cli_calloc(size_t count, size_t size);
 void *rp_cli_realloc(void *old, size_t size);
 
-/* Append `size` bytes; a C string; formatted text. */
+/* Append `size` bytes; a C string; formatted text. All of it or, with buffer->cut, nothing. */
 void rp_cli_put(rp_cli_buffer *buffer, const char *data, size_t size);
 void rp_cli_puts(rp_cli_buffer *buffer, const char *string);
 void rp_cli_printf(rp_cli_buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
