@@ -35,7 +35,7 @@ static void visit_entry(void *context, const char *key, size_t size, const char 
     if (known) set_known(t, rp_utf8_next(key, &at));
 }
 
-static rp_status index_pieces(rp_tokenizer *t, rp_error *err) {
+static rp_status index_pieces(rp_tokenizer *t, const char *path, rp_error *err) {
     const rp_spiece_file *model = &t->model;
     t->known = rp_new_array(uint8_t, 0x110000 / 8);
     t->users = rp_new_array(int32_t, model->piece_count);
@@ -55,7 +55,12 @@ static rp_status index_pieces(rp_tokenizer *t, rp_error *err) {
             continue; /* not found in texts */
         for (size_t at = 0; at < piece->size;) set_known(t, rp_utf8_next(piece->text, &at));
     }
-    if (bytes || !rp_charsmap_walk(&model->charsmap, visit_entry, t)) {
+    if (!rp_charsmap_walk(&model->charsmap, visit_entry, t))
+        return rp_fail(err, RP_ERROR_FORMAT,
+                       "%s: normalizer_spec.precompiled_charsmap: no tree of short keys; take a fresh copy "
+                       "of the file",
+                       path);
+    if (bytes) { /* nothing is unknown */
         free(t->known);
         t->known = NULL;
     }
@@ -71,7 +76,7 @@ rp_status rp_albert_open(rp_tokenizer *t, char *data, size_t size, rp_error *err
     if (size == 0) status = rp_fail(err, RP_ERROR_FORMAT, "%s: empty; take a fresh copy of the file", path);
     if (!status) status = rp_spiece_read(path, data, size, &t->model, err);
     if (!status) status = rp_spiece_open(path, data, size, &t->spiece, err);
-    if (!status) status = index_pieces(t, err);
+    if (!status) status = index_pieces(t, path, err);
     free(whole);
     return status;
 }

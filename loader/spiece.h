@@ -43,16 +43,16 @@ typedef struct rp_spiece_file {
     rp_charsmap charsmap;
 } rp_spiece_file;
 
-/* Read and check the `size` bytes of the file `path`: the structure, every piece, and that no walk of the
- * character map can leave it. On success the caller owns `out->pieces` (free). RP_ERROR_FORMAT names the
- * field. */
+/* Read and check the `size` bytes of the file `path`: the structure, every piece, that no walk of the
+ * character map can leave it, and that its replacements are short. On success the caller owns `out->pieces`
+ * (free). RP_ERROR_FORMAT names the field. */
 rp_status rp_spiece_read(const char *path, const void *data, size_t size, rp_spiece_file *out, rp_error *err);
 
 /* The replacement of the shortest prefix of `text` that the map knows, or NULL. NUL-terminated. */
 const char *rp_charsmap_find(const rp_charsmap *map, const char *text, size_t size);
 
 /* Visit every entry: `size` bytes of key, and the NUL-terminated replacement. False when the map is not a
- * tree of short keys, as every real one is. */
+ * tree of short keys, as every real one is: then a text may take for ever, and must not come to it. */
 typedef void rp_charsmap_visit(void *context, const char *key, size_t size, const char *value);
 bool rp_charsmap_walk(const rp_charsmap *map, rp_charsmap_visit *visit, void *context);
 

@@ -346,13 +346,103 @@ static void test_mutated_spiece(void **state) {
     free(bytes);
 }
 
+/* ---- character maps ---- */
+
+enum { MOST_LAYERS = 256 };
+#define LEAF (1u << 31)
+static uint32_t units[256 * (MOST_LAYERS + 2)];
+
+/* A map whose keys are all words of up to `layers` of the first `children` letters, with one value for all of
+ * them: nodes of a layer share what is below them. The number of its units. */
+static size_t make_layers(uint32_t layers, uint32_t children) {
+    uint32_t count = 256 * (layers + 2);
+    for (uint32_t i = 0; i < count; i++) units[i] = LEAF; /* the value at byte 0 */
+    units[0] = 256 << 10;
+    for (uint32_t base = 256; base <= 256 * layers; base += 256)
+        for (uint32_t letter = 'a'; letter < 'a' + children; letter++)
+            units[base ^ letter] = letter | 1 << 8 | (base ^ letter ^ (base + 256)) << 10;
+    return count;
+}
+
+static void put_bytes(char **at, const void *data, size_t size) {
+    memcpy(*at, data, size);
+    *at += size;
+}
+
+/* The beginning of a field of a message: its number and size. */
+static void put_field(char **at, unsigned number, size_t size) {
+    *(*at)++ = (char)(number << 3 | 2);
+    for (; size > 127; size >>= 7) *(*at)++ = (char)((size & 127) | 128);
+    *(*at)++ = (char)size;
+}
+
+static size_t varint_size(size_t n) {
+    return n > 127 ? 1 + varint_size(n >> 7) : 1;
+}
+
+/* The bundled model with another character map: what comes last of a field counts. */
+static void write_map(size_t unit_count, const char *value) {
+    size_t map = 4 + 4 * unit_count + strlen(value) + 1, spec = 1 + varint_size(map) + map;
+    char *bytes = malloc(spiece_size + spec + 16), *at = bytes;
+    assert_non_null(bytes);
+    put_bytes(&at, spiece, spiece_size);
+    put_field(&at, 3, spec);
+    put_field(&at, 2, map);
+    for (size_t i = 0; i <= unit_count; i++) {
+        uint32_t unit = i ? units[i - 1] : (uint32_t)(4 * unit_count);
+        for (unsigned shift = 0; shift < 32; shift += 8) *at++ = (char)(unit >> shift);
+    }
+    put_bytes(&at, value, strlen(value) + 1);
+    write_bytes("spiece.model", bytes, (size_t)(at - bytes));
+    free(bytes);
+}
+
+static void check_bad_map(size_t unit_count, const char *value) {
+    write_map(unit_count, value);
+    check_bad(RP_ERROR_FORMAT, "spiece.model", "precompiled_charsmap");
+}
+
+/* Small files with which opening, or a short text, would take minutes or all memory. */
+static void test_hostile_maps(void **state) {
+    (void)state;
+    char *longest = calloc(30001, 1);
+    assert_non_null(longest);
+    for (size_t i = 0; i < 30000; i += 3) memcpy(longest + i, "\xee\x80\x80", 3); /* no piece has it */
+    check_bad_map(make_layers(9, 5), longest);
+    check_bad_map(make_layers(1, 1), longest);
+    check_bad_map(make_layers(9, 5), "b"); /* 2 million keys */
+    size_t count = make_layers(1, 1);
+    units[256 ^ 'a'] = 'a' | 'a' << 10; /* leads back to itself */
+    check_bad_map(count, "b");
+    free(longest);
+}
+
+/* As far as it may go. */
+static void test_map_limits(void **state) {
+    (void)state;
+    char value[130] = "";
+    rp_encoding e;
+    memset(value, 'b', 129);
+    check_bad_map(make_layers(1, 1), value);
+    check_bad_map(make_layers(256, 1), "b");
+    value[128] = '\0';
+    write_map(make_layers(255, 1), value);
+    rp_tokenizer *t = check_good();
+    exercise(t);
+    assert_int_equal(rp_tokenize(t, (rp_text){"a", 1}, (rp_text){0}, NULL, &e, NULL), RP_OK);
+    assert_true(e.count > 10);
+    rp_encoding_free(&e);
+    rp_tokenizer_close(&t);
+}
+
 #define FILE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         FILE_TEST(test_missing),    FILE_TEST(test_choice),         FILE_TEST(test_vocab),
         FILE_TEST(test_settings),   FILE_TEST(test_limits),         FILE_TEST(test_damaged_json),
-        FILE_TEST(test_cut_spiece), FILE_TEST(test_mutated_spiece),
+        FILE_TEST(test_cut_spiece), FILE_TEST(test_mutated_spiece), FILE_TEST(test_hostile_maps),
+        FILE_TEST(test_map_limits),
     };
     return cmocka_run_group_tests(tests, read_spiece, free_spiece);
 }

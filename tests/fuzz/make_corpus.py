@@ -148,6 +148,12 @@ BYTES = b"".join(piece("<0x%02X>" % i, 6, 0) for i in range(256))
 put("spiece", "bytes", PIECES + BYTES + field(2, b"\x18\x01\x98\x02\x01"))
 ROOT_UNIT = [1 << 10] + [0] * 255
 put("spiece", "charsmap", PIECES + UNIGRAM + field(3, field(2, charsmap(ROOT_UNIT, b"b\0"))))
+LETTER = [256 << 10] + [1 << 31] * 767  # "a"; its value at byte 0
+LETTER[256 ^ ord("a")] = ord("a") | 1 << 8 | (256 ^ ord("a") ^ 512) << 10
+put("spiece", "charsmap_long", PIECES + UNIGRAM + field(3, field(2, charsmap(LETTER, "\ue000".encode() * 1000 + b"\0"))))
+CIRCLE = LETTER[:512]
+CIRCLE[256 ^ ord("a")] = ord("a") | ord("a") << 10  # "a" and back
+put("spiece", "charsmap_circle", PIECES + UNIGRAM + field(3, field(2, charsmap(CIRCLE, b"b\0"))))
 put("spiece", "charsmap_out", PIECES + UNIGRAM + field(3, field(2, charsmap([0xffffffff] * 4, b"b\0"))))
 put("spiece", "charsmap_cut", PIECES + field(3, field(2, b"\xff\xff\xff\xff\0\0")))
 put("spiece", "no_unknown", piece("a") + piece("b"))
