@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __APPLE__
+#include <xlocale.h>
+#endif
 
 #include "loader/utf8.h"
 
@@ -17,6 +20,7 @@ typedef struct reader {
     size_t size, at;
     rp_json_flags flags;
     rp_json_mistake *mistake;
+    locale_t plain; /* "C"; 0: not needed yet */
 } reader;
 
 /* NULL, so that whoever makes a value can return it. The first mistake counts. */
@@ -196,17 +200,30 @@ static size_t number_end(const reader *r, size_t at, bool *integer) {
     return at;
 }
 
+/* strtod wants the decimal point of the locale, which may be a comma or more than one byte. A locale of this
+ * thread's own is what all systems have; strtod_l is younger, and no standard's. */
+static bool read_real(reader *r, const char *digits, double *out) {
+    char *end;
+    if (!r->plain) r->plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (!r->plain) return false;
+    locale_t before = uselocale(r->plain);
+    *out = strtod(digits, &end);
+    uselocale(before);
+    if (*end) *out = NAN; /* not all of it was taken */
+    return true;
+}
+
 /* `digits` is the number at `begin`, which ends with a NUL. */
-static json_t *make_number(reader *r, size_t begin, char *digits, bool integer) {
+static json_t *make_number(reader *r, size_t begin, const char *digits, bool integer) {
     errno = 0;
     if (integer && !r->flags.reals) {
         long long value = strtoll(digits, NULL, 10);
         if (errno == ERANGE) return fail(r, begin, "an integer of more than 64 bits");
         return made(r, json_integer(value));
     }
-    char *point = strchr(digits, '.');
-    if (point) *point = localeconv()->decimal_point[0]; /* what strtod wants */
-    double value = strtod(digits, NULL);
+    double value;
+    if (!read_real(r, digits, &value)) return fail_memory(r);
+    if (isnan(value)) return fail(r, begin, "not a number");
     if (!isfinite(value)) return fail(r, begin, "a number that is too large");
     return made(r, json_real(value));
 }
@@ -319,6 +336,7 @@ json_t *rp_json_read(const char *text, size_t size, rp_json_flags flags, rp_json
     int first = peek(&r);
     if (!flags.any && first != '{' && first != '[') return fail(&r, r.at, "'{' or '[' expected");
     json_t *value = read_value(&r, 0);
+    if (r.plain) freelocale(r.plain);
     if (!value || peek(&r) < 0) return value;
     json_decref(value);
     return fail(&r, r.at, "something behind the end");

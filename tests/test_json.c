@@ -7,11 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __APPLE__
+#include <xlocale.h>
+#endif
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
 #include "loader/json_read.h"
+#include "support_fixture.h"
 
 static size_t jansson_flags(rp_json_flags flags) {
     return JSON_REJECT_DUPLICATES | (flags.any ? JSON_DECODE_ANY : 0) | (flags.nul ? JSON_ALLOW_NUL : 0) |
@@ -202,15 +206,58 @@ static void test_mistakes(void **state) {
     }
 }
 
-/* Where the decimal point is a comma. */
+/* Make the locale `source` of this system's sources in the folder `dir`; false where it cannot be. */
+static bool make_locale(const char *dir, const char *source) {
+    char command[FIXTURE_PATH_SIZE + 128];
+    snprintf(command, sizeof command,
+             "env -u LD_PRELOAD localedef -i %s -f UTF-8 --no-archive '%s/%s' >/dev/null 2>&1", source, dir,
+             source);
+    return system(command) >= 0 && setlocale(LC_NUMERIC, source);
+}
+
+/* Numbers are the same, and what the locale was it stays. */
+static void check_locale(const char *text, const json_t *want) {
+    rp_json_mistake mistake;
+    char point[8];
+    locale_t thread = uselocale((locale_t)0);
+    snprintf(point, sizeof point, "%s", localeconv()->decimal_point);
+    json_t *got = rp_json_read(text, strlen(text), (rp_json_flags){0}, &mistake);
+    if (!got) fail_msg("%s: %s", point, mistake.text);
+    if (!json_equal(got, want)) fail_msg("%s: other numbers", point);
+    json_decref(got);
+    assert_string_equal(localeconv()->decimal_point, point);
+    assert_ptr_equal(uselocale((locale_t)0), thread);
+}
+
+/* Where the decimal point is a comma, or more than one byte. */
 static void test_locale(void **state) {
-    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de_DE"};
-    size_t i = 0;
+    static const struct { const char *source, *point; } cases[] = {{"de_DE", ","}, {"ps_AF", "\xd9\xab"}};
+    static const char text[] = "[1.5, 2e3, -0.25, 1.0e-12, 0.125e+2, 7, 123456789.0625]";
+    char dir[FIXTURE_PATH_SIZE];
+    rp_json_mistake mistake;
+    size_t made = 0;
     (void)state;
-    while (i < RP_COUNT(names) && !setlocale(LC_NUMERIC, names[i])) i++;
-    if (i == RP_COUNT(names)) skip();
-    assert_true(compare("[1.5, 2e3, -0.25]", 17) > 0);
-    setlocale(LC_NUMERIC, "C");
+    assert_true(fixture_make_dir(dir));
+    setenv("LOCPATH", dir, 1);
+    json_t *want = rp_json_read(text, strlen(text), (rp_json_flags){0}, &mistake);
+    assert_non_null(want);
+    for (size_t i = 0; i < RP_COUNT(cases); i++) {
+        if (!make_locale(dir, cases[i].source)) continue;
+        made++;
+        assert_string_equal(localeconv()->decimal_point, cases[i].point);
+        check_locale(text, want);
+        locale_t own = duplocale(LC_GLOBAL_LOCALE);
+        assert_true(own != (locale_t)0);
+        setlocale(LC_NUMERIC, "C");
+        locale_t before = uselocale(own); /* this thread's, not the process's */
+        check_locale(text, want);
+        uselocale(before);
+        freelocale(own);
+    }
+    json_decref(want);
+    unsetenv("LOCPATH");
+    fixture_remove_dir(dir);
+    if (!made) skip(); /* Debian: the package locales */
 }
 
 int main(void) {

@@ -2,7 +2,7 @@
 
 build_packages=(cmake ninja-build gcc g++ pkg-config libvulkan1 libvulkan-dev mesa-vulkan-drivers libvulkan-volk-dev
     glslang-dev glslang-tools libcmocka-dev libjansson-dev libutf8proc-dev libsentencepiece-dev libxxhash-dev)
-check_packages=(vulkan-validationlayers)
+check_packages=(vulkan-validationlayers locales)
 fuzz_packages=(clang libclang-rt-dev)
 
 say() { printf '%s\n' "$*" >&2; }
