@@ -1,6 +1,7 @@
 #include "loader/json_read.h"
 
 #include <errno.h>
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdint.h>
@@ -218,13 +219,14 @@ static json_t *make_number(reader *r, size_t begin, const char *digits, bool int
     errno = 0;
     if (integer && !r->flags.reals) {
         long long value = strtoll(digits, NULL, 10);
-        if (errno == ERANGE) return fail(r, begin, "an integer of more than 64 bits");
-        return made(r, json_integer(value));
+        if (errno != ERANGE) return made(r, json_integer(value));
+        if (!r->flags.large) return fail(r, begin, "an integer of more than 64 bits");
     }
     double value;
     if (!read_real(r, digits, &value)) return fail_memory(r);
     if (isnan(value)) return fail(r, begin, "not a number");
-    if (!isfinite(value)) return fail(r, begin, "a number that is too large");
+    if (!isfinite(value) && !r->flags.large) return fail(r, begin, "a number that is too large");
+    if (!isfinite(value)) value = copysign(DBL_MAX, value);
     return made(r, json_real(value));
 }
 

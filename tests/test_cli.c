@@ -234,6 +234,10 @@ static void test_bad_lines_keep_their_places(void **state) {
         {"{\"text\": \"a\", \"text\": \"b\"}", "duplicate"},
         {"{\"text\": \"\xff\"}", "not JSON"},
         {"{\"text\": \"\\ud800\"}", "not JSON"},
+        {"{\"text\": 1e400}", "\"text\": must be a string, not a number"},
+        {"{\"id\": 18446744073709551615, \"text\": \"good\"}", NULL}, /* numbers that nobody reads */
+        {"{\"w\": [1e400, -1e400], \"text\": \"good\", \"n\": -123456789012345678901234567890}", NULL},
+        {"{\"w\": 1e, \"text\": \"good\"}", "not JSON"},
         {"{\"other\": [1, {}], \"text\": \"good\"}", NULL},
     };
     enum { COUNT = sizeof lines / sizeof *lines };

@@ -1,4 +1,5 @@
 /* The reader of JSON takes what jansson's takes, with the same values, and nothing else. */
+#include <float.h>
 #include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -206,6 +207,37 @@ static void test_mistakes(void **state) {
     }
 }
 
+/* Numbers that fit no type, where they may be. The others are what they are otherwise. */
+static void test_large(void **state) {
+    static const char text[] =
+        "[18446744073709551615, -9223372036854775809, 1e400, -1e400, 9223372036854775807,"
+        " -9223372036854775808, 1e308, \"18446744073709551616\"]";
+    static const double reals[] = {18446744073709551616.0, -9223372036854775808.0, DBL_MAX, -DBL_MAX};
+    rp_json_mistake mistake;
+    char *digits = malloc(1002);
+    (void)state;
+    json_t *list = rp_json_read(text, strlen(text), (rp_json_flags){.large = true}, &mistake);
+    assert_int_equal(json_array_size(list), 8);
+    for (size_t i = 0; i < RP_COUNT(reals); i++) {
+        assert_true(json_is_real(json_array_get(list, i)));
+        assert_true(json_real_value(json_array_get(list, i)) == reals[i]);
+    }
+    assert_true(json_integer_value(json_array_get(list, 4)) == INT64_MAX);
+    assert_true(json_integer_value(json_array_get(list, 5)) == INT64_MIN);
+    assert_true(json_real_value(json_array_get(list, 6)) == 1e308);
+    assert_string_equal(json_string_value(json_array_get(list, 7)), "18446744073709551616");
+    json_decref(list);
+    assert_non_null(digits); /* an integer that is no double either */
+    memset(digits, '9', 1000);
+    digits[0] = '[', digits[1000] = ']', digits[1001] = '\0';
+    list = rp_json_read(digits, 1001, (rp_json_flags){.large = true}, &mistake);
+    assert_true(json_real_value(json_array_get(list, 0)) == DBL_MAX);
+    json_decref(list);
+    assert_null(rp_json_read(digits, 1001, (rp_json_flags){.reals = true}, &mistake));
+    assert_null(rp_json_read("[1e]", 4, (rp_json_flags){.large = true}, &mistake));
+    free(digits);
+}
+
 /* Make the locale `source` of this system's sources in the folder `dir`; false where it cannot be. */
 static bool make_locale(const char *dir, const char *source) {
     char command[FIXTURE_PATH_SIZE + 128];
@@ -263,7 +295,7 @@ static void test_locale(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_texts),    cmocka_unit_test(test_damage), cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_mistakes), cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_mistakes), cmocka_unit_test(test_locale), cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

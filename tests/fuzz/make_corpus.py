@@ -196,6 +196,7 @@ for shape in range(5):
     put("input", f"plain_{shape}", bytes([4 * shape]) + b"\xef\xbb\xbfone\ttwo\tthree\r\n\nfour\n\t\nlast")
     put("input", f"json_{shape}", bytes([4 * shape + 1]) + b'{"text": "a\\u0000b", "text_pair": null, "question": "q", "context": "c", "choices": ["x", "y"]}\n'
         b'{"text": 1, "choices": []}\n[]\n{"text": "a", "text": "b"}\n{"choices": [1], "text": "\\ud800"}\n\n{"text": "\xff"}')
+put("input", "numbers", b"\x01" + b'{"id": 18446744073709551615, "text": "a"}\n{"w": [1e400, -1e400], "text": "b"}\n{"text": 1e400}')
 put("input", "deep", b"\x01" + b'{"text":' + b"[" * 2100)
 
 # ---- caches: the first byte chooses what the content is taken for, and whether a right header is put before it ----

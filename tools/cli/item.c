@@ -91,7 +91,9 @@ static void take_choices(rp_cli_item *item) {
 
 static void parse_object(rp_cli_item *item, rp_cli_shape shape, const char *line, size_t size) {
     rp_json_mistake mistake;
-    item->root = rp_json_read(line, size, (rp_json_flags){.any = true, .nul = true}, &mistake);
+    /* Only strings are taken: what numbers the other keys have is nobody's concern. */
+    const rp_json_flags flags = {.any = true, .nul = true, .large = true};
+    item->root = rp_json_read(line, size, flags, &mistake);
     if (!item->root && mistake.memory) {
         fail_memory(item, size);
         return;
