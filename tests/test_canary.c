@@ -1,6 +1,7 @@
 /* A few texts are recomputed in plain C: that agrees with the device in every output, and notices when the
  * device is wrong. */
 #include <glob.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -12,8 +13,10 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "base/alloc.h"
+#include "model/canary.h"
 #include "model/plain.h"
 #include "reprise/reprise.h"
 #include "support_fixture.h"
@@ -214,6 +217,96 @@ static void test_cut_file(void **state) {
     golden_close(&g);
 }
 
+/* ---- numbers that are not finite ---- */
+
+/* Another model of the same shape, whose hidden states overflow in the end, with weights that are all finite.
+ */
+static void make_overflowing(golden *g) {
+    static const fixture_layout f32 = {.dtype = FIXTURE_F32};
+    static const char last[] = "bert.encoder.layer.3.output.LayerNorm.weight";
+    size_t i = 0;
+    assert_true(golden_open("bert_classes", &f32, g));
+    while (i < g->tensor_count && strcmp(g->tensors[i].name, last)) i++;
+    assert_true(i < g->tensor_count);
+    g->tensors[i].offset = 3e38;
+    char *config = json_dumps(json_object_get(g->root, "config"), 0);
+    assert_true(config && fixture_write_folder(g->dir, config, g->tensors, g->tensor_count, &f32, NULL));
+    free(config);
+}
+
+/* What becomes of a sequence when the device gives `got`: whether it is wrong. */
+static bool is_wrong(rp_canary *canary, const rp_sequence *sequence, rp_output output, const float *got) {
+    const rp_run_params run = {.output = output};
+    rp_verify_counts before, after;
+    rp_canary_counts(canary, true, &before);
+    rp_canary_offer(canary, sequence, 1, &run, got);
+    rp_canary_counts(canary, true, &after);
+    assert_int_equal(after.checked, before.checked + 1);
+    return after.wrong > before.wrong;
+}
+
+/* The first element that `is` holds for; `count`: there is none. */
+static size_t first_of(const float *values, size_t count, bool (*is)(float)) {
+    size_t i = 0;
+    while (i < count && !is(values[i])) i++;
+    return i;
+}
+
+static bool is_finite(float x) {
+    return isfinite(x);
+}
+
+static bool is_infinite(float x) {
+    return isinf(x);
+}
+
+static bool is_nan(float x) {
+    return isnan(x);
+}
+
+/* The same is right, whatever it is; finite on one side alone is wrong, and so is another infinity. */
+static void test_not_finite(void **state) {
+    static const struct {
+        bool (*is)(float);
+        rp_output output;
+        float wrong[3];
+    } cases[] = {{is_finite, RP_OUTPUT_CLS, {NAN, INFINITY, -INFINITY}},
+                 {is_infinite, RP_OUTPUT_CLS, {NAN, 3e38f, 0}}, /* and the other infinity */
+                 {is_nan, RP_OUTPUT_POOLED, {INFINITY, 3e38f, 0}}};
+    rp_plain plain = {0};
+    rp_canary *canary = NULL;
+    rp_error err = {0};
+    bool done;
+    golden g;
+    (void)state;
+    make_overflowing(&g);
+    rp_model *model = open_model(g.dir, 1, RP_PRECISION_F32);
+    assert_int_equal(rp_plain_init(&plain, model, &err), RP_OK);
+    const rp_model_params params = {.verify_every = 1, .verify_all = true};
+    assert_int_equal(rp_canary_open(model, &params, &canary, &err), RP_OK);
+    for (size_t i = 0; i < RP_COUNT(cases); i++) {
+        float out[64];
+        size_t width = rp_model_get_info(model)->hidden_size;
+        rp_output output = cases[i].output;
+        assert_true(width <= RP_COUNT(out));
+        assert_int_equal(rp_plain_run(&plain, g.sequences, output, NULL, 0, out, &done, &err), RP_OK);
+        assert_false(is_wrong(canary, g.sequences, output, out));
+        size_t at = first_of(out, width, cases[i].is);
+        assert_true(at < width);
+        float right = out[at];
+        for (size_t k = 0; k < RP_COUNT(cases[i].wrong); k++) {
+            out[at] = cases[i].wrong[k];
+            assert_true(is_wrong(canary, g.sequences, output, out));
+        }
+        out[at] = isinf(right) ? -right : NAN;
+        assert_true(is_wrong(canary, g.sequences, output, out) == !isnan(right));
+    }
+    rp_canary_close(&canary);
+    rp_plain_finish(&plain);
+    rp_model_close(&model);
+    golden_close(&g);
+}
+
 /* ---- a wrong one ---- */
 
 static bool trusting; /* the fault comes after the kernels were found right */
@@ -257,8 +350,9 @@ static void test_notices(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_agrees), cmocka_unit_test(test_one_in),   cmocka_unit_test(test_busy),
-        cmocka_unit_test(test_all),    cmocka_unit_test(test_cut_file), cmocka_unit_test(test_notices),
+        cmocka_unit_test(test_agrees),  cmocka_unit_test(test_one_in),   cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_all),     cmocka_unit_test(test_cut_file), cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_notices),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
