@@ -21,13 +21,13 @@ typedef struct rp_vocab {
     size_t count, capacity;
     int32_t *slots; /* [slot_count] ids, -1 where empty; slot_count is a power of two */
     size_t slot_count, used;
+    uint32_t seed;    /* what hashes begin with, another one each time: no file can be made whose pieces share
+                         a hash, and would take the square of their number */
     uint32_t longest; /* bytes of the longest piece */
     rp_arena arena;   /* holds the texts */
 } rp_vocab;
 
-enum { RP_VOCAB_HASH = 0x811c9dc5u };
-
-/* The hash of a piece, built up part by part from RP_VOCAB_HASH. */
+/* The hash of a piece, built up part by part from vocab->seed. */
 uint32_t rp_vocab_hash(uint32_t hash, const char *text, size_t size);
 
 /* Set the piece of `id`, growing the vocabulary. With `replace` the text then leads to this id even when an

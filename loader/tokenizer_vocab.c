@@ -1,5 +1,7 @@
 #include "loader/tokenizer.h"
 
+#include <time.h>
+
 uint32_t rp_vocab_hash(uint32_t hash, const char *text, size_t size) {
     for (size_t i = 0; i < size; i++) hash = (hash ^ (unsigned char)text[i]) * 0x01000193u;
     return hash;
@@ -18,12 +20,21 @@ static bool entry_is(const rp_vocab_entry *e, uint32_t hash, const char *prefix,
            memcmp(e->text + prefix_size, text, size) == 0;
 }
 
+/* What nobody who writes a file can know: when and where it is read. */
+static uint32_t make_seed(const rp_vocab *vocab) {
+    struct timespec now = {0};
+    clock_gettime(CLOCK_REALTIME, &now);
+    const uint64_t parts[] = {(uint64_t)now.tv_sec, (uint64_t)now.tv_nsec, (uintptr_t)vocab};
+    return rp_vocab_hash(0x811c9dc5u, (const char *)parts, sizeof parts);
+}
+
 static bool rehash(rp_vocab *vocab) {
     size_t count = vocab->slot_count ? vocab->slot_count * 2 : 1024;
     int32_t *old = vocab->slots, *slots = rp_new_array(int32_t, count);
     size_t old_count = vocab->slot_count;
     if (!slots) return false;
     memset(slots, 0xff, count * sizeof *slots);
+    if (!old_count) vocab->seed = make_seed(vocab);
     vocab->slots = slots;
     vocab->slot_count = count;
     for (size_t i = 0; i < old_count; i++) {
@@ -48,7 +59,7 @@ bool rp_vocab_set(rp_vocab *vocab, int32_t id, const char *text, size_t size, bo
     }
     const char *copy = rp_arena_copy(&vocab->arena, text, size);
     if (!copy) return false;
-    uint32_t hash = rp_vocab_hash(RP_VOCAB_HASH, text, size);
+    uint32_t hash = rp_vocab_hash(vocab->seed, text, size);
     size_t at = slot_of(vocab, hash);
     for (; vocab->slots[at] >= 0; at = (at + 1) & (vocab->slot_count - 1))
         if (vocab->slots[at] != id && entry_is(&vocab->entries[vocab->slots[at]], hash, "", 0, text, size))
@@ -73,7 +84,7 @@ int32_t rp_vocab_find_hashed(const rp_vocab *vocab, uint32_t hash, const char *p
 }
 
 int32_t rp_vocab_find(const rp_vocab *vocab, const char *text, size_t size) {
-    return rp_vocab_find_hashed(vocab, rp_vocab_hash(RP_VOCAB_HASH, text, size), "", 0, text, size);
+    return rp_vocab_find_hashed(vocab, rp_vocab_hash(vocab->seed, text, size), "", 0, text, size);
 }
 
 void rp_vocab_finish(rp_vocab *vocab) {

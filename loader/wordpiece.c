@@ -69,7 +69,7 @@ static bool match_word(const rp_tokenizer *t, const rp_char *chars, size_t count
         const char *prefix = from ? "##" : "";
         size_t prefix_size = from ? 2 : 0, reach = from;
         uint32_t hashes[WORD_MAX + 1]; /* of the piece that ends at each character */
-        hashes[from] = rp_vocab_hash(RP_VOCAB_HASH, prefix, prefix_size);
+        hashes[from] = rp_vocab_hash(t->vocab.seed, prefix, prefix_size);
         while (reach < count && prefix_size + ends[reach + 1] - ends[from] <= t->vocab.longest) {
             hashes[reach + 1] =
                 rp_vocab_hash(hashes[reach], text + ends[reach], ends[reach + 1] - ends[reach]);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -202,6 +203,69 @@ static void test_vocab(void **state) {
     assert_int_equal(e.ids[2], 0);
     rp_encoding_free(&e);
     rp_tokenizer_close(&t);
+}
+
+/* Pieces that all have one hash, where it begins with the number that FNV-1a usually does: two words of five
+ * letters that go on from the same number to the same, sixteen times. */
+enum { WORDS = 16, LETTERS = 5, SLOTS = 1 << 20 };
+
+static uint32_t hash_word(uint32_t hash, uint32_t n, char out[LETTERS]) {
+    for (int i = 0; i < LETTERS; i++, n /= 26) {
+        out[i] = (char)('a' + n % 26);
+        hash = (hash ^ (uint32_t)out[i]) * 0x01000193u;
+    }
+    return hash;
+}
+
+static void find_words(char words[WORDS][2][LETTERS]) {
+    uint32_t *seen = malloc(SLOTS * sizeof *seen), hash = 0x811c9dc5u;
+    assert_non_null(seen);
+    for (int w = 0; w < WORDS; w++) {
+        memset(seen, 0xff, SLOTS * sizeof *seen);
+        for (uint32_t n = 0;; n++) {
+            assert_true(n < 26 * 26 * 26 * 26 * 26);
+            uint32_t now = hash_word(hash, n, words[w][0]), *slot = &seen[now % SLOTS];
+            if (*slot != UINT32_MAX && hash_word(hash, *slot, words[w][1]) == now) {
+                hash = now;
+                break;
+            }
+            *slot = n;
+        }
+    }
+    free(seen);
+}
+
+/* Processor seconds for a vocabulary of all the ways to take one of each two words, or nearly so. */
+static double open_words(char words[WORDS][2][LETTERS]) {
+    enum { LINE = WORDS * LETTERS + 1 };
+    static const char special[] = "[UNK]\n[CLS]\n[SEP]\n";
+    size_t size = sizeof special - 1 + ((size_t)LINE << WORDS);
+    char *text = malloc(size), *at = text;
+    assert_non_null(text);
+    at = (char *)memcpy(at, special, sizeof special - 1) + sizeof special - 1;
+    for (uint32_t n = 0; n < 1u << WORDS; n++) {
+        for (int w = 0; w < WORDS; w++, at += LETTERS) memcpy(at, words[w][n >> w & 1], LETTERS);
+        *at++ = '\n';
+    }
+    write_bytes("vocab.txt", text, size);
+    free(text);
+    clock_t begun = clock();
+    rp_tokenizer *t = check_good();
+    double seconds = (double)(clock() - begun) / CLOCKS_PER_SEC;
+    assert_int_equal(rp_tokenizer_vocab_size(t), 3 + (1 << WORDS));
+    rp_tokenizer_close(&t);
+    return seconds;
+}
+
+static void test_colliding_pieces(void **state) {
+    static char words[WORDS][2][LETTERS];
+    (void)state;
+    find_words(words);
+    double colliding = open_words(words);
+    words[0][0][0] = 'A'; /* half of them go on from another number now, */
+    for (int w = 1; w < WORDS; w++) words[w][0][0] = (char)('A' + w); /* and so on */
+    double usual = open_words(words);
+    if (colliding > 5 * usual + 0.2) fail_msg("%g s with one hash, %g s without", colliding, usual);
 }
 
 /* ---- the JSON files ---- */
@@ -439,10 +503,10 @@ static void test_map_limits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FILE_TEST(test_missing),    FILE_TEST(test_choice),         FILE_TEST(test_vocab),
-        FILE_TEST(test_settings),   FILE_TEST(test_limits),         FILE_TEST(test_damaged_json),
-        FILE_TEST(test_cut_spiece), FILE_TEST(test_mutated_spiece), FILE_TEST(test_hostile_maps),
-        FILE_TEST(test_map_limits),
+        FILE_TEST(test_missing),    FILE_TEST(test_choice),           FILE_TEST(test_vocab),
+        FILE_TEST(test_settings),   FILE_TEST(test_limits),           FILE_TEST(test_damaged_json),
+        FILE_TEST(test_cut_spiece), FILE_TEST(test_mutated_spiece),   FILE_TEST(test_hostile_maps),
+        FILE_TEST(test_map_limits), FILE_TEST(test_colliding_pieces),
     };
     return cmocka_run_group_tests(tests, read_spiece, free_spiece);
 }

@@ -1,6 +1,5 @@
 #include "gpu/caps.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -294,11 +293,15 @@ void rp_caps_probe(VkInstance instance, VkPhysicalDevice physical, uint32_t inde
     info->usable = !info->reason[0];
 }
 
-static bool contains(const char *text, const char *part) {
+static char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool rp_name_contains(const char *text, const char *part) {
     size_t n = strlen(part);
     for (; *text; text++) {
         size_t i = 0;
-        while (i < n && text[i] && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i])) i++;
+        while (i < n && text[i] && lower(text[i]) == lower(part[i])) i++;
         if (i == n) return true;
     }
     return n == 0;
@@ -327,7 +330,7 @@ rp_status rp_caps_choose(const rp_caps *caps, uint32_t count, const rp_device_pa
     for (uint32_t i = 0; i < count; i++) {
         const rp_device_info *info = &caps[i].info;
         if (wanted && wanted != i + 1) continue;
-        if (name && !contains(info->name, name) && !contains(info->driver, name)) continue;
+        if (name && !rp_name_contains(info->name, name) && !rp_name_contains(info->driver, name)) continue;
         if (!info->usable)
             refused = &caps[i];
         else if (!best || rank(info->type) > rank(best->info.type))

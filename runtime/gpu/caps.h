@@ -47,6 +47,9 @@ typedef struct rp_caps {
 void rp_caps_probe(VkInstance instance, VkPhysicalDevice physical, uint32_t index, bool matrix_nv,
                    rp_caps *out);
 
+/* `text` holds `part`, whatever the case of ASCII letters: a locale may think otherwise of I and i. */
+bool rp_name_contains(const char *text, const char *part);
+
 /* The device that `params` asks for, or the best one: an index into caps[0..count). Pure.
  * RP_ERROR_DEVICE, listing what there is, when none fits. */
 rp_status rp_caps_choose(const rp_caps *caps, uint32_t count, const rp_device_params *params, uint32_t *out,

@@ -1,5 +1,4 @@
 /* What a driver's compiler made of a shader: registers, spills, occupancy, whatever it calls them. */
-#define _GNU_SOURCE
 #include "gpu/pipeline.h"
 
 #include <inttypes.h>
@@ -35,8 +34,8 @@ static size_t append(char *out, size_t size, size_t used, const VkPipelineExecut
  * "STP count" (stores to private memory), others "Scratch". NVK's "Spills to reg" cost next to nothing. */
 static bool is_spill(const VkPipelineExecutableStatisticKHR *statistic) {
     const char *name = statistic->name;
-    bool named = strcasestr(name, "spill") || strcasestr(name, "scratch") || strstr(name, "STP");
-    return named && !strcasestr(name, "to reg") && statistic->value.u64;
+    bool named = rp_name_contains(name, "spill") || rp_name_contains(name, "scratch") || strstr(name, "STP");
+    return named && !rp_name_contains(name, "to reg") && statistic->value.u64;
 }
 
 bool rp_pipeline_statistics(rp_device *device, const rp_pipeline *pipeline, char *out, size_t size) {
