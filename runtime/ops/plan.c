@@ -283,13 +283,15 @@ uint32_t rp_plan_attention(const rp_caps *caps, uint32_t head_dim, unsigned halv
     if (matrices && cpu) count += plan_matrix_attention(caps, head, out + count);
     /* 64 lanes on a software driver too: llvmpipe ends the loops of an invocation after 65535 iterations in
      * all, and fewer lanes have more to do */
-    const uint32_t group = 64, keys = 32;
+    const uint32_t group = 64, keys = 32, first = count;
     for (uint32_t queries = 8; queries; queries /= 2) {
         uint64_t shared = ((uint64_t)queries * head + queries * keys + 3 * queries) * 4;
-        if (shared > caps->info.shared_bytes) continue;
+        /* vec4s of the result in one lane: PowerVR's compiler keeps more than two in memory */
+        bool little = queries * head / 4 <= 2 * group;
+        if (shared > caps->info.shared_bytes || (count > first && !little)) continue;
         out[count++] =
             (rp_attention_kernel){.shader = "attention", .lanes = group, .queries = queries, .keys = keys};
-        break;
+        if (cpu || little) break;
     }
     return count;
 }
