@@ -51,17 +51,19 @@ write_compilers() {
                     sub(/,.*/, "", text)
                     return text + 0
                 }
-                function any(a, b, c, d, e) {
-                    return value(a) != "" ? value(a) : value(b) != "" ? value(b) : value(c) != "" ? value(c) : \
-                        value(d) != "" ? value(d) : value(e)
+                function any(names,    list, n, i) {
+                    n = split(names, list, "|")
+                    for (i = 1; i <= n; i++)
+                        if (value(list[i]) != "") return value(list[i])
+                    return ""
                 }
                 function range(low, high) { return low == high ? low : low " to " high }
                 NF == 6 {
                     kernel = $2
                     if (!(kernel in count)) order[++kinds] = kernel
-                    registers = any("VGPRs", "Number of GPRs", "GPRs", "Registers used", "Max live registers")
-                    waves = any("Subgroups per SIMD", "Max warps/SM", "Threads", "Max Waves Per Core", "Max dispatch width")
-                    length_ = any("Instruction Count", "Instruction count", "Instructions")
+                    registers = any("VGPRs|Number of GPRs|GPRs|Registers used|Max live registers|Temp count")
+                    waves = any("Subgroups per SIMD|Max warps/SM|Threads|Max Waves Per Core|Max dispatch width")
+                    length_ = any("Instruction Count|Instruction count|Instructions|Inst group count")
                     if (!count[kernel]++) {
                         r0[kernel] = r1[kernel] = registers; w0[kernel] = w1[kernel] = waves
                         i0[kernel] = i1[kernel] = length_
