@@ -5,9 +5,9 @@
 #include <time.h>
 
 #include "base/alloc.h"
-#include "gpu/shader.h"
 #include "gpu/vk_cooperative.h"
 #include "reprise/device.h"
+#include "support_shaders.h"
 
 _Atomic VkDeviceSize fault_largest_allocation, fault_all_allocations;
 _Atomic double fault_delay;
@@ -204,12 +204,8 @@ void fault_shaders(bool (*is)(const char *shader), VkResult result) {
 }
 
 static bool has_bad_code(const VkShaderModuleCreateInfo *info) {
-    for (size_t i = 0; is_bad && i < rp_shader_pack_count; i++) {
-        const rp_packed_shader *shader = &rp_shader_pack[i];
-        if (shader->count * 4 == info->codeSize && !memcmp(shader->words, info->pCode, info->codeSize))
-            return is_bad(shader->variant.name);
-    }
-    return false;
+    const char *name = is_bad ? shader_name(info->pCode, info->codeSize / 4) : NULL;
+    return name && is_bad(name);
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL fault_vkCreateShaderModule(VkDevice device,

@@ -1,5 +1,5 @@
 /* shaderpack SHADER_DIR OUT.c [VALIDATOR VERSION]: compile every entry of shaders/variants.def into one C
- * file of SPIR-V words, which the library carries. Runs at build time. Where the glslang that it is linked
+ * file of packed SPIR-V, which the library carries. Runs at build time. Where the glslang that it is linked
  * with is too old for VK_KHR_cooperative_matrix, the shaders that need it are compiled by the program
  * VALIDATOR, a glslangValidator of this major version, or for VK_NV_cooperative_matrix. */
 #include <stdbool.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gpu/compile.h"
+#include "gpu/pack.h"
 
 static const rp_shader_variant variants[] = {
 #define RP_SHADER(name, file, defines) {#name, file, defines, false},
@@ -71,8 +72,24 @@ static bool validator_helps(const compiler *c) {
            c->validator_version >= RP_GLSLANG_KHR_MATRIX;
 }
 
-/* Words written; 0 after a message. */
-static size_t write_variant(FILE *out, const compiler *c, const rp_shader_variant *variant) {
+/* What was written of a module. */
+typedef struct written {
+    size_t bytes, words;
+} written;
+
+static bool write_packed(FILE *out, const char *name, const uint32_t *words, written *w) {
+    unsigned char *packed = malloc(RP_SPIRV_PACKED_MAX(w->words));
+    if (!packed) return false;
+    w->bytes = rp_spirv_pack(words, w->words, packed);
+    fprintf(out, "static const unsigned char %s[] = {", name);
+    for (size_t i = 0; i < w->bytes; i++) fprintf(out, "%s%u,", i % 32 ? "" : "\n", packed[i]);
+    fprintf(out, "\n};\n");
+    free(packed);
+    return true;
+}
+
+/* False after a message. */
+static bool write_variant(FILE *out, const compiler *c, const rp_shader_variant *variant, written *w) {
     rp_error err;
     uint32_t *words = NULL;
     size_t count = 0;
@@ -86,15 +103,14 @@ static size_t write_variant(FILE *out, const compiler *c, const rp_shader_varian
     if (status) {
         fprintf(stderr, "shaderpack: %s\n", err.message);
         free(source);
-        return 0;
+        return false;
     }
-    count = rp_spirv_strip(words, count);
-    fprintf(out, "static const uint32_t %s[] = {", variant->name);
-    for (size_t i = 0; i < count; i++) fprintf(out, "%s0x%08x,", i % 12 ? "" : "\n", words[i]);
-    fprintf(out, "\n};\n");
+    w->words = rp_spirv_strip(words, count);
+    bool good = write_packed(out, variant->name, words, w);
+    if (!good) fprintf(stderr, "shaderpack: out of memory\n");
     free(source);
     free(words);
-    return count;
+    return good;
 }
 
 int main(int argc, char **argv) {
@@ -115,11 +131,10 @@ int main(int argc, char **argv) {
             "shaderpack: cooperative matrices will need VK_NV_cooperative_matrix: glslang %d is too old for "
             "VK_KHR_cooperative_matrix, which needs %d\n",
             rp_glslang_version(), RP_GLSLANG_KHR_MATRIX);
-    size_t counts[VARIANT_COUNT];
+    written modules[VARIANT_COUNT];
     fprintf(out, "/* Made by shaderpack from %s. */\n#include \"gpu/shader.h\"\n", "shaders/variants.def");
     for (int i = 0; i < VARIANT_COUNT; i++) {
-        counts[i] = write_variant(out, &c, &variants[i]);
-        if (!counts[i]) {
+        if (!write_variant(out, &c, &variants[i], &modules[i])) {
             fclose(out);
             remove(argv[2]);
             return 1;
@@ -127,8 +142,9 @@ int main(int argc, char **argv) {
     }
     fprintf(out, "const rp_packed_shader rp_shader_pack[] = {\n");
     for (int i = 0; i < VARIANT_COUNT; i++)
-        fprintf(out, "{{\"%s\", \"%s\", \"%s\", %s}, %s, %zu},\n", variants[i].name, variants[i].files,
-                variants[i].defines, variants[i].cooperative ? "true" : "false", variants[i].name, counts[i]);
+        fprintf(out, "{{\"%s\", \"%s\", \"%s\", %s}, %s, %zu, %zu},\n", variants[i].name, variants[i].files,
+                variants[i].defines, variants[i].cooperative ? "true" : "false", variants[i].name,
+                modules[i].bytes, modules[i].words);
     fprintf(out, "};\nconst size_t rp_shader_pack_count = %d;\n", VARIANT_COUNT);
     fprintf(out, "const bool rp_shader_pack_nv = %s;\n", nv ? "true" : "false");
     if (fclose(out)) {

@@ -90,7 +90,7 @@ done:
     /* out of memory too: drivers say so of code that their compilers give up on */
     *refused = *refused && status && status != RP_ERROR_DEVICE_LOST;
     if (module) vk->vkDestroyShaderModule(device->handle, module, NULL);
-    free(spirv.owned);
+    free(spirv.words);
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "gpu/cache.h"
 #include "gpu/device.h"
+#include "gpu/pack.h"
 
 enum { SPIRV_MAGIC = 0x07230203, SPIRV_HEADER = 5, SPIRV_MAX_BOUND = 0x3fffff };
 
@@ -40,14 +41,13 @@ static rp_status compile(rp_device *device, const rp_shader_variant *variant, rp
     snprintf(name, sizeof name, "spirv-%s", key);
     rp_status status = RP_OK;
     if (rp_cache_read(device->cache_dir, name, &data, &size) && rp_spirv_whole(data, size)) {
-        out->owned = data;
+        out->words = data;
         out->count = size / 4;
     } else {
         free(data);
-        status = rp_glsl_compile(source, variant, &out->owned, &out->count, err);
-        if (!status) rp_cache_write(device->cache_dir, name, out->owned, out->count * 4);
+        status = rp_glsl_compile(source, variant, &out->words, &out->count, err);
+        if (!status) rp_cache_write(device->cache_dir, name, out->words, out->count * 4);
     }
-    out->words = out->owned;
     free(source);
     return status;
 }
@@ -61,14 +61,22 @@ static rp_status compile(rp_device *device, const rp_shader_variant *variant, rp
 }
 #endif
 
+rp_status rp_shader_unpack(const rp_packed_shader *shader, rp_spirv *out, rp_error *err) {
+    *out = (rp_spirv){rp_new_array(uint32_t, shader->count), shader->count};
+    if (!out->words) return rp_fail_memory(err, "a shader", shader->count * sizeof *out->words);
+    if (rp_spirv_unpack(shader->packed, shader->size, out->words, out->count)) return RP_OK;
+    free(out->words);
+    *out = (rp_spirv){0};
+    return rp_fail(err, RP_ERROR_FORMAT, "the shader %s is damaged; install the library again",
+                   shader->variant.name);
+}
+
 rp_status rp_shader_find(rp_device *device, const char *name, rp_spirv *out, rp_error *err) {
     *out = (rp_spirv){0};
     const rp_packed_shader *packed = find_packed(name);
     if (!packed) return rp_fail(err, RP_ERROR_UNSUPPORTED, "there is no shader variant named %s", name);
     if (device->shader_dir) return compile(device, &packed->variant, out, err);
-    out->words = packed->words;
-    out->count = packed->count;
-    return RP_OK;
+    return rp_shader_unpack(packed, out, err);
 }
 
 bool rp_shaders_use_nv(const char *shader_dir) {
@@ -81,8 +89,10 @@ bool rp_shaders_use_nv(const char *shader_dir) {
 }
 
 void rp_shader_table_key(char out[33]) {
-    char keys[64][33] = {{0}}; /* one for each shader */
-    for (size_t i = 0; i < rp_shader_pack_count && i < RP_COUNT(keys); i++)
-        rp_cache_key(rp_shader_pack[i].words, rp_shader_pack[i].count * 4, keys[i]);
-    rp_cache_key(keys, sizeof keys, out);
+    char keys[2][33] = {{0}}; /* of the shaders so far, and of the next one */
+    for (size_t i = 0; i < rp_shader_pack_count; i++) {
+        rp_cache_key(rp_shader_pack[i].packed, rp_shader_pack[i].size, keys[1]);
+        rp_cache_key(keys, sizeof keys, keys[0]);
+    }
+    memcpy(out, keys[0], sizeof keys[0]);
 }

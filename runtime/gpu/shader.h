@@ -11,22 +11,25 @@
 /* A shader of the build-time pack. */
 typedef struct rp_packed_shader {
     rp_shader_variant variant;
-    const uint32_t *words;
-    size_t count;
+    const unsigned char *packed; // [size] by rp_spirv_pack
+    size_t size;
+    size_t count; // words of the module
 } rp_packed_shader;
 
 extern const rp_packed_shader rp_shader_pack[];
 extern const size_t rp_shader_pack_count;
 extern const bool rp_shader_pack_nv; /* its cooperative matrices are NV's */
 
-/* SPIR-V words. `owned` NULL: they belong to the pack. */
+/* A SPIR-V module. */
 typedef struct rp_spirv {
-    const uint32_t *words;
+    uint32_t *words; // [count], freed by free()
     size_t count;
-    uint32_t *owned; /* freed by free() */
 } rp_spirv;
 
-/* The SPIR-V of the variant `name` of shaders/variants.def. */
+/* The words of a shader of the pack. On success the caller owns `out->words`. RP_ERROR_HOST_MEMORY. */
+rp_status rp_shader_unpack(const rp_packed_shader *shader, rp_spirv *out, rp_error *err);
+
+/* The SPIR-V of the variant `name` of shaders/variants.def. On success the caller owns `out->words`. */
 rp_status rp_shader_find(rp_device *device, const char *name, rp_spirv *out, rp_error *err);
 
 /* Is this a SPIR-V module as to its header, and made of whole instructions? `data` is aligned for words. What
