@@ -16,10 +16,9 @@ typedef struct reader {
 /* ---- finding ---- */
 
 /* `name` in the files: under the prefix of the family where `prefixed` allows it, else as it is. */
-static const rp_safetensor *find(const reader *r, const char *name, bool prefixed,
-                                 const rp_safetensors **file) {
+static rp_tensor_entry *find(const reader *r, const char *name, bool prefixed, rp_tensor_file **file) {
     char full[RP_NAME_SIZE + 8];
-    const rp_safetensor *found = NULL;
+    rp_tensor_entry *found = NULL;
     if (prefixed) {
         snprintf(full, sizeof full, "%s.%s", r->config->family == RP_FAMILY_BERT ? "bert" : "albert", name);
         found = rp_weight_files_find(r->out->files, full, file);
@@ -27,8 +26,8 @@ static const rp_safetensor *find(const reader *r, const char *name, bool prefixe
     return found ? found : rp_weight_files_find(r->out->files, name, file);
 }
 
-static const rp_safetensor *find_slot(const reader *r, const rp_slot *slot, const rp_safetensors **file) {
-    const rp_safetensor *found = find(r, slot->name, slot->prefixed, file);
+static rp_tensor_entry *find_slot(const reader *r, const rp_slot *slot, rp_tensor_file **file) {
+    rp_tensor_entry *found = find(r, slot->name, slot->prefixed, file);
     return found || !*slot->old_name ? found : find(r, slot->old_name, slot->prefixed, file);
 }
 
@@ -48,14 +47,14 @@ static const char *decoder_name(const rp_config *c) {
 
 static rp_status read_slot(const rp_slot *slot, void *context) {
     reader *r = context;
-    const rp_safetensors *file = NULL;
-    const rp_safetensor *found = find_slot(r, slot, &file);
+    rp_tensor_file *file = NULL;
+    rp_tensor_entry *found = find_slot(r, slot, &file);
     // of two tied tensors some tools store the other one
     if (!found && slot->tensor == &r->out->word && r->config->tie_word_embeddings)
         found = find(r, decoder_name(r->config), false, &file);
     if (!found) return fail_missing(r, slot->name, slot->prefixed);
     r->out->parameters += (uint64_t)slot->rows * slot->columns;
-    return rp_safetensors_view(file, found, slot->kind == RP_SLOT_MATRIX ? 2 : 1, slot->rows, slot->columns,
+    return rp_tensor_file_view(file, found, slot->kind == RP_SLOT_MATRIX ? 2 : 1, slot->rows, slot->columns,
                                slot->reason, slot->tensor, r->err);
 }
 
@@ -66,7 +65,7 @@ typedef struct search {
 
 static rp_status search_slot(const rp_slot *slot, void *context) {
     search *s = context;
-    const rp_safetensors *file = NULL;
+    rp_tensor_file *file = NULL;
     s->found = s->found || find_slot(s->r, slot, &file);
     return RP_OK;
 }
@@ -101,12 +100,12 @@ static rp_status read_lm_bias(reader *r) {
     static const char *const albert[] = {"predictions.decoder.bias", "predictions.bias"};
     static const char *const bert[] = {"cls.predictions.bias", "cls.predictions.decoder.bias"};
     const char *const *names = r->config->family == RP_FAMILY_BERT ? bert : albert;
-    const rp_safetensors *file = NULL;
-    const rp_safetensor *found = find(r, names[0], false, &file);
+    rp_tensor_file *file = NULL;
+    rp_tensor_entry *found = find(r, names[0], false, &file);
     if (!found) found = find(r, names[1], false, &file);
     if (!found) return fail_missing(r, r->config->family == RP_FAMILY_BERT ? bert[0] : albert[1], false);
     r->out->parameters += r->config->vocab_size;
-    return rp_safetensors_view(file, found, 1, 1, r->config->vocab_size, "vocab_size", &r->out->lm_bias,
+    return rp_tensor_file_view(file, found, 1, 1, r->config->vocab_size, "vocab_size", &r->out->lm_bias,
                                r->err);
 }
 
@@ -114,12 +113,12 @@ static rp_status read_lm(reader *r) {
     const rp_config *c = r->config;
     const char *name = decoder_name(c);
     rp_tensor *decoder = &r->out->lm_decoder;
-    const rp_safetensors *file = NULL;
+    rp_tensor_file *file = NULL;
     rp_status status = read_lm_bias(r);
     if (status || c->tie_word_embeddings) return status;
-    const rp_safetensor *found = find(r, name, false, &file);
+    rp_tensor_entry *found = find(r, name, false, &file);
     if (!found) return fail_missing(r, name, false);
-    status = rp_safetensors_view(file, found, 2, c->vocab_size, c->embedding_size,
+    status = rp_tensor_file_view(file, found, 2, c->vocab_size, c->embedding_size,
                                  "vocab_size, embedding_size", decoder, r->err);
     if (status) return status;
     if (same_tensor(decoder, &r->out->word))
@@ -132,7 +131,7 @@ static rp_status read_lm(reader *r) {
 /* True when the bias or the decoder of a masked language model is in the files. */
 static bool has_lm_output(const reader *r) {
     const char *names[] = {"predictions.bias", "predictions.decoder.bias", "predictions.decoder.weight"};
-    const rp_safetensors *file = NULL;
+    rp_tensor_file *file = NULL;
     for (size_t i = 0; i < RP_COUNT(names); i++) {
         char name[64];
         snprintf(name, sizeof name, "%s%s", r->config->family == RP_FAMILY_BERT ? "cls." : "", names[i]);
@@ -183,16 +182,14 @@ rp_status rp_weights_load(const char *dir, const rp_config *config, rp_weights *
 void rp_weights_rest(rp_weights *weights) {
     rp_weight_files *files = weights->files;
     if (!files) return;
-    for (size_t i = 0; i < files->count; i++) rp_safetensors_rest(&files->files[i]);
-    json_decref(files->index);
-    files->index = NULL;
+    for (size_t i = 0; i < files->count; i++) rp_tensor_file_rest(&files->files[i]);
 }
 
 rp_status rp_weights_check_unchanged(const rp_weights *weights, rp_error *err) {
     const rp_weight_files *files = weights->files;
     rp_status status = RP_OK;
     for (size_t i = 0; files && !status && i < files->count; i++)
-        status = rp_safetensors_check_unchanged(&files->files[i], err);
+        status = rp_tensor_file_check_unchanged(&files->files[i], err);
     return status;
 }
 

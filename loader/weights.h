@@ -1,4 +1,4 @@
-/* The named weights of an ALBERT or BERT folder, as views into memory-mapped safetensors files. */
+/* The named weights of an ALBERT or BERT folder, as views into memory-mapped files. */
 #ifndef RP_LOADER_WEIGHTS_H
 #define RP_LOADER_WEIGHTS_H
 
@@ -6,8 +6,9 @@
 
 typedef enum rp_dtype { RP_F32 = 0, RP_F16, RP_BF16 } rp_dtype;
 
-/* A view of a row-major tensor in a mapped file. data NULL: the folder does not have it. Not aligned: a
- * safetensors file may put a tensor at any byte, so read it through memcpy. */
+/* A view of a row-major tensor in a mapped file, or in memory of the opened files where the mapping does not
+ * hold it in this form. data NULL: the folder does not have it. Not aligned: a file may put a tensor at any
+ * byte, so read it through memcpy. */
 typedef struct rp_tensor {
     const void *data;
     rp_dtype dtype;
@@ -52,7 +53,7 @@ rp_status rp_weights_load(const char *dir, const rp_config *config, rp_weights *
  * measuring. */
 rp_status rp_weights_random(const rp_config *config, uint32_t seed, rp_weights *out, rp_error *err);
 
-/* Between uses: the views stay, and take next to no memory (but those of a generator do). */
+/* Between uses: the views stay, and take next to no memory (but those that are not in a mapping do). */
 void rp_weights_rest(rp_weights *weights);
 
 /* Before they are used again. RP_ERROR_FILE names a file that was written to since it was opened. */

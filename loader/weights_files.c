@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "loader/json.h"
+#include "loader/safetensors.h"
 
 enum { MAX_SHARDS = 4096, SHOWN_NAME = 100 };
 
@@ -19,7 +20,7 @@ static bool is_shard_name(const char *name) {
 }
 
 /* The open file of that name, or NULL. */
-static rp_safetensors *find_file(const rp_weight_files *files, const char *name) {
+static rp_tensor_file *find_file(const rp_weight_files *files, const char *name) {
     for (size_t i = files->count; i-- > 0;) {
         const char *base = strrchr(files->files[i].path, '/');
         if (!strcmp(base ? base + 1 : files->files[i].path, name)) return &files->files[i];
@@ -36,6 +37,15 @@ static rp_status open_file(rp_weight_files *files, const char *dir, const char *
     free(path);
     if (!status) files->count++;
     return status;
+}
+
+/* The entries of a shard are hidden until the index names them: what two shards hold is taken from one. */
+static rp_status open_hidden(rp_weight_files *files, const char *dir, const char *name, rp_error *err) {
+    rp_status status = open_file(files, dir, name, err);
+    if (status) return status;
+    rp_tensor_file *file = &files->files[files->count - 1];
+    for (size_t i = 0; i < file->count; i++) file->entries[i].hidden = true;
+    return RP_OK;
 }
 
 static rp_status open_shard(rp_weight_files *files, const char *dir, const char *tensor, const json_t *value,
@@ -57,28 +67,33 @@ static rp_status open_shard(rp_weight_files *files, const char *dir, const char 
         if (missing)
             return rp_fail(err, RP_ERROR_FILE, "%s: weight_map: the shard %s is missing; fetch it too", shown,
                            shard);
-        rp_status status = open_file(files, dir, shard, err);
+        rp_status status = open_hidden(files, dir, shard, err);
         if (status) return status;
     }
-    if (rp_safetensors_find(find_file(files, shard), tensor)) return RP_OK;
+    rp_tensor_entry *entry = rp_tensor_file_find(find_file(files, shard), tensor);
+    if (entry) {
+        entry->hidden = false;
+        return RP_OK;
+    }
     return rp_fail(err, RP_ERROR_FORMAT, "%s: weight_map: %.*s: is not in %s, where the index says it is",
                    shown, rp_text_fit(tensor, SHOWN_NAME), tensor, shard);
 }
 
 static rp_status open_shards(rp_weight_files *files, const char *dir, rp_error *err) {
-    rp_status status = rp_json_load(files->path, &files->index, err);
+    json_t *index = NULL, *value;
+    rp_status status = rp_json_load(files->path, &index, err);
     if (status) return status;
-    json_t *map = json_object_get(files->index, "weight_map"), *value;
+    json_t *map = json_object_get(index, "weight_map");
     const char *tensor;
     if (!json_is_object(map) || json_object_size(map) == 0)
-        return rp_fail(err, RP_ERROR_FORMAT,
-                       "%s: weight_map: must be an object that lists tensors and their files",
-                       rp_path_shown(files->path));
+        status = rp_fail(err, RP_ERROR_FORMAT,
+                         "%s: weight_map: must be an object that lists tensors and their files",
+                         rp_path_shown(files->path));
     json_object_foreach(map, tensor, value) {
-        status = open_shard(files, dir, tensor, value, err);
-        if (status) return status;
+        if (!status) status = open_shard(files, dir, tensor, value, err);
     }
-    return RP_OK;
+    json_decref(index);
+    return status;
 }
 
 /* ---- the folder ---- */
@@ -122,22 +137,25 @@ rp_status rp_weight_files_open(const char *dir, rp_weight_files **out, rp_error 
 
 void rp_weight_files_close(rp_weight_files *files) {
     if (!files) return;
-    for (size_t i = 0; i < files->count; i++) rp_safetensors_close(&files->files[i]);
-    json_decref(files->index);
+    for (size_t i = 0; i < files->count; i++) rp_tensor_file_close(&files->files[i]);
     free(files->files);
     free(files->path);
     free(files->memory);
     free(files);
 }
 
-const rp_safetensor *rp_weight_files_find(const rp_weight_files *files, const char *name,
-                                          const rp_safetensors **file) {
-    *file = files->files;
-    if (files->index) {
-        const char *shard =
-            json_string_value(json_object_get(json_object_get(files->index, "weight_map"), name));
-        if (!shard) return NULL;
-        *file = find_file(files, shard);
+static rp_tensor_entry *find_entry(const rp_weight_files *files, const char *name, rp_tensor_file **file) {
+    for (size_t i = 0; i < files->count; i++) {
+        *file = &files->files[i];
+        rp_tensor_entry *entry = rp_tensor_file_find(*file, name);
+        if (entry && !entry->hidden) return entry;
     }
-    return *file ? rp_safetensors_find(*file, name) : NULL;
+    return NULL;
+}
+
+rp_tensor_entry *rp_weight_files_find(const rp_weight_files *files, const char *name, rp_tensor_file **file) {
+    char parallel[256];
+    rp_tensor_entry *entry = find_entry(files, name, file);
+    if (entry || snprintf(parallel, sizeof parallel, "module.%s", name) >= (int)sizeof parallel) return entry;
+    return find_entry(files, parallel, file);
 }

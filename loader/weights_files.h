@@ -1,15 +1,14 @@
-/* The files behind an rp_weights: one safetensors file, or the shards that an index lists. */
+/* The files behind an rp_weights: one file, or the shards that an index lists. */
 #ifndef RP_LOADER_WEIGHTS_FILES_H
 #define RP_LOADER_WEIGHTS_FILES_H
 
-#include "loader/safetensors.h"
+#include "loader/tensor_file.h"
 
 typedef struct rp_weight_files {
     char *path; /* model.safetensors or the index, for messages */
-    rp_safetensors *files;
+    rp_tensor_file *files;
     size_t count, capacity;
-    json_t *index; /* model.safetensors.index.json; NULL when there is one file */
-    void *memory;  /* weights that come from a generator */
+    void *memory; /* weights that come from a generator */
 } rp_weight_files;
 
 /* Open the weights of the folder `dir`. RP_ERROR_FILE lists what was looked for; RP_ERROR_UNSUPPORTED when
@@ -20,8 +19,8 @@ rp_status rp_weight_files_open(const char *dir, rp_weight_files **out, rp_error 
 /* NULL is allowed. */
 void rp_weight_files_close(rp_weight_files *files);
 
-/* The tensor called `name` and the file it is in; NULL when there is none. */
-const rp_safetensor *rp_weight_files_find(const rp_weight_files *files, const char *name,
-                                          const rp_safetensors **file);
+/* The tensor called `name`, or "module." and `name` as torch.nn.DataParallel saves it, and the file it is in;
+ * NULL when there is none. */
+rp_tensor_entry *rp_weight_files_find(const rp_weight_files *files, const char *name, rp_tensor_file **file);
 
 #endif

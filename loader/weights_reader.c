@@ -7,7 +7,7 @@
 #include "loader/json.h"
 #include "loader/weights_files.h"
 
-static bool is_marked(int fd, const rp_safetensors *file) {
+static bool is_marked(int fd, const rp_tensor_file *file) {
     struct stat info;
     const rp_file_mark *mark = &file->mark;
     return !fstat(fd, &info) && info.st_dev == mark->device && info.st_ino == mark->inode &&
@@ -23,7 +23,7 @@ rp_status rp_weights_reader_open(const rp_weights *weights, rp_weights_reader *o
     if (!out->fds) return rp_fail_memory(err, "a list of files", files->count * sizeof *out->fds);
     rp_status status = RP_OK;
     for (size_t i = 0; !status && i < files->count; i++) {
-        const rp_safetensors *file = &files->files[i];
+        const rp_tensor_file *file = &files->files[i];
         uint64_t size;
         status = rp_file_open(file->path, &out->fds[i], &size, err);
         if (status) break;
@@ -62,7 +62,7 @@ bool rp_weights_reader_read(const rp_weights_reader *reader, const rp_tensor *te
         return true;
     }
     for (size_t i = 0; i < reader->count; i++) {
-        const rp_safetensors *file = &reader->weights->files->files[i];
+        const rp_tensor_file *file = &reader->weights->files->files[i];
         if (data < file->bytes || data >= file->bytes + file->size) continue;
         /* at the end of `out`, so that widening from the front overwrites only what was read */
         rp_tensor raw = *tensor;
@@ -73,5 +73,6 @@ bool rp_weights_reader_read(const rp_weights_reader *reader, const rp_tensor *te
         if (element != 4) rp_tensor_read(&raw, 0, count, out);
         return true;
     }
-    return false;
+    rp_tensor_read(tensor, first, count, out); // a copy in memory, which no other program can change
+    return true;
 }

@@ -138,7 +138,12 @@ static void test_every_tensor_in_its_place(void **state) {
 
 static void test_layouts(void **state) {
     static const fixture_layout layouts[] = {
-        {.strip_prefix = "albert."}, {.shards = 3}, {.shards = 2, .strip_prefix = "albert."}, {.shards = 40}};
+        {.strip_prefix = "albert."},
+        {.shards = 3},
+        {.shards = 2, .strip_prefix = "albert."},
+        {.shards = 40},
+        {.add_prefix = "module."}, // as torch.nn.DataParallel saves
+        {.shards = 2, .strip_prefix = "albert.", .add_prefix = "module."}};
     (void)state;
     tiny_write(ALBERT(""));
     tiny_load();

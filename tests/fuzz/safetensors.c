@@ -5,37 +5,30 @@
 
 #include "loader/safetensors.h"
 
-static uint32_t natural(const json_t *shape, size_t i) {
-    json_int_t n = json_integer_value(json_array_get(shape, i));
-    return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
-}
-
-static void look(const rp_safetensors *file, const rp_safetensor *t) {
-    size_t rank = json_array_size(t->shape), data = (size_t)(file->bytes + file->size - file->data);
+static void look(rp_tensor_file *file, rp_tensor_entry *t) {
     rp_error err = {0};
     rp_tensor view;
-    FUZZ_CHECK(t->begin <= t->end && t->end <= data);
-    FUZZ_CHECK(rp_safetensors_find(file, t->name) == t);
-    uint32_t rows = rank == 2 ? natural(t->shape, 0) : 1, columns = rank ? natural(t->shape, rank - 1) : 1;
-    rp_status status =
-        rp_safetensors_view(file, t, rank == 2 ? 2 : 1, rows, columns, "a reason", &view, &err);
+    FUZZ_CHECK(t->data >= file->bytes && t->bytes <= (size_t)(file->bytes + file->size - t->data));
+    FUZZ_CHECK(rp_tensor_file_find(file, t->name) == t);
+    uint64_t rows = t->rank == 2 ? t->dims[0] : 1, columns = t->rank ? t->dims[t->rank - 1] : 1;
+    if (rows > UINT32_MAX || columns > UINT32_MAX) return;
+    rp_status status = rp_tensor_file_view(file, t, t->rank == 2 ? 2 : 1, (uint32_t)rows, (uint32_t)columns,
+                                           "a reason", &view, &err);
     if (fuzz_status(status, &err)) return;
-    size_t bytes = (size_t)rows * columns * (view.dtype == RP_F32 ? 4 : 2);
-    FUZZ_CHECK(bytes == t->end - t->begin);
     float first, last;
-    if (bytes == 0) return;
+    if (rows * columns == 0) return;
     rp_tensor_read(&view, 0, 1, &first);
-    rp_tensor_read(&view, (size_t)rows * columns - 1, 1, &last);
+    rp_tensor_read(&view, (size_t)(rows * columns - 1), 1, &last);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static char path[128];
-    rp_safetensors file;
+    rp_tensor_file file;
     rp_error err = {0};
     fuzz_file("model.safetensors", data, size);
     snprintf(path, sizeof path, "%s/model.safetensors", fuzz_folder());
     if (fuzz_status(rp_safetensors_open(path, &file, &err), &err)) return 0;
-    for (size_t i = 0; i < file.count; i++) look(&file, &file.tensors[i]);
-    rp_safetensors_close(&file);
+    for (size_t i = 0; i < file.count; i++) look(&file, &file.entries[i]);
+    rp_tensor_file_close(&file);
     return 0;
 }

@@ -1,0 +1,254 @@
+#include "loader/tensor_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "loader/json.h"
+
+enum { SHOWN_NAME = 120, FREE_COPIES = 64 << 20, COPIES_PER_BYTE = 4 };
+
+static const struct {
+    size_t size;
+    rp_dtype dtype; /* of a view */
+} elements[] = {
+    [RP_ELEMENT_OTHER] = {0, RP_F32}, [RP_ELEMENT_F32] = {4, RP_F32}, [RP_ELEMENT_F16] = {2, RP_F16},
+    [RP_ELEMENT_BF16] = {2, RP_BF16}, [RP_ELEMENT_F64] = {8, RP_F32},
+};
+
+size_t rp_element_size(rp_element element) {
+    return elements[element].size;
+}
+
+/* ---- the file ---- */
+
+rp_status rp_tensor_file_map(const char *path, rp_tensor_file *out, rp_error *err) {
+    int fd = -1;
+    *out = (rp_tensor_file){.path = strdup(path)};
+    if (!out->path) return rp_fail_memory(err, "a path", strlen(path) + 1);
+    rp_status status = rp_file_open(path, &fd, &out->size, err);
+    if (status) return status;
+    void *bytes = NULL;
+    struct stat info;
+    if (!fstat(fd, &info)) out->mark = (rp_file_mark){info.st_dev, info.st_ino, info.st_mtim};
+    if (out->size > SIZE_MAX)
+        status = rp_fail_memory(err, path, out->size);
+    else if (out->size > 0)
+        bytes = mmap(NULL, (size_t)out->size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        status = rp_fail(err, RP_ERROR_FILE, "%s: cannot be mapped into memory: %s", rp_path_shown(path),
+                         strerror(errno));
+    else
+        out->bytes = bytes;
+    close(fd);
+    return status;
+}
+
+static bool begins(const rp_tensor_file *file, uint64_t at, const char *text) {
+    size_t size = strlen(text);
+    return file->size - at >= size && !memcmp(file->bytes + at, text, size);
+}
+
+rp_status rp_tensor_file_check_kind(const rp_tensor_file *file, rp_error *err) {
+    const char *path = rp_path_shown(file->path);
+    uint64_t at = 0;
+    if (!file->size) return rp_fail(err, RP_ERROR_FORMAT, "%s: the file is empty; fetch it again", path);
+    if (begins(file, 0, "version https://git-lfs"))
+        return rp_fail(err, RP_ERROR_FORMAT, "%s: a Git LFS pointer, not the weights; run `git lfs pull`",
+                       path);
+    while (at < file->size && at < 64 && strchr(" \t\r\n", file->bytes[at]) && file->bytes[at]) at++;
+    if (begins(file, at, "<!") || begins(file, at, "<html") || begins(file, at, "<HTML") ||
+        begins(file, at, "<?xml"))
+        return rp_fail(err, RP_ERROR_FORMAT,
+                       "%s: a web page, not the weights; fetch the file itself, by its download link", path);
+    return RP_OK;
+}
+
+void rp_tensor_file_rest(rp_tensor_file *file) {
+    free(file->entries);
+    rp_arena_finish(&file->arena);
+    file->entries = NULL;
+    file->count = file->capacity = 0;
+    if (file->bytes) madvise((void *)file->bytes, (size_t)file->size, MADV_DONTNEED);
+}
+
+rp_status rp_tensor_file_check_unchanged(const rp_tensor_file *file, rp_error *err) {
+    struct stat info;
+    const rp_file_mark *mark = &file->mark;
+    if (stat(file->path, &info) || info.st_dev != mark->device || info.st_ino != mark->inode) return RP_OK;
+    if ((uint64_t)info.st_size == file->size && info.st_mtim.tv_sec == mark->written.tv_sec &&
+        info.st_mtim.tv_nsec == mark->written.tv_nsec)
+        return RP_OK;
+    return rp_fail(err, RP_ERROR_FILE,
+                   "%s: the file was changed since the model was opened from it; close the model and open it "
+                   "again",
+                   rp_path_shown(file->path));
+}
+
+void rp_tensor_file_close(rp_tensor_file *file) {
+    if (file->bytes) munmap((void *)file->bytes, (size_t)file->size);
+    free(file->entries);
+    rp_arena_finish(&file->arena);
+    rp_arena_finish(&file->copies);
+    free(file->path);
+    *file = (rp_tensor_file){0};
+}
+
+/* ---- entries ---- */
+
+rp_tensor_entry *rp_tensor_file_add(rp_tensor_file *file, const char *name, size_t name_size, uint32_t rank,
+                                    bool strided) {
+    if (!rp_grow((void **)&file->entries, &file->capacity, file->count + 1, sizeof *file->entries))
+        return NULL;
+    rp_tensor_entry entry = {.name = rp_arena_copy(&file->arena, name, name_size),
+                             .rank = rank,
+                             .dims = rp_arena_alloc(&file->arena, rank, sizeof *entry.dims)};
+    if (strided) entry.strides = rp_arena_alloc(&file->arena, rank, sizeof *entry.strides);
+    if (!entry.name || !entry.dims || (strided && !entry.strides)) return NULL;
+    file->entries[file->count] = entry;
+    return &file->entries[file->count++];
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(((const rp_tensor_entry *)a)->name, ((const rp_tensor_entry *)b)->name);
+}
+
+rp_status rp_tensor_file_sort(rp_tensor_file *file, rp_error *err) {
+    if (file->count) qsort(file->entries, file->count, sizeof *file->entries, compare_names);
+    for (size_t i = 1; i < file->count; i++)
+        if (!compare_names(&file->entries[i - 1], &file->entries[i]))
+            return rp_fail(err, RP_ERROR_FORMAT, "%s: %.*s: the tensor is there twice; fetch the file again",
+                           rp_path_shown(file->path), rp_text_fit(file->entries[i].name, SHOWN_NAME),
+                           file->entries[i].name);
+    return RP_OK;
+}
+
+rp_tensor_entry *rp_tensor_file_find(const rp_tensor_file *file, const char *name) {
+    rp_tensor_entry key = {.name = name};
+    if (!file->count) return NULL;
+    return bsearch(&key, file->entries, file->count, sizeof key, compare_names);
+}
+
+/* ---- views ---- */
+
+/* The first element of `count` whose exponent is all ones (NaN or infinity), or `count`. */
+static size_t first_infinite(const unsigned char *data, rp_dtype dtype, size_t count) {
+    enum { CHUNK = 4096 };
+    uint32_t mask = dtype == RP_F32 ? 0x7F800000 : dtype == RP_F16 ? 0x7C00 : 0x7F80;
+    size_t element = dtype == RP_F32 ? 4 : 2;
+    for (size_t start = 0; start < count; start += CHUNK) {
+        size_t end = count - start < CHUNK ? count : start + CHUNK;
+        uint32_t found = 0; // no early exit within a chunk, so that the loops become vector code
+        if (element == 4) {
+            for (size_t i = start; i < end; i++) {
+                uint32_t bits;
+                memcpy(&bits, data + 4 * i, 4);
+                found |= (bits & mask) == mask;
+            }
+        } else {
+            for (size_t i = start; i < end; i++) {
+                uint16_t bits;
+                memcpy(&bits, data + 2 * i, 2);
+                found |= (bits & mask) == mask;
+            }
+        }
+        for (size_t i = start; found && i < end; i++) {
+            uint32_t bits = 0;
+            memcpy(&bits, data + element * i, element);
+            if ((bits & mask) == mask) return i;
+        }
+    }
+    return count;
+}
+
+static void print_shape(const rp_tensor_entry *entry, char *out, size_t size) {
+    size_t at = (size_t)snprintf(out, size, "[");
+    for (uint32_t i = 0; i < entry->rank && at < size; i++)
+        at += (size_t)snprintf(out + at, size - at, "%s%llu", i ? ", " : "",
+                               (unsigned long long)entry->dims[i]);
+    if (at < size) snprintf(out + at, size - at, "]");
+}
+
+static bool is_shape(const rp_tensor_entry *entry, uint32_t rank, uint32_t rows, uint32_t columns) {
+    if (entry->rank != rank) return false;
+    if (rank == 2 && entry->dims[0] != rows) return false;
+    return entry->dims[rank - 1] == columns;
+}
+
+/* One element at `from`, in the order of this machine's bytes and with F64 made F32, to `to`. */
+static void copy_element(const rp_tensor_entry *entry, const unsigned char *from, unsigned char *to) {
+    unsigned char raw[8];
+    size_t size = rp_element_size(entry->element);
+    for (size_t i = 0; i < size; i++) raw[i] = from[entry->swapped ? size - 1 - i : i];
+    if (entry->element != RP_ELEMENT_F64) {
+        memcpy(to, raw, size);
+        return;
+    }
+    double wide;
+    memcpy(&wide, raw, sizeof wide);
+    float narrow = (float)wide; // infinite where no F32 is that large: the view then says so
+    memcpy(to, &narrow, sizeof narrow);
+}
+
+/* Make the entry one that can be viewed: row-major, of one of the types of rp_dtype. */
+static rp_status copy_tensor(rp_tensor_file *file, rp_tensor_entry *entry, size_t rows, size_t columns,
+                             rp_error *err) {
+    rp_dtype dtype = elements[entry->element].dtype;
+    size_t element = rp_element_size(entry->element), width = dtype == RP_F32 ? 4 : 2, bytes;
+    uint64_t across = entry->strides ? entry->strides[entry->rank - 1] : 1;
+    uint64_t down = entry->rank == 1 ? 0 : entry->strides ? entry->strides[0] : columns;
+    bool fits = !__builtin_mul_overflow(rows * columns, width, &bytes);
+    // a tensor that repeats its elements may be far larger than its file
+    if (!fits || bytes > FREE_COPIES + COPIES_PER_BYTE * file->size - file->copied)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "%s: %.*s: tensors that repeat their elements take far more memory than the file; "
+                       "save them with contiguous()",
+                       rp_path_shown(file->path), rp_text_fit(entry->name, SHOWN_NAME), entry->name);
+    unsigned char *copy = rp_arena_alloc(&file->copies, bytes, 1), *to = copy;
+    if (!copy) return rp_fail_memory(err, rp_path_shown(file->path), bytes);
+    file->copied += bytes;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++, to += width)
+            copy_element(entry, entry->data + (r * down + c * across) * element, to);
+    entry->data = copy;
+    entry->element = dtype == RP_F32 ? RP_ELEMENT_F32 : entry->element;
+    entry->strides = NULL;
+    entry->swapped = false;
+    return RP_OK;
+}
+
+rp_status rp_tensor_file_view(rp_tensor_file *file, rp_tensor_entry *entry, uint32_t rank, uint32_t rows,
+                              uint32_t columns, const char *reason, rp_tensor *out, rp_error *err) {
+    const char *path = rp_path_shown(file->path), *name = entry->name;
+    int fit = rp_text_fit(name, SHOWN_NAME);
+    *out = (rp_tensor){0};
+    if (!is_shape(entry, rank, rows, columns)) {
+        char found[80], wanted[32];
+        print_shape(entry, found, sizeof found);
+        if (rank == 2)
+            snprintf(wanted, sizeof wanted, "[%u, %u]", rows, columns);
+        else
+            snprintf(wanted, sizeof wanted, "[%u]", columns);
+        return rp_fail(err, RP_ERROR_FORMAT, "%s: %.*s: shape is %s, config.json asks for %s (%s)", path, fit,
+                       name, found, wanted, reason);
+    }
+    if (entry->element == RP_ELEMENT_OTHER)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "%s: %.*s: dtype \"%.*s\" is not supported; convert the weights to F32, F16 or BF16",
+                       path, fit, name, rp_text_fit(entry->dtype, 32), entry->dtype);
+    if (rank == 1) rows = 1;
+    if (entry->strides || entry->swapped || entry->element == RP_ELEMENT_F64) {
+        rp_status status = copy_tensor(file, entry, rows, columns, err);
+        if (status) return status;
+    }
+    rp_dtype dtype = elements[entry->element].dtype;
+    size_t count = (size_t)rows * columns, bad = first_infinite(entry->data, dtype, count);
+    if (bad < count)
+        return rp_fail(err, RP_ERROR_FORMAT,
+                       "%s: %.*s: element %zu is NaN or infinite; the weights are damaged", path, fit, name,
+                       bad);
+    *out = (rp_tensor){.data = entry->data, .dtype = dtype, .rows = rows, .columns = columns};
+    return RP_OK;
+}
