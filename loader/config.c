@@ -20,7 +20,7 @@ enum {
 };
 
 typedef struct reader {
-    json_t *root;
+    const rp_json *root;
     const char *path; /* short enough for a message */
     rp_config *out;
     rp_error *err;
@@ -50,22 +50,22 @@ static const size_field size_fields[] = {
 
 /* A string field, NULL when it is missing or null. */
 static rp_status read_string(const reader *r, const char *field, const char **out) {
-    const json_t *value = json_object_get(r->root, field);
-    *out = json_string_value(value);
-    if (!value || json_is_null(value) || *out) return RP_OK;
+    const rp_json *value = rp_json_get(r->root, field);
+    *out = rp_json_string(value);
+    if (!value || value->type == RP_JSON_NULL || *out) return RP_OK;
     return rp_fail(r->err, RP_ERROR_FORMAT, "%s: %s: is %s, must be a string", r->path, field,
                    rp_json_kind(value));
 }
 
 static rp_status read_size(const reader *r, const char *field, uint32_t fallback, uint32_t most,
                            uint32_t *out) {
-    const json_t *value = json_object_get(r->root, field);
+    const rp_json *value = rp_json_get(r->root, field);
     *out = fallback;
     if (!value) return RP_OK;
-    if (!json_is_integer(value))
+    if (value->type != RP_JSON_INTEGER)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: %s: is %s, must be an integer from 1 to %u", r->path,
                        field, rp_json_kind(value), most);
-    json_int_t n = json_integer_value(value);
+    int64_t n = value->integer;
     if (n < 1 || n > most)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: %s: is %lld, must be from 1 to %u", r->path, field,
                        (long long)n, most);
@@ -76,16 +76,16 @@ static rp_status read_size(const reader *r, const char *field, uint32_t fallback
 /* ---- which model it is ---- */
 
 static rp_status read_architecture(reader *r) {
-    const json_t *list = json_object_get(r->root, "architectures");
+    const rp_json *list = rp_json_get(r->root, "architectures");
     const char *first = "";
-    if (list && !json_is_null(list)) {
-        if (!json_is_array(list))
+    if (list && list->type != RP_JSON_NULL) {
+        if (list->type != RP_JSON_ARRAY)
             return rp_fail(r->err, RP_ERROR_FORMAT, "%s: architectures: is %s, must be a list of strings",
                            r->path, rp_json_kind(list));
-        if (json_array_size(list) > 0) first = json_string_value(json_array_get(list, 0));
+        if (list->count > 0) first = rp_json_string(&list->items[0]);
         if (!first)
             return rp_fail(r->err, RP_ERROR_FORMAT, "%s: architectures: holds %s, must hold strings", r->path,
-                           rp_json_kind(json_array_get(list, 0)));
+                           rp_json_kind(&list->items[0]));
     }
     r->out->architecture = rp_arena_copy(&r->out->arena, first, strlen(first));
     return r->out->architecture ? RP_OK : rp_fail_memory(r->err, "config.json", strlen(first) + 1);
@@ -118,8 +118,8 @@ static rp_status read_family(reader *r) {
             return fail_family(r, "architectures", class);
         return RP_OK;
     }
-    if (json_object_get(r->root, "embedding_size")) return RP_OK;
-    if (!json_object_get(r->root, "hidden_size"))
+    if (rp_json_get(r->root, "embedding_size")) return RP_OK;
+    if (!rp_json_get(r->root, "hidden_size"))
         return rp_fail(
             r->err, RP_ERROR_FORMAT,
             "%s: model_type: is missing, and nothing else tells what model it is; set it to \"albert\" "
@@ -158,13 +158,13 @@ static rp_status read_sizes(reader *r) {
 }
 
 static rp_status read_eps(reader *r) {
-    const json_t *value = json_object_get(r->root, "layer_norm_eps");
+    const rp_json *value = rp_json_get(r->root, "layer_norm_eps");
     r->out->norm_eps = 1e-12f;
     if (!value) return RP_OK;
-    if (!json_is_number(value))
+    double eps = 0;
+    if (!rp_json_number(value, &eps))
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: layer_norm_eps: is %s, must be a number", r->path,
                        rp_json_kind(value));
-    double eps = json_number_value(value);
     r->out->norm_eps = (float)eps;
     if (eps >= 0 && isfinite(r->out->norm_eps)) return RP_OK;
     return rp_fail(r->err, RP_ERROR_FORMAT, "%s: layer_norm_eps: is %g, must be 0 or a small positive number",
@@ -191,7 +191,7 @@ static rp_status read_activation(reader *r) {
     const char *name = NULL;
     rp_status status = read_string(r, "hidden_act", &name);
     if (status) return status;
-    if (!name && json_object_get(r->root, "hidden_act"))
+    if (!name && rp_json_get(r->root, "hidden_act"))
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: hidden_act: is null, must be a string", r->path);
     if (!name) name = r->out->family == RP_FAMILY_BERT ? "gelu" : "gelu_new";
     for (size_t i = 0; i < RP_COUNT(activations); i++) {
@@ -219,11 +219,11 @@ static rp_status refuse_variants(reader *r) {
     if (decoder)
         return rp_fail(r->err, RP_ERROR_UNSUPPORTED,
                        "%s: is_decoder: decoders are not supported; only encoders are", r->path);
-    if (json_object_size(json_object_get(r->root, "pruned_heads")) > 0)
+    if (rp_json_count(rp_json_get(r->root, "pruned_heads"), RP_JSON_OBJECT) > 0)
         return rp_fail(r->err, RP_ERROR_UNSUPPORTED,
                        "%s: pruned_heads: models with pruned heads are not supported; use the full model",
                        r->path);
-    if (json_object_size(json_object_get(r->root, "quantization_config")) > 0)
+    if (rp_json_count(rp_json_get(r->root, "quantization_config"), RP_JSON_OBJECT) > 0)
         return rp_fail(r->err, RP_ERROR_UNSUPPORTED,
                        "%s: quantization_config: quantized weights are not supported; use F32, F16 or BF16",
                        r->path);
@@ -261,26 +261,25 @@ static uint32_t label_index(const char *key, uint32_t count) {
     return n;
 }
 
-static rp_status read_id2label(reader *r, json_t *map) {
-    size_t size = json_object_size(map);
-    if (!json_is_object(map) || size < 1 || size > MAX_LABELS)
+static rp_status read_id2label(reader *r, const rp_json *map) {
+    uint32_t count = rp_json_count(map, RP_JSON_OBJECT);
+    if (count < 1 || count > MAX_LABELS)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: id2label: must be an object of 1 to %d labels", r->path,
                        MAX_LABELS);
-    uint32_t count = (uint32_t)size;
     rp_status status = alloc_labels(r, count);
     if (status) return status;
-    const char *key;
-    json_t *value;
-    json_object_foreach(map, key, value) {
+    for (const rp_member *m = map->members; m < map->members + count; m++) {
+        const char *key = m->key;
+        const rp_json *value = &m->value;
         uint32_t i = label_index(key, count);
         if (i == count || r->out->labels[i])
             return rp_fail(r->err, RP_ERROR_FORMAT,
                            "%s: id2label: key \"%.*s\": the keys must be 0 to %u, each once", r->path,
                            rp_text_fit(key, 80), key, count - 1);
         char number[32];
-        const char *text = json_string_value(value);
-        if (json_is_integer(value)) {
-            snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
+        const char *text = rp_json_string(value);
+        if (value->type == RP_JSON_INTEGER) {
+            snprintf(number, sizeof number, "%lld", (long long)value->integer);
             text = number;
         }
         if (!text)
@@ -294,9 +293,9 @@ static rp_status read_id2label(reader *r, json_t *map) {
 
 /* id2label wins over num_labels, as in transformers. */
 static rp_status read_labels(reader *r) {
-    json_t *map = json_object_get(r->root, "id2label");
+    const rp_json *map = rp_json_get(r->root, "id2label");
     uint32_t count = 2;
-    if (map && !json_is_null(map)) return read_id2label(r, map);
+    if (map && map->type != RP_JSON_NULL) return read_id2label(r, map);
     rp_status status = read_size(r, "num_labels", 2, MAX_LABELS, &count);
     return status ? status : number_labels(r, count);
 }
@@ -321,7 +320,7 @@ static rp_status read_problem(reader *r) {
 /* ---- the whole ---- */
 
 static rp_status read_config(reader *r) {
-    if (!json_is_object(r->root))
+    if (r->root->type != RP_JSON_OBJECT)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: is %s, must be an object", r->path,
                        rp_json_kind(r->root));
     rp_status status = read_architecture(r);
@@ -349,10 +348,11 @@ rp_status rp_config_load(const char *dir, rp_config *out, rp_error *err) {
         rp_config_finish(out);
         return rp_fail_memory(err, "a path", strlen(dir) + 16);
     }
-    reader r = {.path = rp_path_shown(out->path), .out = out, .err = err};
-    status = rp_json_load(out->path, &r.root, err);
+    rp_json_document document;
+    reader r = {.root = &document.root, .path = rp_path_shown(out->path), .out = out, .err = err};
+    status = rp_json_load(out->path, &document, err);
     if (!status) status = read_config(&r);
-    json_decref(r.root);
+    rp_json_finish(&document);
     if (status) rp_config_finish(out);
     return status;
 }

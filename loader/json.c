@@ -90,19 +90,19 @@ static bool find_key(const char *text, size_t size, size_t position, char out[SH
     return found;
 }
 
-static rp_status parse(const char *text, size_t size, const char *path, rp_json_flags flags, json_t **out,
-                       rp_error *err) {
+static rp_status parse(const char *text, size_t size, const char *path, rp_json_flags flags,
+                       rp_json_document *out, rp_error *err) {
     rp_json_mistake mistake;
     char key[SHOWN_KEY + 1] = "";
-    *out = rp_json_read(text, size, flags, &mistake);
-    if (*out) return RP_OK;
+    if (rp_json_read(text, size, flags, out, &mistake)) return RP_OK;
     if (mistake.memory) return rp_fail_memory(err, rp_path_shown(path), size);
     bool known = find_key(text, size, mistake.position, key);
     return rp_fail(err, RP_ERROR_FORMAT, "%s: %s%sline %d: not valid JSON: %s; fetch the file again",
                    rp_path_shown(path), key, known ? ": " : "", mistake.line, mistake.text);
 }
 
-rp_status rp_json_parse(const char *text, size_t size, const char *path, json_t **out, rp_error *err) {
+rp_status rp_json_parse(const char *text, size_t size, const char *path, rp_json_document *out,
+                        rp_error *err) {
     return parse(text, size, path, (rp_json_flags){0}, out, err);
 }
 
@@ -118,11 +118,11 @@ static rp_status read_all(int fd, size_t size, const char *path, char *text, rp_
     return RP_OK;
 }
 
-static rp_status load(const char *path, rp_json_flags flags, json_t **out, rp_error *err) {
+static rp_status load(const char *path, rp_json_flags flags, rp_json_document *out, rp_error *err) {
     int fd = -1;
     uint64_t size = 0;
     char *text = NULL;
-    *out = NULL;
+    *out = (rp_json_document){0};
     rp_status status = rp_file_open(path, &fd, &size, err);
     if (status) return status;
     if (size == 0)
@@ -144,41 +144,19 @@ done:
     return status;
 }
 
-rp_status rp_json_load(const char *path, json_t **out, rp_error *err) {
+rp_status rp_json_load(const char *path, rp_json_document *out, rp_error *err) {
     return load(path, (rp_json_flags){0}, out, err);
 }
 
-rp_status rp_json_load_reals(const char *path, json_t **out, rp_error *err) {
+rp_status rp_json_load_reals(const char *path, rp_json_document *out, rp_error *err) {
     return load(path, (rp_json_flags){.reals = true}, out, err);
 }
 
-const char *rp_json_kind(const json_t *value) {
-    switch (value ? json_typeof(value) : JSON_NULL) {
-    case JSON_OBJECT:
-        return "an object";
-    case JSON_ARRAY:
-        return "a list";
-    case JSON_STRING:
-        return "a string";
-    case JSON_INTEGER:
-        return "an integer";
-    case JSON_REAL:
-        return "a fraction";
-    case JSON_TRUE:
-        return "true";
-    case JSON_FALSE:
-        return "false";
-    case JSON_NULL:
-        break;
-    }
-    return "null";
-}
-
-rp_status rp_json_bool(const json_t *root, const char *path, const char *field, bool fallback, bool *out,
+rp_status rp_json_bool(const rp_json *root, const char *path, const char *field, bool fallback, bool *out,
                        rp_error *err) {
-    const json_t *value = json_object_get(root, field);
-    *out = value ? json_is_true(value) : fallback;
-    if (!value || json_is_boolean(value)) return RP_OK;
+    const rp_json *value = rp_json_get(root, field);
+    *out = value ? value->type == RP_JSON_TRUE : fallback;
+    if (!value || *out || value->type == RP_JSON_FALSE) return RP_OK;
     return rp_fail(err, RP_ERROR_FORMAT, "%s: %s: is %s, must be true or false", rp_path_shown(path), field,
                    rp_json_kind(value));
 }

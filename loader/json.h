@@ -2,7 +2,6 @@
 #ifndef RP_LOADER_JSON_H
 #define RP_LOADER_JSON_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,20 +30,19 @@ bool rp_path_exists(const char *path);
 rp_status rp_file_open(const char *path, int *fd, uint64_t *size, rp_error *err);
 
 /* Parse the `size` bytes of `text`. RP_ERROR_FORMAT names `path`, the line and the last key before the
- * mistake. Duplicate keys are a mistake. RP_ERROR_HOST_MEMORY. `*out` is owned by the caller (json_decref). */
-rp_status rp_json_parse(const char *text, size_t size, const char *path, json_t **out, rp_error *err);
+ * mistake. Duplicate keys are a mistake. RP_ERROR_HOST_MEMORY. `*out` is the caller's (rp_json_finish),
+ * zeroed after a failure; its root is an object or a list. */
+rp_status rp_json_parse(const char *text, size_t size, const char *path, rp_json_document *out,
+                        rp_error *err);
 
 /* Read and parse a file. */
-rp_status rp_json_load(const char *path, json_t **out, rp_error *err);
+rp_status rp_json_load(const char *path, rp_json_document *out, rp_error *err);
 
 /* The same, with every number as a real: for files that hold integers of any size. */
-rp_status rp_json_load_reals(const char *path, json_t **out, rp_error *err);
-
-/* "a string", "a list" and so on, for messages. */
-const char *rp_json_kind(const json_t *value);
+rp_status rp_json_load_reals(const char *path, rp_json_document *out, rp_error *err);
 
 /* `root`.`field` as a boolean; `fallback` when it is missing. RP_ERROR_FORMAT when it is something else. */
-rp_status rp_json_bool(const json_t *root, const char *path, const char *field, bool fallback, bool *out,
+rp_status rp_json_bool(const rp_json *root, const char *path, const char *field, bool fallback, bool *out,
                        rp_error *err);
 
 #endif

@@ -1,52 +1,141 @@
 #include "loader/json_read.h"
 
-#include <errno.h>
 #include <float.h>
-#include <locale.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef __APPLE__
-#include <xlocale.h>
-#endif
+#include <time.h>
 
 #include "loader/utf8.h"
 
 enum { MAX_DEPTH = 512, SHORT_NUMBER = 64 };
 
+/* An object or a list that has not ended. */
+typedef struct frame {
+    bool object;
+    uint32_t size, count; /* members or items that there is room for, and that are there */
+    union {
+        rp_json *items;
+        rp_member *members;
+    };
+} frame;
+
+/* A text is read twice: first to learn how many items each list has, and then into one block of memory, which
+ * holds the lists and objects and behind them the strings. */
 typedef struct reader {
     const char *text;
     size_t size, at;
     rp_json_flags flags;
     rp_json_mistake *mistake;
-    locale_t plain; /* "C"; 0: not needed yet */
+    uint32_t *sizes; /* what there is to be room for, of each object and list in the order they begin in */
+    size_t size_count, size_capacity, next_size;
+    uint64_t tree_bytes, string_bytes, seed;
+    char *tree, *strings; /* where the next of them goes */
+    size_t depth;
+    frame frames[MAX_DEPTH];
 } reader;
 
-/* NULL, so that whoever makes a value can return it. The first mistake counts. */
-static json_t *fail(reader *r, size_t position, const char *what) {
+/* False, so that whoever reads can return it. The first mistake counts. */
+static bool fail(reader *r, size_t position, const char *what) {
     rp_json_mistake *m = r->mistake;
-    if (m->memory || m->text[0]) return NULL;
+    if (m->memory || m->text[0]) return false;
     m->position = position;
     for (size_t i = 0; i < position && i < r->size; i++) m->line += r->text[i] == '\n';
     snprintf(m->text, sizeof m->text, "%s", what);
-    return NULL;
+    return false;
 }
 
-static json_t *fail_memory(reader *r) {
+static bool fail_memory(reader *r) {
     r->mistake->memory = true;
-    return NULL;
+    return false;
 }
 
-/* A value that jansson made, or did not for want of memory. */
-static json_t *made(reader *r, json_t *value) {
-    return value ? value : fail_memory(r);
+/* ---- what there is to be room for ---- */
+
+/* An object or a list that has not ended, while that is counted. */
+typedef struct extent {
+    size_t begin, place; /* behind its bracket; its number in `sizes` */
+    bool object;
+} extent;
+
+typedef struct counter {
+    reader *r;
+    extent open[MAX_DEPTH];
+    size_t depth;
+    bool deep; /* deeper than anything may be: there is no use in counting on */
+} counter;
+
+static bool count_begin(counter *c, size_t at) {
+    reader *r = c->r;
+    c->deep = c->depth == MAX_DEPTH;
+    if (c->deep) return true;
+    if (r->size_count == r->size_capacity) {
+        size_t capacity = r->size_capacity ? 2 * r->size_capacity : 16;
+        uint32_t *sizes = realloc(r->sizes, capacity * sizeof *sizes);
+        if (!sizes) return fail_memory(r);
+        r->sizes = sizes;
+        r->size_capacity = capacity;
+    }
+    c->open[c->depth++] = (extent){at + 1, r->size_count, r->text[at] == '{'};
+    r->sizes[r->size_count++] = 0; /* commas, as yet */
+    return true;
+}
+
+/* No more room than the shortest items would need: what is counted may be no JSON. */
+static void count_end(counter *c, size_t at) {
+    if (c->depth == 0) return;
+    extent e = c->open[--c->depth];
+    uint32_t *size = &c->r->sizes[e.place];
+    size_t most = (at - e.begin) / (e.object ? sizeof "\"\":0," - 1 : sizeof "0," - 1) + 1;
+    *size = at == e.begin ? 0 : *size < most ? *size + 1 : (uint32_t)most;
+    c->r->tree_bytes += (uint64_t)*size * (e.object ? sizeof(rp_member) : sizeof(rp_json));
+    if (e.object) c->r->tree_bytes += rp_json_index_bytes(*size);
+}
+
+static bool count_structure(counter *c, size_t at) {
+    char sign = c->r->text[at];
+    if (c->deep) return true;
+    if (sign == '{' || sign == '[') return count_begin(c, at);
+    if (sign == '}' || sign == ']') count_end(c, at);
+    if (sign == ',' && c->depth) c->r->sizes[c->open[c->depth - 1].place]++;
+    return true;
+}
+
+/* Count, and check that all of it is UTF-8. */
+static bool count_all(reader *r) {
+    counter c = {.r = r};
+    bool string = false;
+    size_t begin = 0;
+    for (size_t at = 0, step; at < r->size; at += step) {
+        char sign = r->text[at];
+        step = rp_utf8_sequence((const unsigned char *)r->text + at, r->size - at);
+        if (!step) return fail(r, at, "not UTF-8");
+        if (sign == '"') {
+            string = !string;
+            if (string)
+                begin = at;
+            else
+                r->string_bytes += at - begin;
+        } else if (!string) {
+            if (!count_structure(&c, at)) return false;
+        } else if (sign == '\\' && at + 1 < r->size) {
+            step += r->text[at + 1] == '"' || r->text[at + 1] == '\\';
+        }
+    }
+    while (c.depth) count_end(&c, r->size);
+    return true;
+}
+
+/* ---- the text ---- */
+
+static bool is_white(char c) {
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
 /* The next character that is not white; -1 at the end. */
 static int peek(reader *r) {
-    while (r->at < r->size && r->text[r->at] && strchr(" \t\r\n", r->text[r->at])) r->at++;
+    while (r->at < r->size && is_white(r->text[r->at])) r->at++;
     return r->at < r->size ? (unsigned char)r->text[r->at] : -1;
 }
 
@@ -114,10 +203,9 @@ static bool unescape(reader *r, size_t at, size_t end, bool nul, char *out, size
         }
         long code = -1;
         if (r->text[at++] == 'u') code = read_code(r, &at, end);
-        if (code < 0 || (code == 0 && !nul)) {
-            fail(r, begin, code ? "an escape in a string stands for no character" : "\\u0000 is not allowed");
-            return false;
-        }
+        if (code < 0 || (code == 0 && !nul))
+            return fail(r, begin,
+                        code ? "an escape in a string stands for no character" : "\\u0000 is not allowed");
         used += put_code(out + used, (uint32_t)code);
     }
     out[used] = '\0';
@@ -141,35 +229,25 @@ static bool find_end(reader *r, size_t *begin, size_t *end, bool *escaped) {
             r->at++;
         }
     }
-    fail(r, r->at, r->at < r->size ? "a control character in a string" : "a string does not end");
-    return false;
+    return fail(r, r->at, r->at < r->size ? "a control character in a string" : "a string does not end");
 }
 
-static json_t *read_string(reader *r) {
-    size_t begin, end, size;
+/* Behind the opening quote: the string, kept. */
+static bool read_text(reader *r, bool nul, const char **text, uint32_t *count) {
+    size_t begin = 0, end = 0, size;
     bool escaped;
-    if (!find_end(r, &begin, &end, &escaped)) return NULL;
-    if (!escaped) return made(r, json_stringn_nocheck(r->text + begin, end - begin));
-    char *plain = malloc(end - begin + 1);
-    json_t *value = NULL;
-    if (!plain)
-        fail_memory(r);
-    else if (unescape(r, begin, end, r->flags.nul, plain, &size))
-        value = made(r, json_stringn_nocheck(plain, size));
-    free(plain);
-    return value;
-}
-
-/* Freed by the caller; NULL after a mistake. */
-static char *read_key(reader *r) {
-    size_t begin, end, size;
-    bool escaped;
-    if (!find_end(r, &begin, &end, &escaped)) return NULL;
-    char *key = malloc(end - begin + 1);
-    if (!key) fail_memory(r);
-    if (!key || unescape(r, begin, end, false, key, &size)) return key;
-    free(key);
-    return NULL;
+    if (!find_end(r, &begin, &end, &escaped)) return false;
+    *text = r->strings;
+    size = end - begin;
+    if (!escaped) {
+        memcpy(r->strings, r->text + begin, size);
+        r->strings[size] = '\0';
+    } else if (!unescape(r, begin, end, nul, r->strings, &size)) {
+        return false;
+    }
+    r->strings += size + 1;
+    *count = (uint32_t)size;
+    return true;
 }
 
 /* ---- numbers ---- */
@@ -201,145 +279,186 @@ static size_t number_end(const reader *r, size_t at, bool *integer) {
     return at;
 }
 
-/* strtod wants the decimal point of the locale, which may be a comma or more than one byte. A locale of this
- * thread's own is what all systems have; strtod_l is younger, and no standard's. */
-static bool read_real(reader *r, const char *digits, double *out) {
-    char *end;
-    if (!r->plain) r->plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (!r->plain) return false;
-    locale_t before = uselocale(r->plain);
-    *out = strtod(digits, &end);
-    uselocale(before);
-    if (*end) *out = NAN; /* not all of it was taken */
-    return true;
+static bool read_integer(const char *at, const char *end, int64_t *out) {
+    bool negative = *at == '-';
+    int64_t value = 0;
+    for (at += negative; at < end; at++) /* below zero there is one more */
+        if (__builtin_mul_overflow(value, 10, &value) || __builtin_sub_overflow(value, *at - '0', &value))
+            return false;
+    return negative ? (*out = value, true) : !__builtin_sub_overflow(0, value, out);
 }
 
-/* `digits` is the number at `begin`, which ends with a NUL. */
-static json_t *make_number(reader *r, size_t begin, const char *digits, bool integer) {
-    errno = 0;
-    if (integer && !r->flags.reals) {
-        long long value = strtoll(digits, NULL, 10);
-        if (errno != ERANGE) return made(r, json_integer(value));
-        if (!r->flags.large) return fail(r, begin, "an integer of more than 64 bits");
+/* The exponent of `size` characters, and no more than what makes every number endless or nothing. */
+static int64_t read_exponent(const char *at, const char *end) {
+    bool negative = *at == '-';
+    int64_t value = 0;
+    for (at += negative || *at == '+'; at < end; at++)
+        if (value < INT64_MAX / 100) value = 10 * value + (*at - '0');
+    return negative ? -value : value;
+}
+
+/* strtod wants the decimal point of the locale, which may be a comma or more than one byte. It gets none, but
+ * the digits with an exponent that makes up for it. `room` is as long as the number and SHORT_NUMBER more. */
+static double read_real(const char *at, const char *end, char *room) {
+    int64_t exponent = 0;
+    size_t used = 0;
+    bool point = false;
+    for (; at < end && *at != 'e' && *at != 'E'; at++) {
+        exponent -= point;
+        if (*at == '.')
+            point = true;
+        else
+            room[used++] = *at;
     }
-    double value;
-    if (!read_real(r, digits, &value)) return fail_memory(r);
-    if (isnan(value)) return fail(r, begin, "not a number");
-    if (!isfinite(value) && !r->flags.large) return fail(r, begin, "a number that is too large");
-    if (!isfinite(value)) value = copysign(DBL_MAX, value);
-    return made(r, json_real(value));
+    if (at < end) exponent += read_exponent(at + 1, end);
+    snprintf(room + used, SHORT_NUMBER, "e%lld", (long long)exponent);
+    return strtod(room, NULL);
 }
 
-static json_t *read_number(reader *r) {
-    char few[SHORT_NUMBER], *digits = few;
+static bool read_number(reader *r, rp_json *out) {
+    char few[2 * SHORT_NUMBER], *room = few;
     bool integer;
     size_t begin = r->at, end = number_end(r, begin, &integer), size = end - begin;
     if (!size) return fail(r, begin, "not a number");
-    if (size >= sizeof few) digits = malloc(size + 1);
-    if (!digits) return fail_memory(r);
-    memcpy(digits, r->text + begin, size);
-    digits[size] = '\0';
     r->at = end;
-    json_t *value = make_number(r, begin, digits, integer);
-    if (digits != few) free(digits);
-    return value;
+    *out = (rp_json){.type = RP_JSON_INTEGER};
+    if (integer && !r->flags.reals) {
+        if (read_integer(r->text + begin, r->text + end, &out->integer)) return true;
+        if (!r->flags.large) return fail(r, begin, "an integer of more than 64 bits");
+    }
+    if (size > SHORT_NUMBER) room = malloc(size + SHORT_NUMBER);
+    if (!room) return fail_memory(r);
+    *out = (rp_json){.type = RP_JSON_REAL, .real = read_real(r->text + begin, r->text + end, room)};
+    if (room != few) free(room);
+    if (isfinite(out->real)) return true;
+    if (!r->flags.large) return fail(r, begin, "a number that is too large");
+    out->real = copysign(DBL_MAX, out->real);
+    return true;
 }
 
 /* ---- values ---- */
 
-static json_t *read_value(reader *r, unsigned depth);
-
-/* Behind the brace: one "key": value. */
-static bool read_member(reader *r, json_t *object, unsigned depth) {
-    if (!take(r, '"')) {
-        fail(r, r->at, "a key in quotes or '}' expected");
-        return false;
-    }
-    char *key = read_key(r);
-    json_t *value = NULL;
-    if (key && json_object_get(object, key))
-        fail(r, r->at, "a duplicate key in an object");
-    else if (key && !take(r, ':'))
-        fail(r, r->at, "':' expected");
-    else if (key)
-        value = read_value(r, depth);
-    bool kept = value && !json_object_set_new_nocheck(object, key, value); /* it takes `value` in any case */
-    if (value && !kept) fail_memory(r);
-    free(key);
-    return kept;
-}
-
-static bool read_members(reader *r, json_t *object, unsigned depth) {
-    if (take(r, '}')) return true;
-    do {
-        if (!read_member(r, object, depth)) return false;
-    } while (take(r, ','));
-    if (take(r, '}')) return true;
-    fail(r, r->at, "',' or '}' expected");
-    return false;
-}
-
-static bool read_items(reader *r, json_t *list, unsigned depth) {
-    if (take(r, ']')) return true;
-    do {
-        json_t *value = read_value(r, depth);
-        if (!value) return false;
-        if (json_array_append_new(list, value)) { /* it takes `value` in any case */
-            fail_memory(r);
-            return false;
-        }
-    } while (take(r, ','));
-    if (take(r, ']')) return true;
-    fail(r, r->at, "',' or ']' expected");
-    return false;
-}
-
-static json_t *read_composite(reader *r, unsigned depth) {
-    bool is_object = r->text[r->at] == '{';
-    if (depth == MAX_DEPTH) return fail(r, r->at, "too many objects and lists in each other");
-    r->at++;
-    json_t *value = made(r, is_object ? json_object() : json_array());
-    if (value && (is_object ? read_members(r, value, depth + 1) : read_items(r, value, depth + 1)))
-        return value;
-    json_decref(value);
-    return NULL;
-}
-
-static json_t *read_word(reader *r) {
-    static const char *const words[] = {"null", "true", "false"};
+static bool read_word(reader *r, rp_json *out) {
+    static const struct {
+        const char *word;
+        rp_json_type type;
+    } words[] = {{"null", RP_JSON_NULL}, {"true", RP_JSON_TRUE}, {"false", RP_JSON_FALSE}};
     for (size_t i = 0; i < 3; i++) {
-        size_t size = strlen(words[i]);
-        if (r->size - r->at < size || memcmp(r->text + r->at, words[i], size) != 0) continue;
+        size_t size = strlen(words[i].word);
+        if (r->size - r->at < size || memcmp(r->text + r->at, words[i].word, size) != 0) continue;
         r->at += size;
-        return i == 0 ? json_null() : json_boolean(i == 1);
+        *out = (rp_json){.type = words[i].type};
+        return true;
     }
     return fail(r, r->at, "a value expected");
 }
 
-static json_t *read_value(reader *r, unsigned depth) {
-    int c = peek(r);
-    if (c == '{' || c == '[') return read_composite(r, depth);
-    if (c == '"') {
-        r->at++;
-        return read_string(r);
-    }
-    if (c == '-' || (c >= '0' && c <= '9')) return read_number(r);
-    return read_word(r);
+/* The next "key": of the object that is being read. */
+static bool read_key(reader *r) {
+    frame *f = &r->frames[r->depth - 1];
+    rp_member *member = &f->members[f->count];
+    if (!take(r, '"')) return fail(r, r->at, "a key in quotes or '}' expected");
+    if (!read_text(r, false, &member->key, &member->key_size)) return false;
+    if (!rp_json_index_add(f->members, f->size, f->count))
+        return fail(r, r->at, "a duplicate key in an object");
+    return take(r, ':') || fail(r, r->at, "':' expected");
 }
 
-json_t *rp_json_read(const char *text, size_t size, rp_json_flags flags, rp_json_mistake *mistake) {
-    reader r = {.text = text, .size = size, .flags = flags, .mistake = mistake};
-    *mistake = (rp_json_mistake){.line = 1};
-    for (size_t at = 0; at < size;) {
-        size_t step = rp_utf8_sequence((const unsigned char *)text + at, size - at);
-        if (!step) return fail(&r, at, "not UTF-8");
-        at += step;
+static rp_json end_composite(reader *r) {
+    const frame *f = &r->frames[--r->depth];
+    rp_json value = {.type = f->object ? RP_JSON_OBJECT : RP_JSON_ARRAY, .count = f->count};
+    if (f->object)
+        value.members = f->members;
+    else
+        value.items = f->items;
+    return value;
+}
+
+/* `*whole`: it is an empty one, and that is `*out`. */
+static bool begin_composite(reader *r, rp_json *out, bool *whole) {
+    if (r->depth == MAX_DEPTH) return fail(r, r->at, "too many objects and lists in each other");
+    frame *f = &r->frames[r->depth++];
+    *f = (frame){.object = r->text[r->at++] == '{', .size = r->sizes[r->next_size++]};
+    if (f->object)
+        f->members = (rp_member *)r->tree;
+    else
+        f->items = (rp_json *)r->tree;
+    *whole = take(r, f->object ? '}' : ']');
+    if (*whole) {
+        *out = end_composite(r);
+        return true;
     }
-    int first = peek(&r);
-    if (!flags.any && first != '{' && first != '[') return fail(&r, r.at, "'{' or '[' expected");
-    json_t *value = read_value(&r, 0);
-    if (r.plain) freelocale(r.plain);
-    if (!value || peek(&r) < 0) return value;
-    json_decref(value);
-    return fail(&r, r.at, "something behind the end");
+    r->tree += (size_t)f->size * (f->object ? sizeof(rp_member) : sizeof(rp_json));
+    if (!f->object) return true;
+    r->tree += rp_json_index_bytes(f->size);
+    rp_json_index_begin(f->members, f->size, r->seed);
+    return read_key(r);
+}
+
+/* A value, or the beginning of an object or a list. */
+static bool begin_value(reader *r, rp_json *out, bool *whole) {
+    int c = peek(r);
+    *whole = true;
+    if (c == '{' || c == '[') return begin_composite(r, out, whole);
+    if (c == '-' || (c >= '0' && c <= '9')) return read_number(r, out);
+    if (c != '"') return read_word(r, out);
+    r->at++;
+    *out = (rp_json){.type = RP_JSON_STRING};
+    return read_text(r, r->flags.nul, &out->text, &out->count);
+}
+
+/* Put a whole value where it belongs. `*whole`: what it belongs to ends with it, and is `*value` now. */
+static bool put_value(reader *r, rp_json *value, bool *whole) {
+    frame *f = &r->frames[r->depth - 1];
+    if (f->object)
+        f->members[f->count++].value = *value;
+    else
+        f->items[f->count++] = *value;
+    *whole = !take(r, ',');
+    if (!*whole) return !f->object || read_key(r);
+    if (!take(r, f->object ? '}' : ']'))
+        return fail(r, r->at, f->object ? "',' or '}' expected" : "',' or ']' expected");
+    *value = end_composite(r);
+    return true;
+}
+
+static bool read_tree(reader *r, rp_json *root) {
+    bool whole = false;
+    while (!whole) {
+        if (!begin_value(r, root, &whole)) return false;
+        while (whole && r->depth)
+            if (!put_value(r, root, &whole)) return false;
+    }
+    return peek(r) < 0 || fail(r, r->at, "something behind the end");
+}
+
+/* ---- the whole ---- */
+
+static bool alloc_tree(reader *r, rp_json_document *out) {
+    struct timespec now = {0};
+    uint64_t bytes = r->tree_bytes + r->string_bytes;
+    if (bytes <= SIZE_MAX) out->memory = malloc(bytes ? (size_t)bytes : 1);
+    if (!out->memory) return fail_memory(r);
+    r->tree = out->memory;
+    r->strings = r->tree + r->tree_bytes;
+    clock_gettime(CLOCK_REALTIME,
+                  &now); /* what nobody who writes a text can know: when and where it is read */
+    r->seed = ((uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec) ^ (uint64_t)(uintptr_t)r->tree
+                                                                                 << 20;
+    return true;
+}
+
+bool rp_json_read(const char *text, size_t size, rp_json_flags flags, rp_json_document *out,
+                  rp_json_mistake *mistake) {
+    reader r = {.text = text, .size = size, .flags = flags, .mistake = mistake};
+    *out = (rp_json_document){0};
+    *mistake = (rp_json_mistake){.line = 1};
+    bool good = size <= UINT32_MAX || fail(&r, 0, "more than 4 GiB of text");
+    if (good) good = count_all(&r);
+    int first = good ? peek(&r) : -1;
+    if (good && !flags.any && first != '{' && first != '[') good = fail(&r, r.at, "'{' or '[' expected");
+    good = good && alloc_tree(&r, out) && read_tree(&r, &out->root);
+    free(r.sizes);
+    if (!good) rp_json_finish(out);
+    return good;
 }

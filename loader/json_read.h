@@ -1,14 +1,8 @@
-/* JSON text to jansson's values.
- *
- * jansson has a reader of its own, but that one does not notice when memory runs out: it loses characters of
- * what it reads, and then takes one value for another, reads beyond a string's end or aborts. Making its
- * values one by one is safe. The command is built with this file too. */
+/* JSON text to values. The command is built with this file too. */
 #ifndef RP_LOADER_JSON_READ_H
 #define RP_LOADER_JSON_READ_H
 
-#include <jansson.h>
-#include <stdbool.h>
-#include <stddef.h>
+#include "loader/json_tree.h"
 
 typedef struct rp_json_flags {
     bool any;   /* the whole may be a string, a number or a word, not only an object or a list */
@@ -26,8 +20,11 @@ typedef struct rp_json_mistake {
     char text[80];   /* such as "',' or '}' expected" */
 } rp_json_mistake;
 
-/* Read all of `text`, which must be UTF-8 and hold one value; two keys of an object may not be the same. NULL
- * after a mistake. The value is the caller's (json_decref). Thread-safe. */
-json_t *rp_json_read(const char *text, size_t size, rp_json_flags flags, rp_json_mistake *mistake);
+/* Read all of `text`, which must be UTF-8 and hold one value; two keys of an object may not be the same. The
+ * time grows with the length of the text alone, and the memory is at most ten times its length, two or three
+ * times for texts such as vocabularies. False after a mistake, which leaves `*out` zeroed. The document is
+ * the caller's (rp_json_finish), and needs the text no longer. Thread-safe; the locale changes nothing. */
+bool rp_json_read(const char *text, size_t size, rp_json_flags flags, rp_json_document *out,
+                  rp_json_mistake *mistake);
 
 #endif

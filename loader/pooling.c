@@ -15,13 +15,14 @@ typedef struct reader {
     char *transformer, *pooling;
 } reader;
 
-/* Load the file `name` of the folder `dir` if it is there; `*path` (freed by the caller) is for messages. */
+/* Load the file `name` of the folder `dir` if it is there: one that is not leaves null. `*path` (freed by the
+ * caller) is for messages. */
 static rp_status load_optional(const reader *r, const char *dir, const char *name, char **path,
-                               json_t **root) {
-    *root = NULL;
+                               rp_json_document *out) {
+    *out = (rp_json_document){0};
     *path = rp_path_join(dir, name);
     if (!*path) return rp_fail_memory(r->err, "a path", strlen(dir) + strlen(name) + 2);
-    return rp_path_exists(*path) ? rp_json_load(*path, root, r->err) : RP_OK;
+    return rp_path_exists(*path) ? rp_json_load(*path, out, r->err) : RP_OK;
 }
 
 /* ---- modules.json ---- */
@@ -42,9 +43,9 @@ static rp_status keep_folder(const reader *r, const char *path, char **out) {
     return *out ? RP_OK : rp_fail_memory(r->err, "a path", strlen(r->dir) + strlen(path) + 2);
 }
 
-static rp_status read_module(reader *r, const char *file, const json_t *module) {
-    const char *type = json_string_value(json_object_get(module, "type"));
-    const char *path = json_string_value(json_object_get(module, "path"));
+static rp_status read_module(reader *r, const char *file, const rp_json *module) {
+    const char *type = rp_json_string(rp_json_get(module, "type"));
+    const char *path = rp_json_string(rp_json_get(module, "path"));
     if (!type)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: type: every module must have one, a string",
                        rp_path_shown(file));
@@ -67,14 +68,15 @@ static rp_status read_module(reader *r, const char *file, const json_t *module) 
 
 static rp_status read_modules(reader *r) {
     char *path = NULL;
-    json_t *root = NULL;
-    rp_status status = load_optional(r, r->dir, "modules.json", &path, &root);
-    if (!status && root && !json_is_array(root))
+    rp_json_document document;
+    rp_status status = load_optional(r, r->dir, "modules.json", &path, &document);
+    const rp_json *root = &document.root;
+    if (!status && root->type == RP_JSON_OBJECT)
         status = rp_fail(r->err, RP_ERROR_FORMAT, "%s: is %s, must be a list of modules", rp_path_shown(path),
                          rp_json_kind(root));
-    for (size_t i = 0; !status && i < json_array_size(root); i++)
-        status = read_module(r, path, json_array_get(root, i));
-    json_decref(root);
+    for (size_t i = 0; !status && i < rp_json_count(root, RP_JSON_ARRAY); i++)
+        status = read_module(r, path, &root->items[i]);
+    rp_json_finish(&document);
     free(path);
     return status;
 }
@@ -99,8 +101,8 @@ static rp_status fail_mode(const reader *r, const char *path, const char *field)
 }
 
 /* The newer spelling, one string for the mode. */
-static rp_status read_mode_name(reader *r, const char *path, const json_t *value) {
-    const char *mode = json_string_value(value);
+static rp_status read_mode_name(reader *r, const char *path, const rp_json *value) {
+    const char *mode = rp_json_string(value);
     for (size_t i = 0; mode && i < RP_COUNT(modes); i++) {
         if (strcmp(mode, modes[i].mode)) continue;
         r->out->pooling = modes[i].pooling;
@@ -111,13 +113,13 @@ static rp_status read_mode_name(reader *r, const char *path, const json_t *value
                    mode ? mode : rp_json_kind(value));
 }
 
-static rp_status read_modes(reader *r, const char *path, const json_t *root) {
-    const json_t *name = json_object_get(root, "pooling_mode");
+static rp_status read_modes(reader *r, const char *path, const rp_json *root) {
+    const rp_json *name = rp_json_get(root, "pooling_mode");
     const char *chosen = NULL;
-    if (!json_is_object(root))
+    if (root->type != RP_JSON_OBJECT)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: is %s, must be an object", rp_path_shown(path),
                        rp_json_kind(root));
-    if (name && !json_is_null(name)) return read_mode_name(r, path, name);
+    if (name && name->type != RP_JSON_NULL) return read_mode_name(r, path, name);
     for (size_t i = 0; i < RP_COUNT(modes); i++) {
         bool on = false; // the mean is on unless the file turns it off
         rp_status status = rp_json_bool(root, path, modes[i].field, i == 0, &on, r->err);
@@ -135,28 +137,30 @@ static rp_status read_modes(reader *r, const char *path, const json_t *root) {
 
 static rp_status read_pooling(reader *r) {
     char *path = NULL;
-    json_t *root = NULL;
+    rp_json_document document;
     rp_status status = load_optional(r, r->pooling ? r->pooling : r->dir,
-                                     r->pooling ? "config.json" : "1_Pooling/config.json", &path, &root);
-    if (!status && !root && r->pooling)
+                                     r->pooling ? "config.json" : "1_Pooling/config.json", &path, &document);
+    const rp_json *root = &document.root;
+    bool found = root->type != RP_JSON_NULL;
+    if (!status && !found && r->pooling)
         status = rp_fail(r->err, RP_ERROR_FILE, "%s: missing, but modules.json lists it; fetch it too",
                          rp_path_shown(path));
-    if (!status && root) status = read_modes(r, path, root);
-    json_decref(root);
+    if (!status && found) status = read_modes(r, path, root);
+    rp_json_finish(&document);
     free(path);
     return status;
 }
 
 /* ---- sentence_bert_config.json ---- */
 
-static rp_status read_limits(reader *r, const char *path, const json_t *root) {
-    const json_t *length = json_object_get(root, "max_seq_length");
-    if (!json_is_object(root))
+static rp_status read_limits(reader *r, const char *path, const rp_json *root) {
+    const rp_json *length = rp_json_get(root, "max_seq_length");
+    if (root->type != RP_JSON_OBJECT)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: is %s, must be an object", rp_path_shown(path),
                        rp_json_kind(root));
-    if (length && !json_is_null(length)) {
-        json_int_t n = json_integer_value(length);
-        if (!json_is_integer(length) || n < 1 || n > INT32_MAX)
+    if (length && length->type != RP_JSON_NULL) {
+        int64_t n = length->type == RP_JSON_INTEGER ? length->integer : 0;
+        if (n < 1 || n > INT32_MAX)
             return rp_fail(r->err, RP_ERROR_FORMAT,
                            "%s: max_seq_length: must be an integer from 1 to %d or null", rp_path_shown(path),
                            INT32_MAX);
@@ -171,11 +175,11 @@ static rp_status read_sentence_config(reader *r) {
     bool found = false;
     for (size_t i = 0; !status && !found && i < RP_COUNT(names); i++) {
         char *path = NULL;
-        json_t *root = NULL;
-        status = load_optional(r, r->transformer ? r->transformer : r->dir, names[i], &path, &root);
-        found = root != NULL;
-        if (!status && found) status = read_limits(r, path, root);
-        json_decref(root);
+        rp_json_document document;
+        status = load_optional(r, r->transformer ? r->transformer : r->dir, names[i], &path, &document);
+        found = document.root.type != RP_JSON_NULL;
+        if (!status && found) status = read_limits(r, path, &document.root);
+        rp_json_finish(&document);
         free(path);
     }
     return status;

@@ -41,13 +41,10 @@ static rp_status fail_tensor(const reader *r, const char *name, const char *fiel
 }
 
 /* True when `list` holds integers that are 0 or more. */
-static bool is_natural_list(const json_t *list, size_t least, size_t most) {
-    size_t n = json_array_size(list);
-    if (!json_is_array(list) || n < least || n > most) return false;
-    for (size_t i = 0; i < n; i++) {
-        const json_t *value = json_array_get(list, i);
-        if (!json_is_integer(value) || json_integer_value(value) < 0) return false;
-    }
+static bool is_natural_list(const rp_json *list, size_t least, size_t most) {
+    if (!rp_json_is(list, RP_JSON_ARRAY) || list->count < least || list->count > most) return false;
+    for (uint32_t i = 0; i < list->count; i++)
+        if (list->items[i].type != RP_JSON_INTEGER || list->items[i].integer < 0) return false;
     return true;
 }
 
@@ -60,9 +57,9 @@ static bool shape_bytes(const rp_tensor_entry *entry, uint64_t element, uint64_t
 }
 
 /* The place of the tensor, and whether its size is that of its shape. */
-static rp_status read_place(const reader *r, rp_tensor_entry *out, const json_t *offsets) {
-    uint64_t begin = (uint64_t)json_integer_value(json_array_get(offsets, 0));
-    uint64_t end = (uint64_t)json_integer_value(json_array_get(offsets, 1)), bytes = 0;
+static rp_status read_place(const reader *r, rp_tensor_entry *out, const rp_json *offsets) {
+    uint64_t begin = (uint64_t)offsets->items[0].integer;
+    uint64_t end = (uint64_t)offsets->items[1].integer, bytes = 0;
     char what[120];
     if (begin > end || end > r->room) {
         snprintf(what, sizeof what, "%llu to %llu do not lie in the file's %llu bytes of data",
@@ -82,27 +79,25 @@ static rp_status read_place(const reader *r, rp_tensor_entry *out, const json_t 
     return fail_tensor(r, out->name, "data_offsets", what);
 }
 
-static rp_status read_tensor(const reader *r, const char *name, const json_t *entry) {
-    const json_t *offsets = json_object_get(entry, "data_offsets"), *shape = json_object_get(entry, "shape");
-    const char *dtype = json_string_value(json_object_get(entry, "dtype"));
+static rp_status read_tensor(const reader *r, const char *name, const rp_json *entry) {
+    const rp_json *offsets = rp_json_get(entry, "data_offsets"), *shape = rp_json_get(entry, "shape");
+    const char *dtype = rp_json_string(rp_json_get(entry, "dtype"));
     if (!dtype) return fail_tensor(r, name, "dtype", "must be a string");
     if (!is_natural_list(shape, 0, MAX_RANK))
         return fail_tensor(r, name, "shape", "must be a list of at most 64 integers, none negative");
     if (!is_natural_list(offsets, 2, 2))
         return fail_tensor(r, name, "data_offsets", "must be two integers, none negative");
-    uint32_t rank = (uint32_t)json_array_size(shape);
-    rp_tensor_entry *out = rp_tensor_file_add(r->file, name, strlen(name), rank, false);
+    rp_tensor_entry *out = rp_tensor_file_add(r->file, name, strlen(name), shape->count, false);
     if (out) out->dtype = rp_arena_copy(&r->file->arena, dtype, strlen(dtype));
     if (!out || !out->dtype) return rp_fail_memory(r->err, rp_path_shown(r->file->path), sizeof *out);
-    for (uint32_t i = 0; i < rank; i++) out->dims[i] = (uint64_t)json_integer_value(json_array_get(shape, i));
+    for (uint32_t i = 0; i < shape->count; i++) out->dims[i] = (uint64_t)shape->items[i].integer;
     return read_place(r, out, offsets);
 }
 
-static rp_status read_metadata(const reader *r, const json_t *metadata) {
-    const char *key;
-    json_t *value;
-    bool good = json_is_object(metadata);
-    json_object_foreach((json_t *)metadata, key, value) good = good && json_is_string(value);
+static rp_status read_metadata(const reader *r, const rp_json *metadata) {
+    bool good = metadata->type == RP_JSON_OBJECT;
+    for (uint32_t i = 0; good && i < metadata->count; i++)
+        good = metadata->members[i].value.type == RP_JSON_STRING;
     if (good) return RP_OK;
     return rp_fail(r->err, RP_ERROR_FORMAT,
                    "%s: __metadata__: must be an object of strings; fetch the file again",
@@ -140,17 +135,17 @@ static rp_status check_layout(const reader *r) {
         rp_path_shown(file->path), (unsigned long long)at, (unsigned long long)r->room);
 }
 
-static rp_status read_header(const reader *r, const json_t *header) {
-    const char *name;
-    json_t *entry;
-    if (!json_is_object(header))
+static rp_status read_header(const reader *r, const rp_json *header) {
+    if (header->type != RP_JSON_OBJECT)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: header: is %s, must be an object; fetch the file again",
                        rp_path_shown(r->file->path), rp_json_kind(header));
-    json_object_foreach((json_t *)header, name, entry) {
+    for (uint32_t i = 0; i < header->count; i++) {
+        const char *name = header->members[i].key;
+        const rp_json *entry = &header->members[i].value;
         rp_status status;
         if (!strcmp(name, "__metadata__"))
             status = read_metadata(r, entry);
-        else if (!json_is_object(entry))
+        else if (entry->type != RP_JSON_OBJECT)
             status = fail_tensor(r, name, "header", "must be an object");
         else
             status = read_tensor(r, name, entry);
@@ -187,7 +182,7 @@ static rp_status check_length(reader *r) {
 }
 
 rp_status rp_safetensors_open(const char *path, rp_tensor_file *out, rp_error *err) {
-    json_t *header = NULL;
+    rp_json_document header = {0};
     reader r = {.file = out, .err = err};
     rp_status status = rp_tensor_file_map(path, out, err);
     if (!status) status = check_length(&r);
@@ -195,8 +190,8 @@ rp_status rp_safetensors_open(const char *path, rp_tensor_file *out, rp_error *e
         const unsigned char *text = out->bytes + LENGTH_BYTES;
         status = rp_json_parse((const char *)text, (size_t)(r.data - text), path, &header, err);
     }
-    if (!status) status = read_header(&r, header);
-    json_decref(header);
+    if (!status) status = read_header(&r, &header.root);
+    rp_json_finish(&header);
     if (status) rp_tensor_file_close(out);
     return status;
 }

@@ -31,11 +31,11 @@ static const role roles[] = {
 };
 #undef ID
 
-/* The files of the folder; those that are missing are NULL. */
+/* The files of the folder; those that are missing are null. */
 typedef struct reader {
     rp_tokenizer *t;
     rp_error *err;
-    json_t *config, *map, *added, *full;
+    rp_json_document config, map, added, full;
     char *config_path, *map_path, *added_path, *full_path;
     uint32_t next_id; /* of a token that is not in the vocabulary */
 } reader;
@@ -84,34 +84,35 @@ done:
     return status;
 }
 
-/* Parse `dir`/`name`, which must be an object. A missing file leaves `*out` NULL. `*path` is owned by the
+/* Parse `dir`/`name`, which must be an object. A missing file leaves null. `*path` is owned by the
  * caller. */
-static rp_status load(const char *dir, const char *name, json_t **out, char **path, rp_error *err) {
-    *out = NULL;
+static rp_status load(const char *dir, const char *name, rp_json_document *out, char **path, rp_error *err) {
+    *out = (rp_json_document){0};
     *path = rp_path_join(dir, name);
     if (!*path) return rp_fail_memory(err, "a path", strlen(dir));
     if (!rp_path_exists(*path)) return RP_OK;
     /* transformers writes 10^30 as an integer */
     rp_status status = rp_json_load_reals(*path, out, err);
-    if (!status && !json_is_object(*out))
+    if (!status && out->root.type != RP_JSON_OBJECT)
         status = rp_fail(err, RP_ERROR_FORMAT, "%s: is %s, must be an object", rp_path_shown(*path),
-                         rp_json_kind(*out));
+                         rp_json_kind(&out->root));
     return status;
 }
 
 static rp_status load_string(const char *dir, const char *file, const char *field, char out[64],
                              rp_error *err) {
-    json_t *root = NULL;
+    rp_json_document document;
     char *path = NULL;
     out[0] = '\0';
-    rp_status status = load(dir, file, &root, &path, err);
-    const json_t *value = status ? NULL : json_object_get(root, field);
-    if (value && !json_is_null(value) && !json_is_string(value))
+    rp_status status = load(dir, file, &document, &path, err);
+    const rp_json *value = status ? NULL : rp_json_get(&document.root, field);
+    const char *text = rp_json_string(value);
+    if (value && value->type != RP_JSON_NULL && !text)
         status = rp_fail(err, RP_ERROR_FORMAT, "%s: %s: is %s, must be a string", rp_path_shown(path), field,
                          rp_json_kind(value));
-    else if (json_is_string(value))
-        snprintf(out, 64, "%.*s", rp_text_fit(json_string_value(value), 63), json_string_value(value));
-    json_decref(root);
+    else if (text)
+        snprintf(out, 64, "%.*s", rp_text_fit(text, 63), text);
+    rp_json_finish(&document);
     free(path);
     return status;
 }
@@ -152,18 +153,19 @@ rp_status rp_tokenizer_choose(const char *dir, bool has_spiece, bool has_vocab, 
 
 /* A truth value as Python sees it: null is false. */
 static rp_status read_flag(const reader *r, const char *field, bool *out) {
-    const json_t *value = json_object_get(r->config, field);
-    if (!json_is_null(value)) return rp_json_bool(r->config, r->config_path, field, *out, out, r->err);
+    const rp_json *value = rp_json_get(&r->config.root, field);
+    if (!rp_json_is(value, RP_JSON_NULL))
+        return rp_json_bool(&r->config.root, r->config_path, field, *out, out, r->err);
     *out = false;
     return RP_OK;
 }
 
 static rp_status read_max_tokens(const reader *r) {
-    const char *field = json_object_get(r->config, "model_max_length") ? "model_max_length" : "max_len";
-    const json_t *value = json_object_get(r->config, field);
-    if (!value || json_is_null(value)) return RP_OK;
-    double most = json_number_value(value);
-    if (!json_is_number(value) || !(most >= 1))
+    const char *field = rp_json_get(&r->config.root, "model_max_length") ? "model_max_length" : "max_len";
+    const rp_json *value = rp_json_get(&r->config.root, field);
+    double most = 0;
+    if (!value || value->type == RP_JSON_NULL) return RP_OK;
+    if (!rp_json_number(value, &most) || !(most >= 1))
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: %s: must be a number of at least 1",
                        rp_path_shown(r->config_path), field);
     r->t->max_tokens = most < INT32_MAX ? (uint32_t)most : 0; /* transformers writes 1e30 for "no limit" */
@@ -171,8 +173,8 @@ static rp_status read_max_tokens(const reader *r) {
 }
 
 static rp_status read_truncation_side(const reader *r) {
-    const json_t *value = json_object_get(r->config, "truncation_side");
-    const char *side = json_string_value(value);
+    const rp_json *value = rp_json_get(&r->config.root, "truncation_side");
+    const char *side = rp_json_string(value);
     if (!value) return RP_OK;
     if (!side || (strcmp(side, "left") && strcmp(side, "right")))
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: truncation_side: must be \"left\" or \"right\"",
@@ -182,15 +184,14 @@ static rp_status read_truncation_side(const reader *r) {
 }
 
 static rp_status read_never_split(const reader *r) {
-    json_t *list = json_object_get(r->config, "never_split");
-    size_t i;
-    json_t *item;
-    if (!list || json_is_null(list)) return RP_OK;
-    if (!json_is_array(list))
+    const rp_json *list = rp_json_get(&r->config.root, "never_split");
+    if (!list || list->type == RP_JSON_NULL) return RP_OK;
+    if (list->type != RP_JSON_ARRAY)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: never_split: is %s, must be a list of strings",
                        rp_path_shown(r->config_path), rp_json_kind(list));
-    json_array_foreach(list, i, item) {
-        const char *text = json_string_value(item);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const rp_json *item = &list->items[i];
+        const char *text = rp_json_string(item);
         if (!text)
             return rp_fail(r->err, RP_ERROR_FORMAT, "%s: never_split: holds %s, must hold strings",
                            rp_path_shown(r->config_path), rp_json_kind(item));
@@ -202,14 +203,15 @@ static rp_status read_never_split(const reader *r) {
 
 static rp_status read_settings(const reader *r) {
     rp_tokenizer *t = r->t;
-    const json_t *accents = json_object_get(r->config, "strip_accents");
+    const rp_json *accents = rp_json_get(&r->config.root, "strip_accents");
     rp_status status = read_flag(r, "do_lower_case", &t->do_lower_case);
     if (!status) status = read_flag(r, "clean_up_tokenization_spaces", &t->clean_up);
     if (!status && t->wordpiece) {
         status = read_flag(r, "tokenize_chinese_chars", &t->tokenize_chinese_chars);
         if (!status) status = read_flag(r, "do_basic_tokenize", &t->do_basic_tokenize);
         t->strip_accents = t->do_lower_case;
-        if (!status && !json_is_null(accents)) status = read_flag(r, "strip_accents", &t->strip_accents);
+        if (!status && !rp_json_is(accents, RP_JSON_NULL))
+            status = read_flag(r, "strip_accents", &t->strip_accents);
         if (!status) status = read_never_split(r);
         if (!t->do_basic_tokenize) t->do_lower_case = false;
     } else if (!status) {
@@ -263,9 +265,9 @@ static rp_status add_token(reader *r, const char *path, rp_added_token token) {
 }
 
 /* An AddedToken as transformers writes it. `*text` stays owned by `value`. */
-static rp_status read_added(const reader *r, const json_t *value, const char *path, const char *where,
+static rp_status read_added(const reader *r, const rp_json *value, const char *path, const char *where,
                             bool special, rp_added_token *out) {
-    *out = (rp_added_token){.text = json_string_value(json_object_get(value, "content"))};
+    *out = (rp_added_token){.text = rp_json_string(rp_json_get(value, "content"))};
     if (!out->text)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: %s: must be an added token with the string \"content\"",
                        rp_path_shown(path), where);
@@ -280,16 +282,16 @@ static rp_status read_added(const reader *r, const json_t *value, const char *pa
 }
 
 /* tokenizer_config.json's added_tokens_decoder: {"id": added token}. */
-static rp_status read_decoder(reader *r, json_t *decoder) {
-    const char *key;
-    json_t *value;
-    if (!json_is_object(decoder))
+static rp_status read_decoder(reader *r, const rp_json *decoder) {
+    if (decoder->type != RP_JSON_OBJECT)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: added_tokens_decoder: is %s, must be an object",
                        rp_path_shown(r->config_path), rp_json_kind(decoder));
-    json_object_foreach(decoder, key, value) {
+    for (uint32_t i = 0; i < decoder->count; i++) {
+        const char *key = decoder->members[i].key;
         rp_added_token token;
         char *end;
-        rp_status status = read_added(r, value, r->config_path, "added_tokens_decoder", false, &token);
+        rp_status status =
+            read_added(r, &decoder->members[i].value, r->config_path, "added_tokens_decoder", false, &token);
         if (status) return status;
         long id = strtol(key, &end, 10);
         token.id = end != key && !*end && id >= 0 && id <= INT32_MAX ? (int32_t)id : -1;
@@ -300,17 +302,18 @@ static rp_status read_decoder(reader *r, json_t *decoder) {
 }
 
 /* A token id; -1 when `value` is none. */
-static int32_t id_of(const json_t *value) {
-    double id = json_is_number(value) ? json_number_value(value) : -1;
-    return id >= 0 && id <= INT32_MAX && id == (double)(int32_t)id ? (int32_t)id : -1;
+static int32_t id_of(const rp_json *value) {
+    double id = -1;
+    return rp_json_number(value, &id) && id >= 0 && id <= INT32_MAX && id == (double)(int32_t)id ? (int32_t)id
+                                                                                                 : -1;
 }
 
 /* added_tokens.json: {"token": id}. */
 static rp_status read_added_file(reader *r) {
-    const char *key;
-    json_t *value;
-    json_object_foreach(r->added, key, value) {
-        rp_added_token token = {.text = key, .id = id_of(value), .normalized = true};
+    const rp_json *added = &r->added.root;
+    for (uint32_t i = 0; i < rp_json_count(added, RP_JSON_OBJECT); i++) {
+        const rp_member *m = &added->members[i];
+        rp_added_token token = {.text = m->key, .id = id_of(&m->value), .normalized = true};
         rp_status status = add_token(r, r->added_path, token);
         if (status) return status;
     }
@@ -319,12 +322,12 @@ static rp_status read_added_file(reader *r) {
 
 /* tokenizer.json's added_tokens: a list of added tokens with ids. */
 static rp_status read_full_added(reader *r) {
-    json_t *list = json_object_get(r->full, "added_tokens"), *value;
-    size_t i;
-    json_array_foreach(list, i, value) {
+    const rp_json *list = rp_json_get(&r->full.root, "added_tokens");
+    for (uint32_t i = 0; i < rp_json_count(list, RP_JSON_ARRAY); i++) {
+        const rp_json *value = &list->items[i];
         rp_added_token token;
         rp_status status = read_added(r, value, r->full_path, "added_tokens", false, &token);
-        token.id = id_of(json_object_get(value, "id"));
+        token.id = id_of(rp_json_get(value, "id"));
         if (!status) status = add_token(r, r->full_path, token);
         if (status) return status;
     }
@@ -335,17 +338,18 @@ static rp_status read_full_added(reader *r) {
 
 /* Make `value`, a string or an added token, special. `implicit`: no file names it. `*id` is -1 when there is
  * none. What is known of a token already is overruled as transformers does. */
-static rp_status add_special(reader *r, const json_t *value, const char *path, const char *key, bool implicit,
-                             int32_t *id) {
+static rp_status add_special(reader *r, const rp_json *value, const char *path, const char *key,
+                             bool implicit, int32_t *id) {
     rp_tokenizer *t = r->t;
-    rp_added_token token = {.text = json_string_value(value), .special = true};
+    rp_added_token token = {.text = rp_json_string(value), .special = true};
     rp_status status = token.text ? RP_OK : read_added(r, value, path, key, true, &token);
     *id = -1;
     if (status || !*token.text) return status;
-    if (json_is_string(value) && strcmp(key, "mask_token") == 0) token.lstrip = !t->wordpiece;
+    if (value->type == RP_JSON_STRING && strcmp(key, "mask_token") == 0) token.lstrip = !t->wordpiece;
     rp_added_token *known = find_added(t, token.text);
     bool list = strcmp(key, LIST_KEY) == 0;
-    if (known && ((json_is_string(value) && !token.lstrip) || (known->described && !implicit && !list))) {
+    if (known &&
+        ((value->type == RP_JSON_STRING && !token.lstrip) || (known->described && !implicit && !list))) {
         known->role = true;
         known->listed |= list;
         *id = known->id;
@@ -368,27 +372,23 @@ static rp_status add_default(reader *r, const role *role) {
     const char *text = r->t->wordpiece ? role->wordpiece : role->spiece;
     int32_t id = -1;
     if (!text) return RP_OK;
-    json_t *value = json_string(text);
-    if (!value) return rp_fail_memory(r->err, "a special token", strlen(text));
-    rp_status status = add_special(r, value, r->config_path, role->key, true, &id);
-    json_decref(value);
+    const rp_json value = {.type = RP_JSON_STRING, .count = (uint32_t)strlen(text), .text = text};
+    rp_status status = add_special(r, &value, r->config_path, role->key, true, &id);
     if (!status && role->id != SIZE_MAX) memcpy((char *)&r->t->ids + role->id, &id, sizeof id);
     return status;
 }
 
-static rp_status add_list(reader *r, json_t *list, const char *path) {
-    size_t i;
-    json_t *value;
+static rp_status add_list(reader *r, const rp_json *list, const char *path) {
     int32_t id;
-    if (!list || json_is_null(list)) return RP_OK;
-    if (!json_is_array(list))
+    if (!list || list->type == RP_JSON_NULL) return RP_OK;
+    if (list->type != RP_JSON_ARRAY)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: %s: is %s, must be a list", rp_path_shown(path),
                        LIST_KEY, rp_json_kind(list));
-    if (json_array_size(list) > MAX_ADDED)
+    if (list->count > MAX_ADDED)
         return rp_fail(r->err, RP_ERROR_UNSUPPORTED, "%s: %s: more than %d tokens", rp_path_shown(path),
                        LIST_KEY, MAX_ADDED);
-    json_array_foreach(list, i, value) {
-        rp_status status = add_special(r, value, path, LIST_KEY, false, &id);
+    for (uint32_t i = 0; i < list->count; i++) {
+        rp_status status = add_special(r, &list->items[i], path, LIST_KEY, false, &id);
         if (status) return status;
     }
     return RP_OK;
@@ -402,20 +402,20 @@ static rp_status read_specials(reader *r, bool use_map) {
     for (size_t i = 0; i < t->added_count; i++)
         r->next_id += rp_vocab_find(&t->vocab, t->added[i].text, strlen(t->added[i].text)) < 0;
     for (size_t i = 0; i < RP_COUNT(roles); i++) {
-        const json_t *value = use_map ? json_object_get(r->map, roles[i].key) : NULL;
+        const rp_json *value = use_map ? rp_json_get(&r->map.root, roles[i].key) : NULL;
         const char *path = value ? r->map_path : r->config_path;
-        if (!value) value = json_object_get(r->config, roles[i].key);
+        if (!value) value = rp_json_get(&r->config.root, roles[i].key);
         int32_t id = -1;
         rp_status status = RP_OK;
         if (!value)
             status = add_default(r, &roles[i]);
-        else if (!json_is_null(value))
+        else if (value->type != RP_JSON_NULL)
             status = add_special(r, value, path, roles[i].key, false, &id);
         if (value && roles[i].id != SIZE_MAX) memcpy((char *)&r->t->ids + roles[i].id, &id, sizeof id);
         if (status) return status;
     }
-    rp_status status = add_list(r, json_object_get(r->config, LIST_KEY), r->config_path);
-    if (!status && use_map) status = add_list(r, json_object_get(r->map, LIST_KEY), r->map_path);
+    rp_status status = add_list(r, rp_json_get(&r->config.root, LIST_KEY), r->config_path);
+    if (!status && use_map) status = add_list(r, rp_json_get(&r->map.root, LIST_KEY), r->map_path);
     return status;
 }
 
@@ -434,10 +434,10 @@ static rp_status check_specials(const reader *r) {
 /* ---- the whole ---- */
 
 /* Older conversions of ALBERT's fast tokenizer split on white space before anything else. */
-static bool splits_on_space(const json_t *full) {
-    const json_t *pre = json_object_get(full, "pre_tokenizer"), *list = json_object_get(pre, "pretokenizers");
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *type = json_string_value(json_object_get(json_array_get(list, i), "type"));
+static bool splits_on_space(const rp_json *full) {
+    const rp_json *pre = rp_json_get(full, "pre_tokenizer"), *list = rp_json_get(pre, "pretokenizers");
+    for (uint32_t i = 0; i < rp_json_count(list, RP_JSON_ARRAY); i++) {
+        const char *type = rp_json_string(rp_json_get(&list->items[i], "type"));
         if (type && strcmp(type, "WhitespaceSplit") == 0) return true;
     }
     return false;
@@ -453,17 +453,17 @@ rp_status rp_tokenizer_configure(rp_tokenizer *t, rp_error *err) {
     if (!status) status = load(t->dir, "added_tokens.json", &r.added, &r.added_path, err);
     if (!status) status = load(t->dir, "tokenizer.json", &r.full, &r.full_path, err);
     if (!status) status = read_settings(&r);
-    json_t *decoder = json_object_get(r.config, "added_tokens_decoder");
+    const rp_json *decoder = rp_json_get(&r.config.root, "added_tokens_decoder");
     if (!status && decoder) status = read_decoder(&r, decoder);
     if (!status && !decoder) status = read_added_file(&r);
     if (!status && !decoder) status = read_full_added(&r);
     if (!status) status = read_specials(&r, !decoder);
     if (!status) status = check_specials(&r);
-    t->words_without_space = splits_on_space(r.full);
-    json_decref(r.config);
-    json_decref(r.map);
-    json_decref(r.added);
-    json_decref(r.full);
+    t->words_without_space = splits_on_space(&r.full.root);
+    rp_json_finish(&r.config);
+    rp_json_finish(&r.map);
+    rp_json_finish(&r.added);
+    rp_json_finish(&r.full);
     free(r.config_path);
     free(r.map_path);
     free(r.added_path);

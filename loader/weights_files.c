@@ -48,9 +48,9 @@ static rp_status open_hidden(rp_weight_files *files, const char *dir, const char
     return RP_OK;
 }
 
-static rp_status open_shard(rp_weight_files *files, const char *dir, const char *tensor, const json_t *value,
+static rp_status open_shard(rp_weight_files *files, const char *dir, const char *tensor, const rp_json *value,
                             rp_error *err) {
-    const char *shown = rp_path_shown(files->path), *shard = json_string_value(value);
+    const char *shown = rp_path_shown(files->path), *shard = rp_json_string(value);
     if (!shard || !is_shard_name(shard))
         return rp_fail(
             err, RP_ERROR_FORMAT,
@@ -80,19 +80,18 @@ static rp_status open_shard(rp_weight_files *files, const char *dir, const char 
 }
 
 static rp_status open_shards(rp_weight_files *files, const char *dir, rp_error *err) {
-    json_t *index = NULL, *value;
+    rp_json_document index;
     rp_status status = rp_json_load(files->path, &index, err);
     if (status) return status;
-    json_t *map = json_object_get(index, "weight_map");
-    const char *tensor;
-    if (!json_is_object(map) || json_object_size(map) == 0)
+    const rp_json *map = rp_json_get(&index.root, "weight_map");
+    uint32_t count = rp_json_count(map, RP_JSON_OBJECT);
+    if (count == 0)
         status = rp_fail(err, RP_ERROR_FORMAT,
                          "%s: weight_map: must be an object that lists tensors and their files",
                          rp_path_shown(files->path));
-    json_object_foreach(map, tensor, value) {
-        if (!status) status = open_shard(files, dir, tensor, value, err);
-    }
-    json_decref(index);
+    for (uint32_t i = 0; !status && i < count; i++)
+        status = open_shard(files, dir, map->members[i].key, &map->members[i].value, err);
+    rp_json_finish(&index);
     return status;
 }
 

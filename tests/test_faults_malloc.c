@@ -1,5 +1,5 @@
 /* Any allocation fails that is made while files are read and texts are tokenized, by whatever library: the
- * program has a malloc of its own, which jansson, utf8proc, libsentencepiece and the libraries of C and C++
+ * program has a malloc of its own, which utf8proc, libsentencepiece and the libraries of C and C++
  * call too. The n-th fails, for every n until none does: a status, nothing left behind, and the next call
  * works. No device is opened, for how drivers take it is their own affair; test_faults_host makes the
  * library's own allocations fail there. */
@@ -104,7 +104,7 @@ struct work {
     rp_tokenizer *tokenizer;
     rp_encoding encoding;
     char *string;
-    json_t *json;
+    rp_json_document json;
 };
 
 /* Call number `n` fails, or none if it is negative. True: it came. */
@@ -147,17 +147,16 @@ static rp_status read_json(work *w, rp_error *err) {
 }
 
 static void check_json(work *w) {
-    assert_int_equal(json_object_size(w->json), 3);
-    const json_t *list = json_object_get(w->json, "a rather long key, longer than sixteen bytes");
-    assert_int_equal(json_array_size(list), 12);
-    assert_string_equal(json_string_value(json_array_get(list, 0)),
-                        "na\xc3\xafve and long enough to need room");
-    assert_true(json_number_value(json_array_get(list, 1)) == -1.2345678901234e5);
+    const rp_json *root = &w->json.root;
+    const rp_json *list = rp_json_get(root, "a rather long key, longer than sixteen bytes");
+    assert_int_equal(rp_json_count(root, RP_JSON_OBJECT), 3);
+    assert_int_equal(rp_json_count(list, RP_JSON_ARRAY), 12);
+    assert_string_equal(rp_json_string(&list->items[0]), "na\xc3\xafve and long enough to need room");
+    assert_true(list->items[1].real == -1.2345678901234e5);
 }
 
 static void finish_json(work *w) {
-    json_decref(w->json);
-    w->json = NULL;
+    rp_json_finish(&w->json);
 }
 
 static void test_json(void **state) {

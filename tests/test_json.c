@@ -13,6 +13,7 @@
 #endif
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "base/alloc.h"
 #include "loader/json_read.h"
@@ -21,6 +22,52 @@
 static size_t jansson_flags(rp_json_flags flags) {
     return JSON_REJECT_DUPLICATES | (flags.any ? JSON_DECODE_ANY : 0) | (flags.nul ? JSON_ALLOW_NUL : 0) |
            (flags.reals ? JSON_DECODE_INT_AS_REAL : 0);
+}
+
+/* As jansson would hold it. */
+static json_t *convert(const rp_json *value) {
+    json_t *out;
+    switch (value->type) {
+    case RP_JSON_NULL:
+        return json_null();
+    case RP_JSON_FALSE:
+    case RP_JSON_TRUE:
+        return json_boolean(value->type == RP_JSON_TRUE);
+    case RP_JSON_INTEGER:
+        return json_integer(value->integer);
+    case RP_JSON_REAL:
+        return json_real(value->real);
+    case RP_JSON_STRING:
+        assert_int_equal(value->text[value->count], 0);
+        return json_stringn_nocheck(value->text, value->count);
+    case RP_JSON_ARRAY:
+        out = json_array();
+        for (uint32_t i = 0; i < value->count; i++) json_array_append_new(out, convert(&value->items[i]));
+        return out;
+    case RP_JSON_OBJECT:
+        out = json_object();
+        for (uint32_t i = 0; i < value->count; i++) {
+            const rp_member *m = &value->members[i];
+            assert_int_equal(strlen(m->key), m->key_size);
+            assert_ptr_equal(rp_json_get(value, m->key), &m->value);
+            json_object_set_new_nocheck(out, m->key, convert(&m->value));
+        }
+        return out;
+    }
+    fail_msg("type %d", (int)value->type);
+    return NULL;
+}
+
+/* What jansson would have made of it; NULL after a mistake. */
+static json_t *read_json(const char *text, size_t size, rp_json_flags flags, rp_json_mistake *mistake) {
+    rp_json_document document;
+    json_t *value = NULL;
+    if (rp_json_read(text, size, flags, &document, mistake))
+        value = convert(&document.root);
+    else
+        assert_true(!document.memory && document.root.type == RP_JSON_NULL);
+    rp_json_finish(&document);
+    return value;
 }
 
 /* With every setting, from memory that ends with the text. The number of settings that it is good with. */
@@ -32,7 +79,7 @@ static int compare(const char *text, size_t size) {
     for (int bits = 0; bits < 8; bits++) {
         rp_json_flags flags = {.any = bits & 1, .nul = bits & 2, .reals = bits & 4};
         rp_json_mistake mistake;
-        json_t *got = rp_json_read(exact, size, flags, &mistake);
+        json_t *got = read_json(exact, size, flags, &mistake);
         json_t *want = json_loadb(exact, size, jansson_flags(flags), NULL);
         bool same = got && want ? json_equal(got, want) : !got && !want;
         if (!same)
@@ -175,10 +222,10 @@ static void test_depth(void **state) {
     (void)state;
     assert_non_null(text);
     memset(text, '[', DEEP);
-    assert_null(rp_json_read(text, DEEP, (rp_json_flags){0}, &mistake));
+    assert_null(read_json(text, DEEP, (rp_json_flags){0}, &mistake));
     assert_non_null(strstr(mistake.text, "too many"));
     memset(text + 500, ']', 500);
-    json_t *value = rp_json_read(text, 1000, (rp_json_flags){0}, &mistake);
+    json_t *value = read_json(text, 1000, (rp_json_flags){0}, &mistake);
     assert_non_null(value);
     json_decref(value);
     free(text);
@@ -200,11 +247,157 @@ static void test_mistakes(void **state) {
     (void)state;
     for (size_t i = 0; i < RP_COUNT(cases); i++) {
         rp_json_mistake mistake;
-        assert_null(rp_json_read(cases[i].text, strlen(cases[i].text), (rp_json_flags){0}, &mistake));
+        assert_null(read_json(cases[i].text, strlen(cases[i].text), (rp_json_flags){0}, &mistake));
         if (!strstr(mistake.text, cases[i].why)) fail_msg("%s: %s", cases[i].text, mistake.text);
         assert_int_equal(mistake.line, cases[i].line);
         assert_int_equal(mistake.position, cases[i].position);
     }
+}
+
+/* Objects on both sides of every size at which they are looked through in another way: each key is found,
+ * others are not, and a key that comes twice is seen wherever it stands. */
+static void test_members(void **state) {
+    static const unsigned counts[] = {0, 1, 2, 15, 16, 17, 18, 31, 32, 33, 63, 64, 65, 1000};
+    char text[32768], key[16];
+    (void)state;
+    for (size_t c = 0; c < RP_COUNT(counts); c++) {
+        for (unsigned twice = 0; twice <= counts[c]; twice += counts[c] < 100 ? 1 : 37) {
+            size_t size = (size_t)snprintf(text, sizeof text, "[{");
+            for (unsigned i = 0; i < counts[c]; i++)
+                size += (size_t)snprintf(text + size, sizeof text - size, "%s\"%u\": {\"%u\": %u}",
+                                         i ? "," : "", i, i, i);
+            if (twice < counts[c])
+                size += (size_t)snprintf(text + size, sizeof text - size, ", \"%u\": 1", twice);
+            size += (size_t)snprintf(text + size, sizeof text - size, "}, 1]");
+            rp_json_document document;
+            rp_json_mistake mistake;
+            bool good = rp_json_read(text, size, (rp_json_flags){0}, &document, &mistake);
+            assert_int_equal(good, twice == counts[c]);
+            if (!good) assert_string_equal(mistake.text, "a duplicate key in an object");
+            if (!good) continue;
+            const rp_json *object = &document.root.items[0];
+            assert_int_equal(object->count, counts[c]);
+            for (unsigned i = 0; i < counts[c]; i++) {
+                snprintf(key, sizeof key, "%u", i);
+                assert_string_equal(object->members[i].key, key);
+                assert_ptr_equal(rp_json_get(object, key), &object->members[i].value);
+                assert_int_equal(rp_json_get(rp_json_get(object, key), key)->integer, i);
+            }
+            snprintf(key, sizeof key, "%u", counts[c]);
+            assert_null(rp_json_get(object, key));
+            assert_null(rp_json_get(object, ""));
+            assert_null(rp_json_get(&document.root, "0"));
+            assert_int_equal(document.root.items[1].integer, 1);
+            rp_json_finish(&document);
+        }
+    }
+}
+
+static void test_nothing(void **state) {
+    const rp_json text = {.type = RP_JSON_STRING, .count = 1, .text = "a"};
+    rp_json_document document = {0};
+    double number = 1;
+    (void)state;
+    assert_null(rp_json_get(NULL, "a"));
+    assert_null(rp_json_get(&text, "a"));
+    assert_null(rp_json_get(&document.root, "a"));
+    assert_null(rp_json_string(NULL));
+    assert_null(rp_json_string(&document.root));
+    assert_string_equal(rp_json_string(&text), "a");
+    assert_string_equal(rp_json_kind(NULL), "null");
+    assert_false(rp_json_is(NULL, RP_JSON_NULL));
+    assert_int_equal(rp_json_count(&text, RP_JSON_ARRAY), 0);
+    assert_false(rp_json_number(NULL, &number) || rp_json_number(&text, &number) || number != 0);
+    rp_json_finish(&document);
+    rp_json_finish(&document);
+}
+
+/* As large as the vocabulary of a language model of the world's languages, as an object and as a list. */
+static void test_vocabulary(void **state) {
+    enum { COUNT = 250000, ROOM = COUNT * 80 };
+    char *text = malloc(ROOM), key[24];
+    rp_json_document document;
+    rp_json_mistake mistake;
+    size_t size = 0;
+    (void)state;
+    assert_non_null(text);
+    size += (size_t)snprintf(text, ROOM, "{\"object\": {");
+    for (int i = 0; i < COUNT; i++)
+        size += (size_t)snprintf(text + size, ROOM - size, "%s\"piece%d\": %d", i ? "," : "", i, i);
+    size += (size_t)snprintf(text + size, ROOM - size, "}, \"list\": [");
+    for (int i = 0; i < COUNT; i++)
+        size += (size_t)snprintf(text + size, ROOM - size, "%s[\"piece%d\", -%d.5]", i ? "," : "", i, i);
+    size += (size_t)snprintf(text + size, ROOM - size, "]}");
+    if (!rp_json_read(text, size, (rp_json_flags){0}, &document, &mistake)) fail_msg("%s", mistake.text);
+    const rp_json *object = rp_json_get(&document.root, "object"),
+                  *list = rp_json_get(&document.root, "list");
+    assert_int_equal(object->count, COUNT);
+    assert_int_equal(list->count, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(key, sizeof key, "piece%d", i);
+        assert_int_equal(rp_json_get(object, key)->integer, i);
+        assert_string_equal(list->items[i].items[0].text, key);
+        assert_true(list->items[i].items[1].real == -(i + 0.5));
+    }
+    rp_json_finish(&document);
+    free(text);
+}
+
+/* Numbers are the nearest there are to what is written, as the C library has them. */
+static void test_numbers(void **state) {
+    static const char *const exponents[] = {"",
+                                            "e0",
+                                            "E-1",
+                                            "e+10",
+                                            "e-22",
+                                            "e22",
+                                            "e-300",
+                                            "e300",
+                                            "e-320",
+                                            "e-340",
+                                            "e308",
+                                            "e-99999999999999999999",
+                                            "e00000000000000000005"};
+    uint32_t seed = 7;
+    char text[256];
+    (void)state;
+    for (int n = 0; n < 40000; n++) {
+        size_t used = 1;
+        text[0] = '[';
+        seed = seed * 1664525 + 1013904223;
+        unsigned digits = (seed >> 8) % 40, point = (seed >> 16) % 40, negative = seed >> 31;
+        if (negative) text[used++] = '-';
+        for (unsigned i = 0; i <= digits; i++) {
+            seed = seed * 1664525 + 1013904223;
+            text[used++] =
+                (char)((i == 0 && point > 0 ? '1' : '0') + (seed >> 24) % (i == 0 && point == 0 ? 1 : 9));
+            if (i == point && i < digits) text[used++] = '.';
+        }
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s]",
+                                 exponents[(seed >> 12) % RP_COUNT(exponents)]);
+        compare(text, used);
+    }
+}
+
+/* A digit decides which of two numbers is the nearest, however far behind it stands. */
+static void test_half_way(void **state) {
+    static const char half[] = "[9007199254740993.";
+    enum { ZEROS = 100000 };
+    char *text = malloc(sizeof half + ZEROS + 3);
+    rp_json_mistake mistake;
+    (void)state;
+    assert_non_null(text);
+    memcpy(text, half, sizeof half);
+    memset(text + sizeof half - 1, '0', ZEROS);
+    for (int last = 0; last < 2; last++) {
+        snprintf(text + sizeof half - 1 + ZEROS, 4, "%d]", last);
+        json_t *list = read_json(text, strlen(text), (rp_json_flags){0}, &mistake);
+        assert_non_null(list);
+        assert_true(json_real_value(json_array_get(list, 0)) ==
+                    (last ? 9007199254740994.0 : 9007199254740992.0));
+        json_decref(list);
+    }
+    free(text);
 }
 
 /* Numbers that fit no type, where they may be. The others are what they are otherwise. */
@@ -216,7 +409,7 @@ static void test_large(void **state) {
     rp_json_mistake mistake;
     char *digits = malloc(1002);
     (void)state;
-    json_t *list = rp_json_read(text, strlen(text), (rp_json_flags){.large = true}, &mistake);
+    json_t *list = read_json(text, strlen(text), (rp_json_flags){.large = true}, &mistake);
     assert_int_equal(json_array_size(list), 8);
     for (size_t i = 0; i < RP_COUNT(reals); i++) {
         assert_true(json_is_real(json_array_get(list, i)));
@@ -230,11 +423,11 @@ static void test_large(void **state) {
     assert_non_null(digits); /* an integer that is no double either */
     memset(digits, '9', 1000);
     digits[0] = '[', digits[1000] = ']', digits[1001] = '\0';
-    list = rp_json_read(digits, 1001, (rp_json_flags){.large = true}, &mistake);
+    list = read_json(digits, 1001, (rp_json_flags){.large = true}, &mistake);
     assert_true(json_real_value(json_array_get(list, 0)) == DBL_MAX);
     json_decref(list);
-    assert_null(rp_json_read(digits, 1001, (rp_json_flags){.reals = true}, &mistake));
-    assert_null(rp_json_read("[1e]", 4, (rp_json_flags){.large = true}, &mistake));
+    assert_null(read_json(digits, 1001, (rp_json_flags){.reals = true}, &mistake));
+    assert_null(read_json("[1e]", 4, (rp_json_flags){.large = true}, &mistake));
     free(digits);
 }
 
@@ -253,7 +446,7 @@ static void check_locale(const char *text, const json_t *want) {
     char point[8];
     locale_t thread = uselocale((locale_t)0);
     snprintf(point, sizeof point, "%s", localeconv()->decimal_point);
-    json_t *got = rp_json_read(text, strlen(text), (rp_json_flags){0}, &mistake);
+    json_t *got = read_json(text, strlen(text), (rp_json_flags){0}, &mistake);
     if (!got) fail_msg("%s: %s", point, mistake.text);
     if (!json_equal(got, want)) fail_msg("%s: other numbers", point);
     json_decref(got);
@@ -271,7 +464,7 @@ static void test_locale(void **state) {
     (void)state;
     assert_true(fixture_make_dir(dir));
     setenv("LOCPATH", dir, 1);
-    json_t *want = rp_json_read(text, strlen(text), (rp_json_flags){0}, &mistake);
+    json_t *want = read_json(text, strlen(text), (rp_json_flags){0}, &mistake);
     assert_non_null(want);
     for (size_t i = 0; i < RP_COUNT(cases); i++) {
         if (!make_locale(dir, cases[i].source)) continue;
@@ -294,8 +487,10 @@ static void test_locale(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_texts),    cmocka_unit_test(test_damage), cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_mistakes), cmocka_unit_test(test_locale), cmocka_unit_test(test_large),
+        cmocka_unit_test(test_texts),    cmocka_unit_test(test_damage),   cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_mistakes), cmocka_unit_test(test_locale),   cmocka_unit_test(test_large),
+        cmocka_unit_test(test_members),  cmocka_unit_test(test_nothing),  cmocka_unit_test(test_vocabulary),
+        cmocka_unit_test(test_numbers),  cmocka_unit_test(test_half_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* The shape of the source tree: layers include only what is below them, Vulkan stays in runtime/gpu, the
- * command knows the public headers and one more, and no source file grows past 600 lines. */
+ * command knows the public headers and the reader of JSON, and no source file grows past 600 lines. */
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +29,7 @@ static const layer layers[] = {
     {"runtime/ops", {"ops/", "gpu/", "base/", "reprise/"}},
     {"runtime/model", {"model/", "ops/", "gpu/", "loader/", "base/", "reprise/"}},
     {"runtime/tasks", {"tasks/", "model/", "loader/", "base/", "reprise/"}},
-    {"tools/cli", {"cli/", "reprise/", "loader/json_read.h"}},
+    {"tools/cli", {"cli/", "reprise/", "loader/json_read.h", "loader/json_tree.h"}},
     {"tools/examples", {"reprise/"}},
 };
 enum { LAYER_COUNT = sizeof layers / sizeof layers[0] };
@@ -132,7 +132,7 @@ static void test_the_check_sees_faults(void **state) {
     assert_non_null(check_line(find("tools/cli"), "#include HEADER\n"));
     assert_null(check_line(find("runtime/gpu"), "#include <volk.h>\n"));
     assert_null(check_line(find("runtime/ops"), "#include \"gpu/record.h\"\n"));
-    assert_null(check_line(find("tools/cli"), "#include <jansson.h>\n"));
+    assert_null(check_line(find("tools/cli"), "#include <math.h>\n"));
     assert_null(check_line(find("tools/cli"), "/* no #include \"base/error.h\" */\n"));
 }
 

@@ -3,8 +3,7 @@
 #ifndef REPRISE_CLI_INPUT_H
 #define REPRISE_CLI_INPUT_H
 
-#include <jansson.h>
-
+#include "loader/json_tree.h"
 #include "meter.h"
 #include "options.h"
 
@@ -26,8 +25,8 @@ typedef struct rp_cli_item {
     size_t choice_count;
     bool failed;
     char error[256];
-    char *line;   /* what the texts borrow from, if anything */
-    json_t *root; /* or this */
+    char *line;                /* what the texts borrow from, if anything */
+    rp_json_document document; /* or this */
 } rp_cli_item;
 
 /* Inputs that are answered together. Zero-initialise; rp_cli_items_clear, and free `list`. */

@@ -24,36 +24,37 @@ static void fail_memory(rp_cli_item *item, size_t bytes) {
 
 /* ---- JSON objects ---- */
 
-static const char *type_name(const json_t *value) {
-    switch (json_typeof(value)) {
-    case JSON_OBJECT:
+/* In the words of those who write JSON: the loader's are for those who write a model's files. */
+static const char *type_name(const rp_json *value) {
+    switch (value->type) {
+    case RP_JSON_OBJECT:
         return "an object";
-    case JSON_ARRAY:
+    case RP_JSON_ARRAY:
         return "an array";
-    case JSON_STRING:
+    case RP_JSON_STRING:
         return "a string";
-    case JSON_INTEGER:
-    case JSON_REAL:
+    case RP_JSON_INTEGER:
+    case RP_JSON_REAL:
         return "a number";
-    case JSON_NULL:
+    case RP_JSON_NULL:
         return "null";
     default:
         return "true or false";
     }
 }
 
-static rp_text text_of(const json_t *string) {
-    return (rp_text){json_string_value(string), json_string_length(string)};
+static rp_text text_of(const rp_json *string) {
+    return (rp_text){string->text, string->count};
 }
 
 /* The string under `key`. False when it is missing (then `item` fails, if it is needed) or no string. */
 static bool take_string(rp_cli_item *item, const char *key, bool needed, rp_text *out) {
-    const json_t *value = json_object_get(item->root, key);
-    if (!value || (!needed && json_is_null(value))) {
+    const rp_json *value = rp_json_get(&item->document.root, key);
+    if (!value || (!needed && value->type == RP_JSON_NULL)) {
         if (needed) fail(item, "\"%s\": missing; the object needs this key", key);
         return false;
     }
-    if (!json_is_string(value)) {
+    if (value->type != RP_JSON_STRING) {
         fail(item, "\"%s\": must be a string, not %s", key, type_name(value));
         return false;
     }
@@ -62,17 +63,17 @@ static bool take_string(rp_cli_item *item, const char *key, bool needed, rp_text
 }
 
 static void take_choices(rp_cli_item *item) {
-    const json_t *array = json_object_get(item->root, "choices");
+    const rp_json *array = rp_json_get(&item->document.root, "choices");
     if (!array) {
         fail(item, "\"choices\": missing; the object needs this key");
         return;
     }
-    if (!json_is_array(array) || !json_array_size(array)) {
+    size_t count = rp_json_count(array, RP_JSON_ARRAY);
+    if (!count) {
         fail(item, "\"choices\": must be an array of at least one string, not %s",
-             json_is_array(array) ? "an empty one" : type_name(array));
+             array->type == RP_JSON_ARRAY ? "an empty one" : type_name(array));
         return;
     }
-    size_t count = json_array_size(array);
     item->choices = calloc(count, sizeof *item->choices);
     if (!item->choices) {
         fail_memory(item, count * sizeof *item->choices);
@@ -80,8 +81,8 @@ static void take_choices(rp_cli_item *item) {
     }
     item->choice_count = count;
     for (size_t i = 0; i < item->choice_count; i++) {
-        const json_t *choice = json_array_get(array, i);
-        if (!json_is_string(choice)) {
+        const rp_json *choice = &array->items[i];
+        if (choice->type != RP_JSON_STRING) {
             fail(item, "\"choices\"[%zu]: must be a string, not %s", i, type_name(choice));
             return;
         }
@@ -93,17 +94,17 @@ static void parse_object(rp_cli_item *item, rp_cli_shape shape, const char *line
     rp_json_mistake mistake;
     /* Only strings are taken: what numbers the other keys have is nobody's concern. */
     const rp_json_flags flags = {.any = true, .nul = true, .large = true};
-    item->root = rp_json_read(line, size, flags, &mistake);
-    if (!item->root && mistake.memory) {
+    bool good = rp_json_read(line, size, flags, &item->document, &mistake);
+    if (!good && mistake.memory) {
         fail_memory(item, size);
         return;
     }
-    if (!item->root) {
+    if (!good) {
         fail(item, "not JSON: %s (byte %zu)", size ? mistake.text : "the line is empty", mistake.position);
         return;
     }
-    if (!json_is_object(item->root)) {
-        fail(item, "must be a JSON object, not %s", type_name(item->root));
+    if (item->document.root.type != RP_JSON_OBJECT) {
+        fail(item, "must be a JSON object, not %s", type_name(&item->document.root));
         return;
     }
     bool question = shape == RP_CLI_SHAPE_QUESTION;
@@ -174,6 +175,6 @@ void rp_cli_item_parse(rp_cli_item *item, rp_cli_shape shape, bool jsonl, const 
 void rp_cli_item_free(rp_cli_item *item) {
     free(item->choices);
     free(item->line);
-    json_decref(item->root);
+    rp_json_finish(&item->document);
     *item = (rp_cli_item){0};
 }
