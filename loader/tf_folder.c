@@ -1,0 +1,104 @@
+/* Which of a folder's checkpoints is meant. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "loader/json.h"
+#include "loader/tf_checkpoint.h"
+
+enum { MAX_STATE_BYTES = 1 << 16 };
+
+static const char suffix[] = ".index", state_name[] = "checkpoint", saved[] = "variables/variables.index";
+
+/* A checkpoint's index, and none of safetensors or others, which end in ".index.json". */
+static bool is_index(const char *name) {
+    size_t size = strlen(name), end = sizeof suffix - 1;
+    return size > end && name[0] != '.' && !strcmp(name + size - end, suffix);
+}
+
+/* The text of the file "checkpoint", NUL-terminated; empty when there is none. */
+static rp_status read_state(const char *dir, char *text, rp_error *err) {
+    text[0] = '\0';
+    char *path = rp_path_join(dir, state_name);
+    if (!path) return rp_fail_memory(err, "a path", strlen(dir));
+    FILE *file = rp_path_exists(path) ? fopen(path, "rbe") : NULL;
+    if (file) {
+        size_t size = fread(text, 1, MAX_STATE_BYTES - 1, file);
+        text[size] = '\0';
+        fclose(file);
+    }
+    free(path);
+    return RP_OK;
+}
+
+/* The value of model_checkpoint_path in the text, without the folders before it: a checkpoint is copied from
+ * where it was written more often than not. NULL when there is none. */
+static char *named_checkpoint(char *text) {
+    static const char key[] = "model_checkpoint_path:";
+    for (char *line = text; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, key, sizeof key - 1)) continue;
+        char *begin = strchr(line, '"'), *end = begin ? strpbrk(begin + 1, "\"\n") : NULL;
+        if (!end || *end != '"') return NULL;
+        *end = '\0';
+        char *slash = strrchr(begin + 1, '/');
+        return slash ? slash + 1 : begin + 1;
+    }
+    return NULL;
+}
+
+static rp_status find_named(const char *dir, char **path, rp_error *err) {
+    char *text = malloc(MAX_STATE_BYTES), name[300];
+    if (!text) return rp_fail_memory(err, "the file \"checkpoint\"", MAX_STATE_BYTES);
+    rp_status status = read_state(dir, text, err);
+    const char *stem = status ? NULL : named_checkpoint(text);
+    if (stem && *stem && strlen(stem) < 256) {
+        snprintf(name, sizeof name, "%s%s", stem, suffix);
+        *path = rp_path_join(dir, name);
+        if (!*path) status = rp_fail_memory(err, "a path", strlen(dir) + strlen(name) + 2);
+    }
+    free(text);
+    if (*path && !rp_path_exists(*path)) {
+        free(*path);
+        *path = NULL;
+    }
+    return status;
+}
+
+/* Give `first` the only index there, or the first of several; `second` another one. */
+static rp_status list(const char *dir, char first[300], char second[300], rp_error *err) {
+    DIR *folder = opendir(dir);
+    if (!folder)
+        return rp_fail(err, RP_ERROR_FILE, "%s: cannot read the folder: %s; check its permissions",
+                       rp_path_shown(dir), strerror(errno));
+    for (const struct dirent *item; (item = readdir(folder)) && !*second;)
+        if (is_index(item->d_name)) snprintf(*first ? second : first, 300, "%s", item->d_name);
+    closedir(folder);
+    if (*second && strcmp(first, second) > 0) {
+        char swap[300];
+        memcpy(swap, first, sizeof swap);
+        memcpy(first, second, sizeof swap);
+        memcpy(second, swap, sizeof swap);
+    }
+    return RP_OK;
+}
+
+rp_status rp_tf_folder_find(const char *dir, char **path, rp_error *err) {
+    char first[300] = "", second[300] = "";
+    *path = NULL;
+    rp_status status = find_named(dir, path, err);
+    if (status || *path) return status;
+    status = list(dir, first, second, err);
+    if (status) return status;
+    if (*second)
+        return rp_fail(err, RP_ERROR_FORMAT,
+                       "%s: several checkpoints, %.*s and %.*s among them, and no file \"checkpoint\" that "
+                       "names one of them; leave one in the folder",
+                       rp_path_shown(dir), rp_text_fit(first, 80), first, rp_text_fit(second, 80), second);
+    *path = rp_path_join(dir, *first ? first : saved);
+    if (!*path) return rp_fail_memory(err, "a path", strlen(dir) + 300);
+    if (*first || rp_path_exists(*path)) return RP_OK;
+    free(*path);
+    *path = NULL;
+    return RP_OK;
+}
