@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "loader/folder.h"
 #include "loader/json.h"
 
 /* The largest sizes that are taken for a model and not for damage. Products of any three of them and the
@@ -23,6 +24,7 @@ typedef struct reader {
     const rp_json *root;
     const char *path; /* short enough for a message */
     rp_config *out;
+    bool google; /* the file is one of Google's, not of Hugging Face */
     rp_error *err;
 } reader;
 
@@ -187,6 +189,13 @@ static const struct {
     {"relu", RP_ACTIVATION_RELU},
 };
 
+/* Google's ALBERT calls "gelu" what Hugging Face calls "gelu_new". Its BERT does now, but did not when the
+ * published models were trained, and Hugging Face's copies of those have "gelu". */
+static bool means_tanh(const reader *r, const char *name) {
+    return r->google && r->out->family == RP_FAMILY_ALBERT && !strcmp(name, "gelu") &&
+           !rp_json_get(r->root, "model_type") && !rp_json_get(r->root, "architectures");
+}
+
 static rp_status read_activation(reader *r) {
     const char *name = NULL;
     rp_status status = read_string(r, "hidden_act", &name);
@@ -197,6 +206,7 @@ static rp_status read_activation(reader *r) {
     for (size_t i = 0; i < RP_COUNT(activations); i++) {
         if (strcmp(name, activations[i].name)) continue;
         r->out->activation = activations[i].activation;
+        if (means_tanh(r, name)) r->out->activation = RP_ACTIVATION_GELU_TANH;
         return RP_OK;
     }
     return rp_fail(
@@ -341,16 +351,20 @@ rp_status rp_config_load(const char *dir, rp_config *out, rp_error *err) {
     *out = (rp_config){0};
     rp_status status = rp_folder_check(dir, err);
     if (status) return status;
-    char *path = rp_path_join(dir, "config.json");
+    char name[RP_FOLDER_NAME];
+    status = rp_folder_config(dir, name, err);
+    if (status) return status;
+    char *path = rp_path_join(dir, *name ? name : "config.json");
     if (path) out->path = rp_arena_copy(&out->arena, path, strlen(path));
     free(path);
     if (!out->path) {
         rp_config_finish(out);
         return rp_fail_memory(err, "a path", strlen(dir) + 16);
     }
-    rp_json_document document;
+    rp_json_document document = {0};
     reader r = {.root = &document.root, .path = rp_path_shown(out->path), .out = out, .err = err};
-    status = rp_json_load(out->path, &document, err);
+    status = rp_folder_is_google(dir, *name ? name : "config.json", &r.google, err);
+    if (!status) status = rp_json_load(out->path, &document, err);
     if (!status) status = read_config(&r);
     rp_json_finish(&document);
     if (status) rp_config_finish(out);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loader/crc32c.h"
 #include "loader/json.h"
 
 enum { SHOWN_NAME = 120, FREE_COPIES = 64 << 20, COPIES_PER_BYTE = 4 };
@@ -238,6 +239,11 @@ rp_status rp_tensor_file_view(rp_tensor_file *file, rp_tensor_entry *entry, uint
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
                        "%s: %.*s: dtype \"%.*s\" is not supported; convert the weights to F32, F16 or BF16",
                        path, fit, name, rp_text_fit(entry->dtype, 32), entry->dtype);
+    if (entry->summed && rp_crc32c(entry->data, (size_t)entry->bytes) != entry->checksum)
+        return rp_fail(err, RP_ERROR_FORMAT,
+                       "%s: %.*s: the data is damaged, as its checksum says; fetch the file again", path, fit,
+                       name);
+    entry->summed = false;
     if (rank == 1) rows = 1;
     if (entry->strides || entry->swapped || entry->element == RP_ELEMENT_F64) {
         rp_status status = copy_tensor(file, entry, rows, columns, err);

@@ -39,6 +39,8 @@ typedef struct rp_tensor_entry {
     uint64_t *strides;         /* [rank], in elements; NULL: row-major without gaps */
     const unsigned char *data; /* the first element: in the mapping, or in memory that the file owns */
     uint64_t bytes;            /* of a row-major tensor without gaps */
+    bool summed;               /* `checksum` is to be compared before the tensor is used */
+    uint32_t checksum;         /* CRC32C of the `bytes` bytes from `data` on */
     bool swapped;              /* elements are stored with their most significant byte first */
     bool hidden; /* the index of the shards does not say that this tensor is taken from this file */
 } rp_tensor_entry;
@@ -89,7 +91,8 @@ rp_tensor_entry *rp_tensor_file_find(const rp_tensor_file *file, const char *nam
 /* The view of a tensor that must be [rows, columns], or [columns] when `rank` is 1. `reason` says what in
  * config.json asks for that shape. A tensor that does not lie in the mapping as rp_tensor has it (strides,
  * F64, swapped bytes) is copied once into memory that `file` owns. RP_ERROR_FORMAT for another shape or an
- * element that is not finite, RP_ERROR_UNSUPPORTED for an element type that is no weight's. */
+ * element that is not finite or another checksum, RP_ERROR_UNSUPPORTED for an element type that is no
+ * weight's. */
 rp_status rp_tensor_file_view(rp_tensor_file *file, rp_tensor_entry *entry, uint32_t rank, uint32_t rows,
                               uint32_t columns, const char *reason, rp_tensor *out, rp_error *err);
 

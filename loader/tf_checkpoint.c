@@ -119,7 +119,7 @@ static bool read_variable(rp_tf_span message, rp_tf_variable *v, uint64_t *shard
         if (f.number == 3 && number) *shard = f.value;
         if (f.number == 4 && number) v->offset = f.value;
         if (f.number == 5 && number) v->size = f.value;
-        if (f.number == 6 && f.wire == WIRE_32) v->checksum = (uint32_t)f.value;
+        if (f.number == 6 && f.wire == WIRE_32) v->checksum = rp_tf_unmask((uint32_t)f.value);
         if (f.number == 7) v->partitioned = true;
     }
     return true;
@@ -236,18 +236,4 @@ char *rp_tf_shard_path(const rp_tf_checkpoint *checkpoint, uint32_t shard) {
         snprintf(path, size, "%.*s.data-%05u-of-%05u", (int)stem, checkpoint->path, shard,
                  checkpoint->shards);
     return path;
-}
-
-rp_status rp_tf_variable_bytes(const rp_tf_checkpoint *checkpoint, const rp_tf_variable *variable,
-                               const unsigned char *shard, uint64_t size, const unsigned char **out,
-                               rp_error *err) {
-    const char *path = rp_path_shown(checkpoint->path);
-    *out = NULL;
-    if (variable->offset > size || variable->size > size - variable->offset)
-        return fail(path, variable->name, "does not lie in its data file, which is cut", err);
-    const unsigned char *at = shard + variable->offset;
-    if (rp_tf_crc(at, (size_t)variable->size) != variable->checksum)
-        return fail(path, variable->name, "its data is damaged, as its checksum says", err);
-    *out = at;
-    return RP_OK;
 }

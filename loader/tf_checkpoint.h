@@ -24,7 +24,7 @@ typedef struct rp_tf_variable {
     uint64_t shape[RP_TF_MAX_RANK];
     uint32_t shard;
     uint64_t offset, size; /* bytes in the shard */
-    uint32_t checksum;     /* masked CRC32C of these bytes */
+    uint32_t checksum;     /* CRC32C of these bytes */
     bool partitioned;      /* kept in several pieces, which are not read */
     bool odd;              /* its shape is none, or has more than RP_TF_MAX_RANK dimensions */
 } rp_tf_variable;
@@ -55,12 +55,6 @@ size_t rp_tf_dtype_bytes(uint64_t dtype);
 
 /* The path of a shard, to be freed; NULL when out of memory. */
 char *rp_tf_shard_path(const rp_tf_checkpoint *checkpoint, uint32_t shard);
-
-/* The bytes of `variable` in its shard, whose `size` bytes are at `shard`: where they lie, how many they are,
- * and their checksum are checked. Points into the shard. RP_ERROR_FORMAT names the variable. */
-rp_status rp_tf_variable_bytes(const rp_tf_checkpoint *checkpoint, const rp_tf_variable *variable,
-                               const unsigned char *shard, uint64_t size, const unsigned char **out,
-                               rp_error *err);
 
 /* Which index the folder `dir` means: the one that its text file "checkpoint" names, else the only one there,
  * else variables/variables.index. `*path`, owned by the caller (free), stays NULL when there is none.

@@ -1,8 +1,7 @@
 /* Which of a folder's checkpoints is meant. */
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 
+#include "loader/folder.h"
 #include "loader/json.h"
 #include "loader/tf_checkpoint.h"
 
@@ -11,9 +10,12 @@ enum { MAX_STATE_BYTES = 1 << 16 };
 static const char suffix[] = ".index", state_name[] = "checkpoint", saved[] = "variables/variables.index";
 
 /* A checkpoint's index, and none of safetensors or others, which end in ".index.json". */
-static bool is_index(const char *name) {
+static rp_status is_index(const char *dir, const char *name, bool *fits, rp_error *err) {
     size_t size = strlen(name), end = sizeof suffix - 1;
-    return size > end && name[0] != '.' && !strcmp(name + size - end, suffix);
+    (void)dir;
+    (void)err;
+    *fits = size > end && !strcmp(name + size - end, suffix);
+    return RP_OK;
 }
 
 /* The text of the file "checkpoint", NUL-terminated; empty when there is none. */
@@ -48,7 +50,7 @@ static char *named_checkpoint(char *text) {
 }
 
 static rp_status find_named(const char *dir, char **path, rp_error *err) {
-    char *text = malloc(MAX_STATE_BYTES), name[300];
+    char *text = malloc(MAX_STATE_BYTES), name[RP_FOLDER_NAME];
     if (!text) return rp_fail_memory(err, "the file \"checkpoint\"", MAX_STATE_BYTES);
     rp_status status = read_state(dir, text, err);
     const char *stem = status ? NULL : named_checkpoint(text);
@@ -65,30 +67,12 @@ static rp_status find_named(const char *dir, char **path, rp_error *err) {
     return status;
 }
 
-/* Give `first` the only index there, or the first of several; `second` another one. */
-static rp_status list(const char *dir, char first[300], char second[300], rp_error *err) {
-    DIR *folder = opendir(dir);
-    if (!folder)
-        return rp_fail(err, RP_ERROR_FILE, "%s: cannot read the folder: %s; check its permissions",
-                       rp_path_shown(dir), strerror(errno));
-    for (const struct dirent *item; (item = readdir(folder)) && !*second;)
-        if (is_index(item->d_name)) snprintf(*first ? second : first, 300, "%s", item->d_name);
-    closedir(folder);
-    if (*second && strcmp(first, second) > 0) {
-        char swap[300];
-        memcpy(swap, first, sizeof swap);
-        memcpy(first, second, sizeof swap);
-        memcpy(second, swap, sizeof swap);
-    }
-    return RP_OK;
-}
-
 rp_status rp_tf_folder_find(const char *dir, char **path, rp_error *err) {
-    char first[300] = "", second[300] = "";
+    char first[RP_FOLDER_NAME], second[RP_FOLDER_NAME];
     *path = NULL;
     rp_status status = find_named(dir, path, err);
     if (status || *path) return status;
-    status = list(dir, first, second, err);
+    status = rp_folder_list(dir, is_index, first, second, err);
     if (status) return status;
     if (*second)
         return rp_fail(err, RP_ERROR_FORMAT,
@@ -96,7 +80,7 @@ rp_status rp_tf_folder_find(const char *dir, char **path, rp_error *err) {
                        "names one of them; leave one in the folder",
                        rp_path_shown(dir), rp_text_fit(first, 80), first, rp_text_fit(second, 80), second);
     *path = rp_path_join(dir, *first ? first : saved);
-    if (!*path) return rp_fail_memory(err, "a path", strlen(dir) + 300);
+    if (!*path) return rp_fail_memory(err, "a path", strlen(dir) + RP_FOLDER_NAME);
     if (*first || rp_path_exists(*path)) return RP_OK;
     free(*path);
     *path = NULL;

@@ -17,8 +17,8 @@ typedef struct rp_tf_span {
  * bytes end within it or it does not fit into 64 bits. */
 bool rp_tf_varint(rp_tf_span *span, uint64_t *out);
 
-/* CRC32C of the bytes, masked as TensorFlow writes it. */
-uint32_t rp_tf_crc(const unsigned char *bytes, size_t size);
+/* A CRC32C as TensorFlow writes it, masked, to the CRC32C itself. */
+uint32_t rp_tf_unmask(uint32_t masked);
 
 /* One entry: a key, and a value that points into the table. Both may hold any bytes. `key` is NUL-terminated
  * and lives until the visit returns. A return value other than RP_OK ends the walk. */

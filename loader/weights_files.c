@@ -4,10 +4,12 @@
 
 #include "loader/json.h"
 #include "loader/safetensors.h"
+#include "loader/tf_weights.h"
 
 enum { MAX_SHARDS = 4096, SHOWN_NAME = 100 };
 
-static const char whole_name[] = "model.safetensors", index_name[] = "model.safetensors.index.json";
+static const char whole_name[] = "model.safetensors", index_name[] = "model.safetensors.index.json",
+                  tf_suffix[] = ".index";
 
 /* ---- shards ---- */
 
@@ -104,29 +106,50 @@ static bool has(const char *dir, const char *name) {
 
 static rp_status fail_missing(const char *dir, rp_error *err) {
     static const char *const others[] = {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
-                                         "flax_model.msgpack", "model.ckpt.index"};
+                                         "flax_model.msgpack"};
     for (size_t i = 0; i < RP_COUNT(others); i++)
         if (has(dir, others[i]))
             return rp_fail(err, RP_ERROR_UNSUPPORTED,
                            "%s: %s: weights in this format are not supported; convert them to %s (in Python: "
                            "AutoModel.from_pretrained and save_pretrained with safe_serialization=True)",
                            rp_path_shown(dir), others[i], whole_name);
-    return rp_fail(err, RP_ERROR_FILE, "%s: no weights: neither %s nor %s is there; fetch one of them",
-                   rp_path_shown(dir), whole_name, index_name);
+    return rp_fail(
+        err, RP_ERROR_FILE,
+        "%s: no weights: neither %s nor %s nor the index of a checkpoint is there; fetch one of them",
+        rp_path_shown(dir), whole_name, index_name);
+}
+
+/* Open what `path` names, which becomes the files' own. */
+static rp_status open_path(const char *dir, char *path, rp_weight_files *files, rp_error *err) {
+    size_t size = strlen(path), end = sizeof index_name - 1;
+    files->path = path;
+    if (!strcmp(path + size - (sizeof tf_suffix - 1), tf_suffix)) return rp_tf_weights_open(path, files, err);
+    if (size > end && !strcmp(path + size - end, index_name)) return open_shards(files, dir, err);
+    return open_file(files, dir, whole_name, err);
+}
+
+/* The path of the weights of the folder; NULL when there are none. */
+static rp_status find_weights(const char *dir, char **path, rp_error *err) {
+    *path = NULL;
+    bool whole = has(dir, whole_name);
+    if (!whole && !has(dir, index_name)) return rp_tf_folder_find(dir, path, err);
+    *path = rp_path_join(dir, whole ? whole_name : index_name);
+    return *path ? RP_OK : rp_fail_memory(err, "a path", strlen(dir) + sizeof index_name);
 }
 
 rp_status rp_weight_files_open(const char *dir, rp_weight_files **out, rp_error *err) {
+    char *path = NULL;
     *out = NULL;
     rp_status status = rp_folder_check(dir, err);
+    if (!status) status = find_weights(dir, &path, err);
     if (status) return status;
-    bool whole = has(dir, whole_name);
-    if (!whole && !has(dir, index_name)) return fail_missing(dir, err);
+    if (!path) return fail_missing(dir, err);
     rp_weight_files *files = rp_new(rp_weight_files);
-    if (files) files->path = rp_path_join(dir, whole ? whole_name : index_name);
-    if (!files || !files->path)
-        status = rp_fail_memory(err, "the weights", sizeof *files);
-    else
-        status = whole ? open_file(files, dir, whole_name, err) : open_shards(files, dir, err);
+    if (!files) {
+        free(path);
+        return rp_fail_memory(err, "the weights", sizeof *files);
+    }
+    status = open_path(dir, path, files, err);
     if (status)
         rp_weight_files_close(files);
     else

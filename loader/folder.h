@@ -1,0 +1,33 @@
+/* Which files of a folder are the model's, where they are not called what Hugging Face calls them. */
+#ifndef RP_LOADER_FOLDER_H
+#define RP_LOADER_FOLDER_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+enum { RP_FOLDER_NAME = 300 }; /* room for a name relative to the folder */
+
+/* Does the file serve? RP_ERROR_HOST_MEMORY alone ends the search. */
+typedef rp_status rp_folder_test(const char *dir, const char *name, bool *fits, rp_error *err);
+
+/* The first two names, in byte order, of files in `dir` that `fits` takes; "" where there are not so many.
+ * A folder that does not exist has none. RP_ERROR_FILE when it cannot be read. */
+rp_status rp_folder_list(const char *dir, rp_folder_test *fits, char first[RP_FOLDER_NAME],
+                         char second[RP_FOLDER_NAME], rp_error *err);
+
+/* The names of these, relative to `dir`, "" when there is none:
+ * the configuration: config.json, else the only *config*.json with the fields of a model, there or in
+ * assets/; the SentencePiece model: spiece.model, 30k-clean.model, else the only *.model that is one, there
+ * or in assets/; the list of word pieces: vocab.txt or assets/vocab.txt. RP_ERROR_FORMAT names two that serve
+ * equally well. Thread-safe. */
+rp_status rp_folder_config(const char *dir, char name[RP_FOLDER_NAME], rp_error *err);
+rp_status rp_folder_spiece(const char *dir, char name[RP_FOLDER_NAME], rp_error *err);
+rp_status rp_folder_vocab(const char *dir, char name[RP_FOLDER_NAME], rp_error *err);
+
+/* True when the configuration `name` of the folder is one of Google's own, not of Hugging Face, unless fields
+ * of it say otherwise: by its name, or because the weights beside it are a checkpoint of TensorFlow.
+ * RP_ERROR_HOST_MEMORY. */
+rp_status rp_folder_is_google(const char *dir, const char *name, bool *google, rp_error *err);
+
+#endif
