@@ -58,7 +58,8 @@ void fixture_remove_dir(const char *dir) {
     for (struct dirent *entry; (entry = readdir(d));) {
         char path[2 * FIXTURE_PATH_SIZE];
         join(path, dir, entry->d_name);
-        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..")) unlink(path);
+        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") && unlink(path))
+            fixture_remove_dir(path);
     }
     closedir(d);
     rmdir(dir);

@@ -14,12 +14,18 @@ static bool complain(const char *what, const char *problem) {
     return false;
 }
 
-static bool write_weights(const task_case *c, bool check) {
-    const json_t *list = json_object_get(c->root, "tensors");
+static bool make_dir(const char *dir, const char *name) {
+    char path[2 * FIXTURE_PATH_SIZE];
+    struct stat info;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return !stat(path, &info) || mkdir(path, 0700) == 0;
+}
+
+/* config.json and weights from the generator, in the folder `dir`. */
+static bool write_model(const char *dir, const json_t *settings, const json_t *list, uint64_t *checksum) {
     size_t count = json_array_size(list);
     fixture_tensor *tensors = calloc(count + 1, sizeof *tensors);
-    char *config = json_dumps(json_object_get(c->root, "config"), 0), text[32];
-    uint64_t checksum = 0;
+    char *config = json_dumps(settings, 0);
     for (size_t i = 0; tensors && i < count; i++) {
         const json_t *t = json_array_get(list, i), *shape = json_array_get(t, 1);
         tensors[i] = (fixture_tensor){.name = json_string_value(json_array_get(t, 0)),
@@ -29,13 +35,45 @@ static bool write_weights(const task_case *c, bool check) {
                                       .offset = json_number_value(json_array_get(t, 3))};
     }
     bool ok = tensors && config &&
-              fixture_write_folder(c->dir, config, tensors, count, &(fixture_layout){0}, &checksum);
-    snprintf(text, sizeof text, "%016llx", (unsigned long long)checksum);
-    if (ok && check && strcmp(text, json_string_value(json_object_get(c->root, "checksum"))))
-        ok = complain(c->dir, "the weights differ from those of make_task_goldens.py");
+              fixture_write_folder(dir, config, tensors, count, &(fixture_layout){0}, checksum);
     free(tensors);
     free(config);
     return ok;
+}
+
+static bool write_weights(const task_case *c, bool check) {
+    const char *inside = json_string_value(json_object_get(c->root, "transformer"));
+    char dir[2 * FIXTURE_PATH_SIZE], text[32];
+    uint64_t checksum = 0;
+    snprintf(dir, sizeof dir, "%s/%s", c->dir, inside ? inside : "");
+    if (!write_model(dir, json_object_get(c->root, "config"), json_object_get(c->root, "tensors"), &checksum))
+        return false;
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)checksum);
+    if (check && strcmp(text, json_string_value(json_object_get(c->root, "checksum"))))
+        return complain(c->dir, "the weights differ from those of make_task_goldens.py");
+    return true;
+}
+
+/* Folders of sentence-transformers' modules that have weights. */
+static bool write_modules(const task_case *c) {
+    const char *name;
+    json_t *module;
+    bool ok = true;
+    json_object_foreach(json_object_get(c->root, "modules"), name, module) {
+        char dir[2 * FIXTURE_PATH_SIZE];
+        snprintf(dir, sizeof dir, "%s/%s", c->dir, name);
+        ok = ok && make_dir(c->dir, name) &&
+             write_model(dir, json_array_get(module, 0), json_array_get(module, 1), NULL);
+    }
+    return ok;
+}
+
+/* A file of the case, in its folder. */
+static bool write_file(const task_case *c, const char *name, const char *text) {
+    char folder[FIXTURE_PATH_SIZE / 2];
+    const char *slash = strchr(name, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - name) : 0, name);
+    return make_dir(c->dir, folder) && fixture_write_text(c->dir, name, text);
 }
 
 bool task_case_write(const task_case *c) {
@@ -43,22 +81,22 @@ bool task_case_write(const task_case *c) {
 }
 
 static bool copy_vocabulary(const char *dir) {
-    char command[2 * FIXTURE_PATH_SIZE];
+    char command[4 * FIXTURE_PATH_SIZE];
     snprintf(command, sizeof command, "cp '%s/tools/models/sentiment/spiece.model' '%s/'", SOURCE_DIR, dir);
     return system(command) == 0;
 }
 
 static bool build_folder(task_case *c) {
-    char pooling[FIXTURE_PATH_SIZE + 16];
-    const char *name;
+    const char *name, *inside = json_string_value(json_object_get(c->root, "transformer"));
+    char dir[2 * FIXTURE_PATH_SIZE];
     json_t *text;
     if (!fixture_make_dir(c->dir)) return false;
     c->temporary = true;
-    snprintf(pooling, sizeof pooling, "%s/1_Pooling", c->dir);
-    bool ok = mkdir(pooling, 0700) == 0 && write_weights(c, true);
-    if (ok && json_is_true(json_object_get(c->root, "spiece"))) ok = copy_vocabulary(c->dir);
+    snprintf(dir, sizeof dir, "%s/%s", c->dir, inside ? inside : "");
+    bool ok = make_dir(c->dir, inside ? inside : "") && write_weights(c, true) && write_modules(c);
+    if (ok && json_is_true(json_object_get(c->root, "spiece"))) ok = copy_vocabulary(dir);
     json_object_foreach(json_object_get(c->root, "files"), name, text) ok =
-        ok && fixture_write_text(c->dir, name, json_string_value(text));
+        ok && write_file(c, name, json_string_value(text));
     return ok;
 }
 
@@ -77,14 +115,7 @@ bool task_case_open(const char *name, task_case *out) {
 }
 
 void task_case_close(task_case *c) {
-    if (c->temporary) {
-        char path[FIXTURE_PATH_SIZE + 32];
-        snprintf(path, sizeof path, "%s/1_Pooling/config.json", c->dir);
-        unlink(path);
-        *strrchr(path, '/') = '\0';
-        rmdir(path);
-        fixture_remove_dir(c->dir);
-    }
+    if (c->temporary) fixture_remove_dir(c->dir);
     json_decref(c->root);
     *c = (task_case){0};
 }
@@ -168,8 +199,11 @@ static rp_status run_texts(rp_model *model, const json_t *call, const rp_text *t
                                       .stride = number_of(call, "stride")};
         return rp_tag(model, texts, count, &params, out, err);
     }
-    const json_t *normalize = json_object_get(json_object_get(call, "params"), "normalize");
-    const rp_embed_params params = {.pooling = (rp_pooling)word_of(call, "pooling", poolings, 0),
+    const json_t *given = json_object_get(call, "params"), *normalize = json_object_get(given, "normalize");
+    const rp_embed_params params = {.prompt_name = json_string_value(json_object_get(given, "prompt_name")),
+                                    .prompt = json_string_value(json_object_get(given, "prompt")),
+                                    .dimensions = number_of(call, "dimensions"),
+                                    .pooling = (rp_pooling)word_of(call, "pooling", poolings, 0),
                                     .normalize = !normalize                ? RP_NORMALIZE_DEFAULT
                                                  : json_is_true(normalize) ? RP_NORMALIZE_YES
                                                                            : RP_NORMALIZE_NO};

@@ -218,7 +218,10 @@ static const number numbers[] = {
     STRUCT(rp_embed_params, 40),
     FIELD(rp_embed_params, pooling, 0, 4),
     FIELD(rp_embed_params, normalize, 4, 4),
-    FIELD(rp_embed_params, reserved, 8, 32),
+    FIELD(rp_embed_params, prompt_name, 8, 8),
+    FIELD(rp_embed_params, prompt, 16, 8),
+    FIELD(rp_embed_params, dimensions, 24, 4),
+    FIELD(rp_embed_params, reserved, 32, 8),
     STRUCT(rp_choice, 32),
     FIELD(rp_choice, text, 0, 16),
     FIELD(rp_choice, choices, 16, 8),
@@ -331,7 +334,7 @@ static void test_unknown_fields_are_refused(void **state) {
         rp_classify_params classify = {.reserved = WORD(i)};
         refused(rp_classify(model, &input, 1, &classify, &result, &err), &err);
         assert_null(result);
-        rp_embed_params embed = {.reserved = WORD(i)};
+        rp_embed_params embed = {.reserved = {1}};
         refused(rp_embed(model, &input.text, 1, &embed, &result, &err), &err);
         rp_fill_params fill = {.reserved = WORD(i)}; /* it has no such heads, which comes later */
         refused(rp_fill_mask(model, &input.text, 1, &fill, &result, &err), &err);

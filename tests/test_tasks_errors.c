@@ -200,6 +200,52 @@ static void test_pooling_that_is_not_supported_is_for_embed_alone(void **state) 
     assert_int_equal(rows, 20);
 }
 
+static void test_prompts_and_dimensions_that_there_are_not(void **state) {
+    const rp_text texts[] = {TEXT("a film"), BAD_UTF8, {0}};
+    rp_embed_params params = {.prompt_name = "question"};
+    (void)state;
+    open_case("embed_joined");
+    assert_call(rp_embed(model, texts, 1, &params, &result, &err), RP_ERROR_ARGUMENT, "has: query, passage");
+    params.prompt = "x"; /* goes before a name */
+    ok(rp_embed(model, texts, 3, &params, &result, &err));
+    assert_entry(0, RP_OK, "");
+    assert_entry(1, RP_ERROR_TEXT, "byte 4");
+    assert_entry(2, RP_OK, "");
+    rp_result_free(&result);
+    params = (rp_embed_params){.prompt = "\xff"};
+    assert_call(rp_embed(model, texts, 1, &params, &result, &err), RP_ERROR_ARGUMENT, "prompt");
+    params = (rp_embed_params){.dimensions = 7};
+    assert_call(rp_embed(model, texts, 1, &params, &result, &err), RP_ERROR_ARGUMENT, "vectors have 6");
+    params = (rp_embed_params){.dimensions = 25, .pooling = RP_POOLING_MEAN};
+    assert_call(rp_embed(model, texts, 1, &params, &result, &err), RP_ERROR_ARGUMENT, "vectors have 24");
+    params = (rp_embed_params){.dimensions = 3, .pooling = RP_POOLING_NONE};
+    assert_call(rp_embed(model, texts, 1, &params, &result, &err), RP_ERROR_ARGUMENT, "choose a pooling");
+    end_test(NULL);
+    open_case("embed_plain");
+    params = (rp_embed_params){.prompt_name = "query"};
+    assert_call(rp_embed(model, texts, 1, &params, &result, &err), RP_ERROR_ARGUMENT, "names none");
+}
+
+/* More texts than one submission takes, with hidden states that are pooled on the host. */
+static void test_many_texts_are_pooled_in_parts(void **state) {
+    enum { COUNT = 60 };
+    rp_text texts[COUNT];
+    size_t rows = 0, columns = 0;
+    float first[6];
+    (void)state;
+    assert_true(task_case_open("embed_joined", &fixture));
+    assert_int_equal(
+        rp_model_open(device, fixture.dir, &(rp_model_params){.max_batch_tokens = 64}, &model, &err), RP_OK);
+    for (size_t i = 0; i < COUNT; i++) texts[i] = words("film", i % 3 ? 5 : 1 + i);
+    ok(rp_embed(model, &texts[1], 1, NULL, &result, &err));
+    memcpy(first, rp_result_vectors(result, 0, &rows, &columns), sizeof first);
+    assert_true(rows == 1 && columns == 6);
+    rp_result_free(&result);
+    ok(rp_embed(model, texts, COUNT, NULL, &result, &err));
+    for (size_t i = 1; i < COUNT; i++)
+        if (i % 3) assert_memory_equal(rp_result_vectors(result, i, NULL, NULL), first, sizeof first);
+}
+
 static void test_damaged_pooling_settings_are_for_embed_alone(void **state) {
     const rp_embed_params params = {.pooling = RP_POOLING_CLS, .normalize = RP_NORMALIZE_NO};
     const rp_text text = TEXT("x");
@@ -528,6 +574,8 @@ int main(void) {
         TASK_TEST(test_texts_need_a_tokenizer),
         TASK_TEST(test_pooling_that_is_not_supported_is_for_embed_alone),
         TASK_TEST(test_damaged_pooling_settings_are_for_embed_alone),
+        TASK_TEST(test_prompts_and_dimensions_that_there_are_not),
+        TASK_TEST(test_many_texts_are_pooled_in_parts),
         TASK_TEST(test_a_model_with_one_token_type_takes_no_pairs),
         TASK_TEST(test_a_bad_text_fails_alone),
         TASK_TEST(test_every_task_reports_bad_texts),

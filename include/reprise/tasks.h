@@ -153,8 +153,9 @@ RP_API const rp_answer *rp_result_answers(const rp_result *result, size_t i, siz
 /* ---- embed: sentence and token vectors ---- */
 
 typedef enum rp_pooling {
-    RP_POOLING_DEFAULT = 0, /* as the folder's 1_Pooling/config.json says, else mean */
-    RP_POOLING_MEAN,
+    RP_POOLING_DEFAULT = 0, /* the folder's Pooling, which may join several ways, with the Dense and LayerNorm
+                               behind it; mean where the folder has none */
+    RP_POOLING_MEAN, /* this and what follows stand in place of the folder's Pooling, Dense and LayerNorm */
     RP_POOLING_CLS,
     RP_POOLING_MAX,
     RP_POOLING_NONE, /* the last hidden state of every token, special tokens included */
@@ -163,18 +164,28 @@ typedef enum rp_pooling {
 typedef enum rp_normalize {
     RP_NORMALIZE_DEFAULT = 0, /* as the folder's modules.json says, else no; no for RP_POOLING_NONE */
     RP_NORMALIZE_YES,
-    RP_NORMALIZE_NO,
+    RP_NORMALIZE_NO, /* leaves out the Normalize at the end of modules.json */
 } rp_normalize;
 
 typedef struct rp_embed_params {
     rp_pooling pooling;
     rp_normalize normalize; /* to length 1 */
-    uint64_t reserved[4];   /* zero; see reprise.h */
+    const char
+        *prompt_name; /* which prompt of config_sentence_transformers.json is put before every text; NULL: the
+                         folder's default_prompt_name, if it has one. NUL-terminated UTF-8, like `prompt` */
+    const char *prompt; /* the text to put there instead, whatever the folder says; "": none; NULL: by name */
+    uint32_t dimensions;  /* keep so many columns (of a model trained for that, "Matryoshka"), and normalize
+                             what  is left where vectors are normalized; 0: all */
+    uint64_t reserved[1]; /* zero; see reprise.h */
 } rp_embed_params;
 
-/* Texts longer than sentence_bert_config.json's max_seq_length, or than the model takes, are cut. Where the
- * folder asks for what is not supported, its defaults are RP_ERROR_UNSUPPORTED and a pooling with a
- * normalization of your choice works. */
+/* Vectors as sentence-transformers 3.0.1 gives them: modules.json with Transformer, Pooling, Dense,
+ * Normalize, LayerNorm and Dropout. Hidden states are pooled on the device by mean, CLS or max, and otherwise
+ * by the caller's thread, which also computes Dense and LayerNorm. Texts longer than
+ * sentence_bert_config.json's max_seq_length, or than the model takes, are cut. Where the folder asks for
+ * what is not supported, its defaults are RP_ERROR_UNSUPPORTED and a pooling with a normalization of your
+ * choice works. RP_ERROR_ARGUMENT for a prompt that the folder does not have (the message lists those that it
+ * has), and for more dimensions than there are. */
 RP_API rp_status rp_embed(rp_model *model, const rp_text *texts, size_t count, const rp_embed_params *params,
                           rp_result **out, rp_error *err);
 

@@ -16,7 +16,7 @@ static bool has_file(const char *dir, const char *name) {
 
 /* A folder without any tokenizer file still serves token ids. */
 static rp_status open_tokenizer(rp_model *model, rp_error *err) {
-    const char *dir = model->dir;
+    const char *dir = model->files;
     if (!has_file(dir, "spiece.model") && !has_file(dir, "vocab.txt")) return RP_OK;
     rp_status status = rp_tokenizer_open(dir, &model->tokenizer, err);
     if (status) return status;
@@ -282,10 +282,12 @@ static rp_status load_files(rp_model *model, const char *dir, const rp_model_par
         model->random_seed = params ? params->random_seed : 0;
         RP_TRY(rp_weights_random(&model->config, model->random_seed, &model->weights, err));
     } else {
-        RP_TRY(rp_config_load(dir, &model->config, err));
+        RP_TRY(rp_pooling_transformer(dir, &model->files, err));
+        RP_TRY(rp_config_load(model->files, &model->config, err));
         begin_side_work(side, model);
-        RP_TRY(rp_weights_load(dir, &model->config, &model->weights, err));
-        model->pooling_error.status = rp_pooling_load(dir, &model->pooling, &model->pooling_error);
+        RP_TRY(rp_weights_load(model->files, &model->config, &model->weights, err));
+        model->pooling_error.status =
+            rp_pooling_load(dir, model->config.hidden_size, &model->pooling, &model->pooling_error);
     }
 done:
     return status;
@@ -303,7 +305,9 @@ static void destroy(rp_model *model) {
     rp_weights_finish(&model->weights);
     rp_config_finish(&model->config);
     rp_tokenizer_close(&model->tokenizer);
+    rp_pooling_finish(&model->pooling);
     pthread_mutex_destroy(&model->lock);
+    free(model->files);
     free(model->dir);
     free(model);
 }

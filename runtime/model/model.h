@@ -91,6 +91,7 @@ struct rp_model {
     bool wants_few; /* rp_model_params.few_tokens */
     bool half;      /* activations are float16 from the first layer's input to the last one's output */
     char *dir;
+    char *files; /* the folder of config.json, the weights and the tokenizer: `dir`, or one in it */
     rp_device_weights on_device;
     rp_activations activations;
     rp_ops ops;

@@ -1,34 +1,93 @@
-/* Vectors of texts, as sentence-transformers makes them, and multiple choice. */
+/* Vectors of texts, as sentence-transformers makes them. */
 #include "task.h"
 
-#include <math.h>
+#include <stdio.h>
 
 #include "loader/unicode.h"
+#include "pool.h"
 
 /* ---- what to compute ---- */
 
 typedef struct plan {
-    rp_pooling pooling;
-    bool normalize;
+    rp_output output; /* of the runs */
+    unsigned
+        modes; /* hidden states are pooled here in these ways; 0: the output is pooled, or is not to be */
+    const rp_module *modules; /* [module_count] that work on the pooled vector */
+    size_t module_count;
+    size_t width;   /* of the hidden states */
+    size_t columns; /* of the vectors that are given back */
+    bool normalize; /* last of all */
+    rp_text prompt; /* put before every text; data NULL: none */
+    size_t skip;    /* tokens of the prompt that are not pooled */
 } plan;
 
-/* What the caller chose, and for the rest what the folder says. */
-static rp_status make_plan(const rp_model *model, const rp_embed_params *params, plan *out, rp_error *err) {
-    const rp_embed_params p = params ? *params : (rp_embed_params){0};
-    const rp_error *trouble = &model->pooling_error;
-    if ((unsigned)p.pooling > RP_POOLING_NONE || (unsigned)p.normalize > RP_NORMALIZE_NO)
-        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_embed: no such pooling or normalization");
-    out->pooling = p.pooling ? p.pooling : model->pooling.pooling;
-    /* The folder speaks of vectors of texts: hidden states stay as they are unless the caller says otherwise.
-     */
-    out->normalize = p.normalize ? p.normalize == RP_NORMALIZE_YES
-                                 : model->pooling.normalize && out->pooling != RP_POOLING_NONE;
-    bool chosen = p.pooling == RP_POOLING_NONE || (p.pooling && p.normalize);
-    if (!trouble->status || (trouble->status == RP_ERROR_UNSUPPORTED && chosen)) return RP_OK;
-    return rp_fail(err, trouble->status, "%s%s", trouble->message,
-                   trouble->status == RP_ERROR_UNSUPPORTED
-                       ? "; embed works with a pooling and a normalization of your choice"
-                       : "");
+/* Which way of pooling a run has as an output; the others are computed here from the hidden states. */
+static bool pooled_on_device(unsigned modes, rp_output *output) {
+    *output = modes == RP_POOL_MEAN  ? RP_OUTPUT_MEAN
+              : modes == RP_POOL_CLS ? RP_OUTPUT_CLS
+              : modes == RP_POOL_MAX ? RP_OUTPUT_MAX
+                                     : RP_OUTPUT_HIDDEN;
+    return *output != RP_OUTPUT_HIDDEN;
+}
+
+static unsigned count_bits(unsigned bits) {
+    unsigned count = 0;
+    for (; bits; bits &= bits - 1) count++;
+    return count;
+}
+
+/* The folder's pooling with its modules, or the caller's alone: a folder's Dense is made for its own pooling.
+ */
+static void plan_vectors(const rp_model *model, const rp_embed_params *params, plan *out) {
+    static const unsigned chosen[] = {
+        [RP_POOLING_MEAN] = RP_POOL_MEAN, [RP_POOLING_CLS] = RP_POOL_CLS, [RP_POOLING_MAX] = RP_POOL_MAX};
+    const rp_pooling_config *folder = &model->pooling;
+    size_t count = folder->module_count;
+    bool normalizes = count && folder->modules[count - 1].kind == RP_MODULE_NORMALIZE;
+    while (count && folder->modules[count - 1].kind == RP_MODULE_NORMALIZE) count--;
+    out->width = out->columns = rp_model_get_info(model)->hidden_size;
+    out->output = RP_OUTPUT_HIDDEN;
+    out->normalize = params->normalize ? params->normalize == RP_NORMALIZE_YES
+                                       : normalizes && params->pooling != RP_POOLING_NONE;
+    if (params->pooling == RP_POOLING_NONE) return;
+    unsigned modes = params->pooling ? chosen[params->pooling] : folder->modes ? folder->modes : RP_POOL_MEAN;
+    if (!pooled_on_device(modes, &out->output) || out->skip) {
+        out->output = RP_OUTPUT_HIDDEN;
+        out->modes = modes;
+    }
+    out->columns *= count_bits(modes);
+    if (params->pooling) return;
+    out->modules = folder->modules;
+    out->module_count = count;
+    if (count) out->columns = folder->modules[count - 1].out;
+}
+
+/* ---- prompts ---- */
+
+static rp_status fail_prompt(const rp_model *model, const char *name, rp_error *err) {
+    const rp_pooling_config *folder = &model->pooling;
+    char names[200] = "";
+    for (size_t i = 0, used = 0; i < folder->prompt_count && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%.60s", i ? ", " : "",
+                                 folder->prompts[i].name);
+    if (!*names)
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "there is no prompt \"%.80s\": %.200s names none in its "
+                       "config_sentence_transformers.json; give the prompt's text instead",
+                       name, model->dir);
+    return rp_fail(err, RP_ERROR_ARGUMENT, "there is no prompt \"%.80s\"; %.120s has: %s", name, model->dir,
+                   names);
+}
+
+static rp_status choose_prompt(const rp_model *model, const rp_embed_params *params, plan *out,
+                               rp_error *err) {
+    const rp_pooling_config *folder = &model->pooling;
+    const char *text = params->prompt ? params->prompt : params->prompt_name ? NULL : folder->default_prompt;
+    for (size_t i = 0; !text && params->prompt_name && i < folder->prompt_count; i++)
+        if (!strcmp(folder->prompts[i].name, params->prompt_name)) text = folder->prompts[i].text;
+    if (!text && params->prompt_name) return fail_prompt(model, params->prompt_name, err);
+    if (text) out->prompt = (rp_text){text, strlen(text)};
+    return RP_OK;
 }
 
 /* ---- texts ---- */
@@ -60,16 +119,27 @@ static rp_status lower(rp_text text, char **out, size_t *size, rp_error *err) {
     return *out ? RP_OK : rp_fail_memory(err, "a text in lower case", text.size);
 }
 
-/* sentence-transformers strips every text, and lower-cases it where the folder says so. `*owned`, freed by
- * the caller, is the memory of a rewritten text. Texts that are not UTF-8 are left to the tokenizer, which
- * says so. */
-static rp_status prepare_text(const rp_model *model, rp_text *text, char **owned, rp_error *err) {
+/* sentence-transformers puts the prompt before the text, strips both together, and lower-cases them where the
+ * folder says so. `*owned`, freed by the caller, is the memory of a rewritten text. Texts that are not UTF-8
+ * or too long are left to the tokenizer, which says so. */
+static rp_status prepare_text(const rp_model *model, rp_text prompt, rp_text *text, char **owned,
+                              rp_error *err) {
+    char *joined = NULL;
     *owned = NULL;
-    if (!text->data || rp_utf8_check(text->data, text->size) < text->size) return RP_OK;
+    if (!text->data) *text = (rp_text){"", 0};
+    if (text->size > RP_TEXT_BYTES_MAX || rp_utf8_check(text->data, text->size) < text->size) return RP_OK;
+    if (prompt.size) {
+        *owned = joined = malloc(prompt.size + text->size);
+        if (!joined) return rp_fail_memory(err, "a text with its prompt", prompt.size + text->size);
+        memcpy(joined, prompt.data, prompt.size);
+        memcpy(joined + prompt.size, text->data, text->size);
+        *text = (rp_text){joined, prompt.size + text->size};
+    }
     *text = strip(*text);
     if (!model->pooling.do_lower_case) return RP_OK;
     rp_status status = lower(*text, owned, &text->size, err);
     text->data = *owned;
+    free(joined);
     return status;
 }
 
@@ -79,133 +149,159 @@ static uint32_t longest(const rp_model *model) {
     return !asked ? rp_task_max_tokens(model) : asked < takes ? asked : takes;
 }
 
-static rp_status add_text(rp_batch *batch, const rp_model *model, rp_text text, size_t i, rp_result *result,
-                          rp_error *err) {
+/* The tokens of the prompt alone, with what the tokenizer puts before it but not what it puts behind. */
+static rp_status count_prompt(const rp_model *model, plan *p, rp_error *err) {
+    const rp_tokenize_params params = {.max_tokens = longest(model)};
+    rp_encoding encoding = {0};
+    rp_text text = p->prompt;
     char *owned = NULL;
-    rp_status status = prepare_text(model, &text, &owned, err);
-    if (!status) status = rp_batch_add(batch, model, text, (rp_text){0}, i, result, err);
+    size_t bad = rp_utf8_check(text.data, text.size);
+    if (bad < text.size)
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "the prompt is not valid UTF-8 at byte %zu; convert it to UTF-8", bad);
+    if (!model->pooling.leave_out_prompt) return RP_OK;
+    rp_status status = prepare_text(model, (rp_text){0}, &text, &owned, err);
+    if (!status)
+        status = rp_tokenize(rp_model_get_tokenizer(model), text, (rp_text){0}, &params, &encoding, err);
+    if (!status && encoding.count) p->skip = encoding.count - 1;
+    rp_encoding_free(&encoding);
     free(owned);
     return status;
 }
 
-/* ---- vectors ---- */
+/* ---- the plan ---- */
 
-static void normalize(float *vector, size_t count) {
-    double squares = 0;
-    for (size_t i = 0; i < count; i++) squares += (double)vector[i] * vector[i];
-    double length = fmax(sqrt(squares), 1e-12);
-    for (size_t i = 0; i < count; i++) vector[i] = (float)(vector[i] / length);
+static rp_status cut_columns(const rp_embed_params *params, plan *out, rp_error *err) {
+    if (!params->dimensions) return RP_OK;
+    if (params->pooling == RP_POOLING_NONE)
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "dimensions: only vectors of whole texts can be cut; choose a pooling");
+    if (params->dimensions > out->columns)
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "dimensions is %u, but this model's vectors have %zu; ask for fewer",
+                       params->dimensions, out->columns);
+    out->columns = params->dimensions;
+    return RP_OK;
 }
 
-/* Give each entry its rows of the result's floats. */
-static void share_vectors(const rp_batch *batch, const plan *p, size_t columns, rp_result *result) {
-    float *vectors = result->floats;
-    for (size_t s = 0; s < batch->count; s++) {
-        rp_entry *entry = &result->entries[batch->entries[s]];
-        entry->vectors = vectors;
-        entry->rows = p->pooling == RP_POOLING_NONE ? batch->sequences[s].count : 1;
-        entry->columns = columns;
-        for (size_t row = 0; row < entry->rows; row++, vectors += columns)
-            if (p->normalize) normalize(vectors, columns);
+/* What the caller chose, and for the rest what the folder says. */
+static rp_status make_plan(const rp_model *model, const rp_embed_params *params, plan *out, rp_error *err) {
+    const rp_error *trouble = &model->pooling_error;
+    bool chosen = params->pooling == RP_POOLING_NONE || (params->pooling && params->normalize);
+    if ((unsigned)params->pooling > RP_POOLING_NONE || (unsigned)params->normalize > RP_NORMALIZE_NO)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_embed: no such pooling or normalization");
+    if (trouble->status && (trouble->status != RP_ERROR_UNSUPPORTED || !chosen))
+        return rp_fail(err, trouble->status, "%s%s", trouble->message,
+                       trouble->status == RP_ERROR_UNSUPPORTED
+                           ? "; embed works with a pooling and a normalization of your choice"
+                           : "");
+    rp_status status = choose_prompt(model, params, out, err);
+    if (!status && out->prompt.data) status = count_prompt(model, out, err);
+    if (status) return status;
+    plan_vectors(model, params, out);
+    return cut_columns(params, out, err);
+}
+
+/* ---- vectors ---- */
+
+/* The texts of one call on their way. Where hidden states are pooled here, sequences are run as soon as there
+ * are enough for a few submissions: those of all texts would take much more memory than their vectors. */
+typedef struct embedder {
+    rp_model *model;
+    rp_result *result;
+    plan plan;
+    rp_batch batch;
+    size_t tokens;  /* of it */
+    float *vectors; /* of the sequences that were run */
+    size_t used, capacity;
+    float *vector, *scratch; /* room for the widest vector on the way */
+} embedder;
+
+/* From what the run gave for sequence `s`, one row or one a token, to the vectors of its entry. */
+static rp_status take(embedder *e, size_t s, const float *raw, rp_error *err) {
+    const plan *p = &e->plan;
+    size_t entry = e->batch.entries[s], tokens = e->batch.sequences[s].count;
+    size_t rows = p->output == RP_OUTPUT_HIDDEN && !p->modes ? tokens : 1;
+    if (!rp_grow((void **)&e->vectors, &e->capacity, e->used + rows * p->columns, sizeof *e->vectors))
+        return rp_fail_memory(err, "the vectors of texts",
+                              (e->used + rows * p->columns) * sizeof *e->vectors);
+    float *to = e->vectors + e->used;
+    for (size_t row = 0; row < rows; row++, to += p->columns) {
+        if (p->modes)
+            rp_pool_hidden(raw, tokens, p->width, p->modes, p->skip, e->vector);
+        else
+            memcpy(e->vector, raw + row * p->width, p->width * sizeof *raw);
+        rp_modules_apply(p->modules, p->module_count, e->vector, e->scratch);
+        memcpy(to, e->vector, p->columns * sizeof *to);
+        if (p->normalize) rp_normalize_vector(to, p->columns);
     }
+    rp_result_check(e->result, entry, e->vectors + e->used, rows * p->columns);
+    e->result->entries[entry].rows = rows;
+    e->result->entries[entry].columns = p->columns;
+    e->used += rows * p->columns;
+    return RP_OK;
+}
+
+static rp_status run_texts(embedder *e, rp_error *err) {
+    const rp_run_params params = {.output = e->plan.output};
+    float *raw = NULL;
+    rp_status status = rp_batch_run(&e->batch, e->model, e->plan.output, e->result, &raw, err);
+    const float *at = raw;
+    for (size_t s = 0; !status && s < e->batch.count; s++) {
+        status = take(e, s, at, err);
+        at += rp_model_output_size(e->model, &e->batch.sequences[s], 1, &params);
+    }
+    free(raw);
+    rp_batch_cut(&e->batch, 0);
+    e->tokens = 0;
+    return status;
+}
+
+static rp_status add_text(embedder *e, rp_text text, size_t i, rp_error *err) {
+    char *owned = NULL;
+    size_t before = e->batch.count;
+    rp_status status = prepare_text(e->model, e->plan.prompt, &text, &owned, err);
+    if (!status) status = rp_batch_add(&e->batch, e->model, text, (rp_text){0}, i, e->result, err);
+    free(owned);
+    if (!status && e->batch.count > before) e->tokens += e->batch.sequences[before].count;
+    if (!status && e->plan.modes && e->tokens / 4 >= rp_model_get_info(e->model)->max_batch_tokens)
+        status = run_texts(e, err);
+    return status;
+}
+
+static rp_status embed_all(embedder *e, const rp_text *texts, size_t count, rp_error *err) {
+    const plan *p = &e->plan;
+    size_t pooled = p->width * (p->modes ? count_bits(p->modes) : 1);
+    size_t widest = rp_modules_widest(p->modules, p->module_count, pooled);
+    rp_status status = RP_OK;
+    e->vector = rp_new_array(float, widest);
+    e->scratch = rp_new_array(float, widest);
+    if (!e->vector || !e->scratch) status = rp_fail_memory(err, "a vector", widest * sizeof *e->vector);
+    e->batch.max_tokens = longest(e->model);
+    for (size_t i = 0; !status && i < count; i++) status = add_text(e, texts[i], i, err);
+    if (!status) status = run_texts(e, err);
+    float *vectors = e->result->floats = e->vectors;
+    for (size_t i = 0; !status && i < count; i++) {
+        rp_entry *entry = &e->result->entries[i];
+        if (!entry->rows) continue;
+        entry->vectors = vectors;
+        vectors += entry->rows * entry->columns;
+    }
+    return status;
 }
 
 rp_status rp_embed(rp_model *model, const rp_text *texts, size_t count, const rp_embed_params *params,
                    rp_result **out, rp_error *err) {
-    static const rp_output outputs[] = {[RP_POOLING_MEAN] = RP_OUTPUT_MEAN,
-                                        [RP_POOLING_CLS] = RP_OUTPUT_CLS,
-                                        [RP_POOLING_MAX] = RP_OUTPUT_MAX,
-                                        [RP_POOLING_NONE] = RP_OUTPUT_HIDDEN};
-    rp_status status =
-        rp_task_begin(model, 0, "embed", texts, count, params ? params->reserved : NULL, out, err);
+    const rp_embed_params chosen = params ? *params : (rp_embed_params){0};
+    rp_status status = rp_task_begin(model, 0, "embed", texts, count, NULL, out, err);
     if (status) return status;
-    plan p = {0};
-    rp_batch batch = {.max_tokens = longest(model)};
-    status = make_plan(model, params, &p, err);
-    for (size_t i = 0; !status && i < count; i++) status = add_text(&batch, model, texts[i], i, *out, err);
-    if (!status) status = rp_batch_run(&batch, model, outputs[p.pooling], *out, &(*out)->floats, err);
-    if (!status) share_vectors(&batch, &p, rp_model_get_info(model)->hidden_size, *out);
-    rp_batch_finish(&batch);
-    if (status) rp_result_free(out);
-    return status;
-}
-
-/* ---- multiple choice ---- */
-
-/* Sequences are run as soon as there are enough for a few submissions: there may be a million. */
-typedef struct choosing {
-    rp_batch batch;
-    size_t tokens; /* of it */
-    float *scores; /* [count] of the sequences that were run before */
-    size_t count, capacity;
-} choosing;
-
-static rp_status run_choices(choosing *c, rp_model *model, rp_result *result, rp_error *err) {
-    float *scores = NULL;
-    rp_status status = rp_batch_run(&c->batch, model, RP_OUTPUT_CHOICE, result, &scores, err);
-    size_t count = c->count + c->batch.count;
-    if (!status && !rp_grow((void **)&c->scores, &c->capacity, count, sizeof *c->scores))
-        status = rp_fail_memory(err, "the scores of choices", (unsigned long long)count * sizeof *scores);
-    if (!status && scores) memcpy(c->scores + c->count, scores, c->batch.count * sizeof *scores);
-    if (!status) c->count = count;
-    free(scores);
-    rp_batch_cut(&c->batch, 0);
-    c->tokens = 0;
-    return status;
-}
-
-static rp_status add_choice(choosing *c, rp_model *model, rp_text text, rp_text choice, size_t i,
-                            rp_result *result, rp_error *err) {
-    static const rp_error missing = {RP_ERROR_TEXT,
-                                     "one of the choices is missing: its text must not be NULL"};
-    size_t before = c->batch.count;
-    if (!choice.data) {
-        rp_result_fail(result, i, &missing);
-        return RP_OK;
-    }
-    rp_status status = rp_batch_add(&c->batch, model, text, choice, i, result, err);
-    if (!status && c->batch.count > before) c->tokens += c->batch.sequences[before].count;
-    if (!status && c->tokens / 4 >= rp_model_get_info(model)->max_batch_tokens)
-        status = run_choices(c, model, result, err);
-    return status;
-}
-
-/* A sequence for each choice of input i, or none when one of them cannot be used. */
-static rp_status add_choices(choosing *c, rp_model *model, const rp_choice *input, size_t i,
-                             rp_result *result, rp_error *err) {
-    static const rp_error nothing = {RP_ERROR_TEXT,
-                                     "there is nothing to choose from: give at least one choice"};
-    rp_entry *entry = &result->entries[i];
-    size_t before = c->count + c->batch.count;
-    rp_status status = RP_OK;
-    if (!input->choice_count || !input->choices) rp_result_fail(result, i, &nothing);
-    for (size_t k = 0; !status && !entry->status && k < input->choice_count; k++)
-        status = add_choice(c, model, input->text, input->choices[k], i, result, err);
-    if (entry->status) {
-        rp_batch_cut(&c->batch, before > c->count ? before - c->count : 0);
-        if (c->count > before) c->count = before;
-    } else {
-        entry->columns = input->choice_count;
-    }
-    return status;
-}
-
-rp_status rp_choose(rp_model *model, const rp_choice *inputs, size_t count, rp_result **out, rp_error *err) {
-    rp_status status = rp_task_begin(model, RP_HEAD_CHOICE, "choose", inputs, count, NULL, out, err);
-    if (status) return status;
-    choosing c = {0};
-    for (size_t i = 0; !status && i < count; i++) status = add_choices(&c, model, &inputs[i], i, *out, err);
-    if (!status) status = run_choices(&c, model, *out, err);
-    float *scores = (*out)->floats = c.scores;
-    for (size_t i = 0; !status && i < count; i++) {
-        rp_entry *entry = &(*out)->entries[i];
-        if (!entry->columns) continue;
-        entry->vectors = scores;
-        entry->rows = 1;
-        rp_softmax(scores, entry->columns);
-        scores += entry->columns;
-    }
-    rp_batch_finish(&c.batch);
+    embedder e = {.model = model, .result = *out};
+    status = rp_check_reserved(chosen.reserved, RP_COUNT(chosen.reserved), "embed", err);
+    if (!status) status = make_plan(model, &chosen, &e.plan, err);
+    if (!status) status = embed_all(&e, texts, count, err);
+    rp_batch_finish(&e.batch);
+    free(e.vector);
+    free(e.scratch);
     if (status) rp_result_free(out);
     return status;
 }

@@ -90,9 +90,27 @@ def small_files(case):
     return {"tokenizer_config.json": json.dumps(config), "vocab.txt": "\n".join(wordpiece_vocab()) + "\n"}
 
 
-def build(folder, case):
+def tensor_of(name, shape):
+    return [name, shape, *scale_of(name, shape)]
+
+
+def build_modules(folder, modules):
+    """Folders of sentence-transformers' modules that have weights."""
+    for name, (config, tensors) in modules.items():
+        os.makedirs(os.path.join(folder, name))
+        with open(os.path.join(folder, name, "config.json"), "w") as f:
+            json.dump(config, f)
+        keys = ("name", "shape", "scale", "offset")
+        write_weights(os.path.join(folder, name), "F32", [dict(zip(keys, t)) for t in tensors])
+
+
+def build(root, case):
     """Fill a folder; returns what the test needs to do the same."""
     cls = getattr(transformers, case["cls"])
+    transformer = case.get("transformer", "")
+    folder = os.path.join(root, transformer)
+    os.makedirs(folder, exist_ok=True)
+    build_modules(root, case.get("modules", {}))
     cls(cls.config_class(**{"bos_token_id": 2, "eos_token_id": 3, **case["config"]})).save_pretrained(folder)
     tensors = []
     with safe_open(os.path.join(folder, "model.safetensors"), "np") as f:
@@ -108,15 +126,18 @@ def build(folder, case):
         config = json.load(f)
     for key in ("transformers_version", "torch_dtype", "_name_or_path"):
         config.pop(key, None)
-    files = {**small_files(case), **case.get("files", {})}
+    files = {os.path.join(transformer, name): text for name, text in small_files(case).items()}
+    files.update(case.get("files", {}))
     for name, text in files.items():
-        os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
-        with open(os.path.join(folder, name), "w") as f:
+        os.makedirs(os.path.dirname(os.path.join(root, name)), exist_ok=True)
+        with open(os.path.join(root, name), "w") as f:
             f.write(text)
     if case["tokenizer"] == "albert":
         shutil.copy(SPIECE, folder)
     return {"class": case["cls"], "checksum": f"{checksum:016x}", "config": config, "files": files,
-            "spiece": case["tokenizer"] == "albert", "tensors": [list(t.values()) for t in tensors]}
+            "spiece": case["tokenizer"] == "albert", "transformer": transformer,
+            "modules": {name: list(m) for name, m in case.get("modules", {}).items()},
+            "tensors": [list(t.values()) for t in tensors]}
 
 
 # ---- helpers of the tasks ----
@@ -124,8 +145,8 @@ def build(folder, case):
 class World:
     """The model and the tokenizers of a folder."""
 
-    def __init__(self, folder, cls, part=None):
-        self.folder = folder
+    def __init__(self, folder, cls, part=None, root=None):
+        self.folder, self.root = folder, root or folder
         self.model = load(folder, cls)
         if part:  # one head of several
             cls = getattr(transformers, cls.replace("ForPreTraining", part))
@@ -246,13 +267,20 @@ def answer(w, params, inputs):
 
 def embed(w, params, inputs):
     from sentence_transformers import SentenceTransformer
-    st = SentenceTransformer(w.folder, device="cpu")
+    st = SentenceTransformer(w.root, device="cpu")
     limit = min(st.max_seq_length or 10 ** 9, w.model.config.max_position_embeddings)
-    texts = [t.lower() if st[0].do_lower_case else t for t in inputs]
+    prompt = params.get("prompt", st.prompts.get(params.get("prompt_name", st.default_prompt_name), ""))
+    texts = [(prompt + t).strip() for t in inputs]
+    texts = [t.lower() if st[0].do_lower_case else t for t in texts]
     cut = [w.cut(t, limit=limit) for t in texts]
     pooling, normalize = params.get("pooling"), params.get("normalize")
     if pooling is None:
-        return [v.tolist() for v in st.encode(inputs, batch_size=1)], cut
+        vectors = [st.encode(t, prompt=params.get("prompt"), prompt_name=params.get("prompt_name")) for t in inputs]
+        if "dimensions" in params:  # cut, and to length 1 again where the last module makes it so
+            vectors = [v[:params["dimensions"]] for v in vectors]
+            if type(st[-1]).__name__ == "Normalize" or normalize:
+                vectors = [v / np.linalg.norm(v) for v in vectors]
+        return [v.tolist() for v in vectors], cut
     answers = []
     for text in inputs:
         tokens = st.encode(text, output_value="token_embeddings")
@@ -335,6 +363,32 @@ def embed_case(folder, files, calls):
     return {**folder, "files": files, "calls": calls}
 
 
+def dense(inside, outside, activation, bias=True):
+    tensors = [tensor_of("linear.weight", [outside, inside])] + [tensor_of("linear.bias", [outside])] * bias
+    return ({"in_features": inside, "out_features": outside, "bias": bias,
+             "activation_function": "torch.nn.modules." + activation}, tensors)
+
+
+def layer_norm(width):
+    return {"dimension": width}, [["norm.weight", [width], 0.25, 1.0], tensor_of("norm.bias", [width])]
+
+
+def modules_case(folder, poolings, behind, calls, transformer="", sentence=None, **pooling):
+    """All ways of pooling in `poolings` at once, and modules behind them: (name, (config, tensors) or None)."""
+    listed = [(transformer, "Transformer"), ("1_Pooling", "Pooling")]
+    listed += [(f"{i + 2}_{name}", name) for i, (name, _) in enumerate(behind)]
+    modes = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
+    files = {"modules.json": json.dumps([{"idx": i, "name": str(i), "path": p,
+                                          "type": "sentence_transformers.models." + t}
+                                         for i, (p, t) in enumerate(listed)]),
+             "1_Pooling/config.json": json.dumps({"word_embedding_dimension": 24, **pooling,
+                                                  **{"pooling_mode_" + m: m in poolings for m in modes}}),
+             os.path.join(transformer, "sentence_bert_config.json"): json.dumps({"max_seq_length": 24}),
+             "config_sentence_transformers.json": json.dumps(sentence or {})}
+    modules = {f"{i + 2}_{name}": parts or ({}, []) for i, (name, parts) in enumerate(behind)}
+    return {**folder, "files": files, "transformer": transformer, "modules": modules, "calls": calls}
+
+
 EMBEDDED = SHORT + [STORY]
 CASES = {
     "classify": {**albert("ForSequenceClassification", 48, LABELS, **labels(["bad", "so-so", "good"])),
@@ -368,6 +422,25 @@ CASES = {
     "embed_max": embed_case(albert("Model", 64), sentence_files("max", False, max_seq_length=64, do_lower_case=False),
                             [("embed", {}, EMBEDDED)]),
     "embed_plain": embed_case(bert("Model", 64), {}, [("embed", {}, EMBEDDED)]),
+    "embed_modules": modules_case(
+        albert("Model", 64), ["weightedmean_tokens"],
+        [("Dense", dense(24, 20, "activation.Tanh")), ("LayerNorm", layer_norm(20)),
+         ("Dense", dense(20, 30, "activation.GELU", bias=False)), ("Normalize", None)],
+        [("embed", {}, EMBEDDED), ("embed", {"dimensions": 7}, EMBEDDED[:3]), ("embed", {"pooling": "none"}, SHORT[:1])],
+        transformer="0_Transformer"),
+    "embed_joined": modules_case(
+        bert("Model", 64), ["cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens",
+                            "lasttoken"],
+        [("Normalize", None), ("Dense", dense(144, 6, "linear.Identity")), ("Dropout", ({"dropout": 0.1}, []))],
+        [("embed", {}, EMBEDDED), ("embed", {"prompt_name": "query"}, EMBEDDED),
+         ("embed", {"prompt": "  the film: "}, EMBEDDED[:3] + ["  two"]), ("embed", {"prompt": ""}, EMBEDDED[:2]),
+         ("embed", {"dimensions": 2, "normalize": True}, EMBEDDED[:2])],
+        sentence={"prompts": {"query": "In London: ", "passage": "the river "}, "default_prompt_name": "passage"}),
+    "embed_prompts": modules_case(
+        albert("Model", 64), ["lasttoken", "mean_tokens", "max_tokens"], [("Normalize", None)],
+        [("embed", {}, EMBEDDED[:3]), ("embed", {"prompt_name": "long"}, EMBEDDED[:2] + EMBEDDED[-1:]),
+         ("embed", {"prompt_name": "short"}, EMBEDDED)],
+        sentence={"prompts": {"short": "find: ", "long": STORY}, "default_prompt_name": None}, include_prompt=False),
     "choose": {**albert("ForMultipleChoice", 64, LABELS), "calls": [("choose", {}, CHOICES)]},
     "choose_wordpiece": {**bert("ForMultipleChoice", 120, LABELS), "calls": [("choose", {}, CHOICES)]},
     "order": {**albert("ForPreTraining", 64, {"sop_classifier": 4}),
@@ -412,7 +485,8 @@ def make_case(name):
     try:
         torch.manual_seed(0)
         golden = build(folder, CASES[name])
-        write(name, golden, run_calls(World(folder, CASES[name]["cls"]), CASES[name]["calls"]))
+        world = World(os.path.join(folder, golden["transformer"]), CASES[name]["cls"], root=folder)
+        write(name, golden, run_calls(world, CASES[name]["calls"]))
     finally:
         shutil.rmtree(folder)
 

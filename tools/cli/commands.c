@@ -63,8 +63,12 @@ static rp_status run_answer(const rp_cli_session *session, const rp_cli_item *co
 
 static rp_status run_embed(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
                            rp_result **out, rp_error *err) {
-    const rp_embed_params params = {.pooling = session->options->pooling,
-                                    .normalize = session->options->normalize};
+    const rp_cli_options *o = session->options;
+    const rp_embed_params params = {.pooling = o->pooling,
+                                    .normalize = o->normalize,
+                                    .prompt_name = o->prompt_name,
+                                    .prompt = o->prompt,
+                                    .dimensions = o->dimensions};
     rp_text *texts = texts_of(items, count);
     rp_status status = rp_embed(session->model, texts, count, &params, out, err);
     free(texts);
@@ -143,15 +147,18 @@ static const char help_answer[] =
     "  reprise answer -m squad2 --allow-no-answer --jsonl -f questions.jsonl\n";
 
 static const char help_embed[] =
-    "Vectors of sentences (or, with --pooling none, of every token). The folder's modules.json,\n"
-    "1_Pooling/config.json and sentence_bert_config.json say how, where present; else the mean.\n"
-    "A text longer than the model takes is cut, which is said once.\n"
+    "Vectors of sentences (or, with --pooling none, of every token), as sentence-transformers makes them.\n"
+    "The folder's modules.json and the files that it lists say how, where present; else the mean. --pooling\n"
+    "stands in place of the folder's Pooling, Dense and LayerNorm. A text longer than the model takes is\n"
+    "cut, which is said once.\n"
     "\n"
     "JSON: [H numbers]; with --pooling none [tokens][H], special tokens included; key of --jsonl: text.\n"
     "\n"
     "Examples:\n"
     "  reprise embed --json \"a sentence\" \"another one\"\n"
     "  reprise embed -m all-MiniLM-L6-v2 --json < sentences.txt > vectors.jsonl\n"
+    "  reprise embed -m e5-small-v2 --prompt-text \"query: \" --json \"who wrote it?\"\n"
+    "  reprise embed -m nomic --prompt search_query --dimensions 256 --json \"who wrote it?\"\n"
     "  reprise embed --pooling cls --normalize --json \"a sentence\"\n";
 
 static const char help_coherence[] =
@@ -265,7 +272,7 @@ const rp_cli_command rp_cli_commands[] = {
          RP_CLI_NO_ANSWER,
      RP_CLI_SHAPE_QUESTION, NULL, run_answer, rp_cli_json_answers, rp_cli_people_answers, NULL},
     {"embed", "[TEXT...]", "vectors of sentences or tokens", help_embed,
-     COMMON | RP_CLI_POOLING | RP_CLI_NORMALIZE, RP_CLI_SHAPE_TEXT, "sentiment", run_embed,
+     COMMON | RP_CLI_POOLING | RP_CLI_NORMALIZE | RP_CLI_VECTORS, RP_CLI_SHAPE_TEXT, "sentiment", run_embed,
      rp_cli_json_vectors, rp_cli_people_vectors, NULL},
     {"coherence", "[TEXT TEXT]...", "are two texts in order?", help_coherence, COMMON, RP_CLI_SHAPE_PAIR,
      "pretrained", run_coherence, rp_cli_json_order, rp_cli_people_order, NULL},

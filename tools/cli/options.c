@@ -30,6 +30,9 @@ enum {
     R_POOLING,
     R_NORMALIZE,
     R_NO_NORMALIZE,
+    R_PROMPT,
+    R_PROMPT_TEXT,
+    R_DIMENSIONS,
     R_NO_SPECIAL,
     R_COMPILE,
     R_ONLY,
@@ -83,6 +86,9 @@ static const rule rules[R_COUNT] = {
                    "mean, cls, max or none (the folder's choice, or mean)"},
     [R_NORMALIZE] = {0, "normalize", NULL, RP_CLI_NORMALIZE, "scale vectors to length 1"},
     [R_NO_NORMALIZE] = {0, "no-normalize", NULL, RP_CLI_NORMALIZE, "don't, whatever the folder says"},
+    [R_PROMPT] = {0, "prompt", "NAME", RP_CLI_VECTORS, "put this prompt of the folder before every text"},
+    [R_PROMPT_TEXT] = {0, "prompt-text", "TEXT", RP_CLI_VECTORS, "put TEXT before every text; '' for none"},
+    [R_DIMENSIONS] = {0, "dimensions", "N", RP_CLI_VECTORS, "keep the first N columns of each vector"},
     [R_NO_SPECIAL] = {0, "no-special-tokens", NULL, RP_CLI_NO_SPECIAL, "leave out [CLS] and [SEP]"},
     [R_COMPILE] = {0, "compile", NULL, RP_CLI_CHECK, "compile every kernel and run none: registers, spills"},
     [R_ONLY] = {0, "only", "NAME", RP_CLI_CHECK, "kernels whose name contains NAME (all)"},
@@ -231,6 +237,13 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
         if (!read_word(name, r, value, precisions + 1, &word)) return false;
         o->precision = (rp_precision)(RP_PRECISION_F32 + word);
         return true;
+    case R_PROMPT:
+        return read_name(name, r, value, &o->prompt_name);
+    case R_PROMPT_TEXT:
+        o->prompt = value;
+        return true;
+    case R_DIMENSIONS:
+        return read_number(name, r, value, 1, 1u << 20, &o->dimensions);
     case R_POOLING:
         if (!read_word(name, r, value, poolings, &word)) return false;
         o->pooling = (rp_pooling)(word + 1);

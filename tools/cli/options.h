@@ -29,6 +29,7 @@ enum {
     RP_CLI_PRECISION = 1 << 18,
     RP_CLI_CHECK = 1 << 19,
     RP_CLI_VERIFY = 1 << 20,
+    RP_CLI_VECTORS = 1 << 21,
 };
 
 /* What bench measures. */
@@ -54,11 +55,13 @@ typedef struct rp_cli_options {
     bool allow_no_answer, no_special_tokens;
     rp_pooling pooling;
     rp_normalize normalize;
-    uint32_t verify_every; /* 0: nothing is recomputed */
-    bool few_tokens;       /* bench with kernels for few tokens too */
-    bool compile;          /* check without running anything */
-    const char *only;      /* kernels whose name contains this; NULL: all */
-    const char *config;    /* of bench and check */
+    const char *prompt_name, *prompt; /* NULL: not given */
+    uint32_t dimensions;              /* 0: all */
+    uint32_t verify_every;            /* 0: nothing is recomputed */
+    bool few_tokens;                  /* bench with kernels for few tokens too */
+    bool compile;                     /* check without running anything */
+    const char *only;                 /* kernels whose name contains this; NULL: all */
+    const char *config;               /* of bench and check */
     bool config_given;
     uint32_t tokens, batch, repeat;
     rp_cli_bench_kind bench;
