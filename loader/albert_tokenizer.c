@@ -67,9 +67,9 @@ static rp_status index_pieces(rp_tokenizer *t, const char *path, rp_error *err) 
     return RP_OK;
 }
 
-rp_status rp_albert_open(rp_tokenizer *t, char *data, size_t size, rp_error *err) {
+rp_status rp_albert_open(rp_tokenizer *t, const char *name, char *data, size_t size, rp_error *err) {
     t->model_bytes = data;
-    char *whole = rp_path_join(t->dir, "spiece.model");
+    char *whole = rp_path_join(t->dir, name);
     if (!whole) return rp_fail_memory(err, "a path", strlen(t->dir));
     const char *path = rp_path_shown(whole);
     rp_status status = RP_OK;

@@ -1,16 +1,19 @@
 /* The public functions: opening a folder, tokenizing texts and pairs, and asking about ids. */
 #include <stdio.h>
 
+#include "loader/folder.h"
 #include "loader/json.h"
 #include "loader/tokenizer.h"
 
 /* ---- opening ---- */
 
 static rp_status load(rp_tokenizer *t, rp_error *err) {
-    char *spiece = NULL, *vocab = NULL;
+    char *spiece = NULL, *vocab = NULL, spiece_name[RP_FOLDER_NAME], vocab_name[RP_FOLDER_NAME];
     size_t spiece_size = 0, vocab_size = 0;
-    rp_status status = rp_tokenizer_read(t->dir, "spiece.model", &spiece, &spiece_size, err);
-    if (!status) status = rp_tokenizer_read(t->dir, "vocab.txt", &vocab, &vocab_size, err);
+    rp_status status = rp_folder_spiece(t->dir, spiece_name, err);
+    if (!status) status = rp_folder_vocab(t->dir, vocab_name, err);
+    if (!status && *spiece_name) status = rp_tokenizer_read(t->dir, spiece_name, &spiece, &spiece_size, err);
+    if (!status && *vocab_name) status = rp_tokenizer_read(t->dir, vocab_name, &vocab, &vocab_size, err);
     if (!status && !spiece && !vocab)
         status = rp_fail(err, RP_ERROR_FILE,
                          "%s: holds neither spiece.model nor vocab.txt; fetch the tokenizer's files",
@@ -21,7 +24,7 @@ static rp_status load(rp_tokenizer *t, rp_error *err) {
     } else if (!status) {
         char *data = spiece;
         spiece = NULL;
-        status = rp_albert_open(t, data, spiece_size, err);
+        status = rp_albert_open(t, spiece_name, data, spiece_size, err);
     }
     free(spiece);
     free(vocab);

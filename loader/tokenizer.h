@@ -126,7 +126,7 @@ rp_status rp_wordpiece_tokenize(const rp_tokenizer *t, const rp_char *chars, siz
                                 rp_error *err);
 
 /* `data` (malloc) passes to the tokenizer, also on failure. */
-rp_status rp_albert_open(rp_tokenizer *t, char *data, size_t size, rp_error *err);
+rp_status rp_albert_open(rp_tokenizer *t, const char *name, char *data, size_t size, rp_error *err);
 rp_status rp_albert_tokenize(const rp_tokenizer *t, rp_text text, const rp_char *chars, size_t count,
                              rp_tokens *out, rp_error *err);
 

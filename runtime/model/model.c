@@ -7,18 +7,17 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "loader/folder.h"
 #include "ops/choice.h"
-
-static bool has_file(const char *dir, const char *name) {
-    char path[4096];
-    return snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path && access(path, F_OK) == 0;
-}
 
 /* A folder without any tokenizer file still serves token ids. */
 static rp_status open_tokenizer(rp_model *model, rp_error *err) {
     const char *dir = model->files;
-    if (!has_file(dir, "spiece.model") && !has_file(dir, "vocab.txt")) return RP_OK;
-    rp_status status = rp_tokenizer_open(dir, &model->tokenizer, err);
+    char spiece[RP_FOLDER_NAME], vocab[RP_FOLDER_NAME];
+    rp_status status = rp_folder_spiece(dir, spiece, err);
+    if (!status) status = rp_folder_vocab(dir, vocab, err);
+    if (status || (!*spiece && !*vocab)) return status;
+    status = rp_tokenizer_open(dir, &model->tokenizer, err);
     if (status) return status;
     uint32_t ids = rp_tokenizer_vocab_size(model->tokenizer);
     if (ids > model->config.vocab_size)
