@@ -226,3 +226,15 @@ put("choice", "wrong_nul", b"\x00wrong\0right")
 put("choice", "empty", b"\x00")
 put("choice", "whole", b"\x03speed\ndevice\ndriver 0\n")
 put("choice", "whole_verdict", b"\x02verdict\n")
+
+# ---- checkpoints of TensorFlow: entries of a block, and whole files ----
+HEADER = b"\0\0\6\x08\1\x1a\2\x08\1"
+put("tf_checkpoint", "entries", HEADER + b"\0\x18\x0cbert/embeddings/LayerNor\x08\1\x12\4\x12\2\x08\3\x28\x0c\x35\0")
+put("tf_checkpoint", "kernel", HEADER + b"\0\x24\x1abert/encoder/layer_0/output/dense/ke\x08\1\x12\x08\x12\2\x08\2\x12\2\x08\3\x20\4\x28\x18\x35\1\2\3\4")
+put("tf_checkpoint", "group", HEADER + b"\0\x3c\2bert/encoder/transformer/group_0/inner_group_0/ffn_1/intermed\x08\1")
+put("tf_checkpoint", "slices", HEADER + b"\0\1\4a\x3a\2\0\0")
+put("tf_checkpoint", "shared", HEADER + b"\0\3\2abc\x08\3\2\2\2de\x08\3\4\1\2f\x08\3")
+put("tf_checkpoint", "cut", b"\0\0\x7f")
+GOLDENS = os.path.join(os.path.dirname(os.path.dirname(ROOT)), "goldens", "tf")
+with open(os.path.join(GOLDENS, "bert_squad", "model.ckpt-10.index"), "rb") as file:
+    put("tf_checkpoint", "file", file.read())
