@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tools/cli/input.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -23,6 +23,17 @@ def folder(first, **others):
     return out
 
 
+# ---- JSON ----
+# The first character says how it is read: 1 any value, 2 NULs, 4 reals, 8 large numbers.
+put("json", "values", '0{"a": [1, -2.5e3, 0.125, true, false, null, "x\\u00e9\\ud83d\\ude00\\n\\"y"], "na\u00efve": {"b": "", "c": {}, "d": [[]]}}')
+put("json", "members", "0{" + ", ".join('"%d": {"%d": %d}' % (i, i, i) for i in range(20)) + "}")
+put("json", "twice", "0{" + ", ".join('"%d":0' % (i % 19) for i in range(20)) + "}")
+put("json", "numbers", "8[18446744073709551615, -9223372036854775809, 1e400, -1e-400, 0.1e-7, 123456789012345678901234567890.25, -0, -0.0]")
+put("json", "reals", "4[1000000000000000019884624838656, 1, -1]")
+put("json", "string", '3"a\\u0000b\\ud800"')
+put("json", "cut", '0{"a": [1, {"b": "\\')
+put("json", "commas", "0[{,,,,,,,,},,,,,,,,,,]")
+
 # ---- safetensors ----
 def safetensors(tensors, header=None, length=None, data=None):
     """tensors: (name, dtype, shape, bytes); the rest replaces what would be right."""
