@@ -174,10 +174,12 @@ static void test_json(void **state) {
 /* ---- what rp_model_open reads ---- */
 
 static rp_status load_files(work *w, rp_error *err) {
-    rp_pooling_config pooling;
+    rp_pooling_config pooling = {0};
     rp_status status = rp_config_load(w->dir, &w->config, err);
     if (!status) status = rp_weights_load(w->dir, &w->config, &w->weights, err);
-    return status ? status : rp_pooling_load(w->dir, &pooling, err);
+    if (!status) status = rp_pooling_load(w->dir, w->config.hidden_size, &pooling, err);
+    rp_pooling_finish(&pooling);
+    return status;
 }
 
 static void check_files(work *w) {

@@ -68,16 +68,18 @@ static int remove_folder(void **state) {
 static rp_status load(rp_error *err) {
     rp_config config;
     rp_weights weights;
-    rp_pooling_config pooling;
+    rp_pooling_config pooling = {0};
     rp_tokenizer *tokenizer = NULL;
     rp_status status = rp_config_load(dir, &config, err);
     if (status) return status;
     status = rp_weights_load(dir, &config, &weights, err);
     if (!status) rp_weights_finish(&weights);
-    rp_config_finish(&config);
     if (!status) status = rp_tokenizer_open(dir, &tokenizer, err);
     rp_tokenizer_close(&tokenizer);
-    return status ? status : rp_pooling_load(dir, &pooling, err);
+    if (!status) status = rp_pooling_load(dir, config.hidden_size, &pooling, err);
+    rp_pooling_finish(&pooling);
+    rp_config_finish(&config);
+    return status;
 }
 
 /* Put something in place of each file in turn but `spared`; `make` returns 0. */
