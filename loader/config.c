@@ -5,6 +5,7 @@
 
 #include "loader/folder.h"
 #include "loader/json.h"
+#include "loader/names.h"
 
 /* The largest sizes that are taken for a model and not for damage. Products of any three of them and the
  * number of layers fit into 64 bits, so no size computed from a config overflows. */
@@ -28,25 +29,27 @@ typedef struct reader {
     rp_error *err;
 } reader;
 
+/* By rp_family: what the configuration class of transformers takes when a field is missing; 0: no such field.
+ */
 typedef struct size_field {
-    const char *name;
-    size_t offset;         /* of a uint32_t in rp_config */
-    uint32_t albert, bert; /* what AlbertConfig and BertConfig take when it is missing; 0: no such field */
+    const char *name, *distilbert; /* what the others call it, and what DistilBERT does; NULL: the same */
+    size_t offset;                 /* of a uint32_t in rp_config */
+    uint32_t fallback[RP_FAMILY_COUNT];
     uint32_t most;
 } size_field;
 
 #define AT(member) offsetof(rp_config, member)
 static const size_field size_fields[] = {
-    {"vocab_size", AT(vocab_size), 30000, 30522, MAX_VOCABULARY},
-    {"embedding_size", AT(embedding_size), 128, 0, MAX_WIDTH},
-    {"hidden_size", AT(hidden_size), 4096, 768, MAX_WIDTH},
-    {"intermediate_size", AT(intermediate_size), 16384, 3072, MAX_INTERMEDIATE},
-    {"num_hidden_layers", AT(layers), 12, 12, MAX_LAYERS},
-    {"num_hidden_groups", AT(groups), 1, 0, MAX_LAYERS},
-    {"inner_group_num", AT(inner_layers), 1, 0, MAX_INNER_LAYERS},
-    {"num_attention_heads", AT(attention_heads), 64, 12, MAX_WIDTH},
-    {"max_position_embeddings", AT(max_positions), 512, 512, MAX_POSITIONS},
-    {"type_vocab_size", AT(type_vocab_size), 2, 2, MAX_TYPES},
+    {"vocab_size", NULL, AT(vocab_size), {30000, 30522, 30522}, MAX_VOCABULARY},
+    {"embedding_size", NULL, AT(embedding_size), {128, 0, 0}, MAX_WIDTH},
+    {"hidden_size", "dim", AT(hidden_size), {4096, 768, 768}, MAX_WIDTH},
+    {"intermediate_size", "hidden_dim", AT(intermediate_size), {16384, 3072, 3072}, MAX_INTERMEDIATE},
+    {"num_hidden_layers", "n_layers", AT(layers), {12, 12, 6}, MAX_LAYERS},
+    {"num_hidden_groups", NULL, AT(groups), {1, 0, 0}, MAX_LAYERS},
+    {"inner_group_num", NULL, AT(inner_layers), {1, 0, 0}, MAX_INNER_LAYERS},
+    {"num_attention_heads", "n_heads", AT(attention_heads), {64, 12, 12}, MAX_WIDTH},
+    {"max_position_embeddings", NULL, AT(max_positions), {512, 512, 512}, MAX_POSITIONS},
+    {"type_vocab_size", NULL, AT(type_vocab_size), {2, 2, 0}, MAX_TYPES},
 };
 #undef AT
 
@@ -95,59 +98,64 @@ static rp_status read_architecture(reader *r) {
 
 static rp_status fail_family(const reader *r, const char *field, const char *value) {
     return rp_fail(r->err, RP_ERROR_UNSUPPORTED,
-                   "%s: %s: \"%.*s\" is not supported; use a model of type \"albert\" or \"bert\"", r->path,
-                   field, rp_text_fit(value, 80), value);
+                   "%s: %s: \"%.*s\" is not supported; use a model of type \"albert\", \"bert\" or "
+                   "\"distilbert\"",
+                   r->path, field, rp_text_fit(value, 80), value);
 }
 
-/* model_type decides; files from before it existed are told apart by their class and by the sizes only ALBERT
- * has. */
+/* model_type decides; files from before it existed are told apart by their class and by sizes that only one
+ * family has. */
 static rp_status read_family(reader *r) {
     const char *type = NULL, *class = r->out->architecture;
     rp_status status = read_string(r, "model_type", &type);
     if (status) return status;
-    r->out->family = RP_FAMILY_ALBERT;
-    if (type) {
-        if (!strcmp(type, "bert"))
-            r->out->family = RP_FAMILY_BERT;
-        else if (strcmp(type, "albert"))
-            return fail_family(r, "model_type", type);
-        return RP_OK;
+    if (type || *class) {
+        for (int i = 0; i < RP_FAMILY_COUNT; i++) {
+            const rp_family_names *names = rp_names_of((rp_family)i);
+            r->out->family = (rp_family)i;
+            if (type ? !strcmp(type, names->prefix) : !strncmp(class, names->class, strlen(names->class)))
+                return RP_OK;
+        }
+        return fail_family(r, type ? "model_type" : "architectures", type ? type : class);
     }
-    if (*class) {
-        if (!strncmp(class, "Bert", 4))
-            r->out->family = RP_FAMILY_BERT;
-        else if (strncmp(class, "Albert", 6))
-            return fail_family(r, "architectures", class);
-        return RP_OK;
+    static const char *const told[RP_FAMILY_COUNT] = {"embedding_size", "hidden_size", "n_layers"};
+    for (int i = 0; i < RP_FAMILY_COUNT; i++) {
+        r->out->family = (rp_family)i;
+        if (rp_json_get(r->root, told[i])) return RP_OK;
     }
-    if (rp_json_get(r->root, "embedding_size")) return RP_OK;
-    if (!rp_json_get(r->root, "hidden_size"))
-        return rp_fail(
-            r->err, RP_ERROR_FORMAT,
-            "%s: model_type: is missing, and nothing else tells what model it is; set it to \"albert\" "
-            "or \"bert\"",
-            r->path);
-    r->out->family = RP_FAMILY_BERT;
-    return RP_OK;
+    return rp_fail(
+        r->err, RP_ERROR_FORMAT,
+        "%s: model_type: is missing, and nothing else tells what model it is; set it to \"albert\", "
+        "\"bert\" or \"distilbert\"",
+        r->path);
 }
 
 /* ---- sizes ---- */
 
+/* One size, under the family's name for it. A DistilBERT's may stand under the others' too, as transformers
+ * has it, and then that one counts. */
+static rp_status read_size_field(reader *r, const size_field *f) {
+    const rp_config *c = r->out;
+    uint32_t fallback = f->fallback[c->family], *to = (uint32_t *)((char *)r->out + f->offset);
+    const char *own = c->family == RP_FAMILY_DISTILBERT ? f->distilbert : NULL;
+    if (!fallback) return RP_OK;
+    rp_status status = own ? read_size(r, own, fallback, f->most, to) : RP_OK;
+    if (status || (own && f->offset == offsetof(rp_config, intermediate_size))) return status;
+    return read_size(r, f->name, own ? *to : fallback, f->most, to);
+}
+
 static rp_status read_sizes(reader *r) {
     rp_config *c = r->out;
-    bool bert = c->family == RP_FAMILY_BERT;
     for (size_t i = 0; i < RP_COUNT(size_fields); i++) {
-        const size_field *f = &size_fields[i];
-        uint32_t fallback = bert ? f->bert : f->albert;
-        if (!fallback) continue;
-        rp_status status = read_size(r, f->name, fallback, f->most, (uint32_t *)((char *)c + f->offset));
+        rp_status status = read_size_field(r, &size_fields[i]);
         if (status) return status;
     }
-    if (bert) {
+    if (c->family != RP_FAMILY_ALBERT) {
         c->embedding_size = c->hidden_size;
         c->groups = c->layers;
         c->inner_layers = 1;
     }
+    c->no_pooler = c->family == RP_FAMILY_DISTILBERT;
     if (c->hidden_size % c->attention_heads)
         return rp_fail(r->err, RP_ERROR_FORMAT,
                        "%s: num_attention_heads: %u heads do not divide hidden_size %u evenly", r->path,
@@ -162,7 +170,7 @@ static rp_status read_sizes(reader *r) {
 static rp_status read_eps(reader *r) {
     const rp_json *value = rp_json_get(r->root, "layer_norm_eps");
     r->out->norm_eps = 1e-12f;
-    if (!value) return RP_OK;
+    if (!value || r->out->family == RP_FAMILY_DISTILBERT) return RP_OK; // whose epsilon is fixed
     double eps = 0;
     if (!rp_json_number(value, &eps))
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: layer_norm_eps: is %s, must be a number", r->path,
@@ -197,22 +205,21 @@ static bool means_tanh(const reader *r, const char *name) {
 }
 
 static rp_status read_activation(reader *r) {
-    const char *name = NULL;
-    rp_status status = read_string(r, "hidden_act", &name);
+    const char *name = NULL, *field = r->out->family == RP_FAMILY_DISTILBERT ? "activation" : "hidden_act";
+    rp_status status = read_string(r, field, &name);
     if (status) return status;
-    if (!name && rp_json_get(r->root, "hidden_act"))
-        return rp_fail(r->err, RP_ERROR_FORMAT, "%s: hidden_act: is null, must be a string", r->path);
-    if (!name) name = r->out->family == RP_FAMILY_BERT ? "gelu" : "gelu_new";
+    if (!name && rp_json_get(r->root, field))
+        return rp_fail(r->err, RP_ERROR_FORMAT, "%s: %s: is null, must be a string", r->path, field);
+    if (!name) name = r->out->family == RP_FAMILY_ALBERT ? "gelu_new" : "gelu";
     for (size_t i = 0; i < RP_COUNT(activations); i++) {
         if (strcmp(name, activations[i].name)) continue;
         r->out->activation = activations[i].activation;
         if (means_tanh(r, name)) r->out->activation = RP_ACTIVATION_GELU_TANH;
         return RP_OK;
     }
-    return rp_fail(
-        r->err, RP_ERROR_UNSUPPORTED,
-        "%s: hidden_act: \"%.*s\" is not supported; gelu, gelu_new, gelu_pytorch_tanh and relu are", r->path,
-        rp_text_fit(name, 80), name);
+    return rp_fail(r->err, RP_ERROR_UNSUPPORTED,
+                   "%s: %s: \"%.*s\" is not supported; gelu, gelu_new, gelu_pytorch_tanh and relu are",
+                   r->path, field, rp_text_fit(name, 80), name);
 }
 
 /* Legal settings that change the result in ways this library does not compute. */
@@ -242,72 +249,80 @@ static rp_status refuse_variants(reader *r) {
 
 /* ---- labels ---- */
 
-static rp_status alloc_labels(reader *r, uint32_t count) {
-    r->out->label_count = count;
-    r->out->labels = rp_arena_alloc(&r->out->arena, count, sizeof *r->out->labels);
-    return r->out->labels ? RP_OK : rp_fail_memory(r->err, "labels", count * sizeof *r->out->labels);
-}
-
-static rp_status number_labels(reader *r, uint32_t count) {
-    rp_status status = alloc_labels(r, count);
-    for (uint32_t i = 0; !status && i < count; i++) {
+rp_status rp_config_number_labels(rp_config *c, uint32_t count, rp_error *err) {
+    c->label_count = count;
+    c->labels = rp_arena_alloc(&c->arena, count, sizeof *c->labels);
+    c->label_bare = rp_arena_alloc(&c->arena, count, sizeof *c->label_bare);
+    if (!c->labels || !c->label_bare) return rp_fail_memory(err, "labels", count * sizeof *c->labels);
+    for (uint32_t i = 0; i < count; i++) {
         char name[32];
         int size = snprintf(name, sizeof name, "LABEL_%u", i);
-        r->out->labels[i] = rp_arena_copy(&r->out->arena, name, (size_t)size);
-        if (!r->out->labels[i]) status = rp_fail_memory(r->err, "labels", sizeof name);
+        c->labels[i] = rp_arena_copy(&c->arena, name, (size_t)size);
+        if (!c->labels[i]) return rp_fail_memory(err, "labels", sizeof name);
     }
-    return status;
+    return RP_OK;
 }
 
-/* The index that a key of id2label stands for, or `count` when it is none below it. */
-static uint32_t label_index(const char *key, uint32_t count) {
-    uint32_t n = 0;
-    if (!*key) return count;
-    for (; *key; key++) {
-        if (*key < '0' || *key > '9') return count;
-        n = n * 10 + (uint32_t)(*key - '0');
-        if (n >= count) return count;
-    }
-    return n;
+/* The row that a key of id2label stands for; `count` where it is a number but none below that. False: it is
+ * not a number, written as JSON would. */
+static bool read_label_key(const char *key, uint32_t count, uint32_t *row) {
+    bool negative = *key == '-';
+    const char *digits = key + negative;
+    if (!*digits || digits[strspn(digits, "0123456789")] || (*digits == '0' && digits[1])) return false;
+    uint64_t n = 0;
+    for (; *digits && n < count; digits++) n = n * 10 + (uint64_t)(*digits - '0');
+    *row = n < count && !negative ? (uint32_t)n : count;
+    return true;
 }
 
+/* The label of row `i` as its text; a null is none. */
+static rp_status read_label(reader *r, uint32_t i, const rp_json *value) {
+    rp_config *c = r->out;
+    char number[32];
+    const char *text = rp_json_string(value);
+    if (value->type == RP_JSON_NULL) return RP_OK;
+    if (value->type == RP_JSON_INTEGER) {
+        snprintf(number, sizeof number, "%lld", (long long)value->integer);
+        text = number;
+    } else if (value->type == RP_JSON_TRUE || value->type == RP_JSON_FALSE)
+        text = value->type == RP_JSON_TRUE ? "true" : "false";
+    c->label_bare[i] = text && value->type != RP_JSON_STRING;
+    if (!text)
+        return rp_fail(r->err, RP_ERROR_FORMAT, "%s: id2label: label %u is %s, must be a string", r->path, i,
+                       rp_json_kind(value));
+    c->labels[i] = rp_arena_copy(&c->arena, text, strlen(text));
+    return c->labels[i] ? RP_OK : rp_fail_memory(r->err, "labels", strlen(text) + 1);
+}
+
+/* There are as many labels as entries, whatever their keys: so transformers counts. A row that none names
+ * keeps its number. */
 static rp_status read_id2label(reader *r, const rp_json *map) {
     uint32_t count = rp_json_count(map, RP_JSON_OBJECT);
     if (count < 1 || count > MAX_LABELS)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: id2label: must be an object of 1 to %d labels", r->path,
                        MAX_LABELS);
-    rp_status status = alloc_labels(r, count);
-    if (status) return status;
-    for (const rp_member *m = map->members; m < map->members + count; m++) {
-        const char *key = m->key;
-        const rp_json *value = &m->value;
-        uint32_t i = label_index(key, count);
-        if (i == count || r->out->labels[i])
-            return rp_fail(r->err, RP_ERROR_FORMAT,
-                           "%s: id2label: key \"%.*s\": the keys must be 0 to %u, each once", r->path,
-                           rp_text_fit(key, 80), key, count - 1);
-        char number[32];
-        const char *text = rp_json_string(value);
-        if (value->type == RP_JSON_INTEGER) {
-            snprintf(number, sizeof number, "%lld", (long long)value->integer);
-            text = number;
-        }
-        if (!text)
-            return rp_fail(r->err, RP_ERROR_FORMAT, "%s: id2label: label %u is %s, must be a string", r->path,
-                           i, rp_json_kind(value));
-        r->out->labels[i] = rp_arena_copy(&r->out->arena, text, strlen(text));
-        if (!r->out->labels[i]) return rp_fail_memory(r->err, "labels", strlen(text) + 1);
+    rp_status status = rp_config_number_labels(r->out, count, r->err);
+    for (const rp_member *m = map->members; !status && m < map->members + count; m++) {
+        uint32_t row;
+        if (!read_label_key(m->key, count, &row))
+            return rp_fail(
+                r->err, RP_ERROR_FORMAT,
+                "%s: id2label: key \"%.*s\": the keys must be the numbers of the labels, from 0 to %u",
+                r->path, rp_text_fit(m->key, 80), m->key, count - 1);
+        if (row < count) status = read_label(r, row, &m->value);
     }
-    return RP_OK;
+    return status;
 }
 
-/* id2label wins over num_labels, as in transformers. */
+/* id2label wins over num_labels, as in transformers. One without entries says nothing. */
 static rp_status read_labels(reader *r) {
     const rp_json *map = rp_json_get(r->root, "id2label");
     uint32_t count = 2;
-    if (map && map->type != RP_JSON_NULL) return read_id2label(r, map);
+    bool names = map && map->type != RP_JSON_NULL && (map->type != RP_JSON_OBJECT || map->count);
+    r->out->labels_given = names || rp_json_get(r->root, "num_labels");
+    if (names) return read_id2label(r, map);
     rp_status status = read_size(r, "num_labels", 2, MAX_LABELS, &count);
-    return status ? status : number_labels(r, count);
+    return status ? status : rp_config_number_labels(r->out, count, r->err);
 }
 
 static rp_status read_problem(reader *r) {
@@ -404,11 +419,10 @@ rp_status rp_config_preset(const char *name, rp_config *out, rp_error *err) {
                        .activation = RP_ACTIVATION_GELU_TANH,
                        .norm_eps = 1e-12f,
                        .tie_word_embeddings = true};
-    reader r = {.path = name, .out = out, .err = err};
     out->path = rp_arena_copy(&out->arena, name, strlen(name));
     out->architecture = rp_arena_copy(&out->arena, "AlbertModel", strlen("AlbertModel"));
-    rp_status status =
-        out->path && out->architecture ? number_labels(&r, 2) : rp_fail_memory(err, "a config", 64);
+    rp_status status = out->path && out->architecture ? rp_config_number_labels(out, 2, err)
+                                                      : rp_fail_memory(err, "a config", 64);
     if (status) rp_config_finish(out);
     return status;
 }

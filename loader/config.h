@@ -1,4 +1,4 @@
-/* config.json of a Hugging Face ALBERT or BERT folder. */
+/* config.json of a Hugging Face ALBERT, BERT or DistilBERT folder. */
 #ifndef RP_LOADER_CONFIG_H
 #define RP_LOADER_CONFIG_H
 
@@ -13,10 +13,15 @@ typedef enum rp_activation {
     RP_ACTIVATION_TANH,
 } rp_activation;
 
-typedef enum rp_family { RP_FAMILY_ALBERT = 0, RP_FAMILY_BERT } rp_family;
+typedef enum rp_family {
+    RP_FAMILY_ALBERT = 0,
+    RP_FAMILY_BERT,
+    RP_FAMILY_DISTILBERT,
+    RP_FAMILY_COUNT,
+} rp_family;
 
-/* Every size is at least 1 and checked against the limits in config.c. A BERT has groups == layers,
- * inner_layers == 1 and embedding_size == hidden_size. */
+/* Every size is at least 1 and checked against the limits in config.c. A BERT or DistilBERT has groups ==
+ * layers, inner_layers == 1 and embedding_size == hidden_size; a DistilBERT has type_vocab_size 0. */
 typedef struct rp_config {
     rp_family family;
     char *path;         /* the file, for messages */
@@ -25,12 +30,17 @@ typedef struct rp_config {
     uint32_t layers, groups, inner_layers, attention_heads;
     uint32_t max_positions, type_vocab_size;
     rp_activation activation;
+    bool no_pooler; /* of a DistilBERT: the layer before the classifier stands in its place, with a relu, and
+                       is no output */
     float norm_eps;
     rp_problem problem;
     bool problem_given; /* problem_type stands in the file; otherwise one label means sigmoid, as in HF
                            pipelines */
+    unsigned head;      /* which head the caller of rp_model_open says it is, a bit of rp_head; 0: nothing */
+    bool labels_given;  /* id2label or num_labels stands in the file; otherwise there are two, as in HF */
     uint32_t label_count;
     const char **labels; /* [label_count] */
+    bool *label_bare;    /* [label_count]: in id2label it is a number, true or false, and no string */
     bool tie_word_embeddings;
     rp_arena arena; /* holds the strings */
 } rp_config;
@@ -40,6 +50,9 @@ rp_status rp_config_load(const char *dir, rp_config *out, rp_error *err);
 
 /* "base", "large", "xlarge" or "xxlarge" of ALBERT v2, or else the folder `name`. */
 rp_status rp_config_preset(const char *name, rp_config *out, rp_error *err);
+
+/* Give it `count` labels, "LABEL_0" and so on, instead of those it has. RP_ERROR_HOST_MEMORY. */
+rp_status rp_config_number_labels(rp_config *config, uint32_t count, rp_error *err);
 
 void rp_config_finish(rp_config *config);
 

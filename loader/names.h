@@ -21,7 +21,7 @@ typedef struct rp_slot {
     char name[RP_NAME_SIZE];     /* as Hugging Face writes it, without the prefix of the model's class */
     char old_name[RP_NAME_SIZE]; /* what files converted from TensorFlow call it; "" when there is no such
                                     name */
-    bool prefixed;               /* stands under "albert." or "bert." in a model with heads */
+    bool prefixed;               /* stands under "albert.", "bert." or "distilbert." in a model with heads */
     rp_slot_kind kind;
     uint32_t rows, columns; /* rows 1 for a vector */
     const char *reason;     /* the fields of config.json that give the shape */
@@ -34,6 +34,17 @@ typedef rp_status (*rp_slot_visit)(const rp_slot *slot, void *context);
  * The decoder of the masked language model and its bias are left out: where they are depends on the file. */
 rp_status rp_slots_each(const rp_config *config, rp_weights *weights, unsigned parts, rp_slot_visit visit,
                         void *context);
+
+/* What the files of a family call things, beside the tables behind rp_slots_each. */
+typedef struct rp_family_names {
+    const char *class;   /* how the names of its classes begin */
+    const char *prefix;  /* what stands before the encoder's tensors in a model with heads, without "." */
+    const char *decoder; /* the weight of the masked language model's decoder */
+    const char *lm_biases[2]; /* and its bias: two names share one tensor in memory, and files may hold either
+                                 or both. The first is taken where it is there; NULL: there is one name */
+} rp_family_names;
+
+const rp_family_names *rp_names_of(rp_family family);
 
 /* The heads (bits of rp_head) that config->architecture says the files hold. 0 when it names none. */
 unsigned rp_heads_of_architecture(const rp_config *config);

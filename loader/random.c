@@ -59,9 +59,9 @@ static uint64_t memory_bytes(void) {
 }
 
 rp_status rp_weights_random(const rp_config *config, uint32_t seed, rp_weights *out, rp_error *err) {
-    unsigned heads = rp_heads_of_architecture(config);
+    unsigned named = rp_heads_of_architecture(config), bare = config->no_pooler ? 0 : RP_HEAD_POOLER;
     size_t layers = (size_t)config->groups * config->inner_layers;
-    *out = (rp_weights){.heads = heads ? heads : RP_HEAD_POOLER};
+    *out = (rp_weights){.heads = named ? named : bare};
     out->layers = rp_new_array(rp_layer_weights, layers);
     out->files = rp_new(rp_weight_files);
     filler f = {0};

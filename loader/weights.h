@@ -1,8 +1,10 @@
-/* The named weights of an ALBERT or BERT folder, as views into memory-mapped files. */
+/* The named weights of an ALBERT, BERT or DistilBERT folder, as views into memory-mapped files. */
 #ifndef RP_LOADER_WEIGHTS_H
 #define RP_LOADER_WEIGHTS_H
 
 #include "loader/config.h"
+
+enum { RP_HEAD_COUNT = 7 }; /* bits of rp_head */
 
 typedef enum rp_dtype { RP_F32 = 0, RP_F16, RP_BF16 } rp_dtype;
 
@@ -29,25 +31,32 @@ typedef struct rp_layer_weights {
 
 /* Everything a folder holds. V: vocabulary, E: embedding, P: positions, Y: types, C: labels. */
 typedef struct rp_weights {
-    rp_tensor word, position, type;                // [V, E], [P, E], [Y, E]
+    rp_tensor word, position, type;                // [V, E], [P, E], [Y, E] absent in a DistilBERT
     rp_tensor embedding_norm, embedding_norm_bias; // [E], [E]
-    rp_tensor mapping, mapping_bias;               // [H, E], [H]; absent in a BERT
+    rp_tensor mapping, mapping_bias;               // [H, E], [H]; absent but in an ALBERT
     rp_layer_weights *layers;                      // [groups * inner_layers], group by group
-    rp_tensor pooler, pooler_bias;                 // [H, H], [H]
+    rp_tensor pooler, pooler_bias;                 // [H, H], [H]; a DistilBERT's pre_classifier
     rp_tensor classifier, classifier_bias; // [C, H] sequence, token or choice head, or qa_outputs [2, H]
     rp_tensor order, order_bias;           // [2, H] SOP (ALBERT) or NSP (BERT)
     rp_tensor lm_dense, lm_dense_bias;     // [E, H], [E]
     rp_tensor lm_norm, lm_norm_bias;       // [E], [E]
     rp_tensor lm_decoder, lm_bias;         // [V, E] absent when tied to `word`; [V]
     unsigned heads;                        /* bits of rp_head that these tensors serve */
+    rp_error left_out[RP_HEAD_COUNT];      /* by the place of its bit: why a head that the files or
+                                              config.json speak of is not among them; RP_OK: no such thing */
     uint64_t parameters;                   /* elements in all the tensors above, each once */
     struct rp_weight_files *files;         /* what the views point into */
 } rp_weights;
 
-/* Map model.safetensors, or the shards of model.safetensors.index.json, in `dir` and find the weights that
- * `config` asks for: every shape checked, every element finite. On success the caller owns `out`
+/* Map the weights in `dir` (weights_files.h) and find the tensors that `config` asks for: every shape
+ * checked, every element finite. The encoder must be whole; a head that is not is left out, and `left_out`
+ * has the reason. `config` gets as many labels as the classifier has rows where nothing else says how many
+ * there are. RP_ERROR_HEAD when config->head cannot be served. On success the caller owns `out`
  * (rp_weights_finish). */
-rp_status rp_weights_load(const char *dir, const rp_config *config, rp_weights *out, rp_error *err);
+rp_status rp_weights_load(const char *dir, rp_config *config, rp_weights *out, rp_error *err);
+
+/* Why `head`, a bit of rp_head, is not among weights->heads; NULL: nothing speaks of such a head. */
+const rp_error *rp_weights_left_out(const rp_weights *weights, unsigned head);
 
 /* Weights of the right shapes from a generator: F32, every head of `config.architecture` present. For
  * measuring. */

@@ -136,6 +136,14 @@ static size_t tensor_elements(const fixture_tensor *t) {
     return (size_t)t->rows * (t->columns ? t->columns : 1);
 }
 
+static bool is_int8(const fixture_tensor *t) {
+    return t->scale < 0;
+}
+
+static size_t element_size(const fixture_tensor *t, fixture_dtype dtype) {
+    return is_int8(t) ? 1 : dtype == FIXTURE_F32 ? 4 : 2;
+}
+
 /* Write the tensor's elements to `f` as `dtype` and add their bits to `*checksum`. */
 static bool write_elements(FILE *f, const fixture_tensor *t, fixture_dtype dtype, uint64_t *checksum) {
     uint64_t seed = hash_name(t->name);
@@ -152,7 +160,8 @@ static bool write_elements(FILE *f, const fixture_tensor *t, fixture_dtype dtype
         }
         *checksum += stored;
         unsigned char bytes[4] = {word & 255, word >> 8 & 255, word >> 16 & 255, word >> 24};
-        size_t size = dtype == FIXTURE_F32 ? 4 : 2;
+        size_t size = element_size(t, dtype);
+        if (is_int8(t)) bytes[0] = 0;
         if (fwrite(bytes, 1, size, f) != size) return false;
     }
     return true;
@@ -177,12 +186,13 @@ static char *make_header(const fixture_tensor *tensors, size_t count, const fixt
         char name[FIXTURE_PATH_SIZE];
         json_t *shape = json_array();
         json_int_t end =
-            at + (json_int_t)tensor_elements(&tensors[i]) * (layout->dtype == FIXTURE_F32 ? 4 : 2);
+            at + (json_int_t)(tensor_elements(&tensors[i]) * element_size(&tensors[i], layout->dtype));
         json_array_append_new(shape, json_integer(tensors[i].rows));
         if (tensors[i].columns) json_array_append_new(shape, json_integer(tensors[i].columns));
         file_name_of(&tensors[i], layout, name);
         json_object_set_new(header, name,
-                            json_pack("{s:s, s:o, s:[I,I]}", "dtype", dtypes[layout->dtype], "shape", shape,
+                            json_pack("{s:s, s:o, s:[I,I]}", "dtype",
+                                      is_int8(&tensors[i]) ? "I8" : dtypes[layout->dtype], "shape", shape,
                                       "data_offsets", at, end));
         at = end;
     }
@@ -219,7 +229,7 @@ static bool write_index(const char *dir, const fixture_tensor *tensors, size_t c
         snprintf(file, sizeof file, "model-%05u-of-%05u.safetensors", (unsigned)(i % layout->shards) + 1,
                  (unsigned)layout->shards);
         json_object_set_new(map, name, json_string(file));
-        total += (json_int_t)tensor_elements(&tensors[i]) * (layout->dtype == FIXTURE_F32 ? 4 : 2);
+        total += (json_int_t)(tensor_elements(&tensors[i]) * element_size(&tensors[i], layout->dtype));
     }
     json_t *root = json_pack("{s:{s:I}, s:o}", "metadata", "total_size", total, "weight_map", map);
     char *text = json_dumps(root, JSON_INDENT(2));

@@ -20,7 +20,7 @@ typedef enum fixture_dtype { FIXTURE_F32 = 0, FIXTURE_F16, FIXTURE_BF16 } fixtur
 typedef struct fixture_tensor {
     const char *name; /* what the generator hashes, and the name in the file unless the layout changes it */
     uint32_t rows, columns; /* a vector of n has rows n, columns 0 */
-    double scale, offset;
+    double scale, offset;   /* a scale below 0: all zero, and of the type I8, which is no weight's */
 } fixture_tensor;
 
 /* How tensors are laid out in files. The zero value: F32, one file, names as they are. */

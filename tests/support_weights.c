@@ -85,27 +85,59 @@ void tiny_write(const char *text) {
 }
 
 /* Load the folder into `config` and `weights`. */
-static rp_status load(rp_error *err) {
+static rp_status load(unsigned wish, rp_error *err) {
     rp_weights_finish(&tiny_weights);
     rp_config_finish(&tiny_config);
     rp_status status = rp_config_load(tiny_dir, &tiny_config, err);
+    tiny_config.head = wish;
     return status ? status : rp_weights_load(tiny_dir, &tiny_config, &tiny_weights, err);
 }
 
-void tiny_load(void) {
+void tiny_load_as(unsigned wish) {
     rp_error err = {0};
-    rp_status status = load(&err);
+    rp_status status = load(wish, &err);
     if (status) print_error("%s\n", err.message);
     assert_int_equal(status, RP_OK);
 }
 
+void tiny_load(void) {
+    tiny_load_as(0);
+}
+
 void tiny_check_bad(rp_status expected, const char *file, const char *needle) {
+    tiny_check_bad_as(0, expected, file, needle);
+}
+
+void tiny_check_bad_as(unsigned wish, rp_status expected, const char *file, const char *needle) {
     rp_error err = {0};
-    rp_status status = load(&err);
+    rp_status status = load(wish, &err);
     bool good = status == expected && err.status == expected && strstr(err.message, file) &&
                 strstr(err.message, needle);
     if (!good) print_error("want %s\n-> %s: %s\n", needle, rp_status_name(status), err.message);
     assert_true(good);
     assert_null(tiny_weights.files);
     assert_null(tiny_weights.layers);
+}
+
+void tiny_check_reason(unsigned head, const char *needle) {
+    const rp_error *why = rp_weights_left_out(&tiny_weights, head);
+    bool good = why && why->status == RP_ERROR_HEAD && strstr(why->message, "model.safetensors: ") &&
+                strstr(why->message, needle);
+    if (!good) print_error("want %s\n-> %s\n", needle, why ? why->message : "no reason");
+    assert_true(good);
+    assert_false(tiny_weights.heads & head);
+}
+
+void tiny_check_left_out(unsigned head, const char *needle) {
+    const rp_weights *w = &tiny_weights;
+    const void *views[] = {head == RP_HEAD_POOLER ? w->pooler.data : NULL,
+                           head == RP_HEAD_POOLER ? w->pooler_bias.data : NULL,
+                           head == RP_HEAD_ORDER ? w->order.data : NULL,
+                           head == RP_HEAD_ORDER ? w->order_bias.data : NULL,
+                           head == RP_HEAD_MASKED_LM ? w->lm_dense.data : NULL,
+                           head == RP_HEAD_MASKED_LM ? w->lm_norm.data : NULL,
+                           head == RP_HEAD_MASKED_LM ? w->lm_bias.data : NULL,
+                           head > RP_HEAD_POOLER && head < RP_HEAD_MASKED_LM ? w->classifier.data : NULL};
+    tiny_check_reason(head, needle);
+    for (size_t i = 0; i < RP_COUNT(views); i++) assert_null(views[i]);
 }

@@ -6,10 +6,10 @@
 #include "support_fixture.h"
 
 /* A model of the smallest interesting size: V 11, P 8, Y 2, E 4, H 6, I 10, 3 labels. */
-#define SIZES                                                                                                \
-    "\"vocab_size\": 11, \"embedding_size\": 4, \"hidden_size\": 6, \"intermediate_size\": 10, "             \
-    "\"num_hidden_layers\": 2, \"num_attention_heads\": 2, \"max_position_embeddings\": 8, \"num_labels\": " \
-    "3"
+#define SIZES_ALONE                                                                              \
+    "\"vocab_size\": 11, \"embedding_size\": 4, \"hidden_size\": 6, \"intermediate_size\": 10, " \
+    "\"num_hidden_layers\": 2, \"num_attention_heads\": 2, \"max_position_embeddings\": 8"
+#define SIZES SIZES_ALONE ", \"num_labels\": 3"
 #define ALBERT(class) "{\"model_type\": \"albert\", \"architectures\": [" class "], " SIZES "}"
 #define ALBERT_UNTIED                                                                                    \
     "{\"model_type\": \"albert\", \"architectures\": [\"AlbertForMaskedLM\"], \"tie_word_embeddings\": " \
@@ -60,7 +60,14 @@ void tiny_write(const char *text);
 
 /* Load the folder: it must succeed, or fail with a message that names `file` and holds `needle`. */
 void tiny_load(void);
+void tiny_load_as(unsigned wish); /* with rp_model_params.head */
+void tiny_check_bad_as(unsigned wish, rp_status expected, const char *file, const char *needle);
 void tiny_check_bad(rp_status expected, const char *file, const char *needle);
+
+/* What was loaded lacks `head`, for a reason that names model.safetensors and holds `needle`; and (the
+ * second) no view of its tensors is left. */
+void tiny_check_reason(unsigned head, const char *needle);
+void tiny_check_left_out(unsigned head, const char *needle);
 
 #define TINY_TEST(name) cmocka_unit_test_setup_teardown(name, tiny_setup, tiny_teardown)
 

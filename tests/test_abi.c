@@ -99,7 +99,8 @@ static const number numbers[] = {
     FIELD(rp_model_params, few_tokens, 20, 1),
     FIELD(rp_model_params, verify_all, 21, 1),
     FIELD(rp_model_params, on_mismatch, 24, 8),
-    FIELD(rp_model_params, reserved, 32, 16),
+    FIELD(rp_model_params, head, 32, 4),
+    FIELD(rp_model_params, reserved, 40, 8),
     STRUCT(rp_mismatch_handler, 16),
     FIELD(rp_mismatch_handler, take, 0, 8),
     FIELD(rp_mismatch_handler, user, 8, 8),
@@ -135,7 +136,7 @@ static const number numbers[] = {
     VALUE(RP_CHECK_SPILLS, 3),
     VALUE(RP_CHECK_LOSES, 4),
     VALUE(RP_CHECK_ENDS, 5),
-    STRUCT(rp_model_info, 96),
+    STRUCT(rp_model_info, 104),
     FIELD(rp_model_info, dir, 0, 8),
     FIELD(rp_model_info, architecture, 8, 8),
     FIELD(rp_model_info, vocab_size, 16, 4),
@@ -155,6 +156,7 @@ static const number numbers[] = {
     FIELD(rp_model_info, problem, 80, 4),
     FIELD(rp_model_info, label_count, 84, 4),
     FIELD(rp_model_info, labels, 88, 8),
+    FIELD(rp_model_info, label_bare, 96, 8),
     STRUCT(rp_sequence, 24),
     FIELD(rp_sequence, ids, 0, 8),
     FIELD(rp_sequence, type_ids, 8, 8),
@@ -325,7 +327,7 @@ static void test_unknown_fields_are_refused(void **state) {
         rp_device *other = device;
         refused(rp_device_open(&open, &other, &err), &err);
         assert_null(other);
-        rp_model_params load = {.reserved = {i == 0, (uint64_t)(i != 0) << 63}};
+        rp_model_params load = {.reserved = {(uint64_t)(i + 1) << 61}};
         rp_model *none = model;
         refused(rp_model_open(device, sentiment, &load, &none, &err), &err);
         assert_null(none);

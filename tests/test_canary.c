@@ -79,8 +79,9 @@ static void run_all(rp_model *model, const golden *g) {
 /* ---- a right device ---- */
 
 static void test_agrees(void **state) {
-    static const char *const cases[] = {"groups",      "inner",  "bert",     "bert_lm",     "bert_spans",
-                                        "bert_choice", "head26", "odd_bf16", "bert_tokens", "bert_classes"};
+    static const char *const cases[] = {
+        "groups", "inner",    "bert",        "bert_lm",      "bert_spans",         "bert_choice",
+        "head26", "odd_bf16", "bert_tokens", "bert_classes", "distilbert_classes", "distilbert_lm"};
     (void)state;
     for (size_t i = 0; i < RP_COUNT(cases); i++) {
         golden g;

@@ -104,6 +104,44 @@ static void test_bert_defaults(void **state) {
     rp_config_finish(&c);
 }
 
+static void test_distilbert(void **state) {
+    (void)state;
+    rp_config c;
+    load_good("{\"model_type\": \"distilbert\"}", &c); // DistilBertConfig() of transformers 4.44.2
+    assert_int_equal(c.family, RP_FAMILY_DISTILBERT);
+    assert_int_equal(c.vocab_size, 30522);
+    assert_int_equal(c.embedding_size, 768);
+    assert_int_equal(c.hidden_size, 768);
+    assert_int_equal(c.layers, 6);
+    assert_int_equal(c.groups, 6);
+    assert_int_equal(c.inner_layers, 1);
+    assert_int_equal(c.attention_heads, 12);
+    assert_int_equal(c.intermediate_size, 3072);
+    assert_int_equal(c.max_positions, 512);
+    assert_int_equal(c.type_vocab_size, 0);
+    assert_int_equal(c.activation, RP_ACTIVATION_GELU);
+    assert_true(c.no_pooler && c.norm_eps == 1e-12f && c.tie_word_embeddings);
+    rp_config_finish(&c);
+    // fields of other families say nothing; the others' names of its own fields count, as with transformers
+    load_good(
+        "{\"model_type\": \"distilbert\", \"dim\": 24, \"n_heads\": 2, \"n_layers\": 3, \"hidden_dim\": 40,"
+        " \"intermediate_size\": 50, \"num_hidden_layers\": 4, \"type_vocab_size\": 2, \"embedding_size\": 5,"
+        " \"layer_norm_eps\": 0.5, \"hidden_act\": \"relu\", \"activation\": \"relu\", \"tie_weights_\": "
+        "true,"
+        " \"sinusoidal_pos_embds\": false, \"seq_classif_dropout\": 0.2, \"pad_token_id\": 0}",
+        &c);
+    assert_int_equal(c.hidden_size, 24);
+    assert_int_equal(c.embedding_size, 24);
+    assert_int_equal(c.intermediate_size, 40);
+    assert_int_equal(c.layers, 4);
+    assert_int_equal(c.groups, 4);
+    assert_int_equal(c.attention_heads, 2);
+    assert_int_equal(c.type_vocab_size, 0);
+    assert_int_equal(c.activation, RP_ACTIVATION_RELU);
+    assert_true(c.norm_eps == 1e-12f);
+    rp_config_finish(&c);
+}
+
 static void test_family_without_model_type(void **state) {
     static const struct {
         const char *text;
@@ -113,6 +151,8 @@ static void test_family_without_model_type(void **state) {
         {"{\"architectures\": [\"AlbertForMaskedLM\"]}", RP_FAMILY_ALBERT},
         {"{\"embedding_size\": 128}", RP_FAMILY_ALBERT},
         {"{\"hidden_size\": 768}", RP_FAMILY_BERT},
+        {"{\"architectures\": [\"DistilBertForMaskedLM\"]}", RP_FAMILY_DISTILBERT},
+        {"{\"dim\": 768, \"n_layers\": 6}", RP_FAMILY_DISTILBERT},
         {"{\"model_type\": null, \"architectures\": null, \"embedding_size\": 128}", RP_FAMILY_ALBERT},
         {"{\"model_type\": \"bert\", \"embedding_size\": 128}", RP_FAMILY_BERT},
     };
@@ -222,6 +262,45 @@ static void test_labels(void **state) {
     rp_config_finish(&c);
 }
 
+/* As transformers 4.44.2 counts them: one for each entry of id2label, whatever its key. */
+static void test_labels_with_gaps(void **state) {
+    static const struct {
+        const char *fields;
+        uint32_t count;
+        const char *labels[4], *bare; // by row: 'y' where the label is no string
+        bool given;
+    } rows[] = {
+        {"\"id2label\": {\"0\": \"a\", \"2\": \"b\", \"4\": \"c\"}", 3, {"a", "LABEL_1", "b"}, "nnn", true},
+        {"\"id2label\": {\"-1\": \"a\", \"1\": \"b\"}", 2, {"LABEL_0", "b"}, "nn", true},
+        {"\"id2label\": {\"99999999999999999999\": \"a\"}", 1, {"LABEL_0"}, "n", true},
+        {"\"id2label\": {\"0\": 5, \"1\": -7, \"2\": \"5\"}", 3, {"5", "-7", "5"}, "yyn", true},
+        {"\"id2label\": {\"0\": true, \"1\": false, \"2\": null}",
+         3,
+         {"true", "false", "LABEL_2"},
+         "yyn",
+         true},
+        {"\"id2label\": {\"0\": \"x\", \"1\": \"x\"}, \"num_labels\": 3", 2, {"x", "x"}, "nn", true},
+        {"\"id2label\": {}, \"num_labels\": 3", 3, {"LABEL_0", "LABEL_1", "LABEL_2"}, "nnn", true},
+        {"\"id2label\": {}", 2, {"LABEL_0", "LABEL_1"}, "nn", false},
+        {"\"id2label\": null", 2, {"LABEL_0", "LABEL_1"}, "nn", false},
+        {"\"num_labels\": 1", 1, {"LABEL_0"}, "n", true},
+    };
+    (void)state;
+    for (size_t i = 0; i < RP_COUNT(rows); i++) {
+        char text[256];
+        rp_config c;
+        snprintf(text, sizeof text, "{\"model_type\": \"bert\", %s}", rows[i].fields);
+        load_good(text, &c);
+        assert_int_equal(c.label_count, rows[i].count);
+        assert_int_equal(c.labels_given, rows[i].given);
+        for (uint32_t k = 0; k < c.label_count; k++) {
+            assert_string_equal(c.labels[k], rows[i].labels[k]);
+            assert_int_equal(c.label_bare[k], rows[i].bare[k] == 'y');
+        }
+        rp_config_finish(&c);
+    }
+}
+
 static void test_many_labels(void **state) {
     enum { LABELS = 5000, ROOM = LABELS * 32 };
     (void)state;
@@ -306,6 +385,7 @@ static void test_wrong_sizes(void **state) {
 }
 
 #define ALBERT "{\"model_type\": \"albert\", "
+#define DISTILBERT "{\"model_type\": \"distilbert\", "
 
 static void test_wrong_fields(void **state) {
     static const struct {
@@ -345,14 +425,16 @@ static void test_wrong_fields(void **state) {
         {ALBERT "\"tie_word_embeddings\": 1}", RP_ERROR_FORMAT, "tie_word_embeddings"},
         {ALBERT "\"problem_type\": \"ranking\"}", RP_ERROR_FORMAT, "problem_type: \"ranking\""},
         {ALBERT "\"problem_type\": []}", RP_ERROR_FORMAT, "problem_type"},
-        {ALBERT "\"id2label\": {}}", RP_ERROR_FORMAT, "id2label"},
         {ALBERT "\"id2label\": [\"a\", \"b\"]}", RP_ERROR_FORMAT, "id2label"},
-        {ALBERT "\"id2label\": {\"0\": \"a\", \"2\": \"b\"}}", RP_ERROR_FORMAT, "id2label"},
+        {ALBERT "\"id2label\": {\"0\": \"a\", \"x\": \"b\"}}", RP_ERROR_FORMAT, "id2label: key \"x\""},
+        {ALBERT "\"id2label\": {\"0\": [\"a\"]}}", RP_ERROR_FORMAT, "id2label: label 0"},
         {ALBERT "\"id2label\": {\"0\": \"a\", \"00\": \"b\"}}", RP_ERROR_FORMAT, "id2label"},
-        {ALBERT "\"id2label\": {\"-1\": \"a\"}}", RP_ERROR_FORMAT, "id2label"},
+        {ALBERT "\"id2label\": {\"-\": \"a\"}}", RP_ERROR_FORMAT, "id2label"},
         {ALBERT "\"id2label\": {\"\": \"a\"}}", RP_ERROR_FORMAT, "id2label"},
-        {ALBERT "\"id2label\": {\"99999999999999999999\": \"a\"}}", RP_ERROR_FORMAT, "id2label"},
-        {ALBERT "\"id2label\": {\"0\": null}}", RP_ERROR_FORMAT, "id2label"},
+        {DISTILBERT "\"dim\": 100, \"n_heads\": 3}", RP_ERROR_FORMAT, "num_attention_heads"},
+        {DISTILBERT "\"n_layers\": 0}", RP_ERROR_FORMAT, "n_layers"},
+        {DISTILBERT "\"hidden_dim\": 1.5}", RP_ERROR_FORMAT, "hidden_dim"},
+        {DISTILBERT "\"activation\": \"tanh\"}", RP_ERROR_UNSUPPORTED, "activation: \"tanh\""},
     };
     (void)state;
     for (size_t i = 0; i < RP_COUNT(rows); i++) check_bad(rows[i].text, rows[i].status, rows[i].field);
@@ -446,11 +528,13 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_albert_defaults, setup, teardown),
         cmocka_unit_test_setup_teardown(test_messages_are_text, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bert_defaults, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_distilbert, setup, teardown),
         cmocka_unit_test_setup_teardown(test_family_without_model_type, setup, teardown),
         cmocka_unit_test_setup_teardown(test_odd_sizes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_activations_and_eps, setup, teardown),
         cmocka_unit_test(test_groups),
         cmocka_unit_test_setup_teardown(test_labels, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_labels_with_gaps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_labels, setup, teardown),
         cmocka_unit_test(test_bundled_and_presets),
         cmocka_unit_test_setup_teardown(test_wrong_sizes, setup, teardown),

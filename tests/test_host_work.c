@@ -63,9 +63,9 @@ static void wait_for_it(void) {
 }
 
 /* The linker sends the library's calls here. */
-rp_status __real_rp_weights_load(const char *dir, const rp_config *config, rp_weights *out, rp_error *err);
-rp_status __wrap_rp_weights_load(const char *dir, const rp_config *config, rp_weights *out, rp_error *err);
-rp_status __wrap_rp_weights_load(const char *dir, const rp_config *config, rp_weights *out, rp_error *err) {
+rp_status __real_rp_weights_load(const char *dir, rp_config *config, rp_weights *out, rp_error *err);
+rp_status __wrap_rp_weights_load(const char *dir, rp_config *config, rp_weights *out, rp_error *err);
+rp_status __wrap_rp_weights_load(const char *dir, rp_config *config, rp_weights *out, rp_error *err) {
     pass("weights");
     return __real_rp_weights_load(dir, config, out, err);
 }

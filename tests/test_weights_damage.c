@@ -14,68 +14,133 @@
 
 #include "support_weights.h"
 
-/* Whichever tensor is missing or has another shape, the message names it. */
-static void test_each_tensor_missing_or_misshapen(void **state) {
-    (void)state;
-    const char *class = ALBERT("\"AlbertForPreTraining\"");
-    tiny_add((fixture_tensor[]){POOLER, LM, LM_BIAS, ORDER}, 9);
-    for (size_t i = 0; i < tiny_count; i++) {
-        fixture_tensor saved = tiny_tensors[i];
-        char found[64];
-        const char *name = strncmp(saved.name, "albert.", 7) ? saved.name : saved.name + 7;
-        tiny_tensors[i].name = "elsewhere";
-        tiny_write(class);
-        tiny_check_bad(RP_ERROR_FORMAT, "model.safetensors: ", name);
-        tiny_tensors[i] = saved;
+/* Write the folder with tensor `i` damaged in one of three ways; `found` gets what a message says of it. */
+enum { MISSING, MISSHAPEN, NOT_FINITE, DAMAGES };
+
+static void write_damaged(const char *config, size_t i, int damage, char found[64]) {
+    fixture_tensor saved = tiny_tensors[i];
+    snprintf(found, 64, "%s", damage == MISSING ? "is missing" : "NaN or infinite");
+    if (damage == MISSING) tiny_tensors[i].name = "elsewhere";
+    if (damage == NOT_FINITE) tiny_tensors[i].offset = i % 2 ? NAN : -INFINITY;
+    if (damage == MISSHAPEN) {
         tiny_tensors[i].rows++;
-        tiny_write(class);
         if (saved.columns)
-            snprintf(found, sizeof found, "is [%u, %u],", saved.rows + 1, saved.columns);
+            snprintf(found, 64, "is [%u, %u], config.json asks for [%u, %u]", saved.rows + 1, saved.columns,
+                     saved.rows, saved.columns);
         else
-            snprintf(found, sizeof found, "is [%u],", saved.rows + 1);
-        tiny_check_bad(RP_ERROR_FORMAT, saved.name, found);
-        if (saved.columns)
-            snprintf(found, sizeof found, "asks for [%u, %u]", saved.rows, saved.columns);
-        else
-            snprintf(found, sizeof found, "asks for [%u]", saved.rows);
-        tiny_check_bad(RP_ERROR_FORMAT, saved.name, found);
-        tiny_tensors[i] = saved;
-        tiny_tensors[i].offset = i % 2 ? NAN : -INFINITY;
-        tiny_write(class);
-        tiny_check_bad(RP_ERROR_FORMAT, saved.name, "NaN or infinite");
-        tiny_tensors[i] = saved;
+            snprintf(found, 64, "is [%u], config.json asks for [%u]", saved.rows + 1, saved.rows);
     }
+    tiny_write(config);
+    tiny_tensors[i] = saved;
 }
 
+/* Its name without the prefix, which is left out where it is missing with and without. */
+static const char *bare_name(size_t i) {
+    const char *name = tiny_tensors[i].name;
+    return strncmp(name, "albert.", 7) ? name : name + 7;
+}
+
+/* Whichever tensor of the encoder is missing, has another shape or a NaN, the message names it. */
+static void test_each_tensor_of_the_encoder(void **state) {
+    char found[64];
+    (void)state;
+    for (size_t i = 0; i < ENCODER; i++)
+        for (int damage = 0; damage < DAMAGES; damage++) {
+            write_damaged(ALBERT(""), i, damage, found);
+            tiny_check_bad(RP_ERROR_FORMAT, bare_name(i), found);
+        }
+}
+
+/* And whichever tensor of a head it is, this head and what stands on it are left out, and the others stay. */
+static void test_each_tensor_of_a_head(void **state) {
+    enum { ALL = RP_HEAD_POOLER | RP_HEAD_ORDER | RP_HEAD_MASKED_LM };
+    (void)state;
+    tiny_add((fixture_tensor[]){POOLER, LM, LM_BIAS, ORDER}, 9);
+    for (size_t i = ENCODER; i < tiny_count; i++)
+        for (int damage = 0; damage < DAMAGES; damage++) {
+            size_t k = i - ENCODER;
+            unsigned head = k < 2 ? RP_HEAD_POOLER : k < 7 ? RP_HEAD_MASKED_LM : RP_HEAD_ORDER;
+            unsigned gone = head == RP_HEAD_POOLER ? head | RP_HEAD_ORDER : head;
+            char found[64];
+            write_damaged(ALBERT("\"AlbertForPreTraining\""), i, damage, found);
+            tiny_load();
+            assert_int_equal(tiny_weights.heads, ALL & ~gone);
+            for (unsigned bit = 1; bit <= ALL; bit *= 2) {
+                if (!(gone & bit)) continue;
+                tiny_check_left_out(bit, bare_name(i));
+                tiny_check_left_out(bit, found);
+            }
+            assert_int_equal(tiny_weights.parameters, ENCODER_ELEMENTS + (gone & RP_HEAD_POOLER ? 0 : 42) +
+                                                          (gone & RP_HEAD_MASKED_LM ? 0 : 47) +
+                                                          (gone & RP_HEAD_ORDER ? 0 : 14));
+        }
+}
+
+/* Heads that config.json names, or of which the files hold a part. */
 static void test_partial_and_promised_heads(void **state) {
     static const struct {
         const char *config;
         fixture_tensor more[8];
-        const char *missing;
+        unsigned heads, left_out;
+        const char *reason;
     } rows[] = {
-        {ALBERT(""), {POOLER, {"classifier.weight", 3, 6, 0.5, 0}}, "classifier.bias"},
-        {ALBERT(""), {POOLER, {"classifier.bias", 3, 0, 0.5, 0}}, "classifier.weight"},
-        {ALBERT(""), {{"qa_outputs.bias", 2, 0, 0.5, 0}}, "qa_outputs.weight"},
-        {ALBERT(""), {{"albert.pooler.weight", 6, 6, 0.5, 0}}, "pooler.bias"},
-        {ALBERT(""), {LM}, "predictions.bias"},
-        {ALBERT(""), {LM_BIAS}, "predictions.dense.weight"},
-        {ALBERT(""), {ORDER}, "pooler.weight"},
-        {ALBERT("\"AlbertForSequenceClassification\""), {CLASSIFIER(3)}, "pooler.weight"},
-        {ALBERT("\"AlbertForSequenceClassification\""), {POOLER}, "classifier.weight"},
-        {ALBERT("\"AlbertForTokenClassification\""), {{0}}, "classifier.weight"},
-        {ALBERT("\"AlbertForMultipleChoice\""), {POOLER}, "classifier.weight"},
-        {ALBERT("\"AlbertForMultipleChoice\""), {POOLER, CLASSIFIER(3)}, "asks for [1, 6]"},
-        {ALBERT("\"AlbertForSequenceClassification\""), {POOLER, CLASSIFIER(2)}, "asks for [3, 6] (id2label"},
-        {ALBERT("\"AlbertForQuestionAnswering\""), {CLASSIFIER(3)}, "qa_outputs.weight"},
-        {ALBERT("\"AlbertForMaskedLM\""), {{0}}, "predictions.dense.weight"},
-        {ALBERT("\"AlbertForPreTraining\""), {LM, LM_BIAS, POOLER}, "sop_classifier.classifier.weight"},
+        {ALBERT(""),
+         {POOLER, {"classifier.weight", 3, 6, 0.5, 0}},
+         RP_HEAD_POOLER,
+         RP_HEAD_CLASSIFIER,
+         "classifier.bias: the tensor is missing; others of this head are there: fetch the file again"},
+        {ALBERT(""),
+         {POOLER, {"classifier.bias", 3, 0, 0.5, 0}},
+         RP_HEAD_POOLER,
+         RP_HEAD_CLASSIFIER,
+         "classifier.weight"},
+        {ALBERT(""), {{"qa_outputs.bias", 2, 0, 0.5, 0}}, 0, RP_HEAD_SPANS, "qa_outputs.weight"},
+        {ALBERT(""), {{"albert.pooler.weight", 6, 6, 0.5, 0}}, 0, RP_HEAD_POOLER, "pooler.bias"},
+        {ALBERT(""), {LM}, 0, RP_HEAD_MASKED_LM, "predictions.bias"},
+        {ALBERT(""), {LM_BIAS}, 0, RP_HEAD_MASKED_LM, "predictions.dense.weight"},
+        {ALBERT(""), {ORDER}, 0, RP_HEAD_ORDER, "pooler.weight"},
+        {ALBERT("\"AlbertForSequenceClassification\""),
+         {CLASSIFIER(3)},
+         0,
+         RP_HEAD_CLASSIFIER,
+         "pooler.weight"},
+        {ALBERT("\"AlbertForSequenceClassification\""),
+         {POOLER},
+         RP_HEAD_POOLER,
+         RP_HEAD_CLASSIFIER,
+         "classifier.weight: the tensor is missing; fetch a folder that was saved with this head"},
+        {ALBERT("\"AlbertForTokenClassification\""), {{0}}, 0, RP_HEAD_TOKENS, "classifier.weight"},
+        {ALBERT("\"AlbertForMultipleChoice\""),
+         {POOLER},
+         RP_HEAD_POOLER,
+         RP_HEAD_CHOICE,
+         "classifier.weight"},
+        {ALBERT("\"AlbertForMultipleChoice\""),
+         {POOLER, CLASSIFIER(3)},
+         RP_HEAD_POOLER,
+         RP_HEAD_CHOICE,
+         "asks for [1, 6]"},
+        {ALBERT("\"AlbertForSequenceClassification\""),
+         {POOLER, CLASSIFIER(2)},
+         RP_HEAD_POOLER,
+         RP_HEAD_CLASSIFIER,
+         "asks for [3, 6] (id2label"},
+        {ALBERT("\"AlbertForQuestionAnswering\""), {CLASSIFIER(3)}, 0, RP_HEAD_SPANS, "qa_outputs.weight"},
+        {ALBERT("\"AlbertForMaskedLM\""), {{0}}, 0, RP_HEAD_MASKED_LM, "predictions.dense.weight"},
+        {ALBERT("\"AlbertForPreTraining\""),
+         {LM, LM_BIAS, POOLER},
+         RP_HEAD_POOLER | RP_HEAD_MASKED_LM,
+         RP_HEAD_ORDER,
+         "sop_classifier.classifier.weight"},
     };
     (void)state;
     for (size_t i = 0; i < RP_COUNT(rows); i++) {
         tiny_count = ENCODER;
         tiny_add(rows[i].more, RP_COUNT(rows[i].more));
         tiny_write(rows[i].config);
-        tiny_check_bad(RP_ERROR_FORMAT, "model.safetensors", rows[i].missing);
+        tiny_load();
+        assert_int_equal(tiny_weights.heads, rows[i].heads);
+        tiny_check_left_out(rows[i].left_out, rows[i].reason);
     }
 }
 
@@ -163,7 +228,8 @@ static void test_missing_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TINY_TEST(test_each_tensor_missing_or_misshapen),
+        TINY_TEST(test_each_tensor_of_the_encoder),
+        TINY_TEST(test_each_tensor_of_a_head),
         TINY_TEST(test_partial_and_promised_heads),
         TINY_TEST(test_config_of_another_model),
         TINY_TEST(test_damaged_indexes),

@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-/* An ALBERT (or BERT) encoder with its heads: weights on the device, command buffers recorded.
+/* An ALBERT (or BERT, or DistilBERT) encoder with its heads: weights on the device, command buffers recorded.
  * Thread-safety: every function may be called from any thread. Runs on one model take turns, each from the
  * filling of its inputs until its results are copied; what goes on beside a run (tokenizing, building
  * results, asking about the model, other models) waits for nothing. Only closing must be the last call: no
@@ -50,6 +50,17 @@ typedef enum rp_output {
     RP_OUTPUT_ORDER,      /* [n, 2] logits: in order, swapped */
 } rp_output;
 
+/* What the weights can compute beyond the hidden states. Bits of rp_model_info.heads. */
+typedef enum rp_head {
+    RP_HEAD_POOLER = 1,     /* tanh(Linear(hidden state of the first token)); a DistilBERT has none */
+    RP_HEAD_CLASSIFIER = 2, /* sequence classification */
+    RP_HEAD_TOKENS = 4,     /* token classification */
+    RP_HEAD_SPANS = 8,      /* extractive question answering */
+    RP_HEAD_CHOICE = 16,    /* multiple choice */
+    RP_HEAD_MASKED_LM = 32, /* masked language model */
+    RP_HEAD_ORDER = 64,     /* sentence order (ALBERT) or next sentence (BERT) */
+} rp_head;
+
 /* A sequence whose result is not what plain C makes of it. May grow at its end. */
 typedef struct rp_mismatch {
     uint64_t number; /* of the sequence, among all that this model has run */
@@ -86,13 +97,19 @@ typedef struct rp_model_params {
     bool verify_all; /* with verify_every: a run waits for room in the queue, once the device is free for
                         others, and leaves none out */
     const rp_mismatch_handler *on_mismatch; /* copied; NULL: results that are wrong are only counted */
-    uint64_t reserved[2];                   /* zero; see reprise.h */
+    rp_head head; /* for rp_model_open: whose tensors `classifier` (or `qa_outputs`) are: RP_HEAD_CLASSIFIER,
+                     RP_HEAD_TOKENS, RP_HEAD_SPANS or RP_HEAD_CHOICE, whatever config.json names. 0: the class
+                     that `architectures` names, or what the tensors tell where it names none */
+    uint64_t reserved[1]; /* zero; see reprise.h */
 } rp_model_params;
 
 /* Load the Hugging Face folder `dir` onto `device`: config.json, model.safetensors (or its shards) and, where
- * present, the tokenizer. Everything a run needs is compiled, allocated and recorded here. `params` may be
- * NULL. On success `*out` is owned by the caller; `device` must outlive it. RP_ERROR_FILE, RP_ERROR_FORMAT or
- * RP_ERROR_UNSUPPORTED name the file and the field; RP_ERROR_DEVICE_MEMORY says how much the model needs and
+ * present, the tokenizer. Everything a run needs is compiled, allocated and recorded here. A head whose
+ * tensors are not all there, of the shape that config.json asks for, finite and of a type that is served, is
+ * left out: what needs it fails later, with RP_ERROR_HEAD and the reason. `params` may be NULL. On success
+ * `*out` is owned by the caller; `device` must outlive it. RP_ERROR_FILE, RP_ERROR_FORMAT or
+ * RP_ERROR_UNSUPPORTED name the file and the field; RP_ERROR_HEAD says what in the tensors contradicts
+ * `params->head`; RP_ERROR_DEVICE_MEMORY says how much the model needs and
  * how much the device has. A device that is lost meanwhile is opened again within the call: once, and as
  * often as it takes to find the kernels that lose it, which are not used then. */
 RP_API rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_params *params,
@@ -119,17 +136,6 @@ typedef struct rp_verify_counts {
  * up what is queued. */
 RP_API void rp_model_verify_counts(rp_model *model, bool wait, rp_verify_counts *out);
 
-/* What the weights can compute beyond the hidden states. Bits of rp_model_info.heads. */
-typedef enum rp_head {
-    RP_HEAD_POOLER = 1,     /* tanh(Linear(hidden state of the first token)) */
-    RP_HEAD_CLASSIFIER = 2, /* sequence classification */
-    RP_HEAD_TOKENS = 4,     /* token classification */
-    RP_HEAD_SPANS = 8,      /* extractive question answering */
-    RP_HEAD_CHOICE = 16,    /* multiple choice */
-    RP_HEAD_MASKED_LM = 32, /* masked language model */
-    RP_HEAD_ORDER = 64,     /* sentence order (ALBERT) or next sentence (BERT) */
-} rp_head;
-
 typedef enum rp_problem {
     RP_PROBLEM_SINGLE_LABEL = 0, /* softmax over the labels */
     RP_PROBLEM_MULTI_LABEL,      /* a sigmoid for each label */
@@ -150,7 +156,9 @@ typedef struct rp_model_info {
     unsigned heads;            /* bits of rp_head */
     rp_problem problem;
     uint32_t label_count;
-    const char *const *labels; /* [label_count], from id2label */
+    const char *const *labels; /* [label_count], from id2label; "LABEL_2" for row 2 where that names none */
+    const bool *label_bare; /* [label_count]: id2label has a number, true or false and no string, and that is
+                               the label in JSON */
 } rp_model_info;
 
 /* What this model is. Valid until it is closed. */
@@ -162,7 +170,8 @@ RP_API const rp_tokenizer *rp_model_get_tokenizer(const rp_model *model);
 /* One sequence of token ids, special tokens included. Borrowed for the call. */
 typedef struct rp_sequence {
     const int32_t *ids;      /* [count], each below vocab_size */
-    const int32_t *type_ids; /* [count], each below the config's type_vocab_size; NULL: all 0 */
+    const int32_t *type_ids; /* [count], each below the config's type_vocab_size; NULL: all 0. A DistilBERT
+                                has no types and does not look at them */
     uint32_t count;          /* 1 to max_tokens */
 } rp_sequence;
 
@@ -200,7 +209,8 @@ typedef struct rp_run_times {
  * and heads are not cut, but for the rows of a masked language model. Where the device has no memory for a
  * batch, what is left goes in batches of half its tokens and less: RP_ERROR_DEVICE_MEMORY says that there was
  * none for a single sequence. RP_ERROR_TEXT names the first sequence that is empty, too long or holds an id
- * out of range; nothing is computed then. RP_ERROR_HEAD when the model has no weights for this output. */
+ * out of range; nothing is computed then. RP_ERROR_HEAD when the model has no weights for this output, with
+ * the reason where they were left out. */
 RP_API rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t count,
                               const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
                               rp_error *err);

@@ -78,10 +78,11 @@ static void fill_info(rp_model *model) {
                                   .max_tokens = config->max_positions,
                                   .parameters = model->weights.parameters,
                                   .precision = model->precision,
-                                  .heads = model->weights.heads,
+                                  .heads = model->weights.heads & ~(config->no_pooler ? RP_HEAD_POOLER : 0u),
                                   .problem = config->problem,
                                   .label_count = config->label_count,
-                                  .labels = config->labels};
+                                  .labels = config->labels,
+                                  .label_bare = config->label_bare};
 }
 
 /* ---- what lies on the device ---- */
@@ -283,6 +284,7 @@ static rp_status load_files(rp_model *model, const char *dir, const rp_model_par
     } else {
         RP_TRY(rp_pooling_transformer(dir, &model->files, err));
         RP_TRY(rp_config_load(model->files, &model->config, err));
+        model->config.head = params ? params->head : 0;
         begin_side_work(side, model);
         RP_TRY(rp_weights_load(model->files, &model->config, &model->weights, err));
         model->pooling_error.status =
@@ -342,6 +344,11 @@ static rp_status enter_to_prepare(rp_model *model, const rp_model_params *params
     return status;
 }
 
+static bool is_choice_of_head(rp_head head, bool random) {
+    return !head || (!random && (head == RP_HEAD_CLASSIFIER || head == RP_HEAD_TOKENS ||
+                                 head == RP_HEAD_SPANS || head == RP_HEAD_CHOICE));
+}
+
 /* Files are read before the device is entered, and waited for after it was left: a thread that finds it lost
  * and opens it again waits for those that have entered. */
 static rp_status open_model(rp_device *device, const char *dir, bool random, const rp_model_params *params,
@@ -355,6 +362,12 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
     if (params && (unsigned)params->precision > RP_PRECISION_INT4)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: precision %d is not one of rp_precision",
                        (int)params->precision);
+    if (params && !is_choice_of_head(params->head, random))
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       random ? "rp_model_open_random: head is %d and must be 0: the config says which it has"
+                              : "rp_model_open: head %d is not one of RP_HEAD_CLASSIFIER, RP_HEAD_TOKENS, "
+                                "RP_HEAD_SPANS and RP_HEAD_CHOICE",
+                       (int)params->head);
     rp_status status =
         rp_check_reserved(params ? params->reserved : NULL, RP_COUNT(params->reserved), "rp_model_open", err);
     if (!status) status = rp_device_check_owner(device, err);

@@ -154,6 +154,9 @@ rp_status rp_model_fill(rp_model *model, const rp_sequence *sequences, size_t co
 /* Where submissions have a limit: time a layer, so that the first run is cut as it must be. */
 rp_status rp_model_measure_pace(rp_model *model, rp_error *err);
 
+/* The bit of rp_head that an output needs; 0: none. */
+unsigned rp_output_head(rp_output output);
+
 /* Columns of an output, and whether the model has it. Needs config and weights.heads only. */
 uint32_t rp_output_width(const rp_model *model, rp_output output);
 bool rp_output_available(const rp_model *model, rp_output output);

@@ -139,7 +139,7 @@ static bool embed(pass *p) {
         memcpy(sum + t * e, stored_row(p, &w->word, f->word, (size_t)p->sequence->ids[t], 0),
                e * sizeof *sum);
         add(sum + t * e, stored_row(p, &w->position, f->position, t, 0), e);
-        add(sum + t * e, stored_row(p, &w->type, f->type, type, 0), e);
+        if (w->type.data) add(sum + t * e, stored_row(p, &w->type, f->type, type, 0), e);
     }
     normalize(p, &w->embedding_norm, &w->embedding_norm_bias, sum, p->tokens, e);
     if (w->mapping.data)
@@ -224,7 +224,8 @@ static bool pooled(pass *p, rp_output output, float *out) {
     const rp_tensor *matrix = order ? &w->order : &w->classifier;
     const rp_tensor *bias = order ? &w->order_bias : &w->classifier_bias;
     size_t h = p->config->hidden_size;
-    return linear(p, &w->pooler, p->plain->pooler, &w->pooler_bias, RP_OP_TANH, p->hidden, 1,
+    rp_op_activation activation = p->config->no_pooler ? RP_OP_RELU : RP_OP_TANH;
+    return linear(p, &w->pooler, p->plain->pooler, &w->pooler_bias, activation, p->hidden, 1,
                   head ? p->attended : out, h) &&
            (!head || linear(p, matrix, order ? p->plain->order : p->plain->classifier, bias, RP_OP_NONE,
                             p->attended, 1, out, matrix->rows));

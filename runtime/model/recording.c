@@ -15,14 +15,20 @@ static uint32_t larger(uint32_t a, uint32_t b) {
     return a > b ? a : b;
 }
 
-bool rp_output_available(const rp_model *model, rp_output output) {
+unsigned rp_output_head(rp_output output) {
     static const unsigned needs[RP_OUTPUT_COUNT] = {
         [RP_OUTPUT_POOLED] = RP_HEAD_POOLER, [RP_OUTPUT_CLASSES] = RP_HEAD_CLASSIFIER,
         [RP_OUTPUT_TOKENS] = RP_HEAD_TOKENS, [RP_OUTPUT_SPANS] = RP_HEAD_SPANS,
         [RP_OUTPUT_CHOICE] = RP_HEAD_CHOICE, [RP_OUTPUT_MASKED_LM] = RP_HEAD_MASKED_LM,
         [RP_OUTPUT_ORDER] = RP_HEAD_ORDER,
     };
-    return (unsigned)output < RP_OUTPUT_COUNT && (model->info.heads & needs[output]) == needs[output];
+    return needs[output];
+}
+
+bool rp_output_available(const rp_model *model, rp_output output) {
+    if ((unsigned)output >= RP_OUTPUT_COUNT) return false;
+    unsigned head = rp_output_head(output);
+    return (model->info.heads & head) == head;
 }
 
 uint32_t rp_output_width(const rp_model *model, rp_output output) {
@@ -448,7 +454,7 @@ static rp_status record_pooled(rp_model *model, rp_op_target to, rp_output outpu
                         .x = rows,
                         .w = &w->pooler,
                         .bias = w->pooler_bias,
-                        .activation = RP_OP_TANH,
+                        .activation = model->config.no_pooler ? RP_OP_RELU : RP_OP_TANH,
                         .out = head ? pooled : out};
     RP_TRY(rp_op_matmul(to, &pooler, err));
     if (!head) goto done;

@@ -20,6 +20,11 @@ typedef struct run {
     rp_run_times times;
 } run;
 
+/* A model without types ignores them. */
+static int32_t type_of(const rp_model *model, const rp_sequence *sequence, uint32_t token) {
+    return sequence->type_ids && model->config.type_vocab_size ? sequence->type_ids[token] : 0;
+}
+
 static rp_status check_sequence(const run *r, size_t i, rp_error *err) {
     const rp_config *config = &r->model->config;
     const rp_sequence *sequence = &r->sequences[i];
@@ -34,8 +39,8 @@ static rp_status check_sequence(const run *r, size_t i, rp_error *err) {
             return rp_fail(err, RP_ERROR_TEXT,
                            "sequence %zu, token %u: id %d is outside the vocabulary of %u", i, t,
                            sequence->ids[t], config->vocab_size);
-        int32_t type = sequence->type_ids ? sequence->type_ids[t] : 0;
-        if (type < 0 || (uint32_t)type >= config->type_vocab_size)
+        int32_t type = type_of(r->model, sequence, t);
+        if (type < 0 || (type && (uint32_t)type >= config->type_vocab_size))
             return rp_fail(err, RP_ERROR_TEXT,
                            "sequence %zu, token %u: type id %d, and the model has %u types", i, t, type,
                            config->type_vocab_size);
@@ -62,9 +67,15 @@ static rp_status check_rows(const run *r, rp_error *err) {
 
 static rp_status check(const run *r, size_t capacity, rp_error *err) {
     const char *dir = r->model->dir;
-    if (!rp_output_available(r->model, r->params->output))
+    rp_output output = r->params->output;
+    if (!rp_output_available(r->model, output)) {
+        const rp_error *why = (unsigned)output < RP_OUTPUT_COUNT
+                                  ? rp_weights_left_out(&r->model->weights, rp_output_head(output))
+                                  : NULL;
+        if (why) return rp_fail(err, RP_ERROR_HEAD, "no weights for this output: %s", why->message);
         return rp_fail(err, RP_ERROR_HEAD, "%s (%s) has no weights for this output", dir,
                        r->model->config.architecture);
+    }
     for (size_t i = 0; i < r->count; i++) {
         rp_status status = check_sequence(r, i, err);
         if (status) return status;
@@ -193,7 +204,7 @@ static rp_status fill_input(const run *r, const batch *b, uint32_t slice_rows, r
         starts[i] = counts[RP_COUNT_TOKENS];
         for (uint32_t t = 0; t < sequence->count; t++, tokens += 4) {
             tokens[0] = (uint32_t)sequence->ids[t];
-            tokens[1] = sequence->type_ids ? (uint32_t)sequence->type_ids[t] : 0;
+            tokens[1] = (uint32_t)type_of(model, sequence, t);
             tokens[2] = t;
             tokens[3] = 0;
         }

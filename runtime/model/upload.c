@@ -110,6 +110,23 @@ done:
     return status;
 }
 
+/* A model without types adds nothing for the one that every token has then: a row of zeros. */
+static rp_status send_types(rp_model *model, rp_error *err) {
+    const rp_weights *from = &model->weights;
+    rp_storage table = storage_of_tables(model);
+    rp_tensor types = from->type;
+    void *zeros = NULL;
+    if (!types.data) {
+        types = (rp_tensor){.dtype = from->word.dtype, .rows = 1, .columns = from->word.columns};
+        types.data = zeros = calloc(types.columns, sizeof(float));
+        if (!zeros) return rp_fail_memory(err, "type embeddings", types.columns * sizeof(float));
+    }
+    rp_status status =
+        send_linear(model, &types, NULL, table, "type embeddings", &model->on_device.type, NULL, err);
+    free(zeros);
+    return status;
+}
+
 static rp_status send_embeddings(rp_model *model, rp_error *err) {
     const rp_weights *from = &model->weights;
     rp_device_weights *to = &model->on_device;
@@ -117,7 +134,7 @@ static rp_status send_embeddings(rp_model *model, rp_error *err) {
     rp_status status;
     RP_TRY(send_linear(model, &from->word, NULL, table, "word embeddings", &to->word, NULL, err));
     RP_TRY(send_linear(model, &from->position, NULL, table, "position embeddings", &to->position, NULL, err));
-    RP_TRY(send_linear(model, &from->type, NULL, table, "type embeddings", &to->type, NULL, err));
+    RP_TRY(send_types(model, err));
     RP_TRY(send_norm(model, &from->embedding_norm, &from->embedding_norm_bias, "embedding norm",
                      &to->embedding_norm, err));
     RP_TRY(send_linear(model, &from->mapping, &from->mapping_bias, storage_of_layers(model), "mapping in",

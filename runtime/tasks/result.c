@@ -25,13 +25,19 @@ static void append(char *list, size_t size, const char *word) {
     snprintf(list + used, size - used, "%s%s", used ? ", " : "", word);
 }
 
-static rp_status missing_head(const rp_model_info *info, const char *command, rp_error *err) {
+/* Why `model` has no `head`, and which commands it can serve. */
+static rp_status missing_head(const rp_model *model, unsigned head, const char *command, rp_error *err) {
+    const rp_model_info *info = rp_model_get_info(model);
+    const rp_error *why = rp_weights_left_out(&model->weights, head);
     char holds[200] = "", can[120] = "";
     for (size_t i = 0; i < RP_COUNT(commands); i++) {
         if ((info->heads & commands[i].head) != commands[i].head) continue;
         append(holds, sizeof holds, commands[i].holds);
         append(can, sizeof can, commands[i].command);
     }
+    if (why)
+        return rp_fail(err, RP_ERROR_HEAD, "cannot serve %s: %s (it can serve %s)", command, why->message,
+                       can);
     return rp_fail(err, RP_ERROR_HEAD, "%s (%s) holds %s; it cannot serve %s, but it can serve %s", info->dir,
                    info->architecture && *info->architecture ? info->architecture : "no architecture named",
                    holds, command, can);
@@ -45,7 +51,7 @@ rp_status rp_task_begin(const rp_model *model, unsigned head, const char *comman
     rp_status status = rp_check_reserved(reserved, 4, command, err);
     if (status) return status;
     const rp_model_info *info = rp_model_get_info(model);
-    if ((info->heads & head) != head) return missing_head(info, command, err);
+    if ((info->heads & head) != head) return missing_head(model, head, command, err);
     if (!rp_model_get_tokenizer(model))
         return rp_fail(err, RP_ERROR_FILE,
                        "%s: no spiece.model and no vocab.txt; %s needs the model's tokenizer", info->dir,
@@ -102,7 +108,7 @@ void *rp_result_array(rp_result *result, const void *items, size_t count, size_t
 }
 
 rp_status rp_task_check_pairs(const rp_model *model, rp_error *err) {
-    if (model->config.type_vocab_size > 1) return RP_OK;
+    if (model->config.type_vocab_size != 1) return RP_OK; /* none at all: its separators tell them apart */
     return rp_fail(err, RP_ERROR_UNSUPPORTED,
                    "%s: type_vocab_size is 1: this model takes one text at a time, not two",
                    model->config.path);

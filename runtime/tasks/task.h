@@ -38,7 +38,9 @@ struct rp_result {
 
 /* Check what a task needs before it starts and make an empty result: the model, its tokenizer, `head` (one
  * bit of rp_head; 0: none needed) and `out`. `command` is the task's name in the command line, for messages.
- * RP_ERROR_HEAD says what the folder holds and which commands it can serve. */
+ * RP_ERROR_HEAD says what the folder holds, or why a head of it was left out, and which commands it can
+ * serve.
+ */
 rp_status rp_task_begin(const rp_model *model, unsigned head, const char *command, const void *inputs,
                         size_t count, const uint64_t *reserved, rp_result **out, rp_error *err);
 

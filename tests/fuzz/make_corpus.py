@@ -81,6 +81,9 @@ put("config", "groups", json.dumps(dict(SMALL, num_hidden_groups=2, inner_group_
                                         problem_type="regression")))
 put("config", "largest", '{"model_type":"albert","num_hidden_layers":4096,"num_hidden_groups":4096,"inner_group_num":16}')
 put("config", "huge", '{"model_type":"albert","vocab_size":1e400,"hidden_size":99999999999999999999}')
+put("config", "distilbert", json.dumps({"model_type": "distilbert", "dim": 8, "n_heads": 2, "n_layers": 1,
+                                        "hidden_dim": 3, "activation": "relu", "vocab_size": 3}))
+put("config", "gaps", '{"model_type":"bert","id2label":{"0":true,"2":null,"7":"x","-1":3},"num_labels":2}')
 put("config", "labels", '{"model_type":"bert","id2label":{"1":7,"0":"x"},"num_labels":131072}')
 put("config", "decoder", '{"is_decoder":true,"hidden_size":2,"pruned_heads":{"1":[0]},"quantization_config":{"a":1}}')
 put("config", "deep", "[" * 2100)

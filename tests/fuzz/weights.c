@@ -17,6 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     rp_error err = {0};
     fuzz_files(names, data, size);
     if (fuzz_status(rp_config_load(fuzz_folder(), &config, &err), &err)) return 0;
+    config.head = size % 5 ? RP_HEAD_CLASSIFIER << (size % 5 - 1) : 0;
     if (!fuzz_status(rp_weights_load(fuzz_folder(), &config, &weights, &err), &err)) {
         look(&weights.word);
         look(&weights.type);
@@ -24,6 +25,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             look(&weights.layers[i].output_norm_bias);
         look(&weights.classifier_bias);
         look(&weights.lm_bias);
+        for (unsigned head = 1; head <= RP_HEAD_ORDER; head *= 2)
+            FUZZ_CHECK(!(weights.heads & head) || !rp_weights_left_out(&weights, head));
+        FUZZ_CHECK(!weights.classifier.data == !weights.classifier_bias.data);
+        for (uint32_t i = 0; i < config.label_count; i++) FUZZ_CHECK(config.labels[i]);
         rp_weights_finish(&weights);
     }
     rp_config_finish(&config);

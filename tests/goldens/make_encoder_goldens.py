@@ -77,7 +77,8 @@ def scale_of(name, shape):
         return 0.25, 0.0
     if "_embeddings" in name:
         return 0.5, 0.0
-    gain = 2.5 if ".query." in name or ".key." in name else 1.5
+    sharp = (".query.", ".key.", ".q_lin.", ".k_lin.")
+    gain = 2.5 if any(part in name for part in sharp) else 1.5
     return few_bits(gain / math.sqrt(shape[1])), 0.0
 
 
@@ -108,6 +109,11 @@ def bert(cls, lengths, hidden=48, heads=3, inter=None, layers=3, dtype="F32", sh
     config = dict(hidden_size=hidden, num_attention_heads=heads, intermediate_size=inter or 2 * hidden,
                   num_hidden_layers=layers, **{"vocab_size": 131, **config})
     return dict(cls="Bert" + cls, lengths=lengths, config=config, dtype=dtype, shards=shards)
+
+
+def distilbert(cls, lengths, dim=48, heads=3, inter=None, layers=3, dtype="F32", shards=1, **config):
+    config = dict(dim=dim, n_heads=heads, hidden_dim=inter or 2 * dim, n_layers=layers, **{"vocab_size": 131, **config})
+    return dict(cls="DistilBert" + cls, lengths=lengths, config=config, dtype=dtype, shards=shards)
 
 
 CASES = {
@@ -157,6 +163,15 @@ CASES = {
     "bert_choice": bert("ForMultipleChoice", [31, 2, 9], hidden_act="gelu_new"),
     "bert_lm": bert("ForMaskedLM", [31, 2, 9], layer_norm_eps=1e-5, max_position_embeddings=31),
     "bert_pretraining": bert("ForPreTraining", [31, 2, 9], type_vocab_size=3, dtype="F16"),
+    # DistilBERT: no types, no pooler, a relu before the classifier
+    "distilbert": distilbert("Model", [31, 1, 64, 127], 48, 3, 96, 3, max_position_embeddings=127),
+    "distilbert_classes": distilbert("ForSequenceClassification", [33, 2, 40], 39, 3, 91, 4, dtype="F16", num_labels=7,
+                                     max_position_embeddings=40, sinusoidal_pos_embds=True),
+    "distilbert_tokens": distilbert("ForTokenClassification", [31, 2, 9], num_labels=3, activation="relu"),
+    "distilbert_spans": distilbert("ForQuestionAnswering", [31, 2, 129], dtype="BF16", shards=2),
+    "distilbert_choice": distilbert("ForMultipleChoice", [31, 2, 9]),
+    "distilbert_lm": distilbert("ForMaskedLM", [31, 2, 9], max_position_embeddings=31),
+    "distilbert_untied": distilbert("ForMaskedLM", [21, 2], 32, 2, 64, tie_word_embeddings=False),
 }
 
 # The folders that come with the project, on real text. A pair is two texts.
@@ -251,19 +266,21 @@ HEADS = {"ForSequenceClassification": "classes", "ForTokenClassification": "toke
 def run_sequence(model, sequence, rows):
     """Every output of one sequence alone, as {name: [rows, columns]}."""
     ids = torch.tensor([sequence["ids"]])
-    types = torch.tensor([sequence.get("types", [0] * len(sequence["ids"]))])
-    base = model.base_model(input_ids=ids, token_type_ids=types)
+    types = {"token_type_ids": torch.tensor([sequence.get("types", [0] * len(sequence["ids"]))])}
+    name = type(model).__name__
+    if name.startswith("DistilBert"):
+        types = {}
+    base = model.base_model(input_ids=ids, **types)
     hidden = base.last_hidden_state[0]
     out = {"hidden": hidden, "mean": hidden.double().mean(0, keepdim=True), "cls": hidden[:1],
            "max": hidden.max(0, keepdim=True).values}
-    if base.pooler_output is not None:
+    if getattr(base, "pooler_output", None) is not None:
         out["pooled"] = base.pooler_output
-    name = type(model).__name__
     if name.endswith("Model"):
         return out
     if name.endswith("ForMultipleChoice"):
-        ids, types = ids[:, None], types[:, None]
-    full = model(input_ids=ids, token_type_ids=types)
+        ids, types = ids[:, None], {k: v[:, None] for k, v in types.items()}
+    full = model(input_ids=ids, **types)
     for suffix, output in HEADS.items():
         if name.endswith(suffix) and output == "spans":
             out[output] = torch.stack([full.start_logits[0], full.end_logits[0]], 1)

@@ -75,6 +75,13 @@ def bert(cls, positions=512, wide=(), lower=True, **config):
                             **config))
 
 
+def distilbert(cls, positions=512, wide=(), **config):
+    return dict(cls="DistilBert" + cls, wide=dict(wide), tokenizer="wordpiece", lower=True, positions=positions,
+                tokenizer_config={"tokenizer_class": "DistilBertTokenizer"},
+                config=dict(vocab_size=len(wordpiece_vocab()), dim=24, n_heads=2, hidden_dim=40, n_layers=2,
+                            max_position_embeddings=positions, **config))
+
+
 def labels(names):
     return dict(id2label=dict(enumerate(names)), label2id={n: i for i, n in enumerate(names)})
 
@@ -443,6 +450,19 @@ CASES = {
         sentence={"prompts": {"short": "find: ", "long": STORY}, "default_prompt_name": None}, include_prompt=False),
     "choose": {**albert("ForMultipleChoice", 64, LABELS), "calls": [("choose", {}, CHOICES)]},
     "choose_wordpiece": {**bert("ForMultipleChoice", 120, LABELS), "calls": [("choose", {}, CHOICES)]},
+    "distilbert_classify": {**distilbert("ForSequenceClassification", 48, LABELS, **labels(["bad", "so-so", "good"])),
+                            "calls": [("classify", {}, TEXTS + PAIRS)]},
+    "distilbert_fill": {**distilbert("ForMaskedLM", 100, {"word_embeddings": 2}),
+                        "calls": [("fill-mask", {}, MASKED[:4])]},
+    "distilbert_tag": {**distilbert("ForTokenClassification", 64, LABELS, **labels(NER)),
+                       "calls": [("tag", {"aggregation": a}, ["", *SHORT[3:6]]) for a in AGGREGATIONS]},
+    "distilbert_answer": {**distilbert("ForQuestionAnswering", wide=LABELS),
+                          "calls": [("answer", {}, [*ASKED[:2], ASKED[3]]),
+                                    ("answer", {"max_tokens": 40, "stride": 10}, ASKED[:2])]},
+    "distilbert_embed": embed_case(distilbert("Model", 64), sentence_files("mean", True, max_seq_length=32,
+                                                                           do_lower_case=False),
+                                   [("embed", {}, EMBEDDED)]),
+    "distilbert_choose": {**distilbert("ForMultipleChoice", 120, LABELS), "calls": [("choose", {}, CHOICES)]},
     "order": {**albert("ForPreTraining", 64, {"sop_classifier": 4}),
               "calls": [("coherence", {}, PAIRS), ("fill-mask", {}, MASKED[:2])]},
     "order_wordpiece": {**bert("ForPreTraining", 64, {"seq_relationship": 4}), "calls": [("coherence", {}, PAIRS)]},

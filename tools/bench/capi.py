@@ -33,7 +33,7 @@ class rp_device_info(Structure):
 class rp_model_params(Structure):
     _fields_ = [("max_batch_tokens", c_uint32), ("random_seed", c_uint32), ("random_groups", c_uint32),
                 ("precision", c_int), ("verify_every", c_uint32), ("few_tokens", c_bool), ("on_mismatch", c_void_p),
-                ("reserved", c_uint64 * 2)]
+                ("head", c_int), ("reserved", c_uint64 * 1)]
 
 
 class rp_sequence(Structure):
