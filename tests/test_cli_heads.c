@@ -243,6 +243,67 @@ static void test_choose_gives_probabilities(void **state) {
     fixture_remove_dir(dir);
 }
 
+/* A token classifier that was saved with a pooler by a class of somebody's own is one if the user says so. */
+static void test_head_says_what_the_last_layer_is(void **state) {
+    (void)state;
+    char dir[FIXTURE_PATH_SIZE];
+    make_model(dir, "Mine", token_head, true);
+    cli_run guessed = cli(CLI_ARGS("classify", "--json", "-m", dir, "Ada"), NULL, 0);
+    cli_run refused = cli(CLI_ARGS("tag", "--json", "-m", dir, "Ada"), NULL, 0);
+    cli_run said = cli(CLI_ARGS("tag", "--json", "--head", "tag", "-m", dir, "Ada"), NULL, 0);
+    cli_run wrong = cli(CLI_ARGS("answer", "--json", "--head", "answer", "-m", dir, "Who?", "Ada"), NULL, 0);
+    cli_run usage = cli(CLI_ARGS("tag", "--head", "chose", "-m", dir, "Ada"), NULL, 0);
+    cli_run tokens = cli(CLI_ARGS("tokenize", "--head", "tag", "-m", dir, "Ada"), NULL, 0);
+    assert_int_equal(guessed.status | said.status, 0);
+    assert_int_equal(refused.status, 1);
+    assert_int_equal(wrong.status, 1);
+    assert_int_equal(usage.status, 2);
+    assert_int_equal(tokens.status, 2);
+    char *why = cli_error(&refused, 0), *both = cli_error(&wrong, 0);
+    assert_non_null(strstr(why, "--head tag"));
+    assert_non_null(strstr(both, "--head answer"));
+    assert_non_null(strstr(both, "shape is [3, 32]"));
+    assert_non_null(strstr(usage.err, "classify, tag, answer or choose"));
+    free(why), free(both);
+    cli_free(&guessed), cli_free(&refused), cli_free(&said), cli_free(&wrong), cli_free(&usage),
+        cli_free(&tokens);
+    fixture_remove_dir(dir);
+}
+
+/* Labels that are numbers in id2label are numbers here, as in Hugging Face's pipelines. */
+static void test_labels_that_are_numbers(void **state) {
+    (void)state;
+    char dir[FIXTURE_PATH_SIZE], path[2 * FIXTURE_PATH_SIZE];
+    json_error_t problem;
+    make_model(dir, "AlbertForTokenClassification", token_head, true);
+    snprintf(path, sizeof path, "%s/config.json", dir);
+    json_t *config = json_load_file(path, 0, &problem);
+    json_object_set_new(config, "id2label", json_pack("{s:i, s:s, s:b}", "0", -3, "1", "4", "2", 1));
+    assert_int_equal(json_dump_file(config, path, 0), 0);
+    cli_run labels = cli(CLI_ARGS("classify", "--json", "--head", "classify", "-m", dir, "Ada"), NULL, 0);
+    cli_run entities =
+        cli(CLI_ARGS("tag", "--json", "--aggregation", "none", "-m", dir, "Ada met Bob and Zo\xc3\xab."),
+            NULL, 0);
+    assert_int_equal(labels.status | entities.status, 0);
+    json_t *all = cli_json(&labels, 0), *found = cli_json(&entities, 0), *entity;
+    size_t i, numbers = 0;
+    json_array_foreach(all, i, entity) {
+        const json_t *label = json_object_get(entity, "label");
+        numbers += json_integer_value(label) == -3;
+        numbers += 10 * json_is_true(label);
+        numbers += 100 * (json_is_string(label) && !strcmp(json_string_value(label), "4"));
+    }
+    assert_int_equal(numbers, 111);
+    assert_true(json_array_size(found) > 0);
+    json_array_foreach(found, i, entity) {
+        const json_t *label = json_object_get(entity, "entity");
+        assert_true(json_is_integer(label) || json_is_true(label) || json_is_string(label));
+    }
+    json_decref(config), json_decref(all), json_decref(found);
+    cli_free(&labels), cli_free(&entities);
+    fixture_remove_dir(dir);
+}
+
 static int clean_environment(void **state) {
     (void)state;
     const char *const names[] = {"REPRISE_MODEL", "REPRISE_DEVICE", "REPRISE_SHADER_DIR", "POSIXLY_CORRECT"};
@@ -256,6 +317,8 @@ int main(void) {
         cmocka_unit_test(test_answer_is_a_part_of_the_context),
         cmocka_unit_test(test_a_cut_question_is_said_once),
         cmocka_unit_test(test_choose_gives_probabilities),
+        cmocka_unit_test(test_head_says_what_the_last_layer_is),
+        cmocka_unit_test(test_labels_that_are_numbers),
     };
     return cmocka_run_group_tests(tests, clean_environment, NULL);
 }

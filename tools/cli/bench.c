@@ -47,6 +47,7 @@ rp_status rp_cli_bench_open(const rp_cli_bench_job *job, rp_model_params *params
                             rp_error *err) {
     const rp_cli_options *o = job->options;
     params->precision = o->precision;
+    params->head = o->head;
     rp_cli_stop_device(job->device);
     rp_status status = o->model ? rp_model_open(job->device, o->model, params, out, err)
                                 : rp_model_open_random(job->device, o->config, params, out, err);

@@ -256,7 +256,7 @@ static const char help_check[] =
 
 enum {
     LINES = RP_CLI_MODEL | RP_CLI_FILE | RP_CLI_BATCH_SIZE | RP_CLI_JSON | RP_CLI_JSONL,
-    COMMON = LINES | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_VERIFY,
+    COMMON = LINES | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_VERIFY | RP_CLI_HEAD,
 };
 
 const rp_cli_command rp_cli_commands[] = {
@@ -286,7 +286,7 @@ const rp_cli_command rp_cli_commands[] = {
     {"check", "", "does every kernel compute what it should?", help_check,
      RP_CLI_DEVICE | RP_CLI_JSON | RP_CLI_CHECK, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, NULL, rp_cli_check},
     {"bench", "", "time, GFLOP/s and memory of a run", help_bench,
-     RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_JSON | RP_CLI_BENCH, RP_CLI_SHAPE_NONE, NULL,
-     NULL, NULL, NULL, rp_cli_bench},
+     RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_JSON | RP_CLI_BENCH | RP_CLI_HEAD,
+     RP_CLI_SHAPE_NONE, NULL, NULL, NULL, NULL, rp_cli_bench},
     {0},
 };

@@ -17,13 +17,29 @@ static void put_key_float(rp_cli_buffer *out, const char *key, float value) {
     rp_cli_json_float(out, value);
 }
 
+/* A label as id2label has it: most are strings, some numbers. */
+static void put_label(rp_cli_buffer *out, const char *key, const rp_model_info *info, uint32_t row,
+                      const char *label) {
+    if (row < info->label_count && info->label_bare[row])
+        rp_cli_printf(out, "\"%s\": %s", key, label);
+    else
+        put_key_string(out, key, label);
+}
+
+/* The row of `label`, which an entity has kept; label_count: none, as aggregation has cut it. */
+static uint32_t row_of(const rp_model_info *info, const char *label) {
+    uint32_t row = 0;
+    while (row < info->label_count && strcmp(info->labels[row], label)) row++;
+    return row;
+}
+
 void rp_cli_json_labels(const rp_cli_answer *answer, rp_cli_buffer *out) {
     size_t count = 0;
     const rp_label *labels = rp_result_labels(answer->result, answer->index, &count);
     rp_cli_puts(out, "[");
     for (size_t i = 0; labels && i < count; i++) {
         rp_cli_puts(out, i ? ", {" : "{");
-        put_key_string(out, "label", labels[i].label);
+        put_label(out, "label", answer->session->info, labels[i].index, labels[i].label);
         rp_cli_puts(out, ", ");
         put_key_float(out, "score", labels[i].score);
         rp_cli_puts(out, "}");
@@ -72,10 +88,12 @@ void rp_cli_json_entities(const rp_cli_answer *answer, rp_cli_buffer *out) {
     const rp_entity *entities = rp_result_entities(answer->result, answer->index, &count);
     bool tokens = answer->session->options->aggregation == RP_AGGREGATE_NONE;
     rp_cli_cursor cursor = {answer->item->text.data, answer->item->text.size, 0, 0};
+    const rp_model_info *info = answer->session->info;
     rp_cli_puts(out, "[");
     for (size_t i = 0; entities && i < count; i++) {
         rp_cli_puts(out, i ? ", {" : "{");
-        put_key_string(out, tokens ? "entity" : "entity_group", entities[i].label);
+        put_label(out, tokens ? "entity" : "entity_group", info, row_of(info, entities[i].label),
+                  entities[i].label);
         rp_cli_puts(out, ", ");
         put_key_float(out, "score", entities[i].score);
         if (tokens) rp_cli_printf(out, ", \"index\": %u", (unsigned)entities[i].index);

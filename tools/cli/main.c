@@ -9,9 +9,10 @@
 #include <unistd.h>
 
 static void put_overview(rp_cli_buffer *out) {
-    rp_cli_puts(out, "Usage: reprise COMMAND [options] [TEXT...]\n\n"
-                     "Runs ALBERT and BERT models (Hugging Face folders) on any GPU through Vulkan.\n\n"
-                     "Commands:\n");
+    rp_cli_puts(
+        out, "Usage: reprise COMMAND [options] [TEXT...]\n\n"
+             "Runs ALBERT, BERT and DistilBERT models (Hugging Face folders) on any GPU through Vulkan.\n\n"
+             "Commands:\n");
     for (const rp_cli_command *c = rp_cli_commands; c->name; c++)
         rp_cli_printf(out, "  %-10s  %s\n", c->name, c->summary);
     rp_cli_puts(out, "\nWith no TEXT, texts are read from standard input (or -f FILE), one a line.\n"

@@ -50,6 +50,7 @@ enum {
     R_ACCURACY,
     R_BATCH_SIZE,
     R_PRECISION,
+    R_HEAD,
     R_VERIFY,
     R_JSON,
     R_JSONL,
@@ -116,6 +117,9 @@ static const rule rules[R_COUNT] = {
     [R_PRECISION] = {0, "precision", "HOW", RP_CLI_PRECISION,
                      "of the weights: f32, f16, int8 or int4 (as the files have them)",
                      RUN | OPS | REPLAY | STARTUP | ACCURACY},
+    [R_HEAD] = {0, "head", "HOW", RP_CLI_HEAD,
+                "what the last layer is: classify, tag, answer or choose (as the folder says)",
+                RUN | STARTUP | ACCURACY},
     [R_VERIFY] = {0, "verify-every", "N", RP_CLI_VERIFY,
                   "recompute one sequence in N in plain C; a difference makes the exit status 1"},
     [R_JSON] = {0, "json", NULL, RP_CLI_JSON, "one JSON value a line"},
@@ -126,6 +130,7 @@ static const rule rules[R_COUNT] = {
 
 static const char *const aggregations[] = {"simple", "none", "first", "average", "max", NULL};
 static const char *const precisions[] = {"f32", "f32", "f16", "int8", "int4", NULL};
+static const char *const heads[] = {"classify", "tag", "answer", "choose", NULL};
 static const char *const poolings[] = {"mean", "cls", "max", "none", NULL};
 
 const char *rp_cli_precision_name(rp_precision precision) {
@@ -244,6 +249,10 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
         return true;
     case R_DIMENSIONS:
         return read_number(name, r, value, 1, 1u << 20, &o->dimensions);
+    case R_HEAD:
+        if (!read_word(name, r, value, heads, &word)) return false;
+        o->head = (rp_head)(RP_HEAD_CLASSIFIER << word);
+        return true;
     case R_POOLING:
         if (!read_word(name, r, value, poolings, &word)) return false;
         o->pooling = (rp_pooling)(word + 1);

@@ -30,6 +30,7 @@ enum {
     RP_CLI_CHECK = 1 << 19,
     RP_CLI_VERIFY = 1 << 20,
     RP_CLI_VECTORS = 1 << 21,
+    RP_CLI_HEAD = 1 << 22,
 };
 
 /* What bench measures. */
@@ -48,6 +49,7 @@ typedef struct rp_cli_options {
     const char *file;    /* -f; "-" and NULL: standard input */
     uint32_t batch_size; /* 0: chosen by tokens */
     rp_precision precision;
+    rp_head head; /* 0: as the folder says */
     bool json, jsonl, pair, help, version;
     uint32_t top_k; /* 0: the command's default */
     rp_aggregation aggregation;

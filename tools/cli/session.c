@@ -106,8 +106,10 @@ rp_status rp_cli_session_open(rp_cli_session *session, const rp_cli_command *com
     }
     status = rp_cli_device_open(options->device, &session->device, err);
     if (status) goto done;
-    rp_model_params params = {
-        .precision = options->precision, .verify_every = options->verify_every, .verify_all = true};
+    rp_model_params params = {.precision = options->precision,
+                              .head = options->head,
+                              .verify_every = options->verify_every,
+                              .verify_all = true};
     rp_cli_stop_device(session->device);
     status = rp_model_open(session->device, session->dir, &params, &session->model, err);
     rp_cli_stop_device(NULL);
