@@ -1,9 +1,8 @@
 #include "loader/unicode.h"
 
 #include "base/alloc.h"
+#include "loader/unicode_tables.h"
 #include "loader/utf8.h"
-
-#include <utf8proc.h>
 
 bool rp_chars_push(rp_chars *chars, uint32_t code, uint32_t start, uint32_t end) {
     if (chars->count == chars->capacity &&
@@ -65,56 +64,126 @@ size_t rp_utf8_count(const char *text, size_t size) {
     return count;
 }
 
-static utf8proc_category_t category(uint32_t code) {
-    return utf8proc_category((utf8proc_int32_t)code);
+/* ---- categories ---- */
+
+/* Characters whose category the standard has changed since the versions that the reference knows. */
+static const struct changed {
+    uint32_t first, last;
+    rp_unicode_version until; /* the last version with the old category */
+    rp_category category;
+} changed[] = {
+    {0x166d, 0x166d, RP_UNICODE_9, RP_CATEGORY_PO}, {0x1734, 0x1734, RP_UNICODE_9, RP_CATEGORY_MN},
+    {0x1885, 0x1886, RP_UNICODE_8, RP_CATEGORY_LO}, {0x1cf2, 0x1cf3, RP_UNICODE_9, RP_CATEGORY_MC},
+    {0xa9bd, 0xa9bd, RP_UNICODE_9, RP_CATEGORY_MC}, {0x111c9, 0x111c9, RP_UNICODE_9, RP_CATEGORY_PO},
+};
+
+rp_category rp_char_category_in(uint32_t code, rp_unicode_version version) {
+    const rp_unicode_record *record = rp_unicode_find(code);
+    if (record->version > version) return RP_CATEGORY_CN;
+    if (version <= RP_UNICODE_9 && code >= changed[0].first)
+        for (size_t i = 0; i < RP_COUNT(changed); i++)
+            if (code >= changed[i].first && code <= changed[i].last && version <= changed[i].until)
+                return changed[i].category;
+    return (rp_category)record->category;
 }
 
-bool rp_char_is_space(uint32_t code) {
-    if (code < 0x80) return code == ' ' || (code >= 9 && code <= 13) || (code >= 0x1c && code <= 0x1f);
-    return code == 0x85 || code == 0x2028 || code == 0x2029 || category(code) == UTF8PROC_CATEGORY_ZS;
+rp_category rp_char_category(uint32_t code) {
+    return rp_char_category_in(code, RP_UNICODE_14);
 }
 
-bool rp_char_is_white(uint32_t code) {
-    return rp_char_is_space(code) && !(code >= 0x1c && code <= 0x1f);
+static bool is_nonspacing(uint32_t code, rp_unicode_version version) {
+    return code >= 0x300 && rp_char_category_in(code, version) == RP_CATEGORY_MN;
 }
 
-bool rp_char_is_blank(uint32_t code) {
-    return code == ' ' || code == '\t' || code == '\n' || code == '\r' ||
-           (code >= 0x80 && category(code) == UTF8PROC_CATEGORY_ZS);
-}
-
-bool rp_char_is_control(uint32_t code) {
+static bool is_other(uint32_t code, rp_unicode_version version, bool unassigned) {
     if (code == '\t' || code == '\n' || code == '\r') return false;
-    switch (category(code)) {
-    case UTF8PROC_CATEGORY_CN:
-    case UTF8PROC_CATEGORY_CC:
-    case UTF8PROC_CATEGORY_CF:
-    case UTF8PROC_CATEGORY_CS:
-    case UTF8PROC_CATEGORY_CO:
-        return true;
-    default:
-        return false;
-    }
+    if (code < 0x80) return code < ' ' || code == 0x7f;
+    rp_category category = rp_char_category_in(code, version);
+    return category >= RP_CATEGORY_CC && (unassigned || category != RP_CATEGORY_CN);
 }
 
-bool rp_char_is_punctuation(uint32_t code) {
+static bool is_punctuation(uint32_t code, rp_unicode_version version) {
     if (code < 0x80)
         return (code >= 33 && code <= 47) || (code >= 58 && code <= 64) || (code >= 91 && code <= 96) ||
                (code >= 123 && code <= 126);
-    utf8proc_category_t c = category(code);
-    return c >= UTF8PROC_CATEGORY_PC && c <= UTF8PROC_CATEGORY_PO;
+    rp_category category = rp_char_category_in(code, version);
+    return category >= RP_CATEGORY_PC && category <= RP_CATEGORY_PO;
 }
 
-bool rp_char_is_ideograph(uint32_t code) {
-    return (code >= 0x4e00 && code <= 0x9fff) || (code >= 0x3400 && code <= 0x4dbf) ||
-           (code >= 0x20000 && code <= 0x2a6df) || (code >= 0x2a700 && code <= 0x2b73f) ||
-           (code >= 0x2b740 && code <= 0x2b81f) || (code >= 0x2b820 && code <= 0x2ceaf) ||
-           (code >= 0xf900 && code <= 0xfaff) || (code >= 0x2f800 && code <= 0x2fa1f);
+static bool is_separator(uint32_t code) { /* Zs */
+    return code == 0x20 || code == 0xa0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200a) ||
+           code == 0x202f || code == 0x205f || code == 0x3000;
+}
+
+/* ---- as the reference ---- */
+
+bool rp_char_is_white(uint32_t code) {
+    return (code >= 9 && code <= 13) || code == 0x85 || code == 0x2028 || code == 0x2029 ||
+           is_separator(code);
+}
+
+bool rp_char_is_numeric(uint32_t code) {
+    if (code < 0x80) return code >= '0' && code <= '9';
+    uint8_t category = rp_unicode_find(code)->category;
+    return category >= RP_CATEGORY_ND && category <= RP_CATEGORY_NO;
+}
+
+bool rp_char_is_alphanumeric(uint32_t code) {
+    return (rp_unicode_find(code)->flags & RP_FLAG_ALPHABETIC) || rp_char_is_numeric(code);
+}
+
+/* Letters, marks, digits and what joins words. */
+static bool is_word(const rp_unicode_record *record) {
+    uint8_t category = record->category;
+    return (record->flags & RP_FLAG_ALPHABETIC) || category == RP_CATEGORY_ND || category == RP_CATEGORY_PC ||
+           (category >= RP_CATEGORY_MN && category <= RP_CATEGORY_ME);
+}
+
+bool rp_char_is_word(uint32_t code) {
+    return is_word(rp_unicode_find(code)) || code == 0x200c || code == 0x200d;
+}
+
+bool rp_char_is_regex_word(uint32_t code) {
+    const rp_unicode_record *record = rp_unicode_find(code);
+    if (code >= 0xb2 && code <= 0xbe && record->category == RP_CATEGORY_NO) return true;
+    return record->version <= RP_UNICODE_14 && is_word(record);
+}
+
+bool rp_char_is_mark(uint32_t code) {
+    if (code < 0x300) return false;
+    rp_category category = rp_char_category_in(code, RP_UNICODE_9);
+    return category >= RP_CATEGORY_MN && category <= RP_CATEGORY_ME;
+}
+
+bool rp_bert_is_control(uint32_t code) {
+    return is_other(code, RP_UNICODE_8, false);
+}
+
+bool rp_bert_is_white(uint32_t code) {
+    return rp_char_is_white(code);
+}
+
+bool rp_bert_is_nonspacing(uint32_t code) {
+    return is_nonspacing(code, RP_UNICODE_8);
+}
+
+bool rp_bert_is_ideograph(uint32_t code) {
+    return rp_char_is_ideograph(code) && !(code >= 0x2b820 && code < 0x2b920);
+}
+
+bool rp_bert_is_punctuation(uint32_t code) {
+    return is_punctuation(code, RP_UNICODE_8);
+}
+
+/* ---- as Python ---- */
+
+bool rp_char_is_space(uint32_t code) {
+    return rp_char_is_white(code) || (code >= 0x1c && code <= 0x1f);
 }
 
 bool rp_char_is_digit(uint32_t code) {
     if (code < 0x80) return code >= '0' && code <= '9';
-    if (category(code) == UTF8PROC_CATEGORY_ND) return true;
+    if (rp_char_category(code) == RP_CATEGORY_ND) return true;
     /* category No with a digit value: superscripts, circled and parenthesised digits, and a few scripts */
     static const uint32_t ranges[][2] = {
         {0xb2, 0xb3},     {0xb9, 0xb9},       {0x1369, 0x1371},   {0x19da, 0x19da},   {0x2070, 0x2070},
@@ -127,43 +196,30 @@ bool rp_char_is_digit(uint32_t code) {
     return false;
 }
 
+bool rp_char_is_blank(uint32_t code) {
+    return code == '\t' || code == '\n' || code == '\r' || is_separator(code);
+}
+
+bool rp_char_is_control(uint32_t code) {
+    return is_other(code, RP_UNICODE_14, true);
+}
+
+bool rp_char_is_punctuation(uint32_t code) {
+    return is_punctuation(code, RP_UNICODE_14);
+}
+
 bool rp_char_is_nonspacing(uint32_t code) {
-    return category(code) == UTF8PROC_CATEGORY_MN;
+    return is_nonspacing(code, RP_UNICODE_14);
 }
 
-bool rp_char_is_mark(uint32_t code) {
-    utf8proc_category_t c = category(code);
-    return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_MC || c == UTF8PROC_CATEGORY_ME;
+bool rp_char_is_ideograph(uint32_t code) {
+    return (code >= 0x4e00 && code <= 0x9fff) || (code >= 0x3400 && code <= 0x4dbf) ||
+           (code >= 0x20000 && code <= 0x2a6df) || (code >= 0x2a700 && code <= 0x2b73f) ||
+           (code >= 0x2b740 && code <= 0x2b81f) || (code >= 0x2b820 && code <= 0x2ceaf) ||
+           (code >= 0xf900 && code <= 0xfaff) || (code >= 0x2f800 && code <= 0x2fa1f);
 }
 
-bool rp_char_is_cased(uint32_t code) {
-    utf8proc_category_t c = category(code);
-    return c == UTF8PROC_CATEGORY_LU || c == UTF8PROC_CATEGORY_LL || c == UTF8PROC_CATEGORY_LT ||
-           code == 0xaa || code == 0xba || (code >= 0x2b0 && code <= 0x2b8) ||
-           (code >= 0x2160 && code <= 0x217f) || (code >= 0x24b6 && code <= 0x24e9);
-}
-
-bool rp_char_is_case_ignorable(uint32_t code) {
-    switch (category(code)) {
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_CF:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_SK:
-        return true;
-    default:
-        break;
-    }
-    return code == '\'' || code == '.' || code == ':' || code == 0xb7 || code == 0x387 || code == 0x55f ||
-           code == 0x5f4 || code == 0x2018 || code == 0x2019 || code == 0x2024 || code == 0x2027 ||
-           code == 0xfe13 || code == 0xfe52 || code == 0xfe55 || code == 0xff07 || code == 0xff0e ||
-           code == 0xff1a;
-}
-
-unsigned rp_char_combining(uint32_t code) {
-    if (code < 0x300) return 0;
-    return (unsigned)utf8proc_get_property((utf8proc_int32_t)code)->combining_class;
-}
+/* ---- lower case ---- */
 
 size_t rp_char_lower(uint32_t code, uint32_t out[RP_LOWERED_MAX]) {
     if (code < 0x80) {
@@ -175,111 +231,25 @@ size_t rp_char_lower(uint32_t code, uint32_t out[RP_LOWERED_MAX]) {
         out[1] = 0x307;
         return 2;
     }
-    out[0] = (uint32_t)utf8proc_tolower((utf8proc_int32_t)code);
+    out[0] = code;
+    if (code < rp_lower_end)
+        out[0] += (uint32_t)
+            rp_lower_deltas[rp_lower_values[rp_unicode_place(rp_lower_groups, rp_lower_blocks, code)]];
     return 1;
 }
 
-size_t rp_char_decompose(uint32_t code, bool compatibility, uint32_t out[RP_DECOMPOSED_MAX]) {
-    int boundary = 0;
-    utf8proc_ssize_t count = -1;
-    utf8proc_int32_t parts[RP_DECOMPOSED_MAX];
-    if (code >= 0x80)
-        count =
-            utf8proc_decompose_char((utf8proc_int32_t)code, parts, RP_DECOMPOSED_MAX,
-                                    UTF8PROC_DECOMPOSE | (compatibility ? UTF8PROC_COMPAT : 0), &boundary);
-    if (count < 1 || count > RP_DECOMPOSED_MAX) { /* ASCII, or nothing known of it */
-        out[0] = code;
-        return 1;
-    }
-    for (utf8proc_ssize_t i = 0; i < count; i++) out[i] = (uint32_t)parts[i];
-    return (size_t)count;
+static bool has_flag(uint32_t code, unsigned flag) {
+    const rp_unicode_record *record = rp_unicode_find(code);
+    return record->version <= RP_UNICODE_14 && (record->flags & flag);
 }
-
-/* Split into base characters and marks, each mark behind those of a lower or equal class. */
-static bool decompose_all(const rp_chars *chars, rp_chars *out) {
-    for (size_t i = 0; i < chars->count; i++) {
-        rp_char c = chars->items[i];
-        uint32_t parts[RP_DECOMPOSED_MAX];
-        size_t count = rp_char_decompose(c.code, false, parts);
-        for (size_t k = 0; k < count; k++)
-            if (!rp_chars_push(out, parts[k], c.start, c.end)) return false;
-    }
-    for (size_t from = 0; from < out->count;) { /* a stable counting sort of each run of marks, by class */
-        size_t to = from;
-        while (to < out->count && rp_char_combining(out->items[to].code)) to++;
-        if (to - from > 1) {
-            rp_char *run = rp_new_array(rp_char, to - from);
-            if (!run) return false;
-            size_t first[256] = {0}, at = 0;
-            for (size_t i = from; i < to; i++) first[rp_char_combining(out->items[i].code)]++;
-            for (size_t class = 0; class < 256; class ++) {
-                size_t here = first[class];
-                first[class] = at;
-                at += here;
-            }
-            for (size_t i = from; i < to; i++)
-                run[first[rp_char_combining(out->items[i].code)]++] = out->items[i];
-            memcpy(out->items + from, run, (to - from) * sizeof *run);
-            free(run);
-        }
-        from = to + 1;
-    }
-    return true;
-}
-
-/* The one code point that two compose into, or 0. */
-static uint32_t compose_pair(uint32_t first, uint32_t second) {
-    utf8proc_int32_t pair[2] = {(utf8proc_int32_t)first, (utf8proc_int32_t)second};
-    return utf8proc_normalize_utf32(pair, 2, UTF8PROC_COMPOSE | UTF8PROC_STABLE) == 1 ? (uint32_t)pair[0] : 0;
-}
-
-bool rp_chars_compose(rp_chars *chars) {
-    size_t plain = 0;
-    while (plain < chars->count && chars->items[plain].code < 0x300) plain++;
-    if (plain == chars->count) return true; /* below U+0300 everything is composed already */
-    rp_chars parts = {0};
-    if (!decompose_all(chars, &parts)) {
-        free(parts.items);
-        return false;
-    }
-    size_t count = 0, starter = SIZE_MAX;
-    unsigned last_class = 0; /* of the character kept last since the starter */
-    for (size_t i = 0; i < parts.count; i++) {
-        rp_char c = parts.items[i];
-        unsigned class = rp_char_combining(c.code);
-        bool blocked =
-            starter == SIZE_MAX || (count - 1 != starter && (last_class >= class || last_class == 0));
-        uint32_t joined = blocked ? 0 : compose_pair(parts.items[starter].code, c.code);
-        if (joined) {
-            rp_char *base = &parts.items[starter];
-            base->code = joined;
-            if (c.start < base->start) base->start = c.start;
-            if (c.end > base->end) base->end = c.end;
-            continue;
-        }
-        if (class == 0) starter = count;
-        last_class = class;
-        parts.items[count++] = c;
-    }
-    parts.count = count;
-    free(chars->items);
-    *chars = parts;
-    return true;
-}
-
-bool rp_grapheme_break(uint32_t before, uint32_t after, int32_t *state) {
-    return utf8proc_grapheme_break_stateful((utf8proc_int32_t)before, (utf8proc_int32_t)after, state);
-}
-
-/* ---- lower case in context ---- */
 
 /* A capital sigma at i ends a word: a cased letter before it and none behind, marks and the like aside. */
 static bool is_final_sigma(const rp_chars *in, size_t i) {
     size_t before = i, after = i + 1;
-    while (before > 0 && rp_char_is_case_ignorable(in->items[before - 1].code)) before--;
-    if (before == 0 || !rp_char_is_cased(in->items[before - 1].code)) return false;
-    while (after < in->count && rp_char_is_case_ignorable(in->items[after].code)) after++;
-    return after == in->count || !rp_char_is_cased(in->items[after].code);
+    while (before > 0 && has_flag(in->items[before - 1].code, RP_FLAG_IGNORABLE)) before--;
+    if (before == 0 || !has_flag(in->items[before - 1].code, RP_FLAG_CASED)) return false;
+    while (after < in->count && has_flag(in->items[after].code, RP_FLAG_IGNORABLE)) after++;
+    return after == in->count || !has_flag(in->items[after].code, RP_FLAG_CASED);
 }
 
 bool rp_chars_lower(const rp_chars *in, rp_chars *out) {
@@ -292,4 +262,59 @@ bool rp_chars_lower(const rp_chars *in, rp_chars *out) {
             if (!rp_chars_push(out, lower[k], c.start, c.end)) return false;
     }
     return true;
+}
+
+/* ---- graphemes ---- */
+
+static bool is_pictograph(uint32_t code) {
+    if (code < (uint32_t)rp_pictographs[0]) return false;
+    size_t low = 0, high = rp_pictograph_count; /* the range that may hold it is in [low, high) */
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (code >= (uint32_t)rp_pictographs[2 * middle])
+            low = middle;
+        else
+            high = middle;
+    }
+    return code <= (uint32_t)rp_pictographs[2 * low + 1];
+}
+
+/* Bits of the state: what is known of the characters up to the first of the next pair. */
+enum {
+    KNOWN = 1,      /* there is something before it, so the bits below tell */
+    ODD_FLAG = 2,   /* it is the first half of a flag */
+    PICTOGRAPH = 4, /* it is a pictograph, or continues one */
+    JOINER = 8,     /* it is a joiner that continues one */
+};
+
+/* The bits of a character, given those of the one before. */
+static int32_t next_state(uint32_t code, uint8_t breaks, int32_t before) {
+    if (breaks == RP_BREAK_REGIONAL) return KNOWN | (before & ODD_FLAG ? 0 : ODD_FLAG);
+    if (breaks == RP_BREAK_EXTEND) return KNOWN | (before & PICTOGRAPH);
+    if (breaks == RP_BREAK_ZWJ) return KNOWN | (before & PICTOGRAPH ? JOINER : 0);
+    return KNOWN | (breaks == RP_BREAK_OTHER && is_pictograph(code) ? PICTOGRAPH : 0);
+}
+
+static bool is_control_break(uint8_t breaks) {
+    return breaks == RP_BREAK_CR || breaks == RP_BREAK_LF || breaks == RP_BREAK_CONTROL;
+}
+
+static bool joins_syllable(uint8_t a, uint8_t b) {
+    bool vowel = b == RP_BREAK_V, final = b == RP_BREAK_T;
+    if (a == RP_BREAK_L) return b == RP_BREAK_L || vowel || b == RP_BREAK_LV || b == RP_BREAK_LVT;
+    if (a == RP_BREAK_LV || a == RP_BREAK_V) return vowel || final;
+    return (a == RP_BREAK_LVT || a == RP_BREAK_T) && final;
+}
+
+bool rp_grapheme_break(uint32_t before, uint32_t after, int32_t *state) {
+    uint8_t a = rp_unicode_find(before)->breaks, b = rp_unicode_find(after)->breaks;
+    int32_t known = *state & KNOWN ? *state : next_state(before, a, 0);
+    *state = next_state(after, b, known);
+    if (a == RP_BREAK_CR && b == RP_BREAK_LF) return false;
+    if (is_control_break(a) || is_control_break(b)) return true;
+    if (joins_syllable(a, b)) return false;
+    if (b == RP_BREAK_EXTEND || b == RP_BREAK_ZWJ || b == RP_BREAK_SPACING || a == RP_BREAK_PREPEND)
+        return false;
+    if ((known & JOINER) && (*state & PICTOGRAPH)) return false;
+    return !(b == RP_BREAK_REGIONAL && (known & ODD_FLAG));
 }

@@ -1,5 +1,5 @@
 /* Any allocation fails that is made while files are read and texts are tokenized, by whatever library: the
- * program has a malloc of its own, which utf8proc, libsentencepiece and the libraries of C and C++
+ * program has a malloc of its own, which libsentencepiece and the libraries of C and C++
  * call too. The n-th fails, for every n until none does: a status, nothing left behind, and the next call
  * works. No device is opened, for how drivers take it is their own affair; test_faults_host makes the
  * library's own allocations fail there. */
