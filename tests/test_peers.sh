@@ -33,6 +33,12 @@ model.run(sequences, out.buffer_info()[0], len(out))
 assert all(map(math.isfinite, out)) and any(out[-384:])
 END
 
+python3 - "$build" "$source/tools/models/sentiment" <<'END'
+import sys, capi
+tokenizer = capi.Tokenizer(sys.argv[1], sys.argv[2])
+assert tokenizer.ids("a warm film".encode())[0] == 2 and len(tokenizer.ids(b"")) == 2
+END
+
 # without BUILD WHY: peers.py with what it imports and what it makes left out cannot measure Reprise, says why, and fails.
 without() {
     if python3 - "$1" --batch 3 --precision int8 >"$scratch/output" 2>&1 <<'END'

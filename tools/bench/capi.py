@@ -2,7 +2,8 @@
 
 import ctypes
 import os
-from ctypes import POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import (POINTER, Structure, byref, c_bool, c_char, c_char_p, c_int, c_int32, c_size_t, c_uint32, c_uint64,
+                    c_void_p)
 
 PRECISIONS = {"f32": 1, "f16": 2, "int8": 3, "int4": 4}
 DEVICE_CPU = 4
@@ -40,7 +41,16 @@ class rp_sequence(Structure):
     _fields_ = [("ids", c_void_p), ("type_ids", c_void_p), ("count", c_uint32)]
 
 
-STRUCTS = [rp_error, rp_device_params, rp_device_info, rp_model_params, rp_sequence]
+class rp_text(Structure):
+    _fields_ = [("data", c_char_p), ("size", c_size_t)]
+
+
+class rp_encoding(Structure):
+    _fields_ = [("count", c_size_t), ("ids", POINTER(c_int32)), ("type_ids", c_void_p), ("offsets", c_void_p),
+                ("sequence", c_void_p), ("words", c_void_p), ("truncated", c_bool), ("reserved", c_void_p * 2)]
+
+
+STRUCTS = [rp_error, rp_device_params, rp_device_info, rp_model_params, rp_sequence, rp_text, rp_encoding]
 
 
 class Handle:
@@ -64,6 +74,29 @@ class Device(Handle):
         self.library.rp_device_get_info.restype = POINTER(rp_device_info)
         info = self.library.rp_device_get_info(self.handle).contents
         self.name, self.driver, self.cpu = info.name.decode(), info.driver.decode(), info.type == DEVICE_CPU
+
+
+class Tokenizer(Handle):
+    """The tokenizer of a model folder. OSError when BUILD has no library."""
+
+    def __init__(self, build, folder):
+        super().__init__(ctypes.CDLL(os.path.join(build, "libreprise.so")))
+        self.library.rp_tokenize.argtypes = [c_void_p, rp_text, rp_text, c_void_p, c_void_p, c_void_p]
+        self.call("rp_tokenizer_open", folder.encode(), byref(self.handle))
+        self.encoding, self.none = rp_encoding(), rp_text()
+
+    def ids(self, text):
+        """The ids of UTF-8 bytes, special tokens included."""
+        self.count(text, free=False)
+        ids = self.encoding.ids[: self.encoding.count]
+        self.library.rp_encoding_free(byref(self.encoding))
+        return ids
+
+    def count(self, text, free=True):
+        """How many there are, without making a list of them."""
+        self.call("rp_tokenize", self.handle, rp_text(text, len(text)), self.none, None, byref(self.encoding))
+        if free:
+            self.library.rp_encoding_free(byref(self.encoding))
 
 
 class Model(Handle):

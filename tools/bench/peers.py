@@ -363,7 +363,16 @@ def main():
                         help="of Reprise; below f32 PyTorch on CUDA is in float16 (f32)")
     parser.add_argument("--batch", type=int, help="also so many sequences of 128 tokens; 0: not (64 on a GPU, else 0)")
     parser.add_argument("--few-tokens", action="store_true", help="rp_model_params.few_tokens")
+    parser.add_argument("--tokenize", metavar="FOLDER", help="time tokenizing with the tokenizer of FOLDER instead")
+    parser.add_argument("--lines", metavar="FILE", help="texts for --tokenize, one a line")
+    parser.add_argument("--against", metavar="BUILD", help="with --tokenize, another build of Reprise beside it")
     options = parser.parse_args()
+    if bool(options.tokenize) != bool(options.lines):
+        parser.error("--tokenize and --lines go together")
+    if options.tokenize:
+        import tokenizing
+
+        return tokenizing.main(options)
     try:
         device = options.opened = capi.Device(options.build, options.device)
     except (OSError, RuntimeError) as problem:
