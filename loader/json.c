@@ -46,7 +46,7 @@ rp_status rp_folder_check(const char *dir, rp_error *err) {
                        rp_path_shown(dir), strerror(errno));
     if (!S_ISDIR(info.st_mode))
         return rp_fail(err, RP_ERROR_FILE,
-                       "%s: not a folder; name the folder that holds config.json and model.safetensors",
+                       "%s: not a folder; name the folder that holds config.json and the weights",
                        rp_path_shown(dir));
     return RP_OK;
 }

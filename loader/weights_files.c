@@ -3,20 +3,26 @@
 #include <stdio.h>
 
 #include "loader/json.h"
+#include "loader/pytorch.h"
 #include "loader/safetensors.h"
 #include "loader/tf_weights.h"
 
 enum { MAX_SHARDS = 4096, SHOWN_NAME = 100 };
 
-static const char whole_name[] = "model.safetensors", index_name[] = "model.safetensors.index.json",
-                  tf_suffix[] = ".index";
+/* What a folder may have, in the order in which transformers looks for it. */
+static const struct rp_weight_format {
+    const char *whole, *index, *suffix, *name;
+    rp_status (*open)(const char *path, rp_tensor_file *out, rp_error *err);
+} formats[] = {
+    {"model.safetensors", "model.safetensors.index.json", ".safetensors", "safetensors", rp_safetensors_open},
+    {"pytorch_model.bin", "pytorch_model.bin.index.json", ".bin", ".bin", rp_pytorch_open},
+};
 
 /* ---- shards ---- */
 
 /* A shard is a plain file name, so that an index cannot reach out of its folder. */
-static bool is_shard_name(const char *name) {
-    static const char suffix[] = ".safetensors";
-    size_t size = strlen(name), end = sizeof suffix - 1;
+static bool is_shard_name(const char *name, const char *suffix) {
+    size_t size = strlen(name), end = strlen(suffix);
     return size > end && size < 256 && name[0] != '.' && !strpbrk(name, "/\\") &&
            !strcmp(name + size - end, suffix);
 }
@@ -35,7 +41,7 @@ static rp_status open_file(rp_weight_files *files, const char *dir, const char *
         return rp_fail_memory(err, "a list of files", (files->count + 1) * sizeof *files->files);
     char *path = rp_path_join(dir, name);
     if (!path) return rp_fail_memory(err, "a path", strlen(dir) + strlen(name) + 2);
-    rp_status status = rp_safetensors_open(path, &files->files[files->count], err);
+    rp_status status = files->format->open(path, &files->files[files->count], err);
     free(path);
     if (!status) files->count++;
     return status;
@@ -53,12 +59,12 @@ static rp_status open_hidden(rp_weight_files *files, const char *dir, const char
 static rp_status open_shard(rp_weight_files *files, const char *dir, const char *tensor, const rp_json *value,
                             rp_error *err) {
     const char *shown = rp_path_shown(files->path), *shard = rp_json_string(value);
-    if (!shard || !is_shard_name(shard))
-        return rp_fail(
-            err, RP_ERROR_FORMAT,
-            "%s: weight_map: %.*s: \"%.*s\" is not the name of a safetensors file in the same folder", shown,
-            rp_text_fit(tensor, SHOWN_NAME), tensor, rp_text_fit(shard ? shard : "", SHOWN_NAME),
-            shard ? shard : rp_json_kind(value));
+    if (!shard || !is_shard_name(shard, files->format->suffix))
+        return rp_fail(err, RP_ERROR_FORMAT,
+                       "%s: weight_map: %.*s: \"%.*s\" is not the name of a %s file in the same folder",
+                       shown, rp_text_fit(tensor, SHOWN_NAME), tensor,
+                       rp_text_fit(shard ? shard : "", SHOWN_NAME), shard ? shard : rp_json_kind(value),
+                       files->format->name);
     if (!find_file(files, shard)) {
         if (files->count == MAX_SHARDS)
             return rp_fail(err, RP_ERROR_FORMAT, "%s: weight_map: lists more than %d files", shown,
@@ -105,51 +111,57 @@ static bool has(const char *dir, const char *name) {
 }
 
 static rp_status fail_missing(const char *dir, rp_error *err) {
-    static const char *const others[] = {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
-                                         "flax_model.msgpack"};
+    static const char *const others[] = {"tf_model.h5", "flax_model.msgpack"};
     for (size_t i = 0; i < RP_COUNT(others); i++)
         if (has(dir, others[i]))
             return rp_fail(err, RP_ERROR_UNSUPPORTED,
                            "%s: %s: weights in this format are not supported; convert them to %s (in Python: "
                            "AutoModel.from_pretrained and save_pretrained with safe_serialization=True)",
-                           rp_path_shown(dir), others[i], whole_name);
+                           rp_path_shown(dir), others[i], formats[0].whole);
     return rp_fail(
         err, RP_ERROR_FILE,
-        "%s: no weights: neither %s nor %s nor the index of a checkpoint is there; fetch one of them",
-        rp_path_shown(dir), whole_name, index_name);
+        "%s: no weights: neither %s nor %s is there, nor an index of their shards (%s, %s) or of a "
+        "TensorFlow checkpoint; fetch one of them",
+        rp_path_shown(dir), formats[0].whole, formats[1].whole, formats[0].index, formats[1].index);
 }
 
-/* Open what `path` names, which becomes the files' own. */
-static rp_status open_path(const char *dir, char *path, rp_weight_files *files, rp_error *err) {
-    size_t size = strlen(path), end = sizeof index_name - 1;
-    files->path = path;
-    if (!strcmp(path + size - (sizeof tf_suffix - 1), tf_suffix)) return rp_tf_weights_open(path, files, err);
-    if (size > end && !strcmp(path + size - end, index_name)) return open_shards(files, dir, err);
-    return open_file(files, dir, whole_name, err);
+/* The first file of weights that the folder has; NULL: none but perhaps a TensorFlow checkpoint. */
+static const char *choose(const char *dir, const struct rp_weight_format **format) {
+    for (size_t i = 0; i < RP_COUNT(formats); i++) {
+        *format = &formats[i];
+        if (has(dir, formats[i].whole)) return formats[i].whole;
+        if (has(dir, formats[i].index)) return formats[i].index;
+    }
+    *format = NULL;
+    return NULL;
 }
 
-/* The path of the weights of the folder; NULL when there are none. */
-static rp_status find_weights(const char *dir, char **path, rp_error *err) {
-    *path = NULL;
-    bool whole = has(dir, whole_name);
-    if (!whole && !has(dir, index_name)) return rp_tf_folder_find(dir, path, err);
-    *path = rp_path_join(dir, whole ? whole_name : index_name);
-    return *path ? RP_OK : rp_fail_memory(err, "a path", strlen(dir) + sizeof index_name);
+/* Open the file `name` of the folder, or the TensorFlow checkpoint whose path is files->path. */
+static rp_status open_chosen(const char *dir, const char *name, rp_weight_files *files, rp_error *err) {
+    if (!name) return rp_tf_weights_open(files->path, files, err);
+    return name == files->format->whole ? open_file(files, dir, name, err) : open_shards(files, dir, err);
 }
 
 rp_status rp_weight_files_open(const char *dir, rp_weight_files **out, rp_error *err) {
+    const struct rp_weight_format *format;
     char *path = NULL;
     *out = NULL;
     rp_status status = rp_folder_check(dir, err);
-    if (!status) status = find_weights(dir, &path, err);
     if (status) return status;
-    if (!path) return fail_missing(dir, err);
-    rp_weight_files *files = rp_new(rp_weight_files);
+    const char *name = choose(dir, &format);
+    if (name)
+        path = rp_path_join(dir, name);
+    else
+        status = rp_tf_folder_find(dir, &path, err);
+    if (status) return status;
+    if (!name && !path) return fail_missing(dir, err);
+    rp_weight_files *files = path ? rp_new(rp_weight_files) : NULL;
     if (!files) {
         free(path);
         return rp_fail_memory(err, "the weights", sizeof *files);
     }
-    status = open_path(dir, path, files, err);
+    *files = (rp_weight_files){.path = path, .format = format};
+    status = open_chosen(dir, name, files, err);
     if (status)
         rp_weight_files_close(files);
     else

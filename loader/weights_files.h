@@ -5,7 +5,8 @@
 #include "loader/tensor_file.h"
 
 typedef struct rp_weight_files {
-    char *path; /* model.safetensors or the index, for messages */
+    char *path; /* model.safetensors, pytorch_model.bin or an index, for messages */
+    const struct rp_weight_format *format;
     rp_tensor_file *files;
     size_t count, capacity;
     void *memory; /* weights that come from a generator */

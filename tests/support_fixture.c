@@ -1,4 +1,5 @@
 #include "support_fixture.h"
+#include "support_pytorch.h"
 
 #include <dirent.h>
 #include <jansson.h>
@@ -132,7 +133,7 @@ static float from_f16(uint16_t half) {
     return half & 0x8000 ? -magnitude : magnitude;
 }
 
-static size_t tensor_elements(const fixture_tensor *t) {
+size_t fixture_elements(const fixture_tensor *t) {
     return (size_t)t->rows * (t->columns ? t->columns : 1);
 }
 
@@ -140,15 +141,17 @@ static bool is_int8(const fixture_tensor *t) {
     return t->scale < 0;
 }
 
-static size_t element_size(const fixture_tensor *t, fixture_dtype dtype) {
-    return is_int8(t) ? 1 : dtype == FIXTURE_F32 ? 4 : 2;
+size_t fixture_element_size(const fixture_tensor *t, fixture_dtype dtype) {
+    return is_int8(t) ? 1 : dtype == FIXTURE_F64 ? 8 : dtype == FIXTURE_F32 ? 4 : 2;
 }
 
-/* Write the tensor's elements to `f` as `dtype` and add their bits to `*checksum`. */
-static bool write_elements(FILE *f, const fixture_tensor *t, fixture_dtype dtype, uint64_t *checksum) {
+bool fixture_write_elements(FILE *f, const fixture_tensor *t, const fixture_layout *layout,
+                            uint64_t *checksum) {
+    fixture_dtype dtype = layout->dtype;
     uint64_t seed = hash_name(t->name);
-    size_t n = tensor_elements(t);
-    for (size_t i = 0; i < n; i++) {
+    size_t n = fixture_elements(t);
+    for (size_t k = 0; k < n; k++) {
+        size_t i = layout->transposed && t->columns ? k % t->rows * t->columns + k / t->rows : k;
         float x = element_at(t, seed, i);
         uint32_t word = float_bits(x), stored = word;
         if (dtype == FIXTURE_F16) {
@@ -160,17 +163,18 @@ static bool write_elements(FILE *f, const fixture_tensor *t, fixture_dtype dtype
         }
         *checksum += stored;
         unsigned char bytes[4] = {word & 255, word >> 8 & 255, word >> 16 & 255, word >> 24};
-        size_t size = element_size(t, dtype);
+        double wide = x;
+        size_t size = fixture_element_size(t, dtype);
         if (is_int8(t)) bytes[0] = 0;
-        if (fwrite(bytes, 1, size, f) != size) return false;
+        if (fwrite(dtype == FIXTURE_F64 && !is_int8(t) ? (void *)&wide : bytes, 1, size, f) != size)
+            return false;
     }
     return true;
 }
 
 /* ---- safetensors ---- */
 
-/* The name that `t` has in a file. */
-static void file_name_of(const fixture_tensor *t, const fixture_layout *layout, char out[FIXTURE_PATH_SIZE]) {
+void fixture_file_name(const fixture_tensor *t, const fixture_layout *layout, char out[FIXTURE_PATH_SIZE]) {
     const char *name = t->name, *strip = layout->strip_prefix;
     if (strip && !strncmp(name, strip, strlen(strip))) name += strlen(strip);
     snprintf(out, FIXTURE_PATH_SIZE, "%s%s", layout->add_prefix ? layout->add_prefix : "", name);
@@ -179,17 +183,17 @@ static void file_name_of(const fixture_tensor *t, const fixture_layout *layout, 
 /* The header of shard `shard`, which takes every `shards`-th tensor. Freed by the caller. */
 static char *make_header(const fixture_tensor *tensors, size_t count, const fixture_layout *layout,
                          size_t shard, size_t shards) {
-    static const char *const dtypes[] = {"F32", "F16", "BF16"};
+    static const char *const dtypes[] = {"F32", "F16", "BF16", "F64"};
     json_t *header = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
     json_int_t at = 0;
     for (size_t i = shard; i < count; i += shards) {
         char name[FIXTURE_PATH_SIZE];
         json_t *shape = json_array();
-        json_int_t end =
-            at + (json_int_t)(tensor_elements(&tensors[i]) * element_size(&tensors[i], layout->dtype));
+        json_int_t end = at + (json_int_t)(fixture_elements(&tensors[i]) *
+                                           fixture_element_size(&tensors[i], layout->dtype));
         json_array_append_new(shape, json_integer(tensors[i].rows));
         if (tensors[i].columns) json_array_append_new(shape, json_integer(tensors[i].columns));
-        file_name_of(&tensors[i], layout, name);
+        fixture_file_name(&tensors[i], layout, name);
         json_object_set_new(header, name,
                             json_pack("{s:s, s:o, s:[I,I]}", "dtype",
                                       is_int8(&tensors[i]) ? "I8" : dtypes[layout->dtype], "shape", shape,
@@ -212,11 +216,21 @@ static bool write_shard(const char *path, const fixture_tensor *tensors, size_t 
         for (int i = 0; i < 8; i++) ok = fputc((int)(size >> 8 * i & 255), f) != EOF && ok;
         ok = fwrite(header, 1, size, f) == size && ok;
         for (size_t i = shard; ok && i < count; i += shards)
-            ok = write_elements(f, &tensors[i], layout->dtype, checksum);
+            ok = fixture_write_elements(f, &tensors[i], layout, checksum);
         ok = fclose(f) == 0 && ok;
     }
     free(header);
     return ok || complain(path, "cannot be written");
+}
+
+/* Shard `shard` of `shards`, counted from 0; the whole when there is one. */
+static void shard_name(const fixture_layout *layout, uint32_t shard, uint32_t shards, char out[64]) {
+    const char *base = layout->form ? "pytorch_model" : "model",
+               *suffix = layout->form ? "bin" : "safetensors";
+    if (shards > 1)
+        snprintf(out, 64, "%s-%05u-of-%05u.%s", base, shard + 1, shards, suffix);
+    else
+        snprintf(out, 64, "%s.%s", base, suffix);
 }
 
 static bool write_index(const char *dir, const fixture_tensor *tensors, size_t count,
@@ -225,15 +239,16 @@ static bool write_index(const char *dir, const fixture_tensor *tensors, size_t c
     json_int_t total = 0;
     for (size_t i = 0; i < count; i++) {
         char name[FIXTURE_PATH_SIZE], file[64];
-        file_name_of(&tensors[i], layout, name);
-        snprintf(file, sizeof file, "model-%05u-of-%05u.safetensors", (unsigned)(i % layout->shards) + 1,
-                 (unsigned)layout->shards);
+        fixture_file_name(&tensors[i], layout, name);
+        shard_name(layout, (uint32_t)(i % layout->shards), layout->shards, file);
         json_object_set_new(map, name, json_string(file));
-        total += (json_int_t)(tensor_elements(&tensors[i]) * element_size(&tensors[i], layout->dtype));
+        total +=
+            (json_int_t)(fixture_elements(&tensors[i]) * fixture_element_size(&tensors[i], layout->dtype));
     }
     json_t *root = json_pack("{s:{s:I}, s:o}", "metadata", "total_size", total, "weight_map", map);
     char *text = json_dumps(root, JSON_INDENT(2));
-    bool ok = text && fixture_write_text(dir, "model.safetensors.index.json", text);
+    const char *name = layout->form ? "pytorch_model.bin.index.json" : "model.safetensors.index.json";
+    bool ok = text && fixture_write_text(dir, name, text);
     free(text);
     json_decref(root);
     return ok;
@@ -246,9 +261,12 @@ bool fixture_write_folder(const char *dir, const char *config, const fixture_ten
     uint32_t shards = layout->shards > 1 ? layout->shards : 1;
     for (uint32_t s = 0; ok && s < shards; s++) {
         char name[64], path[2 * FIXTURE_PATH_SIZE];
-        snprintf(name, sizeof name, "model-%05u-of-%05u.safetensors", (unsigned)s + 1, (unsigned)shards);
-        join(path, dir, shards > 1 ? name : "model.safetensors");
-        ok = write_shard(path, tensors, count, layout, s, shards, &sum);
+        shard_name(layout, s, shards, name);
+        join(path, dir, name);
+        if (layout->form)
+            ok = fixture_write_pytorch(path, tensors, count, layout, s, shards, &sum);
+        else
+            ok = write_shard(path, tensors, count, layout, s, shards, &sum);
     }
     if (ok && shards > 1) ok = write_index(dir, tensors, count, layout);
     if (checksum) *checksum = sum;

@@ -13,7 +13,14 @@
 
 #define FIXTURE_PATH_SIZE 512
 
-typedef enum fixture_dtype { FIXTURE_F32 = 0, FIXTURE_F16, FIXTURE_BF16 } fixture_dtype;
+typedef enum fixture_dtype { FIXTURE_F32 = 0, FIXTURE_F16, FIXTURE_BF16, FIXTURE_F64 } fixture_dtype;
+
+/* Of the files of weights. */
+typedef enum fixture_form {
+    FIXTURE_SAFETENSORS = 0,
+    FIXTURE_ZIP, /* pytorch_model.bin since torch 1.6 */
+    FIXTURE_OLD, /* pytorch_model.bin before that */
+} fixture_form;
 
 /* One tensor: uniform values in offset +- scale. scale and offset need few bits, so that no step but the last
  * rounds. */
@@ -26,9 +33,11 @@ typedef struct fixture_tensor {
 /* How tensors are laid out in files. The zero value: F32, one file, names as they are. */
 typedef struct fixture_layout {
     fixture_dtype dtype;
-    uint32_t shards;          /* 0 and 1: model.safetensors; more: that many shards and an index */
+    uint32_t shards;          /* 0 and 1: one file; more: that many shards and an index */
     const char *strip_prefix; /* leave this out at the start of the names in the file; NULL: nothing */
     const char *add_prefix;   /* put this before every name in the file; NULL: nothing */
+    fixture_form form;
+    bool transposed; /* matrices are stored column by column, and strides say so; not in safetensors */
 } fixture_layout;
 
 /* Make a new empty folder under $TMPDIR or /tmp. False, with a message on standard error, when that fails. */

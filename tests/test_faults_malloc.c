@@ -193,7 +193,10 @@ static void finish_files(work *w) {
 }
 
 static void test_files(void **state) {
-    static const fixture_layout layouts[] = {{.shards = 1}, {.shards = 3}};
+    static const fixture_layout layouts[] = {{.shards = 1},
+                                             {.shards = 3},
+                                             {.form = FIXTURE_ZIP, .shards = 2, .transposed = true},
+                                             {.form = FIXTURE_OLD, .dtype = FIXTURE_F64}};
     (void)state;
     for (size_t i = 0; i < RP_COUNT(layouts); i++) {
         golden g;

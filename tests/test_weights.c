@@ -143,7 +143,15 @@ static void test_layouts(void **state) {
         {.shards = 2, .strip_prefix = "albert."},
         {.shards = 40},
         {.add_prefix = "module."}, // as torch.nn.DataParallel saves
-        {.shards = 2, .strip_prefix = "albert.", .add_prefix = "module."}};
+        {.shards = 2, .strip_prefix = "albert.", .add_prefix = "module."},
+        {.dtype = FIXTURE_F64},
+        {.form = FIXTURE_ZIP},
+        {.form = FIXTURE_OLD},
+        {.form = FIXTURE_ZIP, .shards = 3, .add_prefix = "module."},
+        {.form = FIXTURE_OLD, .shards = 2, .strip_prefix = "albert."},
+        {.form = FIXTURE_ZIP, .transposed = true},
+        {.form = FIXTURE_OLD, .transposed = true, .dtype = FIXTURE_F64},
+        {.form = FIXTURE_ZIP, .dtype = FIXTURE_F64}};
     (void)state;
     tiny_write(ALBERT(""));
     tiny_load();
@@ -166,8 +174,10 @@ static void test_element_types(void **state) {
     tiny_load();
     rp_weights reference = tiny_weights;
     tiny_weights = (rp_weights){0};
-    for (fixture_dtype dtype = FIXTURE_F16; dtype <= FIXTURE_BF16; dtype++) {
-        tiny_write_layout(ALBERT(""), (fixture_layout){.dtype = dtype});
+    for (int i = 0; i < 6; i++) {
+        fixture_dtype dtype = i % 2 ? FIXTURE_BF16 : FIXTURE_F16;
+        fixture_form form = (fixture_form)(i / 2);
+        tiny_write_layout(ALBERT(""), (fixture_layout){.dtype = dtype, .form = form, .transposed = form});
         tiny_load();
         assert_int_equal(tiny_weights.word.dtype, dtype == FIXTURE_F16 ? RP_F16 : RP_BF16);
         for (size_t i = 0; i < 44; i++) {

@@ -203,17 +203,78 @@ static void test_damaged_indexes(void **state) {
     tiny_check_bad(RP_ERROR_FORMAT, "model-00002-of-00002.safetensors", "header length");
 }
 
+static void test_damaged_indexes_of_torch(void **state) {
+    static const struct {
+        const char *index;
+        rp_status status;
+        const char *needle;
+    } rows[] = {
+        {"{\"weight_map\": {\"w\": \"../x.bin\"}}", RP_ERROR_FORMAT,
+         "name of a .bin file in the same folder"},
+        {"{\"weight_map\": {\"w\": \"x.safetensors\"}}", RP_ERROR_FORMAT, "x.safetensors"},
+        {"{\"weight_map\": {\"w\": \"x.bin\"}}", RP_ERROR_FILE, "x.bin is missing"},
+        {"{\"weight_map\": {\"w\": \"pytorch_model-00001-of-00002.bin\"}}", RP_ERROR_FORMAT,
+         "w: is not in pytorch_model-00001-of-00002.bin"},
+    };
+    (void)state;
+    tiny_write_layout(ALBERT(""), (fixture_layout){.shards = 2, .form = FIXTURE_ZIP});
+    tiny_load();
+    for (size_t i = 0; i < RP_COUNT(rows); i++) {
+        assert_true(fixture_write_text(tiny_dir, "pytorch_model.bin.index.json", rows[i].index));
+        tiny_check_bad(rows[i].status, "pytorch_model.bin.index.json", rows[i].needle);
+    }
+    tiny_write_layout(ALBERT(""), (fixture_layout){.shards = 2, .form = FIXTURE_ZIP});
+    assert_true(fixture_write_text(tiny_dir, "pytorch_model-00002-of-00002.bin", "damaged"));
+    tiny_check_bad(RP_ERROR_FORMAT, "pytorch_model-00002-of-00002.bin", "not a file that torch.save wrote");
+}
+
+/* The same words for every form, with the file's own name. */
+static void test_damage_in_files_of_torch(void **state) {
+    (void)state;
+    for (fixture_form form = FIXTURE_ZIP; form <= FIXTURE_OLD; form++) {
+        const fixture_layout layout = {.form = form}, wide = {.form = form, .dtype = FIXTURE_F64};
+        tiny_find("albert.embeddings.LayerNorm.bias")->rows = 5;
+        tiny_write_layout(ALBERT(""), layout);
+        tiny_check_bad(RP_ERROR_FORMAT, "pytorch_model.bin: albert.embeddings.LayerNorm.bias",
+                       "shape is [5]");
+        tiny_find("albert.embeddings.LayerNorm.bias")->rows = 4;
+        tiny_find(LAYER "ffn.weight")->offset = NAN;
+        tiny_write_layout(ALBERT(""), layout);
+        tiny_check_bad(RP_ERROR_FORMAT, "pytorch_model.bin: " LAYER "ffn.weight", "element 0 is NaN");
+        tiny_find(LAYER "ffn.weight")->offset = INFINITY; // in F64 as well
+        tiny_write_layout(ALBERT(""), wide);
+        tiny_check_bad(RP_ERROR_FORMAT, "pytorch_model.bin: " LAYER "ffn.weight", "element 0 is NaN");
+        tiny_find(LAYER "ffn.weight")->offset = 0;
+        tiny_find(LAYER "ffn.bias")->name = "elsewhere";
+        tiny_write_layout(ALBERT(""), layout);
+        tiny_check_bad(RP_ERROR_FORMAT, "pytorch_model.bin: ", "ffn.bias: the tensor is missing");
+        tiny_find("elsewhere")->name = LAYER "ffn.bias";
+    }
+}
+
 /* ---- folders ---- */
 
+/* Of two forms transformers takes safetensors, and the whole before the index. */
+static void test_precedence(void **state) {
+    (void)state;
+    tiny_write_layout(ALBERT(""), (fixture_layout){.form = FIXTURE_ZIP});
+    assert_true(fixture_write_text(tiny_dir, "pytorch_model.bin.index.json", "damaged"));
+    tiny_load();
+    assert_true(fixture_write_text(tiny_dir, "model.safetensors.index.json", "damaged"));
+    tiny_check_bad(RP_ERROR_FORMAT, "model.safetensors.index.json", "line 1");
+    assert_true(fixture_write_text(tiny_dir, "model.safetensors", "damaged"));
+    tiny_check_bad(RP_ERROR_FORMAT, "model.safetensors", "header length");
+}
+
 static void test_missing_files(void **state) {
-    static const char *const others[] = {"pytorch_model.bin", "tf_model.h5", "flax_model.msgpack"};
+    static const char *const others[] = {"tf_model.h5", "flax_model.msgpack"};
     char path[2 * FIXTURE_PATH_SIZE];
     (void)state;
     for (size_t i = 0; i < RP_COUNT(others); i++) {
         tiny_write(ALBERT(""));
         snprintf(path, sizeof path, "%s/model.safetensors", tiny_dir);
         assert_int_equal(unlink(path), 0);
-        tiny_check_bad(RP_ERROR_FILE, tiny_dir, "neither model.safetensors nor model.safetensors.index.json");
+        tiny_check_bad(RP_ERROR_FILE, tiny_dir, "neither model.safetensors nor pytorch_model.bin");
         assert_true(fixture_write_text(tiny_dir, others[i], "x"));
         tiny_check_bad(RP_ERROR_UNSUPPORTED, others[i], "convert");
     }
@@ -233,6 +294,9 @@ int main(void) {
         TINY_TEST(test_partial_and_promised_heads),
         TINY_TEST(test_config_of_another_model),
         TINY_TEST(test_damaged_indexes),
+        TINY_TEST(test_damaged_indexes_of_torch),
+        TINY_TEST(test_damage_in_files_of_torch),
+        TINY_TEST(test_precedence),
         TINY_TEST(test_missing_files),
     };
     return cmocka_run_group_tests_name("weights_damage", tests, NULL, NULL);
