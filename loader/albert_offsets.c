@@ -154,29 +154,19 @@ static bool split_words(const rp_tokenizer *t, const rp_unit *units, size_t coun
 
 static bool normalize(const rp_tokenizer *t, const char *text, uint32_t start, uint32_t end, rp_units *out) {
     rp_units folded = {0};
-    bool ok = start >= end || (fold(t, text, start, end, &folded) &&
-                               (!t->model.charsmap.units || map_characters(&t->model.charsmap, &folded)) &&
-                               split_words(t, folded.items, folded.count, out));
+    bool ok =
+        start >= end ||
+        (fold(t, text, start, end, &folded) &&
+         (!t->model.normalizer.charsmap.units || map_characters(&t->model.normalizer.charsmap, &folded)) &&
+         split_words(t, folded.items, folded.count, out));
     free(folded.items);
     return ok;
-}
-
-/* Bytes of the longest user-defined piece at `text`, or 0. */
-static size_t user_defined(const rp_tokenizer *t, const char *text, size_t left) {
-    size_t best = 0;
-    if (t->words_without_space || !t->user_first[(unsigned char)*text]) return 0;
-    for (size_t i = 0; i < t->user_count; i++) {
-        const rp_piece *piece = &t->model.pieces[t->users[i]];
-        if (piece->size > best && piece->size <= left && memcmp(piece->text, text, piece->size) == 0)
-            best = piece->size;
-    }
-    return best;
 }
 
 bool rp_albert_units(const rp_tokenizer *t, const char *text, uint32_t start, uint32_t end, rp_units *out) {
     uint32_t from = start;
     for (uint32_t at = start; at < end;) {
-        size_t size = user_defined(t, text + at, end - at);
+        size_t size = t->words_without_space ? 0 : rp_spiece_user(t->spiece, text + at, end - at);
         if (!size) {
             at++;
             continue;

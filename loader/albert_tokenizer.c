@@ -4,65 +4,23 @@
 #include "loader/tokenizer.h"
 
 static const char SPACE[] = "\xe2\x96\x81"; /* the symbol that stands for a space in a piece */
-enum {
-    SPACE_SIZE = 3,
-    SPACE_SYMBOL = 0x2581,
-    UNKNOWN_RUN = 256, /* longer runs of characters that no piece has are shortened */
-};
+enum { SPACE_SIZE = 3 };
 
 /* ---- opening ---- */
 
-static bool is_known(const rp_tokenizer *t, uint32_t code) {
-    return t->known[code / 8] >> code % 8 & 1;
-}
-
-static void set_known(rp_tokenizer *t, uint32_t code) {
-    t->known[code / 8] |= (uint8_t)(1u << code % 8);
-}
-
-/* A character is known, too, when an entry of the character map that begins with it brings something known,
- * or a space, or nothing. */
-static void visit_entry(void *context, const char *key, size_t size, const char *value) {
-    rp_tokenizer *t = context;
-    size_t at = 0, length = strlen(value);
-    bool known = length == 0;
-    while (!known && at < length) {
-        uint32_t code = rp_utf8_next(value, &at);
-        known = code == ' ' || is_known(t, code);
-    }
-    if (rp_utf8_check(key, size) != size) return;
-    at = 0;
-    if (known) set_known(t, rp_utf8_next(key, &at));
-}
-
 static rp_status index_pieces(rp_tokenizer *t, const char *path, rp_error *err) {
     const rp_spiece_file *model = &t->model;
-    t->known = rp_new_array(uint8_t, 0x110000 / 8);
-    t->users = rp_new_array(int32_t, model->piece_count);
-    if (!t->known || !t->users) return rp_fail_memory(err, "the vocabulary", 0x110000 / 8);
-    bool bytes = false;
-    set_known(t, ' ');
     for (size_t i = 0; i < model->piece_count; i++) {
         const rp_piece *piece = &model->pieces[i];
         if (!rp_vocab_set(&t->vocab, (int32_t)i, piece->text, piece->size, false))
             return rp_fail_memory(err, "the vocabulary", piece->size);
-        bytes |= piece->kind == RP_PIECE_BYTE;
-        if (piece->kind == RP_PIECE_USER) {
-            t->users[t->user_count++] = (int32_t)i;
-            t->user_first[(unsigned char)piece->text[0]] = true;
-        }
-        if (piece->kind == RP_PIECE_CONTROL || piece->kind == RP_PIECE_UNKNOWN)
-            continue; /* not found in texts */
-        for (size_t at = 0; at < piece->size;) set_known(t, rp_utf8_next(piece->text, &at));
     }
-    if (!rp_charsmap_walk(&model->charsmap, visit_entry, t))
-        return rp_fail(err, RP_ERROR_FORMAT,
-                       "%s: normalizer_spec.precompiled_charsmap: no tree of short keys; take a fresh copy "
-                       "of the file",
-                       path);
-    if (bytes) { /* nothing is unknown */
-        free(t->known);
-        t->known = NULL;
+    for (size_t i = 0; t->vocab.used < model->piece_count && i < model->piece_count; i++) {
+        const rp_piece *piece = &model->pieces[i];
+        int32_t first = rp_vocab_find(&t->vocab, piece->text, piece->size);
+        if (first != (int32_t)i)
+            return rp_fail(err, RP_ERROR_FORMAT, "%s: piece %zu: has the text of piece %d", path, i,
+                           (int)first);
     }
     return RP_OK;
 }
@@ -75,7 +33,7 @@ rp_status rp_albert_open(rp_tokenizer *t, const char *name, char *data, size_t s
     rp_status status = RP_OK;
     if (size == 0) status = rp_fail(err, RP_ERROR_FORMAT, "%s: empty; take a fresh copy of the file", path);
     if (!status) status = rp_spiece_read(path, data, size, &t->model, err);
-    if (!status) status = rp_spiece_open(path, data, size, &t->spiece, err);
+    if (!status) status = rp_spiece_open(path, &t->model, &t->spiece, err);
     if (!status) status = index_pieces(t, path, err);
     free(whole);
     return status;
@@ -114,24 +72,6 @@ static bool without_accents(const rp_chars *in, rp_chars *out) {
     return true;
 }
 
-/* A run of characters that no piece has becomes one unknown token however long it is, but libsentencepiece
- * takes quadratic time to join it. Without the middle of a long run the tokens are the same. */
-static void shorten_unknown(const rp_tokenizer *t, rp_chars *chars) {
-    size_t kept = 0;
-    for (size_t from = 0; from < chars->count;) {
-        size_t to = from;
-        while (to < chars->count && !is_known(t, chars->items[to].code)) to++;
-        size_t head = to - from > UNKNOWN_RUN ? UNKNOWN_RUN / 2 : to - from,
-               tail = head < to - from ? head : 0;
-        if (to == from) head = ++to - from;
-        memmove(chars->items + kept, chars->items + from, head * sizeof *chars->items);
-        memmove(chars->items + kept + head, chars->items + to - tail, tail * sizeof *chars->items);
-        kept += head + tail;
-        from = to;
-    }
-    chars->count = kept;
-}
-
 static bool preprocess(const rp_tokenizer *t, const rp_char *chars, size_t count, rp_chars *out) {
     rp_chars next = {0};
     bool ok = plain_text(t, chars, count, out);
@@ -146,7 +86,6 @@ static bool preprocess(const rp_tokenizer *t, const rp_char *chars, size_t count
         free(out->items);
         *out = next;
     }
-    if (ok && t->known) shorten_unknown(t, out);
     return ok;
 }
 
@@ -169,8 +108,7 @@ typedef struct source {
 } source;
 
 /* How many units from `s->unit` on spell the piece; 0 when they do not. A piece may end inside what became of
- * the character at `hi`, not behind it, but what follows must not belong to it: of a shortened run it has the
- * ends only. */
+ * the character at `hi`, not behind it, but what follows must not belong to it. */
 static size_t spelled(const stretch *s, const char *piece, size_t size, source from) {
     const rp_unit *units = s->units.items;
     size_t to = s->unit;
@@ -180,10 +118,11 @@ static size_t spelled(const stretch *s, const char *piece, size_t size, source f
     return inside && (to == s->units.count || units[to].source >= from.last) ? to - s->unit : 0;
 }
 
-/* Append the token of a piece. Its offsets are those of the units that spell it; where the two normalizations
- * differ, those of the units that came from the same bytes. */
-static bool emit(stretch *s, const char *piece, size_t size, source from) {
-    int32_t id = rp_vocab_find(&s->t->vocab, piece, size);
+/* Append the token of a piece, whose id is looked up when `id` is negative. Its offsets are those of the
+ * units that spell it; where the two normalizations differ, those of the units that came from the same bytes.
+ */
+static bool emit(stretch *s, const char *piece, size_t size, int32_t id, source from) {
+    if (id < 0) id = rp_vocab_find(&s->t->vocab, piece, size);
     const rp_unit *units = s->units.items;
     bool lone_space = size == SPACE_SIZE && memcmp(piece, SPACE, SPACE_SIZE) == 0;
     source wide = {from.lo, UINT32_MAX,
@@ -225,16 +164,17 @@ static rp_status emit_number(stretch *s, const char *piece, size_t size, const r
         at += space ? SPACE_SIZE : 1;
     }
     rp_status status = rp_spiece_encode(s->t->spiece, bare, used, &again, err);
-    for (size_t i = 0; ok && i < again.count; i++) {
-        const char *text = again.text + again.items[i].text;
-        size_t length = again.items[i].size;
+    for (size_t i = 0; !status && ok && i < again.tokens.count; i++) {
+        rp_text part = rp_spiece_token_at(s->t->spiece, &again, i).piece;
+        const char *text = part.data;
+        size_t length = part.size;
         if (i == 0 && !spaced && length >= SPACE_SIZE && memcmp(text, SPACE, SPACE_SIZE) == 0) {
             text += SPACE_SIZE; /* put there by SentencePiece */
             length -= SPACE_SIZE;
         }
-        if (length) ok = emit(s, text, length, (source){lo, comma->start, lo});
+        if (length) ok = emit(s, text, length, -1, (source){lo, comma->start, lo});
     }
-    if (ok && !status) ok = emit(s, ",", 1, (source){comma->start, comma->end, comma->start});
+    if (ok && !status) ok = emit(s, ",", 1, -1, (source){comma->start, comma->end, comma->start});
     rp_spiece_tokens_finish(&again);
     free(bare);
     return status ? status : ok ? RP_OK : rp_fail_memory(err, "the tokens of a text", s->out->count);
@@ -244,23 +184,25 @@ static rp_status emit_number(stretch *s, const char *piece, size_t size, const r
 static rp_status emit_all(stretch *s, const rp_spiece_tokens *pieces, rp_error *err) {
     const rp_char *c = s->chars.items;
     size_t from = 0, from_byte = 0; /* the character that the next piece begins in, and its first byte */
-    for (size_t i = 0; i < pieces->count; i++) {
-        const rp_spiece_token *piece = &pieces->items[i];
-        const char *text = pieces->text + piece->text;
-        while (from + 1 < s->chars.count && from_byte + rp_utf8_size(c[from].code) <= piece->begin)
+    for (size_t i = 0; i < pieces->tokens.count; i++) {
+        const rp_spiece_token token = rp_spiece_token_at(s->t->spiece, pieces, i);
+        const char *text = token.piece.data;
+        const size_t length = token.piece.size;
+        while (from + 1 < s->chars.count && from_byte + rp_utf8_size(c[from].code) <= token.begin)
             from_byte += rp_utf8_size(c[from++].code);
         size_t to = from, to_byte = from_byte + rp_utf8_size(c[from].code);
-        while (to + 1 < s->chars.count && to_byte < piece->end) to_byte += rp_utf8_size(c[++to].code);
+        while (to + 1 < s->chars.count && to_byte < token.end) to_byte += rp_utf8_size(c[++to].code);
         uint32_t lo = i ? c[from].start : s->start;
         /* Nothing of the text: the space put in front of it, or a further part of what one character became.
          */
-        bool front =
-            piece->end == piece->begin && piece->size == SPACE_SIZE && memcmp(text, SPACE, SPACE_SIZE) == 0;
+        bool front = token.end == token.begin && length == SPACE_SIZE && memcmp(text, SPACE, SPACE_SIZE) == 0;
         uint32_t hi = front ? c[from].start : c[to].end;
         rp_status status = RP_OK;
-        if (is_number_comma(text, piece->size))
-            status = emit_number(s, text, piece->size, &c[to], lo, err);
-        else if (!emit(s, text, piece->size, (source){lo, hi, front ? hi : c[to].start}))
+        int32_t id =
+            token.id == s->t->model.unknown ? -1 : token.id; /* unknown text may be an unused piece */
+        if (is_number_comma(text, length))
+            status = emit_number(s, text, length, &c[to], lo, err);
+        else if (!emit(s, text, length, id, (source){lo, hi, front ? hi : c[to].start}))
             status = rp_fail_memory(err, "the tokens of a text", s->out->count * sizeof(rp_token));
         if (status) return status;
     }
@@ -281,7 +223,6 @@ rp_status rp_albert_tokenize(const rp_tokenizer *t, rp_text text, const rp_char 
         if (size) status = rp_spiece_encode(t->spiece, bytes, size, &pieces, err);
         free(bytes);
     }
-    /* Not before libsentencepiece is done: it takes most of the memory that a text needs. */
     ok = ok && (status || rp_albert_units(t, text.data, s.start, chars[count - 1].end, &s.units));
     if (!ok) status = rp_fail_memory(err, "the characters of a text", count * sizeof(rp_unit));
     if (!status) status = emit_all(&s, &pieces, err);

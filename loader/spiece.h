@@ -1,14 +1,11 @@
-/* spiece.model: the file itself (spiece_model.c, plain C) and encoding by libsentencepiece (spiece.cc). */
+/* spiece.model: the file itself (spiece_model.c), and encoding and decoding with it as libsentencepiece
+ * 0.1.97 does (spiece.c). */
 #ifndef RP_LOADER_SPIECE_H
 #define RP_LOADER_SPIECE_H
 
-#include "reprise/tokenizer.h"
-
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 #include "base/error.h"
+#include "loader/unigram.h"
+#include "reprise/tokenizer.h"
 
 typedef enum rp_piece_kind {
     RP_PIECE_NORMAL = 1,
@@ -23,6 +20,7 @@ typedef enum rp_piece_kind {
 typedef struct rp_piece {
     const char *text;
     size_t size;
+    float score;
     rp_piece_kind kind;
 } rp_piece;
 
@@ -35,57 +33,87 @@ typedef struct rp_charsmap {
     size_t block_size;
 } rp_charsmap;
 
+/* How text is rewritten before it is encoded. */
+typedef struct rp_normalizer_spec {
+    bool add_dummy_prefix;         /* a space in front (or behind, with space_as_suffix) */
+    bool remove_extra_whitespaces; /* at both ends, and all but one of a run */
+    bool escape_whitespaces;       /* U+2581 stands for a space */
+    rp_charsmap charsmap;
+} rp_normalizer_spec;
+
 /* What a spiece.model holds, as views into its bytes, which must outlive it. */
 typedef struct rp_spiece_file {
     rp_piece *pieces; /* [piece_count], owned */
     size_t piece_count;
-    int32_t unknown; /* id of the unknown piece */
-    rp_charsmap charsmap;
+    int32_t unknown;    /* id of the unknown piece */
+    bool byte_fallback; /* unknown characters become the pieces of their bytes */
+    bool space_as_suffix;
+    const char *unknown_surface; /* [unknown_surface_size] what decoding makes of the unknown piece */
+    size_t unknown_surface_size;
+    rp_normalizer_spec normalizer;
+    rp_normalizer_spec denormalizer; /* of decoded text; used where it has a character map */
 } rp_spiece_file;
 
-/* Read and check the `size` bytes of the file `path`: the structure, every piece, that no walk of the
- * character map can leave it, and that its replacements are short. On success the caller owns `out->pieces`
- * (free). RP_ERROR_FORMAT names the field. */
+/* Read and check the `size` bytes of the file `path`: the structure, every piece, that no walk of a character
+ * map can leave it, and that its replacements are short. On success the caller owns `out->pieces` (free).
+ * RP_ERROR_FORMAT names the field, RP_ERROR_UNSUPPORTED a model that is not unigram. */
 rp_status rp_spiece_read(const char *path, const void *data, size_t size, rp_spiece_file *out, rp_error *err);
+
+/* Read and check a character map, of which `out` is a view. No bytes: no map. `where` is the field of the
+ * file `path` that has it. RP_ERROR_FORMAT when it is damaged, or could make a text take for ever. */
+rp_status rp_charsmap_read(const char *path, const char *where, const void *data, size_t size,
+                           rp_charsmap *out, rp_error *err);
 
 /* The replacement of the shortest prefix of `text` that the map knows, or NULL. NUL-terminated. */
 const char *rp_charsmap_find(const rp_charsmap *map, const char *text, size_t size);
 
-/* Visit every entry: `size` bytes of key, and the NUL-terminated replacement. False when the map is not a
- * tree of short keys, as every real one is: then a text may take for ever, and must not come to it. */
-typedef void rp_charsmap_visit(void *context, const char *key, size_t size, const char *value);
-bool rp_charsmap_walk(const rp_charsmap *map, rp_charsmap_visit *visit, void *context);
+/* The same for the longest prefix, which has `*taken` bytes. */
+const char *rp_charsmap_longest(const rp_charsmap *map, const char *text, size_t size, size_t *taken);
 
-/* libsentencepiece with a loaded model. Read-only: any thread may encode. */
+/* Which ASCII characters the map leaves as they are when the next byte is ASCII, too, or the text ends. */
+void rp_charsmap_plain(const rp_charsmap *map, bool plain[128]);
+
+/* A file that is ready to encode and decode. Read-only: any thread may use it. */
 typedef struct rp_spiece rp_spiece;
 
-/* Load the bytes, which must have passed rp_spiece_read. On success `*out` is owned by the caller. */
-rp_status rp_spiece_open(const char *path, const void *data, size_t size, rp_spiece **out, rp_error *err);
+/* Get `file` ready, which must outlive the result; `path` is for messages. RP_ERROR_FORMAT when no piece is
+ * for texts, or one is too long. On success `*out` is owned by the caller. */
+rp_status rp_spiece_open(const char *path, const rp_spiece_file *file, rp_spiece **out, rp_error *err);
 void rp_spiece_close(rp_spiece *spiece);
+
+/* Bytes of the longest user-defined piece at the beginning of `text`; 0: none. */
+size_t rp_spiece_user(const rp_spiece *spiece, const char *text, size_t size);
 
 /* One piece of an encoded text. */
 typedef struct rp_spiece_token {
     int32_t id;
     uint32_t begin, end; /* bytes of the encoded text; empty for a dummy prefix that stands alone */
-    size_t text, size;   /* the piece in rp_spiece_tokens.text */
+    rp_text piece;       /* valid as long as the tokens and the model */
 } rp_spiece_token;
 
+/* The tokens of a text: rp_spiece_token_at gives each. Zero-initialise, rp_spiece_tokens_finish; may be used
+ * for one text after another. */
 typedef struct rp_spiece_tokens {
-    rp_spiece_token *items;
-    size_t count;
-    char *text; /* all the pieces, one behind the other */
+    rp_unigram_tokens tokens; /* tokens.count of them, as ranges of the text as it was rewritten: */
+    char *text;               /* [size] */
+    uint32_t *from;           /* [size + 1] the byte of the encoded text that each comes from */
+    size_t size, text_capacity, from_capacity;
 } rp_spiece_tokens;
 
-/* Encode valid UTF-8. On success the caller owns `out` (rp_spiece_tokens_finish). */
+/* Encode valid UTF-8; `out` holds its tokens alone. */
 rp_status rp_spiece_encode(const rp_spiece *spiece, const char *text, size_t size, rp_spiece_tokens *out,
                            rp_error *err);
+rp_spiece_token rp_spiece_token_at(const rp_spiece *spiece, const rp_spiece_tokens *tokens, size_t i);
 void rp_spiece_tokens_finish(rp_spiece_tokens *tokens);
 
-/* Join pieces to text. On success `*out` (`*size` bytes) is owned by the caller (free). */
-rp_status rp_spiece_decode(const rp_spiece *spiece, const rp_text *pieces, size_t count, char **out,
+/* A piece to decode. */
+typedef struct rp_spiece_part {
+    rp_text text;
+    int32_t id; /* of the piece with this text; -1: there is none */
+} rp_spiece_part;
+
+/* Join pieces to text. On success `*out` (`*size` bytes and a NUL) is owned by the caller (free). */
+rp_status rp_spiece_decode(const rp_spiece *spiece, const rp_spiece_part *parts, size_t count, char **out,
                            size_t *size, rp_error *err);
 
-#ifdef __cplusplus
-}
-#endif
 #endif

@@ -5,9 +5,9 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
-/* libsentencepiece trusts what it loads, so everything that a walk of its tables depends on is checked here.
- */
+/* Encoding trusts what it is given, so everything that a walk of the tables depends on is checked here. */
 
 typedef struct reader {
     const unsigned char *data;
@@ -79,9 +79,8 @@ static bool read_field(reader *in, field *out) {
 
 static rp_status read_piece(const char *path, const field *message, rp_spiece_file *out, rp_error *err) {
     reader in = {message->bytes, message->size, 0};
-    rp_piece piece = {NULL, 0, RP_PIECE_NORMAL};
+    rp_piece piece = {.kind = RP_PIECE_NORMAL};
     const size_t index = out->piece_count;
-    float score = 0;
     while (in.at < in.size) {
         field f;
         if (!read_field(&in, &f))
@@ -92,7 +91,7 @@ static rp_status read_piece(const char *path, const field *message, rp_spiece_fi
             piece.size = f.size;
         } else if (f.number == 2 && f.wire == 5) {
             uint32_t bits = (uint32_t)f.value;
-            memcpy(&score, &bits, sizeof score);
+            memcpy(&piece.score, &bits, sizeof piece.score);
         } else if (f.number == 3 && f.wire == 0) {
             if (f.value < RP_PIECE_NORMAL || f.value > RP_PIECE_BYTE)
                 return rp_fail(err, RP_ERROR_FORMAT, "%s: piece %zu: unknown type %" PRIu64, path, index,
@@ -105,10 +104,36 @@ static rp_status read_piece(const char *path, const field *message, rp_spiece_fi
         return rp_fail(err, RP_ERROR_FORMAT,
                        "%s: piece %zu: must be UTF-8 text of at least one byte, without NUL bytes", path,
                        index);
-    if (!isfinite(score))
+    if (!isfinite(piece.score))
         return rp_fail(err, RP_ERROR_FORMAT, "%s: piece %zu: the score is not a finite number", path, index);
+    if (piece.kind == RP_PIECE_UNKNOWN && out->unknown >= 0)
+        return rp_fail(err, RP_ERROR_FORMAT, "%s: piece %zu: of the type UNKNOWN, as piece %d is already",
+                       path, index, (int)out->unknown);
     if (piece.kind == RP_PIECE_UNKNOWN) out->unknown = (int32_t)index;
     out->pieces[out->piece_count++] = piece;
+    return RP_OK;
+}
+
+/* The pieces of the bytes: all of them where the file uses them, else none. */
+static rp_status check_bytes(const char *path, const rp_spiece_file *file, rp_error *err) {
+    size_t count = 0;
+    bool seen[256] = {false};
+    for (size_t i = 0; i < file->piece_count; i++) {
+        const rp_piece *piece = &file->pieces[i];
+        if (piece->kind != RP_PIECE_BYTE) continue;
+        int byte = rp_byte_of_piece(piece->text, piece->size);
+        if (byte < 0 || seen[byte] || !file->byte_fallback)
+            return rp_fail(err, RP_ERROR_FORMAT, "%s: piece %zu: of the type BYTE, but %s", path, i,
+                           byte < 0     ? "it is not <0x00> to <0xFF>"
+                           : seen[byte] ? "an earlier one is the same"
+                                        : "trainer_spec.byte_fallback is not set");
+        seen[byte] = true;
+        count++;
+    }
+    if (file->byte_fallback && count != 256)
+        return rp_fail(err, RP_ERROR_FORMAT,
+                       "%s: trainer_spec.byte_fallback is set, but %zu of 256 pieces are of the type BYTE",
+                       path, count);
     return RP_OK;
 }
 
@@ -125,7 +150,7 @@ static uint32_t unit_offset(uint32_t unit) {
 
 /* Every step of a walk from any node stays inside the array, every value inside the block, and none is long.
  */
-static bool check_trie(const rp_charsmap *map) {
+static bool check_units(const rp_charsmap *map) {
     for (size_t i = 0; i < map->unit_count; i++) {
         uint32_t unit = unit_at(map, i);
         if (i > 0 && (unit & LEAF)) continue; /* a value; the labels of nodes have this bit clear */
@@ -139,50 +164,130 @@ static bool check_trie(const rp_charsmap *map) {
     return true;
 }
 
-static rp_status read_charsmap(const char *path, const field *f, rp_charsmap *out, rp_error *err) {
-    if (f->size == 0) return RP_OK;
-    uint32_t trie = 0;
-    for (size_t i = 0; i < 4 && f->size > 4; i++) trie |= (uint32_t)f->bytes[i] << 8 * i;
-    if (trie == 0 || trie % 4 || trie > f->size - 4) goto damaged;
-    out->units = f->bytes + 4;
-    out->unit_count = trie / 4;
-    out->block = (const char *)f->bytes + 4 + trie;
-    out->block_size = f->size - 4 - trie;
-    if (out->block_size == 0 || out->block[out->block_size - 1] != 0) goto damaged;
-    if (rp_utf8_check(out->block, out->block_size) != out->block_size || !check_trie(out)) goto damaged;
-    return RP_OK;
-damaged:
-    return rp_fail(err, RP_ERROR_FORMAT,
-                   "%s: normalizer_spec.precompiled_charsmap: damaged; take a fresh copy of the file", path);
+/* A walk over all entries. */
+typedef struct visitor {
+    const rp_charsmap *map;
+    size_t left;      /* nodes that it may still enter: a damaged map can lead in circles */
+    uint8_t *parents; /* bits: bases that some node stands on; NULL: not known */
+} visitor;
+
+/* Most nodes end an entry and have nothing below them: asking each for its 200 children would take nearly all
+ * of a walk. */
+static void find_parents(visitor *v) {
+    v->parents = rp_new_array(uint8_t, (v->map->unit_count | 255) / 8 + 1);
+    for (size_t i = 1; v->parents && i < v->map->unit_count; i++) {
+        uint32_t unit = unit_at(v->map, i);
+        size_t base = i ^ (unit & 0xff);
+        if (!(unit & LEAF)) v->parents[base / 8] |= (uint8_t)(1u << base % 8);
+    }
 }
 
-/* Walk the fields of a sub-message that this file looks into; `visit` sees each. */
-static rp_status read_spec(const char *path, const char *name, const field *message, rp_spiece_file *out,
-                           rp_error *err) {
-    reader in = {message->bytes, message->size, 0};
-    bool normalizer = strcmp(name, "normalizer_spec") == 0;
-    while (in.at < in.size) {
-        field f;
-        if (!read_field(&in, &f))
-            return rp_fail(err, RP_ERROR_FORMAT, "%s: %s: damaged; take a fresh copy of the file", path,
-                           name);
-        if (normalizer && f.number == 2 && f.wire == 2) {
-            out->charsmap = (rp_charsmap){0};
-            rp_status status = read_charsmap(path, &f, &out->charsmap, err);
-            if (status) return status;
-        }
-        if (!normalizer && f.number == 3 && f.wire == 0 && f.value != 1 && f.value != 2)
-            return rp_fail(err, RP_ERROR_UNSUPPORTED,
-                           "%s: trainer_spec.model_type: %" PRIu64
-                           "; only unigram (1) and BPE (2) models can be used",
-                           path, f.value);
+/* `rest`: continuation bytes that the character begun in the key still needs. */
+static bool visit_below(visitor *v, size_t base, size_t depth, unsigned rest) {
+    if (v->parents && !(v->parents[base / 8] >> base % 8 & 1)) return true;
+    for (unsigned byte = rest ? 0x80 : 1; byte < (rest ? 0xc0 : 0xf5); byte++) {
+        uint32_t unit = unit_at(v->map, base ^ byte);
+        if ((unit & (LEAF | 0xff)) != byte) continue;
+        if (v->left == 0 || depth == MAX_KEY) return false;
+        v->left--;
+        size_t next = base ^ byte ^ unit_offset(unit);
+        unsigned need = rest ? rest - 1 : byte < 0xc0 ? 0 : byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+        if (!visit_below(v, next, depth + 1, need)) return false;
+    }
+    return true;
+}
+
+/* False when the map is not a tree of short keys, as every real one is: then a text may take for ever. */
+static bool check_keys(const rp_charsmap *map) {
+    visitor v = {.map = map, .left = MAX_VISITS};
+    find_parents(&v);
+    bool whole = visit_below(&v, unit_offset(unit_at(map, 0)), 0, 0);
+    free(v.parents);
+    return whole;
+}
+
+rp_status rp_charsmap_read(const char *path, const char *where, const void *data, size_t size,
+                           rp_charsmap *out, rp_error *err) {
+    const unsigned char *bytes = data;
+    *out = (rp_charsmap){0};
+    if (size == 0) return RP_OK;
+    uint32_t trie = 0;
+    for (size_t i = 0; i < 4 && size > 4; i++) trie |= (uint32_t)bytes[i] << 8 * i;
+    if (trie == 0 || trie % 4 || trie > size - 4) goto damaged;
+    out->units = bytes + 4;
+    out->unit_count = trie / 4;
+    out->block = (const char *)bytes + 4 + trie;
+    out->block_size = size - 4 - trie;
+    if (out->block_size == 0 || out->block[out->block_size - 1] != 0) goto damaged;
+    if (rp_utf8_check(out->block, out->block_size) != out->block_size || !check_units(out)) goto damaged;
+    if (!check_keys(out)) {
+        *out = (rp_charsmap){0};
+        return rp_fail(err, RP_ERROR_FORMAT, "%s: %s: no tree of short keys; take a fresh copy of the file",
+                       path, where);
+    }
+    return RP_OK;
+damaged:
+    *out = (rp_charsmap){0};
+    return rp_fail(err, RP_ERROR_FORMAT, "%s: %s: damaged; take a fresh copy of the file", path, where);
+}
+
+static rp_status read_trainer(const char *path, const field *f, rp_spiece_file *out, rp_error *err) {
+    static const char *const types[] = {"", "unigram", "BPE", "word", "char"};
+    if (f->number == 3 && f->wire == 0 && f->value != 1)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "%s: trainer_spec.model_type: %" PRIu64 " (%s); only unigram models (1) can be used",
+                       path, f->value, f->value < RP_COUNT(types) ? types[f->value] : "unknown");
+    if (f->number == 24 && f->wire == 0) out->space_as_suffix = f->value;
+    if (f->number == 35 && f->wire == 0) out->byte_fallback = f->value;
+    if (f->number == 44 && f->wire == 2) {
+        out->unknown_surface = (const char *)f->bytes;
+        out->unknown_surface_size = strnlen((const char *)f->bytes, f->size);
+        if (rp_utf8_check(out->unknown_surface, out->unknown_surface_size) != out->unknown_surface_size)
+            return rp_fail(err, RP_ERROR_FORMAT, "%s: trainer_spec.unk_surface: not UTF-8", path);
     }
     return RP_OK;
 }
 
+static rp_status read_normalizer(const char *path, const char *name, const field *f, rp_normalizer_spec *out,
+                                 rp_error *err) {
+    char where[64];
+    if (f->number == 2 && f->wire == 2) {
+        snprintf(where, sizeof where, "%s.precompiled_charsmap", name);
+        return rp_charsmap_read(path, where, f->bytes, f->size, &out->charsmap, err);
+    }
+    if (f->number == 3 && f->wire == 0) out->add_dummy_prefix = f->value;
+    if (f->number == 4 && f->wire == 0) out->remove_extra_whitespaces = f->value;
+    if (f->number == 5 && f->wire == 0) out->escape_whitespaces = f->value;
+    return RP_OK;
+}
+
+/* Walk the fields of a sub-message. Given again, it adds to what it said before. */
+static rp_status read_spec(const char *path, const field *message, rp_spiece_file *out, rp_error *err) {
+    static const char *const names[] = {
+        [2] = "trainer_spec", [3] = "normalizer_spec", [5] = "denormalizer_spec"};
+    const char *name = names[message->number];
+    reader in = {message->bytes, message->size, 0};
+    rp_status status = RP_OK;
+    while (!status && in.at < in.size) {
+        field f;
+        if (!read_field(&in, &f))
+            status =
+                rp_fail(err, RP_ERROR_FORMAT, "%s: %s: damaged; take a fresh copy of the file", path, name);
+        else if (message->number == 2)
+            status = read_trainer(path, &f, out, err);
+        else
+            status = read_normalizer(path, name, &f,
+                                     message->number == 3 ? &out->normalizer : &out->denormalizer, err);
+    }
+    return status;
+}
+
 rp_status rp_spiece_read(const char *path, const void *data, size_t size, rp_spiece_file *out,
                          rp_error *err) {
-    *out = (rp_spiece_file){.unknown = -1};
+    const rp_normalizer_spec plain = {true, true, true, {0}};
+    *out = (rp_spiece_file){.unknown = -1, .normalizer = plain, .denormalizer = plain};
+    out->unknown_surface = " \xe2\x81\x87 "; /* a double question mark */
+    out->unknown_surface_size = 5;
     size_t capacity = 0;
     rp_status status = RP_OK;
     reader in = {data, size, 0};
@@ -201,15 +306,14 @@ rp_status rp_spiece_read(const char *path, const void *data, size_t size, rp_spi
                 status = rp_fail_memory(err, path, out->piece_count * sizeof *out->pieces);
             else
                 status = read_piece(path, &f, out, err);
-        } else if (f.number == 2)
-            status = read_spec(path, "trainer_spec", &f, out, err);
-        else if (f.number == 3)
-            status = read_spec(path, "normalizer_spec", &f, out, err);
+        } else if (f.number == 2 || f.number == 3 || f.number == 5)
+            status = read_spec(path, &f, out, err);
     }
     if (!status && out->piece_count == 0)
         status = rp_fail(err, RP_ERROR_FORMAT, "%s: pieces: none; take a fresh copy of the file", path);
     if (!status && out->unknown < 0)
         status = rp_fail(err, RP_ERROR_FORMAT, "%s: pieces: none is of the type UNKNOWN", path);
+    if (!status) status = check_bytes(path, out, err);
     if (status) {
         free(out->pieces);
         *out = (rp_spiece_file){0};
@@ -231,50 +335,33 @@ const char *rp_charsmap_find(const rp_charsmap *map, const char *text, size_t si
     return NULL;
 }
 
-/* A walk over all entries. */
-typedef struct visitor {
-    const rp_charsmap *map;
-    rp_charsmap_visit *visit;
-    void *context;
-    size_t left;      /* nodes that it may still enter: a damaged map can lead in circles */
-    uint8_t *parents; /* bits: bases that some node stands on; NULL: not known */
-    char key[MAX_KEY];
-} visitor;
-
-/* Most nodes end an entry and have nothing below them: asking each for its 200 children would take nearly all
- * of a walk. */
-static void find_parents(visitor *v) {
-    v->parents = rp_new_array(uint8_t, (v->map->unit_count | 255) / 8 + 1);
-    for (size_t i = 1; v->parents && i < v->map->unit_count; i++) {
-        uint32_t unit = unit_at(v->map, i);
-        size_t base = i ^ (unit & 0xff);
-        if (!(unit & LEAF)) v->parents[base / 8] |= (uint8_t)(1u << base % 8);
+const char *rp_charsmap_longest(const rp_charsmap *map, const char *text, size_t size, size_t *taken) {
+    const char *found = NULL;
+    if (!map->units) return NULL;
+    size_t at = unit_offset(unit_at(map, 0));
+    for (size_t i = 0; i < size; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        at ^= byte;
+        uint32_t unit = unit_at(map, at);
+        if ((unit & (LEAF | 0xff)) != byte) break;
+        at ^= unit_offset(unit);
+        if (!(unit >> 8 & 1)) continue;
+        found = map->block + (unit_at(map, at) & ~LEAF);
+        *taken = i + 1;
     }
+    return found;
 }
 
-/* `rest`: continuation bytes that the character begun in the key still needs. */
-static bool visit_below(visitor *v, size_t base, size_t depth, unsigned rest) {
-    if (v->parents && !(v->parents[base / 8] >> base % 8 & 1)) return true;
-    for (unsigned byte = rest ? 0x80 : 1; byte < (rest ? 0xc0 : 0xf5); byte++) {
-        uint32_t unit = unit_at(v->map, base ^ byte);
-        if ((unit & (LEAF | 0xff)) != byte) continue;
-        if (v->left == 0 || depth == sizeof v->key) return false;
-        v->left--;
-        v->key[depth] = (char)byte;
-        size_t next = base ^ byte ^ unit_offset(unit);
-        unsigned need = rest ? rest - 1 : byte < 0xc0 ? 0 : byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
-        if (unit >> 8 & 1)
-            v->visit(v->context, v->key, depth + 1, v->map->block + (unit_at(v->map, next) & ~LEAF));
-        if (!visit_below(v, next, depth + 1, need)) return false;
+void rp_charsmap_plain(const rp_charsmap *map, bool plain[128]) {
+    for (uint32_t first = 0; first < 128; first++) {
+        plain[first] = true;
+        if (!map->units) continue;
+        size_t at = unit_offset(unit_at(map, 0)) ^ first;
+        uint32_t unit = unit_at(map, at);
+        if ((unit & (LEAF | 0xff)) != first) continue;
+        at ^= unit_offset(unit);
+        plain[first] = !(unit >> 8 & 1);
+        for (uint32_t next = 1; next < 128; next++)
+            if ((unit_at(map, at ^ next) & (LEAF | 0xff)) == next) plain[first] = false;
     }
-    return true;
-}
-
-bool rp_charsmap_walk(const rp_charsmap *map, rp_charsmap_visit *visit, void *context) {
-    if (!map->units) return true;
-    visitor v = {.map = map, .visit = visit, .context = context, .left = MAX_VISITS};
-    find_parents(&v);
-    bool whole = visit_below(&v, unit_offset(unit_at(map, 0)), 0, 0);
-    free(v.parents);
-    return whole;
 }

@@ -55,8 +55,6 @@ void rp_tokenizer_close(rp_tokenizer **tokenizer) {
     rp_spiece_close(t->spiece);
     free(t->model.pieces);
     free(t->model_bytes);
-    free(t->known);
-    free(t->users);
     free(t->added);
     free(t->dir);
     rp_vocab_finish(&t->vocab);

@@ -80,10 +80,6 @@ struct rp_tokenizer {
     rp_spiece *spiece;
     rp_spiece_file model;
     char *model_bytes; /* what `model` points into */
-    uint8_t *known; /* bit per code point: may lead to a piece; NULL when unknown text becomes byte pieces */
-    int32_t *users; /* [user_count] ids of user-defined pieces */
-    size_t user_count;
-    bool user_first[256]; /* first bytes of user-defined pieces */
 };
 
 /* Read the whole file `dir`/`name`. `*data` is owned by the caller (free) and followed by a NUL. A missing

@@ -75,8 +75,15 @@ static rp_status put_spiece(const run *r, size_t from, size_t to, buffer *out) {
     char *text = NULL;
     size_t size = 0;
     if (from == to) return RP_OK;
-    rp_status status = rp_spiece_decode(r->t->spiece, r->pieces + from, to - from, &text, &size, r->err);
+    rp_spiece_part *parts = rp_new_array(rp_spiece_part, to - from);
+    if (!parts) return rp_fail_memory(r->err, "the pieces of a text", (to - from) * sizeof *parts);
+    for (size_t i = from; i < to; i++) {
+        rp_text piece = r->pieces[i];
+        parts[i - from] = (rp_spiece_part){piece, rp_vocab_find(&r->t->vocab, piece.data, piece.size)};
+    }
+    rp_status status = rp_spiece_decode(r->t->spiece, parts, to - from, &text, &size, r->err);
     if (!status) put(out, text, size);
+    free(parts);
     free(text);
     return status;
 }

@@ -136,11 +136,10 @@ static rp_status check_pieces(const rp_unigram_piece *pieces, size_t count, int3
     return RP_OK;
 }
 
-/* The byte that a piece such as <0x0A> stands for, or -1. */
-static int byte_of(const rp_unigram_piece *piece) {
+int rp_byte_of_piece(const char *text, size_t size) {
     static const char digits[] = "0123456789ABCDEF";
-    if (piece->size != 6 || memcmp(piece->text, "<0x", 3) != 0 || piece->text[5] != '>') return -1;
-    const char *high = memchr(digits, piece->text[3], 16), *low = memchr(digits, piece->text[4], 16);
+    if (size != 6 || memcmp(text, "<0x", 3) != 0 || text[5] != '>') return -1;
+    const char *high = memchr(digits, text[3], 16), *low = memchr(digits, text[4], 16);
     return high && low ? (int)((high - digits) * 16 + (low - digits)) : -1;
 }
 
@@ -149,7 +148,7 @@ static void set_scores(rp_unigram *u, const rp_unigram_piece *pieces, size_t cou
     double least = spiece ? (double)FLT_MAX : (double)INFINITY;
     float most = FLT_MIN; /* as libsentencepiece has it: the smallest number above zero */
     for (size_t i = 0; i < count; i++) {
-        int byte = byte_of(&pieces[i]);
+        int byte = rp_byte_of_piece(pieces[i].text, pieces[i].size);
         if (byte >= 0 && pieces[i].skip == spiece) u->bytes[byte] = (int32_t)i;
         u->scores[i] = pieces[i].score;
         if (spiece && (pieces[i].skip || pieces[i].user)) continue;
@@ -190,6 +189,18 @@ void rp_unigram_close(rp_unigram **unigram) {
     free((*unigram)->scores);
     free(*unigram);
     *unigram = NULL;
+}
+
+size_t rp_unigram_prefix(const rp_unigram *u, const char *text, size_t size) {
+    uint64_t hash = u->seed;
+    uint32_t node = ROOT;
+    size_t longest = 0;
+    for (size_t at = 0; at < size;) {
+        node = follow(u, &hash, node, (unsigned char)text[at++]);
+        if (node == NOWHERE) break;
+        if (u->nodes[node].value >> 8) longest = at;
+    }
+    return longest;
 }
 
 /* ---- encoding ---- */

@@ -2,8 +2,7 @@
  * opened and while each task runs. A status and a message, nothing left behind (the leak check of the
  * sanitized build sees), and the same handles work afterwards.
  *
- * The linker sends the library's calls here (--wrap), and those of its one C++ file through support_new.cc.
- * What other libraries allocate is for test_faults_malloc. */
+ * The linker sends the library's calls here (--wrap). What other libraries allocate is for test_faults_malloc. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,11 +29,6 @@ static bool fails(void) {
     while (left >= 0 && !atomic_compare_exchange_weak(&due, &left, left - 1)) {
     }
     return left == 0;
-}
-
-bool fault_new(void);
-bool fault_new(void) {
-    return fails();
 }
 
 void *__real_malloc(size_t size);

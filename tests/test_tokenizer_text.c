@@ -249,7 +249,7 @@ static void test_memory_for_a_byte(void **state) {
         if (rp_tokenize(albert, (rp_text){data, SIZE}, (rp_text){0}, NULL, &e, NULL) || e.count < SIZE)
             _exit(3);
         getrusage(RUSAGE_SELF, &after);
-        _exit(after.ru_maxrss - before.ru_maxrss > 300 * (SIZE / 1024));
+        _exit(after.ru_maxrss - before.ru_maxrss > 120 * (SIZE / 1024));
     }
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);

@@ -88,7 +88,7 @@ swiftshader() {
 aarch64() {
     unpack aarch64-tools amd64 missing "$release" g++-aarch64-linux-gnu qemu-user-static &&
         unpack aarch64 arm64 all "$release" libc6-dev libstdc++-12-dev libvulkan-dev libvulkan-volk-dev libcmocka-dev \
-            libjansson-dev libutf8proc-dev libsentencepiece-dev libxxhash-dev &&
+            libjansson-dev libutf8proc-dev libxxhash-dev &&
         unpack aarch64-trixie arm64 all "trixie trixie-backports" mesa-vulkan-drivers mesa-drm-shim libvulkan1 libstdc++6 &&
         find "$cache/aarch64-tools/usr/aarch64-linux-gnu/lib" -name '*.so' -size -4k -exec grep -Il GROUP {} + |
         xargs -r sed -i 's#/usr/aarch64-linux-gnu/lib/##g'

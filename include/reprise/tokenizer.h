@@ -19,9 +19,9 @@ typedef struct rp_text {
     size_t size; /* bytes */
 } rp_text;
 
-/* The longest text that can be tokenized, in bytes: some 700,000 words. A bound, because SentencePiece works
- * on a whole text: for each byte it takes 100 bytes of memory in English, and 300 where each letter is a
- * token. */
+/* The longest text that can be tokenized, in bytes: some 700,000 words. A bound, because a whole text is in
+ * work at once: with a spiece.model each byte takes 90 bytes of memory, and 420 where characters stand for
+ * many (U+FDFA). */
 enum { RP_TEXT_BYTES_MAX = 4 << 20 };
 
 /* Half-open range of bytes in one input text. */
@@ -35,11 +35,7 @@ typedef struct rp_span {
 typedef struct rp_tokenizer rp_tokenizer;
 
 /* Load the tokenizer of the Hugging Face folder `dir`: spiece.model or vocab.txt, with tokenizer_config.json,
- * special_tokens_map.json and added_tokens.json where present. On success `*out` is owned by the caller.
- *
- * The first spiece.model sets C++'s new handler (std::set_new_handler), so that libsentencepiece, which does
- * not survive its operator new failing, gets memory that was set aside; whatever else runs out of memory is
- * passed on to the handler from before. A program that sets its own should do so earlier. */
+ * special_tokens_map.json and added_tokens.json where present. On success `*out` is owned by the caller. */
 RP_API rp_status rp_tokenizer_open(const char *dir, rp_tokenizer **out, rp_error *err);
 
 /* Free it and set `*tokenizer` to NULL. NULL and a pointer to NULL are allowed. */

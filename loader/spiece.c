@@ -1,0 +1,311 @@
+/* Encoding and decoding with a spiece.model, to the byte as libsentencepiece 0.1.97 does: rewriting the text,
+ * the best segmentation of it, and pieces back to text. */
+#include "loader/spiece.h"
+
+#include "base/alloc.h"
+#include "loader/unicode.h"
+#include "loader/utf8.h"
+
+static const char SPACE[] = "\xe2\x96\x81", REPLACEMENT[] = "\xef\xbf\xbd";
+enum { SPACE_SIZE = 3 };
+
+/* What rewrites text. */
+typedef struct normalizer {
+    const rp_normalizer_spec *spec;
+    bool space_as_suffix;
+    const rp_spiece *users; /* whose user-defined pieces are left as they are; NULL: none */
+    bool plain[128];        /* ASCII characters that stay as they are before another, or the end */
+} normalizer;
+
+struct rp_spiece {
+    const rp_spiece_file *file;
+    rp_unigram *pieces;
+    rp_unigram *users;    /* the user-defined pieces; NULL: none */
+    bool user_first[256]; /* first bytes of them */
+    normalizer normalizer, denormalizer;
+};
+
+/* ---- opening ---- */
+
+static void set_normalizer(normalizer *n, const rp_normalizer_spec *spec, const rp_spiece *users,
+                           bool space_as_suffix) {
+    n->spec = spec;
+    n->space_as_suffix = space_as_suffix;
+    n->users = users && users->users ? users : NULL;
+    rp_charsmap_plain(&spec->charsmap, n->plain);
+    n->plain[' '] = false; /* runs of them are shortened */
+    for (size_t i = 0; n->users && i < 128; i++)
+        if (users->user_first[i]) n->plain[i] = false;
+}
+
+static rp_status open_pieces(rp_spiece *s, const char *path, rp_unigram_piece *list, rp_error *err) {
+    const rp_spiece_file *file = s->file;
+    size_t used = 0, users = 0;
+    for (size_t i = 0; i < file->piece_count; i++) {
+        const rp_piece *piece = &file->pieces[i];
+        bool user = piece->kind == RP_PIECE_USER, skip = piece->kind != RP_PIECE_NORMAL && !user;
+        list[i] = (rp_unigram_piece){piece->text, (uint32_t)piece->size, (double)piece->score, skip, user};
+        used += !skip;
+        users += user;
+        if (user) s->user_first[(unsigned char)piece->text[0]] = true;
+    }
+    if (!used)
+        return rp_fail(err, RP_ERROR_FORMAT, "%s: pieces: none is for texts; take a fresh copy of the file",
+                       path);
+    rp_status status = rp_unigram_open(list, file->piece_count, file->unknown, file->byte_fallback,
+                                       RP_UNIGRAM_SPIECE, path, &s->pieces, err);
+    if (status || !users) return status;
+    for (size_t i = 0, kept = 0; i < file->piece_count; i++)
+        if (list[i].user) list[kept++] = list[i];
+    return rp_unigram_open(list, users, -1, false, RP_UNIGRAM_FAST, path, &s->users, err);
+}
+
+rp_status rp_spiece_open(const char *path, const rp_spiece_file *file, rp_spiece **out, rp_error *err) {
+    rp_spiece *s = rp_new(rp_spiece);
+    rp_unigram_piece *list = rp_new_array(rp_unigram_piece, file->piece_count);
+    rp_status status = RP_OK;
+    *out = NULL;
+    if (!s || !list) {
+        status = rp_fail_memory(err, path, file->piece_count * sizeof *list);
+    } else {
+        s->file = file;
+        status = open_pieces(s, path, list, err);
+    }
+    free(list);
+    if (status) {
+        rp_spiece_close(s);
+        return status;
+    }
+    set_normalizer(&s->normalizer, &file->normalizer, s, file->space_as_suffix);
+    set_normalizer(&s->denormalizer, &file->denormalizer, NULL, false);
+    *out = s;
+    return RP_OK;
+}
+
+void rp_spiece_close(rp_spiece *spiece) {
+    if (!spiece) return;
+    rp_unigram_close(&spiece->pieces);
+    rp_unigram_close(&spiece->users);
+    free(spiece);
+}
+
+size_t rp_spiece_user(const rp_spiece *spiece, const char *text, size_t size) {
+    if (!size || !spiece->users || !spiece->user_first[(unsigned char)*text]) return 0;
+    return rp_unigram_prefix(spiece->users, text, size);
+}
+
+/* ---- rewriting text ---- */
+
+/* Append to the text of `out`; every byte comes from the byte `from`. */
+static bool put(rp_spiece_tokens *out, const char *data, size_t size, uint32_t from) {
+    size_t needed = out->size + size + 1;
+    if (needed > UINT32_MAX / 2 || !rp_grow((void **)&out->text, &out->text_capacity, needed, 1) ||
+        !rp_grow((void **)&out->from, &out->from_capacity, needed, sizeof *out->from))
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        out->text[out->size] = data[i];
+        out->from[out->size++] = from;
+    }
+    return true;
+}
+
+static bool put_space(const normalizer *n, rp_spiece_tokens *out, uint32_t from) {
+    return n->spec->escape_whitespaces ? put(out, SPACE, SPACE_SIZE, from) : put(out, " ", 1, from);
+}
+
+/* What the first `*taken` bytes of `text` (at least one) become. */
+static rp_text first_of(const normalizer *n, const char *text, size_t size, size_t *taken) {
+    size_t user = n->users ? rp_spiece_user(n->users, text, size) : 0;
+    *taken = user;
+    if (user) return (rp_text){text, user};
+    const char *found = rp_charsmap_longest(&n->spec->charsmap, text, size, taken);
+    if (found) return (rp_text){found, strlen(found)};
+    *taken = rp_utf8_sequence((const unsigned char *)text, size);
+    if (*taken) return (rp_text){text, *taken};
+    *taken = 1; /* a map may take a part of a character and leave the rest */
+    return (rp_text){REPLACEMENT, sizeof REPLACEMENT - 1};
+}
+
+/* Append what a few characters became; spaces go in front of it when `*spaced`, which stays true behind one.
+ */
+static bool put_part(const normalizer *n, rp_text part, uint32_t from, bool *spaced, rp_spiece_tokens *out) {
+    for (; *spaced && part.size && *part.data == ' '; part.size--) part.data++;
+    if (part.size) *spaced = part.data[part.size - 1] == ' ';
+    if (!n->spec->remove_extra_whitespaces) *spaced = false;
+    while (part.size) {
+        const char *space = memchr(part.data, ' ', part.size);
+        size_t before = space ? (size_t)(space - part.data) : part.size;
+        if (before && !put(out, part.data, before, from)) return false;
+        if (space && !put_space(n, out, from)) return false;
+        part.data += before + (space != NULL);
+        part.size -= before + (space != NULL);
+    }
+    return true;
+}
+
+/* Take the spaces at the end away; returns the byte that what stays ends before. */
+static uint32_t trim(const normalizer *n, rp_spiece_tokens *out, uint32_t end) {
+    const char *space = n->spec->escape_whitespaces ? SPACE : " ";
+    const size_t size = n->spec->escape_whitespaces ? SPACE_SIZE : 1;
+    while (out->size >= size && memcmp(out->text + out->size - size, space, size) == 0) {
+        out->size -= size;
+        end = out->from[out->size];
+    }
+    return end;
+}
+
+/* Rewrite `text` into out->text and out->from. False: out of memory. */
+static bool normalize(const normalizer *n, const char *text, size_t size, rp_spiece_tokens *out) {
+    const bool remove = n->spec->remove_extra_whitespaces;
+    size_t at = 0, taken = 0;
+    out->size = 0;
+    for (; remove && at < size; at += taken) {
+        rp_text part = first_of(n, text + at, size - at, &taken);
+        if (part.size != 1 || *part.data != ' ') break;
+    }
+    if (at == size) return put(out, "", 0, 0);
+    if (!n->space_as_suffix && n->spec->add_dummy_prefix && !put_space(n, out, (uint32_t)at)) return false;
+    for (bool spaced = remove; at < size; at += taken) {
+        unsigned char c = (unsigned char)text[at];
+        bool plain = c < 128 && n->plain[c] && (at + 1 == size || (unsigned char)text[at + 1] < 128);
+        if (plain) { /* most of most texts */
+            taken = 1;
+            spaced = false;
+            if (!put(out, text + at, 1, (uint32_t)at)) return false;
+        } else {
+            rp_text part = first_of(n, text + at, size - at, &taken);
+            if (!put_part(n, part, (uint32_t)at, &spaced, out)) return false;
+        }
+    }
+    uint32_t end = remove ? trim(n, out, (uint32_t)size) : (uint32_t)size;
+    if (n->space_as_suffix && n->spec->add_dummy_prefix && !put_space(n, out, end)) return false;
+    if (!put(out, "", 0, 0)) return false;
+    out->from[out->size] = end;
+    return true;
+}
+
+/* ---- encoding ---- */
+
+rp_status rp_spiece_encode(const rp_spiece *spiece, const char *text, size_t size, rp_spiece_tokens *out,
+                           rp_error *err) {
+    out->tokens.count = 0;
+    if (normalize(&spiece->normalizer, text, size, out) &&
+        rp_unigram_encode(spiece->pieces, out->text, out->size, &out->tokens))
+        return RP_OK;
+    return rp_fail_memory(err, "encoding a text", out->size * sizeof *out->from);
+}
+
+rp_spiece_token rp_spiece_token_at(const rp_spiece *spiece, const rp_spiece_tokens *tokens, size_t i) {
+    rp_unigram_token t = tokens->tokens.items[i];
+    rp_text text = {tokens->text + t.begin, t.end - t.begin};
+    if (spiece->file->byte_fallback && spiece->file->pieces[t.id].kind == RP_PIECE_BYTE) {
+        const rp_piece *piece = &spiece->file->pieces[t.id];
+        text = (rp_text){piece->text, piece->size};
+    }
+    return (rp_spiece_token){t.id, tokens->from[t.begin], tokens->from[t.end], text};
+}
+
+void rp_spiece_tokens_finish(rp_spiece_tokens *tokens) {
+    free(tokens->tokens.items);
+    free(tokens->text);
+    free(tokens->from);
+    *tokens = (rp_spiece_tokens){0};
+}
+
+/* ---- decoding ---- */
+
+/* A growing text. */
+typedef struct buffer {
+    char *data;
+    size_t size, capacity;
+} buffer;
+
+static bool append(buffer *out, const char *data, size_t size) {
+    if (!rp_grow((void **)&out->data, &out->capacity, out->size + size + 1, 1)) return false;
+    if (size) memcpy(out->data + out->size, data, size);
+    out->size += size;
+    out->data[out->size] = '\0';
+    return true;
+}
+
+/* Append the characters that the bytes make; a byte that belongs to none is replaced. */
+static bool append_bytes(buffer *out, const buffer *bytes) {
+    for (size_t at = 0; at < bytes->size;) {
+        size_t size = rp_utf8_sequence((const unsigned char *)bytes->data + at, bytes->size - at);
+        bool ok = size ? append(out, bytes->data + at, size) : append(out, REPLACEMENT, SPACE_SIZE);
+        if (!ok) return false;
+        at += size ? size : 1;
+    }
+    return true;
+}
+
+/* Append a piece with spaces for the symbols. */
+static bool append_spaced(buffer *out, rp_text piece) {
+    for (size_t at = 0; at < piece.size;) {
+        bool space = piece.size - at >= SPACE_SIZE && memcmp(piece.data + at, SPACE, SPACE_SIZE) == 0;
+        if (!(space ? append(out, " ", 1) : append(out, piece.data + at, 1))) return false;
+        at += space ? SPACE_SIZE : 1;
+    }
+    return true;
+}
+
+/* Append what a piece that is not a byte's stands for. `first`: nothing but spaces can have come before it.
+ * `*dropped` is set when the space in front of the text was not appended. */
+static bool append_piece(const rp_spiece *s, const rp_spiece_part *part, bool first, bool *dropped,
+                         buffer *out) {
+    const rp_normalizer_spec *spec = &s->file->normalizer;
+    int32_t id = part->id < 0 ? s->file->unknown : part->id;
+    const rp_piece *known = &s->file->pieces[id];
+    rp_text text = part->text;
+    *dropped = false;
+    if (known->kind == RP_PIECE_CONTROL) return true;
+    if (known->kind == RP_PIECE_UNKNOWN) {
+        bool itself = text.size == known->size && memcmp(text.data, known->text, text.size) == 0;
+        return itself ? append(out, s->file->unknown_surface, s->file->unknown_surface_size)
+                      : append(out, text.data, text.size);
+    }
+    if (first && (spec->add_dummy_prefix || spec->remove_extra_whitespaces) && text.size >= SPACE_SIZE &&
+        memcmp(text.data, SPACE, SPACE_SIZE) == 0) {
+        text = (rp_text){text.data + SPACE_SIZE, text.size - SPACE_SIZE};
+        *dropped = !spec->remove_extra_whitespaces; /* else those that follow are dropped as well */
+    }
+    return append_spaced(out, text);
+}
+
+static bool join(const rp_spiece *s, const rp_spiece_part *parts, size_t count, buffer *bytes, buffer *out) {
+    bool first = true, dropped = false, ok = append(out, "", 0);
+    for (size_t i = 0; ok && i < count; i++) {
+        bool byte = parts[i].id >= 0 && s->file->pieces[parts[i].id].kind == RP_PIECE_BYTE;
+        if (byte) {
+            char value = (char)rp_byte_of_piece(parts[i].text.data, parts[i].text.size);
+            ok = append(bytes, &value, 1);
+            continue;
+        }
+        ok = append_bytes(out, bytes);
+        bytes->size = 0;
+        if (dropped || out->size) first = false;
+        ok = ok && append_piece(s, &parts[i], first, &dropped, out);
+    }
+    return ok && append_bytes(out, bytes);
+}
+
+rp_status rp_spiece_decode(const rp_spiece *spiece, const rp_spiece_part *parts, size_t count, char **out,
+                           size_t *size, rp_error *err) {
+    buffer text = {0}, bytes = {0};
+    rp_spiece_tokens again = {0};
+    bool ok = join(spiece, parts, count, &bytes, &text);
+    if (ok && spiece->file->denormalizer.charsmap.units) {
+        ok = normalize(&spiece->denormalizer, text.data, text.size, &again);
+        text.size = 0;
+        ok = ok && append(&text, again.text, again.size);
+    }
+    rp_spiece_tokens_finish(&again);
+    free(bytes.data);
+    if (!ok) {
+        free(text.data);
+        return rp_fail_memory(err, "decoding tokens", text.capacity);
+    }
+    *out = text.data;
+    *size = text.size;
+    return RP_OK;
+}
