@@ -325,7 +325,8 @@ static void test_wordpiece(void **state) {
 
 /* ---- the command ---- */
 
-static void sweep_command(const char *dir) {
+/* How many lines failed alone. */
+static long sweep_command(const char *dir) {
     static const char lines[] =
         "{\"text\": \"a fine day, longer than sixteen bytes\", \"text_pair\": \"caf\\u00e9\"}\n"
         "{\"text\": \"ab\"}\n";
@@ -350,8 +351,8 @@ static void sweep_command(const char *dir) {
         cli_free(&run);
     }
     assert_true(n > 100);
-    assert_true(alone > 0); /* memory for what is written of a line: that line fails */
     unsetenv("FAILING_MALLOC");
+    return alone;
 }
 
 /* It ends with a status, and not by a signal, whichever of its allocations fails, the first that a library
@@ -370,7 +371,10 @@ static void test_command(void **state) {
             assert_true(
                 fixture_write_text(dir, "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n##b\n"));
         if (!spiece) write_side_files(dir, "[UNK]");
-        sweep_command(dir);
+        long alone = 0; /* memory for what is written of a line: that line fails */
+        for (int sweeps = 0; !alone && sweeps < 8; sweeps++)
+            alone = sweep_command(dir); /* threads run as they like */
+        assert_true(alone > 0);
         fixture_remove_dir(dir);
     }
 }
