@@ -80,10 +80,13 @@ static const char *fix_of(const rp_weights_reading *r, unsigned head, rp_status 
     if (r->missing && has_head(r, head)) return "others of this head are there: fetch the file again";
     if (r->missing) return "fetch a folder that was saved with this head";
     if (status == RP_ERROR_UNSUPPORTED) return "";
+    uint32_t rows = head & (RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS) ? classifier_rows(r) : 0;
+    if (rows && rows != r->config->label_count)
+        return r->config->labels_given ? "name the labels of these weights in id2label, or fetch the "
+                                         "config.json that belongs to them"
+                                       : "config.json has no labels, which means 2: name them in id2label, "
+                                         "or give --head to number them";
     if (head == r->config->head) return "say another head, or fetch the weights and their config.json again";
-    if (head & (RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS) && !r->config->labels_given)
-        return "config.json names no labels, which means 2: name them in id2label, or say --head to number "
-               "them";
     return "fetch the weights and their config.json again";
 }
 
