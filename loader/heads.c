@@ -80,13 +80,10 @@ static const char *fix_of(const rp_weights_reading *r, unsigned head, rp_status 
     if (r->missing && has_head(r, head)) return "others of this head are there: fetch the file again";
     if (r->missing) return "fetch a folder that was saved with this head";
     if (status == RP_ERROR_UNSUPPORTED) return "";
-    uint32_t rows = head & (RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS) ? classifier_rows(r) : 0;
-    if (rows && rows != r->config->label_count)
-        return r->config->labels_given ? "name the labels of these weights in id2label, or fetch the "
-                                         "config.json that belongs to them"
-                                       : "config.json has no labels, which means 2: name them in id2label, "
-                                         "or give --head to number them";
     if (head == r->config->head) return "say another head, or fetch the weights and their config.json again";
+    if (head & (RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS) && !r->config->labels_given)
+        return "config.json names no labels, which means 2: name them in id2label, or say --head to number "
+               "them";
     return "fetch the weights and their config.json again";
 }
 
@@ -176,6 +173,16 @@ static unsigned told_by_tensors(rp_weights_reading *r) {
     return RP_HEAD_CLASSIFIER;
 }
 
+/* Heads that are there and that no code of this library knows. */
+static void leave_unserved(rp_weights_reading *r) {
+    const rp_weight_files *files = r->out->files;
+    if (files->unserved && !(r->out->heads & RP_HEAD_SPANS))
+        rp_fail(reason_of(r->out, RP_HEAD_SPANS), RP_ERROR_HEAD,
+                "%s: %s: ALBERT's head of SQuAD 2 is not supported; use a model with one layer qa_outputs "
+                "(cls/squad)",
+                rp_path_shown(files->path), files->unserved);
+}
+
 /* The caller's wish must be met. */
 static rp_status check_wish(const rp_weights_reading *r) {
     static const char *const names[] = {[RP_HEAD_CLASSIFIER] = "classify",
@@ -206,5 +213,6 @@ rp_status rp_heads_read(rp_weights_reading *r) {
         status = rp_config_number_labels(c, rows, r->err);
     for (size_t i = 0; !status && i < RP_COUNT(order); i++)
         if (wanted & order[i]) status = read_head(r, wanted & order[i]);
+    if (!status) leave_unserved(r);
     return status ? status : check_wish(r);
 }

@@ -42,6 +42,7 @@ static rp_status find_family(reader *r) {
     for (size_t i = 0; i < c->count; i++) {
         r->albert = r->albert || rp_tf_is_albert(c->variables[i].name);
         encoder = encoder || rp_tf_is_encoder(c->variables[i].name);
+        if (!r->files->unserved) r->files->unserved = rp_tf_unserved_head(c->variables[i].name);
     }
     if (encoder) return RP_OK;
     if (rp_tf_checkpoint_find(c, "_CHECKPOINTABLE_OBJECT_GRAPH"))

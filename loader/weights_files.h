@@ -9,7 +9,9 @@ typedef struct rp_weight_files {
     const struct rp_weight_format *format;
     rp_tensor_file *files;
     size_t count, capacity;
-    void *memory; /* weights that come from a generator */
+    const char *unserved; /* part of the name of a head that answers questions and is built otherwise than any
+                             that is served; NULL: there is none */
+    void *memory;         /* weights that come from a generator */
 } rp_weight_files;
 
 /* Open the weights of the folder `dir`. RP_ERROR_FILE lists what was looked for; RP_ERROR_UNSUPPORTED when
