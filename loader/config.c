@@ -80,22 +80,9 @@ static rp_status read_size(const reader *r, const char *field, uint32_t fallback
 
 /* ---- which model it is ---- */
 
-/* The family that the name of a class, or (`prefix`) a model_type, tells. */
-static bool find_family(const char *name, bool prefix, rp_family *out) {
-    for (int i = 0; i < RP_FAMILY_COUNT; i++) {
-        const rp_family_names *names = rp_names_of((rp_family)i);
-        *out = (rp_family)i;
-        if (prefix ? !strcmp(name, names->prefix) : !strncmp(name, names->class, strlen(names->class)))
-            return true;
-    }
-    return false;
-}
-
-/* The first class of a family that is known, else the first. */
 static rp_status read_architecture(reader *r) {
     const rp_json *list = rp_json_get(r->root, "architectures");
     const char *first = "";
-    bool known = false;
     if (list && list->type != RP_JSON_NULL) {
         if (list->type != RP_JSON_ARRAY)
             return rp_fail(r->err, RP_ERROR_FORMAT, "%s: architectures: is %s, must be a list of strings",
@@ -104,11 +91,6 @@ static rp_status read_architecture(reader *r) {
         if (!first)
             return rp_fail(r->err, RP_ERROR_FORMAT, "%s: architectures: holds %s, must hold strings", r->path,
                            rp_json_kind(&list->items[0]));
-        for (uint32_t i = 0; i < list->count && !known; i++) {
-            const char *class = rp_json_string(&list->items[i]);
-            known = class && find_family(class, false, &r->out->family);
-            if (known) first = class;
-        }
     }
     r->out->architecture = rp_arena_copy(&r->out->arena, first, strlen(first));
     return r->out->architecture ? RP_OK : rp_fail_memory(r->err, "config.json", strlen(first) + 1);
@@ -128,7 +110,12 @@ static rp_status read_family(reader *r) {
     rp_status status = read_string(r, "model_type", &type);
     if (status) return status;
     if (type || *class) {
-        if (find_family(type ? type : class, type != NULL, &r->out->family)) return RP_OK;
+        for (int i = 0; i < RP_FAMILY_COUNT; i++) {
+            const rp_family_names *names = rp_names_of((rp_family)i);
+            r->out->family = (rp_family)i;
+            if (type ? !strcmp(type, names->prefix) : !strncmp(class, names->class, strlen(names->class)))
+                return RP_OK;
+        }
         return fail_family(r, type ? "model_type" : "architectures", type ? type : class);
     }
     static const char *const told[RP_FAMILY_COUNT] = {"embedding_size", "hidden_size", "n_layers"};

@@ -136,6 +136,14 @@ static const number numbers[] = {
     VALUE(RP_CHECK_SPILLS, 3),
     VALUE(RP_CHECK_LOSES, 4),
     VALUE(RP_CHECK_ENDS, 5),
+
+    STRUCT(rp_convert_params, 40),
+    FIELD(rp_convert_params, dtype, 0, 4),
+    FIELD(rp_convert_params, overwrite, 4, 1),
+    FIELD(rp_convert_params, reserved, 8, 32),
+    VALUE(RP_CONVERT_AS_IS, 0),
+    VALUE(RP_CONVERT_F32, 1),
+    VALUE(RP_CONVERT_F16, 2),
     STRUCT(rp_model_info, 104),
     FIELD(rp_model_info, dir, 0, 8),
     FIELD(rp_model_info, architecture, 8, 8),
@@ -333,6 +341,8 @@ static void test_unknown_fields_are_refused(void **state) {
         assert_null(none);
         rp_check_params check = {.reserved = WORD(i)};
         refused(rp_check_kernels(device, &check, NULL, NULL, NULL, &err), &err);
+        rp_convert_params convert = {.reserved = WORD(i)};
+        refused(rp_convert(sentiment, "no-folder", &convert, &err), &err);
         rp_classify_params classify = {.reserved = WORD(i)};
         refused(rp_classify(model, &input, 1, &classify, &result, &err), &err);
         assert_null(result);

@@ -251,7 +251,7 @@ static void test_whose_the_classifier_is(void **state) {
          0,
          RP_HEAD_CLASSIFIER,
          2,
-         "is [3, 6], config.json asks for [2, 6] (id2label or num_labels, hidden_size); config.json has no "
+         "is [3, 6], config.json asks for [2, 6] (id2label or num_labels, hidden_size); config.json names no "
          "labels"},
         {SILENT("\"AlbertForSequenceClassification\""),
          {POOLER, CLASSIFIER(2)},

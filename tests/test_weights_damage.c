@@ -124,8 +124,7 @@ static void test_partial_and_promised_heads(void **state) {
          {POOLER, CLASSIFIER(2)},
          RP_HEAD_POOLER,
          RP_HEAD_CLASSIFIER,
-         "asks for [3, 6] (id2label or num_labels, hidden_size); name the labels of these weights in "
-         "id2label"},
+         "asks for [3, 6] (id2label"},
         {ALBERT("\"AlbertForQuestionAnswering\""), {CLASSIFIER(3)}, 0, RP_HEAD_SPANS, "qa_outputs.weight"},
         {ALBERT("\"AlbertForMaskedLM\""), {{0}}, 0, RP_HEAD_MASKED_LM, "predictions.dense.weight"},
         {ALBERT("\"AlbertForPreTraining\""),

@@ -33,6 +33,7 @@
 #include "tokenizer.h"
 #include "bench.h"
 #include "check.h"
+#include "convert.h"
 #include "model.h"
 #include "tasks.h"
 

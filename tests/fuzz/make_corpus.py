@@ -112,18 +112,6 @@ put("weights", "missing", folder(json.dumps(SMALL), model_st=safetensors(tensors
 index = {name: "a.safetensors" if i < 8 else "b.safetensors" for i, (name, _) in enumerate(ALL)}
 put("weights", "shards", folder(json.dumps(SMALL), model_index_json=json.dumps({"weight_map": index}),
                                 a_st=safetensors(tensors(ALL[:8])), b_st=safetensors(tensors(ALL[8:]))))
-put("weights", "heads", folder(json.dumps({k: v for k, v in SMALL.items() if k not in ("architectures", "id2label")}),
-                               model_st=safetensors(tensors(ALL[:-1] + [("predictions.bias", [3]), ("qa_outputs.bias", [2])]))))
-DISTIL = [("embeddings." + name, shape) for name, shape in (("word_embeddings.weight", [3, 2]), ("position_embeddings.weight", [4, 2]),
-                                                            ("LayerNorm.weight", [2]), ("LayerNorm.bias", [2]))]
-for part in ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2"):
-    DISTIL += [(f"transformer.layer.0.{part}.weight", [2, 2]), (f"transformer.layer.0.{part}.bias", [2])]
-for part in ("sa_layer_norm", "output_layer_norm"):
-    DISTIL += [(f"transformer.layer.0.{part}.weight", [2]), (f"transformer.layer.0.{part}.bias", [2])]
-DISTIL += [("pre_classifier.weight", [2, 2]), ("pre_classifier.bias", [2])]
-put("weights", "distilbert", folder(json.dumps({"model_type": "distilbert", "dim": 2, "hidden_dim": 2, "n_layers": 1, "n_heads": 1,
-                                                "vocab_size": 3, "max_position_embeddings": 4}),
-                                    model_st=safetensors(tensors(DISTIL + HEAD))))
 put("weights", "outside", folder(json.dumps(SMALL), model_index_json='{"weight_map":{"x":"../a.safetensors"}}'))
 put("weights", "itself", folder(json.dumps(SMALL), model_index_json='{"weight_map":{"x":"model.safetensors"}}'))
 put("weights", "many_layers", folder('{"model_type":"albert","num_hidden_layers":4096,"num_hidden_groups":4096,'

@@ -252,6 +252,16 @@ static const char help_check[] =
     "  reprise check --json | grep -v '\"right\"'\n"
     "  reprise check --compile --config base --only attention\n";
 
+static const char help_convert[] =
+    "Write the model in DIR anew as a Hugging Face folder: config.json, model.safetensors, the tokenizer.\n"
+    "DIR is whatever -m takes: PyTorch's pytorch_model.bin, a checkpoint of Google's ALBERT or BERT\n"
+    "(model.ckpt.index with its data, albert_config.json, 30k-clean.model or vocab.txt), safetensors.\n"
+    "The new folder appears once it is whole. Needs no device.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise convert albert_base_v2 -o albert\n"
+    "  reprise convert my-model -o my-model-f16 --dtype f16\n";
+
 /* ---- the table ---- */
 
 enum {
@@ -281,6 +291,8 @@ const rp_cli_command rp_cli_commands[] = {
     {"tokenize", "[TEXT...]", "the tokens of texts; needs no device", help_tokenize,
      LINES | RP_CLI_PAIR | RP_CLI_MAX_LENGTH | RP_CLI_NO_SPECIAL, RP_CLI_SHAPE_MAYBE_PAIR, "sentiment", NULL,
      rp_cli_json_tokens, rp_cli_people_tokens, NULL},
+    {"convert", "DIR -o DIR", "write a model's folder anew, as Hugging Face has it", help_convert,
+     RP_CLI_CONVERT, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, NULL, rp_cli_convert},
     {"devices", "", "every Vulkan device, and what it can do", help_devices, RP_CLI_JSON, RP_CLI_SHAPE_NONE,
      NULL, NULL, NULL, NULL, rp_cli_devices},
     {"check", "", "does every kernel compute what it should?", help_check,

@@ -103,7 +103,7 @@ static int run_command(const rp_cli_command *command, int argc, char **argv, rp_
         return 0;
     }
     if (!command->main) return rp_cli_answer_inputs(command, &options, out);
-    if (options.text_count) {
+    if (options.text_count && !*command->arguments) {
         rp_cli_complain("%s: takes no TEXT, such as '%s'; try 'reprise %s --help'", command->name,
                         options.texts[0], command->name);
         return 2;

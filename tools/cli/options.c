@@ -52,6 +52,9 @@ enum {
     R_PRECISION,
     R_HEAD,
     R_VERIFY,
+    R_OUTPUT,
+    R_DTYPE,
+    R_OVERWRITE,
     R_JSON,
     R_JSONL,
     R_HELP,
@@ -122,6 +125,10 @@ static const rule rules[R_COUNT] = {
                 RUN | STARTUP | ACCURACY},
     [R_VERIFY] = {0, "verify-every", "N", RP_CLI_VERIFY,
                   "recompute one sequence in N in plain C; a difference makes the exit status 1"},
+    [R_OUTPUT] = {'o', "output", "DIR", RP_CLI_CONVERT, "folder to write to"},
+    [R_DTYPE] = {0, "dtype", "HOW", RP_CLI_CONVERT,
+                 "of the weights that are written: f32 or f16 (as they are)"},
+    [R_OVERWRITE] = {0, "overwrite", NULL, RP_CLI_CONVERT, "replace the files of a folder that exists"},
     [R_JSON] = {0, "json", NULL, RP_CLI_JSON, "one JSON value a line"},
     [R_JSONL] = {0, "jsonl", NULL, RP_CLI_JSONL, "input lines are JSON objects; implies --json"},
     [R_HELP] = {'h', "help", NULL, 0, "this text"},
@@ -131,6 +138,7 @@ static const rule rules[R_COUNT] = {
 static const char *const aggregations[] = {"simple", "none", "first", "average", "max", NULL};
 static const char *const precisions[] = {"f32", "f32", "f16", "int8", "int4", NULL};
 static const char *const heads[] = {"classify", "tag", "answer", "choose", NULL};
+static const char *const dtypes[] = {"f32", "f16", NULL};
 static const char *const poolings[] = {"mean", "cls", "max", "none", NULL};
 
 const char *rp_cli_precision_name(rp_precision precision) {
@@ -204,6 +212,12 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
         return read_name(name, r, value, &o->device);
     case R_FILE:
         return read_name(name, r, value, &o->file);
+    case R_OUTPUT:
+        return read_name(name, r, value, &o->output);
+    case R_DTYPE:
+        if (!read_word(name, r, value, dtypes, &word)) return false;
+        o->dtype = (rp_convert_dtype)(RP_CONVERT_F32 + word);
+        return true;
     case R_ONLY:
         return read_name(name, r, value, &o->only);
     case R_VERIFY:
@@ -275,6 +289,9 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
         return set_bench(name, RP_CLI_BENCH_STARTUP, o);
     case R_FEW_TOKENS:
         o->few_tokens = true;
+        break;
+    case R_OVERWRITE:
+        o->overwrite = true;
         break;
     case R_COMPILE:
         o->compile = true;

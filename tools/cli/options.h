@@ -31,6 +31,7 @@ enum {
     RP_CLI_VERIFY = 1 << 20,
     RP_CLI_VECTORS = 1 << 21,
     RP_CLI_HEAD = 1 << 22,
+    RP_CLI_CONVERT = 1 << 24,
 };
 
 /* What bench measures. */
@@ -67,8 +68,11 @@ typedef struct rp_cli_options {
     bool config_given;
     uint32_t tokens, batch, repeat;
     rp_cli_bench_kind bench;
-    const char *lengths;  /* NULL: every sequence has `tokens` */
-    const char *trace;    /* file to write; NULL: none */
+    const char *lengths; /* NULL: every sequence has `tokens` */
+    const char *trace;   /* file to write; NULL: none */
+    const char *output;  /* folder to write to; NULL: not given */
+    rp_convert_dtype dtype;
+    bool overwrite;
     const char *accuracy; /* file to read, with RP_CLI_BENCH_ACCURACY */
     char **texts;         /* [text_count] TEXT arguments, borrowed from argv */
     size_t text_count;

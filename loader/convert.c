@@ -1,0 +1,164 @@
+#include "loader/convert.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "loader/json.h"
+#include "loader/pooling.h"
+#include "loader/weights_files.h"
+
+enum { PATH_BYTES = 4096 };
+
+rp_status rp_convert_text(rp_conversion *c, const char *name, char *text, size_t size) {
+    char full[RP_NAME_SIZE];
+    snprintf(full, sizeof full, "%s%s", c->sub, name);
+    rp_status status =
+        text ? rp_staging_begin(&c->staging, full, c->err) : rp_fail_memory(c->err, name, size);
+    if (!status) status = rp_staging_write(&c->staging, text, size, c->err);
+    if (!status) status = rp_staging_end(&c->staging, c->err);
+    free(text);
+    return status;
+}
+
+/* ---- the class ---- */
+
+/* The class that has the most of the heads that are there. */
+static const char *class_of(const rp_conversion *c) {
+    unsigned heads = c->weights.heads, family = c->config.family;
+    if (heads & RP_HEAD_CLASSIFIER) return "ForSequenceClassification";
+    if (heads & RP_HEAD_TOKENS) return "ForTokenClassification";
+    if (heads & RP_HEAD_SPANS) return "ForQuestionAnswering";
+    if (heads & RP_HEAD_CHOICE) return "ForMultipleChoice";
+    if (heads & RP_HEAD_ORDER && (heads & RP_HEAD_MASKED_LM || family == RP_FAMILY_ALBERT))
+        return "ForPreTraining";
+    if (heads & RP_HEAD_ORDER) return "ForNextSentencePrediction";
+    return heads & RP_HEAD_MASKED_LM ? "ForMaskedLM" : "Model";
+}
+
+static void name_class(rp_conversion *c) {
+    if (rp_heads_of_architecture(&c->config) && strlen(c->config.architecture) < sizeof c->architecture)
+        snprintf(c->architecture, sizeof c->architecture, "%.63s", c->config.architecture);
+    else
+        snprintf(c->architecture, sizeof c->architecture, "%s%s", rp_names_of(c->config.family)->class,
+                 class_of(c));
+}
+
+/* ---- sentence-transformers ---- */
+
+static bool is_regular(const char *path) {
+    struct stat info;
+    return !stat(path, &info) && S_ISREG(info.st_mode);
+}
+
+/* Copy `dir`/`name` where it is there. */
+static rp_status copy_side_file(rp_conversion *c, const char *dir, const char *name) {
+    char *path = rp_path_join(dir, name);
+    if (!path) return rp_fail_memory(c->err, "a path", strlen(dir));
+    rp_status status = RP_OK;
+    if (is_regular(path) && !rp_staging_has(&c->staging, name))
+        status = rp_staging_copy(&c->staging, path, name, c->err);
+    free(path);
+    return status;
+}
+
+/* Copy the files of the folder `dir`/`module`. */
+static rp_status copy_module(rp_conversion *c, const char *dir, const char *module) {
+    char path[PATH_BYTES], name[PATH_BYTES];
+    rp_status status = RP_OK;
+    DIR *folder = snprintf(path, sizeof path, "%s/%s", dir, module) < (int)sizeof path ? opendir(path) : NULL;
+    if (!folder) return RP_OK; // a Normalize has none
+    for (const struct dirent *item; !status && (item = readdir(folder));)
+        if (item->d_name[0] != '.' &&
+            snprintf(name, sizeof name, "%s/%s", module, item->d_name) < (int)sizeof name)
+            status = copy_side_file(c, dir, name);
+    closedir(folder);
+    return status;
+}
+
+/* A module's folder is a plain name, so that the list cannot reach out of its own. */
+static rp_status copy_listed(rp_conversion *c, const char *dir, const char *list, const rp_json *module) {
+    const char *path = rp_json_string(rp_json_get(module, "path"));
+    if (!path || !*path || (*c->sub && !strncmp(path, c->sub, strlen(c->sub) - 1))) return RP_OK;
+    if (path[0] == '.' || strpbrk(path, "/\\"))
+        return rp_fail(c->err, RP_ERROR_UNSUPPORTED,
+                       "%s: path: \"%.*s\" is no folder beside the file, and no other is copied",
+                       rp_path_shown(list), rp_text_fit(path, 80), path);
+    return copy_module(c, dir, path);
+}
+
+static rp_status copy_modules(rp_conversion *c, const char *dir) {
+    char *list = rp_path_join(dir, "modules.json");
+    rp_json_document document = {0};
+    if (!list) return rp_fail_memory(c->err, "a path", strlen(dir));
+    rp_status status = copy_side_file(c, dir, "modules.json");
+    if (!status) status = copy_side_file(c, dir, "config_sentence_transformers.json");
+    if (!status) status = copy_module(c, dir, "1_Pooling");
+    if (!status && rp_path_exists(list)) status = rp_json_load(list, &document, c->err);
+    for (uint32_t i = 0; !status && i < rp_json_count(&document.root, RP_JSON_ARRAY); i++)
+        status = copy_listed(c, dir, list, &document.root.items[i]);
+    rp_json_finish(&document);
+    free(list);
+    return status;
+}
+
+/* ---- the whole ---- */
+
+static rp_status write_files(rp_conversion *c, const char *dir) {
+    name_class(c);
+    rp_status status = rp_convert_config(c);
+    if (!status) status = rp_convert_tokenizer(c);
+    if (!status) status = copy_modules(c, dir);
+    return status ? status : rp_convert_weights(c);
+}
+
+static rp_status convert(rp_conversion *c, const char *dir, const char *out, bool overwrite) {
+    static const char *const stale[] = {"tokenizer.json",        "tokenizer_config.json",
+                                        "spiece.model",          "special_tokens_map.json",
+                                        "added_tokens.json",     "vocab.txt",
+                                        "modules.json",          "sentence_bert_config.json",
+                                        "1_Pooling/config.json", "config_sentence_transformers.json"};
+    rp_status status = rp_config_load(c->dir, &c->config, c->err);
+    if (!status) status = rp_weights_load(c->dir, &c->config, &c->weights, c->err);
+    if (!status) status = rp_staging_open(out, overwrite, &c->staging, c->err);
+    if (!status) status = write_files(c, dir);
+    return status ? status : rp_staging_commit(&c->staging, stale, RP_COUNT(stale), c->err);
+}
+
+/* The folder of the model below `dir`, as the beginning of a name; "" when it is `dir` itself. */
+static rp_status find_sub(rp_conversion *c, const char *dir, const char *files, char sub[RP_NAME_SIZE]) {
+    size_t size = strlen(dir);
+    const char *rest = strlen(files) > size ? files + size : "";
+    rest += *rest == '/';
+    *sub = '\0';
+    if (strchr(rest, '/') || strlen(rest) > 64)
+        return rp_fail(c->err, RP_ERROR_UNSUPPORTED,
+                       "%s: a Transformer module in a folder of a folder cannot be "
+                       "converted",
+                       rp_path_shown(dir));
+    if (*rest) snprintf(sub, RP_NAME_SIZE, "%.64s/", rest);
+    return RP_OK;
+}
+
+rp_status rp_convert(const char *dir, const char *out, const rp_convert_params *params, rp_error *err) {
+    static const rp_convert_params defaults = {0};
+    rp_error unwanted;
+    char *files = NULL, sub[RP_NAME_SIZE] = "";
+    if (!err) err = &unwanted;
+    if (!params) params = &defaults;
+    rp_conversion c = {.sub = sub, .dtype = params->dtype, .err = err};
+    rp_status status = rp_check_reserved(params->reserved, RP_COUNT(params->reserved), "rp_convert", err);
+    if (!status && (params->dtype < RP_CONVERT_AS_IS || params->dtype > RP_CONVERT_F16))
+        status = rp_fail(err, RP_ERROR_ARGUMENT, "rp_convert: dtype %d is none of rp_convert_dtype",
+                         (int)params->dtype);
+    if (!status) status = rp_folder_check(dir, err);
+    if (!status) status = rp_pooling_transformer(dir, &files, err);
+    if (!status) status = find_sub(&c, dir, files, sub);
+    c.dir = files;
+    if (!status) status = convert(&c, dir, out, params->overwrite);
+    rp_staging_close(&c.staging);
+    rp_weights_finish(&c.weights);
+    rp_config_finish(&c.config);
+    free(files);
+    return status;
+}

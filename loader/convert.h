@@ -1,0 +1,33 @@
+/* The parts of rp_convert. Each writes files of one kind. */
+#ifndef RP_LOADER_CONVERT_H
+#define RP_LOADER_CONVERT_H
+
+#include "loader/names.h"
+#include "loader/staging.h"
+#include "reprise/convert.h"
+
+typedef struct rp_conversion {
+    const char *dir; /* the folder with the configuration, the weights and the tokenizer */
+    const char
+        *sub; /* what stands before the names of its files in the new folder: "", or ending in a slash */
+    rp_convert_dtype dtype;
+    rp_config config;
+    rp_weights weights;
+    char architecture[64]; /* the class of transformers that reads them */
+    rp_staging staging;
+    rp_error *err;
+} rp_conversion;
+
+/* Write `text`, which passes to this function, as the file `sub` + `name`. NULL: it could not be made. */
+rp_status rp_convert_text(rp_conversion *c, const char *name, char *text, size_t size);
+
+rp_status rp_convert_config(rp_conversion *c);
+rp_status rp_convert_weights(rp_conversion *c);
+
+/* Copies of the tokenizer's files, and tokenizer.json where spiece.model stands alone. */
+rp_status rp_convert_tokenizer(rp_conversion *c);
+
+/* The type that weights of `dtype` are written with. */
+rp_dtype rp_convert_target(const rp_conversion *c, rp_dtype dtype);
+
+#endif

@@ -1,0 +1,19 @@
+/* reprise convert: a folder in any form that is read, written as a Hugging Face one. */
+#include "session.h"
+
+int rp_cli_convert(const rp_cli_options *options, rp_cli_output *out) {
+    rp_convert_params params = {.dtype = options->dtype, .overwrite = options->overwrite};
+    rp_error err = {0};
+    if (options->text_count != 1 || !options->output) {
+        rp_cli_complain(
+            "convert: takes one folder to read and -o with the folder to write; try 'reprise convert "
+            "--help'");
+        return 2;
+    }
+    if (rp_convert(options->texts[0], options->output, &params, &err)) {
+        rp_cli_complain("convert: %s", err.message);
+        return 1;
+    }
+    rp_cli_printf(&out->buffer, "%s\n", options->output);
+    return 0;
+}
