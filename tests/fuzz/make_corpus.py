@@ -17,7 +17,7 @@ def put(target, name, data):
 def folder(first, **others):
     out = first if isinstance(first, bytes) else first.encode()
     for name, data in others.items():
-        name = name.replace("__", "/").replace("_json", ".json").replace("_txt", ".txt").replace("_st", ".safetensors")
+        name = name.replace("__", "/").replace("_json", ".json").replace("_txt", ".txt").replace("_st", ".safetensors").replace("_bin", ".bin")
         name = name.replace("model_index", "model.safetensors.index").replace("-", "_")
         out += b"\n=== " + name.encode() + b"\n" + (data if isinstance(data, bytes) else data.encode())
     return out
@@ -116,6 +116,92 @@ put("weights", "outside", folder(json.dumps(SMALL), model_index_json='{"weight_m
 put("weights", "itself", folder(json.dumps(SMALL), model_index_json='{"weight_map":{"x":"model.safetensors"}}'))
 put("weights", "many_layers", folder('{"model_type":"albert","num_hidden_layers":4096,"num_hidden_groups":4096,'
                                      '"inner_group_num":16,"vocab_size":1,"embedding_size":1}', model_st=safetensors([])))
+
+# ---- files of torch.save ----
+def word(text):
+    return b"X" + struct.pack("<I", len(text)) + text.encode()
+
+
+def integers(*values):
+    return b"(" + b"".join(b"K" + bytes([n]) if n < 256 else b"J" + struct.pack("<i", n) for n in values) + b"t"
+
+
+def storage(key, elements, kind="Float", more=b""):
+    return (b"(" + word("storage") + b"ctorch\n%sStorage\n" % kind.encode() + word(key) + word("cpu") + b"J"
+            + struct.pack("<i", elements) + more + b"tQ")
+
+
+DICT = b"ccollections\nOrderedDict\n)R"
+
+
+def pickled(name, shape, stored, offset=0, strides=None, v2=True):
+    steps = [1]
+    for size in shape[:0:-1]:
+        steps.insert(0, steps[0] * size)
+    return (word(name) + b"ctorch._utils\n_rebuild_tensor" + (b"_v2" if v2 else b"") + b"\n(" + stored + b"K" + bytes([offset])
+            + integers(*shape) + integers(*(strides or steps)) + (b"\x89" + DICT if v2 else b"") + b"tR")
+
+
+def state(*tensors):
+    return b"\x80\x02}(" + b"".join(tensors) + b"u."
+
+
+def archive(entries, crc=0, method=0):
+    body, directory = b"", b""
+    for name, data in entries:
+        fields = struct.pack("<HHHHIIIHH", 0, method, 0, 0, crc, len(data), len(data), len(name), 0)
+        directory += b"PK\1\2" + struct.pack("<HH", 20, 20) + fields + struct.pack("<HHHII", 0, 0, 0, 0, len(body)) + name.encode()
+        body += b"PK\3\4" + struct.pack("<H", 20) + fields + name.encode() + data
+    end = b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, len(entries), len(entries), len(directory), len(body), 0)
+    return body + directory + end
+
+
+def saved(pickle, *data, order=None):
+    return archive([("a/data.pkl", pickle)] + [("a/data/%d" % i, d) for i, d in enumerate(data)]
+                   + ([("a/byteorder", order)] if order else []))
+
+
+def saved_before(pickle, *data, size=4):
+    out = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}."
+    out += pickle + b"\x80\x02](" + b"".join(word(str(i)) for i in range(len(data))) + b"e."
+    return out + b"".join(struct.pack("<q", len(d) // size) + d for d in data)
+
+
+SIX = struct.pack("<6f", 1, 2, 3, 4, 5, 6)
+TWO_BY_THREE = pickled("a.weight", [2, 3], storage("0", 6))
+PICKLES = {"tensor": state(TWO_BY_THREE), "old": state(pickled("a", [6], storage("0", 6, more=b"N"), v2=False)),
+           "view": state(pickled("a", [2], storage("0", 6, more=b"(" + word("1") + b"K\1K\4t"), 2)),
+           "memo": b"\x80\x02}q\0(" + word("a") + b"q\1h\1r\2\0\0\0j\2\0\0\0h\0u.",
+           "four": b"\x80\x04\x95\x20\0\0\0\0\0\0\0}\x94(\x8c\1a\x94\x8c\5torch\x94\x8c\x0cFloatStorage\x94\x93\x94h\4h\1u.",
+           "python_2": b"\x80\x02ccollections\nOrderedDict\n](](U\1aK\1e](T\1\0\0\0bNee\x85R.",
+           "numbers": b"\x80\x02(K\1M\1\2J\xfe\xff\xff\xff\x8a\2\1\2G\x3f\xf0\0\0\0\0\0\0\x88\x89N)t.",
+           "tuples": b"\x80\x02NN\x86N\x86\x85NN\x87.", "lists": b"\x80\x02]Na(NNe.",
+           "attributes": b"\x80\x02" + DICT + b"}" + word("_metadata") + b"}" + word("") + b"}" + word("version") + b"K\1ssb.",
+           "parameter": b"\x80\x02}" + b"".join([word("p"), b"ctorch._utils\n_rebuild_parameter\n(", TWO_BY_THREE[13:], b"\x88", DICT, b"tRs."]),
+           "call": b"\x80\x02cos\nsystem\n" + word("ls") + b"\x85R.", "index": b"\x80\x02Nr\xff\xff\xff\x7f."}
+for name, data in PICKLES.items():
+    put("pickle", name, data)
+put("zip", "two", archive([("a", b"first"), ("b/c", b"")]))
+put("zip", "compressed", archive([("a", b"first")], method=8))
+put("zip", "checksum", archive([("a", b"first")], crc=0x9271ee57))
+put("zip", "none", archive([]))
+LARGE = archive([("a", b"first")])
+RECORD = b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1, 1, 47, 36) + b"PK\6\7" + struct.pack("<IQI", 0, 83, 1)
+put("zip", "large", LARGE[:83] + RECORD + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 65535, 65535, 2**32 - 1, 2**32 - 1, 0))
+put("pytorch", "zip", saved(state(TWO_BY_THREE), SIX))
+put("pytorch", "big", saved(state(pickled("a", [3], storage("0", 3, "Double"))), bytes(24), order=b"big"))
+put("pytorch", "strides", saved(state(pickled("a", [3, 2], storage("0", 6), 0, [1, 3]), pickled("b", [100, 3], storage("0", 6), 1, [0, 2])), SIX))
+put("pytorch", "wrapped", saved(b"\x80\x02}" + word("state_dict") + state(pickled("module.h", [6], storage("0", 6, "Half")))[2:-1] + b"s.", SIX[:12]))
+put("pytorch", "old", saved_before(state(pickled("a", [2, 3], storage("0", 6, more=b"N"))), SIX))
+put("pytorch", "integers", saved_before(state(pickled("a", [3], storage("0", 3, "Long", b"N"))), bytes(24), size=8))
+put("pytorch", "large", saved(state(pickled("a", [2**31 - 1, 2**31 - 1], storage("0", 6), 0, [0, 0])), SIX))
+put("pytorch", "tar", bytes(257) + b"ustar" + bytes(250))
+HALVES = [pickled(name, shape, storage(str(i), ELEMENTS[len(shape)](shape), "Half")) for i, (name, shape) in enumerate(ALL)]
+ZEROS = [bytes(2 * ELEMENTS[len(shape)](shape)) for _, shape in ALL]
+put("weights", "torch", folder(json.dumps(SMALL), pytorch_model_bin=saved(state(*HALVES), *ZEROS)))
+put("weights", "torch_shards", folder(json.dumps(SMALL), **{"pytorch-model_bin.index_json": json.dumps({"weight_map": {
+    name: "a.bin" if i < 8 else "b.bin" for i, (name, _) in enumerate(ALL)}})},
+    a_bin=saved(state(*HALVES[:8]), *ZEROS[:8]), b_bin=saved(state(*HALVES[8:]), *ZEROS)))
 
 # ---- pooling ----
 MODULES = [{"type": "sentence_transformers.models.Transformer", "path": ""},

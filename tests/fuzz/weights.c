@@ -2,8 +2,16 @@
 #include "fuzz.h"
 #include "loader/weights.h"
 
-static const char *const names[] = {"config.json",   "model.safetensors", "model.safetensors.index.json",
-                                    "a.safetensors", "b.safetensors",     NULL};
+static const char *const names[] = {"config.json",
+                                    "model.safetensors",
+                                    "model.safetensors.index.json",
+                                    "a.safetensors",
+                                    "b.safetensors",
+                                    "pytorch_model.bin",
+                                    "pytorch_model.bin.index.json",
+                                    "a.bin",
+                                    "b.bin",
+                                    NULL};
 
 static void look(const rp_tensor *t) {
     if (!t->data) return;
