@@ -176,7 +176,7 @@ PICKLES = {"tensor": state(TWO_BY_THREE), "old": state(pickled("a", [6], storage
            "python_2": b"\x80\x02ccollections\nOrderedDict\n](](U\1aK\1e](T\1\0\0\0bNee\x85R.",
            "numbers": b"\x80\x02(K\1M\1\2J\xfe\xff\xff\xff\x8a\2\1\2G\x3f\xf0\0\0\0\0\0\0\x88\x89N)t.",
            "tuples": b"\x80\x02NN\x86N\x86\x85NN\x87.", "lists": b"\x80\x02]Na(NNe.",
-           "attributes": b"\x80\x02" + DICT + b"}" + word("_metadata") + b"}" + word("") + b"}" + word("version") + b"K\1ssb.",
+           "attributes": b"\x80\x02" + DICT + b"}" + word("_metadata") + b"}" + word("") + b"}" + word("version") + b"K\1sssb.",
            "parameter": b"\x80\x02}" + b"".join([word("p"), b"ctorch._utils\n_rebuild_parameter\n(", TWO_BY_THREE[13:], b"\x88", DICT, b"tRs."]),
            "call": b"\x80\x02cos\nsystem\n" + word("ls") + b"\x85R.", "index": b"\x80\x02Nr\xff\xff\xff\x7f."}
 for name, data in PICKLES.items():
