@@ -159,7 +159,14 @@ static unsigned told_by_tensors(rp_weights_reading *r) {
                                   "choice head have; say which it is with --head classify or --head choose";
     bool labels = r->config->labels_given;
     if (!has_head(r, RP_HEAD_CLASSIFIER)) return has_head(r, RP_HEAD_SPANS) ? RP_HEAD_SPANS : 0;
-    if (!has_head(r, RP_HEAD_POOLER)) return RP_HEAD_TOKENS;
+    if (!has_head(r, RP_HEAD_POOLER)) {
+        if (classifier_rows(r) == 2)
+            leave_open(
+                r, RP_HEAD_SPANS,
+                "is taken for a token classifier's, as there is no pooler; if it is a question answering "
+                "head's, say so with --head answer");
+        return RP_HEAD_TOKENS;
+    }
     if (classifier_rows(r) == 1 && r->config->label_count > 1) {
         if (labels) return RP_HEAD_CHOICE;
         leave_open(r, RP_HEAD_CLASSIFIER, one_row);

@@ -100,6 +100,8 @@ static void test_what_is_not_read_is_refused(void **state) {
         {{"--repeat", "3", "--ops"}, "--ops does not read --repeat"},
         {{"--ops", "--few-tokens"}, "--ops does not read --few-tokens"},
         {{"--ops", "-m", CONFIG}, "--ops does not read --model"},
+        {{"--ops", "--head", "tag"}, "--ops does not read --head"},
+        {{"--config", "base", "--head", "tag"}, "--head is for the weights of --model"},
         {{"--roofline", "--tokens", "600"}, "--roofline does not read --tokens"},
         {{"--roofline", "--config", "base"}, "--roofline does not read --config"},
         {{"--roofline", "--precision", "f16"}, "--roofline does not read --precision"},

@@ -185,6 +185,7 @@ int main(void) {
         CASE(test_close_to_float32, "pretrained"),
         CASE(test_halves_of_float32_files, "odd"),
         CASE(test_halves_of_float32_files, "bert_lm"),
+        CASE(test_halves_of_float32_files, "distilbert_classes"),
         CASE(test_same_bits_in_any_batch, "sentiment"),
         CASE(test_same_bits_in_any_batch, "odd"),
         CASE(test_same_bits_in_any_batch, "bert_pretraining"),

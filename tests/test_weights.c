@@ -231,6 +231,7 @@ static void test_whose_the_classifier_is(void **state) {
         {ALBERT("\"Classifier\""), {CLASSIFIER(3)}, 0, RP_HEAD_TOKENS, 0, 3, NULL},
         {ALBERT(""), {POOLER, CLASSIFIER(3)}, RP_HEAD_TOKENS, RP_HEAD_TOKENS, 0, 3, NULL},
         {ALBERT(""), {POOLER, CLASSIFIER(1)}, 0, RP_HEAD_CHOICE, 0, 3, NULL},
+        {SILENT(""), {CLASSIFIER(2)}, 0, RP_HEAD_TOKENS, RP_HEAD_SPANS, 2, "say so with --head answer"},
         {ALBERT(""), {CLASSIFIER(2)}, RP_HEAD_SPANS, RP_HEAD_SPANS, 0, 3, NULL},
         {ALBERT(""), {SPANS}, RP_HEAD_SPANS, RP_HEAD_SPANS, 0, 3, NULL},
         {ALBERT(""), {SPANS, POOLER, CLASSIFIER(1)}, RP_HEAD_CHOICE, RP_HEAD_CHOICE, 0, 3, NULL},

@@ -380,6 +380,11 @@ static bool check_bench(const char *name, const bool given[R_COUNT], const rp_cl
         rp_cli_complain("%s: takes one of --model and --config; try 'reprise %s --help'", name, name);
         return false;
     }
+    if (given[R_HEAD] && given[R_CONFIG]) {
+        rp_cli_complain("%s: --head is for the weights of --model, not for --config; try 'reprise %s --help'",
+                        name, name);
+        return false;
+    }
     bool file = o->lengths && strcmp(o->lengths, "sst2") && strcmp(o->lengths, "uniform");
     if (file && (given[R_TOKENS] || given[R_BATCH])) {
         rp_cli_complain("%s: a file of --lengths stands for --batch and --tokens; try 'reprise %s --help'",
