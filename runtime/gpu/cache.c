@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+
+#include "base/folders.h"
 
 enum { MAX_ENTRY = 256 << 20 };
 
@@ -25,32 +26,11 @@ typedef struct header {
 
 static const char cache_magic[8] = {'r', 'e', 'p', 'r', 'i', 's', 'e', '2'};
 
-/* Make every folder of `path`. */
-static bool make_folders(char *path) {
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        int made = mkdir(path, 0700);
-        *slash = '/';
-        if (made && errno != EEXIST) return false;
-    }
-    return !mkdir(path, 0700) || errno == EEXIST;
-}
-
 char *rp_cache_dir(const char *wanted) {
-    const char *base = wanted ? wanted : getenv("REPRISE_CACHE_DIR");
-    const char *below = "";
-    if (!base) {
-        base = getenv("XDG_CACHE_HOME");
-        below = "/reprise";
-        if (!base || base[0] != '/') {
-            base = getenv("HOME");
-            below = "/.cache/reprise";
-        }
-    }
-    if (!base || !base[0]) return NULL;
-    char *path = NULL;
-    if (asprintf(&path, "%s%s", base, below) < 0) return NULL;
-    if (make_folders(path)) return path;
+    const char *given = wanted ? wanted : getenv("REPRISE_CACHE_DIR");
+    if (given && !given[0]) return NULL;
+    char *path = given ? strdup(given) : rp_user_cache("reprise");
+    if (path && rp_make_folders(path, 0700)) return path;
     free(path);
     return NULL;
 }
@@ -196,16 +176,9 @@ static void write_named(const entry *e) {
     free(temporary);
 }
 
-/* A write beyond this process's limit would not fail but end it (SIGXFSZ). */
-static bool fits_limit(size_t size) {
-    struct rlimit limit;
-    return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur == RLIM_INFINITY ||
-           limit.rlim_cur >= size + sizeof(header);
-}
-
 void rp_cache_write(const char *dir, const char *name, const void *data, size_t size) {
     char *path = NULL;
-    if (!dir || size > MAX_ENTRY || !fits_limit(size)) return;
+    if (!dir || size > MAX_ENTRY || !rp_file_limit_allows(size + sizeof(header))) return;
     if (asprintf(&path, "%s/%s", dir, name) < 0) return;
     entry e = {.dir = dir, .path = path, .data = data};
     memcpy(e.head.magic, cache_magic, sizeof cache_magic);
@@ -223,7 +196,7 @@ void rp_tries_open(rp_tries *tries, const char *dir, const char *name) {
     char text[sizeof strokes];
     struct stat info;
     *tries = (rp_tries){.file = -1};
-    if (!dir || !fits_limit(sizeof strokes) || asprintf(&tries->path, "%s/%s", dir, name) < 0) {
+    if (!dir || !rp_file_limit_allows(sizeof strokes) || asprintf(&tries->path, "%s/%s", dir, name) < 0) {
         tries->path = NULL;
         return;
     }

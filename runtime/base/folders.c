@@ -1,0 +1,46 @@
+#define _GNU_SOURCE /* asprintf */
+#include "base/folders.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+bool rp_make_folders(const char *path, unsigned mode) {
+    char *part = strdup(path);
+    bool made = part != NULL;
+    if (!part) errno = ENOMEM;
+    for (char *at = part; made && *at;) {
+        at += strspn(at, "/");
+        at += strcspn(at, "/");
+        char end = *at;
+        *at = '\0';
+        made = !mkdir(part, mode) || errno == EEXIST;
+        *at = end;
+    }
+    int why = errno;
+    free(part);
+    errno = why;
+    return made;
+}
+
+static bool is_folder(const char *path) {
+    struct stat info;
+    return !stat(path, &info) && S_ISDIR(info.st_mode);
+}
+
+char *rp_user_cache(const char *below) {
+    char *path = NULL;
+    const char *base = getenv("XDG_CACHE_HOME");
+    if (base && base[0] == '/') return asprintf(&path, "%s/%s", base, below) < 0 ? NULL : path;
+    base = getenv("HOME");
+    if (!base || !base[0] || !is_folder(base)) return NULL;
+    return asprintf(&path, "%s/.cache/%s", base, below) < 0 ? NULL : path;
+}
+
+bool rp_file_limit_allows(uint64_t size) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= size;
+}
