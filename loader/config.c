@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "loader/find_model.h"
 #include "loader/folder.h"
 #include "loader/json.h"
 #include "loader/names.h"
@@ -399,11 +400,17 @@ rp_status rp_config_preset(const char *name, rp_config *out, rp_error *err) {
     if (!name) return rp_fail(err, RP_ERROR_ARGUMENT, "the config's name is NULL; pass \"base\" or a folder");
     while (i < RP_COUNT(presets) && strcmp(name, presets[i].name)) i++;
     if (i == RP_COUNT(presets)) {
-        if (*name && !rp_path_exists(name))
-            return rp_fail(err, RP_ERROR_FILE,
-                           "%s: neither base, large, xlarge or xxlarge nor a folder with a config.json",
-                           rp_path_shown(name));
-        return rp_config_load(name, out, err);
+        char *dir = NULL;
+        rp_status status = rp_find_model(name, &dir, err);
+        if (status == RP_ERROR_FILE && *name && !rp_path_exists(name))
+            return rp_fail(
+                err, RP_ERROR_FILE,
+                "%s: neither base, large, xlarge or xxlarge, nor a folder with a config.json, nor a model "
+                "that was fetched",
+                rp_path_shown(name));
+        if (!status) status = rp_config_load(dir, out, err);
+        free(dir);
+        return status;
     }
     *out = (rp_config){.family = RP_FAMILY_ALBERT,
                        .vocab_size = 30000,

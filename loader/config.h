@@ -48,7 +48,7 @@ typedef struct rp_config {
 /* Read `dir`/config.json. On success the caller owns what `out` holds (rp_config_finish). */
 rp_status rp_config_load(const char *dir, rp_config *out, rp_error *err);
 
-/* "base", "large", "xlarge" or "xxlarge" of ALBERT v2, or else the folder `name`. */
+/* "base", "large", "xlarge" or "xxlarge" of ALBERT v2, or else the model that `name` means (rp_find_model). */
 rp_status rp_config_preset(const char *name, rp_config *out, rp_error *err);
 
 /* Give it `count` labels, "LABEL_0" and so on, instead of those it has. RP_ERROR_HOST_MEMORY. */

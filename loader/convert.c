@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "loader/find_model.h"
 #include "loader/json.h"
 #include "loader/pooling.h"
 #include "loader/weights_files.h"
@@ -140,10 +141,10 @@ static rp_status find_sub(rp_conversion *c, const char *dir, const char *files, 
     return RP_OK;
 }
 
-rp_status rp_convert(const char *dir, const char *out, const rp_convert_params *params, rp_error *err) {
+rp_status rp_convert(const char *model, const char *out, const rp_convert_params *params, rp_error *err) {
     static const rp_convert_params defaults = {0};
     rp_error unwanted;
-    char *files = NULL, sub[RP_NAME_SIZE] = "";
+    char *dir = NULL, *files = NULL, sub[RP_NAME_SIZE] = "";
     if (!err) err = &unwanted;
     if (!params) params = &defaults;
     rp_conversion c = {.sub = sub, .dtype = params->dtype, .err = err};
@@ -151,7 +152,7 @@ rp_status rp_convert(const char *dir, const char *out, const rp_convert_params *
     if (!status && (params->dtype < RP_CONVERT_AS_IS || params->dtype > RP_CONVERT_F16))
         status = rp_fail(err, RP_ERROR_ARGUMENT, "rp_convert: dtype %d is none of rp_convert_dtype",
                          (int)params->dtype);
-    if (!status) status = rp_folder_check(dir, err);
+    if (!status) status = rp_find_model(model, &dir, err);
     if (!status) status = rp_pooling_transformer(dir, &files, err);
     if (!status) status = find_sub(&c, dir, files, sub);
     c.dir = files;
@@ -160,5 +161,6 @@ rp_status rp_convert(const char *dir, const char *out, const rp_convert_params *
     rp_weights_finish(&c.weights);
     rp_config_finish(&c.config);
     free(files);
+    free(dir);
     return status;
 }

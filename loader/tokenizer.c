@@ -1,6 +1,7 @@
 /* The public functions: opening a folder, tokenizing texts and pairs, and asking about ids. */
 #include <stdio.h>
 
+#include "loader/find_model.h"
 #include "loader/folder.h"
 #include "loader/json.h"
 #include "loader/tokenizer.h"
@@ -34,13 +35,15 @@ static rp_status load(rp_tokenizer *t, rp_error *err) {
 rp_status rp_tokenizer_open(const char *dir, rp_tokenizer **out, rp_error *err) {
     if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_tokenizer_open: out is NULL");
     *out = NULL;
-    rp_status status = rp_folder_check(dir, err);
+    char *folder = NULL;
+    rp_status status = rp_find_model(dir, &folder, err);
     if (status) return status;
     rp_tokenizer *t = rp_new(rp_tokenizer);
-    if (!t || !(t->dir = strdup(dir))) {
-        free(t);
+    if (!t) {
+        free(folder);
         return rp_fail_memory(err, "a tokenizer", sizeof *t);
     }
+    t->dir = folder;
     t->ids = (rp_special_ids){-1, -1, -1, -1, -1};
     status = load(t, err);
     if (status) rp_tokenizer_close(&t);

@@ -24,7 +24,8 @@ typedef struct rp_convert_params {
     uint64_t reserved[4];   /* zero; see reprise.h */
 } rp_convert_params;
 
-/* Read the folder `dir`, in any form that rp_model_open takes, and write it to the folder `out` as:
+/* Read the folder `dir`, or the model of that name, in any form that rp_model_open takes, and write it to the
+ * folder `out` as:
  * - config.json with all fields of the one that was read, and model_type, architectures, the labels and the
  *   sizes where that one leaves them out;
  * - model.safetensors with the encoder and every head that is there, under Hugging Face's names;

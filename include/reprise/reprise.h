@@ -18,7 +18,7 @@
  * - a struct that the library fills for the caller (rp_device_info, rp_run_times, rp_encoding,
  *   rp_verify_counts) keeps its size too; new fields take the place of `reserved`, which older libraries set
  *   to zero;
- * - rp_model_info, rp_mismatch and rp_check_result, which only the library makes and hands out by pointer,
+ * - rp_model_info, rp_mismatch, rp_pull_progress and rp_check_result, which only the library makes and hands out by pointer,
  * may grow at their ends: use them where they are, and copy what you need of them, field by field;
  * - every other struct stays as it is, since arrays of them are passed, or they are returned by value
  *   (rp_special_ids), or are in others: what is new comes through new functions;
@@ -36,5 +36,6 @@
 #include "convert.h"
 #include "model.h"
 #include "tasks.h"
+#include "pull.h"
 
 #endif

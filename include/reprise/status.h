@@ -28,7 +28,8 @@ typedef enum rp_status {
     RP_ERROR_DEVICE_LOST,   /* the device stopped answering while it worked; the next call opens it again */
     RP_ERROR_HOST_MEMORY,   /* out of host memory */
     RP_ERROR_DEVICE_MEMORY, /* out of device memory */
-    RP_ERROR_STOPPED,       /* rp_device_stop was called */
+    RP_ERROR_STOPPED,       /* rp_device_stop was called, or a progress handler said so */
+    RP_ERROR_NETWORK,       /* a hub cannot be reached, refuses, or asks to wait */
 } rp_status;
 
 /* Where a failing call explains itself. The message is UTF-8, NUL-terminated and cut to fit.

@@ -34,8 +34,9 @@ typedef struct rp_span {
  * another. Only closing must be the last call. */
 typedef struct rp_tokenizer rp_tokenizer;
 
-/* Load the tokenizer of the Hugging Face folder `dir`: spiece.model or vocab.txt, with tokenizer_config.json,
- * special_tokens_map.json and added_tokens.json where present. On success `*out` is owned by the caller. */
+/* Load the tokenizer of the Hugging Face folder `dir`, or of the model of that name (rp_find_model of
+ * pull.h): spiece.model or vocab.txt, with tokenizer_config.json, special_tokens_map.json and
+ * added_tokens.json where present. On success `*out` is owned by the caller. */
 RP_API rp_status rp_tokenizer_open(const char *dir, rp_tokenizer **out, rp_error *err);
 
 /* Free it and set `*tokenizer` to NULL. NULL and a pointer to NULL are allowed. */

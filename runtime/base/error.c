@@ -92,6 +92,8 @@ const char *rp_status_name(rp_status status) {
         return "out of device memory";
     case RP_ERROR_STOPPED:
         return "stopped";
+    case RP_ERROR_NETWORK:
+        return "network";
     }
     return "unknown status";
 }

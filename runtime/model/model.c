@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "loader/folder.h"
+#include "reprise/pull.h"
 #include "ops/choice.h"
 
 /* A folder without any tokenizer file still serves token ids. */
@@ -250,26 +251,25 @@ rp_status rp_model_end(rp_model *model, rp_status status) {
 
 /* ---- opening and closing ---- */
 
-static rp_model *new_model(rp_device *device, const char *dir, rp_error *err) {
+/* `dir` becomes the model's, also on failure. */
+static rp_model *new_model(rp_device *device, char *dir, rp_error *err) {
     rp_model *model = rp_new(rp_model);
-    char *copy = strdup(dir);
-    if (!model || !copy) {
+    if (!model) {
         rp_fail_memory(err, "a model", sizeof *model);
-        free(model);
-        free(copy);
+        free(dir);
         return NULL;
     }
     model->device = device;
     model->user.drop = drop_user;
     model->pace.limit = device->submit_limit;
-    model->dir = copy;
+    model->dir = dir;
     pthread_mutex_init(&model->lock, NULL);
     return model;
 }
 
 /* Configuration and weights, and what else is in the folder. */
-static rp_status load_files(rp_model *model, const char *dir, const rp_model_params *params, side_work *side,
-                            rp_error *err) {
+static rp_status load_files(rp_model *model, const rp_model_params *params, side_work *side, rp_error *err) {
+    const char *dir = model->dir;
     rp_status status;
     if (model->random) {
         RP_TRY(rp_config_preset(dir, &model->config, err));
@@ -351,13 +351,13 @@ static bool is_choice_of_head(rp_head head, bool random) {
 
 /* Files are read before the device is entered, and waited for after it was left: a thread that finds it lost
  * and opens it again waits for those that have entered. */
-static rp_status open_model(rp_device *device, const char *dir, bool random, const rp_model_params *params,
+static rp_status open_model(rp_device *device, const char *name, bool random, const rp_model_params *params,
                             rp_model **out, rp_error *err) {
     rp_error unwanted;
     if (!err) err = &unwanted;
     if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: out must not be NULL");
     *out = NULL;
-    if (!device || !dir)
+    if (!device || !name)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: device and folder must not be NULL");
     if (params && (unsigned)params->precision > RP_PRECISION_INT4)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: precision %d is not one of rp_precision",
@@ -371,6 +371,9 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
     rp_status status =
         rp_check_reserved(params ? params->reserved : NULL, RP_COUNT(params->reserved), "rp_model_open", err);
     if (!status) status = rp_device_check_owner(device, err);
+    char *dir = random ? strdup(name) : NULL;
+    if (random && !dir) status = rp_fail_memory(err, "a model", strlen(name));
+    if (!status && !random) status = rp_find_model(name, &dir, err);
     if (status) return status;
     rp_model *model = new_model(device, dir, err);
     if (!model) return RP_ERROR_HOST_MEMORY;
@@ -380,7 +383,7 @@ static rp_status open_model(rp_device *device, const char *dir, bool random, con
     model->wants_few = params && params->few_tokens;
     model->half = model->precision >= RP_PRECISION_F16;
     side_work side = {0};
-    status = load_files(model, dir, params, &side, err);
+    status = load_files(model, params, &side, err);
     model->start.files = rp_seconds() - begun;
     if (!status) status = enter_to_prepare(model, params, err);
     status = end_side_work(&side, status, err);

@@ -338,3 +338,28 @@ put("tf_checkpoint", "cut", b"\0\0\x7f")
 GOLDENS = os.path.join(os.path.dirname(os.path.dirname(ROOT)), "goldens", "tf")
 with open(os.path.join(GOLDENS, "bert_squad", "model.ckpt-10.index"), "rb") as file:
     put("tf_checkpoint", "file", file.read())
+
+# ---- a hub's answers: headers, then the list and the files that say which others are needed ----
+HUB_COMMIT = "0123456789abcdef0123456789abcdef01234567"
+HUB_HEADERS = ("HTTP/1.1 302 Found\r\nX-Repo-Commit: %s\r\nX-Linked-Etag: \"%s\"\r\nX-Linked-Size: 300\r\nETag: W/\"a-b\"\r\n"
+               "Content-Length: 5\r\nLocation: https://cdn.example/x?y=z\r\nContent-Range: bytes 5-9/10\r\nRetry-After: 7\r\n"
+               "RateLimit: \"api\";r=0;t=12\r\nX-Error-Code: GatedRepo\r\nX-Error-Message: ask\r\n" % (HUB_COMMIT, "ab" * 32))
+
+
+def hub(files, headers=HUB_HEADERS, modules=None, index=None, deeper=None):
+    out = headers + "\n=== list\n" + json.dumps({"sha": HUB_COMMIT, "siblings": [{"rfilename": f} for f in files]})
+    for name, value in (("modules.json", modules), ("model.safetensors.index.json", index), ("0_T/pytorch_model.bin.index.json", deeper)):
+        if value is not None:
+            out += "\n=== " + name + "\n" + json.dumps(value)
+    return out
+
+
+put("hub", "plain", hub(["config.json", "model.safetensors", "vocab.txt", "onnx/model.onnx"]))
+put("hub", "shards", hub(["config.json", "model.safetensors.index.json", "a.safetensors"], index={"weight_map": {"x": "a.safetensors"}}))
+put("hub", "modules", hub(["modules.json", "0_T/config.json", "0_T/pytorch_model.bin.index.json", "0_T/p.bin", "1_Pooling/config.json"],
+                          modules=[{"type": "a.Transformer", "path": "0_T"}, {"type": "a.Pooling", "path": "1_Pooling"}],
+                          deeper={"weight_map": {"x": "p.bin"}}))
+put("hub", "checkpoint", hub(["a_config.json", "m.index", "m.data-00000-of-00001", "checkpoint", "variables/variables.index"]))
+put("hub", "hostile", hub(["../evil", "/etc/passwd", "a\\b", "con"], headers="HTTP/2 307\nLocation: //evil/../x\nETag: \"../x\"\n"))
+put("hub", "date", "HTTP/1.1 429\nRetry-After: Wed, 21 Oct 2015 07:28:00 GMT\n")
+put("hub", "name", "https://hub.example/org/name/tree/refs/pr/1")

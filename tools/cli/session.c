@@ -10,60 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static rp_status fail(rp_error *err, rp_status status, const char *message, const char *detail) {
-    err->status = status;
-    snprintf(err->message, sizeof err->message, message, detail);
-    return status;
-}
-
-/* root/between/name, where such a folder has a config.json; else NULL. Owned by the caller. */
-static char *existing(const char *root, const char *between, const char *name) {
-    rp_cli_buffer dir = {0}, file = {0};
-    rp_cli_printf(&dir, "%s/%smodels/%s", root, between, name);
-    rp_cli_printf(&file, "%s/config.json", dir.data);
-    bool found = !access(file.data, R_OK);
-    free(file.data);
-    if (found) return dir.data;
-    free(dir.data);
-    return NULL;
-}
-
-/* The folder of a bundled model: beside the installed program, where it was to be installed, or in the source
- * tree; NULL when it is nowhere. */
-static char *bundled_dir(const char *name) {
-    char program[4096];
-    char *found = NULL;
-    ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (size > 0) {
-        program[size] = '\0';
-        char *slash = strrchr(program, '/');
-        if (slash) {
-            *slash = '\0';
-            found = existing(program, "../share/reprise/", name);
-        }
-    }
-#ifdef REPRISE_DATA_DIR
-    if (!found) found = existing(REPRISE_DATA_DIR, "", name);
-#endif
-#ifdef REPRISE_SOURCE_DATA_DIR
-    if (!found) found = existing(REPRISE_SOURCE_DATA_DIR, "", name);
-#endif
-    return found;
-}
-
+/* The model that is named, or the one that comes along for this command: it alone, whatever folder of that
+ * name is here. */
 static rp_status find_model(rp_cli_session *session, const rp_cli_command *command, rp_error *err) {
-    if (session->options->model) {
-        size_t size = strlen(session->options->model) + 1;
-        session->dir = memcpy(rp_cli_calloc(size, 1), session->options->model, size);
-        return RP_OK;
-    }
-    session->dir = bundled_dir(command->bundled);
-    if (!session->dir)
-        return fail(err, RP_ERROR_FILE,
-                    "the bundled model '%s' is not installed; give a Hugging Face folder with -m DIR or "
-                    "REPRISE_MODEL",
-                    command->bundled);
-    return RP_OK;
+    char bundled[64];
+    snprintf(bundled, sizeof bundled, "bundled:%s", command->bundled ? command->bundled : "");
+    const char *named = session->options->model;
+    return rp_find_model(named ? named : bundled, &session->dir, err);
 }
 
 /* A first start on a device takes seconds: say why, to whoever sits there. */
@@ -145,6 +98,6 @@ void rp_cli_session_close(rp_cli_session *session) {
     rp_model_close(&session->model);
     rp_device_close(&session->device);
     rp_tokenizer_close(&session->own_tokenizer);
-    free(session->dir);
+    rp_string_free(&session->dir);
     *session = (rp_cli_session){0};
 }

@@ -1,0 +1,160 @@
+/* The folder that a model's name means. */
+#define _GNU_SOURCE /* dladdr, asprintf */
+#include "loader/find_model.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "loader/hub_cache.h"
+#include "loader/hub_environment.h"
+#include "loader/json.h"
+
+#ifndef REPRISE_DATA_DIR
+#error "the build defines REPRISE_DATA_DIR, REPRISE_DATA_BESIDE and REPRISE_SOURCE_DATA_DIR"
+#endif
+
+const char *const rp_bundled_models[] = {"sentiment", "pretrained", NULL};
+
+static const char bundled_prefix[] = "bundled:";
+
+static bool is_folder(const char *path) {
+    struct stat info;
+    return !stat(path, &info) && S_ISDIR(info.st_mode);
+}
+
+/* ---- models that come along ---- */
+
+static bool is_bundled_name(const char *name) {
+    for (size_t i = 0; rp_bundled_models[i]; i++)
+        if (!strcmp(name, rp_bundled_models[i])) return true;
+    return false;
+}
+
+/* The folder that this library (or the program that has it inside) lies in; "" when it cannot be told. */
+static void own_folder(char *out, size_t size) {
+    static const char here;
+    Dl_info info;
+    out[0] = '\0';
+    if (!dladdr(&here, &info) || !info.dli_fname || !strchr(info.dli_fname, '/')) return;
+    if (snprintf(out, size, "%s", info.dli_fname) >= (int)size) out[0] = '\0';
+    char *slash = strrchr(out, '/');
+    if (slash) *slash = '\0';
+}
+
+/* root/between/models/name where such a folder has a config.json. False: it is not there; or, with `*memory`,
+ * there is no memory. */
+static bool try_bundled(const char *root, const char *between, const char *name, char **out, bool *memory) {
+    char *path = NULL;
+    if (!*root) return false;
+    if (asprintf(&path, "%s/%smodels/%s/config.json", root, between, name) < 0) {
+        *memory = true;
+        return false;
+    }
+    if (access(path, R_OK)) {
+        free(path);
+        return false;
+    }
+    *strrchr(path, '/') = '\0';
+    *out = path;
+    return true;
+}
+
+static bool find_bundled(const char *name, char **out, bool *memory) {
+    char own[4096];
+    if (!is_bundled_name(name)) return false;
+    own_folder(own, sizeof own);
+    return try_bundled(own, REPRISE_DATA_BESIDE "/", name, out, memory) ||
+           try_bundled(REPRISE_DATA_DIR, "", name, out, memory) ||
+           try_bundled(REPRISE_SOURCE_DATA_DIR, "", name, out, memory);
+}
+
+static rp_status fail_bundled(const char *name, rp_error *err) {
+    return rp_fail(
+        err, RP_ERROR_FILE,
+        "%.*s: no such model comes along, or it is not installed (%s/models); name a Hugging Face folder, or "
+        "a model for `reprise pull`",
+        rp_text_fit(name, 100), name, REPRISE_DATA_DIR);
+}
+
+/* ---- models of a hub ---- */
+
+/* The folder of a model in a hub's cache stands for the snapshot of its main revision. */
+static rp_status open_repo(const char *dir, char **out, rp_error *err) {
+    bool memory = false;
+    char id[RP_HUB_NAME_BYTES + 1];
+    *out = rp_hub_snapshot(dir, "main", &memory);
+    if (memory) return rp_fail_memory(err, "a path", strlen(dir));
+    if (*out) return RP_OK;
+    rp_hub_id_of(dir, id);
+    return rp_fail(
+        err, RP_ERROR_FILE,
+        "%s: no snapshot of its revision main is there; fetch it with `reprise pull %s`, or name a folder "
+        "below snapshots/",
+        rp_path_shown(dir), id);
+}
+
+/* `*out` stays NULL where it was not fetched. */
+static rp_status find_fetched(const rp_hub_name *name, const char *cache, char **out, rp_error *err) {
+    rp_hub_repo repo;
+    bool memory = false;
+    rp_status status = rp_hub_repo_open(cache, name->id, &repo, err);
+    if (status) return status;
+    *out = rp_hub_snapshot(repo.folder, name->revision[0] ? name->revision : "main", &memory);
+    rp_hub_repo_finish(&repo);
+    return memory ? rp_fail_memory(err, "a path", strlen(cache)) : RP_OK;
+}
+
+static rp_status fail_nowhere(const char *text, const rp_hub_name *name, const char *cache, rp_error *err) {
+    return rp_fail(
+        err, RP_ERROR_FILE,
+        "%.*s: there is no such folder, and no model of this name was fetched (%s); check the path, or fetch "
+        "it with `reprise pull %s%s%s`",
+        rp_text_fit(text, 100), text, cache ? rp_path_shown(cache) : "no cache folder", name->id,
+        name->revision[0] ? "@" : "", name->revision);
+}
+
+/* ---- names ---- */
+
+/* The text of a name that is no folder: the same error as that of a folder which is not there, unless it can
+ * be a model's. */
+static rp_status find_name(const char *text, char **out, rp_error *err) {
+    rp_hub_name name;
+    char *cache = NULL;
+    bool memory = false;
+    if (find_bundled(text, out, &memory)) return RP_OK;
+    if (memory) return rp_fail_memory(err, "a path", strlen(text));
+    if (strstr(text, "://") || !rp_hub_name_read(text, NULL, &name)) return rp_folder_check(text, err);
+    rp_status status = rp_hub_cache_folder(NULL, &cache, NULL);
+    if (!status) status = find_fetched(&name, cache, out, err);
+    if (status != RP_ERROR_HOST_MEMORY && !*out)
+        status = rp_path_exists(text) ? rp_folder_check(text, err) : fail_nowhere(text, &name, cache, err);
+    free(cache);
+    return status;
+}
+
+rp_status rp_find_model(const char *name, char **out, rp_error *err) {
+    bool memory = false;
+    if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_find_model: out must not be NULL");
+    *out = NULL;
+    if (!name || !*name) return rp_folder_check(name, err);
+    if (!strncmp(name, bundled_prefix, strlen(bundled_prefix))) {
+        if (find_bundled(name + strlen(bundled_prefix), out, &memory)) return RP_OK;
+        return memory ? rp_fail_memory(err, "a path", strlen(name)) : fail_bundled(name, err);
+    }
+    if (!is_folder(name)) return find_name(name, out, err);
+    if (rp_hub_is_repo(name)) return open_repo(name, out, err);
+    *out = strdup(name);
+    return *out ? RP_OK : rp_fail_memory(err, "a path", strlen(name));
+}
+
+void rp_say_pull(const char *dir, char *out, size_t size) {
+    char id[RP_HUB_NAME_BYTES + 1];
+    out[0] = '\0';
+    if (rp_hub_id_of(dir, id)) snprintf(out, size, "; fetch what is missing with `reprise pull %s`", id);
+}
