@@ -261,6 +261,19 @@ static const char help_convert[] =
     "Examples:\n"
     "  reprise convert albert_base_v2 -o albert\n"
     "  reprise convert my-model -o my-model-f16 --dtype f16\n";
+static const char help_pull[] =
+    "Fetches a model from a hub (Hugging Face's, or HF_ENDPOINT) and prints the folder that holds it. NAME "
+    "is\n"
+    "ORG/NAME, or the address of its page. Only the files that are needed are fetched, each checked by its\n"
+    "hash; what was broken off is taken up where it ended. They lie in the cache of Python's "
+    "huggingface_hub:\n"
+    "each finds what the other fetched. Other commands take the name with -m then, and use no network.\n"
+    "For private and gated models set HF_TOKEN. Needs libcurl.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise pull sentence-transformers/all-MiniLM-L6-v2\n"
+    "  reprise embed -m sentence-transformers/all-MiniLM-L6-v2 \"a sentence\"\n"
+    "  reprise pull albert/albert-base-v2 --revision main -o albert\n";
 
 /* ---- the table ---- */
 
@@ -293,6 +306,8 @@ const rp_cli_command rp_cli_commands[] = {
      rp_cli_json_tokens, rp_cli_people_tokens, NULL},
     {"convert", "DIR -o DIR", "write a model's folder anew, as Hugging Face has it", help_convert,
      RP_CLI_CONVERT, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, NULL, rp_cli_convert},
+    {"pull", "NAME", "fetch a model from a hub", help_pull, RP_CLI_PULL, RP_CLI_SHAPE_NONE, NULL, NULL, NULL,
+     NULL, rp_cli_pull},
     {"devices", "", "every Vulkan device, and what it can do", help_devices, RP_CLI_JSON, RP_CLI_SHAPE_NONE,
      NULL, NULL, NULL, NULL, rp_cli_devices},
     {"check", "", "does every kernel compute what it should?", help_check,

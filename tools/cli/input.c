@@ -47,12 +47,13 @@ rp_status rp_cli_input_open(rp_cli_input *input, const char *command, rp_cli_sha
     if (shape == RP_CLI_SHAPE_MAYBE_PAIR && !options->jsonl)
         input->shape = options->pair ? RP_CLI_SHAPE_PAIR : RP_CLI_SHAPE_TEXT;
     if (shape == RP_CLI_SHAPE_MAYBE_PAIR && options->jsonl && options->pair) input->shape = RP_CLI_SHAPE_PAIR;
-    if (options->text_count && (options->file || options->jsonl)) {
+    bool dash = options->text_count == 1 && !strcmp(options->texts[0], "-"); /* standard input, as with -f */
+    if (options->text_count && (options->file || options->jsonl) && !(dash && !options->file)) {
         rp_cli_complain("%s: give either %s or TEXT arguments, not both; try 'reprise %s --help'", command,
                         options->file ? "--file" : "--jsonl", command);
         return RP_ERROR_ARGUMENT;
     }
-    if (options->text_count) {
+    if (options->text_count && !dash) {
         if (!check_arguments(command, input->shape, options->text_count)) return RP_ERROR_ARGUMENT;
         input->texts = options->texts;
         input->text_count = options->text_count;

@@ -55,6 +55,8 @@ enum {
     R_OUTPUT,
     R_DTYPE,
     R_OVERWRITE,
+    R_REVISION,
+    R_OFFLINE,
     R_JSON,
     R_JSONL,
     R_HELP,
@@ -71,7 +73,8 @@ enum {
 };
 
 static const rule rules[R_COUNT] = {
-    [R_MODEL] = {'m', "model", "DIR", RP_CLI_MODEL, "Hugging Face folder (else REPRISE_MODEL, else bundled)",
+    [R_MODEL] = {'m', "model", "DIR", RP_CLI_MODEL,
+                 "Hugging Face folder or name of a model (else REPRISE_MODEL, else bundled)",
                  RUN | STARTUP | ACCURACY},
     [R_DEVICE] = {'d', "device", "NAME", RP_CLI_DEVICE,
                   "index or part of a name in 'reprise devices' (else REPRISE_DEVICE)"},
@@ -125,10 +128,12 @@ static const rule rules[R_COUNT] = {
                 RUN | STARTUP | ACCURACY},
     [R_VERIFY] = {0, "verify-every", "N", RP_CLI_VERIFY,
                   "recompute one sequence in N in plain C; a difference makes the exit status 1"},
-    [R_OUTPUT] = {'o', "output", "DIR", RP_CLI_CONVERT, "folder to write to"},
+    [R_OUTPUT] = {'o', "output", "DIR", RP_CLI_CONVERT | RP_CLI_PULL, "folder to write to (pull: as well)"},
     [R_DTYPE] = {0, "dtype", "HOW", RP_CLI_CONVERT,
                  "of the weights that are written: f32 or f16 (as they are)"},
     [R_OVERWRITE] = {0, "overwrite", NULL, RP_CLI_CONVERT, "replace the files of a folder that exists"},
+    [R_REVISION] = {0, "revision", "REV", RP_CLI_PULL, "branch, tag or commit (main)"},
+    [R_OFFLINE] = {0, "offline", NULL, RP_CLI_PULL, "use no network: find what was fetched before"},
     [R_JSON] = {0, "json", NULL, RP_CLI_JSON, "one JSON value a line"},
     [R_JSONL] = {0, "jsonl", NULL, RP_CLI_JSONL, "input lines are JSON objects; implies --json"},
     [R_HELP] = {'h', "help", NULL, 0, "this text"},
@@ -218,6 +223,8 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
         if (!read_word(name, r, value, dtypes, &word)) return false;
         o->dtype = (rp_convert_dtype)(RP_CONVERT_F32 + word);
         return true;
+    case R_REVISION:
+        return read_name(name, r, value, &o->revision);
     case R_ONLY:
         return read_name(name, r, value, &o->only);
     case R_VERIFY:
@@ -292,6 +299,9 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
         break;
     case R_OVERWRITE:
         o->overwrite = true;
+        break;
+    case R_OFFLINE:
+        o->offline = true;
         break;
     case R_COMPILE:
         o->compile = true;

@@ -31,6 +31,7 @@ enum {
     RP_CLI_VERIFY = 1 << 20,
     RP_CLI_VECTORS = 1 << 21,
     RP_CLI_HEAD = 1 << 22,
+    RP_CLI_PULL = 1 << 23,
     RP_CLI_CONVERT = 1 << 24,
 };
 
@@ -73,6 +74,8 @@ typedef struct rp_cli_options {
     const char *output;  /* folder to write to; NULL: not given */
     rp_convert_dtype dtype;
     bool overwrite;
+    const char *revision; /* of pull; NULL: not given */
+    bool offline;         /* likewise */
     const char *accuracy; /* file to read, with RP_CLI_BENCH_ACCURACY */
     char **texts;         /* [text_count] TEXT arguments, borrowed from argv */
     size_t text_count;

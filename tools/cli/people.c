@@ -133,15 +133,41 @@ static void put_error(const char *text) {
     if (write(STDERR_FILENO, text, strlen(text)) < 0) progress_shown = false;
 }
 
+enum { BAR = 30 };
+
+static void make_bar(char bar[BAR + 1], double fraction) {
+    memset(bar, '.', BAR);
+    memset(bar, '#', (size_t)((fraction < 1 ? fraction : 1) * BAR));
+    bar[BAR] = '\0';
+}
+
 void rp_cli_progress(uint64_t done, uint64_t length, size_t inputs) {
-    char line[128], bar[31];
+    char line[128], bar[BAR + 1];
     double fraction = length ? (double)done / (double)length : 0;
-    int full = (int)((fraction < 1 ? fraction : 1) * 30);
-    memset(bar, '.', 30);
-    memset(bar, '#', (size_t)full);
-    bar[30] = '\0';
+    make_bar(bar, fraction);
     snprintf(line, sizeof line, "\r[%s] %3d%%  %zu inputs", bar, (int)(100 * fraction), inputs);
     progress_shown = true;
+    put_error(line);
+}
+
+/* What a file on a server is called may hold anything. */
+static void make_plain(char *name) {
+    for (; *name; name++)
+        if (*name < ' ' || *name > '~') *name = '?';
+}
+
+void rp_cli_progress_bytes(uint64_t done, uint64_t length, const char *name) {
+    char line[256], bar[BAR + 1];
+    struct winsize size;
+    double fraction = length ? (double)done / (double)length : 0;
+    size_t width = !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
+    make_bar(bar, fraction);
+    snprintf(line, sizeof line, "[%s] %3d%%  %.1f of %.1f MB  %s", bar, (int)(100 * fraction),
+             (double)done / 1e6, (double)length / 1e6, name);
+    if (width < sizeof line) line[width - 1] = '\0';
+    make_plain(line);
+    progress_shown = true;
+    put_error("\r\x1b[K");
     put_error(line);
 }
 

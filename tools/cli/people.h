@@ -47,6 +47,10 @@ void rp_cli_people_heading(rp_cli_people *people, rp_text text, rp_text pair);
 /* Show, on standard error, how much of `length` bytes is done. */
 void rp_cli_progress(uint64_t done, uint64_t length, size_t inputs);
 
+/* The same of bytes that are fetched, with the name of a file behind it. Nothing of it is more than the
+ * terminal is wide. */
+void rp_cli_progress_bytes(uint64_t done, uint64_t length, const char *name);
+
 /* Take the progress bar away. */
 void rp_cli_progress_end(void);
 

@@ -36,7 +36,8 @@ typedef struct rp_cli_command {
                      rp_result **out, rp_error *err);
     void (*json)(const rp_cli_answer *answer, rp_cli_buffer *out); /* one value, no line end */
     void (*people)(const rp_cli_answer *answer, rp_cli_people *out);
-    /* Commands without inputs do all their work here, and return the exit status. */
+    /* Commands without inputs (but for the arguments of pull) do all their work here, and return the exit
+     * status. */
     int (*main)(const rp_cli_options *options, rp_cli_output *out);
 } rp_cli_command;
 
@@ -87,5 +88,6 @@ int rp_cli_devices(const rp_cli_options *options, rp_cli_output *out);
 int rp_cli_bench(const rp_cli_options *options, rp_cli_output *out);
 int rp_cli_check(const rp_cli_options *options, rp_cli_output *out);
 int rp_cli_convert(const rp_cli_options *options, rp_cli_output *out);
+int rp_cli_pull(const rp_cli_options *options, rp_cli_output *out);
 
 #endif
