@@ -178,19 +178,42 @@ static bool is_shape(const rp_tensor_entry *entry, uint32_t rank, uint32_t rows,
     return entry->dims[rank - 1] == columns;
 }
 
-/* One element at `from`, in the order of this machine's bytes and with F64 made F32, to `to`. */
-static void copy_element(const rp_tensor_entry *entry, const unsigned char *from, unsigned char *to) {
-    unsigned char raw[8];
-    size_t size = rp_element_size(entry->element);
-    for (size_t i = 0; i < size; i++) raw[i] = from[entry->swapped ? size - 1 - i : i];
-    if (entry->element != RP_ELEMENT_F64) {
-        memcpy(to, raw, size);
-        return;
+/* `count` elements that are `step` bytes apart, to `to`: in the order of this machine's bytes, F64 as F32. */
+static void copy_row(rp_element element, bool swapped, const unsigned char *from, uint64_t step, size_t count,
+                     unsigned char *to) {
+    uint16_t half;
+    uint32_t word;
+    uint64_t wide;
+    for (size_t i = 0; i < count && rp_element_size(element) == 2; i++, from += step, to += 2) {
+        memcpy(&half, from, 2);
+        if (swapped) half = __builtin_bswap16(half);
+        memcpy(to, &half, 2);
     }
-    double wide;
-    memcpy(&wide, raw, sizeof wide);
-    float narrow = (float)wide; // infinite where no F32 is that large: the view then says so
-    memcpy(to, &narrow, sizeof narrow);
+    for (size_t i = 0; i < count && element == RP_ELEMENT_F32; i++, from += step, to += 4) {
+        memcpy(&word, from, 4);
+        if (swapped) word = __builtin_bswap32(word);
+        memcpy(to, &word, 4);
+    }
+    for (size_t i = 0; i < count && element == RP_ELEMENT_F64; i++, from += step, to += 4) {
+        double value;
+        memcpy(&wide, from, 8);
+        if (swapped) wide = __builtin_bswap64(wide);
+        memcpy(&value, &wide, 8);
+        float narrow = (float)value; // infinite where no F32 is that large: the view then says so
+        memcpy(to, &narrow, 4);
+    }
+}
+
+/* A matrix whose rows and columns are `down` and `across` bytes apart, to `to`. */
+static void copy_matrix(const rp_tensor_entry *entry, size_t rows, size_t columns, uint64_t down,
+                        uint64_t across, unsigned char *to) {
+    enum { TILE = 64 }; // of both, so that a transposed matrix does not leave the cache
+    size_t width = elements[entry->element].dtype == RP_F32 ? 4 : 2;
+    for (size_t r0 = 0; r0 < rows; r0 += TILE)
+        for (size_t c = 0; c < columns; c += TILE)
+            for (size_t r = r0; r < rows && r < r0 + TILE; r++)
+                copy_row(entry->element, entry->swapped, entry->data + r * down + c * across, across,
+                         columns - c < TILE ? columns - c : TILE, to + (r * columns + c) * width);
 }
 
 /* Make the entry one that can be viewed: row-major, of one of the types of rp_dtype. */
@@ -207,12 +230,10 @@ static rp_status copy_tensor(rp_tensor_file *file, rp_tensor_entry *entry, size_
                        "%s: %.*s: tensors that repeat their elements take far more memory than the file; "
                        "save them with contiguous()",
                        rp_path_shown(file->path), rp_text_fit(entry->name, SHOWN_NAME), entry->name);
-    unsigned char *copy = rp_arena_alloc(&file->copies, bytes, 1), *to = copy;
+    unsigned char *copy = rp_arena_alloc(&file->copies, bytes, 1);
     if (!copy) return rp_fail_memory(err, rp_path_shown(file->path), bytes);
     file->copied += bytes;
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < columns; c++, to += width)
-            copy_element(entry, entry->data + (r * down + c * across) * element, to);
+    copy_matrix(entry, rows, columns, down * element, across * element, copy);
     entry->data = copy;
     entry->element = dtype == RP_F32 ? RP_ELEMENT_F32 : entry->element;
     entry->strides = NULL;
