@@ -104,8 +104,8 @@ typedef struct rp_model_params {
 } rp_model_params;
 
 /* Load the Hugging Face folder `dir`, or the model of that name (rp_find_model of pull.h), onto `device`:
- * config.json, model.safetensors (or its shards) and, where present, the tokenizer. Everything a run needs is
- * compiled, allocated and recorded here. A head whose tensors are not all there, of the shape that
+ * config.json, the weights (model.safetensors, else pytorch_model.bin, else a checkpoint of TensorFlow) and,
+ * where present, the tokenizer. Everything a run needs is compiled, allocated and recorded here. A head whose tensors are not all there, of the shape that
  * config.json asks for, finite and of a type that is served, is left out: what needs it fails later, with
  * RP_ERROR_HEAD and the reason. `params` may be NULL. On success
  * `*out` is owned by the caller; `device` must outlive it. RP_ERROR_FILE, RP_ERROR_FORMAT or
