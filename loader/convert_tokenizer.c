@@ -199,20 +199,21 @@ static char *tokenizer_text(const rp_tokenizer *t, const rp_spiece_file *file, b
     return rp_json_writer_finish(&w, size);
 }
 
-static char *config_text(const rp_tokenizer *t, uint32_t positions, size_t *size) {
+/* tokenizer_config.json for a vocabulary that comes without one. */
+static char *config_text(const rp_tokenizer *t, const char *class, uint32_t positions, size_t *size) {
     rp_special_ids ids = rp_tokenizer_special_ids(t);
     const struct {
         const char *key;
         int32_t id;
-    } roles[] = {{"bos_token", ids.cls},  {"eos_token", ids.sep}, {"unk_token", ids.unk},
-                 {"sep_token", ids.sep},  {"pad_token", ids.pad}, {"cls_token", ids.cls},
+    } roles[] = {{"unk_token", ids.unk},
+                 {"sep_token", ids.sep},
+                 {"pad_token", ids.pad},
+                 {"cls_token", ids.cls},
                  {"mask_token", ids.mask}};
     rp_json_writer w = {0};
     rp_json_write_open(&w, NULL, '{');
-    rp_json_write_string(&w, "tokenizer_class", "AlbertTokenizer");
+    rp_json_write_string(&w, "tokenizer_class", class);
     rp_json_write_bool(&w, "do_lower_case", true);
-    rp_json_write_bool(&w, "keep_accents", false);
-    rp_json_write_bool(&w, "remove_space", true);
     rp_json_write_integer(&w, "model_max_length", positions);
     for (size_t i = 0; i < RP_COUNT(roles); i++)
         if (rp_tokenizer_piece(t, roles[i].id))
@@ -234,29 +235,35 @@ static rp_status read_flags(rp_conversion *c, bool *lower, bool *keep_accents) {
     return status;
 }
 
-static rp_status write_own(rp_conversion *c, const char *spiece) {
-    rp_tokenizer *t = NULL;
+static rp_status write_tokenizer(rp_conversion *c, const rp_tokenizer *t, const char *spiece) {
     rp_spiece_file file = {0};
-    char *data = NULL, *text = NULL;
+    char *data = NULL;
     bool lower, keep_accents;
     size_t size = 0;
     rp_status status = read_flags(c, &lower, &keep_accents);
-    if (!status) status = rp_tokenizer_open(c->dir, &t, c->err);
     if (!status) status = rp_tokenizer_read(c->dir, spiece, &data, &size, c->err);
     if (!status) status = rp_spiece_read(spiece, data, size, &file, c->err);
     if (!status) {
-        text = tokenizer_text(t, &file, lower, keep_accents, &size);
+        char *text = tokenizer_text(t, &file, lower, keep_accents, &size);
         status = rp_convert_text(c, "tokenizer.json", text, size);
     }
-    char *path = rp_path_join(c->dir, "tokenizer_config.json");
-    if (!status && !path) status = rp_fail_memory(c->err, "a path", strlen(c->dir));
-    if (!status && !rp_path_exists(path)) {
-        text = config_text(t, c->config.max_positions, &size);
-        status = rp_convert_text(c, "tokenizer_config.json", text, size);
-    }
-    free(path);
     free(file.pieces);
     free(data);
+    return status;
+}
+
+/* What Hugging Face's libraries need beside the vocabulary: `spiece` is its name, or "" for a list of word
+ * pieces. */
+static rp_status write_own(rp_conversion *c, const char *spiece, bool has_config) {
+    const char *class = *spiece ? "AlbertTokenizer" : "BertTokenizer";
+    rp_tokenizer *t = NULL;
+    size_t size = 0;
+    rp_status status = rp_tokenizer_open(c->dir, &t, c->err);
+    if (!status && *spiece) status = write_tokenizer(c, t, spiece);
+    if (!status && !has_config) {
+        char *text = config_text(t, class, c->config.max_positions, &size);
+        status = rp_convert_text(c, "tokenizer_config.json", text, size);
+    }
     rp_tokenizer_close(&t);
     return status;
 }
@@ -274,15 +281,18 @@ static rp_status copy(rp_conversion *c, const char *from, const char *name, bool
 }
 
 rp_status rp_convert_tokenizer(rp_conversion *c) {
-    static const char *const names[] = {"tokenizer_config.json", "special_tokens_map.json",
-                                        "added_tokens.json", "sentence_bert_config.json", "tokenizer.json"};
+    static const char *const others[] = {"special_tokens_map.json", "added_tokens.json",
+                                         "sentence_bert_config.json"};
     char spiece[RP_FOLDER_NAME], vocab[RP_FOLDER_NAME];
-    bool copied = false, has_vocab = false, has_spiece = false;
+    bool has_spiece, has_vocab, has_config, has_whole, copied;
     rp_status status = rp_folder_spiece(c->dir, spiece, c->err);
     if (!status) status = rp_folder_vocab(c->dir, vocab, c->err);
     if (!status) status = copy(c, spiece, "spiece.model", &has_spiece);
     if (!status) status = copy(c, vocab, "vocab.txt", &has_vocab);
-    for (size_t i = 0; !status && i < RP_COUNT(names); i++) status = copy(c, names[i], names[i], &copied);
-    if (status || copied || !has_spiece || (has_vocab && c->config.family != RP_FAMILY_ALBERT)) return status;
-    return write_own(c, spiece);
+    if (!status) status = copy(c, "tokenizer_config.json", "tokenizer_config.json", &has_config);
+    if (!status) status = copy(c, "tokenizer.json", "tokenizer.json", &has_whole);
+    for (size_t i = 0; !status && i < RP_COUNT(others); i++) status = copy(c, others[i], others[i], &copied);
+    if (status || has_whole || (!has_spiece && !has_vocab)) return status;
+    bool pieces = has_spiece && (!has_vocab || c->config.family == RP_FAMILY_ALBERT);
+    return pieces || !has_config ? write_own(c, pieces ? spiece : "", has_config) : RP_OK;
 }

@@ -143,8 +143,9 @@ rp_status rp_folder_spiece(const char *dir, char name[RP_FOLDER_NAME], rp_error 
 }
 
 rp_status rp_folder_vocab(const char *dir, char name[RP_FOLDER_NAME], rp_error *err) {
-    static const char *const names[] = {"vocab.txt", "assets/vocab.txt"};
+    static const char *const names[] = {"vocab.txt", "assets/vocab.txt", "vocab_chinese.txt",
+                                        "assets/vocab_chinese.txt"};
     (void)err;
-    find_named(dir, names, 2, name);
+    find_named(dir, names, sizeof names / sizeof names[0], name);
     return RP_OK;
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/folders.h"
 #include "loader/json.h"
 
 static const char aside_prefix[] = ".before-";
@@ -86,12 +87,17 @@ rp_status rp_staging_begin(rp_staging *staging, const char *name, rp_error *err)
     staging->names[staging->count++] = copy;
     if (folder_of(staging->dir, name, folder) && mkdir(folder, 0777) && errno != EEXIST)
         return fail_write(folder, err);
+    staging->written = 0;
     staging->fd = open(staging->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (staging->fd < 0) return fail_write(staging->path, err);
     return RP_OK;
 }
 
 rp_status rp_staging_write(rp_staging *staging, const void *data, size_t size, rp_error *err) {
+    if (!rp_file_limit_allows(staging->written += size)) {
+        errno = EFBIG;
+        return fail_write(staging->path, err);
+    }
     for (const char *at = data; size;) {
         ssize_t wrote = write(staging->fd, at, size);
         if (wrote < 0 && errno == EINTR) continue;

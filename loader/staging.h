@@ -13,8 +13,9 @@ typedef struct rp_staging {
     bool exists;  /* `out` was there already: files are put into it one by one */
     char **names; /* [count] of the files, relative to the folder */
     size_t count, capacity;
-    int fd;     /* of the file that is being written; -1: none */
-    char *path; /* of it */
+    int fd;           /* of the file that is being written; -1: none */
+    char *path;       /* of it */
+    uint64_t written; /* bytes of it */
     rp_arena arena;
 } rp_staging;
 

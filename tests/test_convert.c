@@ -430,7 +430,7 @@ static void test_transformer_in_a_folder(void **state) {
     (void)state;
     copy(GOLDENS "bert_squad.safetensors", in, "0_Transformer/model.safetensors");
     copy(GOLDENS "bert_squad.json", in, "0_Transformer/config.json");
-    put(in, "0_Transformer/vocab.txt", "[UNK]\n");
+    put(in, "0_Transformer/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n");
     put(in, "modules.json",
         "[{\"path\": \"0_Transformer\", \"type\": \"sentence_transformers.models.Transformer\"}, {\"path\": "
         "\"1_Pooling\"}]");
@@ -438,6 +438,7 @@ static void test_transformer_in_a_folder(void **state) {
     convert(in, NULL);
     assert_int_equal(count_files(out), 3);
     assert_true(has(out, "0_Transformer/model.safetensors") && has(out, "0_Transformer/vocab.txt"));
+    assert_true(has(out, "0_Transformer/tokenizer_config.json"));
 }
 
 /* ---- a folder that exists ---- */

@@ -336,8 +336,16 @@ put("tf_checkpoint", "slices", HEADER + b"\0\1\4a\x3a\2\0\0")
 put("tf_checkpoint", "shared", HEADER + b"\0\3\2abc\x08\3\2\2\2de\x08\3\4\1\2f\x08\3")
 put("tf_checkpoint", "cut", b"\0\0\x7f")
 GOLDENS = os.path.join(os.path.dirname(os.path.dirname(ROOT)), "goldens", "tf")
-with open(os.path.join(GOLDENS, "bert_squad", "model.ckpt-10.index"), "rb") as file:
-    put("tf_checkpoint", "file", file.read())
+
+
+def golden(name):
+    with open(os.path.join(GOLDENS, "bert_squad", name), "rb") as file:
+        return file.read()
+
+
+put("tf_checkpoint", "file", golden("model.ckpt-10.index"))
+put("weights", "checkpoint", golden("bert_config.json") + b"\n=== x.index\n" + golden("model.ckpt-10.index") +
+    b"\n=== x.data-00000-of-00001\n" + golden("model.ckpt-10.data-00000-of-00001"))
 
 # ---- a hub's answers: headers, then the list and the files that say which others are needed ----
 HUB_COMMIT = "0123456789abcdef0123456789abcdef01234567"

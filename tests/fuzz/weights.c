@@ -2,16 +2,10 @@
 #include "fuzz.h"
 #include "loader/weights.h"
 
-static const char *const names[] = {"config.json",
-                                    "model.safetensors",
-                                    "model.safetensors.index.json",
-                                    "a.safetensors",
-                                    "b.safetensors",
-                                    "pytorch_model.bin",
-                                    "pytorch_model.bin.index.json",
-                                    "a.bin",
-                                    "b.bin",
-                                    NULL};
+static const char *const names[] = {
+    "config.json",   "model.safetensors", "model.safetensors.index.json", "a.safetensors",
+    "b.safetensors", "pytorch_model.bin", "pytorch_model.bin.index.json", "a.bin",
+    "b.bin",         "x.index",           "x.data-00000-of-00001",        NULL};
 
 static void look(const rp_tensor *t) {
     if (!t->data) return;
