@@ -16,9 +16,11 @@ enum { COPY_BYTES = 1 << 16, PATH_BYTES = 4096 };
 
 static rp_status fail_write(const char *path, rp_error *err) {
     int why = errno;
+    const char *fix = why == ENOSPC || why == EDQUOT ? "make room on the disk"
+                      : why == EFBIG                 ? "raise the limit on the size of files (ulimit -f)"
+                                                     : "check the path and its permissions";
     return rp_fail(err, RP_ERROR_FILE, "%s: cannot be written: %s; %s", rp_path_shown(path), strerror(why),
-                   why == ENOSPC || why == EDQUOT ? "make room on the disk"
-                                                  : "check the path and its permissions");
+                   fix);
 }
 
 /* ---- the folder ---- */

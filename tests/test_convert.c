@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -522,6 +523,18 @@ static void test_full_disk(void **state) {
     sweep(&disk_due, RP_ERROR_FILE, "make room", GOLDENS "albert_hub", 2);
 }
 
+/* Writing beyond the limit on the size of files would end the process. */
+static void test_limit_on_files(void **state) {
+    (void)state;
+    struct rlimit before, limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = 4096;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    convert_fails(GOLDENS "bert", NULL, RP_ERROR_FILE, "ulimit");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_checkpoints, setup, teardown),
@@ -536,6 +549,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_wrong_places, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_limit_on_files, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
