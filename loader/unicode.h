@@ -106,7 +106,8 @@ bool rp_char_is_alphanumeric(uint32_t code);
 /* \w of Rust's regex crate: of the pre-tokenizer Whitespace, and of added tokens with single_word. */
 bool rp_char_is_word(uint32_t code);
 
-/* \w of Oniguruma: of the regular expressions in a tokenizer.json. */
+/* \w and \b of Oniguruma: of the regular expressions in a tokenizer.json. Within [..] \w has not U+00B2,
+ * U+00B3, U+00B9 and U+00BC to U+00BE. */
 bool rp_char_is_regex_word(uint32_t code);
 
 /* Any of Mn, Mc, Me: what the normalizer StripAccents removes. */

@@ -371,3 +371,10 @@ put("hub", "checkpoint", hub(["a_config.json", "m.index", "m.data-00000-of-00001
 put("hub", "hostile", hub(["../evil", "/etc/passwd", "a\\b", "con"], headers="HTTP/2 307\nLocation: //evil/../x\nETag: \"../x\"\n"))
 put("hub", "date", "HTTP/1.1 429\nRetry-After: Wed, 21 Oct 2015 07:28:00 GMT\n")
 put("hub", "name", "https://hub.example/org/name/tree/refs/pr/1")
+
+# ---- regular expressions ----
+put("regex", "words", "\\w+|[^\\w\\s]+\nIt's 12,345.60 caf\u00e9s\n")
+put("regex", "pieces", "'s|'t| ?\\p{L}+| ?\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+|\\s+$|\\s\nWe'll  see 2024\n")
+put("regex", "loops", "(?:(a*)*|b??|(|c+?){2,}){,3}\\b.$\naabbcc\na")
+put("regex", "classes", "[]\\x41-\\x{5a}\\u00e9\\h-][^\\W\\d\\P{Lu}-]\\Z\nA-B\n")
+put("regex", "refused", "(?=a)[a&&b]\\1a*+\n")

@@ -1,0 +1,187 @@
+/* Searching with a regular expression: every way through the program is followed at once, in the order in
+ * which backtracking would try them, so that each character is looked at once for each step.
+ *
+ * In Oniguruma an iteration that took no character ends its loop. So a way also has a level: it began another
+ * iteration of a loop of that height at this very place, and so of every lower one. A loop of this height or
+ * lower that it comes to then goes on at the way out. */
+#include "loader/regex_program.h"
+
+enum { FEW_STEPS = 64 }; /* steps times levels of a program that needs no memory but the stack's */
+
+typedef struct thread {
+    size_t start; /* where its match begins */
+    uint32_t step;
+} thread;
+
+typedef struct search {
+    const rp_regex *regex;
+    const rp_char *chars;
+    size_t count;
+    thread *now, *next; /* as many as steps; in the order of preference */
+    size_t now_count, next_count;
+    size_t *seen; /* for each step and level, the place of the text that it was last reached at, plus 1 */
+    uint32_t
+        *stack; /* steps to be followed, times RP_REGEX_LEVELS, plus the level: one more than of `seen` */
+} search;
+
+rp_status rp_regex_open(const char *pattern, size_t size, const char *path, rp_regex **out, rp_error *err) {
+    *out = NULL;
+    rp_regex *regex = rp_new(rp_regex);
+    if (!regex) return rp_fail_memory(err, "a regular expression", sizeof *regex);
+    rp_status status = rp_regex_compile(pattern, size, path, regex, err);
+    if (status)
+        rp_regex_close(&regex);
+    else
+        *out = regex;
+    return status;
+}
+
+void rp_regex_close(rp_regex **regex) {
+    if (*regex) {
+        free((*regex)->steps);
+        free((*regex)->sets);
+        free((*regex)->ranges);
+        free(*regex);
+    }
+    *regex = NULL;
+}
+
+static bool word_at(const search *s, size_t at) {
+    return at < s->count && rp_char_is_regex_word(s->chars[at].code);
+}
+
+/* Whether a condition holds between the characters at - 1 and at. */
+static bool holds(const search *s, rp_regex_op op, size_t at) {
+    bool begin = at == 0, end = at == s->count;
+    switch (op) {
+    case RP_REGEX_TEXT_BEGIN:
+        return begin;
+    case RP_REGEX_TEXT_END:
+        return end;
+    case RP_REGEX_LINE_BEGIN:
+        return begin || (s->chars[at - 1].code == '\n' && !end);
+    case RP_REGEX_LINE_END:
+        return end || s->chars[at].code == '\n';
+    case RP_REGEX_LAST_LINE_END:
+        return end || (at + 1 == s->count && s->chars[at].code == '\n');
+    default:
+        break;
+    }
+    bool boundary = (!begin && word_at(s, at - 1)) != word_at(s, at);
+    return boundary == (op == RP_REGEX_BOUNDARY);
+}
+
+/* Follow a way from `step` on to all the characters it can go on with, at the place `at`. */
+static void follow(search *s, thread *list, size_t *count, uint32_t step, size_t start, size_t at) {
+    size_t depth = 0;
+    s->stack[depth++] = step * RP_REGEX_LEVELS;
+    while (depth > 0) {
+        uint32_t top = s->stack[--depth], i = top / RP_REGEX_LEVELS, level = top % RP_REGEX_LEVELS;
+        const rp_regex_step *code = &s->regex->steps[i];
+        bool takes = code->op <= RP_REGEX_SET || code->op == RP_REGEX_MATCH;
+        size_t *seen = &s->seen[i * s->regex->levels + (takes ? 0 : level)];
+        if (*seen == at + 1) continue;
+        *seen = at + 1;
+        uint32_t first = (uint32_t)((int32_t)i + code->first) * RP_REGEX_LEVELS + level,
+                 second = (uint32_t)((int32_t)i + code->second) * RP_REGEX_LEVELS + level;
+        if (takes) {
+            list[(*count)++] = (thread){start, i};
+        } else if (code->op == RP_REGEX_LOOP && code->value <= level) {
+            s->stack[depth++] = code->first == 1 ? first : second;
+        } else if (code->op == RP_REGEX_LOOP || code->op == RP_REGEX_SPLIT) {
+            uint32_t raise = code->op == RP_REGEX_LOOP ? code->value - level : 0;
+            s->stack[depth++] = second + (code->first == 1 ? raise : 0);
+            s->stack[depth++] = first + (code->first == 1 ? 0 : raise);
+        } else if (code->op == RP_REGEX_JUMP || holds(s, code->op, at)) {
+            s->stack[depth++] = first;
+        }
+    }
+}
+
+/* The next place from `at` on that a match can begin at. */
+static size_t next_start(const search *s, size_t at) {
+    const rp_regex *r = s->regex;
+    if (r->starts_any) return at;
+    for (; at < s->count; at++) {
+        uint32_t code = s->chars[at].code;
+        if (code < 0x80 ? r->starts[code / 32] >> code % 32 & 1 : r->starts_wide) break;
+    }
+    return at;
+}
+
+/* Take the ways that are in `now` over the character at `at`; those behind a match are given up. True when
+ * there is one, which is then the best so far. */
+static bool advance(search *s, size_t at, size_t *start, size_t *end) {
+    s->next_count = 0;
+    for (size_t i = 0; i < s->now_count; i++) {
+        thread t = s->now[i];
+        const rp_regex_step *step = &s->regex->steps[t.step];
+        if (step->op == RP_REGEX_MATCH) {
+            *start = t.start;
+            *end = at;
+            return true;
+        }
+        if (at == s->count) continue;
+        uint32_t code = s->chars[at].code;
+        if (step->op == RP_REGEX_CHAR ? step->value == code
+                                      : rp_regex_in_set(s->regex, &s->regex->sets[step->value], code))
+            follow(s, s->next, &s->next_count, t.step + 1, t.start, at + 1);
+    }
+    return false;
+}
+
+static bool run(search *s, size_t from, size_t *start, size_t *end) {
+    bool found = false;
+    for (size_t at = from; at <= s->count; at++) {
+        if (s->now_count == 0 && !found) at = next_start(s, at);
+        if (!found) follow(s, s->now, &s->now_count, 0, at, at);
+        if (s->now_count == 0 && found) break;
+        found |= advance(s, at, start, end);
+        thread *swap = s->now;
+        s->now = s->next;
+        s->next = swap;
+        s->now_count = s->next_count;
+    }
+    return found;
+}
+
+bool rp_regex_find(const rp_regex *regex, const rp_char *chars, size_t count, size_t from, size_t *start,
+                   size_t *end, bool *memory) {
+    thread few_threads[2 * FEW_STEPS];
+    size_t few_seen[FEW_STEPS], steps = regex->count, states = steps * regex->levels;
+    uint32_t few_stack[FEW_STEPS + 1];
+    bool few = states <= FEW_STEPS;
+    search s = {.regex = regex, .chars = chars, .count = count};
+    if (from > count) return false;
+    s.now = few ? few_threads : malloc(2 * steps * sizeof *s.now);
+    s.seen = few ? few_seen : malloc(states * sizeof *s.seen);
+    s.stack = few ? few_stack : malloc((states + 1) * sizeof *s.stack);
+    bool ok = s.now && s.seen && s.stack, found = false;
+    thread *threads = s.now;
+    if (ok) {
+        memset(s.seen, 0, states * sizeof *s.seen);
+        s.next = s.now + steps;
+        found = run(&s, from, start, end);
+    } else {
+        *memory = true;
+    }
+    if (!few) {
+        free(threads);
+        free(s.seen);
+        free(s.stack);
+    }
+    return found;
+}
+
+bool rp_regex_next(const rp_regex *regex, const rp_char *chars, size_t count, rp_regex_walk *walk,
+                   size_t *start, size_t *end, bool *memory) {
+    if (count == 0) return false;
+    while (walk->from <= count && rp_regex_find(regex, chars, count, walk->from, start, end, memory)) {
+        bool again = *start == *end && walk->last_plus == *end + 1;
+        walk->from = again ? walk->from + 1 : *end;
+        if (again) continue;
+        walk->last_plus = *end + 1;
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,46 @@
+/* Regular expressions of a tokenizer.json, as Oniguruma in Hugging Face's tokenizers reads them (Unicode 14),
+ * matched in time that is linear in the text. Served are literals, classes, \s \d \w \h \p{..} and their
+ * negations, ., quantifiers (lazy ones too), groups, |, and ^ $ \A \Z \z \b \B. Whatever else Oniguruma knows
+ * is refused: look-around, backreferences, possessive quantifiers, options, sets within sets, scripts.
+ *
+ * As in Oniguruma ^ and $ are the ends of lines, but ^ is not behind a last line feed; . is anything but a
+ * line feed; {n}? is an optional {n}; and \w has U+00B2 and five others only outside of [..]. A search takes
+ * time that is linear in the text; searches for all matches may look at the same text again and again. */
+#ifndef RP_LOADER_REGEX_H
+#define RP_LOADER_REGEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "loader/unicode.h"
+#include "reprise/status.h"
+
+/* A compiled pattern: read-only, so any number of threads may search with it at once. */
+typedef struct rp_regex rp_regex;
+
+/* Compile the `size` bytes of UTF-8 at `pattern`, which was read from the file `path`. RP_ERROR_UNSUPPORTED,
+ * with the file, the pattern and the reason, for one that is not served, is malformed, or is too large (2,000
+ * steps, repetitions written out); RP_ERROR_MEMORY. The caller closes `*out`. */
+rp_status rp_regex_open(const char *pattern, size_t size, const char *path, rp_regex **out, rp_error *err);
+
+/* Free, and set to NULL; NULL is allowed. */
+void rp_regex_close(rp_regex **regex);
+
+/* Find the leftmost match in chars[from..count), of those that begin there the one that backtracking would
+ * find first. `chars` is the whole text: what is before `from` decides about ^, \A and \b. On true the match
+ * is chars[*start..*end), which may be empty. False: none, or, with *memory set to true, memory ran out. */
+bool rp_regex_find(const rp_regex *regex, const rp_char *chars, size_t count, size_t from, size_t *start,
+                   size_t *end, bool *memory);
+
+/* Where a walk over the matches of one text is. Zero-initialise. */
+typedef struct rp_regex_walk {
+    size_t from;      /* where the next search begins */
+    size_t last_plus; /* the end of the last match, plus 1; 0: there was none */
+} rp_regex_walk;
+
+/* The next match of a walk, as tokenizers sees them: from the end of the last match on; an empty one right
+ * behind it does not count; and an empty text has none. Otherwise as rp_regex_find. */
+bool rp_regex_next(const rp_regex *regex, const rp_char *chars, size_t count, rp_regex_walk *walk,
+                   size_t *start, size_t *end, bool *memory);
+
+#endif
