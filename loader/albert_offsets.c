@@ -39,11 +39,17 @@ static bool push_edit(edits *out, uint32_t code, uint32_t source) {
 
 /* Quotes, NFKD, marks, lower case: all of them work on one character (or one pair of quotes) at a time. */
 static bool fold(const rp_tokenizer *t, const char *text, uint32_t start, uint32_t end, rp_units *out) {
+    if (!rp_grow((void **)&out->items, &out->capacity, end - start, sizeof *out->items)) return false;
     for (size_t at = start; at < end;) {
         uint32_t from = (uint32_t)at, code = rp_utf8_next(text, &at);
         if ((code == '`' || code == '\'') && at < end && (unsigned char)text[at] == code) {
             code = '"';
             from = (uint32_t)at++; /* the pair is reported as its second character */
+        }
+        if (code < 0x80) {
+            if (t->do_lower_case && code >= 'A' && code <= 'Z') code += 'a' - 'A';
+            if (!push_unit(out, (rp_unit){code, from, from, (uint32_t)at, 0})) return false;
+            continue;
         }
         uint32_t parts[RP_DECOMPOSED_MAX] = {code}, lower[RP_LOWERED_MAX];
         size_t count = t->keep_accents ? 1 : rp_char_decompose(code, true, parts);
@@ -92,9 +98,13 @@ static bool map_grapheme(const rp_charsmap *map, const rp_unit *units, size_t co
 }
 
 /* Run the character map over `units`, in place. */
-static bool map_characters(const rp_charsmap *map, rp_units *units) {
+static bool map_characters(const rp_tokenizer *t, rp_units *units) {
+    const rp_charsmap *map = &t->model.normalizer.charsmap;
     edits changed = {0};
     bool ok = true;
+    size_t same = 0;
+    while (same < units->count && units->items[same].code < 128 && t->plain[units->items[same].code]) same++;
+    if (same == units->count) return true; /* as most texts */
     for (size_t from = 0; ok && from < units->count;) {
         size_t to = from + 1;
         int32_t state = 0;
@@ -130,6 +140,8 @@ static bool map_characters(const rp_charsmap *map, rp_units *units) {
 /* Space symbols, one in front, and the words that they begin. */
 static bool split_words(const rp_tokenizer *t, const rp_unit *units, size_t count, rp_units *out) {
     bool begun = false; /* the word of the next character has begun */
+    size_t room = out->count + count + 1;
+    if (!rp_grow((void **)&out->items, &out->capacity, room, sizeof *out->items)) return false;
     for (size_t i = 0; i < count; i++) {
         rp_unit unit = units[i];
         if (t->words_without_space && rp_char_is_white(unit.code)) {
@@ -154,11 +166,9 @@ static bool split_words(const rp_tokenizer *t, const rp_unit *units, size_t coun
 
 static bool normalize(const rp_tokenizer *t, const char *text, uint32_t start, uint32_t end, rp_units *out) {
     rp_units folded = {0};
-    bool ok =
-        start >= end ||
-        (fold(t, text, start, end, &folded) &&
-         (!t->model.normalizer.charsmap.units || map_characters(&t->model.normalizer.charsmap, &folded)) &&
-         split_words(t, folded.items, folded.count, out));
+    bool ok = start >= end || (fold(t, text, start, end, &folded) &&
+                               (!t->model.normalizer.charsmap.units || map_characters(t, &folded)) &&
+                               split_words(t, folded.items, folded.count, out));
     free(folded.items);
     return ok;
 }

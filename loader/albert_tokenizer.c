@@ -35,6 +35,7 @@ rp_status rp_albert_open(rp_tokenizer *t, const char *name, char *data, size_t s
     if (!status) status = rp_spiece_read(path, data, size, &t->model, err);
     if (!status) status = rp_spiece_open(path, &t->model, &t->spiece, err);
     if (!status) status = index_pieces(t, path, err);
+    if (!status) rp_charsmap_plain(&t->model.normalizer.charsmap, t->plain);
     free(whole);
     return status;
 }
@@ -61,6 +62,15 @@ static bool plain_text(const rp_tokenizer *t, const rp_char *chars, size_t count
     return ok;
 }
 
+/* True when all characters are ASCII, of which none has an accent; they are made lower-case in place. */
+static bool lower_ascii(const rp_tokenizer *t, rp_chars *chars) {
+    for (size_t i = 0; i < chars->count; i++)
+        if (chars->items[i].code >= 0x80) return false;
+    for (size_t i = 0; t->do_lower_case && i < chars->count; i++)
+        if (chars->items[i].code >= 'A' && chars->items[i].code <= 'Z') chars->items[i].code += 'a' - 'A';
+    return true;
+}
+
 static bool without_accents(const rp_chars *in, rp_chars *out) {
     for (size_t i = 0; i < in->count; i++) {
         rp_char c = in->items[i];
@@ -74,7 +84,9 @@ static bool without_accents(const rp_chars *in, rp_chars *out) {
 
 static bool preprocess(const rp_tokenizer *t, const rp_char *chars, size_t count, rp_chars *out) {
     rp_chars next = {0};
-    bool ok = plain_text(t, chars, count, out);
+    bool ok = rp_grow((void **)&out->items, &out->capacity, count, sizeof *out->items) &&
+              plain_text(t, chars, count, out);
+    if (ok && lower_ascii(t, out)) return true;
     if (ok && !t->keep_accents) {
         ok = without_accents(out, &next);
         free(out->items);
@@ -112,8 +124,11 @@ typedef struct source {
 static size_t spelled(const stretch *s, const char *piece, size_t size, source from) {
     const rp_unit *units = s->units.items;
     size_t to = s->unit;
-    for (size_t at = 0; at < size; to++)
-        if (to == s->units.count || units[to].code != rp_utf8_next(piece, &at)) return 0;
+    for (size_t at = 0; at < size; to++) {
+        unsigned char first = (unsigned char)piece[at];
+        if (to == s->units.count) return 0;
+        if (units[to].code != (first < 0x80 ? (at++, first) : rp_utf8_next(piece, &at))) return 0;
+    }
     bool inside = to > s->unit && units[to - 1].source <= from.hi;
     return inside && (to == s->units.count || units[to].source >= from.last) ? to - s->unit : 0;
 }
@@ -180,6 +195,10 @@ static rp_status emit_number(stretch *s, const char *piece, size_t size, const r
     return status ? status : ok ? RP_OK : rp_fail_memory(err, "the tokens of a text", s->out->count);
 }
 
+static inline size_t size_of(uint32_t code) {
+    return code < 0x80 ? 1 : rp_utf8_size(code);
+}
+
 /* Hand the pieces on with the characters that they came from. */
 static rp_status emit_all(stretch *s, const rp_spiece_tokens *pieces, rp_error *err) {
     const rp_char *c = s->chars.items;
@@ -188,10 +207,10 @@ static rp_status emit_all(stretch *s, const rp_spiece_tokens *pieces, rp_error *
         const rp_spiece_token token = rp_spiece_token_at(s->t->spiece, pieces, i);
         const char *text = token.piece.data;
         const size_t length = token.piece.size;
-        while (from + 1 < s->chars.count && from_byte + rp_utf8_size(c[from].code) <= token.begin)
-            from_byte += rp_utf8_size(c[from++].code);
-        size_t to = from, to_byte = from_byte + rp_utf8_size(c[from].code);
-        while (to + 1 < s->chars.count && to_byte < token.end) to_byte += rp_utf8_size(c[++to].code);
+        while (from + 1 < s->chars.count && from_byte + size_of(c[from].code) <= token.begin)
+            from_byte += size_of(c[from++].code);
+        size_t to = from, to_byte = from_byte + size_of(c[from].code);
+        while (to + 1 < s->chars.count && to_byte < token.end) to_byte += size_of(c[++to].code);
         uint32_t lo = i ? c[from].start : s->start;
         /* Nothing of the text: the space put in front of it, or a further part of what one character became.
          */

@@ -3,6 +3,7 @@
 #include "loader/spiece.h"
 
 #include "base/alloc.h"
+#include "loader/trie.h"
 #include "loader/unicode.h"
 #include "loader/utf8.h"
 
@@ -20,7 +21,8 @@ typedef struct normalizer {
 struct rp_spiece {
     const rp_spiece_file *file;
     rp_unigram *pieces;
-    rp_unigram *users;    /* the user-defined pieces; NULL: none */
+    rp_trie users; /* the user-defined pieces */
+    bool has_users;
     bool user_first[256]; /* first bytes of them */
     normalizer normalizer, denormalizer;
 };
@@ -31,7 +33,7 @@ static void set_normalizer(normalizer *n, const rp_normalizer_spec *spec, const 
                            bool space_as_suffix) {
     n->spec = spec;
     n->space_as_suffix = space_as_suffix;
-    n->users = users && users->users ? users : NULL;
+    n->users = users && users->has_users ? users : NULL;
     rp_charsmap_plain(&spec->charsmap, n->plain);
     n->plain[' '] = false; /* runs of them are shortened */
     for (size_t i = 0; n->users && i < 128; i++)
@@ -55,9 +57,13 @@ static rp_status open_pieces(rp_spiece *s, const char *path, rp_unigram_piece *l
     rp_status status = rp_unigram_open(list, file->piece_count, file->unknown, file->byte_fallback,
                                        RP_UNIGRAM_SPIECE, path, &s->pieces, err);
     if (status || !users) return status;
-    for (size_t i = 0, kept = 0; i < file->piece_count; i++)
-        if (list[i].user) list[kept++] = list[i];
-    return rp_unigram_open(list, users, -1, false, RP_UNIGRAM_FAST, path, &s->users, err);
+    rp_trie_key *keys = rp_new_array(rp_trie_key, users);
+    users = 0;
+    for (size_t i = 0; keys && i < file->piece_count; i++)
+        if (list[i].user) keys[users++] = (rp_trie_key){list[i].text, list[i].size, (int32_t)i};
+    s->has_users = keys && rp_trie_build(&s->users, keys, users, false);
+    free(keys);
+    return s->has_users ? RP_OK : rp_fail_memory(err, path, users * sizeof *keys);
 }
 
 rp_status rp_spiece_open(const char *path, const rp_spiece_file *file, rp_spiece **out, rp_error *err) {
@@ -85,23 +91,35 @@ rp_status rp_spiece_open(const char *path, const rp_spiece_file *file, rp_spiece
 void rp_spiece_close(rp_spiece *spiece) {
     if (!spiece) return;
     rp_unigram_close(&spiece->pieces);
-    rp_unigram_close(&spiece->users);
+    rp_trie_finish(&spiece->users);
     free(spiece);
 }
 
 size_t rp_spiece_user(const rp_spiece *spiece, const char *text, size_t size) {
-    if (!size || !spiece->users || !spiece->user_first[(unsigned char)*text]) return 0;
-    return rp_unigram_prefix(spiece->users, text, size);
+    size_t longest = 0;
+    uint32_t node = RP_TRIE_ROOT;
+    if (!size || !spiece->user_first[(unsigned char)*text]) return 0;
+    for (size_t i = 0; i < size && rp_trie_step(&spiece->users, &node, (unsigned char)text[i]); i++)
+        if (rp_trie_value(&spiece->users, node) >= 0) longest = i + 1;
+    return longest;
 }
 
 /* ---- rewriting text ---- */
 
+/* Room for `more` bytes, and what ends them. */
+static bool reserve(rp_spiece_tokens *out, size_t more) {
+    size_t needed = out->size + more + 1, texts = out->capacity, froms = out->capacity;
+    if (needed <= out->capacity) return true;
+    if (needed > UINT32_MAX / 2 || !rp_grow((void **)&out->text, &texts, needed, 1) ||
+        !rp_grow((void **)&out->from, &froms, needed, sizeof *out->from))
+        return false;
+    out->capacity = texts;
+    return true;
+}
+
 /* Append to the text of `out`; every byte comes from the byte `from`. */
 static bool put(rp_spiece_tokens *out, const char *data, size_t size, uint32_t from) {
-    size_t needed = out->size + size + 1;
-    if (needed > UINT32_MAX / 2 || !rp_grow((void **)&out->text, &out->text_capacity, needed, 1) ||
-        !rp_grow((void **)&out->from, &out->from_capacity, needed, sizeof *out->from))
-        return false;
+    if (!reserve(out, size)) return false;
     for (size_t i = 0; i < size; i++) {
         out->text[out->size] = data[i];
         out->from[out->size++] = from;
@@ -159,11 +177,12 @@ static bool normalize(const normalizer *n, const char *text, size_t size, rp_spi
     const bool remove = n->spec->remove_extra_whitespaces;
     size_t at = 0, taken = 0;
     out->size = 0;
+    if (!reserve(out, size + size / 2)) return false;
     for (; remove && at < size; at += taken) {
         rp_text part = first_of(n, text + at, size - at, &taken);
         if (part.size != 1 || *part.data != ' ') break;
     }
-    if (at == size) return put(out, "", 0, 0);
+    if (at == size) return true;
     if (!n->space_as_suffix && n->spec->add_dummy_prefix && !put_space(n, out, (uint32_t)at)) return false;
     for (bool spaced = remove; at < size; at += taken) {
         unsigned char c = (unsigned char)text[at];
@@ -171,7 +190,9 @@ static bool normalize(const normalizer *n, const char *text, size_t size, rp_spi
         if (plain) { /* most of most texts */
             taken = 1;
             spaced = false;
-            if (!put(out, text + at, 1, (uint32_t)at)) return false;
+            if (!reserve(out, 1)) return false;
+            out->text[out->size] = (char)c;
+            out->from[out->size++] = (uint32_t)at;
         } else {
             rp_text part = first_of(n, text + at, size - at, &taken);
             if (!put_part(n, part, (uint32_t)at, &spaced, out)) return false;
@@ -179,7 +200,6 @@ static bool normalize(const normalizer *n, const char *text, size_t size, rp_spi
     }
     uint32_t end = remove ? trim(n, out, (uint32_t)size) : (uint32_t)size;
     if (n->space_as_suffix && n->spec->add_dummy_prefix && !put_space(n, out, end)) return false;
-    if (!put(out, "", 0, 0)) return false;
     out->from[out->size] = end;
     return true;
 }

@@ -97,7 +97,7 @@ typedef struct rp_spiece_tokens {
     rp_unigram_tokens tokens; /* tokens.count of them, as ranges of the text as it was rewritten: */
     char *text;               /* [size] */
     uint32_t *from;           /* [size + 1] the byte of the encoded text that each comes from */
-    size_t size, text_capacity, from_capacity;
+    size_t size, capacity;
 } rp_spiece_tokens;
 
 /* Encode valid UTF-8; `out` holds its tokens alone. */

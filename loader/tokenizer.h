@@ -78,6 +78,7 @@ struct rp_tokenizer {
     bool keep_accents, remove_space;
     bool words_without_space; /* tokenizer.json drops white space before the pieces are made */
     rp_spiece *spiece;
+    bool plain[128]; /* ASCII characters that the map of `model` leaves as they are before another */
     rp_spiece_file model;
     char *model_bytes; /* what `model` points into */
 };

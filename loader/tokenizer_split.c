@@ -42,7 +42,8 @@ static size_t protected_length(const rp_tokenizer *t, const rp_char *chars, size
 
 static bool decode_text(const rp_tokenizer *t, rp_text text, rp_chars *out) {
     rp_chars raw = {0};
-    bool ok = true;
+    size_t count = rp_utf8_count(text.data, text.size);
+    bool ok = rp_grow((void **)&raw.items, &raw.capacity, count, sizeof *raw.items);
     for (size_t at = 0; ok && at < text.size;) {
         uint32_t start = (uint32_t)at, code = rp_utf8_next(text.data, &at);
         ok = rp_chars_push(&raw, code, start, (uint32_t)at);
@@ -51,14 +52,15 @@ static bool decode_text(const rp_tokenizer *t, rp_text text, rp_chars *out) {
         *out = raw;
         return ok;
     }
+    ok = ok && rp_grow((void **)&out->items, &out->capacity, count, sizeof *out->items);
     for (size_t i = 0; ok && i < raw.count;) {
         size_t keep = protected_length(t, raw.items + i, raw.count - i);
         for (size_t end = i + keep; ok && i < end; i++)
             ok = rp_chars_push(out, raw.items[i].code, raw.items[i].start, raw.items[i].end);
         if (keep || !ok) continue;
         uint32_t lower[RP_LOWERED_MAX];
-        size_t count = rp_char_lower(raw.items[i].code, lower);
-        for (size_t k = 0; ok && k < count; k++)
+        size_t lowers = rp_char_lower(raw.items[i].code, lower);
+        for (size_t k = 0; ok && k < lowers; k++)
             ok = rp_chars_push(out, lower[k], raw.items[i].start, raw.items[i].end);
         i++;
     }

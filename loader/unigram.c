@@ -3,27 +3,15 @@
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
-#include <time.h>
 
 #include "base/alloc.h"
+#include "loader/trie.h"
 
-/* The pieces are a trie in a hash table: a node is the slot of the text that leads to it, found by a hash
- * that grows byte by byte, and told from others by the node before it. So the next slot is known before the
- * last one has been read, and building takes linear time whatever the pieces are. */
-typedef struct node {
-    uint32_t parent; /* slot of the text without its last byte; ROOT or EMPTY */
-    uint32_t value;  /* (piece + 1) << 8 | last byte; no piece ends here: 0 << 8 | last byte */
-} node;
-
-#define EMPTY UINT32_MAX
-#define ROOT (UINT32_MAX - 1)
 #define NOWHERE UINT32_MAX
 static const double UNKNOWN_PENALTY = 10;
 
 struct rp_unigram {
-    node *nodes; /* [node_count] */
-    uint32_t node_count;
-    uint64_t seed;  /* what hashes begin with, another one each time: no file can be made to share slots */
+    rp_trie trie;   /* of the pieces that texts can have */
     double *scores; /* [piece_count] */
     double unknown_score;
     int32_t unknown;
@@ -31,89 +19,6 @@ struct rp_unigram {
     bool byte_fallback;
     int32_t bytes[256]; /* the piece of a byte, or -1 */
 };
-
-/* ---- the trie ---- */
-
-static uint64_t hash_byte(uint64_t hash, unsigned char byte) {
-    return (hash ^ byte) * 0x9e3779b97f4a7c15u;
-}
-
-/* Where the child `byte` of `parent` is, or the empty slot where it belongs. */
-static inline uint32_t find_slot(const node *nodes, uint32_t count, uint64_t hash, uint32_t parent,
-                                 unsigned char byte) {
-    uint32_t slot = (uint32_t)((hash >> 32) * count >> 32);
-    while (nodes[slot].parent != EMPTY && (nodes[slot].parent != parent || (nodes[slot].value & 255) != byte))
-        slot = slot + 1 == count ? 0 : slot + 1;
-    return slot;
-}
-
-/* Follow one byte; `*hash` goes with it. NOWHERE when no piece goes on like this. */
-static inline uint32_t follow(const rp_unigram *u, uint64_t *hash, uint32_t from, unsigned char byte) {
-    *hash = hash_byte(*hash, byte);
-    uint32_t slot = find_slot(u->nodes, u->node_count, *hash, from, byte);
-    return u->nodes[slot].parent == EMPTY ? NOWHERE : slot;
-}
-
-/* The piece with exactly this text, or -1. */
-static int32_t find_piece(const rp_unigram *u, const char *text, size_t size) {
-    uint64_t hash = u->seed;
-    uint32_t at = ROOT;
-    for (size_t i = 0; i < size && at != NOWHERE; i++) at = follow(u, &hash, at, (unsigned char)text[i]);
-    return at == NOWHERE || at == ROOT ? -1 : (int32_t)(u->nodes[at].value >> 8) - 1;
-}
-
-/* Insert the texts into a table of `count` slots. False: memory ran out, or, with `*full`, slots did. */
-static bool insert_all(rp_unigram *u, const rp_unigram_piece *pieces, size_t piece_count, size_t count,
-                       bool *full) {
-    size_t used = 0;
-    *full = false;
-    if (count > ROOT - 1 || !(u->nodes = malloc(count * sizeof *u->nodes))) return false;
-    memset(u->nodes, 0xff, count * sizeof *u->nodes); /* all EMPTY */
-    u->node_count = (uint32_t)count;
-    for (size_t i = 0; i < piece_count; i++) {
-        uint64_t hash = u->seed;
-        uint32_t at = ROOT;
-        for (uint32_t k = 0; k < pieces[i].size && !pieces[i].skip; k++) {
-            unsigned char byte = (unsigned char)pieces[i].text[k];
-            hash = hash_byte(hash, byte);
-            uint32_t slot = find_slot(u->nodes, u->node_count, hash, at, byte);
-            if (u->nodes[slot].parent == EMPTY) {
-                if (++used > count / 3 * 2) {
-                    *full = true;
-                    return false;
-                }
-                u->nodes[slot] = (node){at, byte};
-            }
-            at = slot;
-        }
-        if (at == ROOT) continue;
-        bool known = u->nodes[at].value >> 8;
-        if (!known || u->kind == RP_UNIGRAM_FAST)
-            u->nodes[at].value = (uint32_t)(i + 1) << 8 | (u->nodes[at].value & 255);
-    }
-    return true;
-}
-
-/* Pieces share beginnings: half of their bytes is room enough for most vocabularies, and twice for any. */
-static rp_status build(rp_unigram *u, const rp_unigram_piece *pieces, size_t count, const char *path,
-                       rp_error *err) {
-    size_t bytes = 0;
-    bool full = false;
-    for (size_t i = 0; i < count; i++)
-        if (!pieces[i].skip) bytes += pieces[i].size;
-    struct timespec now = {0};
-    clock_gettime(CLOCK_REALTIME, &now); /* nobody who writes a file knows when and where it is read */
-    u->seed = (uint64_t)now.tv_sec << 32 ^ (uint64_t)now.tv_nsec << 8 ^ (uintptr_t)u;
-    u->seed = hash_byte(u->seed ^ u->seed >> 29, 0);
-    size_t slots = bytes / 4 * 3 + 256;
-    bool ok = insert_all(u, pieces, count, slots, &full);
-    if (full) {
-        free(u->nodes);
-        slots = bytes / 2 * 3 + 256;
-        ok = insert_all(u, pieces, count, slots, &full);
-    }
-    return ok ? RP_OK : rp_fail_memory(err, path, slots * sizeof *u->nodes);
-}
 
 /* ---- opening ---- */
 
@@ -162,6 +67,18 @@ static void set_scores(rp_unigram *u, const rp_unigram_piece *pieces, size_t cou
     }
 }
 
+static rp_status build_trie(rp_unigram *u, const rp_unigram_piece *pieces, size_t count, const char *path,
+                            rp_error *err) {
+    rp_trie_key *keys = rp_new_array(rp_trie_key, count);
+    size_t used = 0;
+    for (size_t i = 0; keys && i < count; i++)
+        if (!pieces[i].skip && pieces[i].size)
+            keys[used++] = (rp_trie_key){pieces[i].text, pieces[i].size, (int32_t)i};
+    bool ok = keys && rp_trie_build(&u->trie, keys, used, u->kind == RP_UNIGRAM_FAST);
+    free(keys);
+    return ok ? RP_OK : rp_fail_memory(err, path, count * sizeof *keys);
+}
+
 rp_status rp_unigram_open(const rp_unigram_piece *pieces, size_t count, int32_t unknown, bool byte_fallback,
                           rp_unigram_kind kind, const char *path, rp_unigram **out, rp_error *err) {
     *out = NULL;
@@ -177,7 +94,7 @@ rp_status rp_unigram_open(const rp_unigram_piece *pieces, size_t count, int32_t 
     u->byte_fallback = byte_fallback;
     memset(u->bytes, 0xff, sizeof u->bytes);
     set_scores(u, pieces, count);
-    status = build(u, pieces, count, path, err);
+    status = build_trie(u, pieces, count, path, err);
     if (status) rp_unigram_close(&u);
     *out = u;
     return status;
@@ -185,27 +102,15 @@ rp_status rp_unigram_open(const rp_unigram_piece *pieces, size_t count, int32_t 
 
 void rp_unigram_close(rp_unigram **unigram) {
     if (!unigram || !*unigram) return;
-    free((*unigram)->nodes);
+    rp_trie_finish(&(*unigram)->trie);
     free((*unigram)->scores);
     free(*unigram);
     *unigram = NULL;
 }
 
-size_t rp_unigram_prefix(const rp_unigram *u, const char *text, size_t size) {
-    uint64_t hash = u->seed;
-    uint32_t node = ROOT;
-    size_t longest = 0;
-    for (size_t at = 0; at < size;) {
-        node = follow(u, &hash, node, (unsigned char)text[at++]);
-        if (node == NOWHERE) break;
-        if (u->nodes[node].value >> 8) longest = at;
-    }
-    return longest;
-}
-
 /* ---- encoding ---- */
 
-enum { SMALL = 256 }; /* bytes of a text whose work needs no memory of its own */
+enum { SMALL = 1024 }; /* bytes of a text whose work needs no memory of its own */
 
 /* The best way to the end of some bytes: its sum, and its last piece with where that begins. */
 typedef struct step {
@@ -220,6 +125,14 @@ static inline bool offer(step *to, double score, bool rounds, uint32_t begin, in
     return true;
 }
 
+/* The piece with exactly this text, or -1. */
+static int32_t find_piece(const rp_unigram *u, const char *text, size_t size) {
+    uint32_t node = RP_TRIE_ROOT;
+    for (size_t i = 0; i < size; i++)
+        if (!rp_trie_step(&u->trie, &node, (unsigned char)text[i])) return -1;
+    return rp_trie_value(&u->trie, node);
+}
+
 static size_t char_size(unsigned char first) {
     return first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
@@ -232,14 +145,12 @@ static bool walk(const rp_unigram *u, const char *text, uint32_t size, step *ste
         const double sum = steps[begin].score;
         const uint32_t next = begin + (uint32_t)char_size(bytes[begin]);
         bool single = false;
-        uint64_t hash = u->seed;
-        uint32_t node = ROOT;
-        for (uint32_t at = begin; at < size;) {
-            node = follow(u, &hash, node, bytes[at++]);
-            if (node == NOWHERE) break;
-            uint32_t piece = u->nodes[node].value >> 8;
-            if (!piece) continue;
-            offer(&steps[at], u->scores[piece - 1] + sum, rounds, begin, (int32_t)piece - 1);
+        uint32_t node = RP_TRIE_ROOT;
+        for (uint32_t at = begin; at < size && rp_trie_step(&u->trie, &node, bytes[at]);) {
+            const int32_t piece = rp_trie_value(&u->trie, node);
+            at++;
+            if (piece < 0) continue;
+            offer(&steps[at], u->scores[piece] + sum, rounds, begin, piece);
             single |= at == next;
         }
         if (!single) {

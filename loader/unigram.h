@@ -69,9 +69,6 @@ void rp_unigram_close(rp_unigram **unigram);
  * a text of 4 GiB. Thread-safe. */
 bool rp_unigram_encode(const rp_unigram *unigram, const char *text, size_t size, rp_unigram_tokens *out);
 
-/* Bytes of the longest piece at the beginning of `text`; 0: none. Thread-safe. */
-size_t rp_unigram_prefix(const rp_unigram *unigram, const char *text, size_t size);
-
 /* The byte that the text of a piece such as <0x0A> stands for, or -1. */
 int rp_byte_of_piece(const char *text, size_t size);
 
