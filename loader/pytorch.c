@@ -204,18 +204,19 @@ static rp_status add_tensors(reader *r) {
 
 /* ---- since torch 1.6 ---- */
 
-/* The entry "NAME/data.pkl", whatever NAME is: it was the file's when it was saved. */
+/* The entry "NAME/data.pkl", whatever NAME is: it was the file's when it was saved. NULL: none, or two. */
 static const rp_zip_entry *find_state_entry(reader *r) {
     static const char suffix[] = "/data.pkl";
+    const rp_zip_entry *found = NULL;
     for (size_t i = 0; i < r->zip.count; i++) {
-        const char *slash = strchr(r->zip.entries[i].name, '/');
+        const char *name = r->zip.entries[i].name, *slash = strchr(name, '/');
         if (!slash || strcmp(slash, suffix)) continue;
-        r->prefix = (size_t)(slash - r->zip.entries[i].name) + 1;
-        if (r->prefix + KEY_SIZE + 32 > sizeof r->name) return NULL;
-        memcpy(r->name, r->zip.entries[i].name, r->prefix);
-        return &r->zip.entries[i];
+        r->prefix = (size_t)(slash - name) + 1;
+        if (found || r->prefix + KEY_SIZE + 32 > sizeof r->name) return NULL;
+        memcpy(r->name, name, r->prefix);
+        found = &r->zip.entries[i];
     }
-    return NULL;
+    return found;
 }
 
 static rp_status read_byte_order(reader *r) {
@@ -233,8 +234,9 @@ static rp_status open_zip(reader *r) {
     if (status) return status;
     const rp_zip_entry *entry = find_state_entry(r);
     if (!entry)
-        return fail(r, RP_ERROR_FORMAT,
-                    "a zip archive without data.pkl, so torch.save did not write it; fetch the file again");
+        return fail(
+            r, RP_ERROR_FORMAT,
+            "a zip archive without one data.pkl, so torch.save did not write it; fetch the file again");
     name_entry(r, "constants.pkl", (const unsigned char *)"", 0);
     if (rp_zip_find(&r->zip, r->name))
         return fail(r, RP_ERROR_UNSUPPORTED,

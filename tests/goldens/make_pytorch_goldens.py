@@ -198,13 +198,42 @@ def refused():
             info.size = 1
             file.addfile(info, io.BytesIO(b"x"))
     bad("tar.bin", tar.getvalue()[:1024], "a tar archive")
-    bad("other.zip.bin", archive([("a.txt", b"x")]), "without data.pkl")
+    bad("other.zip.bin", archive([("a.txt", b"x")]), "without one data.pkl")
+    bad("two.bin", archive(entries_of(whole) + [("x/data.pkl", b"")]), "without one data.pkl")
     bad("pickle.bin", pickle.dumps({"a": 1}, 2), "not one of torch.save")
     bad("protocol-0.bin", pickle.dumps({"a": 1}, 0), "not a file that torch.save wrote")
     bad("lfs.bin", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull")
     bad("page.bin", b"<!DOCTYPE html>\n<html><body>Sign in</body></html>\n", "a web page")
     bad("empty.bin", b"", "empty")
     bad("safetensors.bin", struct.pack("<Q", 2) + b"{}", "model.safetensors")
+    six = [("5", "f", [1, 2, 3, 4, 5, 6])]
+
+    def by_hand(*named):
+        return b"}(" + b"".join(text(name) + tensor for name, tensor in named) + b"u"
+
+    def over(sizes, strides, offset=0, stored=storage("Float", "5", 6, b"N")):
+        return by_hand(("w", old_tensor(stored, offset, sizes, strides)))
+
+    outside = "w: its elements lie outside its storage"
+    bad("old-outside.bin", old_file(over((3, 3), (3, 1)), six), outside)
+    bad("old-outside-1.bin", old_file(over((2, 3), (3, 1), 1), six), outside)
+    bad("old-outside-2.bin", old_file(over((2, 3), (4, 1)), six), outside)
+    bad("old-outside-3.bin", old_file(over((0, 3), (3, 1), 7), six), outside)
+    bad("old-outside-4.bin", old_file(over((3,), (1,), 1, storage("Float", "5", 6, items(text("8"), number(3), number(3)))), six), outside)
+    bad("old-fewer.bin", old_file(over((2, 3), (3, 1)), [("5", "f", [1, 2, 3, 4, 5])]), "storage 5: its data has another number")
+    bad("old-cut.bin", old_file(over((2, 3), (3, 1)), six)[:-1], "storage 5: its data is cut")
+    bad("old-more.bin", old_file(over((2, 3), (3, 1)), six) + b"x", "bytes follow the last one")
+    bad("old-unlisted.bin", old_file(over((2, 3), (3, 1)), []), "storage 5: its data is not in the file")
+    bad("old-unknown.bin", old_file(over((2, 3), (3, 1)), six + [("9", "f", [1])]), "storage 9: is listed, but no tensor has it")
+    bad("old-twice.bin", old_file(over((2, 3), (3, 1)), six + six), "is listed twice")
+    both = [("w", old_tensor(storage("Float", "5", 6, b"N"), 0, (2, 3), (3, 1))), ("v", old_tensor(storage("Half", "5", 6, b"N"), 0, (2, 3), (3, 1)))]
+    bad("old-both.bin", old_file(by_hand(*both), six), "storage 5: is described in two ways")
+    bad("old-same-name.bin", old_file(by_hand(both[0], both[0]), six), "w: the tensor is there twice")
+    bad("old-no-name.bin", old_file(by_hand(("", both[0][1])), six), "is no name of a tensor")
+    version = old_file(over((2, 3), (3, 1)), six).replace(b"M\xe9\x03", b"M\xea\x03")
+    bad("old-version.bin", version, "version: must be 1001")
+    bad("fewer.bin", archive([(n, d[:-4] if n.endswith("data/0") else d) for n, d in entries_of(whole)]), "its data has another size")
+    bad("order.bin", archive([(n, b"middle" if n.endswith("byteorder") else d) for n, d in entries_of(whole)]), "byteorder: must be")
     bad("missing-data.bin", archive([e for e in entries_of(whole) if not e[0].endswith("data/1")]), "storage 1: its data is not")
 
 
