@@ -38,11 +38,36 @@ static const char *class_of(const rp_conversion *c) {
 }
 
 static void name_class(rp_conversion *c) {
-    if (rp_heads_of_architecture(&c->config) && strlen(c->config.architecture) < sizeof c->architecture)
+    if (!c->config.head && rp_heads_of_architecture(&c->config) &&
+        strlen(c->config.architecture) < sizeof c->architecture)
         snprintf(c->architecture, sizeof c->architecture, "%.63s", c->config.architecture);
     else
         snprintf(c->architecture, sizeof c->architecture, "%s%s", rp_names_of(c->config.family)->class,
                  class_of(c));
+}
+
+/* ---- the heads ---- */
+
+enum { SHARED = RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS | RP_HEAD_SPANS | RP_HEAD_CHOICE };
+
+static rp_status check_head(rp_head head, rp_error *err) {
+    if (!head || (head & SHARED && !(head & (head - 1)))) return RP_OK;
+    return rp_fail(err, RP_ERROR_ARGUMENT,
+                   "rp_convert: head %d is none of RP_HEAD_CLASSIFIER, RP_HEAD_TOKENS, RP_HEAD_SPANS and "
+                   "RP_HEAD_CHOICE",
+                   (int)head);
+}
+
+/* Say which heads are left out. Of those that share their tensors one at most can be there. */
+static void note_heads(const rp_conversion *c, const rp_convert_params *params) {
+    const char *last = "";
+    for (unsigned head = 1; params->note && head <= RP_HEAD_ORDER; head *= 2) {
+        const rp_error *reason = rp_weights_left_out(&c->weights, head);
+        bool other = head & SHARED && c->weights.heads & SHARED;
+        if (!reason || other || !strcmp(reason->message, last)) continue;
+        last = reason->message;
+        params->note(params->user, last);
+    }
 }
 
 /* ---- sentence-transformers ---- */
@@ -113,17 +138,21 @@ static rp_status write_files(rp_conversion *c, const char *dir) {
     return status ? status : rp_convert_weights(c);
 }
 
-static rp_status convert(rp_conversion *c, const char *dir, const char *out, bool overwrite) {
+static rp_status convert(rp_conversion *c, const char *dir, const char *out,
+                         const rp_convert_params *params) {
     static const char *const stale[] = {"tokenizer.json",        "tokenizer_config.json",
                                         "spiece.model",          "special_tokens_map.json",
                                         "added_tokens.json",     "vocab.txt",
                                         "modules.json",          "sentence_bert_config.json",
                                         "1_Pooling/config.json", "config_sentence_transformers.json"};
     rp_status status = rp_config_load(c->dir, &c->config, c->err);
+    c->config.head = params->head;
     if (!status) status = rp_weights_load(c->dir, &c->config, &c->weights, c->err);
-    if (!status) status = rp_staging_open(out, overwrite, &c->staging, c->err);
+    if (!status) status = rp_staging_open(out, params->overwrite, &c->staging, c->err);
     if (!status) status = write_files(c, dir);
-    return status ? status : rp_staging_commit(&c->staging, stale, RP_COUNT(stale), c->err);
+    if (!status) status = rp_staging_commit(&c->staging, stale, RP_COUNT(stale), c->err);
+    if (!status) note_heads(c, params);
+    return status;
 }
 
 /* The folder of the model below `dir`, as the beginning of a name; "" when it is `dir` itself. */
@@ -152,11 +181,12 @@ rp_status rp_convert(const char *model, const char *out, const rp_convert_params
     if (!status && (params->dtype < RP_CONVERT_AS_IS || params->dtype > RP_CONVERT_F16))
         status = rp_fail(err, RP_ERROR_ARGUMENT, "rp_convert: dtype %d is none of rp_convert_dtype",
                          (int)params->dtype);
+    if (!status) status = check_head(params->head, err);
     if (!status) status = rp_find_model(model, &dir, err);
     if (!status) status = rp_pooling_transformer(dir, &files, err);
     if (!status) status = find_sub(&c, dir, files, sub);
     c.dir = files;
-    if (!status) status = convert(&c, dir, out, params->overwrite);
+    if (!status) status = convert(&c, dir, out, params);
     rp_staging_close(&c.staging);
     rp_weights_finish(&c.weights);
     rp_config_finish(&c.config);

@@ -305,6 +305,39 @@ static void test_too_large_for_f16(void **state) {
     convert(in, NULL);
 }
 
+static void count_note(void *user, const char *text) {
+    *(int *)user += 1;
+    assert_non_null(strstr(text, "classifier.weight: has one row"));
+}
+
+/* One row could be two heads: the caller says which, and hears what is left out where nobody does. */
+static void test_heads(void **state) {
+    (void)state;
+    static const char from[] = GOLDENS "bert_one_row";
+    static const struct {
+        rp_head head;
+        const char *architecture;
+    } cases[] = {{0, "BertModel"},
+                 {RP_HEAD_CLASSIFIER, "BertForSequenceClassification"},
+                 {RP_HEAD_CHOICE, "BertForMultipleChoice"}};
+    for (size_t i = 0; i < RP_COUNT(cases); i++) {
+        int notes = 0;
+        opened o;
+        convert(from, &(rp_convert_params){
+                          .head = cases[i].head, .note = count_note, .user = &notes, .overwrite = true});
+        open_folder(out, &o);
+        assert_string_equal(o.config.architecture, cases[i].architecture);
+        assert_int_equal(o.weights.heads, RP_HEAD_POOLER | cases[i].head);
+        assert_int_equal(notes, cases[i].head ? 0 : 1);
+        close_folder(&o);
+    }
+    fixture_remove_dir(out);
+    convert_fails(from, &(rp_convert_params){.head = RP_HEAD_SPANS}, RP_ERROR_HEAD, "--head answer");
+    convert_fails(from, &(rp_convert_params){.head = RP_HEAD_POOLER}, RP_ERROR_ARGUMENT, "head 1 is none");
+    convert_fails(from, &(rp_convert_params){.head = RP_HEAD_SPANS | RP_HEAD_TOKENS}, RP_ERROR_ARGUMENT,
+                  "none of");
+}
+
 /* ---- the tokenizer ---- */
 
 static rp_encoding encode(const rp_tokenizer *t, const char *text) {
@@ -540,6 +573,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_checkpoints, setup, teardown),
         cmocka_unit_test_setup_teardown(test_config_keeps_its_fields, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_large_for_f16, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_heads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tokenizer_json, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scores, setup, teardown),
         cmocka_unit_test_setup_teardown(test_google_vocabulary, setup, teardown),

@@ -139,6 +139,8 @@ CASES = {  # class, its config, what is called "gelu" by Google, the name of Goo
     "albert_classifier": ("AlbertForSequenceClassification", dict(SIZES, embedding_size=8, num_hidden_layers=2, num_labels=3,
                                                                   hidden_act="relu"), "albert_config.json", "model.ckpt-3", "", 1),
     "bert": ("BertForPreTraining", dict(SIZES, num_hidden_layers=2), "bert_config.json", "bert_model.ckpt", "", 2),
+    "bert_one_row": ("BertForSequenceClassification", dict(SIZES, num_hidden_layers=1, num_labels=1), "bert_config.json",
+                     "model.ckpt", "", 1),
     "bert_squad": ("BertForQuestionAnswering", dict(SIZES, num_hidden_layers=1), "bert_config.json", "model.ckpt-10", "", 1),
 }
 

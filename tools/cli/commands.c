@@ -305,7 +305,7 @@ const rp_cli_command rp_cli_commands[] = {
      LINES | RP_CLI_PAIR | RP_CLI_MAX_LENGTH | RP_CLI_NO_SPECIAL, RP_CLI_SHAPE_MAYBE_PAIR, "sentiment", NULL,
      rp_cli_json_tokens, rp_cli_people_tokens, NULL},
     {"convert", "DIR -o DIR", "write a model's folder anew, as Hugging Face has it", help_convert,
-     RP_CLI_CONVERT, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, NULL, rp_cli_convert},
+     RP_CLI_CONVERT | RP_CLI_HEAD, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, NULL, rp_cli_convert},
     {"pull", "NAME", "fetch a model from a hub", help_pull, RP_CLI_PULL, RP_CLI_SHAPE_NONE, NULL, NULL, NULL,
      NULL, rp_cli_pull},
     {"devices", "", "every Vulkan device, and what it can do", help_devices, RP_CLI_JSON, RP_CLI_SHAPE_NONE,
