@@ -6,6 +6,10 @@
  * lower that it comes to then goes on at the way out. */
 #include "loader/regex_program.h"
 
+enum {
+    BEYOND_MOST = 4096,   /* characters looked at behind matches before a walk remembers */
+    DEAD_MOST = 64 << 20, /* bytes that it remembers in */
+};
 enum { FEW_STEPS = 64 }; /* steps times levels of a program that needs no memory but the stack's */
 
 typedef struct thread {
@@ -22,6 +26,7 @@ typedef struct search {
     size_t *seen; /* for each step and level, the place of the text that it was last reached at, plus 1 */
     uint32_t
         *stack; /* steps to be followed, times RP_REGEX_LEVELS, plus the level: one more than of `seen` */
+    rp_regex_walk *walk; /* NULL: there is none */
 } search;
 
 rp_status rp_regex_open(const char *pattern, size_t size, const char *path, rp_regex **out, rp_error *err) {
@@ -71,6 +76,31 @@ static bool holds(const search *s, rp_regex_op op, size_t at) {
     return boundary == (op == RP_REGEX_BOUNDARY);
 }
 
+/* ---- what a walk remembers ----
+ * What a search follows behind its match was preferred to it and came to nothing. No later search needs to
+ * follow it again, or a text would take quadratic time: "a*b|a" looks at all that is left for each match. */
+
+static uint64_t *dead_bits(const search *s, size_t at) {
+    return s->walk->dead + at * ((s->regex->count + 63) / 64);
+}
+
+static bool is_dead(const search *s, uint32_t step, size_t at) {
+    return s->walk && s->walk->dead && (dead_bits(s, at)[step / 64] >> step % 64 & 1);
+}
+
+/* Remember that the ways in `now` at the place `at` come to nothing. */
+static void bury(search *s, size_t at) {
+    rp_regex_walk *walk = s->walk;
+    size_t size = (s->regex->count + 63) / 64 * sizeof *walk->dead;
+    if (++walk->beyond < BEYOND_MOST) return;
+    if (!walk->dead && s->count < DEAD_MOST / size) walk->dead = calloc(s->count + 1, size);
+    if (!walk->dead) return; /* it goes on without */
+    uint64_t *bits = dead_bits(s, at);
+    for (size_t i = 0; i < s->now_count; i++) bits[s->now[i].step / 64] |= 1ull << s->now[i].step % 64;
+}
+
+/* ---- searching ---- */
+
 /* Follow a way from `step` on to all the characters it can go on with, at the place `at`. */
 static void follow(search *s, thread *list, size_t *count, uint32_t step, size_t start, size_t at) {
     size_t depth = 0;
@@ -85,6 +115,7 @@ static void follow(search *s, thread *list, size_t *count, uint32_t step, size_t
         uint32_t first = (uint32_t)((int32_t)i + code->first) * RP_REGEX_LEVELS + level,
                  second = (uint32_t)((int32_t)i + code->second) * RP_REGEX_LEVELS + level;
         if (takes) {
+            if (is_dead(s, i, at)) continue;
             list[(*count)++] = (thread){start, i};
         } else if (code->op == RP_REGEX_LOOP && code->value <= level) {
             s->stack[depth++] = code->first == 1 ? first : second;
@@ -136,7 +167,9 @@ static bool run(search *s, size_t from, size_t *start, size_t *end) {
         if (s->now_count == 0 && !found) at = next_start(s, at);
         if (!found) follow(s, s->now, &s->now_count, 0, at, at);
         if (s->now_count == 0 && found) break;
-        found |= advance(s, at, start, end);
+        bool match = advance(s, at, start, end);
+        if (found && !match && s->walk) bury(s, at);
+        found |= match;
         thread *swap = s->now;
         s->now = s->next;
         s->next = swap;
@@ -145,13 +178,13 @@ static bool run(search *s, size_t from, size_t *start, size_t *end) {
     return found;
 }
 
-bool rp_regex_find(const rp_regex *regex, const rp_char *chars, size_t count, size_t from, size_t *start,
-                   size_t *end, bool *memory) {
+static bool find(const rp_regex *regex, const rp_char *chars, size_t count, size_t from, rp_regex_walk *walk,
+                 size_t *start, size_t *end, bool *memory) {
     thread few_threads[2 * FEW_STEPS];
     size_t few_seen[FEW_STEPS], steps = regex->count, states = steps * regex->levels;
     uint32_t few_stack[FEW_STEPS + 1];
     bool few = states <= FEW_STEPS;
-    search s = {.regex = regex, .chars = chars, .count = count};
+    search s = {.regex = regex, .chars = chars, .count = count, .walk = walk};
     if (from > count) return false;
     s.now = few ? few_threads : malloc(2 * steps * sizeof *s.now);
     s.seen = few ? few_seen : malloc(states * sizeof *s.seen);
@@ -173,10 +206,15 @@ bool rp_regex_find(const rp_regex *regex, const rp_char *chars, size_t count, si
     return found;
 }
 
+bool rp_regex_find(const rp_regex *regex, const rp_char *chars, size_t count, size_t from, size_t *start,
+                   size_t *end, bool *memory) {
+    return find(regex, chars, count, from, NULL, start, end, memory);
+}
+
 bool rp_regex_next(const rp_regex *regex, const rp_char *chars, size_t count, rp_regex_walk *walk,
                    size_t *start, size_t *end, bool *memory) {
     if (count == 0) return false;
-    while (walk->from <= count && rp_regex_find(regex, chars, count, walk->from, start, end, memory)) {
+    while (walk->from <= count && find(regex, chars, count, walk->from, walk, start, end, memory)) {
         bool again = *start == *end && walk->last_plus == *end + 1;
         walk->from = again ? walk->from + 1 : *end;
         if (again) continue;
@@ -184,4 +222,9 @@ bool rp_regex_next(const rp_regex *regex, const rp_char *chars, size_t count, rp
         return true;
     }
     return false;
+}
+
+void rp_regex_walk_finish(rp_regex_walk *walk) {
+    free(walk->dead);
+    walk->dead = NULL;
 }

@@ -4,8 +4,7 @@
  * is refused: look-around, backreferences, possessive quantifiers, options, sets within sets, scripts.
  *
  * As in Oniguruma ^ and $ are the ends of lines, but ^ is not behind a last line feed; . is anything but a
- * line feed; {n}? is an optional {n}; and \w has U+00B2 and five others only outside of [..]. A search takes
- * time that is linear in the text; searches for all matches may look at the same text again and again. */
+ * line feed; {n}? is an optional {n}; and \w has U+00B2 and five others only outside of [..]. */
 #ifndef RP_LOADER_REGEX_H
 #define RP_LOADER_REGEX_H
 
@@ -20,7 +19,7 @@ typedef struct rp_regex rp_regex;
 
 /* Compile the `size` bytes of UTF-8 at `pattern`, which was read from the file `path`. RP_ERROR_UNSUPPORTED,
  * with the file, the pattern and the reason, for one that is not served, is malformed, or is too large (2,000
- * steps, repetitions written out); RP_ERROR_MEMORY. The caller closes `*out`. */
+ * steps, repetitions written out); RP_ERROR_HOST_MEMORY. The caller closes `*out`. */
 rp_status rp_regex_open(const char *pattern, size_t size, const char *path, rp_regex **out, rp_error *err);
 
 /* Free, and set to NULL; NULL is allowed. */
@@ -32,15 +31,20 @@ void rp_regex_close(rp_regex **regex);
 bool rp_regex_find(const rp_regex *regex, const rp_char *chars, size_t count, size_t from, size_t *start,
                    size_t *end, bool *memory);
 
-/* Where a walk over the matches of one text is. Zero-initialise. */
+/* A walk over the matches of one text. Zero-initialise; rp_regex_walk_finish frees what it came to hold. */
 typedef struct rp_regex_walk {
     size_t from;      /* where the next search begins */
     size_t last_plus; /* the end of the last match, plus 1; 0: there was none */
+    size_t beyond;    /* characters that searches looked at behind their matches */
+    uint64_t *dead;   /* NULL at first: a bit for each step at each place, from which no match is to be had */
 } rp_regex_walk;
 
 /* The next match of a walk, as tokenizers sees them: from the end of the last match on; an empty one right
- * behind it does not count; and an empty text has none. Otherwise as rp_regex_find. */
+ * behind it does not count; and an empty text has none. Otherwise as rp_regex_find, but that the time of all
+ * searches together is linear in the text too. */
 bool rp_regex_next(const rp_regex *regex, const rp_char *chars, size_t count, rp_regex_walk *walk,
                    size_t *start, size_t *end, bool *memory);
+
+void rp_regex_walk_finish(rp_regex_walk *walk);
 
 #endif

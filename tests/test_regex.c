@@ -47,6 +47,7 @@ static char *replace(const rp_regex *regex, const char *text) {
         from = end;
     }
     assert_false(memory);
+    rp_regex_walk_finish(&walk);
     for (; from < chars.count; from++) used += rp_utf8_put(out + used, chars.items[from].code);
     out[used] = 0;
     free(chars.items);
@@ -214,11 +215,81 @@ static void time_is_linear(void **state) {
     free(text);
 }
 
+/* All matches of a text, where each search looks at all that is left. */
+static void time_of_all_matches_is_linear(void **state) {
+    (void)state;
+    static const struct {
+        const char *pattern;
+        size_t matches;
+    } cases[] = {{"a*b|a", 300000}, {"(?:a*)*b|aa", 150000}, {"(?:aa)*c|a*b|a{3}", 100000}, {".*x|", 300001}};
+    enum { LENGTH = 300000 };
+    char *text = malloc(LENGTH);
+    assert_non_null(text);
+    memset(text, 'a', LENGTH);
+    rp_chars chars = decode(text, LENGTH);
+    clock_t begin = clock();
+    for (size_t i = 0; i < RP_COUNT(cases); i++) {
+        rp_regex *regex = compile(cases[i].pattern);
+        rp_regex_walk walk = {0};
+        size_t start, end, matches = 0;
+        bool memory = false;
+        while (rp_regex_next(regex, chars.items, chars.count, &walk, &start, &end, &memory)) matches++;
+        assert_false(memory);
+        assert_int_equal(matches, cases[i].matches);
+        rp_regex_walk_finish(&walk);
+        rp_regex_close(&regex);
+    }
+    assert_true((double)(clock() - begin) / CLOCKS_PER_SEC < 20);
+    free(chars.items);
+    free(text);
+}
+
+/* A walk that remembers finds what single searches find. */
+static void walks_find_the_same(void **state) {
+    (void)state;
+    static const char *const patterns[] = {
+        "a*b|a", "(?:a|b)*c|a*b|ab|a", "(a*)*b|(ab?)*?c|a+?", "(?:ab|a)*x|a{2}b?|\\b", "[ab]*$|[ab]+?c|.",
+        ".*x|"};
+    enum { LENGTH = 6000 };
+    rp_chars chars = {0};
+    uint32_t random = 1;
+    for (uint32_t i = 0; i < LENGTH; i++) {
+        random = random * 1664525 + 1013904223;
+        assert_true(rp_chars_push(&chars,
+                                  random >> 24 < 200   ? 'a'
+                                  : random >> 24 < 254 ? 'b'
+                                                       : 'c',
+                                  i, i + 1));
+    }
+    for (size_t i = 0; i < RP_COUNT(patterns); i++) {
+        rp_regex *regex = compile(patterns[i]);
+        rp_regex_walk walk = {0};
+        size_t start, end, plain_start, plain_end, from = 0;
+        bool memory = false, any = false;
+        while (rp_regex_next(regex, chars.items, chars.count, &walk, &start, &end, &memory)) {
+            assert_true(
+                rp_regex_find(regex, chars.items, chars.count, from, &plain_start, &plain_end, &memory));
+            if (plain_start == plain_end && plain_end == from && any)
+                assert_true(rp_regex_find(regex, chars.items, chars.count, from + 1, &plain_start, &plain_end,
+                                          &memory));
+            assert_int_equal(start, plain_start);
+            assert_int_equal(end, plain_end);
+            from = end;
+            any = true;
+        }
+        assert_false(memory);
+        rp_regex_walk_finish(&walk);
+        rp_regex_close(&regex);
+    }
+    free(chars.items);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(oniguruma_finds_the_same), cmocka_unit_test(others_are_refused),
         cmocka_unit_test(nul_is_a_character),       cmocka_unit_test(text_before_the_search_counts),
-        cmocka_unit_test(time_is_linear),
+        cmocka_unit_test(time_is_linear),           cmocka_unit_test(time_of_all_matches_is_linear),
+        cmocka_unit_test(walks_find_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@ static void search(const rp_regex *regex, const rp_chars *chars) {
         last = end;
     }
     FUZZ_CHECK(!memory);
+    rp_regex_walk_finish(&walk);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -25,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (fuzz_status(rp_regex_open((const char *)data, length, "tokenizer.json", &regex, &err), &err))
         return 0;
     const char *text = (const char *)data + length;
-    size_t left = size - length < 256 ? size - length : 256; /* all matches may take quadratic time */
+    size_t left = size - length < 4096 ? size - length : 4096;
     if (rp_utf8_check(text, left) == left) {
         for (size_t at = 0; at < left;) {
             uint32_t code = rp_utf8_next(text, &at);
