@@ -193,9 +193,15 @@ static void test_old_norm_names(void **state) {
     tiny_find("albert.embeddings.LayerNorm.weight")->name = "albert.embeddings.LayerNorm.gamma";
     tiny_find("albert.embeddings.LayerNorm.bias")->name = "albert.embeddings.LayerNorm.beta";
     tiny_find(LAYER "full_layer_layer_norm.bias")->name = LAYER "full_layer_layer_norm.beta";
-    tiny_write(ALBERT(""));
-    tiny_load();
-    assert_true(rp_tensor_get(&tiny_weights.embedding_norm, 0) > 0.5f);
+    tiny_add((fixture_tensor[]){LM, LM_BIAS}, 5);
+    tiny_find("predictions.LayerNorm.weight")->name = "predictions.LayerNorm.gamma";
+    for (int i = 0; i < 6; i++) {
+        const char *prefix = i % 2 ? "module." : NULL;
+        tiny_write_layout(ALBERT(""), (fixture_layout){.form = (fixture_form)(i / 2), .add_prefix = prefix});
+        tiny_load();
+        assert_true(rp_tensor_get(&tiny_weights.embedding_norm, 0) > 0.5f);
+        assert_true(rp_tensor_get(&tiny_weights.lm_norm, 0) > 0.5f);
+    }
 }
 
 /* Unused tensors may have any name, shape and type. */

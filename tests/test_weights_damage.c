@@ -250,6 +250,11 @@ static void test_damage_in_files_of_torch(void **state) {
         tiny_check_bad(RP_ERROR_FORMAT, "pytorch_model.bin: ", "ffn.bias: the tensor is missing");
         tiny_find("elsewhere")->name = LAYER "ffn.bias";
     }
+    char path[2 * FIXTURE_PATH_SIZE];
+    snprintf(path, sizeof path, "%s/pytorch_model.bin", tiny_dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    tiny_check_bad(RP_ERROR_FILE, "pytorch_model.bin", "not a regular file");
 }
 
 /* ---- folders ---- */
