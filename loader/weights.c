@@ -25,12 +25,24 @@ rp_tensor_entry *rp_weights_find_slot(const rp_weights_reading *r, const rp_slot
     return found || !*slot->old_name ? found : rp_weights_find(r, slot->old_name, slot->prefixed, file);
 }
 
+/* A name that is in the files: it tells whose they are. "" when there is none. */
+static const char *any_name(const rp_weight_files *files) {
+    return files->count && files->files[0].count ? files->files[0].entries[0].name : "";
+}
+
 rp_status rp_weights_fail_missing(rp_weights_reading *r, const char *name, bool prefixed) {
+    const char *shown = rp_path_shown(r->out->files->path), *other = any_name(r->out->files);
+    const char *prefix = rp_names_of(r->config->family)->prefix;
     r->missing = true;
-    return rp_fail(r->err, RP_ERROR_FORMAT, "%s: %s: the tensor is missing%s%s%s%s",
-                   rp_path_shown(r->out->files->path), name, prefixed ? ", with and without \"" : "",
-                   prefixed ? rp_names_of(r->config->family)->prefix : "", prefixed ? ".\" before it" : "",
-                   r->head ? "" : "; the file does not belong to its config.json or is incomplete");
+    if (r->head)
+        return rp_fail(r->err, RP_ERROR_FORMAT, "%s: %s: the tensor is missing%s%s%s", shown, name,
+                       prefixed ? ", with and without \"" : "", prefixed ? prefix : "",
+                       prefixed ? ".\" before it" : "");
+    return rp_fail(r->err, RP_ERROR_FORMAT,
+                   "%s: %s: the tensor is missing%s%s%s; the file does not belong to its config.json or is "
+                   "incomplete (\"%.*s\" is there)",
+                   shown, name, prefixed ? ", with and without \"" : "", prefixed ? prefix : "",
+                   prefixed ? ".\" before it" : "", rp_text_fit(other, 80), other);
 }
 
 /* ---- reading ---- */
