@@ -1,5 +1,6 @@
 /* Which of a folder's checkpoints is meant. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "loader/folder.h"
 #include "loader/json.h"
@@ -20,17 +21,19 @@ static rp_status is_index(const char *dir, const char *name, bool *fits, rp_erro
 
 /* The text of the file "checkpoint", NUL-terminated; empty when there is none. */
 static rp_status read_state(const char *dir, char *text, rp_error *err) {
+    int fd = -1;
+    uint64_t size = 0;
     text[0] = '\0';
     char *path = rp_path_join(dir, state_name);
     if (!path) return rp_fail_memory(err, "a path", strlen(dir));
-    FILE *file = rp_path_exists(path) ? fopen(path, "rbe") : NULL;
-    if (file) {
-        size_t size = fread(text, 1, MAX_STATE_BYTES - 1, file);
-        text[size] = '\0';
-        fclose(file);
+    rp_status status = rp_path_exists(path) ? rp_file_open(path, &fd, &size, err) : RP_OK;
+    if (fd >= 0) {
+        ssize_t got = pread(fd, text, MAX_STATE_BYTES - 1, 0); // of any real one this is all
+        text[got > 0 ? got : 0] = '\0';
+        close(fd);
     }
     free(path);
-    return RP_OK;
+    return status;
 }
 
 /* The value of model_checkpoint_path in the text, without the folders before it: a checkpoint is copied from

@@ -189,6 +189,11 @@ static void test_which_checkpoint(void **state) {
     check_found("model.ckpt-10.index");
     write_text("checkpoint", "model_checkpoint_path: \"model.ckpt-10"); // cut
     check_found("model.ckpt-10.index");
+    remove_file("checkpoint");
+    char pipe[FIXTURE_PATH_SIZE + 16];
+    snprintf(pipe, sizeof pipe, "%s/checkpoint", dir);
+    assert_int_equal(mkfifo(pipe, 0600), 0); // nobody ever writes to it
+    assert_int_equal(rp_tf_folder_find(dir, &path, &err), RP_ERROR_FILE);
 }
 
 /* ---- which configuration and vocabulary ---- */
