@@ -59,14 +59,15 @@ static rp_status check_head(rp_head head, rp_error *err) {
 }
 
 /* Say which heads are left out. Of those that share their tensors one at most can be there. */
-static void note_heads(const rp_conversion *c, const rp_convert_params *params) {
+static void note_heads(const rp_conversion *c) {
+    const rp_convert_handler *handler = c->handler;
     const char *last = "";
-    for (unsigned head = 1; params->note && head <= RP_HEAD_ORDER; head *= 2) {
+    for (unsigned head = 1; handler && handler->note && head <= RP_HEAD_ORDER; head *= 2) {
         const rp_error *reason = rp_weights_left_out(&c->weights, head);
         bool other = head & SHARED && c->weights.heads & SHARED;
         if (!reason || other || !strcmp(reason->message, last)) continue;
         last = reason->message;
-        params->note(params->user, last);
+        handler->note(handler->user, last);
     }
 }
 
@@ -151,7 +152,7 @@ static rp_status convert(rp_conversion *c, const char *dir, const char *out,
     if (!status) status = rp_staging_open(out, params->overwrite, &c->staging, c->err);
     if (!status) status = write_files(c, dir);
     if (!status) status = rp_staging_commit(&c->staging, stale, RP_COUNT(stale), c->err);
-    if (!status) note_heads(c, params);
+    if (!status) note_heads(c);
     return status;
 }
 
@@ -176,7 +177,7 @@ rp_status rp_convert(const char *model, const char *out, const rp_convert_params
     char *dir = NULL, *files = NULL, sub[RP_NAME_SIZE] = "";
     if (!err) err = &unwanted;
     if (!params) params = &defaults;
-    rp_conversion c = {.sub = sub, .dtype = params->dtype, .err = err};
+    rp_conversion c = {.sub = sub, .dtype = params->dtype, .handler = params->handler, .err = err};
     rp_status status = rp_check_reserved(params->reserved, RP_COUNT(params->reserved), "rp_convert", err);
     if (!status && (params->dtype < RP_CONVERT_AS_IS || params->dtype > RP_CONVERT_F16))
         status = rp_fail(err, RP_ERROR_ARGUMENT, "rp_convert: dtype %d is none of rp_convert_dtype",

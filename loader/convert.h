@@ -11,6 +11,7 @@ typedef struct rp_conversion {
     const char
         *sub; /* what stands before the names of its files in the new folder: "", or ending in a slash */
     rp_convert_dtype dtype;
+    const rp_convert_handler *handler; /* NULL: none */
     rp_config config;
     rp_weights weights;
     char architecture[64]; /* the class of transformers that reads them */

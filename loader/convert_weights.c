@@ -20,6 +20,7 @@ typedef struct list {
     bool bare; /* the class is the encoder itself: its tensors have no prefix */
     item *items;
     size_t count, capacity;
+    uint64_t done, all; /* bytes that are written, and of all tensors */
 } list;
 
 rp_dtype rp_convert_target(const rp_conversion *c, rp_dtype dtype) {
@@ -75,7 +76,7 @@ static rp_status collect(list *l, rp_conversion *c) {
 /* ---- writing ---- */
 
 /* The header, its length in front, padded so that the data is aligned. */
-static rp_status write_header(const list *l, rp_conversion *c) {
+static rp_status write_header(list *l, rp_conversion *c) {
     static const char *const dtypes[] = {[RP_F32] = "F32", [RP_F16] = "F16", [RP_BF16] = "BF16"};
     rp_json_writer w = {.compact = true};
     unsigned char length[8];
@@ -101,6 +102,7 @@ static rp_status write_header(const list *l, rp_conversion *c) {
         rp_json_write_close(&w, '}');
     }
     rp_json_write_close(&w, '}');
+    l->all = at;
     char *text = rp_json_writer_finish(&w, &size);
     if (!text) return rp_fail_memory(c->err, "a header", w.size);
     text[--size] = ' '; // in place of the line end
@@ -134,7 +136,16 @@ static bool narrow(float *values, size_t count, float *large) {
     return true;
 }
 
-static rp_status write_tensor(rp_conversion *c, const item *it, float *buffer) {
+/* Tell how far it is; the answer may be to stop. */
+static rp_status tell(list *l, rp_conversion *c, size_t bytes) {
+    const rp_convert_handler *handler = c->handler;
+    l->done += bytes;
+    if (!handler || !handler->progress || handler->progress(handler->user, l->done, l->all)) return RP_OK;
+    return rp_fail(c->err, RP_ERROR_STOPPED, "%s: stopped before it was written; nothing of it is left",
+                   rp_path_shown(c->staging.out));
+}
+
+static rp_status write_tensor(list *l, rp_conversion *c, const item *it, float *buffer) {
     const rp_tensor *t = it->tensor;
     rp_dtype dtype = rp_convert_target(c, t->dtype);
     size_t count = count_of(t), width = width_of(t->dtype);
@@ -148,6 +159,7 @@ static rp_status write_tensor(rp_conversion *c, const item *it, float *buffer) {
             bytes = buffer;
         }
         rp_status status = rp_staging_write(&c->staging, bytes, some * width_of(dtype), c->err);
+        if (!status) status = tell(l, c, some * width_of(dtype));
         if (status) return status;
     }
     return RP_OK;
@@ -162,7 +174,7 @@ rp_status rp_convert_weights(rp_conversion *c) {
     rp_status status = buffer ? collect(&l, c) : rp_fail_memory(c->err, "weights", CHUNK * sizeof *buffer);
     if (!status) status = rp_staging_begin(&c->staging, name, c->err);
     if (!status) status = write_header(&l, c);
-    for (size_t i = 0; !status && i < l.count; i++) status = write_tensor(c, &l.items[i], buffer);
+    for (size_t i = 0; !status && i < l.count; i++) status = write_tensor(&l, c, &l.items[i], buffer);
     if (!status) status = rp_staging_end(&c->staging, c->err);
     free(l.items);
     free(buffer);

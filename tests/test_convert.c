@@ -320,11 +320,12 @@ static void test_heads(void **state) {
     } cases[] = {{0, "BertModel"},
                  {RP_HEAD_CLASSIFIER, "BertForSequenceClassification"},
                  {RP_HEAD_CHOICE, "BertForMultipleChoice"}};
+    int notes;
+    const rp_convert_handler handler = {.note = count_note, .user = &notes};
     for (size_t i = 0; i < RP_COUNT(cases); i++) {
-        int notes = 0;
         opened o;
-        convert(from, &(rp_convert_params){
-                          .head = cases[i].head, .note = count_note, .user = &notes, .overwrite = true});
+        notes = 0;
+        convert(from, &(rp_convert_params){.head = cases[i].head, .handler = &handler, .overwrite = true});
         open_folder(out, &o);
         assert_string_equal(o.config.architecture, cases[i].architecture);
         assert_int_equal(o.weights.heads, RP_HEAD_POOLER | cases[i].head);
@@ -556,6 +557,31 @@ static void test_full_disk(void **state) {
     sweep(&disk_due, RP_ERROR_FILE, "make room", GOLDENS "albert_hub", 2);
 }
 
+static bool take_progress(void *user, uint64_t done, uint64_t all) {
+    uint64_t *seen = user;
+    assert_true(done > seen[0] && done <= all);
+    seen[0] = done;
+    return done < seen[1];
+}
+
+/* The handler hears of every byte, and what it stops leaves nothing behind. */
+static void test_stopping(void **state) {
+    (void)state;
+    uint64_t seen[2] = {0, UINT64_MAX};
+    const rp_convert_handler handler = {.progress = take_progress, .user = seen};
+    const rp_convert_params params = {.handler = &handler};
+    convert(GOLDENS "bert", &params);
+    fixture_remove_dir(out);
+    uint64_t all = seen[0];
+    assert_int_equal(all, 4 * (31 * 12 + 16 * 12 + 2 * 12 + 24 + 2 * (4 * 156 + 24 + 260 + 252 + 24) + 156 +
+                               156 + 24 + 31 + 26));
+    for (uint64_t at = 1; at <= all; at += 1000) {
+        seen[0] = 0;
+        seen[1] = at;
+        convert_fails(GOLDENS "bert", &params, RP_ERROR_STOPPED, "stopped");
+    }
+}
+
 /* Writing beyond the limit on the size of files would end the process. */
 static void test_limit_on_files(void **state) {
     (void)state;
@@ -583,6 +609,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_wrong_places, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stopping, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limit_on_files, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

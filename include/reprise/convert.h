@@ -18,17 +18,21 @@ typedef enum rp_convert_dtype {
     RP_CONVERT_F16, /* to the nearest; a weight beyond 65504 is an error */
 } rp_convert_dtype;
 
-/* Takes a sentence on something that `dir` has or names and `out` has not, such as a damaged head, on the
- * thread that called rp_convert; `user` is what that was given. */
-typedef void (*rp_convert_note_fn)(void *user, const char *text);
+/* Who is told, on the thread that called rp_convert. Both functions may be NULL. */
+typedef struct rp_convert_handler {
+    /* a sentence on something that `dir` has or names and `out` has not, such as a damaged head */
+    void (*note)(void *user, const char *text);
+    /* `done` of `all` bytes of weights are written; false ends the conversion with RP_ERROR_STOPPED */
+    bool (*progress)(void *user, uint64_t done, uint64_t all);
+    void *user;
+} rp_convert_handler;
 
 typedef struct rp_convert_params {
     rp_convert_dtype dtype; /* of the weights that are written */
     bool overwrite;         /* files in a folder that exists may be replaced */
     rp_head head;           /* as in rp_model_params: whose tensors `classifier` are; 0: as the folder says */
-    rp_convert_note_fn note; /* NULL: nobody is told */
-    void *user;              /* for `note` */
-    uint64_t reserved[4];    /* zero; see reprise.h */
+    const rp_convert_handler *handler; /* NULL: nobody is told, and nothing stops it */
+    uint64_t reserved[4];              /* zero; see reprise.h */
 } rp_convert_params;
 
 /* Read the folder `dir`, or the model of that name, in any form that rp_model_open takes, and write it to the
@@ -43,7 +47,8 @@ typedef struct rp_convert_params {
  * `out` appears once it is whole; where it exists and is empty, or may be overwritten, each file replaces the
  * one of its name once all are written. After an error nothing has changed. `params` may be NULL.
  *
- * A head that is damaged is left out and `note` gets the reason; without it the folder serves as it did.
+ * A head that is damaged is left out and the handler's `note` gets the reason; without it the folder serves
+ * as it did.
  *
  * RP_ERROR_FILE when `out` has files and overwriting was not asked for, or cannot be written (a full disk);
  * RP_ERROR_FORMAT for a weight that F16 cannot hold; RP_ERROR_HEAD when the tensors contradict `head`; else

@@ -1,24 +1,41 @@
 /* reprise convert: a folder in any form that is read, written as a Hugging Face one. */
 #include "session.h"
+#include "stop.h"
+
+#include <unistd.h>
 
 static void note(void *user, const char *text) {
     (void)user;
+    rp_cli_progress_end();
     rp_cli_complain("convert: left out: %s", text);
 }
 
+/* Shows how far it is, on a terminal, and ends it after a signal. */
+static bool take_progress(void *user, uint64_t done, uint64_t all) {
+    const bool *shown = user;
+    if (*shown) rp_cli_progress_bytes(done, all, "model.safetensors");
+    return !rp_cli_stop_signal();
+}
+
 int rp_cli_convert(const rp_cli_options *options, rp_cli_output *out) {
-    rp_convert_params params = {
-        .dtype = options->dtype, .overwrite = options->overwrite, .head = options->head, .note = note};
+    bool shown = isatty(STDERR_FILENO);
+    const rp_convert_handler handler = {note, take_progress, &shown};
+    const rp_convert_params params = {
+        .dtype = options->dtype, .overwrite = options->overwrite, .head = options->head, .handler = &handler};
     rp_error err = {0};
     if (options->text_count != 1 || !options->output) {
-        rp_cli_complain(
-            "convert: takes one folder to read and -o with the folder to write; try 'reprise convert "
-            "--help'");
+        rp_cli_complain("convert: takes one folder to read and -o with the folder to write; try 'reprise "
+                        "convert --help'");
         return 2;
     }
-    if (rp_convert(options->texts[0], options->output, &params, &err)) {
+    rp_cli_stop_expected(true);
+    rp_status status = rp_convert(options->texts[0], options->output, &params, &err);
+    rp_cli_stop_expected(false);
+    rp_cli_progress_end();
+    if (status) {
+        int signal = rp_cli_stop_signal();
         rp_cli_complain("convert: %s", err.message);
-        return 1;
+        return signal ? 128 + signal : 1;
     }
     rp_cli_printf(&out->buffer, "%s\n", options->output);
     return 0;
