@@ -42,24 +42,21 @@ rp_status rp_albert_open(rp_tokenizer *t, const char *name, char *data, size_t s
 
 /* ---- rewriting the text ---- */
 
-/* Collapse white space and make plain quotes of `` and ''. */
-static bool plain_text(const rp_tokenizer *t, const rp_char *chars, size_t count, rp_chars *out) {
-    bool ok = true;
-    for (size_t i = 0; ok && i < count;) {
-        rp_char c = chars[i];
-        size_t next = i + 1;
+/* Collapse white space and make plain quotes of `` and ''. `out` has room for `count` characters. */
+static void plain_text(const rp_tokenizer *t, const rp_char *chars, size_t count, rp_chars *out) {
+    for (size_t i = 0; i < count;) {
+        rp_char c = chars[i++];
         if (t->remove_space && rp_char_is_space(c.code)) {
-            while (next < count && rp_char_is_space(chars[next].code)) next++;
-            if (out->count && next < count) ok = rp_chars_push(out, ' ', c.start, chars[next - 1].end);
-        } else if ((c.code == '`' || c.code == '\'') && next < count && chars[next].code == c.code) {
-            ok = rp_chars_push(out, '"', c.start, chars[next].end);
-            next++;
-        } else {
-            ok = rp_chars_push(out, c.code, c.start, c.end);
+            while (i < count && rp_char_is_space(chars[i].code)) i++;
+            if (!out->count || i == count) continue;
+            c.code = ' ';
+            c.end = chars[i - 1].end;
+        } else if ((c.code == '`' || c.code == '\'') && i < count && chars[i].code == c.code) {
+            c.code = '"';
+            c.end = chars[i++].end;
         }
-        i = next;
+        out->items[out->count++] = c;
     }
-    return ok;
 }
 
 /* True when all characters are ASCII, of which none has an accent; they are made lower-case in place. */
@@ -84,8 +81,8 @@ static bool without_accents(const rp_chars *in, rp_chars *out) {
 
 static bool preprocess(const rp_tokenizer *t, const rp_char *chars, size_t count, rp_chars *out) {
     rp_chars next = {0};
-    bool ok = rp_grow((void **)&out->items, &out->capacity, count, sizeof *out->items) &&
-              plain_text(t, chars, count, out);
+    bool ok = rp_grow((void **)&out->items, &out->capacity, count, sizeof *out->items);
+    if (ok) plain_text(t, chars, count, out);
     if (ok && lower_ascii(t, out)) return true;
     if (ok && !t->keep_accents) {
         ok = without_accents(out, &next);
@@ -238,7 +235,13 @@ rp_status rp_albert_tokenize(const rp_tokenizer *t, rp_text text, const rp_char 
     size_t size = 0;
     bool ok = preprocess(t, chars, count, &s.chars) && (bytes = malloc(s.chars.count * 4 + 1));
     if (ok) {
-        for (size_t i = 0; i < s.chars.count; i++) size += rp_utf8_put(bytes + size, s.chars.items[i].code);
+        for (size_t i = 0; i < s.chars.count; i++) {
+            const uint32_t code = s.chars.items[i].code;
+            if (code < 0x80)
+                bytes[size++] = (char)code;
+            else
+                size += rp_utf8_put(bytes + size, code);
+        }
         if (size) status = rp_spiece_encode(t->spiece, bytes, size, &pieces, err);
         free(bytes);
     }

@@ -8,7 +8,12 @@
 #include "loader/utf8.h"
 
 static const char SPACE[] = "\xe2\x96\x81", REPLACEMENT[] = "\xef\xbf\xbd";
-enum { SPACE_SIZE = 3 };
+enum {
+    SPACE_SIZE = 3,
+    /* A text may become as long. Real maps make 13 bytes of one at most (U+FDFA), others could fill all
+       memory. */
+    MOST_BYTES = 16 * RP_TEXT_BYTES_MAX,
+};
 
 /* What rewrites text. */
 typedef struct normalizer {
@@ -110,7 +115,8 @@ size_t rp_spiece_user(const rp_spiece *spiece, const char *text, size_t size) {
 static bool reserve(rp_spiece_tokens *out, size_t more) {
     size_t needed = out->size + more + 1, texts = out->capacity, froms = out->capacity;
     if (needed <= out->capacity) return true;
-    if (needed > UINT32_MAX / 2 || !rp_grow((void **)&out->text, &texts, needed, 1) ||
+    out->too_long = needed > MOST_BYTES;
+    if (out->too_long || !rp_grow((void **)&out->text, &texts, needed, 1) ||
         !rp_grow((void **)&out->from, &froms, needed, sizeof *out->from))
         return false;
     out->capacity = texts;
@@ -209,9 +215,14 @@ static bool normalize(const normalizer *n, const char *text, size_t size, rp_spi
 rp_status rp_spiece_encode(const rp_spiece *spiece, const char *text, size_t size, rp_spiece_tokens *out,
                            rp_error *err) {
     out->tokens.count = 0;
+    out->too_long = false;
     if (normalize(&spiece->normalizer, text, size, out) &&
         rp_unigram_encode(spiece->pieces, out->text, out->size, &out->tokens))
         return RP_OK;
+    if (out->too_long)
+        return rp_fail(err, RP_ERROR_TEXT,
+                       "a text of %zu bytes becomes longer than %d when it is normalized; cut it into parts",
+                       size, MOST_BYTES);
     return rp_fail_memory(err, "encoding a text", out->size * sizeof *out->from);
 }
 

@@ -98,9 +98,11 @@ typedef struct rp_spiece_tokens {
     char *text;               /* [size] */
     uint32_t *from;           /* [size + 1] the byte of the encoded text that each comes from */
     size_t size, capacity;
+    bool too_long; /* why rewriting it failed */
 } rp_spiece_tokens;
 
-/* Encode valid UTF-8; `out` holds its tokens alone. */
+/* Encode valid UTF-8; `out` holds its tokens alone. RP_ERROR_TEXT when the character map makes the text too
+ * long. */
 rp_status rp_spiece_encode(const rp_spiece *spiece, const char *text, size_t size, rp_spiece_tokens *out,
                            rp_error *err);
 rp_spiece_token rp_spiece_token_at(const rp_spiece *spiece, const rp_spiece_tokens *tokens, size_t i);

@@ -499,14 +499,34 @@ static void test_map_limits(void **state) {
     rp_tokenizer_close(&t);
 }
 
+/* A text that such a map makes 128 times as long. */
+static void test_map_growth(void **state) {
+    enum { SIZE = 1 << 20 };
+    (void)state;
+    char value[129] = "", *text = malloc(SIZE);
+    rp_encoding e;
+    rp_error err = {0};
+    assert_non_null(text);
+    memset(value, 'b', 128);
+    memset(text, 'a', SIZE);
+    write_map(make_layers(1, 1), value);
+    rp_tokenizer *t = check_good();
+    assert_int_equal(rp_tokenize(t, (rp_text){text, SIZE}, (rp_text){0}, NULL, &e, &err), RP_ERROR_TEXT);
+    assert_non_null(strstr(err.message, "cut it into parts"));
+    assert_int_equal(rp_tokenize(t, (rp_text){text, SIZE / 64}, (rp_text){0}, NULL, &e, &err), RP_OK);
+    rp_encoding_free(&e);
+    rp_tokenizer_close(&t);
+    free(text);
+}
+
 #define FILE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FILE_TEST(test_missing),    FILE_TEST(test_choice),           FILE_TEST(test_vocab),
-        FILE_TEST(test_settings),   FILE_TEST(test_limits),           FILE_TEST(test_damaged_json),
-        FILE_TEST(test_cut_spiece), FILE_TEST(test_mutated_spiece),   FILE_TEST(test_hostile_maps),
-        FILE_TEST(test_map_limits), FILE_TEST(test_colliding_pieces),
+        FILE_TEST(test_missing),    FILE_TEST(test_choice),         FILE_TEST(test_vocab),
+        FILE_TEST(test_settings),   FILE_TEST(test_limits),         FILE_TEST(test_damaged_json),
+        FILE_TEST(test_cut_spiece), FILE_TEST(test_mutated_spiece), FILE_TEST(test_hostile_maps),
+        FILE_TEST(test_map_limits), FILE_TEST(test_map_growth),     FILE_TEST(test_colliding_pieces),
     };
     return cmocka_run_group_tests(tests, read_spiece, free_spiece);
 }

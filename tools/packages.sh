@@ -1,6 +1,6 @@
 # Sourced by tools/quickstart and tools/check: what a build needs, and how to get it.
 
-# Of these the tests alone use libcmocka-dev, libjansson-dev and libutf8proc-dev.
+# Of these the tests alone use libcmocka-dev, libjansson-dev, libutf8proc-dev and libsentencepiece-dev.
 build_packages=(cmake ninja-build gcc g++ pkg-config libvulkan1 libvulkan-dev mesa-vulkan-drivers libvulkan-volk-dev
     glslang-dev glslang-tools libcmocka-dev libjansson-dev libutf8proc-dev libxxhash-dev)
 check_packages=(vulkan-validationlayers locales libsentencepiece-dev libcurl4)
