@@ -25,6 +25,12 @@ static rp_status damaged(rp_pickle_machine *m, const char *what) {
     return rp_pickle_fail(m, RP_ERROR_FORMAT, "%s; fetch the file again", what);
 }
 
+static rp_status cut(rp_pickle_machine *m) {
+    if (m->size < MAX_BYTES) return damaged(m, "the pickle is cut");
+    return rp_pickle_fail(m, RP_ERROR_UNSUPPORTED,
+                          "the pickle has more than %d MiB; save the state dict alone", MAX_BYTES >> 20);
+}
+
 rp_status rp_pickle_no_memory(rp_pickle_machine *m) {
     return rp_fail_memory(m->err, rp_path_shown(m->path), m->size);
 }
@@ -32,7 +38,7 @@ rp_status rp_pickle_no_memory(rp_pickle_machine *m) {
 /* The next `count` bytes. */
 static rp_status take(rp_pickle_machine *m, uint64_t count, const unsigned char **out) {
     *out = m->bytes + m->at;
-    if (count > m->size - m->at) return damaged(m, "the pickle is cut");
+    if (count > m->size - m->at) return cut(m);
     m->at += (size_t)count;
     return RP_OK;
 }
@@ -288,7 +294,7 @@ static rp_status take_line(rp_pickle_machine *m, const unsigned char **line, siz
     const unsigned char *at = m->bytes + m->at, *end = memchr(at, '\n', m->size - m->at);
     *line = at;
     *size = end ? (size_t)(end - at) : 0;
-    if (!end) return damaged(m, "the pickle is cut");
+    if (!end) return cut(m);
     m->at += *size + 1;
     return RP_OK;
 }
@@ -335,7 +341,7 @@ static rp_status op_protocol(rp_pickle_machine *m) {
 
 /* A frame promises bytes that are there, and no more. */
 static rp_status op_frame(rp_pickle_machine *m) {
-    return m->argument <= m->size - m->at ? RP_OK : damaged(m, "the pickle is cut");
+    return m->argument <= m->size - m->at ? RP_OK : cut(m);
 }
 
 static rp_status op_stop(rp_pickle_machine *m) {

@@ -299,6 +299,17 @@ static void test_repeated_lists(void **state) {
     check_bad(text, (size_t)(at - text), RP_ERROR_FORMAT, "collections.OrderedDict is called");
 }
 
+static void test_large_pickle(void **state) {
+    enum { BYTES = 17 << 20 };
+    char *text = malloc(BYTES);
+    (void)state;
+    assert_non_null(text);
+    memset(text, '(', BYTES);
+    memcpy(text, "\x80\2", 2);
+    check_bad(text, BYTES, RP_ERROR_UNSUPPORTED, "more than 16 MiB");
+    free(text);
+}
+
 /* Values that hold one another twice, thirty times over: no one walks through them. */
 static void test_doubling(void **state) {
     char text[256], *at = text;
@@ -323,6 +334,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_damaged_pickles, finish),
         cmocka_unit_test_teardown(test_indexes_of_the_memo, finish),
         cmocka_unit_test_teardown(test_repeated_lists, finish),
+        cmocka_unit_test_teardown(test_large_pickle, finish),
         cmocka_unit_test_teardown(test_doubling, finish),
     };
     return cmocka_run_group_tests_name("pickle", tests, NULL, NULL);
