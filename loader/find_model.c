@@ -70,6 +70,7 @@ static bool find_bundled(const char *name, char **out, bool *memory) {
     if (!is_bundled_name(name)) return false;
     own_folder(own, sizeof own);
     return try_bundled(own, REPRISE_DATA_BESIDE "/", name, out, memory) ||
+           try_bundled(own, REPRISE_DATA_BESIDE_LIBEXEC "/", name, out, memory) ||
            try_bundled(REPRISE_DATA_DIR, "", name, out, memory) ||
            try_bundled(REPRISE_SOURCE_DATA_DIR, "", name, out, memory);
 }

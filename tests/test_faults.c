@@ -16,6 +16,7 @@
 #include "reprise/reprise.h"
 #include "support_faults.h"
 #include "support_fixture.h"
+#include "tools/bench/measure.h"
 
 enum { FLOATS = 4096 };
 

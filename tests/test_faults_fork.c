@@ -15,8 +15,8 @@
 
 #include "base/alloc.h"
 #include "reprise/reprise.h"
-#include "reprise/bench.h"
 #include "support_fixture.h"
+#include "tools/bench/measure.h"
 
 #define MODEL SOURCE_DIR "/tools/models/sentiment"
 

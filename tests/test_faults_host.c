@@ -16,8 +16,8 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "reprise/bench.h"
 #include "support_tasks.h"
+#include "tools/bench/measure.h"
 
 /* ---- the fault ---- */
 

@@ -21,6 +21,7 @@
 #include "reprise/reprise.h"
 #include "support_faults.h"
 #include "support_fixture.h"
+#include "tools/bench/measure.h"
 
 enum { FLOATS = 4096, PATIENCE = 120 /* seconds */ };
 

@@ -15,7 +15,7 @@ watched() { VK_INSTANCE_LAYERS=$layers "$@"; }
 
 cmake --install "$build" --prefix "$prefix" >"$scratch/install.log"
 lib=$(dirname "$(find "$prefix" -name 'libreprise.so')")
-for file in bin/reprise share/man/man1/reprise.1 share/reprise/models/sentiment/model.safetensors \
+for file in bin/reprise libexec/reprise/reprise-bench share/man/man1/reprise.1 share/reprise/models/sentiment/model.safetensors \
     share/reprise/models/pretrained/config.json share/reprise/shaders/variants.def include/reprise/reprise.h; do
     [ -e "$prefix/$file" ] || fail "not installed: $file"
 done
@@ -69,3 +69,15 @@ cp "$scratch/config.json" "$config"
 cd "$scratch"
 watched "$prefix/bin/reprise" classify --json --top-k 1 "a warm and funny film" >command.json
 grep -q '"INSTALLED"' command.json || fail "reprise classify: $(cat command.json)"
+
+# The program that measures is found from there too, and where it is missing that is what is said.
+printf 'INSTALLED\ta warm and funny film\n' >table.tsv
+set -- bench --accuracy table.tsv --json
+watched "$prefix/bin/reprise" "$@" >bench.json || fail "reprise bench: failed"
+grep -q '^{.*"texts": 1, "right": 1,.*}$' bench.json || fail "reprise bench: $(cat bench.json)"
+rm "$prefix/libexec/reprise/reprise-bench"
+status=0
+"$prefix/bin/reprise" "$@" >bench.json 2>bench.err || status=$?
+[ "$status" = 1 ] && [ ! -s bench.json ] || fail "reprise bench without reprise-bench: status $status, $(cat bench.json)"
+grep -q "^reprise: bench: cannot start $prefix/.*reprise-bench, which measures: .*; install it" bench.err ||
+    fail "reprise bench without reprise-bench says: $(cat bench.err)"

@@ -17,6 +17,7 @@
 #include "model/model.h"
 #include "reprise/reprise.h"
 #include "support_fixture.h"
+#include "tools/bench/measure.h"
 
 enum { THREADS = 8, ROUNDS = 2, TEXTS = 5, DEVICES = 2 };
 static const char sentiment[] = SOURCE_DIR "/tools/models/sentiment";

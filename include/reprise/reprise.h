@@ -23,7 +23,6 @@
  * - every other struct stays as it is, since arrays of them are passed, or they are returned by value
  *   (rp_special_ids), or are in others: what is new comes through new functions;
  * - enums get new values at their end: take one you do not know for "other".
- * The functions of bench.h are for measuring and outside of this promise.
  */
 #ifndef REPRISE_H
 #define REPRISE_H
@@ -31,7 +30,6 @@
 #include "status.h"
 #include "device.h"
 #include "tokenizer.h"
-#include "bench.h"
 #include "check.h"
 #include "convert.h"
 #include "model.h"

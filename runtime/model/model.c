@@ -424,13 +424,3 @@ void rp_model_verify_counts(rp_model *model, bool wait, rp_verify_counts *out) {
     if (model && model->canary && !rp_device_forked(model->device))
         rp_canary_counts(model->canary, wait, out);
 }
-
-void rp_bench_start_times(const rp_model *model, rp_start_times *out) {
-    if (!out) return;
-    *out = model ? model->start : (rp_start_times){0};
-    if (!model) return;
-    out->loader = model->device->spent.loader;
-    out->instance = model->device->spent.instance;
-    out->choice = model->device->spent.choice;
-    out->device = model->device->spent.device;
-}

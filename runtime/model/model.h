@@ -9,7 +9,6 @@
 #include "loader/weights.h"
 #include "model/pace.h"
 #include "ops/ops.h"
-#include "reprise/bench.h"
 
 typedef struct rp_canary rp_canary;
 
@@ -74,6 +73,19 @@ typedef struct rp_activations {
     rp_range apart;   // [T, h]: where the attention's output goes instead of to `hidden`; none in a model
     rp_buffer wide;   // [T, max(4h, i, e)]
 } rp_activations;
+
+/* Where the time went until a model was there, seconds. Filled while it is opened; the device keeps its own
+ * part. */
+typedef struct rp_start_times {
+    double loader, instance, choice, device; /* opening the device: the Vulkan loader, the instance, asking
+                                                every device what it is, the logical device and its caches */
+    double files;                            /* configuration, weights (random ones too), waiting for the
+                                                tokenizer, which is read beside all of this */
+    double upload;                           /* packing the weights and sending them to the device */
+    double pipelines;                        /* making pipelines, those of candidates too */
+    double tuning;                           /* measuring kernels, pipelines apart */
+    double recording;                        /* activations and command buffers */
+} rp_start_times;
 
 struct rp_model {
     rp_device *device;

@@ -60,8 +60,6 @@ rp_status rp_op_matmul(rp_op_target target, const rp_matmul *op, rp_error *err) 
     rp_matmul_kernel kernel;
     rp_status status = rp_tune_matmul(target.ops, op, &kernel, err);
     if (!status && op->rows == RP_COUNT_TOKENS && !op->slice.count)
-        for (uint32_t u = 0; u < RP_UNITS; u++)
-            if (1u << u == rp_unit_of(kernel.rounding, kernel.matrix))
-                target.ops->work[u] += (double)op->w->rows * op->w->k;
+        target.ops->work[rp_unit_of(kernel.rounding, kernel.matrix)] += (double)op->w->rows * op->w->k;
     return status ? status : rp_op_matmul_with(target, op, &kernel, err);
 }

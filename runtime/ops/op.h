@@ -41,7 +41,7 @@ typedef struct rp_grid {
     uint32_t y;
 } rp_grid;
 
-enum { RP_MAX_GRIDS = 256, RP_UNITS = 4 };
+enum { RP_MAX_GRIDS = 256 };
 
 /* Which of some candidates was chosen. */
 typedef struct rp_choice_made {
@@ -60,7 +60,7 @@ typedef struct rp_ops {
     uint32_t lanes; /* workgroup size of the kernels that work row by row */
     bool verifying; /* kernels are being verified: they run without having been */
     bool few; /* kernels for rp_plan_few_rows tokens are recorded, with the same bits as those for many */
-    double work[RP_UNITS]; /* of a token's products as recorded, by unit; bit u is rp_roofline_part u */
+    double work[RP_UNITS]; /* of a token's products as recorded, by unit */
     rp_choice_made *choices;
     size_t choice_count, choice_capacity;
     double chosen;          /* seconds that choices have taken, of device->tuning_limit */

@@ -5,7 +5,6 @@
 
 #include "gpu/caps.h"
 #include "ops/matrix.h"
-#include "reprise/bench.h"
 
 /* What a kernel does to its inputs before it multiplies them. Sums are float32 in each. */
 typedef enum rp_rounding {
@@ -34,10 +33,18 @@ typedef struct rp_matmul_kernel {
     uint32_t subgroup_size; /* that the pipeline must ask for; 0: none */
 } rp_matmul_kernel;
 
-/* What multiplies in such a kernel: a part of the roofline. Tiles of float16 are multiplied as float32. */
-static inline rp_roofline_part rp_unit_of(rp_rounding rounding, rp_matrix_shape matrix) {
-    if (matrix.m) return RP_ROOFLINE_COOPERATIVE;
-    return rounding == RP_ROUNDING_INT8 ? RP_ROOFLINE_INT8 : RP_ROOFLINE_F32;
+/* The part of a device that multiplies. */
+typedef enum rp_math_unit {
+    RP_UNIT_F32 = 0, /* float32 fma; tiles of float16 are multiplied as float32 */
+    RP_UNIT_INT8,    /* dot products of packed 8-bit integers */
+    RP_UNIT_COOPERATIVE,
+    RP_UNITS,
+} rp_math_unit;
+
+/* What multiplies in such a kernel. */
+static inline rp_math_unit rp_unit_of(rp_rounding rounding, rp_matrix_shape matrix) {
+    if (matrix.m) return RP_UNIT_COOPERATIVE;
+    return rounding == RP_ROUNDING_INT8 ? RP_UNIT_INT8 : RP_UNIT_F32;
 }
 
 enum { RP_MAX_KERNELS = 32, RP_KERNEL_NAME = 96 };

@@ -148,8 +148,8 @@ static void guard_descriptors(void) {
 }
 
 /* Nobody reads the output any more: end as a program does that knows nothing of it. */
-static int end_unread(bool taken) {
-    if (!taken) return 1; /* whoever started this one wants no signal */
+static int end_unread(const rp_cli_output *out) {
+    if (out->pipe_ignored) return 1; /* whoever started this one wants no signal */
     signal(SIGPIPE, SIG_DFL);
     raise(SIGPIPE);
     return 128 + SIGPIPE;
@@ -157,8 +157,8 @@ static int end_unread(bool taken) {
 
 int main(int argc, char **argv) {
     guard_descriptors();
-    bool taken = signal(SIGPIPE, SIG_IGN) != SIG_IGN; /* writing says EPIPE instead */
     rp_cli_output out = {.fd = STDOUT_FILENO};
+    out.pipe_ignored = signal(SIGPIPE, SIG_IGN) == SIG_IGN; /* writing says EPIPE instead */
     int status = rp_cli_finish(&out, dispatch(argc, argv, &out));
-    return out.closed ? end_unread(taken) : status;
+    return out.closed ? end_unread(&out) : status;
 }

@@ -428,6 +428,7 @@ bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allow
         given[which] = true;
     }
     if (allowed & RP_CLI_BENCH && !check_bench(name, given, options)) return false;
+    options->arguments = argv;
     options->texts = argv + optind;
     options->text_count = (size_t)(argc - optind);
     options->config_given = given[R_CONFIG];

@@ -77,6 +77,7 @@ typedef struct rp_cli_options {
     const char *revision; /* of pull; NULL: not given */
     bool offline;         /* likewise */
     const char *accuracy; /* file to read, with RP_CLI_BENCH_ACCURACY */
+    char **arguments;     /* what was read, borrowed: the command's name and all after it; ends with NULL */
     char **texts;         /* [text_count] TEXT arguments, borrowed from argv */
     size_t text_count;
 } rp_cli_options;

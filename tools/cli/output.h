@@ -8,6 +8,7 @@ typedef struct rp_cli_output {
     int fd;
     rp_cli_buffer buffer; /* not yet written */
     bool closed;          /* the reader went away (EPIPE): stop quietly */
+    bool pipe_ignored;    /* SIGPIPE was ignored when this program was started */
     int error;            /* errno of a write that failed otherwise; 0: none */
 } rp_cli_output;
 

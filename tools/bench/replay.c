@@ -1,5 +1,5 @@
 /* Timing the ways to run one recorded layer many times. */
-#include "model/model.h"
+#include "measure.h"
 
 #include <math.h>
 
@@ -114,11 +114,6 @@ static rp_status run_once(replay *r, rp_error *err) {
     return rp_device_submit(model->device, r->list, r->count, model->fence, err);
 }
 
-static int compare(const void *a, const void *b) {
-    double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
 static rp_status time_all(replay *r, double *times, uint32_t repeat, rp_replay_time *out, rp_error *err) {
     double begun = rp_seconds();
     rp_status status = record(r, err);
@@ -135,9 +130,9 @@ static rp_status time_all(replay *r, double *times, uint32_t repeat, rp_replay_t
         if (worked < out->cpu) out->cpu = worked;
     }
     if (status) return status;
-    qsort(times, repeat, sizeof *times, compare);
+    qsort(times, repeat, sizeof *times, rp_compare_doubles);
     out->least = times[0];
-    out->median = (times[repeat / 2] + times[(repeat - 1) / 2]) / 2;
+    out->median = rp_median(times, repeat);
     return RP_OK;
 }
 

@@ -1,9 +1,10 @@
-/* reprise bench: what its parts share. bench.c has the end-to-end run, the other bench_*.c one kind of
- * measurement each. */
-#ifndef REPRISE_CLI_BENCH_H
-#define REPRISE_CLI_BENCH_H
+/* reprise bench: what the files share that write results. bench.c has the end-to-end run, and calls the
+ * others, which have one kind of measurement each. */
+#ifndef REPRISE_BENCH_H
+#define REPRISE_BENCH_H
 
-#include "session.h"
+#include "measure.h"
+#include "tools/cli/session.h"
 
 /* One call of bench. */
 typedef struct rp_cli_bench_job {
@@ -58,17 +59,9 @@ rp_status rp_cli_bench_time(rp_model *model, const rp_cli_batch *batch, size_t r
                             rp_error *err);
 void rp_cli_times_free(rp_cli_times *times);
 
-/* The middle of sorted values. */
-double rp_cli_median(const double *sorted, size_t count);
-int rp_cli_compare_doubles(const void *a, const void *b);
-
 /* Floating point operations that the matrix products of a batch need, each multiplication and addition one.
  */
 double rp_cli_operations(const rp_model_info *info, const rp_cli_batch *batch);
-
-/* Seconds: by the clock, and of this process's work over the number of processors. */
-double rp_cli_seconds(void);
-double rp_cli_cpu_seconds(void);
 
 /* Append `"device": ..., "driver": ..., "cpu": ...` of the open device, and a heading for people. */
 void rp_cli_bench_json_device(const rp_device *device, rp_cli_buffer *out);
@@ -94,9 +87,5 @@ rp_status rp_cli_bench_accuracy(rp_cli_bench_job *job, rp_error *err);
 /* Write a trace of one run of `batch` to options->trace. */
 rp_status rp_cli_bench_trace(rp_cli_bench_job *job, rp_model *model, const rp_cli_batch *batch,
                              rp_error *err);
-
-/* Fill in an error of the command's own and return its status. */
-rp_status rp_cli_fail(rp_error *err, rp_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -1,5 +1,5 @@
 /* What a device reaches when nothing else is in the way. */
-#include "reprise/bench.h"
+#include "measure.h"
 
 #include <stdio.h>
 

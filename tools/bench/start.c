@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stop.h"
+#include "base/clock.h"
+#include "tools/cli/stop.h"
 
 /* ---- replay ---- */
 
@@ -92,10 +93,10 @@ rp_status rp_cli_bench_startup(rp_cli_bench_job *job, rp_error *err) {
     rp_start_times s;
     rp_bench_start_times(model, &s);
     float *hidden = rp_cli_calloc((size_t)tokens * rp_model_get_info(model)->hidden_size, sizeof *hidden);
-    double begun = rp_cli_seconds();
+    double begun = rp_seconds();
     status = rp_model_run(model, batch.sequences, 1, NULL, hidden,
                           (size_t)tokens * rp_model_get_info(model)->hidden_size, NULL, err);
-    double first = rp_cli_seconds() - begun;
+    double first = rp_seconds() - begun;
     if (!status) status = rp_cli_bench_time(model, &batch, 3, &times, err);
     if (!status) {
         const struct {
@@ -173,9 +174,9 @@ rp_status rp_cli_bench_trace(rp_cli_bench_job *job, rp_model *model, const rp_cl
     rp_cli_puts(&out, "\n]}\n");
     FILE *file = status ? NULL : fopen(path, "w");
     if (!status && (!file || fwrite(out.data, 1, out.size, file) != out.size))
-        status = rp_cli_fail(err, RP_ERROR_FILE, "%s: cannot be written: %s", path, strerror(errno));
+        status = rp_fail(err, RP_ERROR_FILE, "%s: cannot be written: %s", path, strerror(errno));
     if (file && fclose(file) && !status)
-        status = rp_cli_fail(err, RP_ERROR_FILE, "%s: cannot be written: %s", path, strerror(errno));
+        status = rp_fail(err, RP_ERROR_FILE, "%s: cannot be written: %s", path, strerror(errno));
     free(out.data);
     return status;
 }

@@ -1,11 +1,9 @@
 /* The sequences that bench runs, and timing them. */
 #include "bench.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "base/clock.h"
 
 rp_cli_batch rp_cli_bench_batch(const uint32_t *lengths, size_t count, uint32_t vocab_size, bool padded) {
     rp_cli_batch batch = {.count = count};
@@ -39,28 +37,6 @@ void rp_cli_bench_batch_free(rp_cli_batch *batch) {
 
 /* ---- timing ---- */
 
-double rp_cli_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-double rp_cli_cpu_seconds(void) {
-    struct timespec t;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return ((double)t.tv_sec + 1e-9 * (double)t.tv_nsec) / (double)(processors > 0 ? processors : 1);
-}
-
-int rp_cli_compare_doubles(const void *a, const void *b) {
-    double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
-double rp_cli_median(const double *sorted, size_t count) {
-    return count % 2 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
-}
-
 double rp_cli_operations(const rp_model_info *info, const rp_cli_batch *batch) {
     double t = (double)batch->tokens, h = info->hidden_size;
     double layer = 8 * t * h * h + 4 * t * h * info->intermediate_size + 4 * h * (double)batch->squares;
@@ -80,10 +56,10 @@ rp_status rp_cli_bench_time(rp_model *model, const rp_cli_batch *batch, size_t r
     rp_status status = RP_OK;
     for (size_t i = 0; !status && i <= repeat; i++) { /* the first one warms up */
         rp_run_times times = {0};
-        double worked = rp_cli_cpu_seconds(), started = rp_cli_seconds();
+        double worked = rp_cpu_seconds(), started = rp_seconds();
         status = rp_model_run(model, batch->sequences, batch->count, &params, hidden, size, &times, err);
-        double total = rp_cli_seconds() - started;
-        worked = (rp_cli_cpu_seconds() - worked) * 1e3;
+        double total = rp_seconds() - started;
+        worked = (rp_cpu_seconds() - worked) * 1e3;
         if (!i) continue;
         out->total_ms[i - 1] = total * 1e3;
         out->host_ms[i - 1] = (total - times.device) * 1e3;
@@ -91,9 +67,9 @@ rp_status rp_cli_bench_time(rp_model *model, const rp_cli_batch *batch, size_t r
         if (i == 1 || worked < out->cpu_ms) out->cpu_ms = worked;
         out->submissions = times.submissions;
     }
-    qsort(out->total_ms, repeat, sizeof(double), rp_cli_compare_doubles);
-    qsort(out->host_ms, repeat, sizeof(double), rp_cli_compare_doubles);
-    qsort(out->device_ms, repeat, sizeof(double), rp_cli_compare_doubles);
+    qsort(out->total_ms, repeat, sizeof(double), rp_compare_doubles);
+    qsort(out->host_ms, repeat, sizeof(double), rp_compare_doubles);
+    qsort(out->device_ms, repeat, sizeof(double), rp_compare_doubles);
     free(hidden);
     return status;
 }
@@ -103,13 +79,4 @@ void rp_cli_times_free(rp_cli_times *times) {
     free(times->host_ms);
     free(times->device_ms);
     *times = (rp_cli_times){0};
-}
-
-rp_status rp_cli_fail(rp_error *err, rp_status status, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    err->status = status;
-    vsnprintf(err->message, sizeof err->message, format, arguments);
-    va_end(arguments);
-    return status;
 }

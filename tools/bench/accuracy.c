@@ -70,18 +70,17 @@ static rp_status read_table(const char *path, const rp_model_info *info, table *
         }
         rp_text label, text;
         if (!cut(line, size, label_last, label_last ? &text : &label, label_last ? &label : &text))
-            return rp_cli_fail(err, RP_ERROR_FORMAT, "%s: line %zu has no tab", rp_cli_bench_file(path),
-                               number);
+            return rp_fail(err, RP_ERROR_FORMAT, "%s: line %zu has no tab", rp_cli_bench_file(path), number);
         t->inputs = rp_cli_realloc(t->inputs, (t->count + 1) * sizeof *t->inputs);
         t->labels = rp_cli_realloc(t->labels, (t->count + 1) * sizeof *t->labels);
         t->inputs[t->count] = (rp_input){.text = text};
         if (!find_label(info, label, &t->labels[t->count++]))
-            return rp_cli_fail(err, RP_ERROR_FORMAT, "%s: line %zu: the model has no label '%.*s'",
-                               rp_cli_bench_file(path), number, label.size < 40 ? (int)label.size : 40,
-                               label.data);
+            return rp_fail(err, RP_ERROR_FORMAT, "%s: line %zu: the model has no label '%.*s'",
+                           rp_cli_bench_file(path), number, label.size < 40 ? (int)label.size : 40,
+                           label.data);
     }
     if (!t->count)
-        return rp_cli_fail(err, RP_ERROR_FORMAT, "%s: holds no labelled text", rp_cli_bench_file(path));
+        return rp_fail(err, RP_ERROR_FORMAT, "%s: holds no labelled text", rp_cli_bench_file(path));
     return RP_OK;
 }
 
@@ -100,7 +99,7 @@ static rp_status score(rp_model *model, const table *t, float *scores, size_t *r
             size_t labels = 0;
             status = rp_result_status(result, i, &message);
             if (status) {
-                rp_cli_fail(err, status, "text %zu: %.200s", first + i + 1, message);
+                rp_fail(err, status, "text %zu: %.200s", first + i + 1, message);
                 break;
             }
             const rp_label *label = rp_result_labels(result, i, &labels);
@@ -164,7 +163,7 @@ rp_status rp_cli_bench_accuracy(rp_cli_bench_job *job, rp_error *err) {
     /* the model of `classify`: the one given, or the bundled one */
     rp_status status = rp_cli_session_open(&session, rp_cli_find_command("classify"), &options, err);
     if (status) return status;
-    if (!session.info->label_count) status = rp_cli_fail(err, RP_ERROR_HEAD, "%s has no labels", session.dir);
+    if (!session.info->label_count) status = rp_fail(err, RP_ERROR_HEAD, "%s has no labels", session.dir);
     if (!status) status = read_table(job->options->accuracy, session.info, &t, err);
     if (!status) {
         scores = rp_cli_calloc(t.count * session.info->label_count, sizeof *scores);

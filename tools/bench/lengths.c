@@ -27,8 +27,8 @@ rp_status rp_cli_bench_read(const char *path, rp_cli_buffer *out, rp_error *err)
         while ((n = fread(piece, 1, sizeof piece, file)) > 0) rp_cli_put(out, piece, n);
     rp_status status = RP_OK;
     if (!file || ferror(file))
-        status = rp_cli_fail(err, RP_ERROR_FILE, "%s: cannot be read: %s", rp_cli_bench_file(path),
-                             strerror(errno));
+        status =
+            rp_fail(err, RP_ERROR_FILE, "%s: cannot be read: %s", rp_cli_bench_file(path), strerror(errno));
     if (file && file != stdin) fclose(file);
     return status;
 }
@@ -63,17 +63,17 @@ static rp_status read_lengths(const char *path, uint32_t **out, size_t *count, r
         uint32_t length = read_length(line, size);
         at += size + 1;
         if (!length)
-            status = rp_cli_fail(err, RP_ERROR_FORMAT, "%s: line %zu is no length from 1 to %d", name,
-                                 number + 1, MOST_LENGTH);
+            status = rp_fail(err, RP_ERROR_FORMAT, "%s: line %zu is no length from 1 to %d", name, number + 1,
+                             MOST_LENGTH);
         else if (number == MOST_LENGTHS || (tokens += length) > RP_CLI_MOST_TOKENS)
-            status = rp_cli_fail(err, RP_ERROR_FORMAT,
-                                 "%s: line %zu is one too many: at most %d lengths of %d tokens together",
-                                 name, number + 1, MOST_LENGTHS, RP_CLI_MOST_TOKENS);
+            status = rp_fail(err, RP_ERROR_FORMAT,
+                             "%s: line %zu is one too many: at most %d lengths of %d tokens together", name,
+                             number + 1, MOST_LENGTHS, RP_CLI_MOST_TOKENS);
         *out = rp_cli_realloc(*out, (number + 1) * sizeof **out);
         (*out)[number] = length;
     }
     if (!status && !number)
-        status = rp_cli_fail(err, RP_ERROR_FORMAT, "%s: is empty; --lengths takes one length a line", name);
+        status = rp_fail(err, RP_ERROR_FORMAT, "%s: is empty; --lengths takes one length a line", name);
     if (status == RP_ERROR_FILE && strlen(err->message) < 400)
         strcat(err->message, "; --lengths takes sst2, uniform or a file");
     free(file.data);

@@ -1,5 +1,5 @@
 /* Timing every operator of a layer by every kernel that may run it. */
-#include "model/model.h"
+#include "measure.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +35,14 @@ typedef struct op_bench {
     rp_op_time_fn each;
     void *user;
 } op_bench;
+
+/* What a unit can reach is that part of the roofline. */
+static rp_roofline_part part_of(rp_math_unit unit) {
+    static const rp_roofline_part parts[RP_UNITS] = {[RP_UNIT_F32] = RP_ROOFLINE_F32,
+                                                     [RP_UNIT_INT8] = RP_ROOFLINE_INT8,
+                                                     [RP_UNIT_COOPERATIVE] = RP_ROOFLINE_COOPERATIVE};
+    return parts[unit];
+}
 
 static rp_range first(rp_range range, uint64_t floats) {
     range.size = floats * 4;
@@ -98,7 +106,7 @@ static rp_status time_kernel(op_bench *b, const product *p, const rp_matmul *op,
                        .timed = (double)op->w->rows / rp_padded(p->columns),
                        .operations = 2 * t * n * k,
                        .bytes = weights + (b->halves ? 2 : 4) * (t * k + t * n + (p->residual ? t * n : 0)),
-                       .unit = rp_unit_of(kernel->rounding, kernel->matrix),
+                       .unit = part_of(rp_unit_of(kernel->rounding, kernel->matrix)),
                        .chosen = chosen};
     rp_name_matmul(kernel, time.kernel);
     rp_status status;
@@ -179,7 +187,7 @@ static rp_status time_attention(op_bench *b, rp_error *err) {
                            .columns = c->hidden_size,
                            .timed = 1,
                            .operations = 4 * t * t * c->hidden_size,
-                           .unit = rp_unit_of(kernels[i].rounding, kernels[i].matrix),
+                           .unit = part_of(rp_unit_of(kernels[i].rounding, kernels[i].matrix)),
                            .bytes = (b->halves ? 8 : 16) * t * width,
                            .chosen = !memcmp(&kernels[i], &chosen, sizeof chosen)};
         rp_name_attention(&kernels[i], time.kernel);
@@ -305,7 +313,7 @@ rp_roofline_part rp_bench_unit(const rp_model *model) {
     uint32_t most = 0;
     for (uint32_t u = 1; model && u < RP_UNITS; u++)
         if (model->ops.work[u] > model->ops.work[most]) most = u;
-    return (rp_roofline_part)(1u << most);
+    return part_of((rp_math_unit)most);
 }
 
 rp_status rp_bench_ops(rp_device *device, const char *config, uint32_t tokens, rp_precision precision,

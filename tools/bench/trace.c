@@ -1,5 +1,5 @@
-/* One run with a time stamp around each dispatch. */
-#include "model/model.h"
+/* Where the time goes: one run with a time stamp around each dispatch, and the start. */
+#include "measure.h"
 
 #include <string.h>
 
@@ -142,4 +142,14 @@ rp_status rp_bench_trace(rp_model *model, const rp_sequence *sequences, size_t c
     free(t.list);
     free(t.results);
     return status;
+}
+
+void rp_bench_start_times(const rp_model *model, rp_start_times *out) {
+    if (!out) return;
+    *out = model ? model->start : (rp_start_times){0};
+    if (!model) return;
+    out->loader = model->device->spent.loader;
+    out->instance = model->device->spent.instance;
+    out->choice = model->device->spent.choice;
+    out->device = model->device->spent.device;
 }

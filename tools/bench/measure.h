@@ -1,15 +1,11 @@
-/* Measuring: what a device can reach, what each operator reaches on it, and where the time of a start and of
- * a run goes. `reprise bench` stands on this.
+/* Measuring: what a device can reach, what each operator reaches on it, and where the time of a run goes. The
+ * tables of `reprise bench` are made of this, and the tests call it.
  *
  * These functions take seconds, and their results are only as good as the machine is quiet. */
-#ifndef REPRISE_BENCH_H
-#define REPRISE_BENCH_H
+#ifndef REPRISE_BENCH_MEASURE_H
+#define REPRISE_BENCH_MEASURE_H
 
-#include "model.h"
-
-#ifdef __cplusplus
-extern "C" {
-#endif
+#include "model/model.h"
 
 /* One measured value. */
 typedef struct rp_figure {
@@ -46,7 +42,7 @@ typedef enum rp_roofline_part {
  * is the best over several numbers of independent chains and workgroup sizes: how many fit a driver's
  * registers is not known beforehand. About 2 seconds on a software driver. Thread-safe, but two at once
  * measure each other. */
-RP_API rp_status rp_bench_roofline(rp_device *device, unsigned parts, rp_roofline *out, rp_error *err);
+rp_status rp_bench_roofline(rp_device *device, unsigned parts, rp_roofline *out, rp_error *err);
 
 /* One operator by one kernel. */
 typedef struct rp_op_time {
@@ -74,12 +70,12 @@ typedef void (*rp_op_time_fn)(void *user, const rp_op_time *time);
  * software driver only some of the columns of large products are timed. Weights are random, of
  * this precision (the default is F32). RP_ERROR_ARGUMENT
  * when `tokens` is 0 or more than the config takes. */
-RP_API rp_status rp_bench_ops(rp_device *device, const char *config, uint32_t tokens, rp_precision precision,
-                              rp_op_time_fn each, void *user, rp_error *err);
+rp_status rp_bench_ops(rp_device *device, const char *config, uint32_t tokens, rp_precision precision,
+                       rp_op_time_fn each, void *user, rp_error *err);
 
 /* What most products of this model's layers are multiplied by: RP_ROOFLINE_F32, RP_ROOFLINE_INT8 or
  * RP_ROOFLINE_COOPERATIVE; no kernel multiplies by float16 fma. Thread-safe. */
-RP_API rp_roofline_part rp_bench_unit(const rp_model *model);
+rp_roofline_part rp_bench_unit(const rp_model *model);
 
 /* Ways to run one recorded layer many times. */
 typedef enum rp_replay_way {
@@ -102,23 +98,8 @@ typedef struct rp_replay_time {
 /* Run the layers of `model` on one sequence of `tokens` tokens, `layers` of them, `repeat` times in this way;
  * layer i is that of group i modulo the model's groups. Thread-safe. RP_ERROR_ARGUMENT when `tokens` is 0 or
  * more than the model takes, or `layers` or `repeat` is 0. */
-RP_API rp_status rp_bench_replay(rp_model *model, rp_replay_way way, uint32_t layers, uint32_t tokens,
-                                 uint32_t repeat, rp_replay_time *out, rp_error *err);
-
-/* Where the time went until a model was there, seconds. */
-typedef struct rp_start_times {
-    double loader, instance, choice, device; /* opening the device: the Vulkan loader, the instance, asking
-                                                every device what it is, the logical device and its caches */
-    double files;                            /* configuration, weights (random ones too), waiting for the
-                                                tokenizer, which is read beside all of this */
-    double upload;                           /* packing the weights and sending them to the device */
-    double pipelines;                        /* making pipelines, those of candidates too */
-    double tuning;                           /* measuring kernels, pipelines apart */
-    double recording;                        /* activations and command buffers */
-} rp_start_times;
-
-/* The start of this model, and of its device. All zero for NULL. Thread-safe. */
-RP_API void rp_bench_start_times(const rp_model *model, rp_start_times *out);
+rp_status rp_bench_replay(rp_model *model, rp_replay_way way, uint32_t layers, uint32_t tokens,
+                          uint32_t repeat, rp_replay_time *out, rp_error *err);
 
 /* A piece of a run. */
 typedef struct rp_trace_span {
@@ -132,10 +113,19 @@ typedef void (*rp_trace_fn)(void *user, const rp_trace_span *span);
  * each piece of the host's and of the device's work to `each`. The stamps are laid so that the first dispatch
  * begins with the submission. RP_ERROR_UNSUPPORTED when the device has no time stamps; RP_ERROR_ARGUMENT when
  * the sequences do not fit. Thread-safe. */
-RP_API rp_status rp_bench_trace(rp_model *model, const rp_sequence *sequences, size_t count, rp_trace_fn each,
-                                void *user, rp_error *err);
+rp_status rp_bench_trace(rp_model *model, const rp_sequence *sequences, size_t count, rp_trace_fn each,
+                         void *user, rp_error *err);
 
-#ifdef __cplusplus
+/* The start of this model, and of its device. All zero for NULL. */
+void rp_bench_start_times(const rp_model *model, rp_start_times *out);
+
+/* For qsort, and the middle of sorted values. */
+static inline int rp_compare_doubles(const void *a, const void *b) {
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
 }
-#endif
+static inline double rp_median(const double *sorted, size_t count) {
+    return count % 2 ? sorted[count / 2] : (sorted[count / 2 - 1] + sorted[count / 2]) / 2;
+}
+
 #endif
