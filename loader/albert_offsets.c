@@ -39,7 +39,9 @@ static bool push_edit(edits *out, uint32_t code, uint32_t source) {
 
 /* Quotes, NFKD, marks, lower case: all of them work on one character (or one pair of quotes) at a time. */
 static bool fold(const rp_tokenizer *t, const char *text, uint32_t start, uint32_t end, rp_units *out) {
-    if (!rp_grow((void **)&out->items, &out->capacity, end - start, sizeof *out->items)) return false;
+    if (!rp_grow((void **)&out->items, &out->capacity, rp_utf8_count(text + start, end - start),
+                 sizeof *out->items))
+        return false;
     for (size_t at = start; at < end;) {
         uint32_t from = (uint32_t)at, code = rp_utf8_next(text, &at);
         if ((code == '`' || code == '\'') && at < end && (unsigned char)text[at] == code) {
@@ -47,16 +49,16 @@ static bool fold(const rp_tokenizer *t, const char *text, uint32_t start, uint32
             from = (uint32_t)at++; /* the pair is reported as its second character */
         }
         if (code < 0x80) {
-            if (t->do_lower_case && code >= 'A' && code <= 'Z') code += 'a' - 'A';
+            if (t->albert.do_lower_case && code >= 'A' && code <= 'Z') code += 'a' - 'A';
             if (!push_unit(out, (rp_unit){code, from, from, (uint32_t)at, 0})) return false;
             continue;
         }
         uint32_t parts[RP_DECOMPOSED_MAX] = {code}, lower[RP_LOWERED_MAX];
-        size_t count = t->keep_accents ? 1 : rp_char_decompose(code, true, parts);
+        size_t count = t->albert.keep_accents ? 1 : rp_char_decompose(code, true, parts);
         for (size_t i = 0; i < count; i++) {
-            if (!t->keep_accents && rp_char_is_mark(parts[i])) continue;
+            if (!t->albert.keep_accents && rp_char_is_mark(parts[i])) continue;
             lower[0] = parts[i];
-            size_t lowers = t->do_lower_case ? rp_char_lower(parts[i], lower) : 1;
+            size_t lowers = t->albert.do_lower_case ? rp_char_lower(parts[i], lower) : 1;
             for (size_t k = 0; k < lowers; k++)
                 if (!push_unit(out, (rp_unit){lower[k], from, from, (uint32_t)at, 0})) return false;
         }
@@ -138,16 +140,12 @@ static bool map_characters(const rp_tokenizer *t, rp_units *units) {
 }
 
 /* Space symbols, one in front, and the words that they begin. */
-static bool split_words(const rp_tokenizer *t, const rp_unit *units, size_t count, rp_units *out) {
+static bool split_words(const rp_unit *units, size_t count, rp_units *out) {
     bool begun = false; /* the word of the next character has begun */
     size_t room = out->count + count + 1;
     if (!rp_grow((void **)&out->items, &out->capacity, room, sizeof *out->items)) return false;
     for (size_t i = 0; i < count; i++) {
         rp_unit unit = units[i];
-        if (t->words_without_space && rp_char_is_white(unit.code)) {
-            begun = false;
-            continue;
-        }
         if (unit.code == ' ' && i + 1 < count && units[i + 1].code == ' ')
             continue; /* the last of a run stays */
         if (unit.code == ' ') unit.code = SPACE_SYMBOL;
@@ -168,7 +166,7 @@ static bool normalize(const rp_tokenizer *t, const char *text, uint32_t start, u
     rp_units folded = {0};
     bool ok = start >= end || (fold(t, text, start, end, &folded) &&
                                (!t->model.normalizer.charsmap.units || map_characters(t, &folded)) &&
-                               split_words(t, folded.items, folded.count, out));
+                               split_words(folded.items, folded.count, out));
     free(folded.items);
     return ok;
 }
@@ -176,7 +174,7 @@ static bool normalize(const rp_tokenizer *t, const char *text, uint32_t start, u
 bool rp_albert_units(const rp_tokenizer *t, const char *text, uint32_t start, uint32_t end, rp_units *out) {
     uint32_t from = start;
     for (uint32_t at = start; at < end;) {
-        size_t size = t->words_without_space ? 0 : rp_spiece_user(t->spiece, text + at, end - at);
+        size_t size = rp_spiece_user(t->spiece, text + at, end - at);
         if (!size) {
             at++;
             continue;

@@ -46,7 +46,7 @@ rp_status rp_albert_open(rp_tokenizer *t, const char *name, char *data, size_t s
 static void plain_text(const rp_tokenizer *t, const rp_char *chars, size_t count, rp_chars *out) {
     for (size_t i = 0; i < count;) {
         rp_char c = chars[i++];
-        if (t->remove_space && rp_char_is_space(c.code)) {
+        if (t->albert.remove_space && rp_char_is_space(c.code)) {
             while (i < count && rp_char_is_space(chars[i].code)) i++;
             if (!out->count || i == count) continue;
             c.code = ' ';
@@ -63,7 +63,7 @@ static void plain_text(const rp_tokenizer *t, const rp_char *chars, size_t count
 static bool lower_ascii(const rp_tokenizer *t, rp_chars *chars) {
     for (size_t i = 0; i < chars->count; i++)
         if (chars->items[i].code >= 0x80) return false;
-    for (size_t i = 0; t->do_lower_case && i < chars->count; i++)
+    for (size_t i = 0; t->albert.do_lower_case && i < chars->count; i++)
         if (chars->items[i].code >= 'A' && chars->items[i].code <= 'Z') chars->items[i].code += 'a' - 'A';
     return true;
 }
@@ -84,13 +84,13 @@ static bool preprocess(const rp_tokenizer *t, const rp_char *chars, size_t count
     bool ok = rp_grow((void **)&out->items, &out->capacity, count, sizeof *out->items);
     if (ok) plain_text(t, chars, count, out);
     if (ok && lower_ascii(t, out)) return true;
-    if (ok && !t->keep_accents) {
+    if (ok && !t->albert.keep_accents) {
         ok = without_accents(out, &next);
         free(out->items);
         *out = next;
         next = (rp_chars){0};
     }
-    if (ok && t->do_lower_case) {
+    if (ok && t->albert.do_lower_case) {
         ok = rp_chars_lower(out, &next);
         free(out->items);
         *out = next;

@@ -1,35 +1,147 @@
 /* The public functions: opening a folder, tokenizing texts and pairs, and asking about ids. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "loader/find_model.h"
 #include "loader/folder.h"
 #include "loader/json.h"
 #include "loader/tokenizer.h"
 
+enum { MAX_FILE_BYTES = 1 << 28 };
+
 /* ---- opening ---- */
 
-static rp_status load(rp_tokenizer *t, rp_error *err) {
-    char *spiece = NULL, *vocab = NULL, spiece_name[RP_FOLDER_NAME], vocab_name[RP_FOLDER_NAME];
-    size_t spiece_size = 0, vocab_size = 0;
-    rp_status status = rp_folder_spiece(t->dir, spiece_name, err);
-    if (!status) status = rp_folder_vocab(t->dir, vocab_name, err);
-    if (!status && *spiece_name) status = rp_tokenizer_read(t->dir, spiece_name, &spiece, &spiece_size, err);
-    if (!status && *vocab_name) status = rp_tokenizer_read(t->dir, vocab_name, &vocab, &vocab_size, err);
-    if (!status && !spiece && !vocab)
-        status = rp_fail(err, RP_ERROR_FILE,
-                         "%s: holds neither spiece.model nor vocab.txt; fetch the tokenizer's files",
-                         rp_path_shown(t->dir));
-    if (!status) status = rp_tokenizer_choose(t->dir, spiece, vocab, &t->wordpiece, err);
-    if (!status && t->wordpiece) {
-        status = rp_wordpiece_open(t, vocab, vocab_size, err);
-    } else if (!status) {
-        char *data = spiece;
-        spiece = NULL;
-        status = rp_albert_open(t, spiece_name, data, spiece_size, err);
+rp_status rp_tokenizer_read(const char *dir, const char *name, char **data, size_t *size, rp_error *err) {
+    uint64_t bytes = 0;
+    int fd = -1;
+    FILE *file = NULL;
+    *data = NULL;
+    *size = 0;
+    char *path = rp_path_join(dir, name);
+    if (!path) return rp_fail_memory(err, "a path", strlen(dir));
+    rp_status status = RP_OK;
+    if (!rp_path_exists(path)) goto done;
+    status = rp_file_open(path, &fd, &bytes, err);
+    if (status) goto done;
+    if (bytes > MAX_FILE_BYTES) {
+        status = rp_fail(err, RP_ERROR_FORMAT, "%s: %llu bytes, more than any real file of this kind has",
+                         rp_path_shown(path), (unsigned long long)bytes);
+        goto done;
     }
-    free(spiece);
-    free(vocab);
-    return status ? status : rp_tokenizer_configure(t, err);
+    *data = malloc((size_t)bytes + 1);
+    file = *data ? fdopen(fd, "rb") : NULL;
+    if (!file) {
+        status = rp_fail_memory(err, rp_path_shown(path), bytes);
+        goto done;
+    }
+    fd = -1;
+    if (fread(*data, 1, (size_t)bytes, file) != bytes) {
+        status =
+            rp_fail(err, RP_ERROR_FILE, "%s: cannot be read to the end; check the disk", rp_path_shown(path));
+        goto done;
+    }
+    (*data)[bytes] = '\0';
+    *size = (size_t)bytes;
+done:
+    if (file) fclose(file);
+    if (fd >= 0) close(fd);
+    if (status) {
+        free(*data);
+        *data = NULL;
+    }
+    free(path);
+    return status;
+}
+
+/* The whole file `dir`/`name`, which must not be empty. */
+static rp_status read_vocabulary(rp_tokenizer *t, const char *name, char **data, size_t *size,
+                                 rp_error *err) {
+    t->file = rp_arena_copy(&t->arena, name, strlen(name));
+    if (!t->file) return rp_fail_memory(err, "a path", strlen(name));
+    return rp_tokenizer_read(t->dir, name, data, size, err);
+}
+
+static rp_status load_full(rp_tokenizer *t, const rp_tokenizer_files *files, rp_error *err) {
+    const rp_tokenizer_class *class = NULL;
+    t->file = "tokenizer.json";
+    rp_status status = rp_tokenizer_class_of(t->dir, files, false, false, &class, err);
+    if (!status) status = rp_tokenizer_json_read(t, &files->full.root, files->full_path, err);
+    return status ? status : rp_tokenizer_setup(t, class, files, false, err);
+}
+
+static rp_status load_vocab(rp_tokenizer *t, const rp_tokenizer_class *class, const char *name,
+                            const rp_tokenizer_files *files, rp_error *err) {
+    char *data = NULL;
+    size_t size = 0;
+    rp_status status = read_vocabulary(t, name, &data, &size, err);
+    if (!status) status = rp_wordpiece_read(t, data, size, err);
+    free(data);
+    if (!status) status = rp_tokenizer_bert(t, err);
+    return status ? status : rp_tokenizer_setup(t, class, files, true, err);
+}
+
+static rp_status load_spiece(rp_tokenizer *t, const char *name, const rp_tokenizer_files *files,
+                             rp_error *err) {
+    char *data = NULL;
+    size_t size = 0;
+    t->kind = RP_MODEL_ALBERT;
+    rp_status status = read_vocabulary(t, name, &data, &size, err);
+    if (!status) status = rp_albert_open(t, name, data, size, err);
+    return status ? status : rp_albert_configure(t, files, err);
+}
+
+/* tokenizer.json where there is one; else what the class asks for. */
+static rp_status load_from(rp_tokenizer *t, const rp_tokenizer_files *files, rp_error *err) {
+    char spiece[RP_FOLDER_NAME], vocab[RP_FOLDER_NAME];
+    const rp_tokenizer_class *class = NULL;
+    rp_status status = rp_tokenizer_settings(t, files, err);
+    if (status) return status;
+    if (files->full.root.type == RP_JSON_OBJECT) return load_full(t, files, err);
+    status = rp_folder_spiece(t->dir, spiece, err);
+    if (!status) status = rp_folder_vocab(t->dir, vocab, err);
+    if (!status && !*spiece && !*vocab)
+        status =
+            rp_fail(err, RP_ERROR_FILE,
+                    "%s: holds none of tokenizer.json, spiece.model and vocab.txt; fetch the tokenizer's "
+                    "files",
+                    rp_path_shown(t->dir));
+    if (!status) status = rp_tokenizer_class_of(t->dir, files, *spiece, *vocab, &class, err);
+    if (status) return status;
+    return class->bert ? load_vocab(t, class, vocab, files, err) : load_spiece(t, spiece, files, err);
+}
+
+static rp_status load(rp_tokenizer *t, rp_error *err) {
+    rp_tokenizer_files files = {0};
+    rp_status status = rp_tokenizer_files_load(t->dir, &files, err);
+    if (!status) status = load_from(t, &files, err);
+    rp_tokenizer_files_finish(&files);
+    return status;
+}
+
+rp_status rp_tokenizer_exists(const char *dir, bool *has, rp_error *err) {
+    char spiece[RP_FOLDER_NAME] = "", vocab[RP_FOLDER_NAME] = "";
+    char *full = rp_path_join(dir, "tokenizer.json");
+    if (!full) return rp_fail_memory(err, "a path", strlen(dir));
+    *has = rp_path_exists(full);
+    free(full);
+    rp_status status = *has ? RP_OK : rp_folder_spiece(dir, spiece, err);
+    if (!status && !*has) status = rp_folder_vocab(dir, vocab, err);
+    *has = *has || *spiece || *vocab;
+    return status;
+}
+
+rp_status rp_tokenizer_check_ids(const rp_tokenizer *t, uint32_t embeddings, rp_error *err) {
+    for (size_t i = 0; i < t->single.count; i++) {
+        int32_t id = t->single.pieces[i].id;
+        if (t->single.pieces[i].sequence >= 0 || (uint32_t)id < embeddings) continue;
+        return rp_fail(err, RP_ERROR_FORMAT,
+                       "%s/%s: the token \"%.*s\" that stands around every text has the id %d, but the model "
+                       "has embeddings for %u ids only (vocab_size of config.json); the files belong to "
+                       "different models",
+                       rp_path_shown(t->dir), t->file, rp_text_fit(rp_tokenizer_piece(t, id), 40),
+                       rp_tokenizer_piece(t, id), (int)id, embeddings);
+    }
+    return RP_OK;
 }
 
 rp_status rp_tokenizer_open(const char *dir, rp_tokenizer **out, rp_error *err) {
@@ -55,24 +167,28 @@ void rp_tokenizer_close(rp_tokenizer **tokenizer) {
     if (!tokenizer || !*tokenizer) return;
     rp_tokenizer *t = *tokenizer;
     *tokenizer = NULL;
+    for (size_t i = 0; i < t->normalizer.count; i++) rp_pattern_finish(&t->normalizer.steps[i].pattern);
+    for (size_t i = 0; i < t->pretokenizer.count; i++) rp_pattern_finish(&t->pretokenizer.steps[i].pattern);
+    for (size_t i = 0; i < t->decoder.count; i++) rp_pattern_finish(&t->decoder.steps[i].pattern);
+    free(t->normalizer.steps);
+    free(t->pretokenizer.steps);
+    free(t->decoder.steps);
+    free(t->single.pieces);
+    free(t->pair.pieces);
+    free(t->special);
+    rp_added_finish(&t->added);
+    rp_unigram_close(&t->unigram);
     rp_spiece_close(t->spiece);
     free(t->model.pieces);
     free(t->model_bytes);
-    free(t->added);
+    free(t->albert.added);
     free(t->dir);
     rp_vocab_finish(&t->vocab);
-    rp_vocab_finish(&t->never_split);
     rp_arena_finish(&t->arena);
     free(t);
 }
 
 /* ---- asking ---- */
-
-const rp_added_token *rp_added_find(const rp_tokenizer *t, int32_t id) {
-    for (size_t i = 0; i < t->added_count; i++)
-        if (t->added[i].id == id) return &t->added[i];
-    return NULL;
-}
 
 uint32_t rp_tokenizer_vocab_size(const rp_tokenizer *tokenizer) {
     return tokenizer ? tokenizer->id_count : 0;
@@ -80,14 +196,13 @@ uint32_t rp_tokenizer_vocab_size(const rp_tokenizer *tokenizer) {
 
 const char *rp_tokenizer_piece(const rp_tokenizer *tokenizer, int32_t id) {
     if (!tokenizer || id < 0) return NULL;
-    const rp_added_token *added = rp_added_find(tokenizer, id);
+    const rp_added *added = rp_added_of(&tokenizer->added, id);
     if (added) return added->text;
     return (size_t)id < tokenizer->vocab.count ? tokenizer->vocab.entries[id].text : NULL;
 }
 
 bool rp_tokenizer_is_special(const rp_tokenizer *tokenizer, int32_t id) {
-    const rp_added_token *added = tokenizer ? rp_added_find(tokenizer, id) : NULL;
-    return added && added->role;
+    return tokenizer && id >= 0 && (uint32_t)id < tokenizer->id_count && tokenizer->special[id];
 }
 
 rp_special_ids rp_tokenizer_special_ids(const rp_tokenizer *tokenizer) {
@@ -111,7 +226,8 @@ static rp_status tokenize_text(const rp_tokenizer *t, rp_text text, const char *
     if (bad < text.size)
         return rp_fail(err, RP_ERROR_TEXT, "%s is not valid UTF-8 at byte %zu (0x%02x); convert it to UTF-8",
                        name, bad, (unsigned char)text.data[bad]);
-    return rp_tokenizer_split(t, text, out, err);
+    return t->kind == RP_MODEL_ALBERT ? rp_albert_split(t, text, out, err)
+                                      : rp_pipeline_encode(t, text, out, err);
 }
 
 /* How many tokens each of the two texts loses, as truncation=True decides. Where both lose some and an odd
@@ -149,36 +265,46 @@ static rp_status alloc_encoding(rp_encoding *out, size_t count, rp_error *err) {
     return rp_fail_memory(err, "the tokens of a text", count * 21);
 }
 
-/* [CLS] A [SEP], or [CLS] A [SEP] B [SEP], cut to fit. */
+/* How many tokens of each text are cut so that the whole fits. */
+static rp_status plan_cuts(const rp_tokens tokens[2], bool pair, size_t specials,
+                           const rp_tokenize_params *params, size_t cut[2], rp_error *err) {
+    size_t total = tokens[0].count + tokens[1].count + specials;
+    if (!params->max_tokens || params->truncation == RP_TRUNCATE_NONE || total <= params->max_tokens)
+        return RP_OK;
+    if (params->max_tokens < specials)
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "max_tokens is %u, but %s needs %zu special tokens; allow more tokens",
+                       params->max_tokens, pair ? "a pair" : "a text", specials);
+    size_t excess = total - params->max_tokens;
+    if (pair)
+        plan_cut(tokens[0].count, tokens[1].count, excess, &cut[0], &cut[1]);
+    else
+        cut[0] = excess;
+    return RP_OK;
+}
+
+/* What the template makes of the texts, cut to fit. */
 static rp_status assemble(const rp_tokenizer *t, const rp_tokens tokens[2], bool pair,
                           const rp_tokenize_params *params, rp_encoding *out, rp_error *err) {
-    size_t specials = params->no_special_tokens ? 0 : pair ? 3 : 2, cut[2] = {0, 0};
-    size_t total = tokens[0].count + tokens[1].count + specials;
-    if (params->max_tokens && params->truncation != RP_TRUNCATE_NONE && total > params->max_tokens) {
-        if (params->max_tokens < specials)
-            return rp_fail(err, RP_ERROR_ARGUMENT,
-                           "max_tokens is %u, but %s needs %zu special tokens; allow more tokens",
-                           params->max_tokens, pair ? "a pair" : "a text", specials);
-        size_t excess = total - params->max_tokens;
-        if (pair)
-            plan_cut(tokens[0].count, tokens[1].count, excess, &cut[0], &cut[1]);
-        else
-            cut[0] = excess;
-        total -= excess;
-        out->truncated = true;
-    }
-    rp_status status = alloc_encoding(out, total, err);
+    const rp_template *template = pair ? &t->pair : &t->single;
+    size_t specials = params->no_special_tokens ? 0 : template->specials, cut[2] = {0, 0}, from, to;
+    rp_status status = plan_cuts(tokens, pair, specials, params, cut, err);
+    if (!status)
+        status = alloc_encoding(out, tokens[0].count + tokens[1].count - cut[0] - cut[1] + specials, err);
     if (status) return status;
-    const rp_span none = {0, 0};
-    if (specials) push(out, t->ids.cls, 0, -1, -1, none);
-    for (int s = 0; s <= pair; s++) {
-        size_t from, to;
-        keep(t, tokens[s].count, cut[s], &from, &to);
-        for (; from < to; from++) {
-            const rp_token *token = &tokens[s].items[from];
-            push(out, token->id, s, (int8_t)s, token->word, token->span);
+    out->truncated = cut[0] || cut[1];
+    for (size_t k = 0; k < template->count; k++) {
+        rp_template_piece piece = template->pieces[k];
+        int32_t type = t->without_types ? 0 : piece.type;
+        if (piece.sequence < 0) {
+            if (specials) push(out, piece.id, type, -1, -1, (rp_span){0, 0});
+            continue;
         }
-        if (specials) push(out, t->ids.sep, s, -1, -1, none);
+        keep(t, tokens[piece.sequence].count, cut[piece.sequence], &from, &to);
+        for (; from < to; from++) {
+            const rp_token *token = &tokens[piece.sequence].items[from];
+            push(out, token->id, type, piece.sequence, token->word, token->span);
+        }
     }
     return RP_OK;
 }

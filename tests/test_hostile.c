@@ -82,14 +82,17 @@ static rp_status load(rp_error *err) {
     return status;
 }
 
-/* Put something in place of each file in turn but `spared`; `make` returns 0. */
-static void try_each(int (*make)(const char *path), rp_status expected, const char *spared) {
+/* Put something in place of each file in turn; `make` returns 0. A vocab.txt is read where there is no
+ * spiece.model. */
+static void try_each(int (*make)(const char *path), rp_status expected) {
     for (size_t i = 0; i < RP_COUNT(files); i++) {
-        if (spared && !strcmp(files[i].name, spared)) continue;
         rp_error err = {0};
         char backup[2 * FIXTURE_PATH_SIZE];
+        const char *hidden = files[i].needed                       ? files[i].name
+                             : !strcmp(files[i].name, "vocab.txt") ? "spiece.model"
+                                                                   : NULL;
         snprintf(backup, sizeof backup, "%s/backup", dir);
-        if (files[i].needed) assert_int_equal(rename(path_of(files[i].name), backup), 0);
+        if (hidden) assert_int_equal(rename(path_of(hidden), backup), 0);
         assert_int_equal(make(path_of(files[i].name)), 0);
         rp_status status = load(&err);
         if (status != expected || !strstr(err.message, files[i].name))
@@ -97,7 +100,7 @@ static void try_each(int (*make)(const char *path), rp_status expected, const ch
         assert_int_equal(status, expected);
         assert_non_null(strstr(err.message, files[i].name));
         assert_int_equal(remove(path_of(files[i].name)), 0);
-        if (files[i].needed) assert_int_equal(rename(backup, path_of(files[i].name)), 0);
+        if (hidden) assert_int_equal(rename(backup, path_of(hidden)), 0);
     }
     rp_error err;
     assert_int_equal(load(&err), RP_OK);
@@ -138,16 +141,16 @@ static int make_noise(const char *path) {
 
 static void test_no_files(void **state) {
     (void)state;
-    try_each(make_pipe, RP_ERROR_FILE, NULL);
-    try_each(make_endless, RP_ERROR_FILE, NULL);
-    try_each(make_directory, RP_ERROR_FILE, NULL);
-    if (geteuid() != 0) try_each(make_unreadable, RP_ERROR_FILE, NULL);
+    try_each(make_pipe, RP_ERROR_FILE);
+    try_each(make_endless, RP_ERROR_FILE);
+    try_each(make_directory, RP_ERROR_FILE);
+    if (geteuid() != 0) try_each(make_unreadable, RP_ERROR_FILE);
 }
 
 static void test_files_of_anything(void **state) {
     (void)state;
-    try_each(make_huge, RP_ERROR_FORMAT, NULL);
-    try_each(make_noise, RP_ERROR_FORMAT, "vocab.txt"); /* beside spiece.model only its size counts */
+    try_each(make_huge, RP_ERROR_FORMAT);
+    try_each(make_noise, RP_ERROR_FORMAT);
 }
 
 /* Tokens are added one by one, so their number has a limit. */

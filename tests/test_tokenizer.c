@@ -1,5 +1,5 @@
 /* Tokens, offsets, words, pairs, truncation and decoding against Hugging Face: tests/goldens/tokens, made by
- * make_token_goldens.py. */
+ * make_token_goldens.py and make_tokenizer_json_goldens.py. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,29 +15,21 @@
 #include "loader/tokenizer.h"
 #include "support_fixture.h"
 
-static json_t *goldens;
-
-static int load_goldens(void **state) {
-    (void)state;
+static json_t *load_goldens(const char *path) {
     json_error_t problem;
-    goldens = json_load_file(TESTS_DIR "/goldens/tokens/tokens.json", JSON_ALLOW_NUL, &problem);
-    if (!goldens) print_error("tokens.json: %s\n", problem.text);
-    return goldens ? 0 : -1;
-}
-
-static int free_goldens(void **state) {
-    (void)state;
-    json_decref(goldens);
-    return 0;
+    json_t *goldens = json_load_file(path, JSON_ALLOW_NUL, &problem);
+    if (!goldens) fail_msg("%s: %s", path, problem.text);
+    return goldens;
 }
 
 static rp_text text_of(const json_t *value) {
     return (rp_text){json_string_value(value), json_string_length(value)};
 }
 
-/* The folder of a golden: the vocabulary as a link, the other files as they are in the JSON. */
+/* The folder of a golden: the vocabulary as a link, where it is not among the files that are in the JSON. */
 static rp_tokenizer *open_folder(json_t *golden, char dir[FIXTURE_PATH_SIZE]) {
-    bool spiece = json_is_true(json_object_get(golden, "spiece"));
+    const json_t *vocabulary = json_object_get(golden, "spiece");
+    bool spiece = json_is_true(vocabulary);
     char path[2 * FIXTURE_PATH_SIZE];
     const char *name;
     json_t *text;
@@ -45,10 +37,11 @@ static rp_tokenizer *open_folder(json_t *golden, char dir[FIXTURE_PATH_SIZE]) {
     rp_error err = {0};
     assert_true(fixture_make_dir(dir));
     snprintf(path, sizeof path, "%s/%s", dir, spiece ? "spiece.model" : "vocab.txt");
-    assert_int_equal(symlink(spiece ? SOURCE_DIR "/tools/models/sentiment/spiece.model"
-                                    : TESTS_DIR "/goldens/tokens/vocab.txt",
-                             path),
-                     0);
+    if (vocabulary)
+        assert_int_equal(symlink(spiece ? SOURCE_DIR "/tools/models/sentiment/spiece.model"
+                                        : TESTS_DIR "/goldens/tokens/vocab.txt",
+                                 path),
+                         0);
     json_object_foreach(json_object_get(golden, "files"), name, text)
         assert_true(fixture_write_text(dir, name, json_string_value(text)));
     if (rp_tokenizer_open(dir, &t, &err)) fail_msg("%s", err.message);
@@ -141,10 +134,9 @@ static void check_specials(const rp_tokenizer *t, json_t *golden) {
     assert_true(rp_tokenizer_vocab_size(t) >= size); /* ids may have holes */
 }
 
-static void test_goldens(void **state) {
-    (void)state;
+static size_t check_goldens(const char *path) {
+    json_t *goldens = load_goldens(path), *golden, *item;
     size_t i, k, bad = 0, cases = 0;
-    json_t *golden, *item;
     json_array_foreach(goldens, i, golden) {
         char dir[FIXTURE_PATH_SIZE];
         size_t before = bad;
@@ -158,8 +150,20 @@ static void test_goldens(void **state) {
         assert_null(t);
         fixture_remove_dir(dir);
     }
-    assert_true(cases > 400);
+    json_decref(goldens);
     assert_int_equal(bad, 0);
+    return cases;
+}
+
+static void test_goldens(void **state) {
+    (void)state;
+    assert_true(check_goldens(TESTS_DIR "/goldens/tokens/tokens.json") > 400);
+}
+
+/* Every component and option of a tokenizer.json, and what the files beside it say. */
+static void test_tokenizer_json(void **state) {
+    (void)state;
+    assert_true(check_goldens(TESTS_DIR "/goldens/tokens/tokenizer_json.json") > 4000);
 }
 
 /* The published vocabulary and the original algorithm's ids, where the shared folder is. */
@@ -200,7 +204,8 @@ static void test_published_vocabulary(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goldens),
+        cmocka_unit_test(test_tokenizer_json),
         cmocka_unit_test(test_published_vocabulary),
     };
-    return cmocka_run_group_tests(tests, load_goldens, free_goldens);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Text to token ids: SentencePiece (spiece.model) and WordPiece (vocab.txt), as the folder of the model says.
+/* Text to token ids, as the folder of the model says: by its tokenizer.json, vocab.txt or spiece.model.
  * Needs no device. */
 #ifndef REPRISE_TOKENIZER_H
 #define REPRISE_TOKENIZER_H
@@ -35,8 +35,11 @@ typedef struct rp_span {
 typedef struct rp_tokenizer rp_tokenizer;
 
 /* Load the tokenizer of the Hugging Face folder `dir`, or of the model of that name (rp_find_model of
- * pull.h): spiece.model or vocab.txt, with tokenizer_config.json, special_tokens_map.json and
- * added_tokens.json where present. On success `*out` is owned by the caller. */
+ * pull.h). A tokenizer.json is the whole of it; without one, vocab.txt makes what transformers 4.44.2
+ * converts it to. Ids, offsets and words are those of AutoTokenizer then. A spiece.model alone is used by the
+ * original ALBERT algorithm. tokenizer_config.json, special_tokens_map.json and added_tokens.json count where
+ * present. RP_ERROR_FILE or RP_ERROR_FORMAT names the file and the field, RP_ERROR_UNSUPPORTED a part of a
+ * tokenizer.json that is not served. On success `*out` is owned by the caller. */
 RP_API rp_status rp_tokenizer_open(const char *dir, rp_tokenizer **out, rp_error *err);
 
 /* Free it and set `*tokenizer` to NULL. NULL and a pointer to NULL are allowed. */
@@ -60,7 +63,9 @@ typedef struct rp_tokenize_params {
 typedef struct rp_encoding {
     size_t count;
     int32_t *ids;
-    int32_t *type_ids; /* 0 for the first text and its special tokens, 1 for the second */
+    int32_t
+        *type_ids; /* as the folder's template says: 0 for the first text and its special tokens and 1 for the
+                      second, as a rule; all 0 where the folder's model is not told (model_input_names) */
     rp_span *offsets;  /* bytes of the text that the token came from (sequence says which); {0,0} for special
                           tokens */
     int8_t *sequence;  /* 0: first text, 1: second, -1: a special token that was added */
@@ -72,7 +77,8 @@ typedef struct rp_encoding {
 
 /* Tokenize `text` and, unless pair.data is NULL, `pair`. `params` may be NULL.
  * RP_ERROR_ARGUMENT for a truncation that there is not, RP_ERROR_TEXT when a text is not valid UTF-8 (the
- * message gives the byte), or longer than RP_TEXT_BYTES_MAX. On success the arrays in `*out` are owned by the
+ * message gives the byte), or longer than RP_TEXT_BYTES_MAX, or holds something that the vocabulary has no
+ * token for, not even an unknown one. On success the arrays in `*out` are owned by the
  * caller. Thread-safe. */
 RP_API rp_status rp_tokenize(const rp_tokenizer *tokenizer, rp_text text, rp_text pair,
                              const rp_tokenize_params *params, rp_encoding *out, rp_error *err);
@@ -87,7 +93,7 @@ RP_API uint32_t rp_tokenizer_vocab_size(const rp_tokenizer *tokenizer);
  * range. Valid until the tokenizer is closed. */
 RP_API const char *rp_tokenizer_piece(const rp_tokenizer *tokenizer, int32_t id);
 
-/* True for ids such as [CLS], [SEP], [MASK], <pad> and <unk>. */
+/* True for ids such as [CLS], [SEP], [MASK], <pad> and <unk>, and those of additional_special_tokens. */
 RP_API bool rp_tokenizer_is_special(const rp_tokenizer *tokenizer, int32_t id);
 
 /* Ids of the special tokens; -1 where the vocabulary has none. */
@@ -101,9 +107,10 @@ RP_API rp_special_ids rp_tokenizer_special_ids(const rp_tokenizer *tokenizer);
 /* The longest input that tokenizer_config.json allows (model_max_length), tokens; 0 when it does not say. */
 RP_API uint32_t rp_tokenizer_max_tokens(const rp_tokenizer *tokenizer);
 
-/* Ids back to text, as the slow Hugging Face tokenizer's decode() does (clean_up_tokenization_spaces as the
- * folder says, true when it does not). `*out` is NUL-terminated, owned by the caller, and freed by
- * rp_string_free. Thread-safe. */
+/* Ids back to text, as the decode() of Hugging Face's fast tokenizers does: ids that nothing has are left
+ * out, and spaces cleaned up as the folder says (clean_up_tokenization_spaces; they are when it does not
+ * say). RP_ERROR_ARGUMENT for a negative id, RP_ERROR_UNSUPPORTED when the folder's decoder is not served.
+ * `*out` is NUL-terminated, owned by the caller, and freed by rp_string_free. Thread-safe. */
 RP_API rp_status rp_tokenizer_decode(const rp_tokenizer *tokenizer, const int32_t *ids, size_t count,
                                      bool skip_special_tokens, char **out, rp_error *err);
 

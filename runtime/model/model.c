@@ -7,27 +7,18 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "loader/folder.h"
+#include "loader/tokenizer.h"
 #include "reprise/pull.h"
 #include "ops/choice.h"
 
 /* A folder without any tokenizer file still serves token ids. */
 static rp_status open_tokenizer(rp_model *model, rp_error *err) {
     const char *dir = model->files;
-    char spiece[RP_FOLDER_NAME], vocab[RP_FOLDER_NAME];
-    rp_status status = rp_folder_spiece(dir, spiece, err);
-    if (!status) status = rp_folder_vocab(dir, vocab, err);
-    if (status || (!*spiece && !*vocab)) return status;
+    bool has = false;
+    rp_status status = rp_tokenizer_exists(dir, &has, err);
+    if (status || !has) return status;
     status = rp_tokenizer_open(dir, &model->tokenizer, err);
-    if (status) return status;
-    uint32_t ids = rp_tokenizer_vocab_size(model->tokenizer);
-    if (ids > model->config.vocab_size)
-        return rp_fail(
-            err, RP_ERROR_FORMAT,
-            "%s: the tokenizer has %u tokens but config.json's vocab_size is %u; the files belong to "
-            "different models",
-            dir, ids, model->config.vocab_size);
-    return RP_OK;
+    return status ? status : rp_tokenizer_check_ids(model->tokenizer, model->config.vocab_size, err);
 }
 
 /* The tokenizer is opened by a thread while the device is made ready: neither needs the other. */

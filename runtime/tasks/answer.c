@@ -149,24 +149,22 @@ static rp_status read_window(void *task, const rp_window *window, const float *r
 static rp_status add_question(answer_task *t, size_t i, rp_encoding *question, rp_encoding *context,
                               rp_windows *windows, rp_error *err) {
     const rp_question *input = &t->questions[i];
-    const rp_tokenizer *tokenizer = rp_model_get_tokenizer(t->model);
     const rp_tokenize_params cut = {.no_special_tokens = true, .max_tokens = t->max_question};
     const rp_tokenize_params whole = {.no_special_tokens = true};
     if (!input->question.data || !input->question.size)
         return rp_fail(err, RP_ERROR_TEXT, "the question is empty: ask something");
     if (!input->context.data || !input->context.size)
         return rp_fail(err, RP_ERROR_TEXT, "the context is empty: give the text that holds the answer");
-    rp_status status = rp_tokenize(tokenizer, input->question, (rp_text){0}, &cut, question, err);
-    if (!status) status = rp_tokenize(tokenizer, input->context, (rp_text){0}, &whole, context, err);
+    rp_status status = rp_task_tokenize(t->model, input->question, (rp_text){0}, &cut, question, err);
+    if (!status) status = rp_task_tokenize(t->model, input->context, (rp_text){0}, &whole, context, err);
     if (status) return status;
     t->result->entries[i].truncated = question->truncated;
-    return rp_windows_add(windows, i, question, context, t->max_tokens, t->stride, err);
+    return rp_windows_add(windows, t->model, i, question, context, t->max_tokens, t->stride, err);
 }
 
 static rp_status run(answer_task *t, size_t count, rp_encoding *encodings, rp_windows *windows,
                      rp_error *err) {
-    rp_status status = rp_windows_check(t->model, err);
-    if (!status) status = rp_task_check_pairs(t->model, err);
+    rp_status status = rp_task_check_pairs(t->model, err);
     for (size_t i = 0; !status && i < count; i++) {
         rp_error why = {0};
         status = add_question(t, i, &encodings[2 * i], &encodings[2 * i + 1], windows, &why);

@@ -1,10 +1,30 @@
 /* From texts to the sequences of one run. */
+#include "loader/json.h"
 #include "task.h"
 
 uint32_t rp_task_max_tokens(const rp_model *model) {
     uint32_t model_takes = rp_model_get_info(model)->max_tokens;
     uint32_t tokenizer_takes = rp_tokenizer_max_tokens(rp_model_get_tokenizer(model));
     return tokenizer_takes && tokenizer_takes < model_takes ? tokenizer_takes : model_takes;
+}
+
+rp_status rp_task_tokenize(const rp_model *model, rp_text text, rp_text pair,
+                           const rp_tokenize_params *params, rp_encoding *out, rp_error *err) {
+    const rp_tokenizer *tokenizer = rp_model_get_tokenizer(model);
+    uint32_t rows = rp_model_get_info(model)->vocab_size;
+    rp_status status = rp_tokenize(tokenizer, text, pair, params, out, err);
+    for (size_t i = 0; !status && i < out->count; i++) {
+        if ((uint32_t)out->ids[i] < rows) continue;
+        const char *piece = rp_tokenizer_piece(tokenizer, out->ids[i]);
+        status = rp_fail(err, RP_ERROR_TEXT,
+                         "the text holds the token \"%.*s\" (id %d), but the model has embeddings for %u ids "
+                         "only (vocab_size of config.json): leave it out, or take a model that was trained "
+                         "with it",
+                         rp_text_fit(piece ? piece : "", 100), piece ? piece : "", (int)out->ids[i], rows);
+        rp_encoding_free(out);
+        return status;
+    }
+    return status;
 }
 
 rp_status rp_batch_push(rp_batch *batch, size_t entry, rp_encoding *encoding, rp_error *err) {
@@ -31,7 +51,7 @@ rp_status rp_batch_add(rp_batch *batch, const rp_model *model, rp_text text, rp_
     rp_tokenize_params params = {.max_tokens =
                                      batch->max_tokens ? batch->max_tokens : rp_task_max_tokens(model)};
     rp_status status = pair.data ? rp_task_check_pairs(model, &why) : RP_OK;
-    if (!status) status = rp_tokenize(rp_model_get_tokenizer(model), text, pair, &params, &encoding, &why);
+    if (!status) status = rp_task_tokenize(model, text, pair, &params, &encoding, &why);
     if (status) return rp_result_blame(result, entry, status, &why, err);
     result->entries[entry].truncated |= encoding.truncated;
     return rp_batch_push(batch, entry, &encoding, err);

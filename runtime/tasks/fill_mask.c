@@ -64,7 +64,7 @@ static rp_status add_text(fill_task *t, rp_text text, size_t i, rp_error *err) {
 static rp_status decode(const fill_task *t, const int32_t *ids, size_t count, bool skip_special,
                         const char **out, rp_error *err) {
     char *text = NULL;
-    rp_status status = rp_tokenizer_decode_fast(t->tokenizer, ids, count, skip_special, &text, err);
+    rp_status status = rp_tokenizer_decode(t->tokenizer, ids, count, skip_special, &text, err);
     if (status) return status;
     *out = rp_result_text(t->result, text, strlen(text), err);
     free(text);

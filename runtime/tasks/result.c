@@ -54,8 +54,8 @@ rp_status rp_task_begin(const rp_model *model, unsigned head, const char *comman
     if ((info->heads & head) != head) return missing_head(model, head, command, err);
     if (!rp_model_get_tokenizer(model))
         return rp_fail(err, RP_ERROR_FILE,
-                       "%s: no spiece.model and no vocab.txt; %s needs the model's tokenizer", info->dir,
-                       command);
+                       "%s: no tokenizer.json, spiece.model or vocab.txt; %s needs the model's tokenizer",
+                       info->dir, command);
     rp_result *result = rp_new(rp_result);
     rp_entry *entries = rp_new_array(rp_entry, count);
     if (!result || !entries) {

@@ -72,10 +72,10 @@ static rp_status make_windows(const rp_model *model, const rp_text *texts, size_
     rp_status status = RP_OK;
     for (size_t i = 0; !status && i < count; i++) {
         rp_error why = {0};
-        status =
-            rp_tokenize(rp_model_get_tokenizer(model), texts[i], (rp_text){0}, &params, &encodings[i], &why);
+        status = rp_task_tokenize(model, texts[i], (rp_text){0}, &params, &encodings[i], &why);
         if (!status)
-            status = rp_windows_add(windows, i, NULL, &encodings[i], rp_task_max_tokens(model), stride, &why);
+            status = rp_windows_add(windows, model, i, NULL, &encodings[i], rp_task_max_tokens(model), stride,
+                                    &why);
         status = rp_result_blame(result, i, status, &why, err);
     }
     return status;
@@ -100,7 +100,6 @@ rp_status rp_tag(rp_model *model, const rp_text *texts, size_t count, const rp_t
     if (!encodings || !t.scores) status = rp_fail_memory(err, "the texts", count * sizeof *encodings);
     if (!status && (unsigned)t.tagger.aggregation > RP_AGGREGATE_MAX)
         status = rp_fail(err, RP_ERROR_ARGUMENT, "rp_tag: no such aggregation");
-    if (!status) status = rp_windows_check(model, err);
     if (!status)
         status = make_windows(model, texts, count, params && params->stride ? params->stride : DEFAULT_STRIDE,
                               encodings, &windows, *out, err);

@@ -39,7 +39,7 @@ static bool continues_word(const rp_tagger *tagger, const rp_tagged *window, uin
     int32_t id = window->encoding->ids[window->first + token];
     rp_span span = span_of(window, token);
     if (id == rp_tokenizer_special_ids(tagger->tokenizer).unk) return false;
-    if (tagger->tokenizer->wordpiece) {
+    if (tagger->tokenizer->kind == RP_MODEL_WORDPIECE && tagger->tokenizer->wordpiece.prefix_size) {
         rp_text piece = word_of(tagger, window, token), slice = slice_of(window, span);
         return rp_utf8_count(piece.data, piece.size) != rp_utf8_count(slice.data, slice.size);
     }

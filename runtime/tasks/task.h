@@ -62,6 +62,11 @@ void *rp_result_array(rp_result *result, const void *items, size_t count, size_t
 /* RP_ERROR_UNSUPPORTED when the model has one token type only: then it cannot tell two texts apart. */
 rp_status rp_task_check_pairs(const rp_model *model, rp_error *err);
 
+/* Tokenize a text of the task, or a pair of them, for the model. RP_ERROR_TEXT, too, when it holds a token
+ * that the model has no embedding for. */
+rp_status rp_task_tokenize(const rp_model *model, rp_text text, rp_text pair,
+                           const rp_tokenize_params *params, rp_encoding *out, rp_error *err);
+
 /* ---- sequences (batch.c) ---- */
 
 /* Tokenized texts, each a sequence of one run. Zero-initialise; rp_batch_finish. */
@@ -97,14 +102,17 @@ void rp_batch_finish(rp_batch *batch);
 
 /* ---- windows (windows.c) ---- */
 
-/* A part of a long text that the model reads at once: [CLS] text [SEP], or [CLS] lead [SEP] text [SEP]. */
+/* A part of a long text that the model reads at once, such as [CLS] text [SEP], or [CLS] lead [SEP] text
+ * [SEP]. */
 typedef struct rp_window {
-    size_t entry;            // the input that it belongs to
-    const rp_encoding *lead; // what stands before every window of it; NULL: nothing
-    const rp_encoding *text; // the whole text, without special tokens, as `lead`
-    uint32_t first, count;   // the tokens of `text` in this window
-    uint32_t at;             // where the first of them stands in the sequence
-    bool last;               // no window of the same input follows
+    size_t entry;                       // the input that it belongs to
+    const struct rp_template *template; // the tokenizer's, for one text or for two
+    const rp_encoding *lead;            // what stands before every window of it; NULL: nothing
+    const rp_encoding *text;            // the whole text, without special tokens, as `lead`
+    uint32_t first, count;              // the tokens of `text` in this window
+    uint32_t at;                        // where the first of them stands in the sequence
+    uint32_t size;                      // tokens of the sequence
+    bool last;                          // no window of the same input follows
 } rp_window;
 
 /* Zero-initialise; free `items`. The encodings are borrowed. */
@@ -116,13 +124,10 @@ typedef struct rp_windows {
 /* Cut `text` into windows of at most `max_tokens` tokens, special ones and `lead` included, where neighbours
  * share `stride` tokens, or half of the room there is where that is less. A text without tokens is one
  * window. RP_ERROR_TEXT when `lead` leaves no room. */
-rp_status rp_windows_add(rp_windows *windows, size_t entry, const rp_encoding *lead, const rp_encoding *text,
-                         uint32_t max_tokens, uint32_t stride, rp_error *err);
+rp_status rp_windows_add(rp_windows *windows, const rp_model *model, size_t entry, const rp_encoding *lead,
+                         const rp_encoding *text, uint32_t max_tokens, uint32_t stride, rp_error *err);
 
-/* RP_ERROR_FORMAT when the vocabulary lacks the special tokens that windows need. */
-rp_status rp_windows_check(const rp_model *model, rp_error *err);
-
-/* Takes what the model computed for a window: `rows` are [at + count + 1, columns]. Called in order. */
+/* Takes what the model computed for a window: `rows` are [size, columns]. Called in order. */
 typedef rp_status (*rp_window_read)(void *task, const rp_window *window, const float *rows, rp_error *err);
 
 /* Run `output`, which has a row for each token, on every window, one submission's worth at a time, and check

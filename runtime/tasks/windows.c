@@ -1,38 +1,56 @@
 /* Long texts as overlapping windows. */
 #include "task.h"
 
-rp_status rp_windows_add(rp_windows *windows, size_t entry, const rp_encoding *lead, const rp_encoding *text,
-                         uint32_t max_tokens, uint32_t stride, rp_error *err) {
-    size_t special = lead ? 3 : 2, lead_count = lead ? lead->count : 0;
-    if (max_tokens <= special + lead_count)
+#include "loader/tokenizer.h"
+
+/* How many tokens the template puts around the texts; `*at` gets where the text of the window begins. */
+static size_t frame(const rp_template *template, const rp_encoding *lead, size_t *at) {
+    size_t size = 0, lead_count = lead ? lead->count : 0;
+    for (size_t i = 0; i < template->count; i++) {
+        int8_t sequence = template->pieces[i].sequence;
+        if (sequence < 0)
+            size++;
+        else if (sequence == (lead != NULL))
+            *at = size;
+        else
+            size += lead_count;
+    }
+    return size;
+}
+
+rp_status rp_windows_add(rp_windows *windows, const rp_model *model, size_t entry, const rp_encoding *lead,
+                         const rp_encoding *text, uint32_t max_tokens, uint32_t stride, rp_error *err) {
+    const rp_tokenizer *tokenizer = rp_model_get_tokenizer(model);
+    const rp_template *template = lead ? &tokenizer->pair : &tokenizer->single;
+    size_t at = SIZE_MAX, taken = frame(template, lead, &at);
+    if (at == SIZE_MAX)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "%s: post_processor: its template leaves out the text that is to be read",
+                       rp_model_get_info(model)->dir);
+    if (max_tokens <= taken)
         return rp_fail(
             err, RP_ERROR_TEXT,
             "of the %u tokens that are read at once, %zu go to what stands before the text and to special "
             "tokens: nothing is left for the text; shorten what stands before it or allow more tokens",
-            max_tokens, special + lead_count);
-    size_t room = max_tokens - special - lead_count;
+            max_tokens, taken);
+    size_t room = max_tokens - taken;
     size_t step = stride < room ? room - stride : room - room / 2;
     for (size_t first = 0;; first += step) {
-        size_t left = text->count - first;
+        size_t left = text->count - first, count = left < room ? left : room;
         if (!rp_grow((void **)&windows->items, &windows->capacity, windows->count + 1,
                      sizeof *windows->items))
             return rp_fail_memory(err, "the windows of a text", windows->count * sizeof *windows->items);
         windows->items[windows->count++] = (rp_window){.entry = entry,
+                                                       .template = template,
                                                        .lead = lead,
                                                        .text = text,
                                                        .first = (uint32_t)first,
-                                                       .count = (uint32_t)(left < room ? left : room),
-                                                       .at = (uint32_t)(special - 1 + lead_count),
+                                                       .count = (uint32_t)count,
+                                                       .at = (uint32_t)at,
+                                                       .size = (uint32_t)(taken + count),
                                                        .last = left <= room};
         if (left <= room) return RP_OK;
     }
-}
-
-rp_status rp_windows_check(const rp_model *model, rp_error *err) {
-    rp_special_ids special = rp_tokenizer_special_ids(rp_model_get_tokenizer(model));
-    if (special.cls >= 0 && special.sep >= 0) return RP_OK;
-    return rp_fail(err, RP_ERROR_FORMAT, "%s: the vocabulary has no %s token; take a complete copy of it",
-                   rp_model_get_info(model)->dir, special.cls < 0 ? "[CLS]" : "[SEP]");
 }
 
 /* The windows of one submission, as sequences. */
@@ -44,44 +62,42 @@ typedef struct slice {
     size_t windows, tokens; // allocated
 } slice;
 
-static size_t sequence_size(const rp_window *window) {
-    return (size_t)window->at + window->count + 1;
-}
-
 /* Write the sequence of a window to `ids` and `types`, and return what follows it. */
-static int32_t *write_sequence(const rp_window *window, rp_special_ids special, int32_t *ids,
-                               int32_t *types) {
-    size_t at = 0, lead = window->lead ? window->lead->count : 0;
-    ids[at++] = special.cls;
-    if (window->lead) {
-        if (lead) memcpy(ids + at, window->lead->ids, lead * sizeof *ids);
-        at += lead;
-        ids[at++] = special.sep;
+static int32_t *write_sequence(const rp_window *window, bool typed, int32_t *ids, int32_t *types) {
+    size_t at = 0;
+    for (size_t i = 0; i < window->template->count; i++) {
+        const rp_template_piece piece = window->template->pieces[i];
+        const int32_t *from = &piece.id;
+        size_t count = 1;
+        if (piece.sequence >= 0) {
+            bool text = piece.sequence == (window->lead != NULL);
+            from = text ? window->text->ids + window->first : window->lead->ids;
+            count = text ? window->count : window->lead->count;
+        }
+        if (count) memcpy(ids + at, from, count * sizeof *ids);
+        for (size_t k = 0; k < count; k++) types[at + k] = typed ? piece.type : 0;
+        at += count;
     }
-    if (window->count) memcpy(ids + at, window->text->ids + window->first, window->count * sizeof *ids);
-    at += window->count;
-    ids[at++] = special.sep;
-    for (size_t i = 0; i < at; i++) types[i] = window->lead && i >= window->at;
     return ids + at;
 }
 
 static rp_status run_slice(const rp_window *windows, size_t count, rp_model *model, rp_output output,
                            rp_result *result, slice *s, rp_window_read read, void *task, rp_error *err) {
-    rp_special_ids special = rp_tokenizer_special_ids(rp_model_get_tokenizer(model));
+    const bool typed = !rp_model_get_tokenizer(model)->without_types;
     const rp_run_params params = {.output = output};
     size_t columns = output == RP_OUTPUT_SPANS ? 2 : rp_model_get_info(model)->label_count;
     int32_t *ids = s->ids;
     for (size_t i = 0; i < count; i++) {
         int32_t *types = s->types + (ids - s->ids);
-        s->sequences[i] = (rp_sequence){ids, types, (uint32_t)sequence_size(&windows[i])};
-        ids = write_sequence(&windows[i], special, ids, types);
+        s->sequences[i] = (rp_sequence){ids, types, windows[i].size};
+        ids = write_sequence(&windows[i], typed, ids, types);
     }
     size_t tokens = (size_t)(ids - s->ids);
     rp_status status =
         rp_model_run(model, s->sequences, count, &params, s->rows, tokens * columns, NULL, err);
     float *rows = s->rows;
     for (size_t i = 0; !status && i < count; i++) {
-        size_t floats = sequence_size(&windows[i]) * columns;
+        size_t floats = windows[i].size * columns;
         rp_result_check(result, windows[i].entry, rows, floats);
         status = read(task, &windows[i], rows, err);
         rows += floats;
@@ -93,7 +109,7 @@ rp_status rp_windows_run(const rp_windows *windows, rp_model *model, rp_output o
                          rp_window_read read, void *task, rp_error *err) {
     const rp_model_info *info = rp_model_get_info(model);
     size_t columns = output == RP_OUTPUT_SPANS ? 2 : info->label_count, total = 0;
-    for (size_t i = 0; i < windows->count; i++) total += sequence_size(&windows->items[i]);
+    for (size_t i = 0; i < windows->count; i++) total += windows->items[i].size;
     slice s = {.tokens = total < info->max_batch_tokens ? total : info->max_batch_tokens};
     s.windows = s.tokens < windows->count ? s.tokens : windows->count;
     s.sequences = rp_new_array(rp_sequence, s.windows);
@@ -105,9 +121,9 @@ rp_status rp_windows_run(const rp_windows *windows, rp_model *model, rp_output o
     if (!s.sequences || !s.ids || !s.types || !s.rows)
         status = rp_fail_memory(err, "the windows of a text", s.tokens * (columns + 2) * 4ull);
     for (size_t first = 0, end; !status && first < windows->count; first = end) {
-        size_t tokens = sequence_size(&windows->items[first]);
+        size_t tokens = windows->items[first].size;
         for (end = first + 1; end < windows->count; end++) {
-            tokens += sequence_size(&windows->items[end]);
+            tokens += windows->items[end].size;
             if (tokens > s.tokens) break;
         }
         status = run_slice(windows->items + first, end - first, model, output, result, &s, read, task, err);

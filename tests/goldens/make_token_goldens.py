@@ -5,8 +5,9 @@
 
 writes tokens/vocab.txt (a small WordPiece vocabulary) and tokens/tokens.json: folders (the text of every file, and
 whether the bundled spiece.model or vocab.txt belongs to it), and for each of them texts with what the tokenizers
-make of them. Ids come from the slow tokenizers. Offsets and word numbers exist in the fast ones only, and are given
-where those find the same ids. README.md lists the versions.
+make of them. Those of vocab.txt are what AutoTokenizer gives, all of it from the fast tokenizers. With spiece.model the
+ids come from the slow tokenizer, which is the original algorithm; offsets and word numbers exist in the fast one only,
+and are given where that finds the same ids. Decoded texts come from the fast ones. README.md lists the versions.
 """
 import json
 import os
@@ -118,17 +119,27 @@ def folders():
     }, SHORT
 
 
+def pairwise(fast, text, pair, limit):
+    """A call of one text or pair; to a fast tokenizer an empty second text is none, unless it stands in a list."""
+    if pair != "":
+        return fast(text, pair, return_offsets_mapping=True, **limit)
+    got = fast([text], [pair], return_offsets_mapping=True, **limit)
+    return transformers.BatchEncoding({key: value[0] for key, value in got.items()}, got.encodings)
+
+
 def encode(slow, fast, text, pair, length):
+    """What `slow` finds, with the offsets of `fast` where that finds the same; they may be the same tokenizer."""
     limit = {"truncation": True, "max_length": length} if length else {}
     case = {"text": text}
     if pair is not None:
         case["pair"] = pair
     if length:
         case["max"] = length
-    got = slow(text, pair, **limit)
-    want = fast(text, pair, return_offsets_mapping=True, **limit)
+    got = slow(text, pair, **limit) if slow is not fast else None
+    want = pairwise(fast, text, pair, limit)
+    got = got or want
     case["ids"] = got["input_ids"]
-    same = slow(text, pair)["input_ids"] == fast(text, pair)["input_ids"]
+    same = slow is fast or slow(text, pair)["input_ids"] == fast(text, pair)["input_ids"]
     if pair and length:
         # The two cut pairs differently; what the pipelines use counts. (To the fast ones an empty pair is none.)
         assert same, (text, pair)
@@ -140,13 +151,13 @@ def encode(slow, fast, text, pair, length):
     return case
 
 
-def decoded(slow, cases, base):
+def decoded(fast, cases, base):
     out = []
     for i, case in enumerate(cases[:60:2]):
         ids = case["ids"]
         if i % 4 == 3:
             ids = [(7 * k * k + 13 * i + k) % base for k in range(12)]
-        out.append({"ids": ids, "skip": i % 2 == 0, "text": slow.decode(ids, skip_special_tokens=i % 2 == 0)})
+        out.append({"ids": ids, "skip": i % 2 == 0, "text": fast.decode(ids, skip_special_tokens=i % 2 == 0)})
     return out
 
 
@@ -156,8 +167,8 @@ def run(name, spiece, files, texts):
         for file, text in files.items():
             with open(os.path.join(folder, file), "w", encoding="utf-8") as out:
                 out.write(text)
-        slow = (AlbertTokenizer if spiece else BertTokenizer).from_pretrained(folder)
         fast = (AlbertTokenizerFast if spiece else BertTokenizerFast).from_pretrained(folder)
+        slow = AlbertTokenizer.from_pretrained(folder) if spiece else fast
         if spiece and "added_tokens_decoder" not in files["tokenizer_config.json"]:
             # Here Reprise follows the original algorithm: "<unk>" in a text is text. transformers cuts it out.
             texts = [text.replace("<unk>", "<unc>") for text in texts]
@@ -166,10 +177,10 @@ def run(name, spiece, files, texts):
                   if len(slow(texts[k])["input_ids"]) > 9]
         lengths = (0, 3, 8, 9) if name in ("albert", "bert") else (0, 7)
         cases += [encode(slow, fast, a, b, length) for a, b in PAIRS for length in lengths]
-        special = sorted(set(slow.all_special_ids))
+        special = sorted(set(fast.all_special_ids))
         base = slow.vocab_size
         return {"name": name, "spiece": spiece, "files": files, "special": special, "size": len(slow), "cases": cases,
-                "decode": decoded(slow, cases, base)}
+                "decode": decoded(fast, cases, base)}
 
 
 def main():

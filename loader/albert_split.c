@@ -1,14 +1,6 @@
-/* Cutting the added tokens out of the raw text, as the slow tokenizers of Hugging Face do before anything
- * else. */
+/* Cutting the added tokens out of the raw text, as the original AlbertTokenizer of transformers does before
+ * anything else. */
 #include "loader/tokenizer.h"
-
-bool rp_tokens_push(rp_tokens *tokens, int32_t id, int32_t word, uint32_t start, uint32_t end) {
-    if (tokens->count == tokens->capacity &&
-        !rp_grow((void **)&tokens->items, &tokens->capacity, tokens->count + 1, sizeof *tokens->items))
-        return false;
-    tokens->items[tokens->count++] = (rp_token){id, word, {start, end}};
-    return true;
-}
 
 static bool matches(const rp_added_token *token, const rp_char *chars, size_t left) {
     if (token->hidden || token->length > left) return false;
@@ -20,58 +12,63 @@ static bool matches(const rp_added_token *token, const rp_char *chars, size_t le
 /* The longest added token at the beginning of `chars`. */
 static const rp_added_token *find_added(const rp_tokenizer *t, const rp_char *chars, size_t left) {
     const rp_added_token *best = NULL;
-    if (!left || !t->added_first[chars[0].code & 255]) return NULL;
-    for (size_t i = 0; i < t->added_count; i++)
-        if ((!best || t->added[i].length > best->length) && matches(&t->added[i], chars, left))
-            best = &t->added[i];
+    if (!left || !t->albert.added_first[chars[0].code & 255]) return NULL;
+    for (size_t i = 0; i < t->albert.added_count; i++)
+        if ((!best || t->albert.added[i].length > best->length) && matches(&t->albert.added[i], chars, left))
+            best = &t->albert.added[i];
     return best;
 }
 
 /* Length of the token at `chars` that lower-casing must leave alone: first those with a role, then the others
  * that are neither special nor matched as they stand. */
 static size_t protected_length(const rp_tokenizer *t, const rp_char *chars, size_t left) {
-    if (!t->added_first[chars[0].code & 255]) return 0;
+    if (!t->albert.added_first[chars[0].code & 255]) return 0;
     for (int role = 1; role >= 0; role--)
-        for (size_t i = 0; i < t->added_count; i++) {
-            const rp_added_token *token = &t->added[i];
+        for (size_t i = 0; i < t->albert.added_count; i++) {
+            const rp_added_token *token = &t->albert.added[i];
             bool keep = role ? token->role : !token->special && token->normalized;
             if (keep && matches(token, chars, left)) return token->length;
         }
     return 0;
 }
 
-static bool decode_text(const rp_tokenizer *t, rp_text text, rp_chars *out) {
-    rp_chars raw = {0};
-    size_t count = rp_utf8_count(text.data, text.size);
-    bool ok = rp_grow((void **)&raw.items, &raw.capacity, count, sizeof *raw.items);
-    for (size_t at = 0; ok && at < text.size;) {
-        uint32_t start = (uint32_t)at, code = rp_utf8_next(text.data, &at);
-        ok = rp_chars_push(&raw, code, start, (uint32_t)at);
-    }
-    if (!t->do_lower_case) {
-        *out = raw;
-        return ok;
-    }
-    ok = ok && rp_grow((void **)&out->items, &out->capacity, count, sizeof *out->items);
-    for (size_t i = 0; ok && i < raw.count;) {
-        size_t keep = protected_length(t, raw.items + i, raw.count - i);
-        for (size_t end = i + keep; ok && i < end; i++)
-            ok = rp_chars_push(out, raw.items[i].code, raw.items[i].start, raw.items[i].end);
-        if (keep || !ok) continue;
+/* Lower-case the last `count` of the characters and move them to the beginning; what is before them is room
+ * for those that become two. */
+static void lower_text(const rp_tokenizer *t, rp_chars *chars, size_t count) {
+    rp_char *to = chars->items;
+    const rp_char *end = chars->items + chars->count;
+    for (const rp_char *from = end - count; from < end;) {
+        size_t keep = protected_length(t, from, (size_t)(end - from));
+        for (size_t i = 0; i < keep; i++) *to++ = *from++;
+        if (keep) continue;
+        const rp_char c = *from++;
         uint32_t lower[RP_LOWERED_MAX];
-        size_t lowers = rp_char_lower(raw.items[i].code, lower);
-        for (size_t k = 0; ok && k < lowers; k++)
-            ok = rp_chars_push(out, lower[k], raw.items[i].start, raw.items[i].end);
-        i++;
+        size_t made = rp_char_lower(c.code, lower);
+        for (size_t i = 0; i < made; i++) *to++ = (rp_char){lower[i], c.start, c.end};
     }
-    free(raw.items);
-    return ok;
+    chars->count = (size_t)(to - chars->items);
+}
+
+static bool decode_text(const rp_tokenizer *t, rp_text text, rp_chars *out) {
+    size_t doubled = 0, count = rp_utf8_count(text.data, text.size);
+    uint32_t lower[RP_LOWERED_MAX];
+    for (size_t at = 0; t->albert.do_lower_case && at < text.size;) {
+        uint32_t code = rp_utf8_next(text.data, &at);
+        doubled += code >= 128 && rp_char_lower(code, lower) > 1;
+    }
+    out->count = doubled;
+    if (!rp_grow((void **)&out->items, &out->capacity, count + doubled + 1, sizeof *out->items)) return false;
+    for (size_t at = 0; at < text.size;) {
+        uint32_t start = (uint32_t)at, code = rp_utf8_next(text.data, &at);
+        out->items[out->count++] = (rp_char){code, start, (uint32_t)at};
+    }
+    if (t->albert.do_lower_case) lower_text(t, out, count);
+    return true;
 }
 
 static rp_status tokenize_between(const rp_tokenizer *t, rp_text text, const rp_char *chars, size_t from,
                                   size_t to, rp_tokens *out, rp_error *err) {
     if (from >= to) return RP_OK;
-    if (t->wordpiece) return rp_wordpiece_tokenize(t, chars + from, to - from, out, err);
     return rp_albert_tokenize(t, text, chars + from, to - from, out, err);
 }
 
@@ -114,7 +111,7 @@ static rp_status split_chars(const rp_tokenizer *t, rp_text text, const rp_chars
     return status;
 }
 
-rp_status rp_tokenizer_split(const rp_tokenizer *t, rp_text text, rp_tokens *out, rp_error *err) {
+rp_status rp_albert_split(const rp_tokenizer *t, rp_text text, rp_tokens *out, rp_error *err) {
     rp_chars chars = {0};
     rp_status status = decode_text(t, text, &chars)
                            ? split_chars(t, text, &chars, out, err)

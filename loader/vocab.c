@@ -1,4 +1,4 @@
-#include "loader/tokenizer.h"
+#include "loader/vocab.h"
 
 #include <time.h>
 
@@ -30,7 +30,7 @@ static uint32_t make_seed(const rp_vocab *vocab) {
 
 static bool rehash(rp_vocab *vocab) {
     size_t count = vocab->slot_count ? vocab->slot_count * 2 : 1024;
-    int32_t *old = vocab->slots, *slots = rp_new_array(int32_t, count);
+    rp_vocab_slot *old = vocab->slots, *slots = rp_new_array(rp_vocab_slot, count);
     size_t old_count = vocab->slot_count;
     if (!slots) return false;
     memset(slots, 0xff, count * sizeof *slots);
@@ -38,9 +38,9 @@ static bool rehash(rp_vocab *vocab) {
     vocab->slots = slots;
     vocab->slot_count = count;
     for (size_t i = 0; i < old_count; i++) {
-        if (old[i] < 0) continue;
-        size_t at = slot_of(vocab, vocab->entries[old[i]].hash);
-        while (slots[at] >= 0) at = (at + 1) & (count - 1);
+        if (old[i].id < 0) continue;
+        size_t at = slot_of(vocab, old[i].hash);
+        while (slots[at].id >= 0) at = (at + 1) & (count - 1);
         slots[at] = old[i];
     }
     free(old);
@@ -61,14 +61,15 @@ bool rp_vocab_set(rp_vocab *vocab, int32_t id, const char *text, size_t size, bo
     if (!copy) return false;
     uint32_t hash = rp_vocab_hash(vocab->seed, text, size);
     size_t at = slot_of(vocab, hash);
-    for (; vocab->slots[at] >= 0; at = (at + 1) & (vocab->slot_count - 1))
-        if (vocab->slots[at] != id && entry_is(&vocab->entries[vocab->slots[at]], hash, "", 0, text, size))
+    for (; vocab->slots[at].id >= 0; at = (at + 1) & (vocab->slot_count - 1))
+        if (vocab->slots[at].hash == hash && vocab->slots[at].id != id &&
+            entry_is(&vocab->entries[vocab->slots[at].id], hash, "", 0, text, size))
             break;
-    bool known = vocab->slots[at] >= 0;
+    bool known = vocab->slots[at].id >= 0;
     /* An id that is renamed keeps its old slot: the entry no longer compares equal there, so it is never
      * found. */
     vocab->entries[id] = (rp_vocab_entry){copy, (uint32_t)size, hash};
-    if (!known || replace) vocab->slots[at] = id;
+    if (!known || replace) vocab->slots[at] = (rp_vocab_slot){hash, id};
     vocab->used += !known;
     if (size > vocab->longest) vocab->longest = (uint32_t)size;
     return true;
@@ -77,9 +78,12 @@ bool rp_vocab_set(rp_vocab *vocab, int32_t id, const char *text, size_t size, bo
 int32_t rp_vocab_find_hashed(const rp_vocab *vocab, uint32_t hash, const char *prefix, size_t prefix_size,
                              const char *text, size_t size) {
     if (!vocab->slot_count) return -1;
-    for (size_t at = slot_of(vocab, hash); vocab->slots[at] >= 0; at = (at + 1) & (vocab->slot_count - 1))
-        if (entry_is(&vocab->entries[vocab->slots[at]], hash, prefix, prefix_size, text, size))
-            return vocab->slots[at];
+    for (size_t at = slot_of(vocab, hash); vocab->slots[at].id >= 0;
+         at = (at + 1) & (vocab->slot_count - 1)) {
+        const rp_vocab_slot *slot = &vocab->slots[at];
+        if (slot->hash == hash && entry_is(&vocab->entries[slot->id], hash, prefix, prefix_size, text, size))
+            return slot->id;
+    }
     return -1;
 }
 
