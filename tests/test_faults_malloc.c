@@ -285,9 +285,6 @@ static void write_side_files(const char *dir, const char *unknown) {
                            " \"do_lower_case\": true, \"never_split\": [\"fine\"],"
                            " \"added_tokens_decoder\": {\"602\": {\"content\": \"<y>\", \"lstrip\": true,"
                            " \"normalized\": false, \"special\": true}}}"));
-    assert_true(
-        fixture_write_text(dir, "tokenizer.json",
-                           "{\"added_tokens\": [{\"id\": 603, \"content\": \"day\", \"special\": false}]}"));
 }
 
 static void test_spiece(void **state) {
@@ -318,6 +315,36 @@ static void test_wordpiece(void **state) {
         assert_true(fixture_write_text(
             dir, "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n##b\n##c\n12\n,\n!\ncafe\n"));
         if (side) write_side_files(dir, "[UNK]");
+        sweep_tokenizer(dir, 0);
+        fixture_remove_dir(dir);
+    }
+}
+
+/* The files of a fuzz target's seed: a tokenizer.json, and a tokenizer_config.json behind a line that says
+ * so. */
+static void write_seed(const char *dir, const char *seed) {
+    static const char second[] = "\n=== tokenizer_config.json\n";
+    char path[1024], text[8192];
+    snprintf(path, sizeof path, TESTS_DIR "/fuzz/corpus/tokenizer_json/%s", seed);
+    FILE *in = fopen(path, "rb");
+    assert_non_null(in);
+    size_t size = fread(text, 1, sizeof text - 1, in);
+    fclose(in);
+    text[size] = '\0';
+    char *cut = strstr(text, second);
+    assert_non_null(cut);
+    *cut = '\0';
+    assert_true(fixture_write_text(dir, "tokenizer.json", text));
+    assert_true(fixture_write_text(dir, "tokenizer_config.json", cut + sizeof second - 1));
+}
+
+static void test_tokenizer_json(void **state) {
+    static const char *const seeds[] = {"bert", "unigram", "splits"};
+    char dir[FIXTURE_PATH_SIZE];
+    (void)state;
+    for (size_t i = 0; i < RP_COUNT(seeds); i++) {
+        assert_true(fixture_make_dir(dir));
+        write_seed(dir, seeds[i]);
         sweep_tokenizer(dir, 0);
         fixture_remove_dir(dir);
     }
@@ -381,8 +408,10 @@ static void test_command(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json),   cmocka_unit_test(test_files),        cmocka_unit_test(test_wordpiece),
-        cmocka_unit_test(test_spiece), cmocka_unit_test(test_large_spiece), cmocka_unit_test(test_command),
+        cmocka_unit_test(test_json),         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_wordpiece),    cmocka_unit_test(test_spiece),
+        cmocka_unit_test(test_large_spiece), cmocka_unit_test(test_tokenizer_json),
+        cmocka_unit_test(test_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

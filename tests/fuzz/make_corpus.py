@@ -278,6 +278,47 @@ put("vocab", "class", folder('{"tokenizer_class": "AlbertTokenizerFast"}', vocab
 put("vocab", "nul", folder("{}", vocab_txt=b"[UNK]\na\0b\n"))
 put("vocab", "invalid", folder("{}", vocab_txt=b"[UNK]\n\xff\n"))
 
+# ---- tokenizer.json ----
+SEEN = {w: i for i, w in enumerate(VOCAB.split())}
+SCORED = [["<unk>", 0.0], ["\u2581", -2.0], ["a", -3.0], ["\u2581letter", -4.0], ["e", -5.5], ["[MASK]", 0], ["\u2581came", -4.5], ["<0x4D>", -9]]
+WORDPIECE = {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 9, "vocab": SEEN}
+TEMPLATE = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "[CLS]", "type_id": 1}}, {"Sequence": {"id": "B", "type_id": 1}}],
+            "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [2, 3], "tokens": ["[CLS]", "[SEP]"]}}}
+ADDED = [{"id": 4, "content": "[MASK]", "special": True, "lstrip": True, "normalized": False}, {"id": 90, "content": "A l", "normalized": True},
+         {"id": 91, "content": "came", "single_word": True, "rstrip": True, "normalized": False}, {"id": 0, "content": "", "special": False}]
+METASPACE = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": True}
+SMALL_MAP = "AAQAA" + "A" * 1360 + "YQA="  # 256 empty units, and one value
+
+
+def pipeline(normalizers=(), pre=(), model=WORDPIECE, post=None, decoders=(), added=(), **config):
+    root = {"version": "1.0", "added_tokens": list(added), "normalizer": {"type": "Sequence", "normalizers": list(normalizers)},
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": list(pre)}, "post_processor": post,
+            "decoder": {"type": "Sequence", "decoders": list(decoders)}, "model": model}
+    return folder(json.dumps(root, ensure_ascii=False), **{"tokenizer-config_json": json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", **config})})
+
+
+def replace(content, **pattern):
+    return {"type": "Replace", "pattern": pattern, "content": content}
+
+
+put("tokenizer_json", "bert", pipeline([{"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True}],
+                                       [{"type": "BertPreTokenizer"}], post={"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]},
+                                       decoders=[{"type": "WordPiece", "prefix": "##", "cleanup": True}], added=ADDED, tokenizer_class="BertTokenizer"))
+put("tokenizer_json", "unigram", pipeline([replace('"', String="``"), {"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Lowercase"}, replace(" ", Regex=" {2,}")],
+                                          [{"type": "WhitespaceSplit"}, METASPACE], {"type": "Unigram", "unk_id": 0, "vocab": SCORED, "byte_fallback": True},
+                                          TEMPLATE, [METASPACE, {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}], ADDED,
+                                          model_input_names=["input_ids"], additional_special_tokens=["<x>"]))
+put("tokenizer_json", "splits", pipeline([{"type": "Strip", "strip_left": True, "strip_right": False}, {"type": "Prepend", "prepend": "a "}, {"type": "Nmt"}, {"type": "NFC"},
+                                          replace("aa", Regex="e*|[^\\w\\s]")],
+                                         [{"type": "Punctuation", "behavior": "MergedWithNext"}, {"type": "Digits", "individual_digits": True}, {"type": "Whitespace"},
+                                          {"type": "Split", "pattern": {"Regex": "t{2}|m"}, "behavior": "MergedWithPrevious", "invert": True},
+                                          {"type": "Split", "pattern": {"String": "t"}, "behavior": "Contiguous", "invert": False}],
+                                         decoders=[replace("xx", String="e"), replace("", Regex="a|t+")]))
+put("tokenizer_json", "growing", pipeline([replace("aaaaaaaa", String="a")] * 40, decoders=[replace("aaaaaaaa", String="a")] * 40))
+put("tokenizer_json", "map", pipeline([{"type": "Precompiled", "precompiled_charsmap": SMALL_MAP}]))
+put("tokenizer_json", "unserved", pipeline(pre=[{"type": "ByteLevel"}], model={"type": "BPE", "vocab": {}, "merges": []}, decoders=[{"type": "CTC"}]))
+
 TEXTS = {"plain": "A letter came in the morning.\tHe read it twice.", "punctuation": "``Don't!'' 3,000 [MASK][CLS] <unk>",
          "marks": "e\u0301 \u0130stanbul \u03a3\u03a3 \ufb01 \u1e9b\u0323 \uac00\u1100\u1161 \u0344", "cjk": "\u4e2d\u6587 \u3000 \u30ab\u3099",
          "emoji": "\U0001f468\u200d\U0001f469\u200d\U0001f467 \ufe0f \u200b\u00ad", "spaces": "  \u00a0\u2028\r\n x  x ",

@@ -13,7 +13,7 @@ static void check_token(const rp_tokenizer *t, const rp_encoding *e, size_t i, r
     }
     const rp_text *from = e->sequence[i] ? &pair : &text;
     FUZZ_CHECK(e->offsets[i].start <= e->offsets[i].end && e->offsets[i].end <= from->size);
-    FUZZ_CHECK(e->type_ids[i] == e->sequence[i] && e->words[i] >= 0);
+    FUZZ_CHECK(e->type_ids[i] >= 0 && e->words[i] >= 0);
 }
 
 void fuzz_tokenize(const rp_tokenizer *t, rp_text text, rp_text pair, const rp_tokenize_params *params) {
@@ -21,10 +21,7 @@ void fuzz_tokenize(const rp_tokenizer *t, rp_text text, rp_text pair, const rp_t
     rp_error err = {0};
     char *decoded = NULL;
     if (fuzz_status(rp_tokenize(t, text, pair, params, &e, &err), &err)) {
-        bool good = rp_utf8_check(text.data, text.size) == text.size &&
-                    (!pair.data || rp_utf8_check(pair.data, pair.size) == pair.size);
-        FUZZ_CHECK(err.status == RP_ERROR_ARGUMENT || err.status == RP_ERROR_FORMAT ||
-                   (err.status == RP_ERROR_TEXT && !good));
+        FUZZ_CHECK(err.status == RP_ERROR_ARGUMENT || err.status == RP_ERROR_TEXT);
         return;
     }
     for (size_t i = 0; i < e.count; i++) check_token(t, &e, i, text, pair);
