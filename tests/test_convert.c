@@ -341,43 +341,6 @@ static void test_heads(void **state) {
 
 /* ---- the tokenizer ---- */
 
-static rp_encoding encode(const rp_tokenizer *t, const char *text) {
-    rp_encoding encoding = {0};
-    rp_error err = {0};
-    if (rp_tokenize(t, (rp_text){text, strlen(text)}, (rp_text){0}, NULL, &encoding, &err))
-        fail_msg("%s", err.message);
-    return encoding;
-}
-
-static void test_tokenizer_json(void **state) {
-    (void)state;
-    static const char *const texts[] = {"Unbelievable films, 1,234 of them in 2,010,",
-                                        "``na\xc3\xafve'' (caf\xc3\xa9)  \xe2\x82\xac 5  ", "a [MASK] b", ""};
-    char path[sizeof out + 32];
-    rp_json_document document;
-    rp_error err = {0};
-    convert(SENTIMENT, NULL);
-    snprintf(path, sizeof path, "%s/tokenizer.json", out);
-    if (rp_json_load(path, &document, &err)) fail_msg("%s", err.message);
-    const rp_json *model = rp_json_get(&document.root, "model"), *vocab = rp_json_get(model, "vocab");
-    assert_int_equal(vocab->count, 8192);
-    assert_int_equal(rp_json_get(model, "unk_id")->integer, 1);
-    assert_int_equal(rp_json_get(&document.root, "added_tokens")->count, 5);
-    rp_json_finish(&document);
-    rp_tokenizer *a = NULL, *b = NULL;
-    if (rp_tokenizer_open(SENTIMENT, &a, &err) || rp_tokenizer_open(out, &b, &err))
-        fail_msg("%s", err.message);
-    for (size_t i = 0; i < RP_COUNT(texts); i++) {
-        rp_encoding x = encode(a, texts[i]), y = encode(b, texts[i]);
-        assert_int_equal(x.count, y.count);
-        assert_memory_equal(x.ids, y.ids, x.count * sizeof *x.ids);
-        rp_encoding_free(&x);
-        rp_encoding_free(&y);
-    }
-    rp_tokenizer_close(&a);
-    rp_tokenizer_close(&b);
-}
-
 /* A folder of Google's, whose vocabulary has another name: both files are written. */
 static void test_google_vocabulary(void **state) {
     (void)state;
@@ -600,8 +563,6 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_config_keeps_its_fields, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_large_for_f16, setup, teardown),
         cmocka_unit_test_setup_teardown(test_heads, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_tokenizer_json, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_scores, setup, teardown),
         cmocka_unit_test_setup_teardown(test_google_vocabulary, setup, teardown),
         cmocka_unit_test_setup_teardown(test_modules, setup, teardown),
         cmocka_unit_test_setup_teardown(test_transformer_in_a_folder, setup, teardown),
