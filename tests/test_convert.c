@@ -354,58 +354,6 @@ static void test_google_vocabulary(void **state) {
     assert_true(has(out, "spiece.model") && has(out, "tokenizer.json") && has(out, "tokenizer_config.json"));
 }
 
-static size_t put_piece(unsigned char *to, const char *text, float score, int kind) {
-    size_t size = strlen(text), n = 0;
-    to[n++] = 0x0a; // a message with the text, the score and the kind
-    to[n++] = (unsigned char)(2 + size + 5 + 2);
-    to[n++] = 0x0a;
-    to[n++] = (unsigned char)size;
-    memcpy(to + n, text, size);
-    n += size;
-    to[n++] = 0x15;
-    memcpy(to + n, &score, 4);
-    n += 4;
-    to[n++] = 0x18;
-    to[n++] = (unsigned char)kind;
-    return n;
-}
-
-/* Pieces that end in a digit and a comma, and no others, are scored 100 lower. */
-static void test_scores(void **state) {
-    (void)state;
-    static const struct {
-        const char *text;
-        float score;
-        int kind;
-        double expected;
-    } pieces[] = {{"<pad>", 0, 3, 0},      {"<unk>", 0, 2, 0},       {"[CLS]", 0, 3, 0},
-                  {"[SEP]", 0, 3, 0},      {"[MASK]", 0, 3, 0},      {"\xe2\x96\x81", -1, 1, -1},
-                  {",", -2.25f, 1, -2.25}, {"1,", -3.5f, 1, -103.5}, {"a,", -3.5f, 1, -3.5},
-                  {"12,", -4, 1, -104},    {"1,a", -5, 1, -5}};
-    unsigned char model[512];
-    char path[sizeof out + 32];
-    rp_json_document document;
-    size_t size = 0;
-    for (size_t i = 0; i < RP_COUNT(pieces); i++)
-        size += put_piece(model + size, pieces[i].text, pieces[i].score, pieces[i].kind);
-    copy(GOLDENS "albert_classifier.safetensors", in, "model.safetensors");
-    copy(GOLDENS "albert_classifier.json", in, "config.json");
-    snprintf(path, sizeof path, "%s/spiece.model", in);
-    FILE *file = fopen(path, "wb");
-    assert_int_equal(fwrite(model, 1, size, file), size);
-    fclose(file);
-    convert(in, NULL);
-    snprintf(path, sizeof path, "%s/tokenizer.json", out);
-    assert_int_equal(rp_json_load(path, &document, NULL), RP_OK);
-    const rp_json *vocab = rp_json_get(rp_json_get(&document.root, "model"), "vocab");
-    assert_int_equal(vocab->count, RP_COUNT(pieces));
-    for (size_t i = 0; i < RP_COUNT(pieces); i++) {
-        assert_string_equal(vocab->items[i].items[0].text, pieces[i].text);
-        assert_true(vocab->items[i].items[1].real == pieces[i].expected);
-    }
-    rp_json_finish(&document);
-}
-
 /* ---- sentence-transformers ---- */
 
 static void test_modules(void **state) {
