@@ -370,7 +370,13 @@ rp_status rp_config_load(const char *dir, rp_config *out, rp_error *err) {
     char name[RP_FOLDER_NAME];
     status = rp_folder_config(dir, name, err);
     if (status) return status;
-    char *path = rp_path_join(dir, *name ? name : "config.json");
+    if (!*name)
+        return rp_fail(
+            err, RP_ERROR_FILE,
+            "%s/config.json: is missing, and no other *config*.json there has the fields of a model; "
+            "fetch it from where the weights are from",
+            rp_path_shown(dir));
+    char *path = rp_path_join(dir, name);
     if (path) out->path = rp_arena_copy(&out->arena, path, strlen(path));
     free(path);
     if (!out->path) {
@@ -379,7 +385,7 @@ rp_status rp_config_load(const char *dir, rp_config *out, rp_error *err) {
     }
     rp_json_document document = {0};
     reader r = {.root = &document.root, .path = rp_path_shown(out->path), .out = out, .err = err};
-    status = rp_folder_is_google(dir, *name ? name : "config.json", &r.google, err);
+    status = rp_folder_is_google(dir, name, &r.google, err);
     if (!status) status = rp_json_load(out->path, &document, err);
     if (!status) status = read_config(&r);
     rp_json_finish(&document);

@@ -203,8 +203,9 @@ static void test_names_of_files(void **state) {
     char name[RP_FOLDER_NAME];
     rp_error err = {0};
     static const char config[] = "{\"hidden_size\": 4, \"num_hidden_layers\": 1}";
-    assert_int_equal(rp_folder_config(dir, name, &err), RP_OK);
-    assert_string_equal(name, "");
+    rp_config none;
+    assert_int_equal(rp_config_load(dir, &none, &err), RP_ERROR_FILE);
+    assert_non_null(strstr(err.message, "/config.json: is missing, and no other"));
     write_text("assets/albert_config.json", config);
     write_text("tokenizer_config.json", "{\"do_lower_case\": true}");
     write_text("generation_config.json", "not JSON");
