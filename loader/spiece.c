@@ -1,5 +1,5 @@
-/* Encoding and decoding with a spiece.model, to the byte as libsentencepiece 0.1.97 does: rewriting the text,
- * the best segmentation of it, and pieces back to text. */
+/* Encoding with a spiece.model, to the byte as libsentencepiece 0.1.97 does: rewriting the text, and the best
+ * segmentation of it. */
 #include "loader/spiece.h"
 
 #include "base/alloc.h"
@@ -15,35 +15,16 @@ enum {
     MOST_BYTES = 16 * RP_TEXT_BYTES_MAX,
 };
 
-/* What rewrites text. */
-typedef struct normalizer {
-    const rp_normalizer_spec *spec;
-    bool space_as_suffix;
-    const rp_spiece *users; /* whose user-defined pieces are left as they are; NULL: none */
-    bool plain[128];        /* ASCII characters that stay as they are before another, or the end */
-} normalizer;
-
 struct rp_spiece {
     const rp_spiece_file *file;
     rp_unigram *pieces;
-    rp_trie users; /* the user-defined pieces */
+    rp_trie users; /* the user-defined pieces, which are left as they are */
     bool has_users;
     bool user_first[256]; /* first bytes of them */
-    normalizer normalizer, denormalizer;
+    bool plain[128];      /* ASCII characters that stay as they are before another, or the end */
 };
 
 /* ---- opening ---- */
-
-static void set_normalizer(normalizer *n, const rp_normalizer_spec *spec, const rp_spiece *users,
-                           bool space_as_suffix) {
-    n->spec = spec;
-    n->space_as_suffix = space_as_suffix;
-    n->users = users && users->has_users ? users : NULL;
-    rp_charsmap_plain(&spec->charsmap, n->plain);
-    n->plain[' '] = false; /* runs of them are shortened */
-    for (size_t i = 0; n->users && i < 128; i++)
-        if (users->user_first[i]) n->plain[i] = false;
-}
 
 static rp_status open_pieces(rp_spiece *s, const char *path, rp_unigram_piece *list, rp_error *err) {
     const rp_spiece_file *file = s->file;
@@ -87,8 +68,10 @@ rp_status rp_spiece_open(const char *path, const rp_spiece_file *file, rp_spiece
         rp_spiece_close(s);
         return status;
     }
-    set_normalizer(&s->normalizer, &file->normalizer, s, file->space_as_suffix);
-    set_normalizer(&s->denormalizer, &file->denormalizer, NULL, false);
+    rp_charsmap_plain(&file->normalizer.charsmap, s->plain);
+    s->plain[' '] = false; /* runs of them are shortened */
+    for (size_t i = 0; i < 128; i++)
+        if (s->user_first[i]) s->plain[i] = false;
     *out = s;
     return RP_OK;
 }
@@ -103,7 +86,7 @@ void rp_spiece_close(rp_spiece *spiece) {
 size_t rp_spiece_user(const rp_spiece *spiece, const char *text, size_t size) {
     size_t longest = 0;
     uint32_t node = RP_TRIE_ROOT;
-    if (!size || !spiece->user_first[(unsigned char)*text]) return 0;
+    if (!size || !spiece->has_users || !spiece->user_first[(unsigned char)*text]) return 0;
     for (size_t i = 0; i < size && rp_trie_step(&spiece->users, &node, (unsigned char)text[i]); i++)
         if (rp_trie_value(&spiece->users, node) >= 0) longest = i + 1;
     return longest;
@@ -133,16 +116,17 @@ static bool put(rp_spiece_tokens *out, const char *data, size_t size, uint32_t f
     return true;
 }
 
-static bool put_space(const normalizer *n, rp_spiece_tokens *out, uint32_t from) {
-    return n->spec->escape_whitespaces ? put(out, SPACE, SPACE_SIZE, from) : put(out, " ", 1, from);
+static bool put_space(const rp_spiece *s, rp_spiece_tokens *out, uint32_t from) {
+    return s->file->normalizer.escape_whitespaces ? put(out, SPACE, SPACE_SIZE, from)
+                                                  : put(out, " ", 1, from);
 }
 
 /* What the first `*taken` bytes of `text` (at least one) become. */
-static rp_text first_of(const normalizer *n, const char *text, size_t size, size_t *taken) {
-    size_t user = n->users ? rp_spiece_user(n->users, text, size) : 0;
+static rp_text first_of(const rp_spiece *s, const char *text, size_t size, size_t *taken) {
+    size_t user = rp_spiece_user(s, text, size);
     *taken = user;
     if (user) return (rp_text){text, user};
-    const char *found = rp_charsmap_longest(&n->spec->charsmap, text, size, taken);
+    const char *found = rp_charsmap_longest(&s->file->normalizer.charsmap, text, size, taken);
     if (found) return (rp_text){found, strlen(found)};
     *taken = rp_utf8_sequence((const unsigned char *)text, size);
     if (*taken) return (rp_text){text, *taken};
@@ -152,15 +136,15 @@ static rp_text first_of(const normalizer *n, const char *text, size_t size, size
 
 /* Append what a few characters became; spaces go in front of it when `*spaced`, which stays true behind one.
  */
-static bool put_part(const normalizer *n, rp_text part, uint32_t from, bool *spaced, rp_spiece_tokens *out) {
+static bool put_part(const rp_spiece *s, rp_text part, uint32_t from, bool *spaced, rp_spiece_tokens *out) {
     for (; *spaced && part.size && *part.data == ' '; part.size--) part.data++;
     if (part.size) *spaced = part.data[part.size - 1] == ' ';
-    if (!n->spec->remove_extra_whitespaces) *spaced = false;
+    if (!s->file->normalizer.remove_extra_whitespaces) *spaced = false;
     while (part.size) {
         const char *space = memchr(part.data, ' ', part.size);
         size_t before = space ? (size_t)(space - part.data) : part.size;
         if (before && !put(out, part.data, before, from)) return false;
-        if (space && !put_space(n, out, from)) return false;
+        if (space && !put_space(s, out, from)) return false;
         part.data += before + (space != NULL);
         part.size -= before + (space != NULL);
     }
@@ -168,9 +152,9 @@ static bool put_part(const normalizer *n, rp_text part, uint32_t from, bool *spa
 }
 
 /* Take the spaces at the end away; returns the byte that what stays ends before. */
-static uint32_t trim(const normalizer *n, rp_spiece_tokens *out, uint32_t end) {
-    const char *space = n->spec->escape_whitespaces ? SPACE : " ";
-    const size_t size = n->spec->escape_whitespaces ? SPACE_SIZE : 1;
+static uint32_t trim(const rp_spiece *s, rp_spiece_tokens *out, uint32_t end) {
+    const char *space = s->file->normalizer.escape_whitespaces ? SPACE : " ";
+    const size_t size = s->file->normalizer.escape_whitespaces ? SPACE_SIZE : 1;
     while (out->size >= size && memcmp(out->text + out->size - size, space, size) == 0) {
         out->size -= size;
         end = out->from[out->size];
@@ -179,20 +163,21 @@ static uint32_t trim(const normalizer *n, rp_spiece_tokens *out, uint32_t end) {
 }
 
 /* Rewrite `text` into out->text and out->from. False: out of memory. */
-static bool normalize(const normalizer *n, const char *text, size_t size, rp_spiece_tokens *out) {
-    const bool remove = n->spec->remove_extra_whitespaces;
+static bool normalize(const rp_spiece *s, const char *text, size_t size, rp_spiece_tokens *out) {
+    const bool remove = s->file->normalizer.remove_extra_whitespaces;
     size_t at = 0, taken = 0;
     out->size = 0;
     if (!reserve(out, size + size / 2)) return false;
     for (; remove && at < size; at += taken) {
-        rp_text part = first_of(n, text + at, size - at, &taken);
+        rp_text part = first_of(s, text + at, size - at, &taken);
         if (part.size != 1 || *part.data != ' ') break;
     }
     if (at == size) return true;
-    if (!n->space_as_suffix && n->spec->add_dummy_prefix && !put_space(n, out, (uint32_t)at)) return false;
+    if (!s->file->space_as_suffix && s->file->normalizer.add_dummy_prefix && !put_space(s, out, (uint32_t)at))
+        return false;
     for (bool spaced = remove; at < size; at += taken) {
         unsigned char c = (unsigned char)text[at];
-        bool plain = c < 128 && n->plain[c] && (at + 1 == size || (unsigned char)text[at + 1] < 128);
+        bool plain = c < 128 && s->plain[c] && (at + 1 == size || (unsigned char)text[at + 1] < 128);
         if (plain) { /* most of most texts */
             taken = 1;
             spaced = false;
@@ -200,12 +185,13 @@ static bool normalize(const normalizer *n, const char *text, size_t size, rp_spi
             out->text[out->size] = (char)c;
             out->from[out->size++] = (uint32_t)at;
         } else {
-            rp_text part = first_of(n, text + at, size - at, &taken);
-            if (!put_part(n, part, (uint32_t)at, &spaced, out)) return false;
+            rp_text part = first_of(s, text + at, size - at, &taken);
+            if (!put_part(s, part, (uint32_t)at, &spaced, out)) return false;
         }
     }
-    uint32_t end = remove ? trim(n, out, (uint32_t)size) : (uint32_t)size;
-    if (n->space_as_suffix && n->spec->add_dummy_prefix && !put_space(n, out, end)) return false;
+    uint32_t end = remove ? trim(s, out, (uint32_t)size) : (uint32_t)size;
+    if (s->file->space_as_suffix && s->file->normalizer.add_dummy_prefix && !put_space(s, out, end))
+        return false;
     out->from[out->size] = end;
     return true;
 }
@@ -216,7 +202,7 @@ rp_status rp_spiece_encode(const rp_spiece *spiece, const char *text, size_t siz
                            rp_error *err) {
     out->tokens.count = 0;
     out->too_long = false;
-    if (normalize(&spiece->normalizer, text, size, out) &&
+    if (normalize(spiece, text, size, out) &&
         rp_unigram_encode(spiece->pieces, out->text, out->size, &out->tokens))
         return RP_OK;
     if (out->too_long)
@@ -241,102 +227,4 @@ void rp_spiece_tokens_finish(rp_spiece_tokens *tokens) {
     free(tokens->text);
     free(tokens->from);
     *tokens = (rp_spiece_tokens){0};
-}
-
-/* ---- decoding ---- */
-
-/* A growing text. */
-typedef struct buffer {
-    char *data;
-    size_t size, capacity;
-} buffer;
-
-static bool append(buffer *out, const char *data, size_t size) {
-    if (!rp_grow((void **)&out->data, &out->capacity, out->size + size + 1, 1)) return false;
-    if (size) memcpy(out->data + out->size, data, size);
-    out->size += size;
-    out->data[out->size] = '\0';
-    return true;
-}
-
-/* Append the characters that the bytes make; a byte that belongs to none is replaced. */
-static bool append_bytes(buffer *out, const buffer *bytes) {
-    for (size_t at = 0; at < bytes->size;) {
-        size_t size = rp_utf8_sequence((const unsigned char *)bytes->data + at, bytes->size - at);
-        bool ok = size ? append(out, bytes->data + at, size) : append(out, REPLACEMENT, SPACE_SIZE);
-        if (!ok) return false;
-        at += size ? size : 1;
-    }
-    return true;
-}
-
-/* Append a piece with spaces for the symbols. */
-static bool append_spaced(buffer *out, rp_text piece) {
-    for (size_t at = 0; at < piece.size;) {
-        bool space = piece.size - at >= SPACE_SIZE && memcmp(piece.data + at, SPACE, SPACE_SIZE) == 0;
-        if (!(space ? append(out, " ", 1) : append(out, piece.data + at, 1))) return false;
-        at += space ? SPACE_SIZE : 1;
-    }
-    return true;
-}
-
-/* Append what a piece that is not a byte's stands for. `first`: nothing but spaces can have come before it.
- * `*dropped` is set when the space in front of the text was not appended. */
-static bool append_piece(const rp_spiece *s, const rp_spiece_part *part, bool first, bool *dropped,
-                         buffer *out) {
-    const rp_normalizer_spec *spec = &s->file->normalizer;
-    int32_t id = part->id < 0 ? s->file->unknown : part->id;
-    const rp_piece *known = &s->file->pieces[id];
-    rp_text text = part->text;
-    *dropped = false;
-    if (known->kind == RP_PIECE_CONTROL) return true;
-    if (known->kind == RP_PIECE_UNKNOWN) {
-        bool itself = text.size == known->size && memcmp(text.data, known->text, text.size) == 0;
-        return itself ? append(out, s->file->unknown_surface, s->file->unknown_surface_size)
-                      : append(out, text.data, text.size);
-    }
-    if (first && (spec->add_dummy_prefix || spec->remove_extra_whitespaces) && text.size >= SPACE_SIZE &&
-        memcmp(text.data, SPACE, SPACE_SIZE) == 0) {
-        text = (rp_text){text.data + SPACE_SIZE, text.size - SPACE_SIZE};
-        *dropped = !spec->remove_extra_whitespaces; /* else those that follow are dropped as well */
-    }
-    return append_spaced(out, text);
-}
-
-static bool join(const rp_spiece *s, const rp_spiece_part *parts, size_t count, buffer *bytes, buffer *out) {
-    bool first = true, dropped = false, ok = append(out, "", 0);
-    for (size_t i = 0; ok && i < count; i++) {
-        bool byte = parts[i].id >= 0 && s->file->pieces[parts[i].id].kind == RP_PIECE_BYTE;
-        if (byte) {
-            char value = (char)rp_byte_of_piece(parts[i].text.data, parts[i].text.size);
-            ok = append(bytes, &value, 1);
-            continue;
-        }
-        ok = append_bytes(out, bytes);
-        bytes->size = 0;
-        if (dropped || out->size) first = false;
-        ok = ok && append_piece(s, &parts[i], first, &dropped, out);
-    }
-    return ok && append_bytes(out, bytes);
-}
-
-rp_status rp_spiece_decode(const rp_spiece *spiece, const rp_spiece_part *parts, size_t count, char **out,
-                           size_t *size, rp_error *err) {
-    buffer text = {0}, bytes = {0};
-    rp_spiece_tokens again = {0};
-    bool ok = join(spiece, parts, count, &bytes, &text);
-    if (ok && spiece->file->denormalizer.charsmap.units) {
-        ok = normalize(&spiece->denormalizer, text.data, text.size, &again);
-        text.size = 0;
-        ok = ok && append(&text, again.text, again.size);
-    }
-    rp_spiece_tokens_finish(&again);
-    free(bytes.data);
-    if (!ok) {
-        free(text.data);
-        return rp_fail_memory(err, "decoding tokens", text.capacity);
-    }
-    *out = text.data;
-    *size = text.size;
-    return RP_OK;
 }

@@ -1,5 +1,5 @@
-/* spiece.model: the file itself (spiece_model.c), and encoding and decoding with it as libsentencepiece
- * 0.1.97 does (spiece.c). */
+/* spiece.model: the file itself (spiece_model.c), and encoding with it as libsentencepiece 0.1.97 does
+ * (spiece.c). */
 #ifndef RP_LOADER_SPIECE_H
 #define RP_LOADER_SPIECE_H
 
@@ -48,10 +48,7 @@ typedef struct rp_spiece_file {
     int32_t unknown;    /* id of the unknown piece */
     bool byte_fallback; /* unknown characters become the pieces of their bytes */
     bool space_as_suffix;
-    const char *unknown_surface; /* [unknown_surface_size] what decoding makes of the unknown piece */
-    size_t unknown_surface_size;
     rp_normalizer_spec normalizer;
-    rp_normalizer_spec denormalizer; /* of decoded text; used where it has a character map */
 } rp_spiece_file;
 
 /* Read and check the `size` bytes of the file `path`: the structure, every piece, that no walk of a character
@@ -73,7 +70,7 @@ const char *rp_charsmap_longest(const rp_charsmap *map, const char *text, size_t
 /* Which ASCII characters the map leaves as they are when the next byte is ASCII, too, or the text ends. */
 void rp_charsmap_plain(const rp_charsmap *map, bool plain[128]);
 
-/* A file that is ready to encode and decode. Read-only: any thread may use it. */
+/* A file that is ready to encode. Read-only: any thread may use it. */
 typedef struct rp_spiece rp_spiece;
 
 /* Get `file` ready, which must outlive the result; `path` is for messages. RP_ERROR_FORMAT when no piece is
@@ -107,15 +104,5 @@ rp_status rp_spiece_encode(const rp_spiece *spiece, const char *text, size_t siz
                            rp_error *err);
 rp_spiece_token rp_spiece_token_at(const rp_spiece *spiece, const rp_spiece_tokens *tokens, size_t i);
 void rp_spiece_tokens_finish(rp_spiece_tokens *tokens);
-
-/* A piece to decode. */
-typedef struct rp_spiece_part {
-    rp_text text;
-    int32_t id; /* of the piece with this text; -1: there is none */
-} rp_spiece_part;
-
-/* Join pieces to text. On success `*out` (`*size` bytes and a NUL) is owned by the caller (free). */
-rp_status rp_spiece_decode(const rp_spiece *spiece, const rp_spiece_part *parts, size_t count, char **out,
-                           size_t *size, rp_error *err);
 
 #endif

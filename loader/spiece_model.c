@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 
 /* Encoding trusts what it is given, so everything that a walk of the tables depends on is checked here. */
 
@@ -239,22 +238,13 @@ static rp_status read_trainer(const char *path, const field *f, rp_spiece_file *
                        path, f->value, f->value < RP_COUNT(types) ? types[f->value] : "unknown");
     if (f->number == 24 && f->wire == 0) out->space_as_suffix = f->value;
     if (f->number == 35 && f->wire == 0) out->byte_fallback = f->value;
-    if (f->number == 44 && f->wire == 2) {
-        out->unknown_surface = (const char *)f->bytes;
-        out->unknown_surface_size = strnlen((const char *)f->bytes, f->size);
-        if (rp_utf8_check(out->unknown_surface, out->unknown_surface_size) != out->unknown_surface_size)
-            return rp_fail(err, RP_ERROR_FORMAT, "%s: trainer_spec.unk_surface: not UTF-8", path);
-    }
     return RP_OK;
 }
 
-static rp_status read_normalizer(const char *path, const char *name, const field *f, rp_normalizer_spec *out,
-                                 rp_error *err) {
-    char where[64];
-    if (f->number == 2 && f->wire == 2) {
-        snprintf(where, sizeof where, "%s.precompiled_charsmap", name);
-        return rp_charsmap_read(path, where, f->bytes, f->size, &out->charsmap, err);
-    }
+static rp_status read_normalizer(const char *path, const field *f, rp_normalizer_spec *out, rp_error *err) {
+    if (f->number == 2 && f->wire == 2)
+        return rp_charsmap_read(path, "normalizer_spec.precompiled_charsmap", f->bytes, f->size,
+                                &out->charsmap, err);
     if (f->number == 3 && f->wire == 0) out->add_dummy_prefix = f->value;
     if (f->number == 4 && f->wire == 0) out->remove_extra_whitespaces = f->value;
     if (f->number == 5 && f->wire == 0) out->escape_whitespaces = f->value;
@@ -263,31 +253,24 @@ static rp_status read_normalizer(const char *path, const char *name, const field
 
 /* Walk the fields of a sub-message. Given again, it adds to what it said before. */
 static rp_status read_spec(const char *path, const field *message, rp_spiece_file *out, rp_error *err) {
-    static const char *const names[] = {
-        [2] = "trainer_spec", [3] = "normalizer_spec", [5] = "denormalizer_spec"};
-    const char *name = names[message->number];
+    const bool trainer = message->number == 2;
     reader in = {message->bytes, message->size, 0};
     rp_status status = RP_OK;
     while (!status && in.at < in.size) {
         field f;
         if (!read_field(&in, &f))
-            status =
-                rp_fail(err, RP_ERROR_FORMAT, "%s: %s: damaged; take a fresh copy of the file", path, name);
-        else if (message->number == 2)
-            status = read_trainer(path, &f, out, err);
+            status = rp_fail(err, RP_ERROR_FORMAT, "%s: %s: damaged; take a fresh copy of the file", path,
+                             trainer ? "trainer_spec" : "normalizer_spec");
         else
-            status = read_normalizer(path, name, &f,
-                                     message->number == 3 ? &out->normalizer : &out->denormalizer, err);
+            status =
+                trainer ? read_trainer(path, &f, out, err) : read_normalizer(path, &f, &out->normalizer, err);
     }
     return status;
 }
 
 rp_status rp_spiece_read(const char *path, const void *data, size_t size, rp_spiece_file *out,
                          rp_error *err) {
-    const rp_normalizer_spec plain = {true, true, true, {0}};
-    *out = (rp_spiece_file){.unknown = -1, .normalizer = plain, .denormalizer = plain};
-    out->unknown_surface = " \xe2\x81\x87 "; /* a double question mark */
-    out->unknown_surface_size = 5;
+    *out = (rp_spiece_file){.unknown = -1, .normalizer = {true, true, true, {0}}};
     size_t capacity = 0;
     rp_status status = RP_OK;
     reader in = {data, size, 0};
@@ -306,7 +289,7 @@ rp_status rp_spiece_read(const char *path, const void *data, size_t size, rp_spi
                 status = rp_fail_memory(err, path, out->piece_count * sizeof *out->pieces);
             else
                 status = read_piece(path, &f, out, err);
-        } else if (f.number == 2 || f.number == 3 || f.number == 5)
+        } else if (f.number == 2 || f.number == 3)
             status = read_spec(path, &f, out, err);
     }
     if (!status && out->piece_count == 0)

@@ -2,14 +2,13 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include <sentencepiece_processor.h>
 
 struct oracle_spiece {
     sentencepiece::SentencePieceProcessor processor;
     std::unique_ptr<sentencepiece::ImmutableSentencePieceText> encoded;
-    std::string piece, text;
+    std::string piece;
 };
 
 oracle_spiece *oracle_spiece_open(const void *data, size_t size) {
@@ -41,13 +40,4 @@ const char *oracle_spiece_token(oracle_spiece *oracle, size_t i, int32_t *id, ui
     oracle->piece = token.piece();
     *length = oracle->piece.size();
     return oracle->piece.data();
-}
-
-const char *oracle_spiece_decode(oracle_spiece *oracle, const char *const *pieces, const size_t *sizes,
-                                 size_t count, size_t *size) {
-    std::vector<std::string> list;
-    for (size_t i = 0; i < count; i++) list.emplace_back(pieces[i], sizes[i]);
-    if (!oracle->processor.Decode(list, &oracle->text).ok()) return nullptr;
-    *size = oracle->text.size();
-    return oracle->text.data();
 }

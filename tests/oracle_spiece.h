@@ -22,10 +22,6 @@ size_t oracle_spiece_encode(oracle_spiece *oracle, const char *text, size_t size
 const char *oracle_spiece_token(oracle_spiece *oracle, size_t i, int32_t *id, uint32_t *begin, uint32_t *end,
                                 size_t *length);
 
-/* Decode pieces to `*size` bytes, kept until the next call. NULL: it failed. */
-const char *oracle_spiece_decode(oracle_spiece *oracle, const char *const *pieces, const size_t *sizes,
-                                 size_t count, size_t *size);
-
 #ifdef __cplusplus
 }
 #endif

@@ -47,4 +47,4 @@ with tempfile.TemporaryDirectory() as scratch:
 train("bytes", vocab_size=420, character_coverage=0.98, byte_fallback=True)
 train("suffix", vocab_size=150, character_coverage=0.98, treat_whitespace_as_suffix=True, user_defined_symbols=["(", ")", "a"])
 train("spaces", vocab_size=150, character_coverage=0.98, remove_extra_whitespaces=False, add_dummy_prefix=False,
-      allow_whitespace_only_pieces=True, unk_surface="?")
+      allow_whitespace_only_pieces=True)
