@@ -142,10 +142,43 @@ static void test_scores(void **state) {
     rp_json_finish(&document);
 }
 
+/* A cased vocabulary keeps its case and its accents, as tokenizer_config.json says. */
+static void test_flags(void **state) {
+    (void)state;
+    static const struct {
+        const char *config;
+        bool lower, accents;
+    } cases[] = {{"{}", true, false},
+                 {"{\"do_lower_case\": false, \"keep_accents\": true}", false, true},
+                 {"{\"do_lower_case\": null, \"keep_accents\": null}", false, false}};
+    copy(GOLDENS "albert_classifier.safetensors", in, "model.safetensors");
+    copy(GOLDENS "albert_classifier.json", in, "config.json");
+    copy(SENTIMENT "/spiece.model", in, "spiece.model");
+    for (size_t i = 0; i < RP_COUNT(cases); i++) {
+        char path[sizeof out + 32];
+        rp_json_document document;
+        bool lower = false, strips = false;
+        assert_true(fixture_write_text(in, "tokenizer_config.json", cases[i].config));
+        convert(in, &(rp_convert_params){.overwrite = true});
+        snprintf(path, sizeof path, "%s/tokenizer.json", out);
+        assert_int_equal(rp_json_load(path, &document, NULL), RP_OK);
+        const rp_json *list = rp_json_get(rp_json_get(&document.root, "normalizer"), "normalizers");
+        for (uint32_t k = 0; k < list->count; k++) {
+            const char *type = rp_json_string(rp_json_get(&list->items[k], "type"));
+            lower = lower || !strcmp(type, "Lowercase");
+            strips = strips || !strcmp(type, "StripAccents");
+        }
+        assert_int_equal(lower, cases[i].lower);
+        assert_int_equal(strips, !cases[i].accents);
+        rp_json_finish(&document);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_tokenizer_json, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scores, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_flags, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
