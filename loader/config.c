@@ -6,6 +6,7 @@
 #include "loader/find_model.h"
 #include "loader/folder.h"
 #include "loader/json.h"
+#include "loader/missing.h"
 #include "loader/names.h"
 
 /* The largest sizes that are taken for a model and not for damage. Products of any three of them and the
@@ -370,12 +371,7 @@ rp_status rp_config_load(const char *dir, rp_config *out, rp_error *err) {
     char name[RP_FOLDER_NAME];
     status = rp_folder_config(dir, name, err);
     if (status) return status;
-    if (!*name)
-        return rp_fail(
-            err, RP_ERROR_FILE,
-            "%s/config.json: is missing, and no other *config*.json there has the fields of a model; "
-            "fetch it from where the weights are from",
-            rp_path_shown(dir));
+    if (!*name) return rp_fail_no_config(dir, err);
     char *path = rp_path_join(dir, name);
     if (path) out->path = rp_arena_copy(&out->arena, path, strlen(path));
     free(path);

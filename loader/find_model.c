@@ -153,9 +153,3 @@ rp_status rp_find_model(const char *name, char **out, rp_error *err) {
     *out = strdup(name);
     return *out ? RP_OK : rp_fail_memory(err, "a path", strlen(name));
 }
-
-void rp_say_pull(const char *dir, char *out, size_t size) {
-    char id[RP_HUB_NAME_BYTES + 1];
-    out[0] = '\0';
-    if (rp_hub_id_of(dir, id)) snprintf(out, size, "; fetch what is missing with `reprise pull %s`", id);
-}

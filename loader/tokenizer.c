@@ -5,6 +5,7 @@
 #include "loader/find_model.h"
 #include "loader/folder.h"
 #include "loader/json.h"
+#include "loader/missing.h"
 #include "loader/tokenizer.h"
 
 enum { MAX_FILE_BYTES = 1 << 28 };
@@ -99,12 +100,7 @@ static rp_status load_from(rp_tokenizer *t, const rp_tokenizer_files *files, rp_
     if (files->full.root.type == RP_JSON_OBJECT) return load_full(t, files, err);
     status = rp_folder_spiece(t->dir, spiece, err);
     if (!status) status = rp_folder_vocab(t->dir, vocab, err);
-    if (!status && !*spiece && !*vocab)
-        status =
-            rp_fail(err, RP_ERROR_FILE,
-                    "%s: holds none of tokenizer.json, spiece.model and vocab.txt; fetch the tokenizer's "
-                    "files",
-                    rp_path_shown(t->dir));
+    if (!status && !*spiece && !*vocab) status = rp_fail_no_tokenizer(t->dir, err);
     if (!status) status = rp_tokenizer_class_of(t->dir, files, *spiece, *vocab, &class, err);
     if (status) return status;
     return class->bert ? load_vocab(t, class, vocab, files, err) : load_spiece(t, spiece, files, err);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "loader/json.h"
+#include "loader/missing.h"
 #include "loader/pytorch.h"
 #include "loader/safetensors.h"
 #include "loader/tf_weights.h"
@@ -110,21 +111,6 @@ static bool has(const char *dir, const char *name) {
     return snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path && rp_path_exists(path);
 }
 
-static rp_status fail_missing(const char *dir, rp_error *err) {
-    static const char *const others[] = {"tf_model.h5", "flax_model.msgpack"};
-    for (size_t i = 0; i < RP_COUNT(others); i++)
-        if (has(dir, others[i]))
-            return rp_fail(err, RP_ERROR_UNSUPPORTED,
-                           "%s: %s: weights in this format are not supported; convert them to %s (in Python: "
-                           "AutoModel.from_pretrained and save_pretrained with safe_serialization=True)",
-                           rp_path_shown(dir), others[i], formats[0].whole);
-    return rp_fail(
-        err, RP_ERROR_FILE,
-        "%s: no weights: neither %s nor %s is there, nor an index of their shards (%s, %s) or of a "
-        "TensorFlow checkpoint; fetch one of them",
-        rp_path_shown(dir), formats[0].whole, formats[1].whole, formats[0].index, formats[1].index);
-}
-
 /* The first file of weights that the folder has; NULL: none but perhaps a TensorFlow checkpoint. */
 static const char *choose(const char *dir, const struct rp_weight_format **format) {
     for (size_t i = 0; i < RP_COUNT(formats); i++) {
@@ -154,7 +140,7 @@ rp_status rp_weight_files_open(const char *dir, rp_weight_files **out, rp_error 
     else
         status = rp_tf_folder_find(dir, &path, err);
     if (status) return status;
-    if (!name && !path) return fail_missing(dir, err);
+    if (!name && !path) return rp_fail_no_weights(dir, err);
     rp_weight_files *files = path ? rp_new(rp_weight_files) : NULL;
     if (!files) {
         free(path);

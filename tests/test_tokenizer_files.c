@@ -131,7 +131,7 @@ static void test_missing(void **state) {
     (void)state;
     rp_tokenizer *t = NULL;
     rp_error err = {0};
-    check_bad(RP_ERROR_FILE, dir, "none of tokenizer.json, spiece.model and vocab.txt");
+    check_bad(RP_ERROR_FILE, dir, "no tokenizer (tokenizer.json, spiece.model or vocab.txt)");
     assert_int_equal(rp_tokenizer_open("/no/such/folder", &t, &err), RP_ERROR_FILE);
     assert_int_equal(rp_tokenizer_open(NULL, &t, &err), RP_ERROR_ARGUMENT);
     assert_int_equal(rp_tokenizer_open(dir, NULL, &err), RP_ERROR_ARGUMENT);

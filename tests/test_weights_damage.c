@@ -279,7 +279,7 @@ static void test_missing_files(void **state) {
         tiny_write(ALBERT(""));
         snprintf(path, sizeof path, "%s/model.safetensors", tiny_dir);
         assert_int_equal(unlink(path), 0);
-        tiny_check_bad(RP_ERROR_FILE, tiny_dir, "neither model.safetensors nor pytorch_model.bin");
+        tiny_check_bad(RP_ERROR_FILE, tiny_dir, "no weights (model.safetensors, pytorch_model.bin");
         assert_true(fixture_write_text(tiny_dir, others[i], "x"));
         tiny_check_bad(RP_ERROR_UNSUPPORTED, others[i], "convert");
     }

@@ -73,7 +73,9 @@ static void take_list(void) {
         FUZZ_CHECK(rp_hub_commit_check(list.commit));
         for (size_t i = 0; i < list.count; i++) {
             const char *path = list.paths[i];
-            FUZZ_CHECK(path[0] != '/' && !strstr(path, "../") && !strchr(path, '\\') && strcmp(path, ".."));
+            FUZZ_CHECK(path[0] != '/' && !strchr(path, '\\') && !strstr(path, "/../"));
+            FUZZ_CHECK(strncmp(path, "../", 3) && strcmp(path, ".."));
+            FUZZ_CHECK(strlen(path) < 3 || strcmp(path + strlen(path) - 3, "/.."));
         }
         rp_hub_choose_first(&list);
         fuzz_status(rp_hub_choose(&list, fuzz_folder(), "org/name", &err), &err);

@@ -1,0 +1,186 @@
+#define _GNU_SOURCE /* fstatat */
+#include "loader/missing.h"
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "loader/hub_cache.h"
+#include "loader/json.h"
+
+enum { MAX_ENTRIES = 1 << 14, NAME_SIZE = 256, ADVICE_SIZE = 288 };
+
+/* A kind of file that people have in place of what is read, and what to do with it. */
+typedef struct kind {
+    const char
+        *pattern; /* of its name; the one "*" stands for anything, and of two for what is between them */
+    const char *what;
+    const char *advice; /* NULL: the original model is to be fetched */
+    bool weights;       /* it tells nothing where the configuration is what is missing */
+} kind;
+
+static const char merge[] = "merge it into its model in Python (peft: merge_and_unload, save_pretrained)";
+static const char rename_bin[] = "call it pytorch_model.bin if it is";
+
+static const kind weight_kinds[] = {
+    {"adapter_model.*", "an adapter", merge, false},
+    {"adapter_config.json", "an adapter", merge, false},
+    {"tf_model.h5", "weights of Keras",
+     "convert them in Python: AutoModel.from_pretrained(DIR, from_tf=True).save_pretrained(DIR)", true},
+    {"flax_model.msgpack", "weights of Flax",
+     "convert them in Python: AutoModel.from_pretrained(DIR, from_flax=True).save_pretrained(DIR)", true},
+    {"model-*.safetensors", "a shard", "copy model.safetensors.index.json, which lists the shards, there too",
+     true},
+    {"pytorch_model-*.bin", "a shard", "copy pytorch_model.bin.index.json, which lists the shards, there too",
+     true},
+    {"*.data-*", "a part of a TensorFlow checkpoint", "copy its .index file there too", true},
+    {"*.safetensors", "weights by another name", "call them model.safetensors if they are the model's", true},
+    {"training_args.bin", "what a training left beside the weights", NULL, true},
+    {"optimizer.bin", "what a training left beside the weights", NULL, true},
+    {"*.bin", "perhaps weights by another name", rename_bin, true},
+    {"*.pt", "perhaps weights by another name", rename_bin, true},
+    {"*.pth", "perhaps weights by another name", rename_bin, true},
+    {"*.gguf", "a model for llama.cpp", NULL, false},
+    {"*.onnx", "a model for ONNX", NULL, false},
+    {"onnx/", "models for ONNX", NULL, false},
+    {"*.ot", "weights for Rust", NULL, true},
+    {"*.tflite", "a model for TensorFlow Lite", NULL, false},
+    {"saved_model.pb", "a graph of TensorFlow", NULL, false},
+    {"openvino_model.xml", "a model for OpenVINO", NULL, false},
+    {"openvino/", "models for OpenVINO", NULL, false},
+    {"*.mlmodel", "a model for Core ML", NULL, false},
+    {"*.msgpack", "weights of Flax", NULL, true},
+    {"*.h5", "weights of Keras", NULL, true},
+    {"*.keras", "a model of Keras", NULL, false},
+};
+
+static const kind tokenizer_kinds[] = {
+    {"merges.txt", "of a byte-pair tokenizer", "models with one are of other families, which do not run",
+     false},
+    {"sentencepiece.bpe.model", "XLM-RoBERTa's tokenizer", "that family does not run", false},
+    {"vocab.json", "of a byte-pair tokenizer", "models with one are of other families, which do not run",
+     false},
+};
+
+/* ---- looking ---- */
+
+/* True when `name` is what `pattern` says, which has one "*" at most. */
+static bool fits(const char *name, const char *pattern) {
+    size_t size = strlen(name), before = strcspn(pattern, "*");
+    if (!pattern[before]) return !strcmp(name, pattern);
+    const char *second = strchr(pattern + before + 1, '*'), *end = pattern + before + 1;
+    if (second) { /* "*.data-*" */
+        char middle[32];
+        snprintf(middle, sizeof middle, "%.*s", (int)(second - end), end);
+        return strstr(name, middle) != NULL;
+    }
+    return size >= before + strlen(end) && !strncmp(name, pattern, before) &&
+           !strcmp(name + size - strlen(end), end);
+}
+
+/* What is looked for. */
+typedef struct wanted {
+    const char *missing; /* for the message */
+    const kind *kinds;
+    size_t count;
+    bool weights; /* kinds that tell of weights too */
+} wanted;
+
+/* What was found: the first kind of the list, of its files the first by name; folders inside that have a
+ * config.json, and the first of them. */
+typedef struct found {
+    const kind *kind;
+    char name[NAME_SIZE], folder[NAME_SIZE];
+    size_t entries;
+    bool cache; /* folders of models in a hub's cache */
+} found;
+
+static void note_kind(found *f, const char *name, const wanted *w) {
+    size_t i = 0;
+    while (i < w->count && !fits(name, w->kinds[i].pattern)) i++;
+    const kind *is = &w->kinds[i];
+    if (i == w->count || (is->weights && !w->weights)) return;
+    if (f->kind && (is > f->kind || (is == f->kind && strcmp(name, f->name) >= 0))) return;
+    f->kind = is;
+    snprintf(f->name, sizeof f->name, "%s", name);
+}
+
+static void note_folder(found *f, int dir, const char *name) {
+    char path[NAME_SIZE + 16];
+    struct stat info;
+    if (!strncmp(name, "models--", 8)) f->cache = true;
+    snprintf(path, sizeof path, "%s/config.json", name);
+    if (fstatat(dir, path, &info, 0) || !S_ISREG(info.st_mode)) return;
+    if (!f->folder[0] || strcmp(name, f->folder) < 0) snprintf(f->folder, sizeof f->folder, "%s", name);
+}
+
+static void look(const char *dir, const wanted *w, found *f) {
+    char name[NAME_SIZE + 1];
+    struct stat info;
+    *f = (found){.kind = NULL};
+    DIR *open = opendir(dir);
+    for (struct dirent *entry; open && f->entries < MAX_ENTRIES && (entry = readdir(open));) {
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
+            strlen(entry->d_name) >= NAME_SIZE - 1)
+            continue;
+        f->entries++;
+        bool folder = !fstatat(dirfd(open), entry->d_name, &info, 0) && S_ISDIR(info.st_mode);
+        snprintf(name, sizeof name, "%s%s", entry->d_name, folder ? "/" : "");
+        if (folder) note_folder(f, dirfd(open), entry->d_name);
+        note_kind(f, name, w);
+    }
+    if (open) closedir(open);
+}
+
+/* ---- saying ---- */
+
+/* What would bring it. */
+static void advise(const char *dir, const found *f, char out[ADVICE_SIZE]) {
+    char id[RP_HUB_NAME_BYTES + 1];
+    bool known = rp_hub_id_of(dir, id);
+    if (f->cache)
+        snprintf(out, ADVICE_SIZE, "it is a cache of models: name one by ORG/NAME");
+    else if (f->kind && f->kind->advice)
+        snprintf(out, ADVICE_SIZE, "%s", f->kind->advice);
+    else if (known)
+        snprintf(out, ADVICE_SIZE, "fetch what is missing with `reprise pull %s`", id);
+    else if (f->folder[0])
+        snprintf(out, ADVICE_SIZE, "name the folder %.100s in it if that is the model", f->folder);
+    else
+        snprintf(out, ADVICE_SIZE, "fetch %s with `reprise pull ORG/NAME`, or copy what is missing there",
+                 f->kind ? "the original model" : "the model");
+}
+
+static rp_status fail_missing(const char *dir, const wanted *w, rp_error *err) {
+    found f;
+    char there[NAME_SIZE + 96] = "", advice[ADVICE_SIZE];
+    look(dir, w, &f);
+    advise(dir, &f, advice);
+    if (f.kind)
+        snprintf(there, sizeof there, ", but %.*s, %s", rp_text_fit(f.name, 80), f.name, f.kind->what);
+    else if (!f.entries)
+        snprintf(there, sizeof there, ", as the folder is empty");
+    return rp_fail(err, f.kind ? RP_ERROR_UNSUPPORTED : RP_ERROR_FILE, "%s: no %s%s; %s", rp_path_shown(dir),
+                   w->missing, there, advice);
+}
+
+rp_status rp_fail_no_config(const char *dir, rp_error *err) {
+    const wanted w = {"config.json, nor another *config*.json with the fields of a model", weight_kinds,
+                      RP_COUNT(weight_kinds), false};
+    return fail_missing(dir, &w, err);
+}
+
+rp_status rp_fail_no_weights(const char *dir, rp_error *err) {
+    const wanted w = {"weights (model.safetensors, pytorch_model.bin or a TensorFlow checkpoint)",
+                      weight_kinds, RP_COUNT(weight_kinds), true};
+    return fail_missing(dir, &w, err);
+}
+
+rp_status rp_fail_no_tokenizer(const char *dir, rp_error *err) {
+    const wanted w = {"tokenizer (tokenizer.json, spiece.model or vocab.txt)", tokenizer_kinds,
+                      RP_COUNT(tokenizer_kinds), true};
+    return fail_missing(dir, &w, err);
+}
