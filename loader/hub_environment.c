@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* asprintf */
+#define _GNU_SOURCE /* strndup */
 #include "loader/hub_environment.h"
 
 #include <ctype.h>
@@ -120,31 +120,38 @@ static char *expand(const char *text) {
     return out;
 }
 
-/* HF_HOME/`name`, or the same in the user's cache folder; NULL: neither is there, or no memory. */
-static char *in_home(const char *name) {
-    char *below = NULL, *folder = NULL, *path = NULL;
+/* HF_HOME/`name`, or the same in the user's cache folder. NULL: there is neither or, with `*memory`, no
+ * memory. */
+static char *in_home(const char *name, bool *memory) {
+    char below[64], *folder = NULL, *path = NULL;
     const char *home = variable("HF_HOME");
-    if (asprintf(&below, "huggingface/%s", name) < 0) return NULL;
-    if (!home) {
-        path = rp_user_cache(below);
-    } else if ((folder = expand(home))) {
-        path = rp_path_join(folder, name);
-    }
+    snprintf(below, sizeof below, "huggingface/%s", name);
+    if (!home) return rp_user_cache(below, memory);
+    folder = expand(home);
+    path = folder ? rp_path_join(folder, name) : NULL;
+    *memory = !path;
     free(folder);
-    free(below);
     return path;
 }
 
 rp_status rp_hub_cache_folder(const char *wanted, char **out, rp_error *err) {
+    bool memory = false;
     const char *given = variable("HF_HUB_CACHE");
-    if (!given) given = variable("HUGGINGFACE_HUB_CACHE");
-    *out = wanted ? strdup(wanted) : given ? expand(given) : in_home("hub");
-    if (*out && **out) return RP_OK;
-    free(*out);
     *out = NULL;
     if (wanted && !*wanted)
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "cache_dir is empty; name a folder, or NULL for the usual one");
+    if (!given) given = variable("HUGGINGFACE_HUB_CACHE");
+    if (wanted || given) {
+        *out = wanted ? strdup(wanted) : expand(given);
+        memory = !*out;
+    } else {
+        *out = in_home("hub", &memory);
+    }
+    if (memory) return rp_fail_memory(err, "a path", RP_URL_BYTES);
+    if (*out && **out) return RP_OK;
+    free(*out);
+    *out = NULL;
     return rp_fail(
         err, RP_ERROR_FILE,
         "no folder for the hub's cache: HOME names none that exists; set HF_HUB_CACHE to a folder");
@@ -152,15 +159,19 @@ rp_status rp_hub_cache_folder(const char *wanted, char **out, rp_error *err) {
 
 /* ---- the token ---- */
 
-/* The file HF_TOKEN_PATH, or "token" where the cache of the hub is. NULL: it is not there. */
-static char *read_token_file(void) {
+/* What the file HF_TOKEN_PATH, or "token" where the cache of the hub is, holds. NULL: it is not there or,
+ * with
+ * `*memory`, there is no memory. */
+static char *read_token_file(bool *memory) {
     const char *given = variable("HF_TOKEN_PATH");
-    char *path = given ? expand(given) : in_home("token"), *text = NULL;
+    char *path = given ? expand(given) : in_home("token", memory), *text = NULL;
     uint64_t size = 0;
     int fd = -1;
+    if (given && !path) *memory = true;
     if (path && !rp_file_open(path, &fd, &size, NULL)) {
-        if (size < TOKEN_BYTES) text = calloc(1, TOKEN_BYTES);
-        if (text && read(fd, text, TOKEN_BYTES - 1) < 0) text[0] = '\0';
+        text = calloc(1, TOKEN_BYTES);
+        *memory = !text;
+        if (text && (size >= TOKEN_BYTES || read(fd, text, TOKEN_BYTES - 1) < 0)) text[0] = '\0';
         close(fd);
     }
     free(path);
@@ -184,8 +195,9 @@ rp_status rp_hub_token(const char *wanted, char **out, rp_error *err) {
     if (!wanted && is_on("HF_HUB_DISABLE_IMPLICIT_TOKEN")) return RP_OK;
     if (!given) given = variable("HF_TOKEN");
     if (!given) given = variable("HUGGING_FACE_HUB_TOKEN");
-    char *token = given ? strdup(given) : read_token_file();
-    if (!token) return given ? rp_fail_memory(err, "a token", strlen(given)) : RP_OK;
+    bool memory = false;
+    char *token = given ? strdup(given) : read_token_file(&memory);
+    if (!token) return given || memory ? rp_fail_memory(err, "a token", TOKEN_BYTES) : RP_OK;
     bool good = clean_token(token);
     if (good && *token) {
         *out = token;

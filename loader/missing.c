@@ -105,7 +105,7 @@ static void note_kind(found *f, const char *name, const wanted *w) {
     if (i == w->count || (is->weights && !w->weights)) return;
     if (f->kind && (is > f->kind || (is == f->kind && strcmp(name, f->name) >= 0))) return;
     f->kind = is;
-    snprintf(f->name, sizeof f->name, "%s", name);
+    snprintf(f->name, sizeof f->name, "%.*s", NAME_SIZE - 1, name);
 }
 
 static void note_folder(found *f, int dir, const char *name) {

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -171,12 +172,13 @@ static void decode(char *path) {
     *out = '\0';
 }
 
-/* Read the lines of one request. False: the connection ended. */
+/* Read the lines of one request, behind which nothing comes before its answer. False: the connection ended.
+ */
 static bool read_request(hub_request *r) {
     char text[16384] = "";
     size_t size = 0;
     while (!strstr(text, "\r\n\r\n")) {
-        ssize_t n = size < sizeof text - 1 ? recv(r->fd, text + size, 1, 0) : -1;
+        ssize_t n = size < sizeof text - 1 ? recv(r->fd, text + size, sizeof text - 1 - size, 0) : -1;
         if (n <= 0) return false;
         size += (size_t)n;
         text[size] = '\0';
@@ -225,6 +227,8 @@ static void *serve(void *pointer) {
     free(pointer);
     for (int fd; (fd = accept(l.server->listening[l.storage], NULL, NULL)) >= 0;) {
         pthread_t thread;
+        int yes = 1; /* or each body would wait for a receipt of its headers */
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
         hub_request *r = calloc(1, sizeof *r);
         *r = (hub_request){.server = l.server, .fd = fd, .storage = l.storage};
         if (pthread_create(&thread, NULL, serve_connection, r)) abort();

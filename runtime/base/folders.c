@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 
 bool rp_make_folders(const char *path, unsigned mode) {
+    if (!mkdir(path, mode) || errno == EEXIST) return true; /* as most often */
+    if (errno != ENOENT) return false;
     char *part = strdup(path);
     bool made = part != NULL;
     if (!part) errno = ENOMEM;
@@ -31,13 +33,16 @@ static bool is_folder(const char *path) {
     return !stat(path, &info) && S_ISDIR(info.st_mode);
 }
 
-char *rp_user_cache(const char *below) {
+char *rp_user_cache(const char *below, bool *memory) {
     char *path = NULL;
-    const char *base = getenv("XDG_CACHE_HOME");
-    if (base && base[0] == '/') return asprintf(&path, "%s/%s", base, below) < 0 ? NULL : path;
-    base = getenv("HOME");
-    if (!base || !base[0] || !is_folder(base)) return NULL;
-    return asprintf(&path, "%s/.cache/%s", base, below) < 0 ? NULL : path;
+    const char *base = getenv("XDG_CACHE_HOME"), *between = "";
+    if (!base || base[0] != '/') {
+        base = getenv("HOME");
+        between = "/.cache";
+        if (!base || !base[0] || !is_folder(base)) return NULL;
+    }
+    *memory = asprintf(&path, "%s%s/%s", base, between, below) < 0;
+    return *memory ? NULL : path;
 }
 
 bool rp_file_limit_allows(uint64_t size) {

@@ -10,10 +10,9 @@
 bool rp_make_folders(const char *path, unsigned mode);
 
 /* $XDG_CACHE_HOME/`below` or, where that is unset or relative (its specification says to ignore such a
- * value),
- * ~/.cache/`below`. NULL where HOME names no folder that exists, since nobody's home is to be made, and when
- * memory runs out. The caller frees it. */
-char *rp_user_cache(const char *below);
+ * value), ~/.cache/`below`. NULL where HOME names no folder that exists, since nobody's home is to be made;
+ * or, with `*memory` set, when memory runs out. The caller frees it. */
+char *rp_user_cache(const char *below, bool *memory);
 
 /* False where a file of so many bytes is beyond this process's limit (RLIMIT_FSIZE): a write there would not
  * fail but end the process (SIGXFSZ). */

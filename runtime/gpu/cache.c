@@ -28,8 +28,9 @@ static const char cache_magic[8] = {'r', 'e', 'p', 'r', 'i', 's', 'e', '2'};
 
 char *rp_cache_dir(const char *wanted) {
     const char *given = wanted ? wanted : getenv("REPRISE_CACHE_DIR");
+    bool memory = false; /* without it there is no cache either */
     if (given && !given[0]) return NULL;
-    char *path = given ? strdup(given) : rp_user_cache("reprise");
+    char *path = given ? strdup(given) : rp_user_cache("reprise", &memory);
     if (path && rp_make_folders(path, 0700)) return path;
     free(path);
     return NULL;
