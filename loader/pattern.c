@@ -49,6 +49,7 @@ void rp_flow_finish(rp_flow *flow) {
     free(flow->edits);
     free(flow->bytes);
     free(flow->numbers);
+    rp_regex_walk_finish(&flow->walk);
 }
 
 /* ---- patterns ---- */
@@ -117,19 +118,25 @@ static bool find_repeated(const rp_pattern *p, const rp_char *chars, size_t coun
     return false;
 }
 
-static bool find(const rp_pattern *p, rp_flow *flow, const rp_char *chars, size_t count, size_t from,
-                 size_t *start, size_t *end) {
-    if (p->repeated) return find_repeated(p, chars, count, from, start, end);
-    if (!p->regex) return find_text(p, chars, count, from, start, end);
+static bool find_regex(const rp_regex *regex, rp_flow *flow, const rp_char *chars, size_t count,
+                       rp_search *search, size_t *start, size_t *end) {
     bool memory = false;
-    if (rp_regex_find(p->regex, chars, count, from, start, end, &memory)) return true;
+    if (!search->begun) {
+        rp_regex_walk_finish(&flow->walk);
+        flow->walk = (rp_regex_walk){0};
+        search->begun = true;
+    }
+    if (rp_regex_next(regex, chars, count, &flow->walk, start, end, &memory)) return search->found = true;
     if (memory) rp_flow_memory(flow);
     return false;
 }
 
-bool rp_pattern_next(const rp_pattern *pattern, rp_flow *flow, const rp_char *chars, size_t count,
+bool rp_pattern_next(const rp_pattern *p, rp_flow *flow, const rp_char *chars, size_t count,
                      rp_search *search, size_t *start, size_t *end) {
-    while (search->at <= count && find(pattern, flow, chars, count, search->at, start, end)) {
+    if (p->regex) return find_regex(p->regex, flow, chars, count, search, start, end);
+    bool (*find)(const rp_pattern *, const rp_char *, size_t, size_t, size_t *, size_t *) =
+        p->repeated ? find_repeated : find_text;
+    while (search->at <= count && find(p, chars, count, search->at, start, end)) {
         if (*start == *end && search->found && search->last == *end) {
             search->at++; /* nothing, right behind the last match */
             continue;

@@ -47,6 +47,7 @@ typedef struct rp_flow {
     uint32_t *numbers; /* of the model */
     size_t number_capacity;
     void *model_tokens; /* of a unigram model, rp_unigram_tokens; freed by rp_flow_finish */
+    rp_regex_walk walk; /* of the search that goes on */
     size_t most;        /* characters that the text may become */
     bool ascii;         /* all of the text is below U+0080 */
     rp_status status;   /* the first thing that went wrong */
@@ -72,11 +73,12 @@ typedef struct rp_pattern {
     rp_regex *regex;
 } rp_pattern;
 
-/* Where a search through a text is. Zero-initialise. */
+/* Where a search through a text is. Zero-initialise; a flow has one that goes on at a time. */
 typedef struct rp_search {
     size_t at;   /* where it goes on */
     size_t last; /* where the last match ended */
-    bool found;  /* there was one */
+    bool begun;
+    bool found; /* there was a match */
 } rp_search;
 
 /* A pattern for `size` bytes of valid UTF-8; codes are allocated in the arena. RP_ERROR_UNSUPPORTED for a

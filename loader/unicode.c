@@ -91,25 +91,6 @@ rp_category rp_char_category(uint32_t code) {
     return rp_char_category_in(code, RP_UNICODE_14);
 }
 
-static bool is_nonspacing(uint32_t code, rp_unicode_version version) {
-    return code >= 0x300 && rp_char_category_in(code, version) == RP_CATEGORY_MN;
-}
-
-static bool is_other(uint32_t code, rp_unicode_version version, bool unassigned) {
-    if (code == '\t' || code == '\n' || code == '\r') return false;
-    if (code < 0x80) return code < ' ' || code == 0x7f;
-    rp_category category = rp_char_category_in(code, version);
-    return category >= RP_CATEGORY_CC && (unassigned || category != RP_CATEGORY_CN);
-}
-
-static bool is_punctuation(uint32_t code, rp_unicode_version version) {
-    if (code < 0x80)
-        return (code >= 33 && code <= 47) || (code >= 58 && code <= 64) || (code >= 91 && code <= 96) ||
-               (code >= 123 && code <= 126);
-    rp_category category = rp_char_category_in(code, version);
-    return category >= RP_CATEGORY_PC && category <= RP_CATEGORY_PO;
-}
-
 static bool is_separator(uint32_t code) { /* Zs */
     return code == 0x20 || code == 0xa0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200a) ||
            code == 0x202f || code == 0x205f || code == 0x3000;
@@ -126,10 +107,6 @@ bool rp_char_is_numeric(uint32_t code) {
     if (code < 0x80) return code >= '0' && code <= '9';
     uint8_t category = rp_unicode_find(code)->category;
     return category >= RP_CATEGORY_ND && category <= RP_CATEGORY_NO;
-}
-
-bool rp_char_is_alphanumeric(uint32_t code) {
-    return (rp_unicode_find(code)->flags & RP_FLAG_ALPHABETIC) || rp_char_is_numeric(code);
 }
 
 /* Letters, marks, digits and what joins words. */
@@ -156,7 +133,10 @@ bool rp_char_is_mark(uint32_t code) {
 }
 
 bool rp_bert_is_control(uint32_t code) {
-    return is_other(code, RP_UNICODE_8, false);
+    if (code == '\t' || code == '\n' || code == '\r') return false;
+    if (code < 0x80) return code < ' ' || code == 0x7f;
+    rp_category category = rp_char_category_in(code, RP_UNICODE_8);
+    return category >= RP_CATEGORY_CC && category != RP_CATEGORY_CN;
 }
 
 bool rp_bert_is_white(uint32_t code) {
@@ -164,15 +144,22 @@ bool rp_bert_is_white(uint32_t code) {
 }
 
 bool rp_bert_is_nonspacing(uint32_t code) {
-    return is_nonspacing(code, RP_UNICODE_8);
+    return code >= 0x300 && rp_char_category_in(code, RP_UNICODE_8) == RP_CATEGORY_MN;
 }
 
 bool rp_bert_is_ideograph(uint32_t code) {
-    return rp_char_is_ideograph(code) && !(code >= 0x2b820 && code < 0x2b920);
+    return (code >= 0x4e00 && code <= 0x9fff) || (code >= 0x3400 && code <= 0x4dbf) ||
+           (code >= 0x20000 && code <= 0x2a6df) || (code >= 0x2a700 && code <= 0x2b81f) ||
+           (code >= 0x2b920 && code <= 0x2ceaf) || (code >= 0xf900 && code <= 0xfaff) ||
+           (code >= 0x2f800 && code <= 0x2fa1f);
 }
 
 bool rp_bert_is_punctuation(uint32_t code) {
-    return is_punctuation(code, RP_UNICODE_8);
+    if (code < 0x80)
+        return (code >= 33 && code <= 47) || (code >= 58 && code <= 64) || (code >= 91 && code <= 96) ||
+               (code >= 123 && code <= 126);
+    rp_category category = rp_char_category_in(code, RP_UNICODE_8);
+    return category >= RP_CATEGORY_PC && category <= RP_CATEGORY_PO;
 }
 
 /* ---- as Python ---- */
@@ -194,29 +181,6 @@ bool rp_char_is_digit(uint32_t code) {
     for (size_t i = 0; i < RP_COUNT(ranges); i++)
         if (code >= ranges[i][0] && code <= ranges[i][1]) return true;
     return false;
-}
-
-bool rp_char_is_blank(uint32_t code) {
-    return code == '\t' || code == '\n' || code == '\r' || is_separator(code);
-}
-
-bool rp_char_is_control(uint32_t code) {
-    return is_other(code, RP_UNICODE_14, true);
-}
-
-bool rp_char_is_punctuation(uint32_t code) {
-    return is_punctuation(code, RP_UNICODE_14);
-}
-
-bool rp_char_is_nonspacing(uint32_t code) {
-    return is_nonspacing(code, RP_UNICODE_14);
-}
-
-bool rp_char_is_ideograph(uint32_t code) {
-    return (code >= 0x4e00 && code <= 0x9fff) || (code >= 0x3400 && code <= 0x4dbf) ||
-           (code >= 0x20000 && code <= 0x2a6df) || (code >= 0x2a700 && code <= 0x2b73f) ||
-           (code >= 0x2b740 && code <= 0x2b81f) || (code >= 0x2b820 && code <= 0x2ceaf) ||
-           (code >= 0xf900 && code <= 0xfaff) || (code >= 0x2f800 && code <= 0x2fa1f);
 }
 
 /* ---- lower case ---- */

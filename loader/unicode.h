@@ -99,9 +99,8 @@ rp_category rp_char_category(uint32_t code);
 /* The Unicode property White_Space, which is Rust's char::is_whitespace and \s of a regular expression. */
 bool rp_char_is_white(uint32_t code);
 
-/* Rust's char::is_numeric (categories N*), by which the pre-tokenizer Digits cuts; char::is_alphanumeric. */
+/* Rust's char::is_numeric (categories N*), by which the pre-tokenizer Digits cuts. */
 bool rp_char_is_numeric(uint32_t code);
-bool rp_char_is_alphanumeric(uint32_t code);
 
 /* \w of Rust's regex crate: of the pre-tokenizer Whitespace, and of added tokens with single_word. */
 bool rp_char_is_word(uint32_t code);
@@ -124,21 +123,13 @@ bool rp_bert_is_ideograph(uint32_t code);
 /* Punctuation of the pre-tokenizers BertPreTokenizer and Punctuation: P* and the ASCII symbols. */
 bool rp_bert_is_punctuation(uint32_t code);
 
-/* ---- properties as Python 3.11 and the slow tokenizers of transformers see them ---- */
+/* ---- properties as Python 3.11 sees them ---- */
 
 /* White space of str.split() and str.strip(). */
 bool rp_char_is_space(uint32_t code);
 
 /* str.isdigit(). */
 bool rp_char_is_digit(uint32_t code);
-
-/* The slow BERT tokenizer: space, tab, line feed, carriage return and Zs; any of C* but tab, line feed and
- * carriage return; P* and the ASCII symbols; the CJK ideographs; Mn. */
-bool rp_char_is_blank(uint32_t code);
-bool rp_char_is_control(uint32_t code);
-bool rp_char_is_punctuation(uint32_t code);
-bool rp_char_is_ideograph(uint32_t code);
-bool rp_char_is_nonspacing(uint32_t code);
 
 /* Canonical combining class; 0 for a starter. */
 unsigned rp_char_combining(uint32_t code);
@@ -150,18 +141,10 @@ size_t rp_char_decompose(uint32_t code, bool compatibility, uint32_t out[RP_DECO
 /* Append `in` in lower case to `out`, with the final sigma, as str.lower() does. False when out of memory. */
 bool rp_chars_lower(const rp_chars *in, rp_chars *out);
 
-/* Bring `chars` into NFC in place; a composed character stands for the bytes of all its parts. False when out
- * of memory. */
-bool rp_chars_compose(rp_chars *chars);
-
 /* ---- rewriting, as the reference does it ---- */
 
 /* Lower case without context, as Rust's char::to_lowercase; returns the number of code points, 1 or 2. */
 size_t rp_char_lower(uint32_t code, uint32_t out[RP_LOWERED_MAX]);
-
-static inline size_t rp_char_lower_full(uint32_t code, uint32_t out[RP_LOWERED_MAX]) {
-    return rp_char_lower(code, out);
-}
 
 typedef enum rp_normal_form { RP_NFD, RP_NFKD, RP_NFC, RP_NFKC } rp_normal_form;
 

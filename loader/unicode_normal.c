@@ -77,7 +77,6 @@ typedef struct part {
     uint32_t code;
     uint32_t combining;
     int32_t change; /* 1: added behind another; 0: in place of a character; -n: and of the n that follow it */
-    uint32_t start, end;
 } part;
 
 typedef struct parts {
@@ -101,7 +100,7 @@ static bool split(const rp_chars *chars, bool compatibility, parts *out) {
             !rp_grow((void **)&out->items, &out->capacity, out->count + count, sizeof *out->items))
             return false;
         for (size_t k = 0; k < count; k++)
-            out->items[out->count++] = (part){codes[k], combining(codes[k]), k > 0, c.start, c.end};
+            out->items[out->count++] = (part){codes[k], combining(codes[k]), k > 0};
     }
     return true;
 }
@@ -194,8 +193,6 @@ static void compose_all(parts *p) {
             part *base = &p->items[starter];
             base->code = joined;
             base->change += c.change - 1;
-            if (c.start < base->start) base->start = c.start;
-            if (c.end > base->end) base->end = c.end;
             continue;
         }
         if (c.combining == 0) starter = count;
@@ -220,45 +217,30 @@ static bool is_plain(const rp_chars *chars, rp_normal_form form) {
 }
 
 static bool prepare(const rp_chars *chars, rp_normal_form form, parts *p) {
-    if (!split(chars, form == RP_NFKD || form == RP_NFKC, p) || !sort_marks(p)) {
-        free(p->items);
-        return false;
-    }
+    if (!split(chars, form == RP_NFKD || form == RP_NFKC, p) || !sort_marks(p)) return false;
     if (form == RP_NFC || form == RP_NFKC) compose_all(p);
-    return true;
-}
-
-/* Give `chars` the parts, with the bytes that each has; false when out of memory. Frees the parts. */
-static bool take_parts(rp_chars *chars, parts *p) {
-    rp_chars out = {0};
-    bool ok = rp_grow((void **)&out.items, &out.capacity, p->count, sizeof *out.items);
-    for (size_t i = 0; ok && i < p->count; i++)
-        out.items[out.count++] = (rp_char){p->items[i].code, p->items[i].start, p->items[i].end};
-    free(p->items);
-    if (!ok) return false;
-    free(chars->items);
-    *chars = out;
     return true;
 }
 
 bool rp_chars_normalize(rp_chars *chars, rp_normal_form form) {
     if (is_plain(chars, form)) return true;
     parts p = {0};
-    if (!prepare(chars, form, &p)) return false;
+    rp_chars out = {0};
+    bool ok =
+        prepare(chars, form, &p) && rp_grow((void **)&out.items, &out.capacity, p.count, sizeof *out.items);
     size_t at = 0; /* the character that the next part takes the place of */
-    for (size_t i = 0; i < p.count; i++) {
-        part *c = &p.items[i];
-        size_t from = c->change > 0 && at > 0 ? at - 1 : at;
+    for (size_t i = 0; ok && i < p.count; i++) {
+        int32_t change = p.items[i].change;
+        size_t from = change > 0 && at > 0 ? at - 1 : at;
         if (from >= chars->count) from = chars->count - 1;
-        c->start = chars->items[from].start;
-        c->end = c->change > 0 && at == 0 ? c->start : chars->items[from].end;
-        if (c->change <= 0) at += 1 + (size_t)-c->change;
+        rp_char source = chars->items[from];
+        out.items[out.count++] =
+            (rp_char){p.items[i].code, source.start, change > 0 && at == 0 ? source.start : source.end};
+        if (change <= 0) at += 1 + (size_t)-change;
     }
-    return take_parts(chars, &p);
-}
-
-bool rp_chars_compose(rp_chars *chars) {
-    if (is_plain(chars, RP_NFC)) return true;
-    parts p = {0};
-    return prepare(chars, RP_NFC, &p) && take_parts(chars, &p);
+    free(p.items);
+    if (!ok) return false;
+    free(chars->items);
+    *chars = out;
+    return true;
 }

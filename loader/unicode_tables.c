@@ -1,4 +1,4 @@
-/* Made by tools/unicode_tables.py from Debian's unicode-data, with the versions 8.0 9.0 14.0 15.0. Do not edit. */
+/* Made by tools/unicode_tables.py from unicode-data, cut at 8.0 9.0 14.0 15.0. Do not edit. */
 #include "loader/unicode_tables.h"
 
 /* clang-format off */

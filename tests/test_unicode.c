@@ -81,7 +81,7 @@ static void add_clean(hash *h, uint32_t code) {
 
 static void add_lower(hash *h, uint32_t code) {
     uint32_t out[RP_LOWERED_MAX];
-    size_t count = rp_char_lower_full(code, out);
+    size_t count = rp_char_lower(code, out);
     for (size_t i = 0; i < count; i++) add_code(h, out[i]);
     add_byte(h, 0xff);
 }

@@ -227,7 +227,7 @@ def main():
     small = [p for p in pairs if p[2] < 0x10000]
     large = [p for p in pairs if p[2] >= 0x10000]
 
-    print("/* Made by tools/unicode_tables.py from Debian's unicode-data, with the versions "
+    print("/* Made by tools/unicode_tables.py from unicode-data, cut at "
           f"{' '.join(args.versions)}. Do not edit. */")
     print('#include "loader/unicode_tables.h"\n\n/* clang-format off */')
     print("const rp_unicode_record rp_unicode_records[] = {")
