@@ -374,7 +374,7 @@ static rp_status check_converted(const setup *s, const bool explicit[ROLES]) {
 static rp_status check_template(const rp_tokenizer *t, const rp_template *template, rp_error *err) {
     for (size_t i = 0; i < template->count; i++) {
         rp_template_piece piece = template->pieces[i];
-        if (piece.sequence >= 0 || (piece.id >= 0 && (uint32_t)piece.id < t->id_count)) continue;
+        if (piece.sequence >= 0 || rp_tokenizer_piece(t, piece.id)) continue;
         return rp_fail(err, RP_ERROR_FORMAT,
                        "%s/%s: post_processor: the id %d is put around every text, but no token has it",
                        rp_path_shown(t->dir), t->file, (int)piece.id);
