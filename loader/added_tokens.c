@@ -195,7 +195,8 @@ static bool is_inside(const rp_char *chars, size_t begin, size_t end, size_t sta
 
 bool rp_added_split(const rp_added_vocab *added, const rp_added_trie *trie, rp_flow *flow, size_t begin,
                     size_t end, const rp_char *chars, rp_splits *out) {
-    size_t from = begin; /* where the text that no token has taken begins */
+    size_t from = begin;  /* where the text that no token has taken begins */
+    size_t white = begin; /* where the white space that was looked at last ends */
     for (size_t i = begin; trie->node_count && i < end;) {
         int32_t id = -1;
         size_t length =
@@ -212,7 +213,11 @@ bool rp_added_split(const rp_added_vocab *added, const rp_added_trie *trie, rp_f
             while (start > from && rp_char_is_white(chars[start - 1].code)) start--;
             if (start < from) start = from;
         }
-        while (token->rstrip && stop < end && rp_char_is_white(chars[stop].code)) stop++;
+        if (token->rstrip) {
+            if (stop < white) stop = white; /* it has been looked at */
+            while (stop < end && rp_char_is_white(chars[stop].code)) stop++;
+            white = stop;
+        }
         if (stop < start) stop = start;
         if (from < start && !rp_flow_push(flow, out, from, start, -1)) return false;
         if (start < stop && !rp_flow_push(flow, out, start, stop, id)) return false;

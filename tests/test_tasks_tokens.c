@@ -1,0 +1,96 @@
+/* Tokens that a model has no embedding for: they fail the text that holds them, and only those that stand
+ * around every text the model. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support_fixture.h"
+#include "support_tasks.h"
+
+#define TEXT(literal) \
+    { literal, sizeof(literal) - 1 }
+
+static rp_device *device;
+static task_case fixture;
+static rp_model *model;
+static rp_result *result;
+static rp_error err;
+
+static int open_device(void **state) {
+    (void)state;
+    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
+    return device ? 0 : -1;
+}
+
+static int close_device(void **state) {
+    (void)state;
+    rp_device_close(&device);
+    return 0;
+}
+
+/* The case with one more token than its model has embeddings: zzyzx. */
+static void open_case(const char *name) {
+    assert_true(task_case_open(name, &fixture));
+    assert_true(fixture_write_text(fixture.dir, "tokenizer_config.json",
+                                   "{\"model_max_length\": 64, \"additional_special_tokens\": [\"zzyzx\"]}"));
+    if (rp_model_open(device, fixture.dir, NULL, &model, &err)) fail_msg("%s", err.message);
+}
+
+static void close_case(void) {
+    rp_result_free(&result);
+    rp_model_close(&model);
+    task_case_close(&fixture);
+}
+
+static void assert_fails(size_t entry, const char *needle) {
+    const char *message = NULL;
+    assert_int_equal(rp_result_status(result, entry, &message), needle ? RP_ERROR_TEXT : RP_OK);
+    if (needle && !strstr(message, needle)) fail_msg("%s does not say %s", message, needle);
+}
+
+static void test_the_text_that_holds_it_fails(void **state) {
+    const rp_text texts[] = {TEXT("a quick fox"), TEXT("a zzyzx fox"), TEXT("zzyzx")};
+    (void)state;
+    open_case("tag_wordpiece");
+    assert_int_equal(rp_tag(model, texts, 3, NULL, &result, &err), RP_OK);
+    assert_fails(0, NULL);
+    assert_fails(1, "\"zzyzx\"");
+    assert_fails(2, "vocab_size");
+    close_case();
+    open_case("answer_wordpiece");
+    const rp_question questions[] = {{texts[0], texts[0]}, {texts[0], texts[1]}, {texts[2], texts[0]}};
+    assert_int_equal(rp_answer_questions(model, questions, 3, NULL, &result, &err), RP_OK);
+    assert_fails(0, NULL);
+    assert_fails(1, "zzyzx");
+    assert_fails(2, "zzyzx");
+    close_case();
+    open_case("fill_wordpiece");
+    const rp_text masks[] = {TEXT("a [MASK] fox"), TEXT("a [MASK] zzyzx")};
+    assert_int_equal(rp_fill_mask(model, masks, 2, NULL, &result, &err), RP_OK);
+    assert_fails(0, NULL);
+    assert_fails(1, "zzyzx");
+    close_case();
+}
+
+static void test_one_around_every_text_is_no_model(void **state) {
+    (void)state;
+    assert_true(task_case_open("tag_wordpiece", &fixture));
+    assert_true(fixture_write_text(fixture.dir, "tokenizer_config.json", "{\"cls_token\": \"zzyzx\"}"));
+    assert_int_equal(rp_model_open(device, fixture.dir, NULL, &model, &err), RP_ERROR_FORMAT);
+    assert_non_null(strstr(err.message, "zzyzx"));
+    assert_non_null(strstr(err.message, "vocab.txt"));
+    close_case();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_text_that_holds_it_fails),
+        cmocka_unit_test(test_one_around_every_text_is_no_model),
+    };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}
