@@ -41,26 +41,37 @@ static const uint32_t sha256_constants[64] = {
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
+/* One round: `h` gets what becomes the first word, and `d` the fifth; the others keep their values under new
+ * names. */
+static inline void round_of_sha256(uint32_t a, uint32_t b, uint32_t c, uint32_t *d, uint32_t e, uint32_t f,
+                                   uint32_t g, uint32_t *h, uint32_t add) {
+    *h += (right(e, 6) ^ right(e, 11) ^ right(e, 25)) + ((e & f) ^ (~e & g)) + add;
+    *d += *h;
+    *h += (right(a, 2) ^ right(a, 13) ^ right(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+}
+
 static void block_of_sha256(uint32_t state[8], const unsigned char *block) {
-    uint32_t w[64], v[8];
+    uint32_t w[64], a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
     for (int i = 0; i < 16; i++) w[i] = word_at(block + 4 * i);
     for (int i = 16; i < 64; i++) {
         uint32_t s0 = right(w[i - 15], 7) ^ right(w[i - 15], 18) ^ w[i - 15] >> 3;
         uint32_t s1 = right(w[i - 2], 17) ^ right(w[i - 2], 19) ^ w[i - 2] >> 10;
         w[i] = w[i - 16] + s0 + w[i - 7] + s1;
     }
-    memcpy(v, state, sizeof v);
-    for (int i = 0; i < 64; i++) {
-        uint32_t s1 = right(v[4], 6) ^ right(v[4], 11) ^ right(v[4], 25);
-        uint32_t choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
-        uint32_t first = v[7] + s1 + choice + sha256_constants[i] + w[i];
-        uint32_t s0 = right(v[0], 2) ^ right(v[0], 13) ^ right(v[0], 22);
-        uint32_t majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
-        memmove(v + 1, v, 7 * sizeof *v);
-        v[4] += first;
-        v[0] = first + s0 + majority;
+    for (int i = 0; i < 64; i += 8) { /* after eight rounds each word has its old name */
+        const uint32_t *k = sha256_constants + i, *v = w + i;
+        round_of_sha256(a, b, c, &d, e, f, g, &h, k[0] + v[0]);
+        round_of_sha256(h, a, b, &c, d, e, f, &g, k[1] + v[1]);
+        round_of_sha256(g, h, a, &b, c, d, e, &f, k[2] + v[2]);
+        round_of_sha256(f, g, h, &a, b, c, d, &e, k[3] + v[3]);
+        round_of_sha256(e, f, g, &h, a, b, c, &d, k[4] + v[4]);
+        round_of_sha256(d, e, f, &g, h, a, b, &c, k[5] + v[5]);
+        round_of_sha256(c, d, e, &f, g, h, a, &b, k[6] + v[6]);
+        round_of_sha256(b, c, d, &e, f, g, h, &a, k[7] + v[7]);
     }
-    for (int i = 0; i < 8; i++) state[i] += v[i];
+    state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+    state[4] += e, state[5] += f, state[6] += g, state[7] += h;
 }
 
 static void add_block(rp_sha *sha, const unsigned char *block) {
