@@ -112,7 +112,7 @@ static rp_status check_room(const blob *b, rp_error *err) {
     if (b->file->size == UINT64_MAX) return RP_OK;
     uint64_t needed = b->file->size - b->have;
     if (!rp_file_limit_allows(b->file->size)) return fail_file(b, "cannot be written", EFBIG, err);
-    if (fstatvfs(b->fd, &disk) || !disk.f_frsize) return RP_OK;
+    if (fstatvfs(b->fd, &disk) || !disk.f_frsize || !disk.f_blocks) return RP_OK; /* it does not say */
     if ((needed + disk.f_frsize - 1) / disk.f_frsize <= disk.f_bavail) return RP_OK;
     return rp_fail(err, RP_ERROR_FILE,
                    "%s: %s: %" PRIu64 " bytes are to come and the disk has room for %" PRIu64

@@ -23,6 +23,7 @@ enum {
     CURLOPT_URL = POINTERS + 2,
     CURLOPT_RANGE = POINTERS + 7,
     CURLOPT_ERRORBUFFER = POINTERS + 10,
+    CURLOPT_TIMEOUT = LONGS + 13,
     CURLOPT_WRITEFUNCTION = FUNCTIONS + 11,
     CURLOPT_USERAGENT = POINTERS + 18,
     CURLOPT_LOW_SPEED_LIMIT = LONGS + 19,
@@ -209,6 +210,7 @@ static bool set_options(rp_http *http, const rp_http_request *request) {
     curl.easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, take_progress);
     curl.easy_setopt(handle, CURLOPT_XFERINFODATA, http);
     curl.easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+    if (request->most) curl.easy_setopt(handle, CURLOPT_TIMEOUT, request->most);
     if (request->head) curl.easy_setopt(handle, CURLOPT_NOBODY, 1L);
     if (certificates) curl.easy_setopt(handle, CURLOPT_CAINFO, certificates);
     snprintf(range, sizeof range, "%" PRIu64 "-", request->from);

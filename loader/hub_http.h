@@ -11,6 +11,7 @@ typedef struct rp_http_request {
     bool head;         /* ask for the headers alone */
     const char *token; /* NULL: none is sent */
     uint64_t from;     /* the first byte that is wanted; 0: all */
+    long most;         /* seconds for all of it; 0: as long as it takes */
     long timeout;      /* seconds without a byte after which it is broken off */
     /* Takes the body of an answer with status 200 or 206, piece by piece. False breaks off. */
     bool (*body)(void *user, const rp_hub_answer *answer, const void *data, size_t size);

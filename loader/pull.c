@@ -12,7 +12,10 @@
 #include "loader/hub_files.h"
 #include "loader/json.h"
 
-enum { MAX_LIST_BYTES = 32 << 20 };
+enum {
+    MAX_LIST_BYTES = 32 << 20,
+    MOST_TIMEOUTS = 30, /* that an answer without a file may take in all: a byte now and then is no answer */
+};
 
 /* ---- the list of files ---- */
 
@@ -41,8 +44,11 @@ static rp_status read_list(rp_hub *hub, const char *url, rp_hub_list *list, rp_e
     text body = {0};
     bool again = true;
     for (unsigned tries = 1; !status && again; tries++) {
-        const rp_http_request request = {
-            .url = url, .timeout = rp_hub_answer_timeout(), .body = take_text, .user = &body};
+        const rp_http_request request = {.url = url,
+                                         .timeout = rp_hub_answer_timeout(),
+                                         .most = MOST_TIMEOUTS * rp_hub_answer_timeout(),
+                                         .body = take_text,
+                                         .user = &body};
         body.size = 0;
         status = rp_hub_try(hub, &request, "", answer, &again, err);
         if (!status || !again || !rp_hub_wait(hub, answer, tries, &status, err)) break;
@@ -89,7 +95,10 @@ static bool is_there(const rp_hub *hub, const char *path) {
 static rp_status ask_file(rp_hub *hub, rp_hub_file *file, rp_error *err) {
     rp_hub_answer *answer = rp_new(rp_hub_answer);
     char *url = rp_hub_file_url(hub, file->path);
-    const rp_http_request request = {.url = url, .head = true, .timeout = rp_hub_answer_timeout()};
+    const rp_http_request request = {.url = url,
+                                     .head = true,
+                                     .timeout = rp_hub_answer_timeout(),
+                                     .most = MOST_TIMEOUTS * rp_hub_answer_timeout()};
     rp_status status = answer && url ? RP_OK : rp_fail_memory(err, "a request", RP_URL_BYTES);
     if (!status) status = rp_hub_ask(hub, &request, file->path, answer, err);
     if (status) goto done;

@@ -31,10 +31,14 @@ static pull_test *begin(void **state) {
     return t;
 }
 
-static const hub_file *weights(const pull_test *t) {
-    for (size_t i = 0; i < t->hub.count; i++)
-        if (!strcmp(t->hub.files[i].path, "model.safetensors")) return &t->hub.files[i];
+static const hub_file *weights_of(const hub_server *server) {
+    for (size_t i = 0; i < server->count; i++)
+        if (!strcmp(server->files[i].path, "model.safetensors")) return &server->files[i];
     return NULL;
+}
+
+static const hub_file *weights(const pull_test *t) {
+    return weights_of(&t->hub);
 }
 
 static void put_partial(const pull_test *t, const void *data, size_t size) {
@@ -101,6 +105,32 @@ static void test_a_server_without_ranges_sends_all_again(void **state) {
     t->hub.script = without_ranges;
     assert_int_equal(pull(t, "org/tiny"), RP_OK);
     assert_true(pull_holds(t, MODEL, "model.safetensors"));
+}
+
+/* A range that was not asked for, in words that `text` gives. */
+static bool other_range(hub_request *r) {
+    if (!r->storage || !r->has_range) return false;
+    hub_send(r, 206, r->server->text, weights_of(r->server)->data, 1000);
+    return true;
+}
+
+static void test_a_range_that_was_not_asked_for(void **state) {
+    pull_test *t = begin(state);
+    static const struct {
+        const char *header, *said;
+    } rows[] = {
+        {"Content-Range: bytes 0-999/300000\r\n", "another byte"},
+        {"", "another byte"},
+        {"Content-Range: bytes 100000-100999/300001\r\n", "another size"},
+    };
+    t->hub.script = other_range;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        put_partial(t, weights(t)->data, 100000);
+        t->hub.text = rows[i].header;
+        assert_int_equal(pull(t, "org/tiny"), RP_ERROR_FORMAT);
+        assert_non_null(strstr(t->err.message, rows[i].said));
+        assert_int_equal(partial_size(t), 100000);
+    }
 }
 
 /* The connection is cut, each time after some more bytes. */
@@ -346,6 +376,11 @@ static bool stop_at(void *user, const rp_pull_progress *progress) {
     return progress->all_done < s->at;
 }
 
+static bool stop_after(void *user, const rp_pull_progress *progress) {
+    (void)progress;
+    return ++((stopper *)user)->calls < 10;
+}
+
 static bool slowly(hub_request *r) {
     if (!r->storage) return false;
     hub_answer(r, 100000);
@@ -388,6 +423,28 @@ static void test_a_server_that_stalls_is_asked_again(void **state) {
     assert_int_equal(pull(t, "org/tiny"), RP_OK);
     assert_int_equal(hub_count(&t->hub, "storage:/model.safetensors token= from=1000"), 1);
     assert_true(pull_holds(t, MODEL, "model.safetensors"));
+}
+
+/* A header now and then, without end. */
+static bool drip(hub_request *r) {
+    hub_send_raw(r, "HTTP/1.1 200 OK\r\n", 17);
+    for (int i = 0; i < 1000 && !r->close; i++) {
+        hub_send_raw(r, "X-More: and more\r\n", 18);
+        usleep(100000);
+    }
+    return true;
+}
+
+static void test_an_answer_without_end(void **state) {
+    pull_test *t = begin(state);
+    stopper s = {.at = UINT64_MAX};
+    const rp_pull_handler handler = {stop_after, &s};
+    t->params.on_progress = &handler;
+    t->hub.script = drip;
+    double before = rp_seconds();
+    assert_int_equal(pull(t, "org/tiny"), RP_ERROR_STOPPED); /* it can be stopped all the time */
+    assert_true(rp_seconds() - before < 5);
+    t->params.on_progress = NULL;
 }
 
 static bool delay(hub_request *r) {
@@ -460,6 +517,7 @@ int main(void) {
         TEST(test_a_whole_part_is_checked_and_kept),
         TEST(test_a_part_of_something_else_is_fetched_again),
         TEST(test_a_server_without_ranges_sends_all_again),
+        TEST(test_a_range_that_was_not_asked_for),
         TEST(test_a_connection_that_breaks_is_gone_on_from),
         TEST(test_a_connection_that_brings_nothing_is_given_up),
         TEST(test_wrong_bytes_are_deleted_and_said),
@@ -471,6 +529,7 @@ int main(void) {
         TEST(test_redirects_without_end),
         TEST(test_stopping_keeps_what_came),
         TEST(test_a_server_that_stalls_is_asked_again),
+        TEST(test_an_answer_without_end),
         TEST(test_several_at_once_fetch_each_file_once),
         TEST(test_a_full_disk),
         TEST(test_folders_that_cannot_be_made),
