@@ -85,11 +85,13 @@ static rp_status fail_bundled(const char *name, rp_error *err) {
 
 /* ---- models of a hub ---- */
 
-/* The folder of a model in a hub's cache stands for the snapshot of its main revision. */
+/* The folder of a model in a hub's cache stands for the snapshot of its main revision, or for
+ * the only one it has. */
 static rp_status open_repo(const char *dir, char **out, rp_error *err) {
     bool memory = false;
     char id[RP_HUB_NAME_BYTES + 1];
     *out = rp_hub_snapshot(dir, "main", &memory);
+    if (!*out && !memory) *out = rp_hub_only_snapshot(dir, &memory);
     if (memory) return rp_fail_memory(err, "a path", strlen(dir));
     if (*out) return RP_OK;
     rp_hub_id_of(dir, id);

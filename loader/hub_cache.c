@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* asprintf */
 #include "loader/hub_cache.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -178,6 +179,22 @@ char *rp_hub_snapshot(const char *folder, const char *revision, bool *memory) {
     if (is_folder(path)) return path;
     free(path);
     return NULL;
+}
+
+char *rp_hub_only_snapshot(const char *folder, bool *memory) {
+    char commit[RP_HUB_COMMIT + 1] = "";
+    size_t count = 0;
+    char *path = rp_path_join(folder, "snapshots");
+    DIR *dir = path ? opendir(path) : NULL;
+    *memory = !path;
+    free(path);
+    for (struct dirent *entry; dir && count < 2 && (entry = readdir(dir));) {
+        if (!rp_hub_commit_check(entry->d_name)) continue;
+        strcpy(commit, entry->d_name);
+        count++;
+    }
+    if (dir) closedir(dir);
+    return count == 1 ? rp_hub_snapshot(folder, commit, memory) : NULL;
 }
 
 /* ---- blobs ---- */

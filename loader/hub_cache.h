@@ -41,6 +41,10 @@ rp_status rp_hub_ref_write(const rp_hub_repo *repo, const char *revision, const 
  * caller. */
 char *rp_hub_snapshot(const char *folder, const char *revision, bool *memory);
 
+/* The only snapshot that a model's folder in a cache has; NULL: it has none, or several (or `*memory`). Owned
+ * by the caller. */
+char *rp_hub_only_snapshot(const char *folder, bool *memory);
+
 /* True when `dir` is a model's folder in a hub's cache, by its name and what is in it. */
 bool rp_hub_is_repo(const char *dir);
 

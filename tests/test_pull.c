@@ -236,6 +236,17 @@ static void test_what_no_name_can_be(void **state) {
     assert_int_equal(rp_find_model("org/tiny", &dir, &err), RP_ERROR_FILE);
     assert_int_equal(rp_find_model(t->repo, &dir, &err), RP_ERROR_FILE);
     assert_non_null(strstr(err.message, "`reprise pull org/tiny`"));
+    /* of a folder without a main revision the only snapshot is meant */
+    snprintf(path, sizeof path, "mkdir %s/snapshots/" HUB_COMMIT, t->repo);
+    assert_int_equal(system(path), 0);
+    snprintf(path, sizeof path, "%s/snapshots/" HUB_COMMIT, t->repo);
+    assert_int_equal(rp_find_model(t->repo, &dir, &err), RP_OK);
+    assert_string_equal(dir, path);
+    rp_string_free(&dir);
+    assert_int_equal(rp_find_model("org/tiny", &dir, &err), RP_ERROR_FILE);
+    snprintf(path, sizeof path, "mkdir %s/snapshots/1123456789abcdef0123456789abcdef01234567", t->repo);
+    assert_int_equal(system(path), 0);
+    assert_int_equal(rp_find_model(t->repo, &dir, &err), RP_ERROR_FILE);
 }
 
 /* ---- the cache folder ---- */
