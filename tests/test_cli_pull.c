@@ -33,7 +33,7 @@ static void add_file(pull_test *t, const char *name) {
 static int setup(void **state) {
     if (pull_setup(state)) return -1;
     pull_test *t = *state;
-    static const char *const names[] = {"config.json", "model.safetensors", "spiece.model",
+    static const char *const names[] = {"config.json", "model.safetensors", "spiece.model", "tokenizer.json",
                                         "tokenizer_config.json"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) add_file(t, names[i]);
     setenv("HF_ENDPOINT", t->hub.endpoint, 1);

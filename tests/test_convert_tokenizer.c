@@ -35,16 +35,31 @@ static int teardown(void **state) {
     return 0;
 }
 
+static size_t read_file(const char *path, char *bytes, size_t room) {
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    size_t size = fread(bytes, 1, room, file);
+    fclose(file);
+    return size;
+}
+
 static void copy(const char *from, const char *folder, const char *name) {
     char path[2048], *bytes = malloc(1 << 20);
-    FILE *file = fopen(from, "rb");
-    assert_non_null(file);
-    size_t size = fread(bytes, 1, 1 << 20, file);
-    fclose(file);
+    size_t size = read_file(from, bytes, 1 << 20);
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    file = fopen(path, "wb");
+    FILE *file = fopen(path, "wb");
     assert_int_equal(fwrite(bytes, 1, size, file), size);
     fclose(file);
+    free(bytes);
+}
+
+static void same_file(const char *a, const char *b) {
+    enum { ROOM = 1 << 20 };
+    char *bytes = malloc(2 * ROOM);
+    size_t size = read_file(a, bytes, ROOM);
+    assert_true(size > 0 && size < ROOM);
+    assert_int_equal(read_file(b, bytes + ROOM, ROOM), size);
+    assert_memory_equal(bytes, bytes + ROOM, size);
     free(bytes);
 }
 
@@ -68,8 +83,14 @@ static void test_tokenizer_json(void **state) {
     char path[sizeof out + 32];
     rp_json_document document;
     rp_error err = {0};
-    convert(SENTIMENT, NULL);
+    copy(GOLDENS "albert_classifier.safetensors", in, "model.safetensors");
+    copy(GOLDENS "albert_classifier.json", in, "config.json");
+    copy(SENTIMENT "/spiece.model", in, "spiece.model");
+    copy(SENTIMENT "/tokenizer_config.json", in, "tokenizer_config.json");
+    convert(in, NULL);
     snprintf(path, sizeof path, "%s/tokenizer.json", out);
+    same_file(path, SENTIMENT "/tokenizer.json"); /* what the bundled models carry */
+    same_file(path, SOURCE_DIR "/tools/models/pretrained/tokenizer.json");
     if (rp_json_load(path, &document, &err)) fail_msg("%s", err.message);
     const rp_json *model = rp_json_get(&document.root, "model"), *vocab = rp_json_get(model, "vocab");
     assert_int_equal(vocab->count, 8192);
@@ -77,8 +98,7 @@ static void test_tokenizer_json(void **state) {
     assert_int_equal(rp_json_get(&document.root, "added_tokens")->count, 5);
     rp_json_finish(&document);
     rp_tokenizer *a = NULL, *b = NULL;
-    if (rp_tokenizer_open(SENTIMENT, &a, &err) || rp_tokenizer_open(out, &b, &err))
-        fail_msg("%s", err.message);
+    if (rp_tokenizer_open(in, &a, &err) || rp_tokenizer_open(out, &b, &err)) fail_msg("%s", err.message);
     for (size_t i = 0; i < RP_COUNT(texts); i++) {
         rp_encoding x = encode(a, texts[i]), y = encode(b, texts[i]);
         assert_int_equal(x.count, y.count);
