@@ -1,8 +1,8 @@
 /* A stand-in for Vulkan's loader, libvulkan.so.1: FAKE_VULKAN says which system it plays.
  *
  * "old": a loader of Vulkan 1.0. "empty": a driver without a device. "broken": instances cannot be made.
- * Otherwise four devices that cannot be used: an old driver, no compute queue, too few storage buffers, and
- * one whose driver fails when it is opened. */
+ * "portable": its devices stand on another API, and say so. Otherwise four devices that cannot be used: an
+ * old driver, no compute queue, too few storage buffers, and one whose driver fails when it is opened. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,14 +95,21 @@ static void get_memory(VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperti
 
 static VkResult get_extensions(VkPhysicalDevice physical, const char *layer, uint32_t *count,
                                VkExtensionProperties *out) {
-    (void)physical;
-    return instance_extensions(layer, count, out);
+    static const VkExtensionProperties subset = {.extensionName = "VK_KHR_portability_subset"};
+    (void)physical, (void)layer;
+    *count = plays("portable");
+    if (out && *count) *out = subset;
+    return VK_SUCCESS;
 }
 
 static VkResult create_device(VkPhysicalDevice physical, const VkDeviceCreateInfo *info,
                               const VkAllocationCallbacks *callbacks, VkDevice *out) {
-    (void)physical, (void)info, (void)callbacks, (void)out;
-    return VK_ERROR_INITIALIZATION_FAILED;
+    bool subset = false;
+    (void)physical, (void)callbacks, (void)out;
+    for (uint32_t i = 0; i < info->enabledExtensionCount; i++)
+        subset |= !strcmp(info->ppEnabledExtensionNames[i], "VK_KHR_portability_subset");
+    /* who is offered it must enable it, and nobody else may */
+    return subset == plays("portable") ? VK_ERROR_INITIALIZATION_FAILED : VK_ERROR_EXTENSION_NOT_PRESENT;
 }
 
 __attribute__((visibility("default"))) PFN_vkVoidFunction vkGetInstanceProcAddr(VkInstance instance,

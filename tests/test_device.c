@@ -141,8 +141,15 @@ static void test_unusable_devices_are_refused(void **state) {
     check_answer_fails("0", "device 0 (Old GPU) cannot be used: its driver offers Vulkan 1.0");
     check_answer_fails("display", "device 1 (Display only) cannot be used: it has no compute queue");
     check_answer_fails("2", "device 2 (Small GPU) cannot be used: it offers 4 storage buffers");
-    check_answer_fails("3", "vkCreateDevice failed");
+    check_answer_fails("3", "vkCreateDevice failed with VK_ERROR_INITIALIZATION_FAILED");
     check_answer_fails("4", "there is no device 4: this system has 4 (0 to 3)");
+}
+
+/* Such a driver may refuse whoever does not enable what it offers; the others refuse whoever does. */
+static void test_portability_subset_is_enabled(void **state) {
+    (void)state;
+    play("portable");
+    check_answer_fails("3", "vkCreateDevice failed with VK_ERROR_INITIALIZATION_FAILED");
 }
 
 /* ---- this system ---- */
@@ -225,6 +232,7 @@ int main(void) {
         TEST(test_no_device),
         TEST(test_unusable_devices_are_listed),
         TEST(test_unusable_devices_are_refused),
+        TEST(test_portability_subset_is_enabled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,6 +150,7 @@ static void probe_features(VkInstance instance, VkPhysicalDevice physical, rp_ca
     if (vkEnumerateDeviceExtensionProperties(physical, NULL, &count, list) < 0) count = 0;
     feature_chain has;
     ask_features(physical, list, count, &has);
+    out->is_portability_subset = has_extension(list, count, RP_PORTABILITY_SUBSET);
     out->has_statistics = has.statistics.pipelineExecutableInfo;
     out->has_storage_16 = out->info.fp16_storage = has.storage.storageBuffer16BitAccess;
     out->has_float16_int8 = out->info.fp16_arithmetic = has.small.shaderFloat16;

@@ -8,6 +8,9 @@
 
 #define RP_NO_QUEUE UINT32_MAX
 
+/* Vulkan's headers name it only among extensions that are not final. */
+#define RP_PORTABILITY_SUBSET "VK_KHR_portability_subset"
+
 enum { RP_MAX_MATRIX_SHAPES = 8 };
 
 /* One cooperative matrix product, float16 with float32 sums, by one subgroup: [m, k] x [k, n]. */
@@ -39,7 +42,9 @@ typedef struct rp_caps {
     bool matrix_nv; /* these, and has_cooperative_matrix, are VK_NV_cooperative_matrix's; false: KHR's */
     bool has_integer_dot, has_float16_int8, has_storage_16, has_cooperative_matrix; /* that the device is
                                                                                        opened with */
-    bool has_statistics; /* VK_KHR_pipeline_executable_properties: likewise */
+    bool is_portability_subset; /* the driver stands on another API and lacks parts of Vulkan, none of which
+                                   is used here; such a device must be opened with RP_PORTABILITY_SUBSET */
+    bool has_statistics;        /* VK_KHR_pipeline_executable_properties: likewise */
 } rp_caps;
 
 /* Ask `physical`, a device of `instance`, everything; `matrix_nv` says whose cooperative matrices matter.

@@ -114,7 +114,7 @@ typedef struct features {
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR cooperative;
     VkPhysicalDeviceCooperativeMatrixFeaturesNV cooperative_nv;
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics;
-    const char *extensions[6];
+    const char *extensions[7];
     uint32_t count;
     void *chain;
 } features;
@@ -162,6 +162,7 @@ static void choose_features(const rp_caps *caps, features *f) {
         f->chain = structure;
         if (wanted[i].extension) f->extensions[f->count++] = wanted[i].extension;
     }
+    if (caps->is_portability_subset) f->extensions[f->count++] = RP_PORTABILITY_SUBSET;
 }
 
 static rp_status create_device(rp_device *device, rp_error *err) {
