@@ -85,7 +85,9 @@ typedef struct rp_device_params {
  * were to write is undefined. Handles stay valid. The next call on the device or one of its models opens the
  * device anew, once, and each model loads itself again when it is next used, with the same kernels: the
  * results are the same bits as ever. When that fails the call says why, and the next one tries again. Others
- * that work with the device at that moment finish or fail first.
+ * that work with the device at that moment finish or fail first. A driver that gives no answer for ten
+ * minutes counts as such a loss (a software driver only while it does not work). It may still use what it was
+ * given: nothing of that is freed, for as long as the process lives.
  *
  * Fork. A device and its models belong to the process that opened them. In a child of it every call that
  * needs the device returns RP_ERROR_DEVICE, rp_device_close and rp_model_close only set the handle to NULL,

@@ -13,6 +13,9 @@
 /* Seconds. Watchdogs reset a device after 2 (Windows) to 10 (Linux); the estimates need room too. */
 static const double SUBMIT_LIMIT = 0.5;
 
+/* Seconds. Nothing that is submitted to a GPU takes so long: see above. */
+static const double ANSWER_LIMIT = 600;
+
 /* Seconds, and a little more: what is being measured is measured to its end, and what is chosen is verified.
  * A GPU needs far less; a software driver compiles for most of it. */
 static const double TUNING_LIMIT = 1.5, CPU_TUNING_LIMIT = 4;
@@ -260,9 +263,10 @@ rp_status rp_device_connect(rp_device *device, rp_error *err) {
 
 void rp_device_disconnect(rp_device *device) {
     if (!device->handle) return;
-    if (device->pipeline_cache)
-        device->vk.vkDestroyPipelineCache(device->handle, device->pipeline_cache, NULL);
-    device->vk.vkDestroyDevice(device->handle, NULL);
+    RP_DESTROY(device, vkDestroyPipelineCache, device->pipeline_cache);
+    if (!device->hung) device->vk.vkDestroyDevice(device->handle, NULL);
+    device->kept |= device->hung;
+    device->hung = false;
     device->pipeline_cache = VK_NULL_HANDLE;
     device->handle = VK_NULL_HANDLE;
 }
@@ -295,6 +299,7 @@ static rp_status open_device(rp_device *device, const rp_device_params *params, 
         device->physical = devices[chosen];
         device->caps = caps[chosen];
         bool cpu = device->caps.info.type == RP_DEVICE_CPU;
+        device->answer_limit = ANSWER_LIMIT;
         device->submit_limit = cpu ? 0 : SUBMIT_LIMIT;
         device->tuning_limit = cpu ? CPU_TUNING_LIMIT : TUNING_LIMIT;
         status = rp_device_connect(device, err);
@@ -335,7 +340,7 @@ void rp_device_close(rp_device **pointer) {
     if (device->handle && !device->lost) rp_device_take_pipelines(device, &made);
     rp_device_write_pipelines(device, &made);
     rp_device_disconnect(device);
-    if (device->instance) vkDestroyInstance(device->instance, NULL);
+    if (device->instance && !device->kept) vkDestroyInstance(device->instance, NULL);
     pthread_mutex_destroy(&device->queue_lock);
     pthread_mutex_destroy(&device->users_lock);
     pthread_mutex_destroy(&device->losses_lock);
@@ -364,19 +369,44 @@ void rp_device_name(rp_device *device, VkObjectType type, uint64_t handle, const
 }
 
 void rp_device_wait_idle(rp_device *device) {
+    if (device->hung) return;
     pthread_mutex_lock(&device->queue_lock);
     VkResult result = device->vk.vkQueueWaitIdle(device->queue);
     pthread_mutex_unlock(&device->queue_lock);
     if (result != VK_SUCCESS) device->lost = true; /* nobody knows what became of the work */
 }
 
+static rp_status fail_hung(rp_device *device, rp_error *err) {
+    return rp_fail(
+        err, RP_ERROR_DEVICE_LOST,
+        "%s: its driver has given no answer for %.0f s to work that was submitted; update the driver, or "
+        "choose another device",
+        device->caps.info.name, device->answer_limit);
+}
+
+/* Ask a fence for at most WAIT seconds, and add them to `*silent`: where it gave no answer, and nothing
+ * worked on it. A software driver that works takes the processor's time, and may work for as long as it
+ * likes. */
+static VkResult ask(rp_device *device, VkFence fence, double *silent) {
+    static const double WAIT = 10, IDLE = 1e-3; /* processor seconds a second */
+    double begun = rp_seconds(), worked = rp_cpu_seconds();
+    VkResult result = device->vk.vkWaitForFences(device->handle, 1, &fence, VK_TRUE, (uint64_t)(WAIT * 1e9));
+    double waited = rp_seconds() - begun;
+    if (waited > WAIT) waited = WAIT; /* the process was stopped */
+    bool software = device->caps.info.type == RP_DEVICE_CPU;
+    if (!software || rp_cpu_seconds() - worked < IDLE * waited) *silent += waited;
+    return result;
+}
+
 /* Wait for the fence of a submission; where that fails, for all that the queue was given. */
 static rp_status wait(rp_device *device, VkFence fence, rp_error *err) {
-    const rp_vk_table *vk = &device->vk;
+    double silent = 0;
     VkResult result;
     /* some drivers cut a wait short of a long time-out: ask again until the fence answers */
-    do result = vk->vkWaitForFences(device->handle, 1, &fence, VK_TRUE, 10000000000ull);
-    while (result == VK_TIMEOUT);
+    while ((result = ask(device, fence, &silent)) == VK_TIMEOUT) {
+        if (silent >= device->answer_limit) device->hung = true;
+        if (device->hung) return fail_hung(device, err); /* or another thread found that */
+    }
     if (result != VK_SUCCESS) rp_device_wait_idle(device);
     return rp_vk_check(result, "vkWaitForFences", err);
 }
@@ -386,7 +416,8 @@ rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, ui
     const rp_vk_table *vk = &device->vk;
     VkSubmitInfo info = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = count, .pCommandBuffers = buffers};
-    rp_status status;
+    rp_status status = RP_OK;
+    if (device->hung) return fail_hung(device, err);
     /* before, not after: a fence whose wait or reset failed is as good as any other then */
     RP_VK(vkResetFences, (device->handle, 1, &fence));
     pthread_mutex_lock(&device->queue_lock);

@@ -32,8 +32,11 @@ struct rp_device {
     pthread_mutex_t queue_lock; /* held around every use of `queue` */
     pthread_rwlock_t use; /* shared by the calls that use `handle`, exclusive while it is opened again */
     atomic_bool lost;     /* `handle` answers no more, or is VK_NULL_HANDLE: to be opened again */
-    atomic_bool stopped;  /* no kernels are tried any more */
-    pid_t owner;          /* the process that opened it: a driver's state does not survive a fork */
+    atomic_bool
+        hung;  /* lost without a word: the driver may use for ever what `handle` has, so it all stays */
+    bool kept; /* a `handle` that hung was left behind; so must `instance` be */
+    atomic_bool stopped; /* no kernels are tried any more */
+    pid_t owner;         /* the process that opened it: a driver's state does not survive a fork */
     rp_device_user *users;
     pthread_mutex_t users_lock;
     rp_loss *losses;
@@ -44,6 +47,7 @@ struct rp_device {
     _Atomic size_t
         pipeline_cache_size;  /* bytes last read or written; a different size means there is news to write */
     _Atomic uint64_t bytes;   /* allocated device memory */
+    double answer_limit;      /* seconds without an answer after which the device has hung */
     double submit_limit;      /* seconds that a submission may take, for the sake of watchdogs; 0: any */
     double tuning_limit;      /* seconds after which a model that is opened measures no more kernels */
     char *shader_dir;         /* GLSL compiled instead of the pack; NULL: the pack */
@@ -56,11 +60,17 @@ struct rp_device {
     } spent;
 };
 
+/* Destroy an object of the device, unless that hung. */
+#define RP_DESTROY(device, function, object)                                                      \
+    do {                                                                                          \
+        if ((object) && !(device)->hung) (device)->vk.function((device)->handle, (object), NULL); \
+    } while (0)
+
 /* Name an object for validation messages and captures; nothing where the extension is off. */
 void rp_device_name(rp_device *device, VkObjectType type, uint64_t handle, const char *name);
 
-/* Make the logical device, its queue and its caches, and let go of them. Nothing is left of one that fails.
- */
+/* Make the logical device, its queue and its caches, and let go of them: one that hung is left behind.
+ * Nothing is left of one that fails. */
 rp_status rp_device_connect(rp_device *device, rp_error *err);
 void rp_device_disconnect(rp_device *device);
 
@@ -94,7 +104,8 @@ void rp_device_add_user(rp_device *device, rp_device_user *user);
 void rp_device_remove_user(rp_device *device, rp_device_user *user); /* one that was never added too */
 
 /* Submit `count` command buffers in order and wait until they are done: also where it fails, nothing of them
- * is pending afterwards. `fence` is not in use. */
+ * is pending afterwards, unless the device hung. `fence` is not in use. RP_ERROR_DEVICE_LOST too when the
+ * driver gives no answer for device->answer_limit. */
 rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, uint32_t count, VkFence fence,
                            rp_error *err);
 

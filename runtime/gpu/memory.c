@@ -93,10 +93,9 @@ done:
 }
 
 void rp_buffer_destroy(rp_device *device, rp_buffer *buffer) {
-    const rp_vk_table *vk = &device->vk;
-    if (buffer->handle) vk->vkDestroyBuffer(device->handle, buffer->handle, NULL);
-    if (buffer->memory) vk->vkFreeMemory(device->handle, buffer->memory, NULL); /* unmaps it too */
-    device->bytes -= buffer->allocated;
+    RP_DESTROY(device, vkDestroyBuffer, buffer->handle);
+    RP_DESTROY(device, vkFreeMemory, buffer->memory); /* unmaps it too */
+    if (!device->hung) device->bytes -= buffer->allocated;
     *buffer = (rp_buffer){0};
 }
 
@@ -182,8 +181,8 @@ void rp_store_init(rp_store *store, rp_device *device, VkDeviceSize expected, co
 
 static void staging_destroy(rp_device *device, struct rp_staging *staging) {
     if (!staging) return;
-    if (staging->fence) device->vk.vkDestroyFence(device->handle, staging->fence, NULL);
-    if (staging->pool) device->vk.vkDestroyCommandPool(device->handle, staging->pool, NULL);
+    RP_DESTROY(device, vkDestroyFence, staging->fence);
+    RP_DESTROY(device, vkDestroyCommandPool, staging->pool);
     rp_buffer_destroy(device, &staging->buffer);
     free(staging);
 }

@@ -19,10 +19,9 @@ static bool same(const rp_pipeline_key *a, const rp_pipeline_key *b) {
 }
 
 static void destroy(rp_device *device, rp_pipeline *pipeline) {
-    const rp_vk_table *vk = &device->vk;
-    if (pipeline->handle) vk->vkDestroyPipeline(device->handle, pipeline->handle, NULL);
-    if (pipeline->layout) vk->vkDestroyPipelineLayout(device->handle, pipeline->layout, NULL);
-    if (pipeline->set_layout) vk->vkDestroyDescriptorSetLayout(device->handle, pipeline->set_layout, NULL);
+    RP_DESTROY(device, vkDestroyPipeline, pipeline->handle);
+    RP_DESTROY(device, vkDestroyPipelineLayout, pipeline->layout);
+    RP_DESTROY(device, vkDestroyDescriptorSetLayout, pipeline->set_layout);
     free(pipeline);
 }
 
@@ -89,7 +88,7 @@ static rp_status compile(rp_device *device, const rp_pipeline *pipeline, bool st
 done:
     /* out of memory too: drivers say so of code that their compilers give up on */
     *refused = *refused && status && status != RP_ERROR_DEVICE_LOST;
-    if (module) vk->vkDestroyShaderModule(device->handle, module, NULL);
+    RP_DESTROY(device, vkDestroyShaderModule, module);
     free(spirv.words);
     return status;
 }
@@ -116,7 +115,7 @@ static rp_status ask(rp_device *device, rp_pipeline *pipeline, rp_error *err) {
     rp_status status = compile(device, &twin, true, &twin.handle, &refused, err);
     pipeline->spills = !status && rp_pipeline_statistics(device, &twin, text, sizeof text);
     pipeline->asked = true;
-    if (twin.handle) device->vk.vkDestroyPipeline(device->handle, twin.handle, NULL);
+    RP_DESTROY(device, vkDestroyPipeline, twin.handle);
     return refused ? RP_OK : status;
 }
 

@@ -6,13 +6,12 @@ enum { SETS_PER_POOL = 64 };
 
 void rp_recorder_finish(rp_recorder *recorder) {
     if (!recorder->device) return;
-    const rp_vk_table *vk = &recorder->device->vk;
-    VkDevice device = recorder->device->handle;
-    if (recorder->commands) vk->vkDestroyCommandPool(device, recorder->commands, NULL);
+    rp_device *device = recorder->device;
+    RP_DESTROY(device, vkDestroyCommandPool, recorder->commands);
     for (size_t i = 0; i < recorder->pool_count; i++)
-        vk->vkDestroyDescriptorPool(device, recorder->pools[i], NULL);
+        RP_DESTROY(device, vkDestroyDescriptorPool, recorder->pools[i]);
     for (size_t i = 0; i < recorder->view_count; i++)
-        vk->vkDestroyBufferView(device, recorder->views[i], NULL);
+        RP_DESTROY(device, vkDestroyBufferView, recorder->views[i]);
     free(recorder->pools);
     free(recorder->views);
     *recorder = (rp_recorder){0};

@@ -84,7 +84,7 @@ static void drop_recordings(rp_model *model) {
     rp_device *device = model->device;
     rp_activations *a = &model->activations;
     rp_buffer *buffers[] = {&a->input, &a->output, &a->hidden, &a->wide};
-    if (model->fence) device->vk.vkDestroyFence(device->handle, model->fence, NULL);
+    RP_DESTROY(device, vkDestroyFence, model->fence);
     model->fence = VK_NULL_HANDLE;
     rp_ops_drop(&model->ops);
     for (size_t i = 0; i < RP_COUNT(buffers); i++) rp_buffer_destroy(device, buffers[i]);
@@ -318,7 +318,7 @@ static rp_status prepare_and_leave(rp_model *model, const rp_model_params *param
 
 /* Enter the device and make the model ready on it. One that is lost meanwhile is opened again: once for a
  * loss that nobody is to blame for, and as long as losses are noted against kernels, which are passed over
- * then. */
+ * then. One that hangs is not: the caller has waited long enough. */
 static rp_status enter_to_prepare(rp_model *model, const rp_model_params *params, rp_error *err) {
     rp_device *device = model->device;
     uint32_t noted = rp_losses_noted(device);
@@ -326,7 +326,7 @@ static rp_status enter_to_prepare(rp_model *model, const rp_model_params *params
     for (bool blameless = false; !status;) {
         status = prepare_and_leave(model, params, err);
         uint32_t now = rp_losses_noted(device);
-        if (status != RP_ERROR_DEVICE_LOST || (now == noted && blameless)) break;
+        if (status != RP_ERROR_DEVICE_LOST || device->hung || (now == noted && blameless)) break;
         if (now == noted) blameless = true;
         noted = now;
         status = find_weights(model, err);

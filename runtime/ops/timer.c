@@ -8,9 +8,8 @@
 
 void rp_timer_close(rp_timer *t) {
     if (!t->device) return;
-    const rp_vk_table *vk = &t->device->vk;
-    if (t->fence) vk->vkDestroyFence(t->device->handle, t->fence, NULL);
-    if (t->stamps) vk->vkDestroyQueryPool(t->device->handle, t->stamps, NULL);
+    RP_DESTROY(t->device, vkDestroyFence, t->fence);
+    RP_DESTROY(t->device, vkDestroyQueryPool, t->stamps);
     if (t->lent) {
         *t->lent = t->ops.pipelines;
         t->ops.pipelines = (rp_pipeline_set){0};

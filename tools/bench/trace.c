@@ -134,7 +134,7 @@ rp_status rp_bench_trace(rp_model *model, const rp_sequence *sequences, size_t c
     if (!status) status = run(&t, sequences, count, moments, err); /* the first one warmed up */
     rp_recorder_finish(&model->ops.recorder);
     model->ops.recorder = own;
-    if (t.stamps.pool) model->device->vk.vkDestroyQueryPool(model->device->handle, t.stamps.pool, NULL);
+    RP_DESTROY(model->device, vkDestroyQueryPool, t.stamps.pool);
     rp_model_end(model, status);
     if (!status) give_all(&t, moments);
     free(t.stamps.labels);
