@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/half.h"
+#include "ops/choose.h"
 
 enum { MAX_BUFFERS = 64, MAX_MATRICES = 16, GRID_OFFSET = 1024 };
 
@@ -87,7 +88,6 @@ const char *ops_look_like(size_t i) {
     caps->info.type = looks[i].gpu ? RP_DEVICE_DISCRETE : own_caps.info.type;
     caps->subgroup_shuffle = looks[i].subgroups && own_caps.subgroup_shuffle;
     caps->max_texels = looks[i].texels ? own_caps.max_texels : 0;
-    ops.lanes = rp_plan_row_lanes(caps);
     return looks[i].name;
 }
 
@@ -210,6 +210,19 @@ float *ops_as_floats(const rp_host_matrix *matrix) {
 }
 
 /* ---- recording and running ---- */
+
+rp_status ops_choose_and_record(rp_op_target target, rp_op op) {
+    rp_status status = rp_op_choose(target.ops, &op, &ops_err);
+    return status ? status : rp_op_record(target, &op, &ops_err);
+}
+
+rp_status ops_record_first(rp_op_target target, rp_op op) {
+    rp_kernel kernels[RP_MAX_KERNELS];
+    rp_use use = rp_use_of(&op);
+    assert_in_range(op.class->plan(&ops_device->caps, &use, kernels), 1, RP_MAX_KERNELS);
+    op.kernel = kernels[0];
+    return rp_op_record(target, &op, &ops_err);
+}
 
 rp_op_target ops_record(void) {
     rp_op_target target = {.ops = &ops};

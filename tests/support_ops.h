@@ -3,7 +3,7 @@
 #ifndef SUPPORT_OPS_H
 #define SUPPORT_OPS_H
 
-#include "ops/ops.h"
+#include "ops/class.h"
 #include "ops/reference.h"
 
 /* What the floats of ops_results hold until an operator writes them. */
@@ -62,6 +62,10 @@ rp_host_matrix ops_random_matrix(rp_format format, uint32_t rows, uint32_t colum
 float *ops_as_floats(const rp_host_matrix *matrix);
 
 /* ---- recording and running ---- */
+
+/* Record `op` by the kernel that is chosen for it; or by the first of its plan, proven or not. */
+rp_status ops_choose_and_record(rp_op_target target, rp_op op);
+rp_status ops_record_first(rp_op_target target, rp_op op);
 
 /* Begin a command buffer to record operators into. */
 rp_op_target ops_record(void);

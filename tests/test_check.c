@@ -14,7 +14,7 @@
 #include "base/alloc.h"
 #include "gpu/cache.h"
 #include "gpu/shader.h"
-#include "ops/plan.h"
+#include "ops/class.h"
 #include "reprise/check.h"
 #include "reprise/reprise.h"
 #include "support_fixture.h"
@@ -47,39 +47,29 @@ static void put_subject(const subject *s) {
         subjects[i] = *s;
 }
 
+/* In every use that the check knows. */
 static void list_subjects(void) {
-    static const char *const others[] = {"embed", "gather", "pool"};
-    const rp_caps *caps = &device->caps;
-    for (int format = RP_FORMAT_F32; format <= RP_FORMAT_INT4; format++)
-        for (unsigned halves = 0; halves <= 3; halves += 3) {
-            rp_matmul_kernel kernels[RP_MAX_KERNELS];
-            uint32_t count = rp_plan_matmul(caps, (rp_format)format, halves, 0, kernels);
+    const rp_scope scope = {.caps = &device->caps, .head_dim = 26};
+    for (uint32_t c = 0; c < rp_class_count; c++) {
+        const rp_class *class = rp_classes[c];
+        rp_use use;
+        rp_rank rank;
+        for (uint32_t n = 0; (rank = class->use(&scope, n, &use)); n++) {
+            rp_kernel kernels[RP_MAX_KERNELS], normed[RP_MAX_KERNELS];
+            bool product = class == &rp_class_matmul;
+            if (rank == RP_RANK_SKIP || (product && (use.norm || use.halves % 3))) continue;
+            uint32_t count = class->plan(scope.caps, &use, kernels);
+            use.norm = true;
+            class->plan(scope.caps, &use, normed);
             for (uint32_t i = 0; i < count; i++) {
-                subject s = {.shader = kernels[i].shader,
-                             .norm_shader = kernels[i].norm_shader,
-                             .tile = rp_kernel_rows(&kernels[i]) * rp_kernel_columns(&kernels[i])};
-                rp_name_matmul(&kernels[i], s.name);
+                subject s = {.shader = kernels[i].key.shader,
+                             .norm_shader = product ? normed[i].key.shader : NULL,
+                             .tile = rp_kernel_tile(&kernels[i])};
+                snprintf(s.name, sizeof s.name, "%s", kernels[i].name);
+                if (!product) snprintf(s.name, sizeof s.name, "%s ", kernels[i].key.shader);
                 put_subject(&s);
             }
         }
-    rp_attention_kernel attentions[RP_MAX_KERNELS];
-    uint32_t count = rp_plan_attention(caps, 26, RP_HALF_X | RP_HALF_OUT, 0, attentions);
-    for (uint32_t i = 0; i < count; i++) {
-        subject s = {.shader = attentions[i].shader};
-        snprintf(s.name, sizeof s.name, "%s ", attentions[i].shader);
-        put_subject(&s);
-    }
-    rp_row_kernel rows[RP_MAX_KERNELS];
-    count = rp_plan_layernorm(caps, 0, rows);
-    for (uint32_t i = 0; i < count; i++) {
-        subject s = {.shader = rows[i].shader};
-        snprintf(s.name, sizeof s.name, "%s ", rows[i].shader);
-        put_subject(&s);
-    }
-    for (size_t i = 0; i < RP_COUNT(others); i++) {
-        subject s = {.shader = others[i]};
-        snprintf(s.name, sizeof s.name, "%s ", others[i]);
-        put_subject(&s);
     }
 }
 

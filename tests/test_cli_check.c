@@ -15,7 +15,7 @@
 
 #include "base/alloc.h"
 #include "ops/choice.h"
-#include "ops/plan.h"
+#include "ops/class.h"
 #include "reprise/check.h"
 #include "support_cli.h"
 #include "support_faults.h"
@@ -77,14 +77,14 @@ static int count_deaths(const char *dir, const char *when, const char *threads, 
 /* ---- what is left of it ---- */
 
 static int setup(void **state) {
-    rp_row_kernel kernels[RP_MAX_KERNELS];
+    rp_kernel kernels[RP_MAX_KERNELS];
     rp_error err = {0};
     (void)state;
     if (!faults_install() || !fixture_make_dir(cache)) return -1;
     if (rp_device_open(&(rp_device_params){.cache_dir = cache}, &device, &err)) return -1;
-    if (rp_plan_layernorm(&device->caps, 0, kernels) < 2) return -1;
-    guilty_shader = kernels[1].shader;
-    snprintf(guilty, sizeof guilty, "%s %u", kernels[1].shader, kernels[1].lanes);
+    if (rp_class_layernorm.plan(&device->caps, &(rp_use){0}, kernels) < 2) return -1;
+    guilty_shader = kernels[1].key.shader;
+    snprintf(guilty, sizeof guilty, "%s", kernels[1].name);
     return 0;
 }
 

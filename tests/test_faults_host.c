@@ -2,7 +2,8 @@
  * opened and while each task runs. A status and a message, nothing left behind (the leak check of the
  * sanitized build sees), and the same handles work afterwards.
  *
- * The linker sends the library's calls here (--wrap). What other libraries allocate is for test_faults_malloc. */
+ * The linker sends the library's calls here (--wrap). What other libraries allocate is for
+ * test_faults_malloc. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>

@@ -14,7 +14,7 @@
 #include "base/alloc.h"
 #include "gpu/shader.h"
 #include "model/model.h"
-#include "ops/plan.h"
+#include "ops/class.h"
 #include "reprise/check.h"
 #include "support_faults.h"
 #include "support_fixture.h"
@@ -269,10 +269,10 @@ static void count_verdict(void *user, const rp_check_result *result) {
  * that comes once changes nothing. */
 static void test_check(void **state) {
     (void)state;
-    rp_row_kernel kernels[RP_MAX_KERNELS];
+    rp_kernel kernels[RP_MAX_KERNELS];
     rp_error err = {0};
     open_device(NULL);
-    assert_true(rp_plan_layernorm(&device->caps, 0, kernels) > 1);
+    assert_true(rp_class_layernorm.plan(&device->caps, &(rp_use){0}, kernels) > 1);
     for (uint32_t threads = 1; threads <= 3; threads += 2) {
         rp_check_params params = {.only = "layernorm", .threads = threads};
         tally sound = {0}, lost = {0}, once = {0};
@@ -280,7 +280,7 @@ static void test_check(void **state) {
         bad_shader = NULL;
         assert_int_equal(rp_check_kernels(device, &params, count_verdict, &sound, &failed, &err), RP_OK);
         assert_true(sound.right >= 4 && !sound.other && !failed);
-        bad_shader = kernels[0].shader;
+        bad_shader = kernels[0].key.shader;
         fault_shaders(is_bad_shader, VK_ERROR_DEVICE_LOST);
         rp_status status = rp_check_kernels(device, &params, count_verdict, &lost, &failed, &err);
         fault_shaders(NULL, VK_SUCCESS);

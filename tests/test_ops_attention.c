@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "ops/attention.h"
 #include "support_ops.h"
 
 enum { MOST_TOKENS = 512, MOST_SEQUENCES = 24 };
@@ -31,20 +32,22 @@ static const batch batches[] = {
 
 enum { MOST_KERNELS = OPS_LOOKS * RP_MAX_KERNELS };
 
-static bool listed(const rp_attention_kernel *kernels, size_t count, const rp_attention_kernel *k) {
+static uint32_t plan(const rp_caps *caps, uint32_t head_dim, uint64_t texels, rp_kernel *out) {
+    return rp_class_attention.plan(caps, &(rp_use){.head_dim = head_dim, .texels = texels}, out);
+}
+
+static bool listed(const rp_kernel *kernels, size_t count, const rp_kernel *k) {
     for (size_t i = 0; i < count; i++)
-        if (!strcmp(kernels[i].shader, k->shader) && kernels[i].lanes == k->lanes &&
-            kernels[i].queries == k->queries && kernels[i].keys == k->keys)
-            return true;
+        if (!strcmp(kernels[i].name, k->name)) return true;
     return false;
 }
 
-static size_t list_kernels(uint32_t head_dim, uint64_t texels, rp_attention_kernel out[MOST_KERNELS]) {
+static size_t list_kernels(uint32_t head_dim, uint64_t texels, rp_kernel out[MOST_KERNELS]) {
     size_t count = 0;
     for (size_t look = 0; look < OPS_LOOKS; look++) {
-        rp_attention_kernel planned[RP_MAX_KERNELS];
+        rp_kernel planned[RP_MAX_KERNELS];
         ops_look_like(look);
-        uint32_t plans = rp_plan_attention(&ops_device->caps, head_dim, 0, texels, planned);
+        uint32_t plans = plan(&ops_device->caps, head_dim, texels, planned);
         assert_in_range(plans, 1, RP_MAX_KERNELS);
         for (uint32_t i = 0; i < plans; i++)
             if (!listed(out, count, &planned[i])) out[count++] = planned[i];
@@ -117,11 +120,11 @@ static void finish(test *t) {
 }
 
 /* Run sequences that begin at `starts`, as the model does. */
-static const float *run_batch(test *t, rp_op_target target, const rp_attention_kernel *k,
-                              const uint32_t *starts, uint32_t sequences) {
+static const float *run_batch(test *t, rp_op_target target, const rp_kernel *k, const uint32_t *starts,
+                              uint32_t sequences) {
     uint32_t tiles[2 * MOST_TOKENS], counts[RP_COUNT_KINDS] = {0};
     for (uint32_t s = 0; s < sequences; s++)
-        for (uint32_t q = 0; q < starts[s + 1] - starts[s]; q += k->queries) {
+        for (uint32_t q = 0; q < starts[s + 1] - starts[s]; q += k->rows) {
             uint32_t *tile = &tiles[2 * counts[RP_COUNT_TILES]++];
             tile[0] = s;
             tile[1] = q;
@@ -136,7 +139,7 @@ static const float *run_batch(test *t, rp_op_target target, const rp_attention_k
 }
 
 /* Every sequence of a batch again, alone at the front: the same bits. */
-static void check_alone(test *t, rp_op_target target, const rp_attention_kernel *k, const batch *b,
+static void check_alone(test *t, rp_op_target target, const rp_kernel *k, const batch *b,
                         const uint32_t *starts) {
     size_t row = 3 * (size_t)t->stride * 4;
     for (uint32_t s = 0; s < b->count; s++) {
@@ -148,33 +151,35 @@ static void check_alone(test *t, rp_op_target target, const rp_attention_kernel 
     ops_write(t->qkv, t->data, MOST_TOKENS * row);
 }
 
-static rp_op_target record(const test *t, const rp_attention_kernel *k) {
+static rp_op_target record(const test *t, const rp_kernel *k) {
     rp_op_target target = ops_record();
-    rp_attention op = {.heads = t->heads,
-                       .head_dim = t->head_dim,
-                       .kernel = k,
-                       .qkv = t->qkv,
-                       .starts = t->starts,
-                       .tiles = t->tiles,
-                       .out = t->out};
-    OPS_OK(rp_op_attention(target, &op, &ops_err));
+    rp_op op = {.class = &rp_class_attention,
+                .label = "test",
+                .heads = t->heads,
+                .head_dim = t->head_dim,
+                .kernel = *k,
+                .x = t->qkv,
+                .list = t->starts,
+                .tiles = t->tiles,
+                .out = t->out};
+    OPS_OK(rp_op_record(target, &op, &ops_err));
     ops_record_end(target);
     return target;
 }
 
-static void check_kernel(test *t, const rp_attention_kernel *k, rp_op_target target, const batch *b,
+static void check_kernel(test *t, const rp_kernel *k, rp_op_target target, const batch *b,
                          const uint32_t *starts) {
     uint32_t tokens = starts[b->count];
     const float *out = run_batch(t, target, k, starts, b->count);
-    ops_compare(out, t->want, tokens, t->stride, t->bound, "batch %td, %u heads of %u, %s %u, %u by %u",
-                b - batches, t->heads, t->head_dim, k->shader, k->lanes, k->queries, k->keys);
+    ops_compare(out, t->want, tokens, t->stride, t->bound, "batch %td, %u heads of %u, %s", b - batches,
+                t->heads, t->head_dim, k->name);
     ops_check_untouched(out, tokens, MOST_TOKENS, t->stride);
     memcpy(t->alone, out, (size_t)tokens * t->stride * 4);
     if (b->count > 1) check_alone(t, target, k, b, starts);
 }
 
 static void check_attention(test t) {
-    rp_attention_kernel kernels[MOST_KERNELS];
+    rp_kernel kernels[MOST_KERNELS];
     rp_op_target targets[MOST_KERNELS];
     prepare(&t);
     size_t count = list_kernels(t.head_dim, (uint64_t)MOST_TOKENS * 3 * t.stride / 4, kernels);
@@ -208,14 +213,14 @@ static void test_plans_fit_shared_memory(void **state) {
     static const uint32_t sizes[] = {4096, 16384, 32768, 49152}, dims[] = {1, 13, 64, 128, 256, 512, 4096};
     for (size_t i = 0; i < RP_COUNT(sizes); i++) {
         rp_caps caps = {.info = {.shared_bytes = sizes[i], .max_invocations = 128}};
-        rp_attention_kernel kernels[RP_MAX_KERNELS];
+        rp_kernel kernels[RP_MAX_KERNELS];
         for (size_t d = 0; d < RP_COUNT(dims); d++) {
-            uint32_t count = rp_plan_attention(&caps, dims[d], 0, 0, kernels);
+            uint32_t count = plan(&caps, dims[d], 0, kernels);
             for (uint32_t k = 0; k < count; k++)
-                assert_true((kernels[k].queries * (dims[d] + kernels[k].keys + 3ull)) * 4 <= sizes[i]);
+                assert_true((kernels[k].rows * (dims[d] + kernels[k].columns + 3ull)) * 4 <= sizes[i]);
             if (dims[d] <= 512) assert_true(count > 0);
         }
-        assert_int_equal(rp_plan_attention(&caps, 1 << 20, 0, 0, kernels), 0);
+        assert_int_equal(plan(&caps, 1 << 20, 0, kernels), 0);
     }
 }
 
@@ -228,27 +233,27 @@ static void test_plans_of_software_drivers(void **state) {
         .driver_version = 1,
         .subgroup_shuffle = true,
         .subgroup_fixed = true};
-    rp_attention_kernel kernels[RP_MAX_KERNELS];
-    assert_int_equal(rp_plan_attention(&caps, 64, 0, 1 << 20, kernels), 3);
-    assert_string_equal(kernels[0].shader, "attention_subgroup_texel");
-    assert_true(kernels[0].texels && !kernels[1].texels && !kernels[2].texels);
+    rp_kernel kernels[RP_MAX_KERNELS];
+    assert_int_equal(plan(&caps, 64, 1 << 20, kernels), 3);
+    assert_string_equal(kernels[0].key.shader, "attention_subgroup_texel");
+    assert_true(kernels[0].key.texels && !kernels[1].key.texels && !kernels[2].key.texels);
     caps.driver_version = VK_MAKE_VERSION(26, 1, 6);
-    assert_int_equal(rp_plan_attention(&caps, 64, 0, 1 << 20, kernels), 3);
-    assert_string_equal(kernels[0].shader, "attention_subgroup");
-    assert_true(!kernels[0].texels && kernels[1].texels && !kernels[2].texels);
-    assert_int_equal(rp_plan_attention(&caps, 64, 0, (1 << 20) + 1, kernels), 2);
-    assert_string_equal(kernels[0].shader, "attention_subgroup");
-    assert_string_equal(kernels[1].shader, "attention");
+    assert_int_equal(plan(&caps, 64, 1 << 20, kernels), 3);
+    assert_string_equal(kernels[0].key.shader, "attention_subgroup");
+    assert_true(!kernels[0].key.texels && kernels[1].key.texels && !kernels[2].key.texels);
+    assert_int_equal(plan(&caps, 64, (1 << 20) + 1, kernels), 2);
+    assert_string_equal(kernels[0].key.shader, "attention_subgroup");
+    assert_string_equal(kernels[1].key.shader, "attention");
     /* the sums of a lane stay as many, however wide a head */
     for (uint32_t dim = 1; dim <= 1024; dim++) {
-        rp_plan_attention(&caps, dim, 0, 0, kernels);
+        plan(&caps, dim, 0, kernels);
         uint32_t held = (rp_head_width(dim) / 4 + 7) / 8;
-        bool subgroup = strstr(kernels[0].shader, "attention_subgroup") != NULL;
+        bool subgroup = strstr(kernels[0].key.shader, "attention_subgroup") != NULL;
         assert_true(subgroup == (held <= 8));
         if (!subgroup) continue;
-        assert_true(kernels[0].queries && kernels[0].queries % 4 == 0);
-        assert_true(kernels[0].queries * held <= 32);
-        assert_int_equal(kernels[0].keys % kernels[0].lanes, 0);
+        assert_true(kernels[0].rows && kernels[0].rows % 4 == 0);
+        assert_true(kernels[0].rows * held <= 32);
+        assert_int_equal(kernels[0].columns % kernels[0].key.constants[0], 0);
     }
 }
 

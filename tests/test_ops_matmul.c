@@ -11,7 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/half.h"
-#include "ops/tune.h"
+#include "ops/matmul.h"
 #include "support_ops.h"
 
 #define EPS 1e-5f
@@ -22,25 +22,20 @@ static const uint32_t row_counts[] = {MOST_ROWS, 33, 7, 1, 0};
 /* ---- the kernels: everything that the library plans for any look of the device ---- */
 
 /* Where `k` is in the list, or its shader by any tile; `count`: nowhere. */
-static size_t find(const rp_matmul_kernel *kernels, size_t count, const rp_matmul_kernel *k, bool any_tile) {
+static size_t find(const rp_kernel *kernels, size_t count, const rp_kernel *k, bool any_tile) {
     for (size_t i = 0; i < count; i++)
-        if (!strcmp(kernels[i].shader, k->shader) &&
-            (any_tile || (kernels[i].lanes == k->lanes && kernels[i].blocks == k->blocks &&
-                          kernels[i].rows == k->rows && kernels[i].columns == k->columns)))
+        if (!strcmp(kernels[i].key.shader, k->key.shader) && (any_tile || !strcmp(kernels[i].name, k->name)))
             return i;
     return count;
 }
 
 /* `each_shader_once`: by the smallest of its tiles; a software driver takes long to compile the others. */
-static size_t list_kernels(const rp_matrix *w, unsigned halves, size_t texels, bool each_shader_once,
-                           rp_matmul_kernel out[MOST_KERNELS]) {
+static size_t list_kernels(const rp_use *use, bool each_shader_once, rp_kernel out[MOST_KERNELS]) {
     size_t count = 0;
-    for (uint32_t c = 0; c < w->chunk_count; c++)
-        if (w->chunks[c].range.size / 4 > texels) texels = w->chunks[c].range.size / 4;
     for (size_t look = 0; look < OPS_LOOKS; look++) {
-        rp_matmul_kernel planned[RP_MAX_KERNELS];
+        rp_kernel planned[RP_MAX_KERNELS];
         ops_look_like(look);
-        uint32_t plans = rp_plan_matmul(&ops_device->caps, w->format, halves, texels, planned);
+        uint32_t plans = rp_plan_matmul(&ops_device->caps, use, planned);
         assert_in_range(plans, 1, RP_MAX_KERNELS);
         for (uint32_t i = 0; i < plans; i++) {
             size_t at = find(out, count, &planned[i], each_shader_once);
@@ -241,41 +236,46 @@ static void check_reversed(test *t, rp_op_target target) {
  * added one after the other: partial sums reach 16 or so, and each addition rounds to 2^-20 or less of them;
  * the errors, as those of rounded inputs, add up like a random walk. A LayerNorm divides by the deviation,
  * which may be small. */
-static double bound_of(const test *t, const rp_matmul_kernel *k) {
+static double bound_of(const test *t, const rp_kernel *k) {
     double each = k->rounding == RP_ROUNDING_INT8 ? 3e-3 : k->rounding == RP_ROUNDING_F16 ? 2.5e-4 : 0;
     bool exact = !k->rounding && !t->halves;
     return (2e-5 + each * sqrt((double)t->k) + (t->halves & RP_HALF_OUT ? 1e-3 : 0)) *
            (t->norm && !exact ? 4 : 1);
 }
 
-static void run_kernel(test *t, const rp_matmul_kernel *k) {
+static rp_op describe(const test *t) {
+    return (rp_op){.class = &rp_class_matmul,
+                   .label = t->name,
+                   .rows = RP_COUNT_ROWS,
+                   .x = t->x_range,
+                   .x_stride = t->gap ? rp_padded(t->k) + t->gap : 0,
+                   .w = {t->w},
+                   .bias = t->bias_range,
+                   .activation = t->activation,
+                   .residual = t->residual_range,
+                   .out = t->out,
+                   .out_stride = t->gap ? t->stride + t->gap : 0,
+                   .norm = t->norm_range,
+                   .arrived = t->arrived,
+                   .width = t->parts[0].rows,
+                   .eps = EPS,
+                   .halves = t->halves};
+}
+
+static void run_kernel(test *t, const rp_kernel *k) {
     rp_op_target target = ops_record();
-    rp_matmul op = {.label = t->name,
-                    .rows = RP_COUNT_ROWS,
-                    .x = t->x_range,
-                    .x_stride = t->gap ? rp_padded(t->k) + t->gap : 0,
-                    .w = t->w,
-                    .bias = t->bias_range,
-                    .activation = t->activation,
-                    .residual = t->residual_range,
-                    .out = t->out,
-                    .out_stride = t->gap ? t->stride + t->gap : 0,
-                    .norm = t->norm_range,
-                    .arrived = t->arrived,
-                    .norm_width = t->parts[0].rows,
-                    .norm_eps = EPS,
-                    .halves = t->halves};
+    rp_op op = describe(t);
+    op.kernel = *k;
     size_t floats = (size_t)MOST_ROWS * t->stride;
     uint32_t width = t->part_count == 1 ? t->parts[0].rows : t->stride;
-    OPS_OK(rp_op_matmul_with(target, &op, k, &ops_err));
+    OPS_OK(rp_op_record(target, &op, &ops_err));
     ops_record_end(target);
     for (size_t i = 0; i < RP_COUNT(row_counts); i++) {
         uint32_t rows = row_counts[i];
         ops_clear(t->out);
         ops_run_rows(target, rows);
         fetch_results(t, rows);
-        ops_compare(t->got, t->want, rows, width, bound_of(t, k), "%s: %s %ux%u %ux%u, %u rows", t->name,
-                    k->shader, k->lanes, k->blocks, k->rows, k->columns, rows);
+        ops_compare(t->got, t->want, rows, width, bound_of(t, k), "%s: %s, %u rows", t->name, k->name, rows);
         if (!i) memcpy(t->own, t->got, floats * 4);
         assert_memory_equal(t->got, t->own, (size_t)rows * t->stride * 4);
     }
@@ -289,10 +289,11 @@ static void run_kernel(test *t, const rp_matmul_kernel *k) {
 }
 
 static void check_matmul(test t) {
-    rp_matmul_kernel kernels[MOST_KERNELS];
+    rp_kernel kernels[MOST_KERNELS];
     prepare(&t);
-    size_t count = list_kernels(t.w, t.halves, (size_t)MOST_ROWS * (rp_padded(t.k) + t.gap) / 4,
-                                t.each_shader_once, kernels);
+    rp_op op = describe(&t);
+    rp_use use = rp_use_of(&op);
+    size_t count = list_kernels(&use, t.each_shader_once, kernels);
     for (size_t i = 0; i < count; i++) run_kernel(&t, &kernels[i]);
     finish(&t);
 }

@@ -44,8 +44,13 @@ static void check_layernorm(norm_test t) {
     for (size_t k = 0; k < OPS_LOOKS; k++) {
         const char *look = ops_look_like(k);
         rp_op_target target = ops_record();
-        rp_layernorm layernorm = {"test", RP_COUNT_TOKENS, t.width, t.eps, from, to, norms, 0};
-        OPS_OK(rp_op_layernorm(target, &layernorm, &ops_err));
+        OPS_OK(ops_choose_and_record(target, (rp_op){.class = &rp_class_layernorm,
+                                                     .label = "test",
+                                                     .width = t.width,
+                                                     .eps = t.eps,
+                                                     .x = from,
+                                                     .out = to,
+                                                     .norm = norms}));
         ops_record_end(target);
         for (size_t i = 0; i < RP_COUNT(row_counts); i++) {
             if (t.in_place)
@@ -99,22 +104,24 @@ static void test_matmul_then_layernorm(void **state) {
     rp_reference_matmul_run(&multiply);
     rp_reference_layernorm_run(&normalize);
 
-    rp_matmul matmul = {.label = "dense",
-                        .x = ops_upload(x, MOST_ROWS * rp_padded(K) * 4),
-                        .w = ops_matrix(&w, 1),
-                        .bias = ops_vectors(vectors, 1),
-                        .residual = ops_upload(residual, sizeof want),
-                        .out = ops_results(MOST_ROWS * STRIDE)};
-    rp_layernorm norm = {.label = "norm",
-                         .width = N,
-                         .eps = 1e-12f,
-                         .x = matmul.out,
-                         .out = ops_results(MOST_ROWS * STRIDE),
-                         .norm = ops_vectors(vectors + 1, 2)};
+    rp_op matmul = {.class = &rp_class_matmul,
+                    .label = "dense",
+                    .x = ops_upload(x, MOST_ROWS * rp_padded(K) * 4),
+                    .w = {ops_matrix(&w, 1)},
+                    .bias = ops_vectors(vectors, 1),
+                    .residual = ops_upload(residual, sizeof want),
+                    .out = ops_results(MOST_ROWS * STRIDE)};
+    rp_op norm = {.class = &rp_class_layernorm,
+                  .label = "norm",
+                  .width = N,
+                  .eps = 1e-12f,
+                  .x = matmul.out,
+                  .out = ops_results(MOST_ROWS * STRIDE),
+                  .norm = ops_vectors(vectors + 1, 2)};
     rp_op_target target = ops_record();
-    OPS_OK(rp_op_matmul(target, &matmul, &ops_err));
+    OPS_OK(ops_choose_and_record(target, matmul));
     ops_record_barrier(target);
-    OPS_OK(rp_op_layernorm(target, &norm, &ops_err));
+    OPS_OK(ops_choose_and_record(target, norm));
     ops_record_end(target);
     for (size_t i = 0; i < RP_COUNT(row_counts); i++) {
         ops_run_rows(target, row_counts[i]);
@@ -160,8 +167,11 @@ static void check_embed(uint32_t width, const rp_format formats[3], uint32_t mos
     for (size_t k = 0; k < OPS_LOOKS; k++) {
         const char *look = ops_look_like(k);
         rp_op_target target = ops_record();
-        rp_embedding embedding = {ids, on_device[0], on_device[1], on_device[2], out};
-        OPS_OK(rp_op_embed(target, &embedding, &ops_err));
+        OPS_OK(ops_choose_and_record(target, (rp_op){.class = &rp_class_embed,
+                                                     .label = "test",
+                                                     .list = ids,
+                                                     .w = {on_device[0], on_device[1], on_device[2]},
+                                                     .out = out}));
         ops_record_end(target);
         for (size_t i = 0; i < RP_COUNT(row_counts); i++) {
             ops_clear(out);
@@ -201,9 +211,9 @@ static void test_embed_refuses_chunked_positions(void **state) {
     (void)state;
     rp_matrix_chunk chunks[2] = {{{0}, 0, 1}, {{0}, 1, 1}};
     rp_matrix one = {RP_FORMAT_F32, 32, 32, chunks, 1}, two = {RP_FORMAT_F32, 64, 32, chunks, 2};
-    rp_embedding op = {.word = &one, .position = &two, .type = &one};
+    rp_op op = {.class = &rp_class_embed, .label = "test", .w = {&one, &two, &one}};
     rp_op_target target = ops_record();
-    assert_int_equal(rp_op_embed(target, &op, &ops_err), RP_ERROR_UNSUPPORTED);
+    assert_int_equal(ops_choose_and_record(target, op), RP_ERROR_UNSUPPORTED);
     ops_record_end(target);
 }
 
@@ -218,16 +228,17 @@ static void check_gather(uint32_t width, bool listed) {
     for (uint32_t i = 0; i < MOST_ROWS; i++) list[i] = i * 37 % 101; /* some of them twice */
     rp_reference_gather(MOST_ROWS, width, (rp_const_rows){x, stride}, listed ? list : NULL,
                         (rp_rows){want, stride});
-    rp_gather op = {.label = "test",
-                    .rows = RP_COUNT_ROWS,
-                    .width = width,
-                    .x = ops_upload(x, floats * 4),
-                    .out = ops_results(floats)};
+    rp_op op = {.class = &rp_class_gather,
+                .label = "test",
+                .rows = RP_COUNT_ROWS,
+                .width = width,
+                .x = ops_upload(x, floats * 4),
+                .out = ops_results(floats)};
     if (listed) op.list = ops_upload(list, sizeof list);
     for (size_t k = 0; k < OPS_LOOKS; k++) {
         const char *look = ops_look_like(k);
         rp_op_target target = ops_record();
-        OPS_OK(rp_op_gather(target, &op, &ops_err));
+        OPS_OK(ops_choose_and_record(target, op));
         ops_record_end(target);
         for (size_t i = 0; i < RP_COUNT(row_counts); i++) {
             ops_clear(op.out);
@@ -256,15 +267,17 @@ static void check_pool(uint32_t width, bool largest, const uint32_t *lengths, ui
     float *x = ops_random_rows(tokens, width, 1), *want = rp_new_array(float, (size_t)sequences *stride + 1);
     assert_non_null(want);
     rp_reference_pool(sequences, width, largest, (rp_const_rows){x, stride}, starts, (rp_rows){want, stride});
-    rp_pool op = {.width = width,
-                  .largest = largest,
-                  .x = ops_upload(x, tokens * stride * 4),
-                  .starts = ops_upload(starts, sizeof starts),
-                  .out = ops_results((size_t)sequences * stride)};
+    rp_op op = {.class = &rp_class_pool,
+                .label = "test",
+                .width = width,
+                .largest = largest,
+                .x = ops_upload(x, tokens * stride * 4),
+                .list = ops_upload(starts, sizeof starts),
+                .out = ops_results((size_t)sequences * stride)};
     for (size_t k = 0; k < OPS_LOOKS; k++) {
         const char *look = ops_look_like(k);
         rp_op_target target = ops_record();
-        OPS_OK(rp_op_pool(target, &op, &ops_err));
+        OPS_OK(ops_choose_and_record(target, op));
         ops_record_end(target);
         for (uint32_t count = 0; count <= sequences; count++) {
             ops_clear(op.out);

@@ -315,7 +315,7 @@ static void check_grids(const rp_model *model, uint32_t tokens) {
         uint32_t slice = grid->count - rp_count_slice(tiles ? RP_COUNT_TILES : RP_COUNT_TOKENS, 0);
         uint32_t before = slice * model->slice_rows, left = tokens > before ? tokens - before : 0;
         if (left > model->slice_rows) left = model->slice_rows;
-        assert_int_equal(commands[i].x, rp_div_up(left, tiles ? model->attention.queries : grid->per_group));
+        assert_int_equal(commands[i].x, rp_div_up(left, tiles ? model->queries : grid->per_group));
         slices++;
     }
     assert_true(slices >= 4 * model->slices);

@@ -10,7 +10,8 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "ops/plan.h"
+#include "ops/class.h"
+#include "ops/matmul.h"
 
 #define KIB(n) ((n) << 10)
 
@@ -132,13 +133,23 @@ static void test_shared_declarations(void **state) {
     }
 }
 
+/* One of the specialization constants of a product. */
+static uint32_t constant(const rp_kernel *k, int which) {
+    return k->key.constants[which];
+}
+
+static bool is_subgroup(const rp_kernel *k) {
+    return k->shuffles && !k->matrix.m;
+}
+
 /* Bytes of shared memory of a workgroup, by the declarations, LayerNorm included. */
-static uint64_t shared_of_matmul(const rp_matmul_kernel *k) {
-    uint64_t rows = rp_kernel_rows(k), columns = rp_kernel_columns(k), depth = k->depth;
-    uint64_t norm = 4 + 4ull * k->lanes * k->blocks;
-    if (k->subgroup) return 0;
+static uint64_t shared_of_matmul(const rp_kernel *k) {
+    uint64_t rows = k->rows, columns = k->columns, depth = constant(k, RP_MATMUL_DEPTH);
+    uint64_t lanes = constant(k, RP_MATMUL_LANES), blocks = constant(k, RP_MATMUL_BLOCKS);
+    uint64_t norm = 4 + 4 * lanes * blocks;
+    if (is_subgroup(k)) return 0;
     if (k->matrix.m)
-        return 4 + 16ull * k->blocks * k->matrix.m * k->matrix.n / 4 +
+        return 4 + 16 * blocks * k->matrix.m * k->matrix.n / 4 +
                8 * 2 * (rows * (depth + 2) + 4 * depth * (columns + 2));
     if (k->rounding == RP_ROUNDING_INT8)
         return norm + 4 * rows * (8 + 1) + 4 * rows + 16 * 8 * columns + 16 * columns;
@@ -146,11 +157,23 @@ static uint64_t shared_of_matmul(const rp_matmul_kernel *k) {
     return norm + (depth ? cell * (rows * (depth + 1) + 4 * depth * columns) : 0);
 }
 
-static uint64_t shared_of_attention(const rp_attention_kernel *k, uint32_t head_dim) {
-    uint64_t head = (head_dim + 3) / 4, queries = k->queries, keys = k->keys;
-    if (is(k->shader, "attention")) return 16 * queries * head + 4 * queries * keys + 3 * 4 * queries;
-    if (is(k->shader, "attention_tile"))
-        return 16 * (queries + keys) * (head + 1) + 4 * queries * (keys + 1) + 4ull * k->lanes +
+static uint32_t plan_matmul(const rp_caps *caps, rp_format format, unsigned halves, uint64_t texels,
+                            rp_kernel out[RP_MAX_KERNELS]) {
+    return rp_plan_matmul(
+        caps, &(rp_use){.formats = {format, format, format}, .halves = halves, .texels = texels}, out);
+}
+
+static uint32_t plan_attention(const rp_caps *caps, uint32_t head_dim, unsigned halves, uint64_t texels,
+                               rp_kernel out[RP_MAX_KERNELS]) {
+    return rp_class_attention.plan(caps, &(rp_use){.head_dim = head_dim, .halves = halves, .texels = texels},
+                                   out);
+}
+
+static uint64_t shared_of_attention(const rp_kernel *k, uint32_t head_dim) {
+    uint64_t head = (head_dim + 3) / 4, queries = k->rows, keys = k->columns;
+    if (is(k->key.shader, "attention")) return 16 * queries * head + 4 * queries * keys + 3 * 4 * queries;
+    if (is(k->key.shader, "attention_tile"))
+        return 16 * (queries + keys) * (head + 1) + 4 * queries * (keys + 1) + 4ull * k->key.constants[0] +
                2 * 4 * queries;
     if (!k->matrix.m) return 0;
     uint64_t wide = (4 * head + k->matrix.k - 1) / k->matrix.k * k->matrix.k;
@@ -171,53 +194,50 @@ static rp_caps poorer(const rp_caps *caps, bool poor) {
 }
 
 /* What every plan has to keep to. */
-static void check_kernel(const char *device, const rp_caps *caps, const rp_matmul_kernel *k, rp_format format,
+static void check_kernel(const char *device, const rp_caps *caps, const rp_kernel *k, rp_format format,
                          unsigned halves, uint64_t texels) {
-    char name[RP_KERNEL_NAME];
-    rp_name_matmul(k, name);
-    if (k->lanes * k->blocks > caps->info.max_invocations || k->lanes > caps->max_group_size[0] ||
-        k->blocks > caps->max_group_size[1])
-        fail_msg("%s: %s: too many invocations", device, name);
+    uint32_t lanes = constant(k, RP_MATMUL_LANES), blocks = constant(k, RP_MATMUL_BLOCKS);
+    if (lanes * blocks > caps->info.max_invocations || lanes > caps->max_group_size[0] ||
+        blocks > caps->max_group_size[1])
+        fail_msg("%s: %s: too many invocations", device, k->name);
     if (shared_of_matmul(k) > caps->info.shared_bytes)
-        fail_msg("%s: %s: %llu bytes of shared memory, of %u", device, name,
+        fail_msg("%s: %s: %llu bytes of shared memory, of %u", device, k->name,
                  (unsigned long long)shared_of_matmul(k), caps->info.shared_bytes);
-    if (k->texels && (texels > caps->max_texels || format == RP_FORMAT_BF16))
-        fail_msg("%s: %s: %llu texels, of %u", device, name, (unsigned long long)texels, caps->max_texels);
-    if (rp_kernel_columns(k) % 8 && !k->subgroup) fail_msg("%s: %s: no whole panels", device, name);
+    if (k->key.texels && (texels > caps->max_texels || format == RP_FORMAT_BF16))
+        fail_msg("%s: %s: %llu texels, of %u", device, k->name, (unsigned long long)texels, caps->max_texels);
+    if (k->columns % 8 && !is_subgroup(k)) fail_msg("%s: %s: no whole panels", device, k->name);
     bool may_round = halves & RP_HALF_X && format != RP_FORMAT_F32 && format != RP_FORMAT_BF16;
-    if (k->rounding && !may_round) fail_msg("%s: %s rounds what it may not", device, name);
+    if (k->rounding && !may_round) fail_msg("%s: %s rounds what it may not", device, k->name);
     if (k->rounding == RP_ROUNDING_INT8 && !caps->has_integer_dot)
-        fail_msg("%s: %s: no dot products", device, name);
+        fail_msg("%s: %s: no dot products", device, k->name);
     if (k->matrix.m) {
-        assert_true(caps->matrix_shape_count > 0 && k->blocks % k->across == 0);
-        assert_int_equal(k->subgroup_size, caps->subgroup_control ? caps->info.subgroup_size : 0);
+        assert_true(caps->matrix_shape_count > 0 && blocks % constant(k, RP_MATMUL_ACROSS) == 0);
+        assert_int_equal(k->key.subgroup_size, caps->subgroup_control ? caps->info.subgroup_size : 0);
         bool listed = false;
         for (uint32_t i = 0; i < caps->matrix_shape_count; i++)
             listed |= !memcmp(&caps->matrix_shapes[i], &k->matrix, sizeof k->matrix);
-        if (!listed) fail_msg("%s: %s: a shape that the driver does not list", device, name);
+        if (!listed) fail_msg("%s: %s: a shape that the driver does not list", device, k->name);
     }
-    if (k->subgroup && !(caps->subgroup_shuffle && caps->subgroup_fixed)) fail_msg("%s: %s", device, name);
+    if (is_subgroup(k) && !(caps->subgroup_shuffle && caps->subgroup_fixed))
+        fail_msg("%s: %s", device, k->name);
 }
 
 static void check_plan(const char *device, const rp_caps *caps, rp_format format, unsigned halves,
                        uint64_t texels) {
-    rp_matmul_kernel kernels[RP_MAX_KERNELS];
-    uint32_t count = rp_plan_matmul(caps, format, halves, texels, kernels);
+    rp_kernel kernels[RP_MAX_KERNELS];
+    uint32_t count = plan_matmul(caps, format, halves, texels, kernels);
     assert_in_range(count, 1, RP_MAX_KERNELS);
     /* the last one runs everywhere */
-    assert_string_equal(kernels[count - 1].shader, "matmul");
-    assert_int_equal(kernels[count - 1].subgroup_size, 0);
+    assert_string_equal(kernels[count - 1].key.shader, "matmul");
+    assert_int_equal(kernels[count - 1].key.subgroup_size, 0);
     bool subgroups = false, as_texels = false;
     for (uint32_t n = 0; n < count; n++) {
-        char name[RP_KERNEL_NAME], other[RP_KERNEL_NAME];
         check_kernel(device, caps, &kernels[n], format, halves, texels);
-        rp_name_matmul(&kernels[n], name);
         for (uint32_t m = 0; m < n; m++) { /* a name stands for one kernel */
-            rp_name_matmul(&kernels[m], other);
-            assert_string_not_equal(name, other);
+            assert_string_not_equal(kernels[n].name, kernels[m].name);
         }
-        subgroups |= kernels[n].subgroup;
-        as_texels |= kernels[n].texels;
+        subgroups |= is_subgroup(&kernels[n]);
+        as_texels |= kernels[n].key.texels != 0;
     }
     if (as_texels != (subgroups && texels <= caps->max_texels && format != RP_FORMAT_BF16))
         fail_msg("%s: %llu texels%s used", device, (unsigned long long)texels, as_texels ? "" : " not");
@@ -242,22 +262,19 @@ static void test_shared_memory(void **state) {
     for (size_t i = 0; i < RP_COUNT(snapshots); i++)
         for (rp_format format = RP_FORMAT_F32; format <= RP_FORMAT_INT4; format++) {
             rp_caps caps = snapshots[i].caps;
-            rp_matmul_kernel all[RP_MAX_KERNELS], some[RP_MAX_KERNELS];
-            uint32_t count = rp_plan_matmul(&caps, format, RP_HALF_X | RP_HALF_OUT, 1 << 16, all);
+            rp_kernel all[RP_MAX_KERNELS], some[RP_MAX_KERNELS];
+            uint32_t count = plan_matmul(&caps, format, RP_HALF_X | RP_HALF_OUT, 1 << 16, all);
             for (uint32_t n = 0; n < count; n++) {
-                char name[RP_KERNEL_NAME], other[RP_KERNEL_NAME];
-                rp_name_matmul(&all[n], name);
-                if (!all[n].depth) continue; /* what it has, every device has */
+                if (!constant(&all[n], RP_MATMUL_DEPTH)) continue; /* what it has, every device has */
                 for (int more = 0; more <= 1; more++) {
                     caps.info.shared_bytes = (uint32_t)shared_of_matmul(&all[n]) - 1 + (more ? 17 : 0);
                     bool found = false;
-                    uint32_t left = rp_plan_matmul(&caps, format, RP_HALF_X | RP_HALF_OUT, 1 << 16, some);
+                    uint32_t left = plan_matmul(&caps, format, RP_HALF_X | RP_HALF_OUT, 1 << 16, some);
                     for (uint32_t m = 0; m < left; m++) {
-                        rp_name_matmul(&some[m], other);
-                        found |= is(name, other);
+                        found |= is(all[n].name, some[m].name);
                     }
                     if (found != more && caps.info.shared_bytes <= snapshots[i].caps.info.shared_bytes)
-                        fail_msg("%s: %s: planned with %u bytes: %d", snapshots[i].name, name,
+                        fail_msg("%s: %s: planned with %u bytes: %d", snapshots[i].name, all[n].name,
                                  caps.info.shared_bytes, found);
                 }
             }
@@ -268,42 +285,39 @@ static void test_best_guess(void **state) {
     (void)state;
     for (size_t i = 0; i < RP_COUNT(snapshots); i++) {
         const snapshot *s = &snapshots[i];
-        rp_matmul_kernel kernels[RP_MAX_KERNELS];
-        uint32_t tile = 0, count = rp_plan_matmul(&s->caps, RP_FORMAT_F32, 0, 1 << 16, kernels);
+        rp_kernel kernels[RP_MAX_KERNELS];
+        uint32_t tile = 0, count = plan_matmul(&s->caps, RP_FORMAT_F32, 0, 1 << 16, kernels);
         for (uint32_t n = 0; n < count; n++)
-            if (is(kernels[n].shader, "matmul_tile") &&
-                rp_kernel_rows(&kernels[n]) * rp_kernel_columns(&kernels[n]) * 4 > tile)
-                tile = rp_kernel_rows(&kernels[n]) * rp_kernel_columns(&kernels[n]) * 4;
+            if (is(kernels[n].key.shader, "matmul_tile") && rp_kernel_tile(&kernels[n]) * 4 > tile)
+                tile = rp_kernel_tile(&kernels[n]) * 4;
         /* barriers are slow on a processor; the registers of integrated GPUs do not hold the largest */
         rp_device_type type = s->caps.info.type;
         uint32_t largest = type == RP_DEVICE_CPU ? 0 : type == RP_DEVICE_INTEGRATED ? 64 * 64 : 128 * 128;
         if (tile != largest) fail_msg("%s: largest tile %u, not %u", s->name, tile, largest);
         /* matrices are slow there too: behind what is made for it, as time to measure may be over by then */
-        count = rp_plan_matmul(&s->caps, RP_FORMAT_F16, RP_HALF_X | RP_HALF_OUT, 1 << 16, kernels);
+        count = plan_matmul(&s->caps, RP_FORMAT_F16, RP_HALF_X | RP_HALF_OUT, 1 << 16, kernels);
         bool cpu = type == RP_DEVICE_CPU;
-        if (is(kernels[cpu ? count - 2 : 0].shader, "matmul_cooperative") != uses_matrices(s))
-            fail_msg("%s: %s first, %s late", s->name, kernels[0].shader, kernels[count - 2].shader);
+        if (is(kernels[cpu ? count - 2 : 0].key.shader, "matmul_cooperative") != uses_matrices(s))
+            fail_msg("%s: %s first, %s late", s->name, kernels[0].key.shader, kernels[count - 2].key.shader);
     }
 }
 
 static void check_attention(const char *device, const rp_caps *caps, uint32_t head_dim, unsigned halves,
                             uint64_t texels) {
-    rp_attention_kernel kernels[RP_MAX_KERNELS];
-    uint32_t count = rp_plan_attention(caps, head_dim, halves, texels, kernels);
+    rp_kernel kernels[RP_MAX_KERNELS];
+    uint32_t count = plan_attention(caps, head_dim, halves, texels, kernels);
     assert_in_range(count, 1, RP_MAX_KERNELS);
-    assert_string_equal(kernels[count - 1].shader, "attention");
+    assert_string_equal(kernels[count - 1].key.shader, "attention");
     for (uint32_t n = 0; n < count; n++) {
-        const rp_attention_kernel *k = &kernels[n];
-        char name[RP_KERNEL_NAME];
-        rp_name_attention(k, name);
-        assert_true(k->queries && k->keys);
-        if (k->lanes > caps->info.max_invocations || k->lanes > caps->max_group_size[0])
-            fail_msg("%s: %s: too many invocations", device, name);
+        const rp_kernel *k = &kernels[n];
+        assert_true(k->rows && k->columns);
+        if (k->key.constants[0] > caps->info.max_invocations || k->key.constants[0] > caps->max_group_size[0])
+            fail_msg("%s: %s: too many invocations", device, k->name);
         if (shared_of_attention(k, head_dim) > caps->info.shared_bytes)
-            fail_msg("%s: %s: %llu bytes of shared memory, of %u", device, name,
+            fail_msg("%s: %s: %llu bytes of shared memory, of %u", device, k->name,
                      (unsigned long long)shared_of_attention(k, head_dim), caps->info.shared_bytes);
-        if (k->texels && texels > caps->max_texels) fail_msg("%s: %s: too many texels", device, name);
-        if (k->matrix.m) assert_true(halves & RP_HALF_X && k->queries % k->matrix.m == 0);
+        if (k->key.texels && texels > caps->max_texels) fail_msg("%s: %s: too many texels", device, k->name);
+        if (k->matrix.m) assert_true(halves & RP_HALF_X && k->rows % k->matrix.m == 0);
     }
 }
 
@@ -314,15 +328,15 @@ static void test_attention(void **state) {
         for (size_t d = 0; d < RP_COUNT(dims); d++)
             for (unsigned halves = 0; halves <= (RP_HALF_X | RP_HALF_OUT); halves++) {
                 const snapshot *s = &snapshots[i];
-                rp_attention_kernel kernels[RP_MAX_KERNELS];
+                rp_kernel kernels[RP_MAX_KERNELS];
                 for (int poor = 0; poor <= 1; poor++) {
                     rp_caps caps = poorer(&s->caps, poor);
                     check_attention(s->name, &caps, dims[d], halves, 1 << 16);
                     check_attention(s->name, &caps, dims[d], halves, caps.max_texels + 1ull);
                 }
-                rp_plan_attention(&s->caps, dims[d], halves, 1 << 16, kernels);
+                plan_attention(&s->caps, dims[d], halves, 1 << 16, kernels);
                 if (halves & RP_HALF_X && dims[d] == 64 && s->caps.info.type == RP_DEVICE_DISCRETE)
-                    assert_int_equal(is(kernels[0].shader, "attention_cooperative"), uses_matrices(s));
+                    assert_int_equal(is(kernels[0].key.shader, "attention_cooperative"), uses_matrices(s));
             }
 }
 
@@ -332,22 +346,19 @@ static void test_shared_memory_of_attention(void **state) {
     for (size_t i = 0; i < RP_COUNT(snapshots); i++)
         for (size_t d = 0; d < RP_COUNT(dims); d++) {
             rp_caps caps = snapshots[i].caps;
-            rp_attention_kernel all[RP_MAX_KERNELS], some[RP_MAX_KERNELS];
-            uint32_t count = rp_plan_attention(&caps, dims[d], RP_HALF_X | RP_HALF_OUT, 1 << 16, all);
+            rp_kernel all[RP_MAX_KERNELS], some[RP_MAX_KERNELS];
+            uint32_t count = plan_attention(&caps, dims[d], RP_HALF_X | RP_HALF_OUT, 1 << 16, all);
             for (uint32_t n = 0; n < count; n++) {
-                char name[RP_KERNEL_NAME], other[RP_KERNEL_NAME];
-                rp_name_attention(&all[n], name);
                 if (!shared_of_attention(&all[n], dims[d])) continue;
                 for (int more = 0; more <= 1; more++) {
                     caps.info.shared_bytes = (uint32_t)shared_of_attention(&all[n], dims[d]) - !more;
                     bool found = false;
-                    uint32_t left = rp_plan_attention(&caps, dims[d], RP_HALF_X | RP_HALF_OUT, 1 << 16, some);
+                    uint32_t left = plan_attention(&caps, dims[d], RP_HALF_X | RP_HALF_OUT, 1 << 16, some);
                     for (uint32_t m = 0; m < left; m++) {
-                        rp_name_attention(&some[m], other);
-                        found |= is(name, other);
+                        found |= is(all[n].name, some[m].name);
                     }
                     if (found != more)
-                        fail_msg("%s: %s: planned with %u bytes: %d", snapshots[i].name, name,
+                        fail_msg("%s: %s: planned with %u bytes: %d", snapshots[i].name, all[n].name,
                                  caps.info.shared_bytes, found);
                 }
             }
@@ -360,19 +371,21 @@ static void test_layernorm(void **state) {
         for (int beyond = 0; beyond <= 1; beyond++) {
             const snapshot *s = &snapshots[i];
             const rp_caps *caps = &s->caps;
-            rp_row_kernel kernels[RP_MAX_KERNELS];
+            rp_kernel kernels[RP_MAX_KERNELS];
             uint32_t as_texels = 0,
-                     count = rp_plan_layernorm(caps, (uint64_t)caps->max_texels + beyond, kernels);
+                     count = rp_class_layernorm.plan(
+                         caps, &(rp_use){.texels = (uint64_t)caps->max_texels + beyond}, kernels);
             assert_in_range(count, 1, RP_MAX_KERNELS);
-            assert_string_equal(kernels[count - 1].shader, "layernorm");
+            assert_string_equal(kernels[count - 1].key.shader, "layernorm");
             for (uint32_t n = 0; n < count; n++) {
-                bool subgroup = !is(kernels[n].shader, "layernorm");
-                assert_true(kernels[n].lanes && kernels[n].lanes <= caps->info.max_invocations);
-                assert_true(4 * kernels[n].lanes <= caps->info.shared_bytes);
-                if (subgroup && !(caps->subgroup_fixed && caps->subgroup_shuffle &&
-                                  kernels[n].lanes == caps->info.subgroup_size))
-                    fail_msg("%s: %s: subgroups are of another size", s->name, kernels[n].shader);
-                as_texels += kernels[n].texels;
+                bool subgroup = !is(kernels[n].key.shader, "layernorm");
+                uint32_t lanes = kernels[n].key.constants[0];
+                assert_true(lanes && lanes <= caps->info.max_invocations);
+                assert_true(4 * lanes <= caps->info.shared_bytes);
+                if (subgroup &&
+                    !(caps->subgroup_fixed && caps->subgroup_shuffle && lanes == caps->info.subgroup_size))
+                    fail_msg("%s: %s: subgroups are of another size", s->name, kernels[n].key.shader);
+                as_texels += kernels[n].key.texels != 0;
             }
             if (as_texels != (count > 1 && !beyond)) fail_msg("%s: %u texel kernels", s->name, as_texels);
             /* one subgroup on a processor */
@@ -385,11 +398,11 @@ static void test_few_rows(void **state) {
     (void)state;
     for (size_t i = 0; i < RP_COUNT(snapshots); i++) {
         const rp_caps *caps = &snapshots[i].caps;
-        rp_matmul_kernel kernels[RP_MAX_KERNELS];
-        uint32_t largest = 0, few = rp_plan_few_rows(caps),
-                 count = rp_plan_matmul(caps, RP_FORMAT_F32, 0, 1 << 16, kernels);
+        rp_kernel kernels[RP_MAX_KERNELS];
+        uint32_t largest = 0, few = rp_few_rows(caps),
+                 count = plan_matmul(caps, RP_FORMAT_F32, 0, 1 << 16, kernels);
         for (uint32_t n = 0; n < count; n++)
-            if (rp_kernel_rows(&kernels[n]) > largest) largest = rp_kernel_rows(&kernels[n]);
+            if (kernels[n].rows > largest) largest = kernels[n].rows;
         if (caps->info.type == RP_DEVICE_CPU)
             assert_in_range(few, 1, largest - 1); /* else a tile could hold them all */
         else
@@ -404,14 +417,17 @@ static void test_small_tiles(void **state) {
         const snapshot *s = &snapshots[i];
         const rp_caps *caps = &s->caps;
         for (unsigned halves = 0; halves <= RP_HALF_X; halves++) {
-            rp_matmul_kernel kernels[RP_MAX_KERNELS];
+            rp_kernel kernels[RP_MAX_KERNELS];
             uint32_t tiles = 0, matrices = 0,
-                     count = rp_plan_matmul(caps, RP_FORMAT_F16, halves, 1 << 16, kernels);
+                     count = plan_matmul(caps, RP_FORMAT_F16, halves, 1 << 16, kernels);
             bool sharing = caps->subgroup_control && caps->subgroup_min < caps->info.subgroup_size;
             for (uint32_t n = 0; n < count; n++) {
-                const rp_matmul_kernel *k = &kernels[n];
-                tiles += k->depth && !k->matrix.m && k->lanes == 16 && k->rows * k->columns == 4;
-                matrices += k->matrix.m && k->rows * k->matrix.m == 16 && k->columns * k->matrix.n == 16;
+                const rp_kernel *k = &kernels[n];
+                uint32_t per_lane = constant(k, RP_MATMUL_ROWS) * constant(k, RP_MATMUL_COLUMNS);
+                tiles += constant(k, RP_MATMUL_DEPTH) && !k->matrix.m && constant(k, RP_MATMUL_LANES) == 16 &&
+                         per_lane == 4;
+                matrices += k->matrix.m && constant(k, RP_MATMUL_ROWS) * k->matrix.m == 16 &&
+                            constant(k, RP_MATMUL_COLUMNS) * k->matrix.n == 16;
             }
             if (tiles != sharing) fail_msg("%s: %u small tiles", s->name, tiles);
             if (matrices != (sharing && halves && uses_matrices(s)))
@@ -453,27 +469,28 @@ static void test_memory(void **state) {
 
 /* A second recording may take another tile, but nothing that rounds or adds otherwise. */
 static void test_same_bits(void **state) {
-    const rp_matmul_kernel tile = {
-        .shader = "matmul_tile", .lanes = 16, .blocks = 8, .rows = 8, .columns = 1};
-    rp_matmul_kernel other = tile;
+    const rp_kernel tile = {
+        .key = {.shader = "matmul_tile", .constants = {16, 8}}, .rows = 64, .columns = 16};
+    const rp_use plain = {0}, norm = {.norm = true};
+    rp_kernel other = tile;
     (void)state;
-    other.rows = 4;
-    assert_true(rp_same_bits(&tile, &other, true));
-    other.lanes = 8; /* rows of a LayerNorm are summed by other lanes */
-    assert_true(rp_same_bits(&tile, &other, false));
-    assert_false(rp_same_bits(&tile, &other, true));
+    other.rows = 32;
+    assert_true(rp_kernels_alike(&tile, &other, &norm));
+    other.key.constants[0] = 8; /* rows of a LayerNorm are summed by other lanes */
+    assert_true(rp_kernels_alike(&tile, &other, &plain));
+    assert_false(rp_kernels_alike(&tile, &other, &norm));
     other = tile;
-    other.subgroup = true;
-    assert_true(rp_same_bits(&tile, &other, false));
-    assert_false(rp_same_bits(&tile, &other, true));
+    other.shuffles = true;
+    assert_true(rp_kernels_alike(&tile, &other, &plain));
+    assert_false(rp_kernels_alike(&tile, &other, &norm));
     other = tile;
     other.rounding = RP_ROUNDING_F16;
-    assert_false(rp_same_bits(&tile, &other, false));
+    assert_false(rp_kernels_alike(&tile, &other, &plain));
     other.matrix = (rp_matrix_shape){16, 16, 16};
-    rp_matmul_kernel narrow = other;
-    assert_true(rp_same_bits(&narrow, &other, true));
+    rp_kernel narrow = other;
+    assert_true(rp_kernels_alike(&narrow, &other, &norm));
     narrow.matrix.n = 8;
-    assert_false(rp_same_bits(&narrow, &other, false));
+    assert_false(rp_kernels_alike(&narrow, &other, &plain));
 }
 
 int main(void) {

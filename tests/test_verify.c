@@ -1,5 +1,5 @@
-/* Verification passes right kernels, those that are planned for other devices too. (test_check.c has the
- * wrong ones, and every ending and format of the kernels for this device.) */
+/* The proof passes right kernels, those that are planned for other devices too. (test_check.c has the wrong
+ * ones, and every ending and format of the kernels for this device.) */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,84 +9,79 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "ops/verify.h"
 #include "support_ops.h"
 
-static void check_right(const char *shader, const rp_verdict *v) {
-    if (!rp_verdict_right(v)) fail_msg("%s: error %g, bound %g", shader, v->error, v->bound);
+/* Every kernel for this use, with any look of the device from number `first` on; of each shader the last,
+ * which has the smallest tile. */
+static void check_use(const rp_class *class, const rp_use *use, size_t first) {
+    ops_begin();
+    for (size_t look = first; look < OPS_LOOKS; look++) {
+        rp_kernel kernels[RP_MAX_KERNELS];
+        ops_look_like(look);
+        uint32_t count = class->plan(&ops_device->caps, use, kernels);
+        for (uint32_t i = 0; i < count; i++) {
+            rp_verdict v;
+            if (i + 1 < count && !strcmp(kernels[i].key.shader, kernels[i + 1].key.shader)) continue;
+            OPS_OK(rp_prove(&ops, class, &kernels[i], use, &v, &ops_err));
+            if (!rp_verdict_right(&v))
+                fail_msg("%s, %s: error %g, bound %g", class->name, kernels[i].name, v.error, v.bound);
+        }
+    }
+    ops_look_like(0);
 }
 
+/* A product as it ends a layer, where workgroups communicate. */
 static void test_matmul(void **state) {
     rp_format format = (rp_format)(intptr_t)*state;
-    rp_ending ending = {.bias = true, .residual = true, .norm = true};
-    if (format != RP_FORMAT_F32) ending.halves = RP_HALF_X | RP_HALF_OUT;
-    ops_begin();
-    for (size_t look = 1; look < OPS_LOOKS; look++) {
-        rp_matmul_kernel kernels[RP_MAX_KERNELS];
-        ops_look_like(look);
-        uint32_t count = rp_plan_matmul(&ops_device->caps, format, ending.halves, 1 << 20, kernels);
-        for (uint32_t i = 0; i < count; i++) {
-            rp_verdict v;
-            if (i + 1 < count && !strcmp(kernels[i].shader, kernels[i + 1].shader))
-                continue; /* a larger tile */
-            OPS_OK(rp_verify_matmul(&ops, &kernels[i], format, &ending, &v, &ops_err));
-            check_right(kernels[i].norm_shader, &v);
-        }
-    }
-    ops_look_like(0);
+    const rp_use use = {.formats = {format, format, format},
+                        .bias = true,
+                        .residual = true,
+                        .norm = true,
+                        .halves = format == RP_FORMAT_F32 ? 0 : RP_HALF_X | RP_HALF_OUT,
+                        .texels = 1 << 20};
+    check_use(&rp_class_matmul, &use, 1);
 }
 
-static void test_attention(void **state) {
-    const unsigned both = RP_HALF_X | RP_HALF_OUT;
+/* Every use that models make of the others. */
+static void test_others(void **state) {
+    (void)state;
     static const uint32_t dims[] = {13, 80};
-    (void)state;
-    ops_begin();
-    for (size_t look = 0; look < OPS_LOOKS; look++)
+    for (uint32_t c = 0; c < rp_class_count; c++)
         for (size_t d = 0; d < RP_COUNT(dims); d++) {
-            rp_attention_kernel kernels[RP_MAX_KERNELS];
-            rp_verdict v;
-            ops_look_like(look);
-            uint32_t count = rp_plan_attention(&ops_device->caps, dims[d], both, 1 << 20, kernels);
-            for (uint32_t i = 0; i < count; i++) {
-                OPS_OK(rp_verify_attention(&ops, &kernels[i], dims[d], both, &v, &ops_err));
-                check_right(kernels[i].shader, &v);
-                if (kernels[i].rounding) continue; /* not planned for float32 */
-                OPS_OK(rp_verify_attention(&ops, &kernels[i], dims[d], 0, &v, &ops_err));
-                check_right(kernels[i].shader, &v);
-            }
+            const rp_class *class = rp_classes[c];
+            const rp_scope scope = {.caps = &ops_device->caps, .head_dim = dims[d]};
+            rp_use use;
+            if (class == &rp_class_matmul || (d && class != &rp_class_attention)) continue;
+            for (uint32_t n = 0; class->use(&scope, n, &use); n++) check_use(class, &use, 0);
         }
-    ops_look_like(0);
 }
 
-static void test_rows(void **state) {
-    static const rp_format formats[][3] = {{RP_FORMAT_F32, RP_FORMAT_F32, RP_FORMAT_F32},
-                                           {RP_FORMAT_F16, RP_FORMAT_BF16, RP_FORMAT_F32},
-                                           {RP_FORMAT_BF16, RP_FORMAT_F16, RP_FORMAT_F16}};
-    rp_verdict v;
+/* Tables of unlike formats. */
+static void test_mixed_tables(void **state) {
+    static const rp_use uses[] = {{.formats = {RP_FORMAT_F16, RP_FORMAT_BF16, RP_FORMAT_F32}},
+                                  {.formats = {RP_FORMAT_BF16, RP_FORMAT_F16, RP_FORMAT_F16}}};
     (void)state;
-    ops_begin();
-    for (size_t look = 0; look < OPS_LOOKS; look++) {
-        rp_row_kernel kernels[RP_MAX_KERNELS];
-        ops_look_like(look);
-        uint32_t count = rp_plan_layernorm(&ops_device->caps, 1 << 20, kernels);
-        for (uint32_t i = 0; i < count; i++) {
-            OPS_OK(rp_verify_layernorm(&ops, &kernels[i], 0, &v, &ops_err));
-            check_right(kernels[i].shader, &v);
-            OPS_OK(rp_verify_layernorm(&ops, &kernels[i], RP_HALF_OUT, &v, &ops_err));
-            check_right(kernels[i].shader, &v);
+    for (size_t i = 0; i < RP_COUNT(uses); i++) check_use(&rp_class_embed, &uses[i], 0);
+}
+
+/* A use has a text that no other has. */
+static void test_texts(void **state) {
+    char texts[256][RP_USE_TEXT];
+    (void)state;
+    for (uint32_t c = 0; c < rp_class_count; c++) {
+        const rp_scope scope = {.caps = &ops_device->caps, .activation = RP_OP_GELU};
+        size_t count = 0;
+        rp_use use;
+        rp_rank rank;
+        for (uint32_t n = 0; (rank = rp_classes[c]->use(&scope, n, &use)); n++) {
+            if (rank == RP_RANK_SKIP) continue;
+            assert_true(count < RP_COUNT(texts));
+            rp_use_text(rp_classes[c], &use, texts[count]);
+            for (size_t i = 0; i < count; i++) assert_string_not_equal(texts[i], texts[count]);
+            count++;
         }
-        for (size_t f = 0; f < RP_COUNT(formats); f++) {
-            OPS_OK(rp_verify_embed(&ops, formats[f], &v, &ops_err));
-            check_right("embed", &v);
-        }
-        for (unsigned halves = 0; halves <= RP_HALF_X; halves++) {
-            OPS_OK(rp_verify_gather(&ops, halves, &v, &ops_err));
-            check_right("gather", &v);
-            OPS_OK(rp_verify_pool(&ops, halves, &v, &ops_err));
-            check_right("pool", &v);
-        }
+        assert_true(count > 0);
     }
-    ops_look_like(0);
 }
 
 #define FORMAT(format)                                            \
@@ -97,7 +92,12 @@ static void test_rows(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FORMAT(F32), FORMAT(F16), FORMAT(INT4), cmocka_unit_test(test_attention), cmocka_unit_test(test_rows),
+        FORMAT(F32),
+        FORMAT(F16),
+        FORMAT(INT4),
+        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_mixed_tables),
+        cmocka_unit_test(test_texts),
     };
     return cmocka_run_group_tests(tests, ops_setup, ops_teardown);
 }

@@ -21,7 +21,6 @@ rp_status rp_record_begin(rp_recorder *recorder, const char *name, VkCommandBuff
     rp_device *device = recorder->device;
     const rp_vk_table *vk = &device->vk;
     rp_status status = RP_OK;
-    if (recorder->dry) return RP_OK;
     if (!recorder->commands) {
         VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                         .queueFamilyIndex = device->caps.queue_family};
@@ -42,7 +41,6 @@ done:
 }
 
 rp_status rp_record_end(rp_recorder *recorder, VkCommandBuffer commands, rp_error *err) {
-    if (recorder->dry) return RP_OK;
     return rp_vk_check(recorder->device->vk.vkEndCommandBuffer(commands), "vkEndCommandBuffer", err);
 }
 
@@ -159,7 +157,6 @@ static void barrier(rp_recorder *recorder, VkCommandBuffer commands, VkPipelineS
     VkMemoryBarrier memory = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                               .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
                               .dstAccessMask = access};
-    if (recorder->dry) return;
     recorder->device->vk.vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, to, 0, 1,
                                               &memory, 0, NULL, 0, NULL);
 }

@@ -21,7 +21,6 @@ typedef struct rp_recorder {
     VkBufferView *views;
     size_t view_count, view_capacity;
     rp_stamps *stamps; /* not NULL: every dispatch that is recorded is stamped */
-    bool dry;          /* nothing is recorded, and command buffers are not touched */
 } rp_recorder;
 
 void rp_recorder_finish(rp_recorder *recorder);

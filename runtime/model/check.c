@@ -2,33 +2,22 @@
 #include "reprise/check.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "loader/config.h"
 #include "ops/choice.h"
-#include "ops/timer.h"
+#include "ops/class.h"
 
-enum { MOST_THREADS = 16, DUMMY_BYTES = 1 << 16 };
-static const char *const format_names[] = {"f32", "f16", "bf16", "int8", "int4"};
+enum { MOST_THREADS = 16 };
 
 /* ---- what is to be tried ---- */
 
-typedef enum kind { MATMUL, ATTENTION, LAYERNORM, EMBED, GATHER, POOL } kind;
-
 typedef struct job {
-    kind kind;
-    union {
-        rp_matmul_kernel matmul;
-        rp_attention_kernel attention;
-        rp_row_kernel row;
-    };
-    rp_format format;
-    rp_ending ending;
-    unsigned halves; /* bits of rp_halves, of the other operators */
-    uint32_t head_dim;
+    const rp_class *class;
+    rp_kernel kernel;
+    rp_use use;
     bool taken, done;
     bool suspect;    /* a process ended while its kernel was tried, maybe because of it */
     uint32_t losses; /* of the device, while it was tried */
@@ -52,305 +41,117 @@ typedef struct check {
     uint32_t running; /* threads */
 } check;
 
-static rp_status add(check *c, const job *one, rp_error *err) {
-    if (c->params.only && !strstr(one->result.kernel, c->params.only)) return RP_OK;
+static rp_status add(check *c, const rp_class *class, const rp_kernel *kernel, const rp_use *use,
+                     rp_error *err) {
+    if (c->params.only && !strstr(kernel->name, c->params.only)) return RP_OK;
     if (!rp_grow((void **)&c->jobs, &c->capacity, c->count + 1, sizeof *c->jobs))
         return rp_fail_memory(err, "the list of kernels", (c->count + 1) * sizeof *c->jobs);
-    c->jobs[c->count++] = *one;
+    job *one = &c->jobs[c->count++];
+    *one = (job){.class = class, .kernel = *kernel, .use = *use, .result.op = class->name};
+    memcpy(one->result.kernel, kernel->name, RP_KERNEL_NAME);
+    rp_use_text(class, use, one->result.use);
     return RP_OK;
 }
 
-static const char *name_activation(rp_op_activation activation) {
-    static const char *const names[] = {"", ", gelu", ", gelu_new", ", relu", ", tanh"};
-    return names[activation];
-}
-
-/* Where the activations are float16. */
-static const char *name_halves(unsigned halves) {
-    static const char *const names[] = {"", ", f16 in", ", f16 out", ", f16 activations"};
-    return names[halves];
-}
-
-static rp_status add_matmul(check *c, const rp_matmul_kernel *kernel, rp_format format,
-                            const rp_ending *ending, rp_error *err) {
-    job one = {.kind = MATMUL, .matmul = *kernel, .format = format, .ending = *ending};
-    one.result.op = "matmul";
-    rp_name_matmul(kernel, one.result.kernel);
-    snprintf(one.result.use, sizeof one.result.use, "%s weights%s%s%s%s%s", format_names[format],
-             name_halves(ending->halves), ending->bias ? ", bias" : "", name_activation(ending->activation),
-             ending->residual ? ", residual" : "", ending->norm ? ", norm" : "");
-    return add(c, &one, err);
-}
-
 /* The plan for small buffers, and for those that no texel buffer covers where there can be any. */
-static uint32_t plan_matmul(const rp_caps *caps, rp_format format, unsigned halves,
-                            rp_matmul_kernel out[2 * RP_MAX_KERNELS]) {
-    uint32_t count = rp_plan_matmul(caps, format, halves, 0, out), all = count;
-    rp_matmul_kernel more[RP_MAX_KERNELS];
-    uint32_t large = 0;
-    if (caps->max_texels < caps->info.max_storage_bytes / 8)
-        large = rp_plan_matmul(caps, format, halves, UINT64_MAX, more);
-    for (uint32_t i = 0; i < large; i++) {
-        char name[RP_KERNEL_NAME], other[RP_KERNEL_NAME];
+static uint32_t plan(const rp_caps *caps, const rp_class *class, const rp_use *use,
+                     rp_kernel out[2 * RP_MAX_KERNELS]) {
+    rp_kernel more[RP_MAX_KERNELS];
+    rp_use large = *use;
+    uint32_t count = class->plan(caps, use, out), all = count, beyond = 0;
+    large.texels = UINT64_MAX;
+    if (caps->max_texels < caps->info.max_storage_bytes / 8) beyond = class->plan(caps, &large, more);
+    for (uint32_t i = 0; i < beyond; i++) {
         uint32_t known = 0;
-        rp_name_matmul(&more[i], name);
-        while (known < count && (rp_name_matmul(&out[known], other), strcmp(name, other))) known++;
+        while (known < count && strcmp(out[known].name, more[i].name)) known++;
         if (known == count) out[all++] = more[i];
     }
     return all;
 }
 
-/* Of the kernels of its shader, the one with the smallest tiles; on a software driver, which takes seconds to
- * compile a large one, only where they are small indeed. */
-static bool is_small(const rp_caps *caps, const rp_matmul_kernel *kernels, uint32_t count, uint32_t i) {
-    enum { QUICK = 128 };
-    uint32_t tile = rp_kernel_rows(&kernels[i]) * rp_kernel_columns(&kernels[i]);
-    if (caps->info.type == RP_DEVICE_CPU && tile > QUICK) return false;
+/* Of the kernels of its shader, the one with the smallest tiles. */
+static bool is_smallest(const rp_kernel *kernels, uint32_t count, uint32_t i) {
     for (uint32_t k = 0; k < count; k++)
-        if (!strcmp(kernels[k].shader, kernels[i].shader) &&
-            rp_kernel_rows(&kernels[k]) * rp_kernel_columns(&kernels[k]) < tile)
+        if (!strcmp(kernels[k].key.shader, kernels[i].key.shader) &&
+            rp_kernel_tile(&kernels[k]) < rp_kernel_tile(&kernels[i]))
             return false;
     return true;
 }
 
-/* What models multiply by, and how: in the layers, where products end in a LayerNorm too; in what leads there
- * and from there, where only one side is float16. */
-typedef struct use {
-    rp_format format;
-    unsigned halves;
-    bool layers, seldom;
-} use;
-static const use uses[] = {
-    {RP_FORMAT_F32, 0, true, false},
-    {RP_FORMAT_F16, 0, true, false},
-    {RP_FORMAT_BF16, 0, true, false},
-    {RP_FORMAT_F16, RP_HALF_X | RP_HALF_OUT, true, false},
-    {RP_FORMAT_INT8, RP_HALF_X | RP_HALF_OUT, true, false},
-    {RP_FORMAT_INT4, RP_HALF_X | RP_HALF_OUT, true, false},
-    {RP_FORMAT_F32, RP_HALF_X | RP_HALF_OUT, true, true}, /* values that float16 does not hold */
-    {RP_FORMAT_F32, RP_HALF_X, false, true},              /* heads */
-    {RP_FORMAT_F16, RP_HALF_X, false, true},
-    {RP_FORMAT_BF16, RP_HALF_X, false, true},
-    {RP_FORMAT_F16, RP_HALF_OUT, false, true}, /* the map from the embeddings */
-    {RP_FORMAT_INT8, RP_HALF_OUT, false, true},
-    {RP_FORMAT_INT4, RP_HALF_OUT, false, true},
-    {RP_FORMAT_INT8, 0, false, true}, /* the masked language model */
-    {RP_FORMAT_INT4, 0, false, true},
-};
-
-/* Products end with a bias, an activation behind it, or a residual and LayerNorm. A software driver takes
- * seconds to compile a large tile: it does so for the layers of each format, and small tiles stand for what
- * else is made of the same shader. */
-static rp_status add_use(check *c, const use *u, rp_op_activation activation, rp_error *err) {
-    static const rp_op_activation others[] = {RP_OP_NONE, RP_OP_GELU, RP_OP_GELU_TANH, RP_OP_RELU,
-                                              RP_OP_TANH};
-    const rp_caps *caps = &c->device->caps;
-    const rp_ending biased = {.bias = true, .halves = u->halves},
-                    inner = {.activation = activation, .bias = true, .halves = u->halves},
-                    pooler = {.activation = RP_OP_TANH, .bias = true},
-                    outer = {.bias = true, .residual = true, .norm = true, .halves = u->halves};
-    bool plain = u->format == RP_FORMAT_F32 && !u->halves, cpu = caps->info.type == RP_DEVICE_CPU;
-    rp_matmul_kernel kernels[2 * RP_MAX_KERNELS];
-    uint32_t count = plan_matmul(caps, u->format, u->halves, kernels);
-    rp_status status = RP_OK;
-    for (uint32_t i = 0; i < count; i++) {
-        bool small = is_small(caps, kernels, count, i), all = small || !cpu;
-        if (u->layers && (all || !u->seldom)) RP_TRY(add_matmul(c, &kernels[i], u->format, &outer, err));
-        if (all || plain) RP_TRY(add_matmul(c, &kernels[i], u->format, &inner, err));
-        if (all || plain) RP_TRY(add_matmul(c, &kernels[i], u->format, &biased, err));
-        if (all && !plain && !u->halves) RP_TRY(add_matmul(c, &kernels[i], u->format, &pooler, err));
-        for (size_t a = 0; a < RP_COUNT(others) && plain && small; a++)
-            if (others[a] != activation)
-                RP_TRY(add_matmul(c, &kernels[i], u->format, &(rp_ending){.activation = others[a], .bias = a},
-                                  err));
-    }
-done:
-    return status;
+/* A software driver takes seconds to compile a large tile: only where they are small indeed are the smallest
+ * of a shader tried in every use there. */
+static bool is_due(const rp_caps *caps, rp_rank rank, const rp_kernel *kernels, uint32_t count, uint32_t i) {
+    enum { QUICK = 128 };
+    bool cpu = caps->info.type == RP_DEVICE_CPU;
+    bool small = is_smallest(kernels, count, i) && !(cpu && rp_kernel_tile(&kernels[i]) > QUICK);
+    return rank == RP_RANK_ALL || small || (rank == RP_RANK_QUICK && !cpu);
 }
 
-static rp_status add_attentions(check *c, const uint32_t *dims, size_t dim_count, rp_error *err) {
-    const unsigned both = RP_HALF_X | RP_HALF_OUT;
+static rp_status add_class(check *c, const rp_class *class, const rp_scope *scope, rp_error *err) {
     rp_status status = RP_OK;
-    bool cpu = c->device->caps.info.type == RP_DEVICE_CPU; /* it compiles float16 for long */
-    for (unsigned halves = 0; halves <= both; halves += both)
-        for (size_t d = 0; d < (halves && cpu && dim_count > 2 ? 2 : dim_count); d++) {
-            rp_attention_kernel kernels[RP_MAX_KERNELS];
-            uint32_t count = rp_plan_attention(&c->device->caps, dims[d], halves, 0, kernels);
-            for (uint32_t i = 0; i < count; i++) {
-                job one = {.kind = ATTENTION, .attention = kernels[i], .halves = halves, .head_dim = dims[d]};
-                one.result.op = "attention";
-                rp_name_attention(&kernels[i], one.result.kernel);
-                snprintf(one.result.use, sizeof one.result.use, "heads of %u%s", dims[d],
-                         name_halves(halves));
-                RP_TRY(add(c, &one, err));
-            }
-        }
-done:
-    return status;
-}
-
-/* One kernel of an operator that works row by row; `halves` may say that one side is float16. */
-static rp_status add_row(check *c, job one, const char *op, const char *shader, uint32_t lanes,
-                         rp_error *err) {
-    one.result.op = op;
-    snprintf(one.result.kernel, sizeof one.result.kernel, "%s %u", shader, lanes);
-    if (one.kind == EMBED)
-        snprintf(one.result.use, sizeof one.result.use, "%s tables", format_names[one.format]);
-    else
-        snprintf(one.result.use, sizeof one.result.use, "%s", one.halves ? name_halves(one.halves) + 2 : "");
-    return add(c, &one, err);
-}
-
-static rp_status add_rows(check *c, rp_error *err) {
-    uint32_t lanes = rp_plan_row_lanes(&c->device->caps);
-    rp_row_kernel kernels[RP_MAX_KERNELS];
-    uint32_t count = rp_plan_layernorm(&c->device->caps, 0, kernels);
-    rp_status status = RP_OK;
-    for (uint32_t i = 0; i < count; i++)
-        for (unsigned halves = 0; halves <= RP_HALF_OUT; halves += RP_HALF_OUT)
-            RP_TRY(add_row(c, (job){.kind = LAYERNORM, .row = kernels[i], .halves = halves}, "layer norm",
-                           kernels[i].shader, kernels[i].lanes, err));
-    for (int f = RP_FORMAT_F32; f <= RP_FORMAT_BF16; f++)
-        RP_TRY(add_row(c, (job){.kind = EMBED, .format = (rp_format)f}, "embed", "embed", lanes, err));
-    for (unsigned halves = 0; halves <= RP_HALF_X; halves++) {
-        RP_TRY(add_row(c, (job){.kind = GATHER, .halves = halves}, "gather", "gather", lanes, err));
-        RP_TRY(add_row(c, (job){.kind = POOL, .halves = halves}, "pool", "pool", lanes, err));
+    rp_kernel kernels[2 * RP_MAX_KERNELS];
+    rp_use use;
+    rp_rank rank;
+    for (uint32_t n = 0; (rank = class->use(scope, n, &use)); n++) {
+        if (rank == RP_RANK_SKIP) continue;
+        uint32_t count = plan(scope->caps, class, &use, kernels);
+        for (uint32_t i = 0; i < count; i++)
+            if (is_due(scope->caps, rank, kernels, count, i)) RP_TRY(add(c, class, &kernels[i], &use, err));
     }
 done:
     return status;
 }
 
 static rp_status add_all(check *c, rp_error *err) {
-    static const uint32_t tried[] = {26, 32, 64, 128, 16, 48, 80, 96, 256}, compiled[] = {32, 64, 128};
-    bool cpu = c->device->caps.info.type == RP_DEVICE_CPU;
-    uint32_t own;
-    const uint32_t *dims = c->params.compile_only ? compiled : tried;
-    size_t dim_count = c->params.compile_only ? RP_COUNT(compiled) : cpu ? 4 : RP_COUNT(tried);
-    rp_op_activation activation = RP_OP_GELU_TANH;
+    rp_scope scope = {
+        .caps = &c->device->caps, .activation = RP_OP_GELU_TANH, .compile_only = c->params.compile_only};
     rp_status status = RP_OK;
     if (c->params.config) {
         rp_config config;
         RP_TRY(rp_config_preset(c->params.config, &config, err));
-        own = config.hidden_size / config.attention_heads;
-        if (config.activation == RP_ACTIVATION_GELU) activation = RP_OP_GELU;
-        dims = &own;
-        dim_count = 1;
+        scope.head_dim = config.hidden_size / config.attention_heads;
+        if (config.activation == RP_ACTIVATION_GELU) scope.activation = RP_OP_GELU;
         rp_config_finish(&config);
     }
-    for (size_t i = 0; i < RP_COUNT(uses); i++) RP_TRY(add_use(c, &uses[i], activation, err));
-    RP_TRY(add_attentions(c, dims, dim_count, err));
-    RP_TRY(add_rows(c, err));
+    for (uint32_t i = 0; i < rp_class_count; i++) RP_TRY(add_class(c, rp_classes[i], &scope, err));
 done:
     return status;
 }
 
 /* ---- running one ---- */
 
-static rp_status verify(rp_ops *ops, const job *one, rp_verdict *out, rp_error *err) {
-    const rp_format formats[3] = {one->format, one->format, one->format};
-    switch (one->kind) {
-    case MATMUL:
-        return rp_verify_matmul(ops, &one->matmul, one->format, &one->ending, out, err);
-    case ATTENTION:
-        return rp_verify_attention(ops, &one->attention, one->head_dim, one->halves, out, err);
-    case LAYERNORM:
-        return rp_verify_layernorm(ops, &one->row, one->halves, out, err);
-    case EMBED:
-        return rp_verify_embed(ops, formats, out, err);
-    case GATHER:
-        return rp_verify_gather(ops, one->halves, out, err);
-    default:
-        return rp_verify_pool(ops, one->halves, out, err);
-    }
-}
-
-/* Record it over buffers that hold nothing: the pipeline is what counts. */
-static rp_status record(rp_op_target to, const job *one, rp_range any, rp_error *err) {
-    rp_matrix_chunk chunk = {.range = any, .panels = 1};
-    const rp_matrix w = {one->format, RP_PANEL, RP_PANEL, &chunk, 1};
-    const rp_range none = {0};
-    const rp_ending *e = &one->ending;
-    switch (one->kind) {
-    case MATMUL: {
-        rp_matmul op = {.label = "check",
-                        .x = any,
-                        .w = &w,
-                        .bias = e->bias ? any : none,
-                        .activation = e->activation,
-                        .residual = e->residual ? any : none,
-                        .out = any,
-                        .norm = e->norm ? any : none,
-                        .arrived = e->norm ? any : none,
-                        .norm_width = RP_PANEL,
-                        .halves = e->halves};
-        return rp_op_matmul_with(to, &op, &one->matmul, err);
-    }
-    case ATTENTION: {
-        rp_attention op = {1, one->head_dim, &one->attention, any, any, any, any, one->halves, {0}};
-        return rp_op_attention(to, &op, err);
-    }
-    case LAYERNORM: {
-        rp_layernorm op = {"check", RP_COUNT_TOKENS, RP_PANEL, 0, any, any, any, one->halves};
-        return rp_op_layernorm_with(to, &op, &one->row, err);
-    }
-    case EMBED: {
-        rp_embedding op = {any, &w, &w, &w, any};
-        return rp_op_embed(to, &op, err);
-    }
-    case GATHER: {
-        rp_gather op = {"check", RP_COUNT_TOKENS, RP_PANEL, any, any, any, one->halves};
-        return rp_op_gather(to, &op, err);
-    }
-    default: {
-        rp_pool op = {RP_PANEL, false, any, any, any, one->halves};
-        return rp_op_pool(to, &op, err);
-    }
-    }
-}
-
-static rp_status compile(rp_device *device, const job *one, rp_check_result *result, rp_error *err) {
-    rp_timer timer = {0};
-    rp_buffer dummy = {0};
-    rp_status status;
-    RP_TRY(rp_timer_open(&timer, device, err));
-    timer.ops.verifying = true;
-    RP_TRY(rp_buffer_create(device, DUMMY_BYTES, RP_MEMORY_DEVICE, "check", &dummy, err));
-    RP_TRY(rp_timer_begin(&timer, err));
-    status =
-        record((rp_op_target){&timer.ops, timer.commands}, one, rp_buffer_range(&dummy, 0, DUMMY_BYTES), err);
-    if (rp_refused(&timer.ops, status)) {
-        result->verdict = RP_CHECK_REFUSED;
-        status = RP_OK;
-    } else if (!status) {
-        bool spills = rp_pipeline_statistics(device, timer.ops.pipelines.pipelines[0], result->statistics,
-                                             sizeof result->statistics);
-        if (spills) result->verdict = RP_CHECK_SPILLS;
-    }
-done:
-    rp_timer_close(&timer);
-    rp_buffer_destroy(device, &dummy);
+/* Make its pipeline, and ask the driver about it. */
+static rp_status compile(rp_ops *ops, const job *one, rp_check_result *result, rp_error *err) {
+    const rp_pipeline *pipeline;
+    ops->pipelines.statistics = ops->device->caps.has_statistics;
+    rp_status status = rp_pipeline_get(&ops->pipelines, &one->kernel.key, &pipeline, err);
+    if (!status &&
+        rp_pipeline_statistics(ops->device, pipeline, result->statistics, sizeof result->statistics))
+        result->verdict = RP_CHECK_SPILLS;
     return status;
 }
 
-/* The device is entered. */
-static rp_status try_one(check *c, job *one, rp_error *err) {
-    rp_check_result *result = &one->result;
-    rp_verdict verdict = {0};
-    if (c->params.compile_only) return compile(c->device, one, result, err);
-    rp_ops ops = {0};
-    rp_ops_init(&ops, c->device, (rp_range){0}, (rp_range){0});
-    rp_status status = verify(&ops, one, &verdict, err);
-    bool refused = rp_refused(&ops, status);
-    rp_ops_finish(&ops);
-    if (refused) {
-        result->verdict = RP_CHECK_REFUSED;
-        return RP_OK;
-    }
+static rp_status verify(rp_ops *ops, const job *one, rp_check_result *result, rp_error *err) {
+    rp_verdict verdict;
+    rp_status status = rp_prove(ops, one->class, &one->kernel, &one->use, &verdict, err);
     if (status) return status;
     result->error = verdict.error;
     result->bound = verdict.bound;
     if (!rp_verdict_right(&verdict)) result->verdict = RP_CHECK_WRONG;
     return RP_OK;
+}
+
+/* The device is entered. */
+static rp_status try_one(check *c, job *one, rp_error *err) {
+    rp_ops ops = {0};
+    rp_ops_init(&ops, c->device, (rp_range){0}, (rp_range){0});
+    rp_status status = (c->params.compile_only ? compile : verify)(&ops, one, &one->result, err);
+    if (rp_refused(&ops, status)) {
+        one->result.verdict = RP_CHECK_REFUSED;
+        status = RP_OK;
+    }
+    rp_ops_finish(&ops);
+    return status;
 }
 
 /* ---- notes of what is being tried, for the process that comes after this one ---- */

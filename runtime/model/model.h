@@ -1,5 +1,5 @@
-/* What a model is made of. Opened in model.c, its weights sent in upload.c, recorded in recording.c, run in
- * run.c. */
+/* What a model is made of. Opened in model.c, its weights sent in upload.c, its buffers made in layout.c,
+ * described in describe.c, recorded in recording.c, run in run.c. */
 #ifndef RP_MODEL_MODEL_H
 #define RP_MODEL_MODEL_H
 
@@ -8,7 +8,7 @@
 #include "loader/pooling.h"
 #include "loader/weights.h"
 #include "model/pace.h"
-#include "ops/ops.h"
+#include "ops/op.h"
 
 typedef struct rp_canary rp_canary;
 
@@ -62,6 +62,18 @@ typedef struct rp_input_layout {
     VkDeviceSize size;
 } rp_input_layout;
 
+/* Where a layer reads and writes. T: tokens, h and i as above, a: rp_attention_width. */
+typedef struct rp_layer_buffers {
+    rp_range in;            // [T, h]
+    rp_range qkv;           // [T, 3a]
+    rp_range starts, tiles; // as in rp_input_layout
+    rp_range context;       // [T, a]
+    rp_range attended;      // [T, h]: may be `in`
+    rp_range inner;         // [T, rp_spread_stride(i)]
+    rp_range out;           // [T, h]: may be `in` or `attended`
+    rp_range arrived;       // uint32 [T]: zeros before and after
+} rp_layer_buffers;
+
 /* Activations on the device. T: max_batch_tokens. `wide` is cut twice: Q, K, V and the context during
  * attention, the intermediate values after it; also the embeddings before the first layer and a head's rows
  * after the last, which are float32 always. */
@@ -107,7 +119,8 @@ struct rp_model {
     rp_device_weights on_device;
     rp_activations activations;
     rp_ops ops;
-    rp_attention_kernel attention;
+    uint32_t queries;       /* of a tile of attention, as its kernel has them */
+    rp_math_unit unit;      /* that most products of a layer are made by */
     uint32_t wanted_tokens; /* info.max_batch_tokens when it was opened: it shrinks where a device that was
                                lost comes back with less memory */
     uint64_t output_floats; /* room for the results of one submission */
@@ -144,8 +157,15 @@ uint64_t rp_model_activation_bytes(const rp_model *model, uint64_t tokens);
 /* Bytes of the hidden states of a whole batch, once `max_batch_tokens` is known. */
 uint64_t rp_model_hidden_bytes(const rp_model *model);
 
-/* Allocate the activations, choose the batch size where `max_batch_tokens` is 0, record every command buffer.
- */
+/* Allocate the activations, and choose the batch size where `max_batch_tokens` is 0. */
+rp_status rp_model_create_buffers(rp_model *model, uint32_t max_batch_tokens, rp_error *err);
+
+/* `width` elements of `bytes` for each token of `wide`, after the first `skip` for each; and what the layers
+ * have of all buffers. */
+rp_range rp_model_part_of_wide(const rp_model *model, uint32_t skip, uint32_t width, uint32_t bytes);
+rp_layer_buffers rp_model_layer_buffers(const rp_model *model);
+
+/* The same, then choose a kernel for every operator, and record every command buffer. */
 rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *err);
 
 /* Its parts, each a command buffer of its own: embeddings, their LayerNorm and, in an ALBERT, the map from E
@@ -153,8 +173,10 @@ rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *
 rp_status rp_model_record_prologue(rp_model *model, VkCommandBuffer *out, rp_error *err);
 rp_status rp_model_record_epilogue(rp_model *model, rp_output output, VkCommandBuffer *out, rp_error *err);
 
-/* All inner layers of a group, into a command buffer that is being recorded. */
-rp_status rp_model_record_group(rp_model *model, uint32_t group, VkCommandBuffer commands, rp_error *err);
+/* All inner layers of a group, into a command buffer that is being recorded; for batches of at most
+ * `most_rows` tokens, 0: of any. */
+rp_status rp_model_record_group(rp_model *model, uint32_t group, uint32_t most_rows, VkCommandBuffer commands,
+                                rp_error *err);
 
 /* Every part of every layer, in slices of so many tokens, each in a command buffer of its own: model->parts.
  * They are for a single sequence. */

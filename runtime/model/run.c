@@ -178,7 +178,7 @@ static uint32_t slice_length(uint32_t tokens, uint32_t slice_rows, uint32_t slic
  * token on: there is one for each token. 0: one slice has all. */
 static void write_tiles(const rp_model *model, uint32_t i, uint32_t length, uint32_t slice_rows,
                         uint32_t *tiles, uint32_t *counts) {
-    for (uint32_t q = 0; q < length; q += model->attention.queries) {
+    for (uint32_t q = 0; q < length; q += model->queries) {
         uint32_t at = counts[RP_COUNT_TILES]++;
         if (slice_rows) {
             uint32_t slice = (counts[RP_COUNT_TOKENS] + q) / slice_rows;

@@ -16,7 +16,7 @@
 #define RP_OPS_CHOICE_H
 
 #include "gpu/cache.h"
-#include "ops/verify.h"
+#include "ops/proof.h"
 
 enum { RP_CONTEST_TEXT = 160 };
 

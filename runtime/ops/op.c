@@ -1,6 +1,4 @@
-#include "ops/op.h"
-
-#include <string.h>
+#include "ops/class.h"
 
 #include "base/alloc.h"
 
@@ -10,7 +8,6 @@ void rp_ops_init(rp_ops *ops, rp_device *device, rp_range counts, rp_range indir
                     .recorder.device = device,
                     .counts = counts,
                     .indirect = indirect,
-                    .lanes = rp_plan_row_lanes(&device->caps),
                     .choices = ops->choices,
                     .choice_count = ops->choice_count,
                     .choice_capacity = ops->choice_capacity,
@@ -62,7 +59,6 @@ rp_status rp_op_dispatch(rp_op_target target, const rp_pipeline_key *key, rp_gri
     if (grid.y > ops->device->caps.max_groups[1])
         return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s: %u workgroups, and the device takes %u", label, grid.y,
                        ops->device->caps.max_groups[1]);
-    if (ops->recorder.dry) return rp_pipeline_note(&ops->pipelines, key, err);
     rp_status status = grid_index(ops, grid, &index, err);
     if (!status) status = rp_pipeline_get(&ops->pipelines, key, &dispatch->pipeline, err);
     if (status) return status;
@@ -73,6 +69,30 @@ rp_status rp_op_dispatch(rp_op_target target, const rp_pipeline_key *key, rp_gri
                    .offset = ops->indirect.offset + index * sizeof(VkDispatchIndirectCommand),
                    .size = sizeof(VkDispatchIndirectCommand)};
     return rp_record_dispatch(&ops->recorder, target.commands, dispatch, err);
+}
+
+rp_status rp_op_record(rp_op_target target, const rp_op *op, rp_error *err) {
+    return op->class->record(target, op, err);
+}
+
+rp_use rp_use_of(const rp_op *op) {
+    rp_use use = {.halves = op->halves,
+                  .bias = op->bias.buffer,
+                  .residual = op->residual.buffer,
+                  .norm = op->norm.buffer,
+                  .activation = op->activation,
+                  .head_dim = op->head_dim,
+                  .texels = op->x.size / (op->halves & RP_HALF_X ? 8 : 16)};
+    for (int i = 0; i < 3; i++) {
+        const rp_matrix *w = op->w[i] ? op->w[i] : op->w[0];
+        if (!w) continue;
+        use.formats[i] = w->format;
+        for (uint32_t c = 0; c < w->chunk_count; c++) {
+            uint64_t texels = rp_matrix_texels(w, w->chunks[c].panels);
+            if (texels > use.texels) use.texels = texels;
+        }
+    }
+    return use;
 }
 
 rp_range rp_range_after(rp_range range, VkDeviceSize skip) {

@@ -1,12 +1,14 @@
-/* What the operators share: pipelines, a recorder, and grids that follow the lengths of a batch.
+/* An operator is described (which operands, which ending), a kernel is chosen for the description (choose.h),
+ * and only then it is recorded.
  *
- * Every operator is recorded once. How many rows it works on is read on the device from counts[], and its
- * workgroup counts from a VkDispatchIndirectCommand; the host writes both before each submission. */
+ * It is recorded once and submitted many times. How many rows it works on is read on the device from
+ * counts[], and its workgroup counts from a VkDispatchIndirectCommand; the host writes both before each
+ * submission. */
 #ifndef RP_OPS_OP_H
 #define RP_OPS_OP_H
 
 #include "gpu/record.h"
-#include "ops/plan.h"
+#include "ops/kernel.h"
 
 /* The rows that a dispatch works on: an index into counts[]. */
 typedef enum rp_count {
@@ -34,6 +36,37 @@ typedef struct rp_slice {
     uint32_t first; /* a multiple of RP_SLICE_ROWS */
 } rp_slice;
 
+typedef struct rp_class rp_class;
+
+/* One operator. Activations are float32 [rows, stride], where a stride is a width rounded up to a multiple of
+ * RP_PANEL and the padding holds zeros; where `halves` says so they are float16 instead. The file of a class
+ * says which of the operands it has; the others are zero. */
+typedef struct rp_op {
+    const rp_class *class;
+    const char *label;     // for captures and traces
+    rp_count rows;         // of out
+    uint32_t width;        // elements of a row of out, without the padding
+    rp_range x;            // [rows, x_stride], or what the class says
+    uint32_t x_stride;     // 0: the padded width, and nothing behind it is read
+    const rp_matrix *w[3]; // weights or tables
+    rp_range bias;         // [n]; no buffer: none
+    rp_op_activation activation;
+    rp_range residual;   // [rows, out_stride]; no buffer: none. It may be `out`
+    rp_range out;        // [rows, out_stride]
+    uint32_t out_stride; // 0: the padded width
+    rp_range norm;       // gamma, beta: [2, padded width]; no buffer: no LayerNorm
+    float eps;
+    rp_range arrived; // uint32 [rows]: zeros before and after
+    rp_range list;    // uint32: which rows, tokens or sequences
+    rp_range tiles;   // uint32 [tiles, 2]
+    uint32_t heads, head_dim;
+    bool largest;
+    unsigned halves;    // bits of rp_halves: which of x, residual and out hold float16
+    rp_slice slice;     // of the rows; the kernel is the one for all of them, and so are the bits
+    uint32_t most_rows; // the batch never has more, and the kernel has the bits of that for any; 0: it may
+    rp_kernel kernel;   // chosen for all of this
+} rp_op;
+
 /* Workgroups: x = counts[count] / per_group, rounded up; y is fixed. */
 typedef struct rp_grid {
     rp_count count;
@@ -49,6 +82,7 @@ typedef struct rp_choice_made {
     uint32_t candidate;
 } rp_choice_made;
 
+/* What the operators of one model share: pipelines, a recorder, grids, and which kernels were chosen. */
 typedef struct rp_ops {
     rp_device *device;
     rp_pipeline_set pipelines;
@@ -57,10 +91,6 @@ typedef struct rp_ops {
     rp_range indirect; /* VkDispatchIndirectCommand [RP_MAX_GRIDS] */
     rp_grid grids[RP_MAX_GRIDS];
     uint32_t grid_count;
-    uint32_t lanes; /* workgroup size of the kernels that work row by row */
-    bool verifying; /* kernels are being verified: they run without having been */
-    bool few; /* kernels for rp_plan_few_rows tokens are recorded, with the same bits as those for many */
-    double work[RP_UNITS]; /* of a token's products as recorded, by unit */
     rp_choice_made *choices;
     size_t choice_count, choice_capacity;
     double chosen;          /* seconds that choices have taken, of device->tuning_limit */
@@ -84,8 +114,13 @@ typedef struct rp_op_target {
     VkCommandBuffer commands;
 } rp_op_target;
 
-/* Record one dispatch of the pipeline `key` over `grid`. bindings[0] is filled in with the counts. Where the
- * recorder is dry, the pipeline is only noted. */
+/* What `op` is used for. */
+rp_use rp_use_of(const rp_op *op);
+
+/* Record the dispatches of `op` by op->kernel. */
+rp_status rp_op_record(rp_op_target target, const rp_op *op, rp_error *err);
+
+/* Record one dispatch of the pipeline `key` over `grid`. bindings[0] is filled in with the counts. */
 rp_status rp_op_dispatch(rp_op_target target, const rp_pipeline_key *key, rp_grid grid, const char *label,
                          rp_dispatch *dispatch, rp_error *err);
 

@@ -1,4 +1,4 @@
-/* What every operator of ops.h computes, in plain C: slow, obvious, and summed in double. Kernels are
+/* What every operator computes, in plain C: slow, obvious, and summed in double. Kernels are
  * compared with it. No Vulkan here: everything lies in host memory.
  *
  * Matrices are row-major with a stride: row i begins at data + i * stride, and columns past the width are
@@ -23,7 +23,17 @@ typedef struct rp_rows {
     size_t stride;
 } rp_rows;
 
-float rp_reference_activate(float x, rp_op_activation activation);
+double rp_reference_activate(double x, rp_op_activation activation);
+
+/* Row `i`, and the sum of products of the first `n` of two rows. */
+static inline const float *rp_reference_row(rp_const_rows rows, size_t i) {
+    return rows.data + i * rows.stride;
+}
+static inline double rp_reference_dot(const float *a, const float *b, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)a[i] * b[i];
+    return sum;
+}
 
 /* out = activation(x * w^T + bias) + residual */
 typedef struct rp_reference_matmul {

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "base/half.h"
-#include "ops/timer.h"
-#include "ops/tune.h"
+#include "ops/attention.h"
+#include "ops/choose.h"
+#include "ops/class.h"
 
 enum { REPEATS = 5 };
 static const double ENOUGH = 0.2;     /* seconds for one kernel */
@@ -95,35 +96,23 @@ static rp_status make_weights(op_bench *b, uint32_t columns, uint32_t depth, rp_
     return status;
 }
 
-static rp_status time_kernel(op_bench *b, const product *p, const rp_matmul *op,
-                             const rp_matmul_kernel *kernel, bool chosen, rp_error *err) {
-    const uint32_t counts[RP_COUNT_KINDS] = {[RP_COUNT_TOKENS] = b->tokens};
-    double t = b->tokens, n = p->columns, k = p->depth;
-    double weights = (double)rp_panel_bytes(op->w->format, op->w->k, rp_padded(p->columns) / RP_PANEL);
-    rp_op_time time = {.op = p->label,
-                       .columns = p->columns,
-                       .depth = p->depth,
-                       .timed = (double)op->w->rows / rp_padded(p->columns),
-                       .operations = 2 * t * n * k,
-                       .bytes = weights + (b->halves ? 2 : 4) * (t * k + t * n + (p->residual ? t * n : 0)),
-                       .unit = part_of(rp_unit_of(kernel->rounding, kernel->matrix)),
-                       .chosen = chosen};
-    rp_name_matmul(kernel, time.kernel);
+/* `op` by its kernel. */
+static rp_status time_kernel(op_bench *b, const rp_op *op, const rp_op_time *about,
+                             const uint32_t counts[RP_COUNT_KINDS], rp_error *err) {
+    rp_op_time time = *about;
     rp_status status;
+    snprintf(time.kernel, sizeof time.kernel, "%s", op->kernel.name);
+    time.unit = part_of(rp_kernel_unit(&op->kernel));
     RP_TRY(rp_timer_begin(&b->timer, err));
-    RP_TRY(rp_op_matmul_with((rp_op_target){&b->timer.ops, b->timer.commands}, op, kernel, err));
+    RP_TRY(rp_op_record((rp_op_target){&b->timer.ops, b->timer.commands}, op, err));
     RP_TRY(finish(b, &time, counts, err));
 done:
     return status;
 }
 
-static bool same_kernel(const rp_matmul_kernel *a, const rp_matmul_kernel *b) {
-    return !strcmp(a->shader, b->shader) && a->lanes == b->lanes && a->blocks == b->blocks &&
-           a->rows == b->rows && a->columns == b->columns;
-}
-
 static rp_status time_product(op_bench *b, const product *p, rp_error *err) {
     const rp_caps *caps = &b->device->caps;
+    const uint32_t counts[RP_COUNT_KINDS] = {[RP_COUNT_TOKENS] = b->tokens};
     uint32_t columns = rp_padded(p->columns);
     if (caps->info.type == RP_DEVICE_CPU) {
         double panels = CPU_WORK / ((double)b->tokens * p->depth * RP_PANEL);
@@ -131,29 +120,39 @@ static rp_status time_product(op_bench *b, const product *p, rp_error *err) {
         if (columns > most) columns = most;
     }
     rp_matrix w = {0};
-    rp_matmul_kernel kernels[RP_MAX_KERNELS], chosen;
+    rp_kernel kernels[RP_MAX_KERNELS];
     rp_status status;
     RP_TRY(make_weights(b, columns, p->depth, &w, err));
-    rp_matmul op = {.label = p->label,
-                    .x = first(b->in, (uint64_t)b->tokens * (p->x_stride ? p->x_stride : p->depth)),
-                    .x_stride = p->x_stride,
-                    .w = &w,
-                    .bias = p->bias ? first(b->residual, columns) : (rp_range){0},
-                    .activation = p->activation,
-                    .residual =
-                        p->residual ? first(b->residual, (uint64_t)b->tokens * columns) : (rp_range){0},
-                    .out = out_of(b, columns),
-                    .halves = b->halves};
-    uint64_t texels = op.x.size / 16, of_w = rp_matrix_texels(&w, columns / RP_PANEL);
-    if (of_w > texels) texels = of_w;
-    uint32_t count = rp_plan_matmul(caps, w.format, op.halves, texels, kernels);
     rp_matrix all = w; /* the choice is that for the whole product */
     all.rows = rp_padded(p->columns);
-    op.w = &all;
-    RP_TRY(rp_tune_matmul(&b->timer.ops, &op, &chosen, err));
-    op.w = &w;
-    for (uint32_t i = 0; i < count; i++)
-        RP_TRY(time_kernel(b, p, &op, &kernels[i], same_kernel(&kernels[i], &chosen), err));
+    rp_op op = {.class = &rp_class_matmul,
+                .label = p->label,
+                .x = first(b->in, (uint64_t)b->tokens * (p->x_stride ? p->x_stride : p->depth)),
+                .x_stride = p->x_stride,
+                .w = {&all},
+                .bias = p->bias ? first(b->residual, columns) : (rp_range){0},
+                .activation = p->activation,
+                .residual = p->residual ? first(b->residual, (uint64_t)b->tokens * columns) : (rp_range){0},
+                .out = out_of(b, columns),
+                .halves = b->halves};
+    RP_TRY(rp_op_choose(&b->timer.ops, &op, err));
+    const rp_kernel chosen = op.kernel;
+    const rp_use use = rp_use_of(&op);
+    uint32_t count = op.class->plan(caps, &use, kernels);
+    double t = b->tokens, n = p->columns, k = p->depth;
+    double weights = (double)rp_panel_bytes(w.format, w.k, rp_padded(p->columns) / RP_PANEL);
+    rp_op_time time = {.op = p->label,
+                       .columns = p->columns,
+                       .depth = p->depth,
+                       .timed = (double)w.rows / rp_padded(p->columns),
+                       .operations = 2 * t * n * k,
+                       .bytes = weights + (b->halves ? 2 : 4) * (t * k + t * n + (p->residual ? t * n : 0))};
+    op.w[0] = &w;
+    for (uint32_t i = 0; i < count; i++) {
+        op.kernel = kernels[i];
+        time.chosen = !strcmp(kernels[i].name, chosen.name);
+        RP_TRY(time_kernel(b, &op, &time, counts, err));
+    }
 done:
     rp_matrix_finish(&w);
     rp_store_finish(&b->weights);
@@ -162,90 +161,69 @@ done:
 
 /* ---- the others ---- */
 
+/* One sequence, cut into tiles of so many queries. */
+static rp_status cut(op_bench *b, uint32_t queries, uint32_t *made, rp_error *err) {
+    uint32_t *starts = b->lists.mapped, *tiles = starts + 64;
+    starts[0] = 0;
+    starts[1] = b->tokens;
+    *made = 0;
+    for (uint32_t q = 0; q < b->tokens; q += queries) {
+        tiles[2 * *made] = 0;
+        tiles[2 * (*made)++ + 1] = q;
+    }
+    return rp_buffer_flush(b->device, &b->lists, b->lists.size, err);
+}
+
 static rp_status time_attention(op_bench *b, rp_error *err) {
     const rp_config *c = b->config;
-    uint32_t head_dim = c->hidden_size / c->attention_heads, width = attention_width(c);
-    rp_attention_kernel kernels[RP_MAX_KERNELS];
-    uint64_t texels = (uint64_t)b->tokens * 3 * width / 4;
-    uint32_t count = rp_plan_attention(&b->device->caps, head_dim, b->halves, texels, kernels);
-    rp_attention_kernel chosen;
+    uint32_t width = attention_width(c);
+    double t = b->tokens;
+    rp_op op = {.class = &rp_class_attention,
+                .label = "attention",
+                .heads = c->attention_heads,
+                .head_dim = c->hidden_size / c->attention_heads,
+                .x = first(b->in, (uint64_t)b->tokens * 3 * width),
+                .list = rp_buffer_range(&b->lists, 0, 256),
+                .tiles = rp_buffer_range(&b->lists, 256, b->lists.size - 256),
+                .out = out_of(b, width),
+                .halves = b->halves};
+    rp_op_time time = {.op = "attention",
+                       .columns = c->hidden_size,
+                       .timed = 1,
+                       .operations = 4 * t * t * c->hidden_size,
+                       .bytes = (b->halves ? 8 : 16) * t * width};
+    rp_kernel kernels[RP_MAX_KERNELS];
     rp_status status;
-    RP_TRY(rp_tune_attention(&b->timer.ops, c->attention_heads, head_dim, b->halves, texels, &chosen, err));
+    RP_TRY(rp_op_choose(&b->timer.ops, &op, err));
+    const rp_kernel chosen = op.kernel;
+    const rp_use use = rp_use_of(&op);
+    uint32_t count = op.class->plan(&b->device->caps, &use, kernels);
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t *starts = b->lists.mapped, *tiles = starts + 64, made = 0;
-        starts[0] = 0;
-        starts[1] = b->tokens;
-        for (uint32_t q = 0; q < b->tokens; q += kernels[i].queries) {
-            tiles[2 * made] = 0;
-            tiles[2 * made++ + 1] = q;
-        }
-        RP_TRY(rp_buffer_flush(b->device, &b->lists, b->lists.size, err));
-        const uint32_t counts[RP_COUNT_KINDS] = {
-            [RP_COUNT_TOKENS] = b->tokens, [RP_COUNT_SEQUENCES] = 1, [RP_COUNT_TILES] = made};
-        double t = b->tokens;
-        rp_op_time time = {.op = "attention",
-                           .columns = c->hidden_size,
-                           .timed = 1,
-                           .operations = 4 * t * t * c->hidden_size,
-                           .unit = part_of(rp_unit_of(kernels[i].rounding, kernels[i].matrix)),
-                           .bytes = (b->halves ? 8 : 16) * t * width,
-                           .chosen = !memcmp(&kernels[i], &chosen, sizeof chosen)};
-        rp_name_attention(&kernels[i], time.kernel);
-        rp_attention op = {.heads = c->attention_heads,
-                           .head_dim = head_dim,
-                           .kernel = &kernels[i],
-                           .qkv = first(b->in, (uint64_t)b->tokens * 3 * width),
-                           .starts = rp_buffer_range(&b->lists, 0, 256),
-                           .tiles = rp_buffer_range(&b->lists, 256, b->lists.size - 256),
-                           .out = out_of(b, width),
-                           .halves = b->halves};
-        RP_TRY(rp_timer_begin(&b->timer, err));
-        RP_TRY(rp_op_attention((rp_op_target){&b->timer.ops, b->timer.commands}, &op, err));
-        RP_TRY(finish(b, &time, counts, err));
+        uint32_t counts[RP_COUNT_KINDS] = {[RP_COUNT_TOKENS] = b->tokens, [RP_COUNT_SEQUENCES] = 1};
+        RP_TRY(cut(b, kernels[i].rows, &counts[RP_COUNT_TILES], err));
+        op.kernel = kernels[i];
+        time.chosen = !strcmp(kernels[i].name, chosen.name);
+        RP_TRY(time_kernel(b, &op, &time, counts, err));
     }
 done:
     return status;
 }
 
-static rp_status time_layernorm(op_bench *b, rp_error *err) {
-    uint32_t width = b->config->hidden_size, padded = rp_padded(width);
-    const uint32_t counts[RP_COUNT_KINDS] = {[RP_COUNT_TOKENS] = b->tokens};
-    rp_range x = first(b->in, (uint64_t)b->tokens * padded);
-    rp_row_kernel kernels[RP_MAX_KERNELS];
-    rp_plan_layernorm(&b->device->caps, x.size / 16, kernels);
-    rp_op_time time = {
-        .op = "layer norm", .columns = width, .timed = 1, .bytes = 8.0 * b->tokens * width, .chosen = true};
-    snprintf(time.kernel, sizeof time.kernel, "%s %u", kernels[0].shader, kernels[0].lanes);
-    rp_layernorm op = {.label = "layer norm",
-                       .width = width,
-                       .eps = 1e-12f,
-                       .x = x,
-                       .out = out_of(b, padded),
-                       .norm = first(b->residual, 2 * padded)};
-    rp_status status;
-    RP_TRY(rp_timer_begin(&b->timer, err));
-    RP_TRY(rp_op_layernorm((rp_op_target){&b->timer.ops, b->timer.commands}, &op, err));
-    RP_TRY(finish(b, &time, counts, err));
-done:
-    return status;
-}
-
-static rp_status time_gather(op_bench *b, rp_error *err) {
+/* An operator that takes one workgroup a row, by the kernel that is chosen. */
+static rp_status time_rows(op_bench *b, const rp_class *class, rp_error *err) {
     uint32_t width = b->config->hidden_size, padded = rp_padded(width);
     const uint32_t counts[RP_COUNT_KINDS] = {[RP_COUNT_TOKENS] = b->tokens};
     rp_op_time time = {
-        .op = "gather", .columns = width, .timed = 1, .bytes = 8.0 * b->tokens * width, .chosen = true};
-    snprintf(time.kernel, sizeof time.kernel, "gather %u", b->timer.ops.lanes);
-    rp_gather op = {.label = "gather",
-                    .width = width,
-                    .x = first(b->in, (uint64_t)b->tokens * padded),
-                    .out = out_of(b, padded)};
-    rp_status status;
-    RP_TRY(rp_timer_begin(&b->timer, err));
-    RP_TRY(rp_op_gather((rp_op_target){&b->timer.ops, b->timer.commands}, &op, err));
-    RP_TRY(finish(b, &time, counts, err));
-done:
-    return status;
+        .op = class->name, .columns = width, .timed = 1, .bytes = 8.0 * b->tokens * width, .chosen = true};
+    rp_op op = {.class = class,
+                .label = class->name,
+                .width = width,
+                .eps = 1e-12f,
+                .x = first(b->in, (uint64_t)b->tokens * padded),
+                .out = out_of(b, padded)};
+    if (class == &rp_class_layernorm) op.norm = first(b->residual, 2 * padded);
+    rp_status status = rp_op_choose(&b->timer.ops, &op, err);
+    return status ? status : time_kernel(b, &op, &time, counts, err);
 }
 
 /* ---- all ---- */
@@ -305,15 +283,12 @@ static rp_status time_all(op_bench *b, rp_error *err) {
         status = time_product(b, &products[n], err);
         if (!status && !n) status = time_attention(b, err);
     }
-    if (!status) status = time_layernorm(b, err);
-    return status ? status : time_gather(b, err);
+    if (!status) status = time_rows(b, &rp_class_layernorm, err);
+    return status ? status : time_rows(b, &rp_class_gather, err);
 }
 
 rp_roofline_part rp_bench_unit(const rp_model *model) {
-    uint32_t most = 0;
-    for (uint32_t u = 1; model && u < RP_UNITS; u++)
-        if (model->ops.work[u] > model->ops.work[most]) most = u;
-    return part_of((rp_math_unit)most);
+    return part_of(model ? model->unit : RP_UNIT_F32);
 }
 
 rp_status rp_bench_ops(rp_device *device, const char *config, uint32_t tokens, rp_precision precision,

@@ -38,7 +38,7 @@ static rp_status record_groups(replay *r, bool secondary, rp_error *err) {
         } else {
             RP_TRY(rp_record_begin(recorder, "layer", commands, err));
         }
-        RP_TRY(rp_model_record_group(model, g, *commands, err));
+        RP_TRY(rp_model_record_group(model, g, 0, *commands, err));
         RP_TRY(rp_record_end(recorder, *commands, err));
     }
 done:
@@ -59,7 +59,7 @@ static rp_status record_all(replay *r, VkCommandBuffer *out, rp_error *err) {
             continue;
         }
         if (i) rp_record_barrier(recorder, *out);
-        RP_TRY(rp_model_record_group(model, group, *out, err));
+        RP_TRY(rp_model_record_group(model, group, 0, *out, err));
     }
     RP_TRY(rp_record_end(recorder, *out, err));
 done:

@@ -1,0 +1,26 @@
+/* What a model computes, operator by operator: descriptions on the stack, in which kernels are still to be
+ * chosen. Nothing here allocates, fails, or touches the device. */
+#ifndef RP_MODEL_DESCRIBE_H
+#define RP_MODEL_DESCRIBE_H
+
+#include "model/model.h"
+
+/* Operators, each of which needs what the ones before it wrote. */
+enum { RP_MOST_OPS = 5 };
+typedef struct rp_op_list {
+    rp_op ops[RP_MOST_OPS];
+    uint32_t count;
+} rp_op_list;
+
+/* Embeddings, their LayerNorm and, in an ALBERT, the map from E to H. */
+void rp_describe_prologue(const rp_model *model, rp_op_list *out);
+
+/* One layer with weights `w`: at->in to at->out. Its operators are in the order of rp_layer_part. `half`: the
+ * activations are float16. `most_rows`: the batch never has more tokens; 0: it may. */
+void rp_describe_layer(const rp_config *config, bool half, const rp_device_layer *w,
+                       const rp_layer_buffers *at, uint32_t most_rows, rp_op_list *out);
+
+/* From the hidden states to an output that the model has. */
+void rp_describe_epilogue(const rp_model *model, rp_output output, rp_op_list *out);
+
+#endif

@@ -1,0 +1,216 @@
+/* What a model gives, and the buffers that it takes: how large a batch is, and where everything lies. */
+#include "model/model.h"
+
+#include "ops/attention.h"
+
+enum {
+    WIDEST_DEFAULT = 64 << 20, /* bytes of the widest activation that a default batch may take */
+    DEFAULT_TOKENS = 4096,
+    MOST_TOKENS = 65535, /* workgroups that every device can count in one dimension */
+};
+
+static uint32_t larger(uint32_t a, uint32_t b) {
+    return a > b ? a : b;
+}
+
+/* ---- outputs ---- */
+
+unsigned rp_output_head(rp_output output) {
+    static const unsigned needs[RP_OUTPUT_COUNT] = {
+        [RP_OUTPUT_POOLED] = RP_HEAD_POOLER, [RP_OUTPUT_CLASSES] = RP_HEAD_CLASSIFIER,
+        [RP_OUTPUT_TOKENS] = RP_HEAD_TOKENS, [RP_OUTPUT_SPANS] = RP_HEAD_SPANS,
+        [RP_OUTPUT_CHOICE] = RP_HEAD_CHOICE, [RP_OUTPUT_MASKED_LM] = RP_HEAD_MASKED_LM,
+        [RP_OUTPUT_ORDER] = RP_HEAD_ORDER,
+    };
+    return needs[output];
+}
+
+bool rp_output_available(const rp_model *model, rp_output output) {
+    if ((unsigned)output >= RP_OUTPUT_COUNT) return false;
+    unsigned head = rp_output_head(output);
+    return (model->info.heads & head) == head;
+}
+
+uint32_t rp_output_width(const rp_model *model, rp_output output) {
+    switch (output) {
+    case RP_OUTPUT_CLASSES:
+    case RP_OUTPUT_TOKENS:
+        return model->config.label_count;
+    case RP_OUTPUT_SPANS:
+    case RP_OUTPUT_ORDER:
+        return 2;
+    case RP_OUTPUT_CHOICE:
+        return 1;
+    case RP_OUTPUT_MASKED_LM:
+        return model->config.vocab_size;
+    default:
+        return model->config.hidden_size;
+    }
+}
+
+rp_count rp_output_rows(rp_output output) {
+    switch (output) {
+    case RP_OUTPUT_HIDDEN:
+    case RP_OUTPUT_TOKENS:
+    case RP_OUTPUT_SPANS:
+        return RP_COUNT_TOKENS;
+    case RP_OUTPUT_MASKED_LM:
+        return RP_COUNT_ROWS;
+    default:
+        return RP_COUNT_SEQUENCES;
+    }
+}
+
+/* ---- sizes ---- */
+
+static uint32_t attention_width(const rp_config *config) {
+    return rp_attention_width(config->attention_heads, config->hidden_size / config->attention_heads);
+}
+
+/* Bytes of one element of the layers' activations. */
+static uint32_t element(const rp_model *model) {
+    return model->half ? 2 : 4;
+}
+
+/* Bytes of the widest row that any buffer holds for one token, when an element of a layer has so many. */
+static uint32_t widest_row_of(const rp_config *config, uint32_t bytes) {
+    uint32_t h = rp_padded(config->hidden_size);
+    uint32_t layer = larger(4 * attention_width(config), rp_spread_stride(config->intermediate_size, bytes));
+    return larger(bytes * layer, 4 * (h + 2 * rp_padded(config->embedding_size)));
+}
+
+static uint32_t widest_row(const rp_model *model) {
+    return widest_row_of(&model->config, element(model));
+}
+
+static rp_status choose_batch(rp_model *model, uint32_t wanted, uint32_t *out, rp_error *err) {
+    const rp_caps *caps = &model->device->caps;
+    uint64_t row = widest_row(model), positions = model->config.max_positions;
+    uint64_t range = caps->info.max_storage_bytes < caps->max_allocation ? caps->info.max_storage_bytes
+                                                                         : caps->max_allocation;
+    uint64_t tokens = wanted;
+    if (!wanted) {
+        tokens =
+            WIDEST_DEFAULT / widest_row_of(&model->config, 4); /* of any precision: less of it takes less */
+        if (tokens > DEFAULT_TOKENS) tokens = DEFAULT_TOKENS;
+    }
+    if (tokens < positions) tokens = positions; /* the longest sequence must always fit */
+    tokens = rp_round_up(tokens, 4);            /* every part of `wide` begins at a multiple of 256 bytes */
+    if (tokens > range / row) tokens = range / row;
+    if (tokens > MOST_TOKENS) tokens = MOST_TOKENS;
+    tokens &= ~3ull;
+    if (tokens < positions)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "%s: a sequence of max_position_embeddings %u tokens needs buffers of %llu bytes, and "
+                       "%s takes %llu",
+                       model->config.path ? model->config.path : model->dir, model->config.max_positions,
+                       (unsigned long long)(row * positions), caps->info.name, (unsigned long long)range);
+    *out = (uint32_t)tokens;
+    return RP_OK;
+}
+
+static void lay_out_input(rp_model *model, uint32_t tokens) {
+    rp_input_layout *at = &model->activations.at;
+    VkDeviceSize alignment = larger(16, (uint32_t)model->device->caps.storage_alignment);
+    VkDeviceSize end = 0;
+    const struct {
+        VkDeviceSize *offset, bytes;
+    } parts[] = {
+        {&at->counts, RP_ALL_COUNTS * 4}, {&at->indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)},
+        {&at->tokens, tokens * 16ull},    {&at->starts, (tokens + 1) * 4ull},
+        {&at->tiles, tokens * 8ull},      {&at->rows, tokens * 4ull},
+    };
+    for (size_t i = 0; i < RP_COUNT(parts); i++) {
+        *parts[i].offset = rp_round_up(end, alignment);
+        end = *parts[i].offset + parts[i].bytes;
+    }
+    at->size = end;
+}
+
+/* Floats of the output buffer: the hidden states of a whole batch, and at least one sequence (16 rows of a
+ * language model) of every other output. What does not fit is left to the next submission. */
+static uint64_t output_floats(const rp_model *model) {
+    uint64_t floats = (uint64_t)model->info.max_batch_tokens * rp_padded(model->config.hidden_size);
+    for (int i = 0; i < RP_OUTPUT_COUNT; i++) {
+        rp_output output = (rp_output)i;
+        if (!rp_output_available(model, output)) continue;
+        uint64_t rows = rp_output_rows(output) == RP_COUNT_TOKENS ? model->config.max_positions
+                        : rp_output_rows(output) == RP_COUNT_ROWS ? 16
+                                                                  : 1;
+        uint64_t needed = rows * rp_padded(rp_output_width(model, output));
+        if (floats < needed) floats = needed;
+    }
+    return floats;
+}
+
+/* Counters that every replay leaves at zero. */
+static rp_status create_arrived(rp_model *model, rp_error *err) {
+    rp_store *store = &model->on_device.store;
+    VkDeviceSize bytes = 4ull * model->info.max_batch_tokens;
+    rp_status status = rp_store_reserve(store, bytes, &model->activations.arrived, err);
+    if (status) return status;
+    void *zeros = rp_store_write(store, model->activations.arrived, 0, bytes, err);
+    if (!zeros) return err ? err->status : RP_ERROR_DEVICE;
+    memset(zeros, 0, (size_t)bytes);
+    return rp_store_flush(store, err);
+}
+
+uint64_t rp_model_hidden_bytes(const rp_model *model) {
+    return (uint64_t)model->info.max_batch_tokens * rp_padded(model->config.hidden_size) * element(model);
+}
+
+static rp_status create_buffers(rp_model *model, rp_error *err) {
+    rp_activations *a = &model->activations;
+    rp_device *device = model->device;
+    uint64_t tokens = model->info.max_batch_tokens;
+    rp_status status;
+    model->output_floats = output_floats(model);
+    if (model->output_floats * 4 > device->caps.info.max_storage_bytes)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "%s: the results of one sequence, %llu bytes, do not fit a storage buffer of %s",
+                       model->dir, (unsigned long long)model->output_floats * 4, device->caps.info.name);
+    lay_out_input(model, (uint32_t)tokens);
+    RP_TRY(create_arrived(model, err));
+    RP_TRY(rp_buffer_create(device, a->at.size, RP_MEMORY_INPUT, "input", &a->input, err));
+    RP_TRY(rp_buffer_create(device, model->output_floats * 4, RP_MEMORY_OUTPUT, "output", &a->output, err));
+    RP_TRY(
+        rp_buffer_create(device, rp_model_hidden_bytes(model), RP_MEMORY_DEVICE, "hidden", &a->hidden, err));
+    RP_TRY(rp_buffer_create(device, tokens * widest_row(model), RP_MEMORY_DEVICE, "wide", &a->wide, err));
+done:
+    return status;
+}
+
+uint64_t rp_model_activation_bytes(const rp_model *model, uint64_t tokens) {
+    uint64_t h = rp_padded(model->config.hidden_size);
+    /* hidden, the output, and what the host writes */
+    return tokens * (h * (element(model) + 4) + widest_row(model) + 36);
+}
+
+rp_status rp_model_create_buffers(rp_model *model, uint32_t max_batch_tokens, rp_error *err) {
+    rp_status status = choose_batch(model, max_batch_tokens, &model->info.max_batch_tokens, err);
+    return status ? status : create_buffers(model, err);
+}
+
+/* ---- where a layer reads and writes ---- */
+
+rp_range rp_model_part_of_wide(const rp_model *model, uint32_t skip, uint32_t width, uint32_t bytes) {
+    VkDeviceSize tokens = model->info.max_batch_tokens;
+    return rp_buffer_range(&model->activations.wide, tokens * skip * bytes, tokens * width * bytes);
+}
+
+rp_layer_buffers rp_model_layer_buffers(const rp_model *model) {
+    const rp_activations *a = &model->activations;
+    uint64_t tokens = model->info.max_batch_tokens;
+    uint32_t bytes = element(model), width = attention_width(&model->config);
+    rp_range hidden = rp_buffer_range(&a->hidden, 0, a->hidden.size);
+    return (rp_layer_buffers){.in = hidden,
+                              .qkv = rp_model_part_of_wide(model, 0, 3 * width, bytes),
+                              .starts = rp_buffer_range(&a->input, a->at.starts, (tokens + 1) * 4),
+                              .tiles = rp_buffer_range(&a->input, a->at.tiles, tokens * 8),
+                              .context = rp_model_part_of_wide(model, 3 * width, width, bytes),
+                              .attended = a->apart.buffer ? a->apart : hidden,
+                              .inner = rp_model_part_of_wide(
+                                  model, 0, rp_spread_stride(model->config.intermediate_size, bytes), bytes),
+                              .out = hidden,
+                              .arrived = a->arrived};
+}

@@ -1,0 +1,135 @@
+#include "ops/choose.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "ops/choice.h"
+#include "ops/class.h"
+
+enum { ROUNDS = 5 };             /* of measurements, in turn; all but the first of kernels near the best */
+static const double NEAR = 1.15; /* times the best */
+
+typedef struct candidates {
+    const rp_op *op;
+    rp_use use;
+    rp_kernel kernels[RP_MAX_KERNELS];
+    uint32_t count;
+} candidates;
+
+/* Is a kernel measured in this round? What else the machine does then meets those that are close alike. */
+static bool is_due(const rp_sample *sample, rp_ops *ops, uint32_t round, double time) {
+    if (!round) return rp_may_measure(ops);
+    return time <= NEAR * sample->best && rp_seconds() < ops->measuring_until && !ops->device->stopped;
+}
+
+/* The same candidates without an ending: their speeds stand for every other. */
+static void plan_bare(const rp_caps *caps, const candidates *c, rp_kernel bare[RP_MAX_KERNELS]) {
+    rp_kernel all[RP_MAX_KERNELS];
+    rp_use use = c->use;
+    use.bias = use.residual = use.norm = false;
+    use.activation = RP_OP_NONE;
+    uint32_t count = c->op->class->plan(caps, &use, all);
+    for (uint32_t i = 0; i < c->count; i++)
+        for (uint32_t k = 0; k < count; k++)
+            if (!strcmp(all[k].name, c->kernels[i].name)) bare[i] = all[k];
+}
+
+static rp_status measure(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], rp_error *err) {
+    const candidates *c = user;
+    const rp_class *class = c->op->class;
+    rp_kernel bare[RP_MAX_KERNELS];
+    rp_sample sample;
+    plan_bare(&ops->device->caps, c, bare);
+    for (uint32_t i = 0; i < c->count; i++) times[i] = INFINITY;
+    rp_status status = rp_sample_open(&sample, ops, err);
+    for (uint32_t n = 0; !status && n < ROUNDS * c->count; n++) {
+        uint32_t i = n % c->count;
+        double time = INFINITY;
+        rp_trial trial;
+        if (!is_due(&sample, ops, n / c->count, times[i]) ||
+            !rp_trial_begin(&trial, ops->device, class->name, bare[i].name))
+            continue;
+        status = class->sample(&sample, c->op, &bare[i], err);
+        if (!status) status = rp_sample_measure(&sample, &time, err);
+        bool refused = rp_refused(&sample.timer.ops, status);
+        if (time < times[i]) times[i] = time;
+        rp_trial_end(&trial, status, false);
+        if (refused) status = RP_OK;
+    }
+    rp_sample_close(&sample);
+    return status;
+}
+
+static rp_status verify(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out, rp_error *err) {
+    const candidates *c = user;
+    return rp_prove(ops, c->op->class, &c->kernels[candidate], &c->use, out, err);
+}
+
+/* The one with the smallest tiles first, of all or of those with the first one's shader: quick to compile,
+ * and nothing is lost on a few rows. Several products then share its pipeline. */
+static void smallest_first(candidates *c, bool same_shader) {
+    rp_kernel *kernels = c->kernels;
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < c->count; i++)
+        if ((!same_shader || !strcmp(kernels[i].key.shader, kernels[0].key.shader)) &&
+            rp_kernel_tile(&kernels[i]) < rp_kernel_tile(&kernels[best]))
+            best = i;
+    rp_kernel first = kernels[best];
+    memmove(kernels + 1, kernels, best * sizeof *kernels);
+    kernels[0] = first;
+}
+
+/* Leave those that give the same bits as the kernel for any number of rows. */
+static rp_status keep_alike(rp_ops *ops, candidates *c, rp_error *err) {
+    rp_op any = *c->op;
+    uint32_t kept = 0;
+    any.most_rows = 0;
+    rp_status status = rp_op_choose(ops, &any, err);
+    for (uint32_t i = 0; !status && i < c->count; i++)
+        if (rp_kernels_alike(&c->kernels[i], &any.kernel, &c->use)) c->kernels[kept++] = c->kernels[i];
+    c->count = kept;
+    return status;
+}
+
+/* What the speed of the candidates depends on. */
+static void name_shape(const candidates *c, char out[RP_CONTEST_TEXT]) {
+    const rp_op *op = c->op;
+    const rp_matrix *w = op->w[0];
+    snprintf(out, RP_CONTEST_TEXT,
+             "format %d, halves %u, %u x %u, %u heads of %u, %s rows, at most %u, %u kernels",
+             (int)c->use.formats[0], op->halves, w ? w->rows : 0, w ? w->k : 0, op->heads, op->head_dim,
+             op->rows == RP_COUNT_TOKENS ? "all" : "some", op->most_rows, c->count);
+}
+
+static rp_status choose_among(rp_ops *ops, candidates *c, rp_kernel *out, rp_error *err) {
+    const rp_class *class = c->op->class;
+    const rp_caps *caps = &ops->device->caps;
+    rp_contest contest = {.op = class->name, .count = c->count, .verify = verify, .user = c};
+    if (class->timed && class->timed(caps, c->op))
+        contest.measure = measure;
+    else if (class->timed)
+        smallest_first(c, caps->info.type == RP_DEVICE_CPU);
+    for (uint32_t i = 0; i < c->count; i++) {
+        memcpy(contest.names[i], c->kernels[i].name, RP_KERNEL_NAME);
+        contest.tiles[i] = rp_kernel_tile(&c->kernels[i]);
+    }
+    name_shape(c, contest.shape);
+    rp_use_text(class, &c->use, contest.use);
+    uint32_t chosen;
+    rp_status status = rp_select(ops, &contest, &chosen, err);
+    if (!status) *out = c->kernels[chosen];
+    return status;
+}
+
+rp_status rp_op_choose(rp_ops *ops, rp_op *op, rp_error *err) {
+    const rp_caps *caps = &ops->device->caps;
+    candidates c = {.op = op, .use = rp_use_of(op)};
+    c.count = op->class->plan(caps, &c.use, c.kernels);
+    if (!c.count)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "%s: heads of %u elements do not fit the shared memory of %s", op->class->name,
+                       op->head_dim, caps->info.name);
+    rp_status status = op->most_rows ? keep_alike(ops, &c, err) : RP_OK;
+    return status ? status : choose_among(ops, &c, &op->kernel, err);
+}

@@ -1,0 +1,104 @@
+/* Is a kernel right on this device? It is run at odd shapes that leave partial tiles on every side, in the
+ * ways that models run it, on numbers that show it when an input is rounded more than the kernel says, and
+ * compared with plain C.
+ *
+ * Here is what the proofs of all operators share; the cases are in their own files. */
+#ifndef RP_OPS_PROOF_H
+#define RP_OPS_PROOF_H
+
+#include "base/alloc.h"
+#include "ops/timer.h"
+
+typedef struct rp_verdict {
+    double error; /* the largest, relative above 1; infinite where there is a NaN, or where what has to be
+                     zero or may not be written is not as it should be */
+    double bound; /* what it may be */
+} rp_verdict;
+
+static inline bool rp_verdict_right(const rp_verdict *verdict) {
+    return verdict->error <= verdict->bound;
+}
+
+enum { RP_PROOF_MATRICES = 4 };
+
+/* One case of one kernel, on a device that is set up to run it. */
+typedef struct rp_proof {
+    const rp_class *class;
+    const rp_kernel *kernel;
+    rp_use use;
+    rp_verdict *verdict; /* what the cases add to */
+    rp_ops *owner;       /* whose pipelines are used */
+    rp_timer timer;
+    rp_buffer data;    /* whatever is no weight, one range after the other, seen by the host */
+    VkDeviceSize used; /* of it, bytes */
+    rp_store weights;
+    rp_matrix matrices[RP_PROOF_MATRICES]; /* to be finished with the proof */
+    rp_arena host;                         /* what plain C works on */
+    bool ended;                            /* nothing more is recorded */
+} rp_proof;
+
+/* Run every case of this kernel. Pipelines come from `ops` and stay there. RP_OK also when the kernel is
+ * wrong: the verdict says so. An error means that it could not be tried, such as a pipeline that the driver
+ * refuses. */
+rp_status rp_prove(rp_ops *ops, const rp_class *class, const rp_kernel *kernel, const rp_use *use,
+                   rp_verdict *out, rp_error *err);
+
+/* ---- for a case: nothing of it needs to be given back ---- */
+
+/* Begin, with room for `bytes` of data in at most eight ranges, and `weights` bytes of weights. */
+rp_status rp_proof_open(rp_proof *proof, VkDeviceSize bytes, VkDeviceSize weights, rp_error *err);
+
+/* Room for `bytes`, full of NaNs; and as the host sees it. */
+rp_range rp_proof_take(rp_proof *proof, VkDeviceSize bytes);
+void *rp_proof_seen(const rp_proof *proof, rp_range range);
+
+/* Zeroes for plain C to work on: an array of `count` elements of `size` bytes, or of floats. */
+rp_status rp_proof_alloc(rp_proof *proof, size_t count, size_t size, void **out, rp_error *err);
+rp_status rp_proof_floats(rp_proof *proof, size_t count, float **out, rp_error *err);
+
+/* Record one operator; those that were recorded before are over when it begins. */
+rp_status rp_proof_record(rp_proof *proof, const rp_op *op, rp_error *err);
+
+/* Run what was recorded: as often as one likes. A replay runs on what the one before has left. */
+rp_status rp_proof_run(rp_proof *proof, const uint32_t counts[RP_COUNT_KINDS], rp_error *err);
+
+/* ---- numbers ---- */
+
+/* Number `i` of a sequence between -1 and 1: with every bit that a float32 has, so that one which was rounded
+ * shows; or `exact`, such as a half, a bfloat16 and an 8-bit integer of this scale hold. */
+float rp_proof_number(uint32_t i, bool exact);
+void rp_proof_fill(float *out, size_t count, uint32_t seed, float scale);
+
+/* Rows [rows, width] in a range: `stride` elements apart, of which those up to the padded width hold zeros
+ * behind the row. */
+typedef struct rp_proof_rows {
+    rp_range range;
+    size_t rows;
+    uint32_t width;
+    size_t stride; /* 0: the padded width */
+    bool half;     /* they are float16 */
+} rp_proof_rows;
+static inline VkDeviceSize rp_proof_bytes(size_t rows, size_t stride) {
+    return (VkDeviceSize)rows * stride * 4;
+}
+
+/* Put `data` [rows, width] there. What lies between the rows is left as it is. */
+void rp_proof_send(rp_proof *proof, const rp_proof_rows *to, const float *data);
+
+/* A matrix of `rows` rows with these values, which the format holds or rounds. The store is to be flushed. */
+rp_status rp_proof_matrix(rp_proof *proof, const float *values, uint32_t rows, uint32_t columns,
+                          rp_format format, rp_matrix **out, rp_error *err);
+rp_status rp_proof_vectors(rp_proof *proof, const float *values, uint32_t count, uint32_t width,
+                           rp_range *out, rp_error *err);
+
+/* Compare the results, and add the largest difference to the verdict: of each row where `only` is NULL, or of
+ * rows only[0..count). want: [count, width]; scales [count]: what the values of a row are counted in,
+ * NULL: 1. One row more has been taken than there are, and it, and what lies between the rows, may not be
+ * written. */
+void rp_proof_compare(rp_proof *proof, const rp_proof_rows *got, const float *want, const float *scales,
+                      const uint32_t *only, size_t count);
+
+/* Add an error. */
+void rp_proof_note(rp_proof *proof, double error);
+
+#endif
