@@ -195,17 +195,23 @@ static bool is_inside(const rp_char *chars, size_t begin, size_t end, size_t sta
 
 bool rp_added_split(const rp_added_vocab *added, const rp_added_trie *trie, rp_flow *flow, size_t begin,
                     size_t end, const rp_char *chars, rp_splits *out) {
-    size_t from = begin;  /* where the text that no token has taken begins */
-    size_t white = begin; /* where the white space that was looked at last ends */
-    for (size_t i = begin; trie->node_count && i < end;) {
+    size_t from = begin;    /* where the text that no token has taken begins */
+    size_t white = begin;   /* where the white space that was looked at last ends */
+    size_t last = SIZE_MAX; /* where the last token ended */
+    for (size_t i = begin; trie->node_count && i < end + trie->has_empty;) {
         int32_t id = -1;
-        size_t length =
-            trie->first[chars[i].code & 255] ? rp_added_trie_match(trie, chars + i, end - i, &id) : 0;
+        size_t length = i < end && trie->first[chars[i].code & 255]
+                            ? rp_added_trie_match(trie, chars + i, end - i, &id)
+                            : 0;
         if (!length) {
-            i++;
-            continue;
+            if (!trie->has_empty || last == i) {
+                i++;
+                continue;
+            }
+            id = trie->empty;
         }
         size_t start = i, stop = i + length;
+        last = stop;
         const rp_added *token = rp_added_of(added, id);
         i = stop; /* also when the token takes the white space behind it, or is none here */
         if (token->single_word && is_inside(chars, begin, end, start, stop)) continue;

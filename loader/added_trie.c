@@ -49,8 +49,13 @@ static bool add_node(rp_added_trie *trie) {
 
 bool rp_added_trie_push(rp_added_trie *trie, const rp_char *codes, size_t count, int32_t id) {
     uint32_t node = 0;
-    if (!count) return true;
     if (!trie->node_count && !add_node(trie)) return false;
+    if (!count) {
+        if (!trie->has_empty) trie->empty = id;
+        trie->has_empty = true;
+        return true;
+    }
+    if (!trie->edge_slots && !grow(trie)) return false;
     for (size_t i = 0; i < count; i++) {
         if (trie->node_count * 2 >= trie->edge_slots && !grow(trie)) return false;
         rp_added_edge *edge = find_edge(trie, node, codes[i].code);
@@ -68,7 +73,7 @@ bool rp_added_trie_push(rp_added_trie *trie, const rp_char *codes, size_t count,
 size_t rp_added_trie_match(const rp_added_trie *trie, const rp_char *chars, size_t count, int32_t *id) {
     size_t length = 0;
     uint32_t node = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; trie->edge_slots && i < count; i++) {
         const rp_added_edge *edge = find_edge(trie, node, chars[i].code);
         if (edge->code == UINT32_MAX) break;
         node = edge->child;

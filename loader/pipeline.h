@@ -196,6 +196,8 @@ typedef struct rp_added_trie {
     size_t node_count, node_capacity;
     uint64_t seed;
     bool first[256]; /* the low bytes of the first characters */
+    bool has_empty;  /* one of them was normalized to nothing: it stands between all characters, */
+    int32_t empty;   /* with this id */
 } rp_added_trie;
 
 /* A place in one of the lists of texts to look for. */

@@ -14,7 +14,8 @@ static const char LIST[] = "additional_special_tokens";
 typedef struct named {
     rp_added token; /* text NULL: none */
     bool described;
-    bool open; /* no file says whether it is normalized: not if it is special */
+    bool open;     /* no file says whether it is normalized: not if it is special */
+    bool by_class; /* no file names it: the class does */
 } named;
 
 typedef struct names {
@@ -102,6 +103,7 @@ static rp_status read_roles(setup *s) {
         } else if (s->class->tokens[i]) {
             s->roles[i].token.text = s->class->tokens[i];
             s->roles[i].token.size = (uint32_t)strlen(s->class->tokens[i]);
+            s->roles[i].by_class = true;
         }
         if (s->roles[i].token.text && !s->roles[i].token.size) s->roles[i].token.text = NULL;
     }
@@ -113,12 +115,24 @@ static rp_status read_roles(setup *s) {
 
 typedef struct numbered {
     int64_t id;
+    size_t order; /* in which they are read: of two with one id the later counts */
     named item;
 } numbered;
 
 static int by_id(const void *a, const void *b) {
-    int64_t x = ((const numbered *)a)->id, y = ((const numbered *)b)->id;
-    return (x > y) - (x < y);
+    const numbered *x = a, *y = b;
+    if (x->id != y->id) return (x->id > y->id) - (x->id < y->id);
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+/* Append the tokens to s->decoder, by their ids. */
+static rp_status push_numbered(setup *s, numbered *tokens, size_t count) {
+    rp_status status = RP_OK;
+    for (size_t i = 0; i < count; i++) tokens[i].order = i;
+    qsort(tokens, count, sizeof *tokens, by_id);
+    for (size_t i = 0; !status && i < count; i++)
+        if (i + 1 == count || tokens[i].id != tokens[i + 1].id) status = push(s, &s->decoder, tokens[i].item);
+    return status;
 }
 
 static rp_status read_numbered(setup *s, const rp_json *object, numbered *out) {
@@ -147,8 +161,7 @@ static rp_status read_decoder(setup *s, const rp_json *object) {
     numbered *tokens = rp_new_array(numbered, object->count);
     if (!tokens) return rp_fail_memory(s->err, "the added tokens", object->count * sizeof *tokens);
     rp_status status = read_numbered(s, object, tokens);
-    if (!status) qsort(tokens, object->count, sizeof *tokens, by_id);
-    for (uint32_t i = 0; !status && i < object->count; i++) status = push(s, &s->decoder, tokens[i].item);
+    if (!status) status = push_numbered(s, tokens, object->count);
     free(tokens);
     return status;
 }
@@ -162,25 +175,41 @@ static bool is_named(const setup *s, const rp_added *token) {
 }
 
 /* added_tokens.json: {"token": id}. */
-static rp_status read_added_file(setup *s) {
+static rp_status read_added_file(setup *s, numbered *out) {
     const rp_json *root = &s->files->added.root;
-    uint32_t count = rp_json_count(root, RP_JSON_OBJECT);
-    numbered *tokens = rp_new_array(numbered, count);
-    rp_status status = RP_OK;
-    if (!tokens) return rp_fail_memory(s->err, "the added tokens", count * sizeof *tokens);
-    for (uint32_t i = 0; !status && i < count; i++) {
+    for (uint32_t i = 0; i < rp_json_count(root, RP_JSON_OBJECT); i++) {
         const rp_member *m = &root->members[i];
         rp_added token = {.text = m->key, .size = m->key_size};
-        tokens[i].id = rp_json_id(&m->value);
         token.special = is_named(s, &token);
         token.normalized = !token.special;
-        tokens[i].item = (named){token, true, false};
-        if (tokens[i].id < 0)
-            status = rp_fail(s->err, RP_ERROR_FORMAT, "%s: \"%.*s\": must be an id",
-                             rp_path_shown(s->files->added_path), rp_text_fit(m->key, 40), m->key);
+        out[i].id = rp_json_id(&m->value);
+        out[i].item = (named){.token = token, .described = true};
+        if (out[i].id < 0)
+            return rp_fail(s->err, RP_ERROR_FORMAT, "%s: \"%.*s\": must be an id",
+                           rp_path_shown(s->files->added_path), rp_text_fit(m->key, 40), m->key);
     }
-    if (!status) qsort(tokens, count, sizeof *tokens, by_id);
-    for (uint32_t i = 0; !status && i < count; i++) status = push(s, &s->decoder, tokens[i].item);
+    return RP_OK;
+}
+
+/* The tokens of tokenizer.json are added once more, by the ids that it gives them. */
+static rp_status read_full(setup *s, numbered *out) {
+    const rp_json *list = rp_json_get(&s->files->full.root, "added_tokens");
+    rp_status status = RP_OK;
+    for (uint32_t i = 0; !status && i < rp_json_count(list, RP_JSON_ARRAY); i++) {
+        out[i].id = rp_json_id(rp_json_get(&list->items[i], "id"));
+        status = read_named(s, &list->items[i], s->files->full_path, "added_tokens", &out[i].item);
+    }
+    return status;
+}
+
+static rp_status read_legacy(setup *s) {
+    size_t first = rp_json_count(&s->files->added.root, RP_JSON_OBJECT);
+    size_t count = first + rp_json_count(rp_json_get(&s->files->full.root, "added_tokens"), RP_JSON_ARRAY);
+    numbered *tokens = rp_new_array(numbered, count);
+    if (!tokens) return rp_fail_memory(s->err, "the added tokens", count * sizeof *tokens);
+    rp_status status = read_added_file(s, tokens);
+    if (!status) status = read_full(s, tokens + first);
+    if (!status) status = push_numbered(s, tokens, count);
     free(tokens);
     return status;
 }
@@ -190,7 +219,7 @@ static void describe_role(const setup *s, named *role) {
     const rp_added_vocab *added = &s->t->added;
     if (s->legacy) {
         int32_t at = rp_vocab_find(&added->index, role->token.text, role->token.size);
-        if (at >= 0) *role = (named){added->tokens[at], true, false};
+        if (at >= 0) *role = (named){.token = added->tokens[at], .described = true};
         return;
     }
     for (size_t k = s->decoder.count; k-- > 0;) {
@@ -202,7 +231,7 @@ static void describe_role(const setup *s, named *role) {
 
 static void describe_roles(setup *s) {
     for (size_t i = 0; i < ROLES; i++)
-        if (s->roles[i].token.text) describe_role(s, &s->roles[i]);
+        if (s->roles[i].token.text && !s->roles[i].by_class) describe_role(s, &s->roles[i]);
     named *mask = &s->roles[ROLES - 1];
     if (mask->token.text && !mask->described && s->class->mask_takes_left)
         mask->described = mask->token.lstrip = true;
@@ -230,17 +259,6 @@ static rp_status add(setup *s, const named *item, bool special) {
                          s->err);
 }
 
-/* The pipeline has this very token. */
-static bool has(const setup *s, const rp_added *token) {
-    const rp_added_vocab *added = &s->t->added;
-    int32_t at = rp_vocab_find(&added->index, token->text, token->size);
-    if (at < 0 || added->owners[added->ids[at]] != at) return false;
-    const rp_added *is = &added->tokens[at];
-    return is->lstrip == token->lstrip && is->rstrip == token->rstrip &&
-           is->single_word == token->single_word && is->normalized == token->normalized &&
-           is->special == token->special;
-}
-
 static rp_status add_special(setup *s, const named *item) {
     if (!item->token.text || !item->token.size) return RP_OK;
     bool known = rp_added_id(&s->t->added, item->token.text, item->token.size) >= 0;
@@ -255,7 +273,7 @@ static rp_status add_all(setup *s) {
         status = note_special_text(s, &s->list.items[i].token);
     for (size_t i = 0; !status && i < s->decoder.count; i++) {
         const named *item = &s->decoder.items[i];
-        if (!has(s, &item->token)) status = add(s, item, is_special(s, item));
+        status = add(s, item, is_special(s, item));
     }
     for (size_t i = 0; !status && i < ROLES; i++) status = add_special(s, &s->roles[i]);
     for (size_t i = 0; !status && i < s->list.count; i++) status = add_special(s, &s->list.items[i]);
@@ -426,7 +444,7 @@ static rp_status run(setup *s, bool converted) {
     const rp_json *decoder = rp_json_get(&s->files->config.root, "added_tokens_decoder");
     s->legacy = !decoder;
     rp_status status = read_roles(s);
-    if (!status) status = decoder ? read_decoder(s, decoder) : read_added_file(s);
+    if (!status) status = decoder ? read_decoder(s, decoder) : read_legacy(s);
     if (status) return status;
     describe_roles(s);
     if (converted) status = begin_converted(s);

@@ -301,6 +301,12 @@ def classes(flags):
                                BERT_ADDED[2:4] + [added(4, "[MASK]", lstrip=True, special=True)]), {"tokenizer_class": "AlbertTokenizer"}, {}
     yield "class_albert_plain", full({"type": "Lowercase"}, METASPACE, unigram(), template(), METASPACE), {
         "tokenizer_class": "AlbertTokenizerFast", "do_lower_case": False, "keep_accents": True}, {}
+    yield "files_named", full(normalizers({"type": "NFC"}), None, tokens=[added(500, "é", normalized=True, rstrip=True), added(
+        501, "e\u0301", normalized=True, lstrip=True), added(501, "foo", normalized=True)]), {**bert, "additional_special_tokens": ["e\u0301", "foo"]}, {}
+    yield "files_empty", full(normalizers({"type": "NFD"}, {"type": "StripAccents"}, replace(".", regex="[^ -~]")), BERT_PRE, tokens=BERT_ADDED + [
+        added(500, "\u0301", normalized=True, lstrip=True)]), GENERIC, {}
+    yield "class_albert_mask", full({"type": "Nmt"}, METASPACE, unigram(), None, METASPACE, BERT_ADDED[2:]), {
+        "tokenizer_class": "AlbertTokenizer", "additional_special_tokens": ["<x>"]}, {}
     yield "class_xlm", full(None, METASPACE, unigram(), template(), METASPACE, BERT_ADDED[2:]), {"tokenizer_class": "XLMRobertaTokenizer"}, {}
     vocab = "\n".join(wordpiece()["vocab"]) + "\n"
     for name, config in {
