@@ -230,6 +230,7 @@ static void check_plan(const char *device, const rp_caps *caps, rp_format format
     /* the last one runs everywhere */
     assert_string_equal(kernels[count - 1].key.shader, "matmul");
     assert_int_equal(kernels[count - 1].key.subgroup_size, 0);
+    assert_int_equal(kernels[count - 1].key.constants[1], 1);
     bool subgroups = false, as_texels = false;
     for (uint32_t n = 0; n < count; n++) {
         check_kernel(device, caps, &kernels[n], format, halves, texels);
@@ -254,6 +255,29 @@ static void test_matmul(void **state) {
                     check_plan(snapshots[i].name, &caps, format, halves, caps.max_texels);
                     check_plan(snapshots[i].name, &caps, format, halves, caps.max_texels + 1ull);
                 }
+}
+
+/* Neither a device that says nothing of itself nor one that can run everything is left without a fallback. */
+static void test_the_fallback_is_never_dropped(void **state) {
+    static const rp_caps nothing = {0};
+    static const rp_caps everything = {LIMITS(RP_DEVICE_DISCRETE, 32, 1024, KIB(256)),
+                                       .max_texels = 1 << 28,
+                                       .subgroup_shuffle = true,
+                                       .subgroup_fixed = true,
+                                       .subgroup_control = true,
+                                       .subgroup_min = 8,
+                                       .subgroup_max = 32,
+                                       .has_integer_dot = true,
+                                       .has_cooperative_matrix = true,
+                                       .matrix_shape_count = 2,
+                                       .matrix_shapes = {{16, 16, 16}, {16, 8, 16}}};
+    rp_kernel kernels[RP_MAX_KERNELS];
+    (void)state;
+    assert_int_equal(plan_matmul(&nothing, RP_FORMAT_F32, 0, 1 << 16, kernels), 1);
+    assert_string_equal(kernels[0].key.shader, "matmul");
+    assert_int_equal(kernels[0].key.constants[1], 1);
+    check_plan("everything", &everything, RP_FORMAT_INT8, RP_HALF_X | RP_HALF_OUT, 1 << 16);
+    assert_true(plan_matmul(&everything, RP_FORMAT_INT8, RP_HALF_X, 1 << 16, kernels) > 20);
 }
 
 /* A byte less than a kernel's shared memory, and it is not planned; a few more, and it is. */
@@ -495,17 +519,12 @@ static void test_same_bits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_snapshots),
-        cmocka_unit_test(test_shared_declarations),
-        cmocka_unit_test(test_matmul),
-        cmocka_unit_test(test_shared_memory),
-        cmocka_unit_test(test_best_guess),
-        cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_shared_memory_of_attention),
-        cmocka_unit_test(test_small_tiles),
-        cmocka_unit_test(test_layernorm),
-        cmocka_unit_test(test_few_rows),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_snapshots),     cmocka_unit_test(test_shared_declarations),
+        cmocka_unit_test(test_matmul),        cmocka_unit_test(test_the_fallback_is_never_dropped),
+        cmocka_unit_test(test_shared_memory), cmocka_unit_test(test_best_guess),
+        cmocka_unit_test(test_attention),     cmocka_unit_test(test_shared_memory_of_attention),
+        cmocka_unit_test(test_small_tiles),   cmocka_unit_test(test_layernorm),
+        cmocka_unit_test(test_few_rows),      cmocka_unit_test(test_memory),
         cmocka_unit_test(test_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,9 +51,8 @@ static void name(const tile *t, char out[RP_KERNEL_NAME]) {
                  t->across);
 }
 
-static void add(matmul_plan *plan, const tile *t, uint64_t shared) {
+static void put(matmul_plan *plan, const tile *t) {
     const rp_use *use = plan->use;
-    if (!rp_workgroup_fits(plan->caps, t->lanes * t->blocks, shared) || plan->count == RP_MAX_KERNELS) return;
     rp_kernel *kernel = &plan->out[plan->count++];
     *kernel = (rp_kernel){.key = {.shader = use->norm ? t->norm_shader : t->shader,
                                   .constants = {t->lanes, t->blocks, use->formats[0], use->activation,
@@ -73,6 +72,12 @@ static void add(matmul_plan *plan, const tile *t, uint64_t shared) {
                           .matrix = t->matrix,
                           .shuffles = t->subgroup || t->matrix.m};
     name(t, kernel->name);
+}
+
+/* Where it fits the device and the list, whose last place is the fallback's. */
+static void add(matmul_plan *plan, const tile *t, uint64_t shared) {
+    if (rp_workgroup_fits(plan->caps, t->lanes * t->blocks, shared) && plan->count < RP_MAX_KERNELS - 1)
+        put(plan, t);
 }
 
 /* x holds float16 and so can w: less than float32 loses little. */
@@ -185,15 +190,12 @@ uint32_t rp_plan_matmul(const rp_caps *caps, const rp_use *use, rp_kernel out[RP
     add_subgroup_kernels(&plan);
     if (cpu) add_matrix_kernels(&plan);
     /* one invocation makes 4 rows; a panel is 8 vec4s wide */
-    static const uint32_t blocks[] = {8, 16, 1};
-    for (size_t i = cpu ? 2 : 0; i < RP_COUNT(blocks); i++) {
-        tile kernel = {.shader = "matmul",
-                       .norm_shader = "matmul_norm",
-                       .lanes = 8,
-                       .blocks = blocks[i],
-                       .rows = 4,
-                       .columns = 1};
-        add(&plan, &kernel, 0);
-    }
+    tile simple = {
+        .shader = "matmul", .norm_shader = "matmul_norm", .lanes = 8, .blocks = 8, .rows = 4, .columns = 1};
+    if (!cpu) add(&plan, &simple, 0);
+    simple.blocks = 16;
+    if (!cpu) add(&plan, &simple, 0);
+    simple.blocks = 1;
+    put(&plan, &simple); /* the fallback, which every device can run */
     return plan.count;
 }
