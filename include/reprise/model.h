@@ -150,9 +150,10 @@ typedef struct rp_model_info {
     uint32_t layers, groups, inner_layers; /* groups distinct layers are replayed to make `layers` */
     uint32_t heads_of_attention;
     uint32_t max_tokens;       /* longest sequence, special tokens included */
-    uint32_t max_batch_tokens; /* most tokens in one batch; fewer where a lost device has less memory later */
+    uint32_t max_batch_tokens; /* most tokens in one batch; a run takes fewer where a device that was lost has
+                                  less memory later */
     uint64_t parameters;       /* weights in the files, shared ones counted once */
-    uint64_t device_bytes;     /* device memory this model holds */
+    uint64_t device_bytes;     /* device memory that this model took when it was opened */
     rp_precision precision;    /* what it was opened with */
     unsigned heads;            /* bits of rp_head */
     rp_problem problem;
@@ -162,7 +163,7 @@ typedef struct rp_model_info {
                                the label in JSON */
 } rp_model_info;
 
-/* What this model is. Valid until it is closed. */
+/* What this model is. Valid, and the same, until it is closed: any thread may read it. */
 RP_API const rp_model_info *rp_model_get_info(const rp_model *model);
 
 /* The model's tokenizer, or NULL when the folder has none. Owned by the model. */

@@ -56,7 +56,7 @@ void rp_describe_prologue(const rp_model *model, rp_op_list *out) {
     rp_range normed = mapped ? rp_model_part_of_wide(model, w->word.k, w->word.k, 4) : whole(&a->hidden);
     out->count = 0;
     rp_op *embed = next(out, &rp_class_embed, "embed");
-    embed->list = input(model, a->at.tokens, model->info.max_batch_tokens * 16ull);
+    embed->list = input(model, a->at.tokens, model->batch_tokens * 16ull);
     embed->w[0] = &w->word;
     embed->w[1] = &w->position;
     embed->w[2] = &w->type;
@@ -122,7 +122,7 @@ static void gather(const rp_model *model, rp_op_list *list, const char *label, r
 }
 
 static rp_range starts(const rp_model *model) {
-    return input(model, model->activations.at.starts, (model->info.max_batch_tokens + 1) * 4ull);
+    return input(model, model->activations.at.starts, (model->batch_tokens + 1) * 4ull);
 }
 
 /* The rows of input.rows -> dense + activation -> LayerNorm -> decoder. */
@@ -132,8 +132,8 @@ static void describe_masked_lm(const rp_model *model, rp_op_list *list) {
     uint32_t h = rp_padded(model->config.hidden_size), e = w->word.k;
     rp_range rows = rp_model_part_of_wide(model, 0, h, 4), dense = rp_model_part_of_wide(model, h, e, 4),
              normed = rp_model_part_of_wide(model, h + e, e, 4);
-    gather(model, list, "masked rows", RP_COUNT_ROWS,
-           input(model, a->at.rows, model->info.max_batch_tokens * 4ull), rows);
+    gather(model, list, "masked rows", RP_COUNT_ROWS, input(model, a->at.rows, model->batch_tokens * 4ull),
+           rows);
     rp_op *transform = product(list, "masked LM", rows, &w->lm_dense, w->lm_dense_bias, dense);
     transform->activation = activation(&model->config);
     rp_op *norm = next(list, &rp_class_layernorm, "masked LM norm");

@@ -130,7 +130,7 @@ static void lay_out_input(rp_model *model, uint32_t tokens) {
 /* Floats of the output buffer: the hidden states of a whole batch, and at least one sequence (16 rows of a
  * language model) of every other output. What does not fit is left to the next submission. */
 static uint64_t output_floats(const rp_model *model) {
-    uint64_t floats = (uint64_t)model->info.max_batch_tokens * rp_padded(model->config.hidden_size);
+    uint64_t floats = (uint64_t)model->batch_tokens * rp_padded(model->config.hidden_size);
     for (int i = 0; i < RP_OUTPUT_COUNT; i++) {
         rp_output output = (rp_output)i;
         if (!rp_output_available(model, output)) continue;
@@ -146,7 +146,7 @@ static uint64_t output_floats(const rp_model *model) {
 /* Counters that every replay leaves at zero. */
 static rp_status create_arrived(rp_model *model, rp_error *err) {
     rp_store *store = &model->on_device.store;
-    VkDeviceSize bytes = 4ull * model->info.max_batch_tokens;
+    VkDeviceSize bytes = 4ull * model->batch_tokens;
     rp_status status = rp_store_reserve(store, bytes, &model->activations.arrived, err);
     if (status) return status;
     void *zeros = rp_store_write(store, model->activations.arrived, 0, bytes, err);
@@ -156,13 +156,13 @@ static rp_status create_arrived(rp_model *model, rp_error *err) {
 }
 
 uint64_t rp_model_hidden_bytes(const rp_model *model) {
-    return (uint64_t)model->info.max_batch_tokens * rp_padded(model->config.hidden_size) * element(model);
+    return (uint64_t)model->batch_tokens * rp_padded(model->config.hidden_size) * element(model);
 }
 
 static rp_status create_buffers(rp_model *model, rp_error *err) {
     rp_activations *a = &model->activations;
     rp_device *device = model->device;
-    uint64_t tokens = model->info.max_batch_tokens;
+    uint64_t tokens = model->batch_tokens;
     rp_status status;
     model->output_floats = output_floats(model);
     if (model->output_floats * 4 > device->caps.info.max_storage_bytes)
@@ -187,20 +187,20 @@ uint64_t rp_model_activation_bytes(const rp_model *model, uint64_t tokens) {
 }
 
 rp_status rp_model_create_buffers(rp_model *model, uint32_t max_batch_tokens, rp_error *err) {
-    rp_status status = choose_batch(model, max_batch_tokens, &model->info.max_batch_tokens, err);
+    rp_status status = choose_batch(model, max_batch_tokens, &model->batch_tokens, err);
     return status ? status : create_buffers(model, err);
 }
 
 /* ---- where a layer reads and writes ---- */
 
 rp_range rp_model_part_of_wide(const rp_model *model, uint32_t skip, uint32_t width, uint32_t bytes) {
-    VkDeviceSize tokens = model->info.max_batch_tokens;
+    VkDeviceSize tokens = model->batch_tokens;
     return rp_buffer_range(&model->activations.wide, tokens * skip * bytes, tokens * width * bytes);
 }
 
 rp_layer_buffers rp_model_layer_buffers(const rp_model *model) {
     const rp_activations *a = &model->activations;
-    uint64_t tokens = model->info.max_batch_tokens;
+    uint64_t tokens = model->batch_tokens;
     uint32_t bytes = element(model), width = attention_width(&model->config);
     rp_range hidden = rp_buffer_range(&a->hidden, 0, a->hidden.size);
     return (rp_layer_buffers){.in = hidden,

@@ -124,7 +124,7 @@ static uint64_t bytes_on_device(const rp_model *model) {
 static rp_status record_what_fits(rp_model *model, uint32_t wanted, rp_error *err) {
     for (uint32_t last = 0;;) {
         rp_status status = rp_model_record(model, wanted, err);
-        uint32_t tried = model->info.max_batch_tokens;
+        uint32_t tried = model->batch_tokens;
         if (status != RP_ERROR_DEVICE_MEMORY || tried <= model->config.max_positions || tried == last)
             return status;
         drop_recordings(model);
@@ -174,13 +174,13 @@ static rp_status prepare(rp_model *model, const rp_model_params *params, rp_pipe
     begun = rp_seconds();
     RP_TRY(record_what_fits(model, params ? params->max_batch_tokens : 0, err));
     RP_TRY(rp_model_measure_pace(model, err));
+    model->info.max_batch_tokens = model->batch_tokens;
     model->info.device_bytes = bytes_on_device(model);
     rp_device_take_pipelines(device, pipelines_made);
     start->pipelines = device->spent.pipelines - pipelines;
     start->tuning = device->spent.tuning - tuning;
     start->recording = rp_seconds() - begun - start->pipelines - start->tuning;
     rp_device_add_user(device, &model->user);
-    model->wanted_tokens = model->info.max_batch_tokens;
     model->built = true;
 done:
     return status == RP_ERROR_DEVICE_MEMORY ? fail_to_fit(model, weights, err) : status;
@@ -199,9 +199,8 @@ static rp_status rebuild(rp_model *model, rp_error *err) {
     uint64_t weights = rp_model_weight_bytes(model);
     rp_status status;
     RP_TRY(rp_model_upload(model, err));
-    RP_TRY(record_what_fits(model, model->wanted_tokens, err));
+    RP_TRY(record_what_fits(model, model->info.max_batch_tokens, err));
     RP_TRY(rp_model_measure_pace(model, err));
-    model->info.device_bytes = bytes_on_device(model);
     model->built = true;
 done:
     rest_weights(model);

@@ -110,7 +110,7 @@ struct rp_model {
     rp_tokenizer *tokenizer;
     rp_pooling_config pooling;
     rp_error pooling_error; /* why `pooling` cannot serve; only embeddings need it */
-    rp_model_info info;
+    rp_model_info info;     /* callers read it at any time: nothing changes it once the model is open */
     rp_precision precision;
     bool wants_few; /* rp_model_params.few_tokens */
     bool half;      /* activations are float16 from the first layer's input to the last one's output */
@@ -121,8 +121,8 @@ struct rp_model {
     rp_ops ops;
     uint32_t queries;       /* of a tile of attention, as its kernel has them */
     rp_math_unit unit;      /* that most products of a layer are made by */
-    uint32_t wanted_tokens; /* info.max_batch_tokens when it was opened: it shrinks where a device that was
-                               lost comes back with less memory */
+    uint32_t batch_tokens;  /* of one submission at most: info.max_batch_tokens, or fewer where a device that
+                               was lost came back with less memory */
     uint64_t output_floats; /* room for the results of one submission */
     VkCommandBuffer prologue, *groups, epilogues[RP_OUTPUT_COUNT]; /* groups: [config.groups] */
     VkFence fence;

@@ -155,7 +155,7 @@ static batch next_batch(const run *r, batch done) {
                       : kind == RP_COUNT_TOKENS ? tokens
                                                 : next.count + 1;
         work += layer_work(&model->config, &r->sequences[i]);
-        if (tokens > model->info.max_batch_tokens || used > room) break;
+        if (tokens > model->batch_tokens || used > room) break;
         if (next.count && (tokens > r->most_tokens || work > most)) break;
         next.tokens = tokens;
         next.count++;
@@ -318,7 +318,7 @@ static rp_status run_batch(run *r, const batch *b, float **out, rp_error *err) {
 
 /* A device that has no memory for a batch gets half of it, down to single sequences. */
 static rp_status run_batches(run *r, float *out, rp_error *err) {
-    r->most_tokens = r->model->info.max_batch_tokens;
+    r->most_tokens = r->model->batch_tokens;
     for (batch done = {0}, b; (b = next_batch(r, done)).count;) {
         rp_status status = run_batch(r, &b, &out, err);
         if (status == RP_ERROR_DEVICE_MEMORY && b.count > 1) {
@@ -353,7 +353,7 @@ rp_status rp_model_measure_pace(rp_model *model, rp_error *err) {
     if (!(model->pace.limit > 0)) return RP_OK;
     rp_sequence sequence = {.ids = ids, .count = FEWEST};
     /* the kernels for many tokens */
-    list_buffers(model, model->info.max_batch_tokens, params.output, &(rp_steps){.parts = 1});
+    list_buffers(model, model->batch_tokens, params.output, &(rp_steps){.parts = 1});
     run r = {.model = model, .sequences = &sequence, .count = 1, .params = &params};
     uint32_t largest = model->config.max_positions < MOST ? model->config.max_positions : MOST;
     if (sequence.count > largest) sequence.count = largest;

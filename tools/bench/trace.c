@@ -115,10 +115,10 @@ rp_status rp_bench_trace(rp_model *model, const rp_sequence *sequences, size_t c
         tokens += sequences[i].count;
     }
     uint64_t floats = tokens * rp_padded(model->config.hidden_size);
-    if (tokens > model->info.max_batch_tokens || floats > model->output_floats)
+    if (tokens > model->batch_tokens || floats > model->output_floats)
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "rp_bench_trace: %llu tokens are more than one submission takes, %u",
-                       (unsigned long long)tokens, model->info.max_batch_tokens);
+                       (unsigned long long)tokens, model->batch_tokens);
     if (!model->device->caps.info.timestamps)
         return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s has no time stamps to trace a run by",
                        model->device->caps.info.name);
