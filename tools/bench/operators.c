@@ -102,7 +102,7 @@ static rp_status time_kernel(op_bench *b, const rp_op *op, const rp_op_time *abo
     rp_op_time time = *about;
     rp_status status;
     snprintf(time.kernel, sizeof time.kernel, "%s", op->kernel.name);
-    time.unit = part_of(rp_kernel_unit(&op->kernel));
+    if (time.operations > 0) time.unit = part_of(rp_kernel_unit(&op->kernel));
     RP_TRY(rp_timer_begin(&b->timer, err));
     RP_TRY(rp_op_record((rp_op_target){&b->timer.ops, b->timer.commands}, op, err));
     RP_TRY(finish(b, &time, counts, err));
