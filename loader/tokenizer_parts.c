@@ -173,10 +173,11 @@ static rp_status read_prepend(const rp_fields *f, rp_prepend *out) {
         status = rp_field_text(f, "prepend_scheme", &scheme, NULL);
     else if (!prefix)
         scheme = "never";
+    if (status) return status;
     *out = !strcmp(scheme, "always")  ? RP_PREPEND_ALWAYS
            : !strcmp(scheme, "first") ? RP_PREPEND_FIRST
                                       : RP_PREPEND_NEVER;
-    if (!status && *out == RP_PREPEND_NEVER && strcmp(scheme, "never"))
+    if (*out == RP_PREPEND_NEVER && strcmp(scheme, "never"))
         status = rp_field_bad(f, "prepend_scheme", "always, first or never");
     if (!status && !prefix && *out != RP_PREPEND_NEVER)
         status = rp_field_bad(f, "add_prefix_space", "true, as prepend_scheme puts a space in front");

@@ -39,9 +39,8 @@ static int teardown(void **state) {
 static void write_part(const char *part, const char *value) {
     char text[4096];
     const char *model = strcmp(part, "model") ? WORDPIECE : value;
-    int size = snprintf(text, sizeof text, "{\"model\":%s%s%s%s%s}", model,
-                        model == value ? "" : ",\"", model == value ? "" : part,
-                        model == value ? "" : "\":", model == value ? "" : value);
+    int size = snprintf(text, sizeof text, "{\"model\":%s%s%s%s%s}", model, model == value ? "" : ",\"",
+                        model == value ? "" : part, model == value ? "" : "\":", model == value ? "" : value);
     assert_true(size > 0 && (size_t)size < sizeof text);
     assert_true(fixture_write_text(dir, "tokenizer.json", text));
 }
@@ -123,6 +122,9 @@ static void test_damaged(void **state) {
          "{\"type\":\"Metaspace\",\"replacement\":\"_\",\"add_prefix_space\":false,\"prepend_scheme\":"
          "\"always\"}",
          "add_prefix_space"},
+        {"pre_tokenizer", "{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":null}",
+         "prepend_scheme"},
+        {"decoder", "{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":3}", "prepend_scheme"},
         {"pre_tokenizer", "{\"type\":\"Punctuation\",\"behavior\":\"Kept\"}", "pre_tokenizer.behavior"},
         {"post_processor",
          "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"B\",\"type_id\":0}}],"
