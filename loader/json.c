@@ -152,6 +152,10 @@ rp_status rp_json_load_reals(const char *path, rp_json_document *out, rp_error *
     return load(path, (rp_json_flags){.reals = true}, out, err);
 }
 
+rp_status rp_json_load_rust(const char *path, rp_json_document *out, rp_error *err) {
+    return load(path, (rp_json_flags){.reals = true, .rust = true}, out, err);
+}
+
 rp_status rp_json_bool(const rp_json *root, const char *path, const char *field, bool fallback, bool *out,
                        rp_error *err) {
     const rp_json *value = rp_json_get(root, field);

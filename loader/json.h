@@ -40,6 +40,8 @@ rp_status rp_json_load(const char *path, rp_json_document *out, rp_error *err);
 
 /* The same, with every number as a real: for files that hold integers of any size. */
 rp_status rp_json_load_reals(const char *path, rp_json_document *out, rp_error *err);
+/* The same again, rounded as in Rust (rp_json_flags): for tokenizer.json. */
+rp_status rp_json_load_rust(const char *path, rp_json_document *out, rp_error *err);
 
 /* `root`.`field` as a boolean; `fallback` when it is missing. RP_ERROR_FORMAT when it is something else. */
 rp_status rp_json_bool(const rp_json *root, const char *path, const char *field, bool fallback, bool *out,

@@ -315,6 +315,42 @@ static double read_real(const char *at, const char *end, char *room) {
     return strtod(room, NULL);
 }
 
+/* 10^exponent, exact up to 10^22 and the nearest double from there to 10^308. */
+static double power_of_ten(int64_t exponent) {
+    char text[SHORT_NUMBER];
+    double power = 1;
+    snprintf(text, sizeof text, "1e%d", (int)exponent);
+    if (exponent > 22) return strtod(text, NULL);
+    while (exponent-- > 0) power *= 10;
+    return power;
+}
+
+/* The first digits, as many as 64 bits hold, and a power of ten, rounded one after the other. */
+static double read_real_as_rust(const char *at, const char *end) {
+    const bool negative = *at == '-';
+    uint64_t digits = 0, longer;
+    int64_t exponent = 0;
+    bool point = false, full = false;
+    for (at += negative; at < end && *at != 'e' && *at != 'E'; at++) {
+        if (*at == '.') {
+            point = true;
+            full = false;
+            continue;
+        }
+        full = full || __builtin_mul_overflow(digits, 10u, &longer) ||
+               __builtin_add_overflow(longer, (uint64_t)(*at - '0'), &longer);
+        if (!full) digits = longer;
+        exponent += full ? !point : -(int64_t)point;
+    }
+    if (at < end) exponent += read_exponent(at + 1, end);
+    double value = (double)digits;
+    if (value != 0 && exponent > 308) value = INFINITY;
+    for (; value != 0 && exponent < -308; exponent += 308) value /= 1e308;
+    if (value != 0 && exponent <= 308)
+        value = exponent < 0 ? value / power_of_ten(-exponent) : value * power_of_ten(exponent);
+    return negative ? -value : value;
+}
+
 static bool read_number(reader *r, rp_json *out) {
     char few[2 * SHORT_NUMBER], *room = few;
     bool integer;
@@ -326,9 +362,11 @@ static bool read_number(reader *r, rp_json *out) {
         if (read_integer(r->text + begin, r->text + end, &out->integer)) return true;
         if (!r->flags.large) return fail(r, begin, "an integer of more than 64 bits");
     }
-    if (size > SHORT_NUMBER) room = malloc(size + SHORT_NUMBER);
+    *out = (rp_json){.type = RP_JSON_REAL};
+    if (size > SHORT_NUMBER && !r->flags.rust) room = malloc(size + SHORT_NUMBER);
     if (!room) return fail_memory(r);
-    *out = (rp_json){.type = RP_JSON_REAL, .real = read_real(r->text + begin, r->text + end, room)};
+    out->real = r->flags.rust ? read_real_as_rust(r->text + begin, r->text + end)
+                              : read_real(r->text + begin, r->text + end, room);
     if (room != few) free(room);
     if (isfinite(out->real)) return true;
     if (!r->flags.large) return fail(r, begin, "a number that is too large");

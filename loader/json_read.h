@@ -10,6 +10,8 @@ typedef struct rp_json_flags {
     bool reals; /* every number becomes a real: integers of any size can be read */
     bool large; /* a number that fits no type is no mistake: an integer of more than 64 bits becomes a real,
                    and a real that is too large the largest there is */
+    bool rust;  /* reals are rounded as serde_json rounds them, which is what reads tokenizer.json elsewhere:
+                   some are a unit in the last place off, and that decides between segmentations */
 } rp_json_flags;
 
 /* Why there is no value. */

@@ -98,12 +98,14 @@ rp_status rp_tokenizer_class_of(const char *dir, const rp_tokenizer_files *files
 
 /* ---- files and settings ---- */
 
-static rp_status load(const char *dir, const char *name, rp_json_document *out, char **path, rp_error *err) {
+typedef rp_status loader(const char *path, rp_json_document *out, rp_error *err);
+
+static rp_status load(const char *dir, const char *name, loader *loader, rp_json_document *out, char **path,
+                      rp_error *err) {
     *path = rp_path_join(dir, name);
     if (!*path) return rp_fail_memory(err, "a path", strlen(dir));
     if (!rp_path_exists(*path)) return RP_OK;
-    /* transformers writes 10^30 as an integer */
-    rp_status status = rp_json_load_reals(*path, out, err);
+    rp_status status = loader(*path, out, err);
     if (!status && out->root.type != RP_JSON_OBJECT)
         status = rp_fail(err, RP_ERROR_FORMAT, "%s: is %s, must be an object", rp_path_shown(*path),
                          rp_json_kind(&out->root));
@@ -111,10 +113,14 @@ static rp_status load(const char *dir, const char *name, rp_json_document *out, 
 }
 
 rp_status rp_tokenizer_files_load(const char *dir, rp_tokenizer_files *out, rp_error *err) {
-    rp_status status = load(dir, "tokenizer_config.json", &out->config, &out->config_path, err);
-    if (!status) status = load(dir, "special_tokens_map.json", &out->map, &out->map_path, err);
-    if (!status) status = load(dir, "added_tokens.json", &out->added, &out->added_path, err);
-    if (!status) status = load(dir, "tokenizer.json", &out->full, &out->full_path, err);
+    /* transformers writes 10^30 as an integer */
+    rp_status status =
+        load(dir, "tokenizer_config.json", rp_json_load_reals, &out->config, &out->config_path, err);
+    if (!status)
+        status = load(dir, "special_tokens_map.json", rp_json_load_reals, &out->map, &out->map_path, err);
+    if (!status)
+        status = load(dir, "added_tokens.json", rp_json_load_reals, &out->added, &out->added_path, err);
+    if (!status) status = load(dir, "tokenizer.json", rp_json_load_rust, &out->full, &out->full_path, err);
     return status;
 }
 
