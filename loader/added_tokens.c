@@ -36,9 +36,8 @@ static int32_t new_id(const rp_added_vocab *added, const rp_added *token, const 
                       size_t model_size) {
     int32_t id = rp_vocab_find(model, token->text, token->size);
     if (id >= 0) return id;
-    if (added->count && added->largest >= 0 && ((size_t)added->largest >= model_size || !model_size))
-        return added->largest + 1;
-    return (int32_t)model_size;
+    return added->next > 0 && ((size_t)added->next > model_size || !model_size) ? added->next
+                                                                                : (int32_t)model_size;
 }
 
 /* The place of a token in the list; a new one for a new text. -1: out of memory. */
@@ -89,29 +88,38 @@ static rp_status check(const rp_added_vocab *added, const rp_added *token, const
     return RP_OK;
 }
 
+rp_status rp_added_special(rp_added_vocab *added, const rp_added *token, rp_arena *arena, const char *path,
+                           rp_error *err) {
+    if (!token->size || !token->special) return RP_OK;
+    rp_status status = check(added, token, path, err);
+    if (status) return status;
+    int32_t at = place_of(added, token, arena);
+    bool known = at >= 0 && added->skipped[at];
+    if (known) return RP_OK;
+    if (at < 0 ||
+        !look_for(&added->specials, &added->special_count, &added->special_capacity, at, token->normalized))
+        return rp_fail_memory(err, "the added tokens", added->count * sizeof *added->tokens);
+    added->skipped[at] = true;
+    return RP_OK;
+}
+
 rp_status rp_added_push(rp_added_vocab *added, const rp_added *token, const rp_vocab *model,
                         size_t model_size, rp_arena *arena, const char *path, rp_error *err) {
     if (!token->size) return RP_OK;
     rp_status status = check(added, token, path, err);
     if (status) return status;
-    bool first = !added->count;
+    status = rp_added_special(added, token, arena, path, err);
+    if (status) return status;
     int32_t at = place_of(added, token, arena);
     if (at < 0) goto memory;
-    if (token->special && !added->skipped[at]) {
-        added->skipped[at] = true;
-        if (!look_for(&added->specials, &added->special_count, &added->special_capacity, at,
-                      token->normalized))
-            goto memory;
-    }
     int32_t id = added->ids[at];
     if (id >= 0 && added->owners[id] == at && same(&added->tokens[at], token)) return RP_OK;
-    if (first) added->largest = -1;
     if (id < 0) id = new_id(added, token, model, model_size);
     const char *text = added->tokens[at].text;
     added->tokens[at] = *token;
     added->tokens[at].text = text;
     added->ids[at] = id;
-    if (id > added->largest) added->largest = id;
+    if (id >= added->next) added->next = id + 1;
     if (!own(added, id, at)) goto memory;
     if (!added->skipped[at] &&
         !look_for(&added->others, &added->other_count, &added->other_capacity, at, token->normalized))

@@ -217,7 +217,7 @@ typedef struct rp_added_vocab {
     size_t owner_count, owner_capacity;
     rp_added_place *specials, *others; /* what is looked for, in this order */
     size_t special_count, special_capacity, other_count, other_capacity;
-    int32_t largest; /* id; -1: none */
+    int32_t next; /* above the ids of all */
     rp_added_trie raw, normalized;
 } rp_added_vocab;
 
@@ -226,6 +226,10 @@ typedef struct rp_added_vocab {
  */
 rp_status rp_added_push(rp_added_vocab *added, const rp_added *token, const rp_vocab *model,
                         size_t model_size, rp_arena *arena, const char *path, rp_error *err);
+/* Of tokens that are added together the special ones are noted first, so that a text that is special anywhere
+ * is looked for as that one alone. Does nothing for other tokens. */
+rp_status rp_added_special(rp_added_vocab *added, const rp_added *token, rp_arena *arena, const char *path,
+                           rp_error *err);
 /* Add a token that is not looked for, with this id. */
 rp_status rp_added_put(rp_added_vocab *added, const rp_added *token, int32_t id, rp_arena *arena,
                        rp_error *err);

@@ -241,22 +241,30 @@ static rp_status read_post(const rp_fields *top) {
 
 /* ---- the whole ---- */
 
+static rp_status read_added_token(const rp_fields *top, const rp_json *list, uint32_t i, rp_added *out) {
+    char where[32];
+    snprintf(where, sizeof where, "added_tokens[%u]", i);
+    return rp_added_read(&list->items[i], top->path, where, out, top->err);
+}
+
 static rp_status read_added(const rp_fields *top) {
     const rp_json *list = rp_json_get(top->value, "added_tokens");
     rp_tokenizer *t = top->t;
+    rp_status status = RP_OK;
+    rp_added token;
     if (!list || list->type == RP_JSON_NULL) return RP_OK;
     if (list->type != RP_JSON_ARRAY) return rp_field_bad(top, "added_tokens", "a list");
-    for (uint32_t i = 0; i < list->count; i++) {
-        char where[32];
-        rp_added token;
-        snprintf(where, sizeof where, "added_tokens[%u]", i);
-        rp_status status = rp_added_read(&list->items[i], top->path, where, &token, top->err);
+    for (uint32_t i = 0; !status && i < list->count; i++) {
+        status = read_added_token(top, list, i, &token);
+        if (!status) status = rp_added_special(&t->added, &token, &t->arena, top->path, top->err);
+    }
+    for (uint32_t i = 0; !status && i < list->count; i++) {
+        status = read_added_token(top, list, i, &token);
         if (!status)
             status =
                 rp_added_push(&t->added, &token, &t->vocab, t->model_size, &t->arena, top->path, top->err);
-        if (status) return status;
     }
-    return RP_OK;
+    return status;
 }
 
 rp_status rp_tokenizer_json_read(rp_tokenizer *t, const rp_json *root, const char *path, rp_error *err) {

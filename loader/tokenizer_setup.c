@@ -32,7 +32,7 @@ typedef struct setup {
     named roles[ROLES];
     names list;        /* additional_special_tokens */
     names decoder;     /* tokens to add, by their ids */
-    rp_vocab specials; /* texts of all special tokens, with 0 as their ids */
+    rp_vocab specials; /* texts of all special tokens, those of the roles first, numbered */
 } setup;
 
 /* ---- reading ---- */
@@ -168,7 +168,8 @@ static rp_status read_decoder(setup *s, const rp_json *object) {
 
 static bool is_named(const setup *s, const rp_added *token) {
     for (size_t i = 0; i < ROLES; i++)
-        if (s->roles[i].token.text && same_text(&s->roles[i].token, token)) return true;
+        if (s->roles[i].token.text && !s->roles[i].by_class && same_text(&s->roles[i].token, token))
+            return true;
     for (size_t i = 0; i < s->list.count; i++)
         if (same_text(&s->list.items[i].token, token)) return true;
     return false;
@@ -259,24 +260,35 @@ static rp_status add(setup *s, const named *item, bool special) {
                          s->err);
 }
 
-static rp_status add_special(setup *s, const named *item) {
+/* `known`: so many added tokens need not be added by their texts alone. */
+static rp_status add_special(setup *s, const named *item, size_t known) {
     if (!item->token.text || !item->token.size) return RP_OK;
-    bool known = rp_added_id(&s->t->added, item->token.text, item->token.size) >= 0;
-    return known && !item->described ? RP_OK : add(s, item, true);
+    int32_t at = rp_vocab_find(&s->t->added.index, item->token.text, item->token.size);
+    return at >= 0 && (size_t)at < known && !item->described ? RP_OK : add(s, item, true);
 }
 
+/* All of the decoder's, then the special tokens; of those with one text the first role counts. */
 static rp_status add_all(setup *s) {
     rp_status status = RP_OK;
     for (size_t i = 0; !status && i < ROLES; i++)
         if (s->roles[i].token.text) status = note_special_text(s, &s->roles[i].token);
+    const size_t in_roles = s->specials.count;
     for (size_t i = 0; !status && i < s->list.count; i++)
         status = note_special_text(s, &s->list.items[i].token);
-    for (size_t i = 0; !status && i < s->decoder.count; i++) {
-        const named *item = &s->decoder.items[i];
-        status = add(s, item, is_special(s, item));
+    for (size_t i = 0; !status && i < s->decoder.count; i++)
+        status = add(s, &s->decoder.items[i], is_special(s, &s->decoder.items[i]));
+    const size_t known = s->t->added.count;
+    for (size_t i = 0; !status && i < ROLES; i++) {
+        bool again = false;
+        for (size_t k = 0; k < i && s->roles[i].token.text; k++)
+            again = again || (s->roles[k].token.text && same_text(&s->roles[k].token, &s->roles[i].token));
+        if (!again) status = add_special(s, &s->roles[i], known);
     }
-    for (size_t i = 0; !status && i < ROLES; i++) status = add_special(s, &s->roles[i]);
-    for (size_t i = 0; !status && i < s->list.count; i++) status = add_special(s, &s->list.items[i]);
+    for (size_t i = 0; !status && i < s->list.count; i++) {
+        const rp_added *token = &s->list.items[i].token;
+        int32_t place = rp_vocab_find(&s->specials, token->text, token->size);
+        if ((size_t)place >= in_roles) status = add_special(s, &s->list.items[i], known);
+    }
     return status;
 }
 
