@@ -1,5 +1,7 @@
 /* The shape of the source tree: layers include only what is below them, Vulkan stays in runtime/gpu, the
- * command knows the public headers and the reader of JSON, and no source file grows past 600 lines. */
+ * command knows the public headers and the reader of JSON, files of the runtime do not call each other in a
+ * circle, and no source file grows past 600 lines. */
+#include <ctype.h>
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -114,6 +116,153 @@ static void test_source_files_are_short(void **state) {
     assert_int_equal(faults, 0);
 }
 
+/* ---- calls ---- */
+
+enum { MOST_FILES = 256, MOST_FUNCTIONS = 2048 };
+
+/* The C files of a tree: their text without comments and strings, and who calls whom. */
+typedef struct sources {
+    char *names[MOST_FILES], *texts[MOST_FILES];
+    int count;
+    struct {
+        char name[64];
+        int file;
+    } functions[MOST_FUNCTIONS];
+    int function_count;
+    bool calls[MOST_FILES][MOST_FILES];
+} sources;
+
+/* Spaces in place of comments and of what is quoted. */
+static void blank(char *text) {
+    for (char *c = text; *c; c++) {
+        char quote = *c;
+        if (c[0] == '/' && (c[1] == '*' || c[1] == '/')) {
+            const char *end = strstr(c + 2, c[1] == '*' ? "*/" : "\n");
+            end = !end ? c + strlen(c) : *end == '*' ? end + 2 : end;
+            while (c < end) *c++ = ' ';
+            c--;
+        } else if (quote == '"' || quote == '\'') {
+            for (c++; *c && *c != quote; c++) {
+                if (*c == '\\') *c++ = ' ';
+                *c = ' ';
+            }
+        }
+    }
+}
+
+static void add_source(sources *s, const char *name, char *text) {
+    assert_true(s->count < MOST_FILES);
+    blank(text);
+    s->names[s->count] = strdup(name);
+    s->texts[s->count++] = text;
+}
+
+static void read_sources(sources *s, const char *folder) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", SOURCE_DIR, folder);
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        size_t length = strlen(entry->d_name);
+        if (length < 2 || strcmp(entry->d_name + length - 2, ".c")) continue;
+        snprintf(path, sizeof path, "%s/%s/%s", SOURCE_DIR, folder, entry->d_name);
+        FILE *file = fopen(path, "r");
+        assert_non_null(file);
+        fseek(file, 0, SEEK_END);
+        long size = ftell(file);
+        rewind(file);
+        char *text = calloc(1, (size_t)size + 1);
+        assert_non_null(text);
+        assert_int_equal(fread(text, 1, (size_t)size, file), size);
+        fclose(file);
+        add_source(s, path + strlen(SOURCE_DIR) + 1, text);
+    }
+    closedir(dir);
+}
+
+/* The next name of the project that a bracket follows, from `at` on; NULL: there is none. */
+static const char *next_name(const char *at, char name[64], bool *defined) {
+    while ((at = strstr(at, "rp_"))) {
+        const char *begin = at;
+        size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789_");
+        at += length;
+        if (begin[-1] == '_' || isalnum((unsigned char)begin[-1]) || *at != '(' || length >= 64) continue;
+        memcpy(name, begin, length);
+        name[length] = 0;
+        while (begin[-1] != '\n') begin--; /* a definition begins its line, and has a body */
+        *defined =
+            isalpha((unsigned char)*begin) && strncmp(begin, "static ", 7) && at[strcspn(at, ";{")] == '{';
+        return at;
+    }
+    return NULL;
+}
+
+static void find_calls(sources *s) {
+    char name[64];
+    bool defined;
+    for (int i = 0; i < s->count; i++)
+        for (const char *at = s->texts[i]; (at = next_name(at, name, &defined));)
+            if (defined) {
+                assert_true(s->function_count < MOST_FUNCTIONS);
+                strcpy(s->functions[s->function_count].name, name);
+                s->functions[s->function_count++].file = i;
+            }
+    for (int i = 0; i < s->count; i++)
+        for (const char *at = s->texts[i]; (at = next_name(at, name, &defined));)
+            for (int f = 0; f < s->function_count; f++)
+                if (!strcmp(s->functions[f].name, name) && s->functions[f].file != i)
+                    s->calls[i][s->functions[f].file] = true;
+}
+
+/* Pairs of files each of which calls the other, by way of others too. */
+static int count_circles(sources *s, bool print) {
+    int circles = 0;
+    find_calls(s);
+    for (int k = 0; k < s->count; k++)
+        for (int i = 0; i < s->count; i++)
+            for (int j = 0; j < s->count; j++) s->calls[i][j] |= s->calls[i][k] && s->calls[k][j];
+    for (int i = 0; i < s->count; i++)
+        for (int j = 0; j < i; j++) {
+            if (!s->calls[i][j] || !s->calls[j][i]) continue;
+            if (print) printf("%s and %s call each other\n", s->names[i], s->names[j]);
+            circles++;
+        }
+    return circles;
+}
+
+static void free_sources(sources *s) {
+    for (int i = 0; i < s->count; i++) {
+        free(s->names[i]);
+        free(s->texts[i]);
+    }
+    memset(s, 0, sizeof *s);
+}
+
+static void test_no_two_files_call_each_other(void **state) {
+    static sources s;
+    (void)state;
+    for (int i = 0; i < LAYER_COUNT; i++)
+        if (starts(layers[i].folder, "runtime/")) read_sources(&s, layers[i].folder);
+    assert_true(s.count > 40);
+    assert_int_equal(count_circles(&s, true), 0);
+    assert_true(s.function_count > 100);
+    free_sources(&s);
+}
+
+static void test_the_search_sees_circles(void **state) {
+    static sources s;
+    static const char *const texts[] = {
+        "\nvoid rp_a(void) {\n    rp_b();\n}\n", "\nvoid rp_b(int x,\n          int y) {\n    rp_c();\n}\n",
+        "\nstatic void f(void) {\n    rp_a(\"(\");\n}\nvoid rp_c(void) {\n    f();\n}\n",
+        "\nvoid rp_c(void);\n/* rp_a() */\nint rp_d(void) {\n    return rp_a(); // rp_d()\n}\n"};
+    (void)state;
+    for (int all = 4; all >= 2; all -= 2) {
+        for (int i = 0; i < all; i++) add_source(&s, "text", strdup(texts[i]));
+        assert_int_equal(count_circles(&s, false), all == 4 ? 3 : 0);
+        free_sources(&s);
+    }
+}
+
 static const layer *find(const char *folder) {
     for (int i = 0; i < LAYER_COUNT; i++)
         if (!strcmp(layers[i].folder, folder)) return &layers[i];
@@ -143,6 +292,8 @@ int main(void) {
         cmocka_unit_test(test_layers_include_only_what_is_below),
         cmocka_unit_test(test_source_files_are_short),
         cmocka_unit_test(test_the_check_sees_faults),
+        cmocka_unit_test(test_no_two_files_call_each_other),
+        cmocka_unit_test(test_the_search_sees_circles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

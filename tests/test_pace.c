@@ -30,69 +30,76 @@ void __wrap_rp_pace_learn(rp_pace *pace, double work, double seconds) {
 
 /* ---- the plan ---- */
 
+enum { MOST_STEPS = 14 };
+
+/* A prologue of 10 operations, `layers` times the same parts, and an epilogue of 50. */
+static uint32_t list(rp_step steps[MOST_STEPS], uint32_t layers, const double *parts, uint32_t count) {
+    uint32_t n = 0;
+    steps[n++].work = 10;
+    for (uint32_t i = 0; i < layers * count; i++) steps[n++].work = parts[i % count];
+    steps[n++].work = 50;
+    return n;
+}
+
 /* The sizes of the submissions of a run, and that each is the largest that fits. */
-static size_t cut(const rp_pace *pace, const rp_steps *steps, uint32_t *out) {
+static size_t cut(const rp_pace *pace, const rp_step *steps, uint32_t all, uint32_t *out) {
     size_t n = 0;
-    uint32_t first = 0, all = rp_steps_count(steps);
+    uint32_t first = 0;
     for (; first < all; first += out[n++]) {
-        out[n] = rp_pace_cut(pace, steps, first);
+        out[n] = rp_pace_cut(pace, steps + first, all - first);
         assert_in_range(out[n], 1, all - first);
         double most = rp_pace_most(pace);
-        if (out[n] > 1) assert_true(rp_steps_work(steps, first, out[n]) <= most);
-        if (out[n] < all - first) assert_true(rp_steps_work(steps, first, out[n] + 1) > most);
+        if (out[n] > 1) assert_true(rp_steps_work(steps + first, out[n]) <= most);
+        if (out[n] < all - first) assert_true(rp_steps_work(steps + first, out[n] + 1) > most);
     }
     assert_int_equal(first, all);
     return n;
 }
 
 static void test_cut(void **state) {
-    rp_steps steps = {.prologue = 10, .part = {100}, .epilogue = 50, .layers = 12, .parts = 1};
+    static const double layer[] = {100}, parts[] = {40, 5, 20, 80, 60};
+    rp_step steps[MOST_STEPS] = {{0}};
     rp_pace pace = {.limit = 0.5, .operation = 1e-3}; /* 500 operations */
-    uint32_t parts[14];
+    uint32_t sizes[MOST_STEPS], all = list(steps, 12, layer, 1);
     (void)state;
-    assert_int_equal(cut(&pace, &steps, parts), 3);
-    assert_int_equal(parts[0], 5); /* 10 + 400 */
-    assert_int_equal(parts[1], 5); /* 500 */
-    assert_int_equal(parts[2], 4); /* 300 + 50 */
+    assert_int_equal(cut(&pace, steps, all, sizes), 3);
+    assert_int_equal(sizes[0], 5); /* 10 + 400 */
+    assert_int_equal(sizes[1], 5); /* 500 */
+    assert_int_equal(sizes[2], 4); /* 300 + 50 */
     pace.operation = 1e-4;
-    assert_int_equal(cut(&pace, &steps, parts), 1);
+    assert_int_equal(cut(&pace, steps, all, sizes), 1);
     pace.operation = 1; /* each step alone, however long it takes */
-    assert_int_equal(cut(&pace, &steps, parts), 14);
+    assert_int_equal(cut(&pace, steps, all, sizes), 14);
     pace.operation = 0; /* not known */
-    assert_int_equal(cut(&pace, &steps, parts), 1);
+    assert_int_equal(cut(&pace, steps, all, sizes), 1);
     pace = (rp_pace){.limit = 0, .operation = 1}; /* no limit */
-    assert_int_equal(cut(&pace, &steps, parts), 1);
+    assert_int_equal(cut(&pace, steps, all, sizes), 1);
     assert_true(isinf(rp_pace_most(&pace)));
-    steps = (rp_steps){.prologue = 10, .part = {40, 5, 20, 80, 60}, .epilogue = 50, .layers = 2, .parts = 5};
+    all = list(steps, 2, parts, RP_COUNT(parts));
     pace = (rp_pace){.limit = 0.5, .operation = 5e-3}; /* 100 operations */
-    assert_int_equal(rp_steps_count(&steps), 12);
-    assert_int_equal(cut(&pace, &steps, parts), 7);
-    assert_int_equal(parts[0], 4); /* 10 + 40 + 5 + 20 */
-    assert_int_equal(parts[1], 1); /* 80 */
-    assert_int_equal(parts[2], 2); /* 60 + 40 */
-    assert_int_equal(parts[3], 2); /* 5 + 20 */
-    assert_int_equal(parts[4], 1); /* 80 */
-    assert_int_equal(parts[5], 1); /* 60, and 50 more were too many */
-    assert_int_equal(parts[6], 1);
-    steps = (rp_steps){.prologue = 10, .part = {100}, .epilogue = 50, .layers = 12, .parts = 1};
+    assert_int_equal(all, 12);
+    assert_int_equal(cut(&pace, steps, all, sizes), 7);
+    assert_int_equal(sizes[0], 4); /* 10 + 40 + 5 + 20 */
+    assert_int_equal(sizes[1], 1); /* 80 */
+    assert_int_equal(sizes[2], 2); /* 60 + 40 */
+    assert_int_equal(sizes[3], 2); /* 5 + 20 */
+    assert_int_equal(sizes[4], 1); /* 80 */
+    assert_int_equal(sizes[5], 1); /* 60, and 50 more were too many */
+    assert_int_equal(sizes[6], 1);
     for (uint32_t layers = 1; layers < 12; layers++)
         for (double operation = 1e-4; operation < 1e-2; operation *= 1.3) {
-            steps.layers = layers;
             pace = (rp_pace){.limit = 0.5, .operation = operation};
-            cut(&pace, &steps, parts);
+            cut(&pace, steps, list(steps, layers, layer, 1), sizes);
         }
 }
 
 static void test_work(void **state) {
-    const rp_steps steps = {.prologue = 1, .part = {10}, .epilogue = 100, .layers = 3, .parts = 1};
+    const rp_step steps[] = {{.work = 1}, {.work = 10}, {.work = 10}, {.work = 100}};
     (void)state;
-    assert_true(rp_steps_work(&steps, 0, 5) == 131);
-    assert_true(rp_steps_work(&steps, 0, 1) == 1);
-    assert_true(rp_steps_work(&steps, 0, 2) == 11);
-    assert_true(rp_steps_work(&steps, 1, 3) == 30);
-    assert_true(rp_steps_work(&steps, 2, 3) == 120);
-    assert_true(rp_steps_work(&steps, 4, 1) == 100);
-    assert_true(rp_steps_work(&steps, 2, 0) == 0);
+    assert_true(rp_steps_work(steps, 4) == 121);
+    assert_true(rp_steps_work(steps, 1) == 1);
+    assert_true(rp_steps_work(steps + 1, 2) == 20);
+    assert_true(rp_steps_work(steps + 2, 0) == 0);
 }
 
 static void test_slice(void **state) {

@@ -29,7 +29,8 @@ rp_status rp_buffer_create(rp_device *device, VkDeviceSize size, rp_memory_use u
 void rp_buffer_destroy(rp_device *device, rp_buffer *buffer);
 rp_range rp_buffer_range(const rp_buffer *buffer, VkDeviceSize offset, VkDeviceSize size);
 
-/* Bytes for a texel view of `range`: its size, or a little more where that spares a software driver compiling. */
+/* Bytes for a texel view of `range`: its size, or a little more where that spares a software driver
+ * compiling. */
 VkDeviceSize rp_view_size(const rp_device *device, const rp_range *range);
 
 /* Make host writes visible to the device, or device writes to the host; nothing on coherent memory. */

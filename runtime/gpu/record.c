@@ -162,8 +162,8 @@ static void barrier(rp_recorder *recorder, VkCommandBuffer commands, VkPipelineS
 }
 
 void rp_record_barrier(rp_recorder *recorder, VkCommandBuffer commands) {
-    barrier(recorder, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-            VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+    barrier(recorder, commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT,
+            VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_INDIRECT_COMMAND_READ_BIT);
 }
 
 void rp_record_host_barrier(rp_recorder *recorder, VkCommandBuffer commands) {

@@ -42,7 +42,7 @@ typedef struct rp_dispatch {
 rp_status rp_record_dispatch(rp_recorder *recorder, VkCommandBuffer commands, const rp_dispatch *dispatch,
                              rp_error *err);
 
-/* Later shaders see what earlier shaders wrote. */
+/* Later shaders, and the workgroup counts of their dispatches, see what earlier shaders wrote. */
 void rp_record_barrier(rp_recorder *recorder, VkCommandBuffer commands);
 
 /* The host sees what earlier shaders wrote, once the fence is signalled. */

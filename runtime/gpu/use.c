@@ -6,10 +6,6 @@
 
 /* ---- fork ---- */
 
-bool rp_device_forked(const rp_device *device) {
-    return device->owner != getpid();
-}
-
 rp_status rp_device_check_owner(const rp_device *device, rp_error *err) {
     if (!rp_device_forked(device)) return RP_OK;
     return rp_fail(err, RP_ERROR_DEVICE,

@@ -91,8 +91,10 @@ static void drop_recordings(rp_model *model) {
     free(model->groups);
     free(model->few_groups);
     free(model->parts);
-    free(model->replay);
-    model->groups = model->few_groups = model->parts = model->replay = NULL;
+    free(model->steps);
+    free(model->submitted);
+    model->groups = model->few_groups = model->parts = model->submitted = NULL;
+    model->steps = NULL;
 }
 
 static void drop(rp_model *model) {

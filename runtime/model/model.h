@@ -24,8 +24,6 @@ typedef enum rp_layer_part {
 
 enum { RP_OUTPUT_COUNT = RP_OUTPUT_ORDER + 1 };
 
-_Static_assert(RP_MOST_PARTS == RP_LAYER_PARTS * RP_MAX_SLICES, "steps have room for every slice of a layer");
-
 /* One layer's weights on the device. h: padded hidden, i: padded intermediate. */
 typedef struct rp_device_layer {
     rp_matrix qkv;                 // [3h, h]: query, key, value
@@ -132,7 +130,8 @@ struct rp_model {
                                may take too long; NULL: there are none */
     uint32_t slices, slice_rows; /* of each part, for the longest sequence, and tokens of each; one of all
                                     tokens where no part takes too long */
-    VkCommandBuffer *replay;     /* [1 + layers + 1], or with each layer's parts: what one submission lists */
+    rp_step *steps;              /* room for those of a run: 1 + layers + 1, or with each layer's parts */
+    VkCommandBuffer *submitted;  /* for as many: what one submission lists */
     pthread_mutex_t lock; /* held during a run: inputs, activations and outputs are one set. Taken before
                              the device is entered */
     rp_pace pace;         /* likewise under the lock */
@@ -181,9 +180,6 @@ rp_status rp_model_record_group(rp_model *model, uint32_t group, uint32_t most_r
 /* Every part of every layer, in slices of so many tokens, each in a command buffer of its own: model->parts.
  * They are for a single sequence. */
 rp_status rp_model_record_parts(rp_model *model, uint32_t slice_rows, rp_error *err);
-
-/* Write the input of one submission: ids, lengths, tiles and grids of these sequences, which fit it. */
-rp_status rp_model_fill(rp_model *model, const rp_sequence *sequences, size_t count, rp_error *err);
 
 /* Where submissions have a limit: time a layer, so that the first run is cut as it must be. */
 rp_status rp_model_measure_pace(rp_model *model, rp_error *err);

@@ -6,26 +6,17 @@ double rp_pace_most(const rp_pace *pace) {
     return pace->limit > 0 && pace->operation > 0 ? pace->limit / pace->operation : INFINITY;
 }
 
-uint32_t rp_steps_count(const rp_steps *steps) {
-    return steps->layers * steps->parts + 2;
-}
-
-static double work_of(const rp_steps *steps, uint32_t step) {
-    if (step == 0) return steps->prologue;
-    return step + 1 == rp_steps_count(steps) ? steps->epilogue : steps->part[(step - 1) % steps->parts];
-}
-
-double rp_steps_work(const rp_steps *steps, uint32_t first, uint32_t count) {
+double rp_steps_work(const rp_step *steps, uint32_t count) {
     double work = 0;
-    for (uint32_t i = first; i < first + count; i++) work += work_of(steps, i);
+    for (uint32_t i = 0; i < count; i++) work += steps[i].work;
     return work;
 }
 
-uint32_t rp_pace_cut(const rp_pace *pace, const rp_steps *steps, uint32_t first) {
-    uint32_t count = 1, left = rp_steps_count(steps) - first;
-    double most = rp_pace_most(pace), work = work_of(steps, first);
-    while (count < left && (work += work_of(steps, first + count)) <= most) count++;
-    return count;
+uint32_t rp_pace_cut(const rp_pace *pace, const rp_step *steps, uint32_t count) {
+    uint32_t n = 1;
+    double most = rp_pace_most(pace), work = steps[0].work;
+    while (n < count && (work += steps[n].work) <= most) n++;
+    return n;
 }
 
 uint32_t rp_pace_slice(const rp_pace *pace, double work, uint32_t rows, uint32_t unit, uint32_t most) {

@@ -5,28 +5,25 @@
 
 #include <stdint.h>
 
+#include "gpu/vk.h"
+
 typedef struct rp_pace {
     double limit;     /* seconds of one submission; 0: no limit */
     double operation; /* seconds that one takes; 0: not known, and nothing is cut */
     double known;     /* the most work that was timed */
 } rp_pace;
 
-enum { RP_MOST_PARTS = 80 };
+/* One step of a run: what is submitted, and about how much work that is, in operations. */
+typedef struct rp_step {
+    VkCommandBuffer commands;
+    double work;
+} rp_step;
 
-/* The steps of a run, each a command buffer: the prologue, `layers` times the same `parts`, the epilogue. A
- * part is a whole layer, one of its operators, or a slice of one. */
-typedef struct rp_steps {
-    double prologue, part[RP_MOST_PARTS], epilogue; /* operations */
-    uint32_t layers, parts;
-} rp_steps;
+/* How many of these steps, the first ones, go into one submission: as many as stay below the limit, at least
+ * one. */
+uint32_t rp_pace_cut(const rp_pace *pace, const rp_step *steps, uint32_t count);
 
-uint32_t rp_steps_count(const rp_steps *steps);
-
-/* Steps from number `first` on that go into one submission: as many as stay below the limit, at least one. */
-uint32_t rp_pace_cut(const rp_pace *pace, const rp_steps *steps, uint32_t first);
-
-/* Operations of `count` steps from number `first` on. */
-double rp_steps_work(const rp_steps *steps, uint32_t first, uint32_t count);
+double rp_steps_work(const rp_step *steps, uint32_t count);
 
 /* Operations that one step may have; infinite where there is no limit. */
 double rp_pace_most(const rp_pace *pace);

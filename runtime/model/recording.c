@@ -160,18 +160,25 @@ done:
     return status;
 }
 
+/* Room for so many steps between the prologue and the epilogue. */
+static rp_status make_room(rp_model *model, uint32_t steps, rp_error *err) {
+    rp_step *list = realloc(model->steps, (steps + 2) * sizeof *list);
+    if (list) model->steps = list;
+    VkCommandBuffer *submitted = realloc(model->submitted, (steps + 2) * sizeof *submitted);
+    if (submitted) model->submitted = submitted;
+    return list && submitted ? RP_OK : rp_fail_memory(err, "the list of steps", (steps + 2) * sizeof *list);
+}
+
 rp_status rp_model_record_parts(rp_model *model, uint32_t slice_rows, rp_error *err) {
     const rp_config *config = &model->config;
     uint32_t slices = (uint32_t)rp_div_up(config->max_positions, slice_rows),
-             parts = config->inner_layers * RP_LAYER_PARTS * slices, count = config->groups * parts,
-             steps = config->layers * parts;
-    rp_status status = RP_OK;
-    VkCommandBuffer *replay = realloc(model->replay, (steps + 2) * sizeof *replay);
-    if (replay) model->replay = replay;
+             parts = config->inner_layers * RP_LAYER_PARTS * slices, count = config->groups * parts;
+    rp_status status = make_room(model, config->layers * parts, err);
+    if (status) return status;
     model->parts = rp_new_array(VkCommandBuffer, count);
     model->slices = slices;
     model->slice_rows = slice_rows;
-    if (!replay || !model->parts) return rp_fail_memory(err, "command buffers", steps * sizeof *replay);
+    if (!model->parts) return rp_fail_memory(err, "command buffers", count * sizeof *model->parts);
     for (uint32_t n = 0; !status && n < count; n++) status = record_part(model, n, err);
     return status;
 }
@@ -201,10 +208,7 @@ rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *
     RP_TRY(record_all(model, err));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     RP_VK(vkCreateFence, (device->handle, &fence, NULL, &model->fence));
-    model->replay = rp_new_array(VkCommandBuffer, model->config.layers + 2);
-    if (!model->replay)
-        RP_TRY(rp_fail_memory(err, "the replay list", model->config.layers * sizeof *model->replay));
-    model->replay[0] = model->prologue;
+    status = make_room(model, model->config.layers, err);
 done:
     return status;
 }

@@ -1,6 +1,8 @@
 /* Timing the ways to run one recorded layer many times. */
 #include "measure.h"
 
+#include "model/submission.h"
+
 #include <math.h>
 
 #include "base/clock.h"
@@ -141,7 +143,8 @@ static rp_status fill(rp_model *model, uint32_t tokens, rp_error *err) {
     int32_t *ids = rp_new_array(int32_t, tokens);
     if (!ids) return rp_fail_memory(err, "token ids", tokens * sizeof *ids);
     for (uint32_t i = 0; i < tokens; i++) ids[i] = (int32_t)(i % model->config.vocab_size);
-    rp_status status = rp_model_fill(model, &(rp_sequence){.ids = ids, .count = tokens}, 1, err);
+    rp_status status = rp_model_fill(
+        model, &(rp_batch){.sequences = &(rp_sequence){.ids = ids, .count = tokens}, .count = 1}, 0, err);
     free(ids);
     return status;
 }

@@ -1,6 +1,8 @@
 /* Where the time goes: one run with a time stamp around each dispatch, and the start. */
 #include "measure.h"
 
+#include "model/submission.h"
+
 #include <string.h>
 
 #include "base/clock.h"
@@ -70,7 +72,7 @@ static rp_status run(trace *t, const rp_sequence *sequences, size_t count, doubl
     const rp_buffer *output = &model->activations.output;
     rp_status status;
     moments[0] = rp_seconds();
-    RP_TRY(rp_model_fill(model, sequences, count, err));
+    RP_TRY(rp_model_fill(model, &(rp_batch){.sequences = sequences, .count = count}, 0, err));
     moments[1] = rp_seconds();
     RP_TRY(rp_device_submit(model->device, t->list, model->config.layers + 3, model->fence, err));
     moments[2] = rp_seconds();

@@ -1,0 +1,191 @@
+#include "model/submission.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+/* ---- work ---- */
+
+/* Of one layer, inner layers apart, its parts. */
+static void add_layer_work(const rp_config *c, const rp_sequence *sequence, double parts[RP_LAYER_PARTS]) {
+    double h = c->hidden_size, tokens = sequence->count;
+    parts[RP_PART_QKV] += 6 * tokens * h * h;
+    parts[RP_PART_ATTENTION] += 4 * tokens * tokens * h;
+    parts[RP_PART_DENSE] += 2 * tokens * h * h;
+    parts[RP_PART_FFN] += 2 * tokens * h * c->intermediate_size;
+    parts[RP_PART_OUTPUT] += 2 * tokens * h * c->intermediate_size;
+}
+
+double rp_layer_work(const rp_config *c, const rp_sequence *sequence) {
+    double parts[RP_LAYER_PARTS] = {0}, sum = 0;
+    add_layer_work(c, sequence, parts);
+    for (int i = 0; i < RP_LAYER_PARTS; i++) sum += parts[i];
+    return c->inner_layers * sum;
+}
+
+double rp_row_work(const rp_config *c) {
+    return 2.0 * c->embedding_size * ((double)c->hidden_size + c->vocab_size);
+}
+
+static double prologue_work(const rp_config *c, uint32_t tokens) {
+    return 2.0 * tokens * c->hidden_size * c->embedding_size;
+}
+
+static double epilogue_work(const rp_config *c, const rp_batch *b) {
+    double h = c->hidden_size;
+    switch (rp_output_rows(b->output)) {
+    case RP_COUNT_ROWS:
+        return (double)b->row_count * rp_row_work(c);
+    case RP_COUNT_TOKENS:
+        return 2.0 * b->tokens * h * c->label_count;
+    default:
+        return 2.0 * (double)b->count * h * h;
+    }
+}
+
+/* ---- steps ---- */
+
+/* Tokens of slice number `slice`, which has some, of a batch of `tokens`. */
+static uint32_t slice_length(uint32_t tokens, uint32_t slice_rows, uint32_t slice) {
+    uint32_t left = tokens - slice * slice_rows;
+    return left < slice_rows ? left : slice_rows;
+}
+
+/* The parts of every layer, as many slices of each as have tokens. */
+static rp_step *list_parts(rp_model *model, const rp_batch *b, rp_step *next) {
+    const rp_config *c = &model->config;
+    uint32_t parts = c->inner_layers * RP_LAYER_PARTS,
+             slices = (uint32_t)rp_div_up(b->tokens, model->slice_rows);
+    double work[RP_LAYER_PARTS] = {0};
+    add_layer_work(c, b->sequences, work);
+    for (uint32_t i = 0; i < c->layers; i++)
+        for (uint32_t part = 0; part < parts; part++)
+            for (uint32_t s = 0; s < slices; s++)
+                *next++ = (rp_step){model->parts[(rp_config_group(c, i) * parts + part) * model->slices + s],
+                                    work[part % RP_LAYER_PARTS] *
+                                        slice_length(b->tokens, model->slice_rows, s) / b->tokens};
+    return next;
+}
+
+uint32_t rp_model_list(rp_model *model, const rp_batch *b, uint32_t *slice_rows) {
+    const rp_config *c = &model->config;
+    bool few = model->few_groups && b->tokens <= model->few_tokens;
+    const VkCommandBuffer *groups = few ? model->few_groups : model->groups;
+    rp_step *next = model->steps;
+    double layer = 0;
+    for (size_t i = 0; i < b->count; i++) layer += rp_layer_work(c, &b->sequences[i]);
+    /* a layer that takes longer than a submission may: that is never more than one sequence (next_batch) */
+    bool parts = model->parts && b->count == 1 && layer > rp_pace_most(&model->pace);
+    *slice_rows = parts && model->slices > 1 ? model->slice_rows : 0;
+    *next++ = (rp_step){model->prologue, prologue_work(c, b->tokens)};
+    if (parts)
+        next = list_parts(model, b, next);
+    else
+        for (uint32_t i = 0; i < c->layers; i++) *next++ = (rp_step){groups[rp_config_group(c, i)], layer};
+    *next++ = (rp_step){model->epilogues[b->output], epilogue_work(c, b)};
+    return (uint32_t)(next - model->steps);
+}
+
+rp_status rp_model_submit(rp_model *model, const rp_step *steps, uint32_t count, rp_error *err) {
+    double begun = rp_seconds();
+    for (uint32_t i = 0; i < count; i++) model->submitted[i] = steps[i].commands;
+    rp_status status = rp_device_submit(model->device, model->submitted, count, model->fence, err);
+    if (!status) rp_pace_learn(&model->pace, rp_steps_work(steps, count), rp_seconds() - begun);
+    return status;
+}
+
+/* ---- what the host writes ---- */
+
+int32_t rp_type_of(const rp_config *config, const rp_sequence *sequence, uint32_t token) {
+    return sequence->type_ids && config->type_vocab_size ? sequence->type_ids[token] : 0;
+}
+
+/* The tiles of sequence `i` of a batch, which begins at counts[RP_COUNT_TOKENS]. Where the batch goes in
+ * slices of so many tokens, those that begin in the same slice are together, from the place of its first
+ * token on: there is one for each token. 0: one slice has all. */
+static void write_tiles(const rp_model *model, uint32_t i, uint32_t length, uint32_t slice_rows,
+                        uint32_t *tiles, uint32_t *counts) {
+    for (uint32_t q = 0; q < length; q += model->queries) {
+        uint32_t at = counts[RP_COUNT_TILES]++;
+        if (slice_rows) {
+            uint32_t slice = (counts[RP_COUNT_TOKENS] + q) / slice_rows;
+            at = slice * slice_rows + counts[rp_count_slice(RP_COUNT_TILES, slice)]++;
+        }
+        tiles[2 * at] = i;
+        tiles[2 * at + 1] = q;
+    }
+}
+
+rp_status rp_model_fill(rp_model *model, const rp_batch *b, uint32_t slice_rows, rp_error *err) {
+    const rp_input_layout *at = &model->activations.at;
+    char *base = model->activations.input.mapped;
+    uint32_t *tokens = (uint32_t *)(base + at->tokens), *starts = (uint32_t *)(base + at->starts);
+    uint32_t *tiles = (uint32_t *)(base + at->tiles), *rows = (uint32_t *)(base + at->rows);
+    uint32_t counts[RP_ALL_COUNTS] = {
+        [RP_COUNT_SEQUENCES] = (uint32_t)b->count, [RP_COUNT_ROWS] = (uint32_t)b->row_count};
+    for (size_t i = 0; i < b->count; i++) {
+        const rp_sequence *sequence = &b->sequences[i];
+        starts[i] = counts[RP_COUNT_TOKENS];
+        for (uint32_t t = 0; t < sequence->count; t++, tokens += 4) {
+            tokens[0] = (uint32_t)sequence->ids[t];
+            tokens[1] = (uint32_t)rp_type_of(&model->config, sequence, t);
+            tokens[2] = t;
+            tokens[3] = 0;
+        }
+        write_tiles(model, (uint32_t)i, sequence->count, slice_rows, tiles, counts);
+        counts[RP_COUNT_TOKENS] += sequence->count;
+    }
+    starts[b->count] = counts[RP_COUNT_TOKENS];
+    for (uint32_t s = 0; slice_rows && s * slice_rows < b->tokens; s++)
+        counts[rp_count_slice(RP_COUNT_TOKENS, s)] = slice_length(b->tokens, slice_rows, s);
+    for (size_t i = 0; i < b->row_count; i++)
+        rows[i] = starts[b->rows[i].sequence - b->first] + b->rows[i].token;
+    memcpy(base + at->counts, counts, sizeof counts);
+    rp_ops_write_grids(&model->ops, counts, (VkDispatchIndirectCommand *)(base + at->indirect));
+    return rp_buffer_flush(model->device, &model->activations.input, at->size, err);
+}
+
+/* ---- how long the device takes ---- */
+
+/* Where a layer of the longest sequence takes longer than a submission may, its parts, in slices where one of
+ * them does. */
+static rp_status record_parts(rp_model *model, rp_error *err) {
+    const rp_config *c = &model->config;
+    const rp_sequence longest = {.count = c->max_positions};
+    double parts[RP_LAYER_PARTS] = {0}, most = 0;
+    if (rp_layer_work(c, &longest) <= rp_pace_most(&model->pace)) return RP_OK;
+    add_layer_work(c, &longest, parts);
+    for (int i = 0; i < RP_LAYER_PARTS; i++)
+        if (parts[i] > most) most = parts[i];
+    uint32_t rows = rp_pace_slice(&model->pace, most, longest.count, RP_SLICE_ROWS, RP_MAX_SLICES);
+    return rp_model_record_parts(model, rows, err);
+}
+
+rp_status rp_model_measure_pace(rp_model *model, rp_error *err) {
+    enum { MOST = 512, FEWEST = 8 };
+    static const double ENOUGH = 2e-3, SLOW = 2e-2; /* seconds */
+    static const int32_t ids[MOST];
+    const rp_config *c = &model->config;
+    if (!(model->pace.limit > 0)) return RP_OK;
+    rp_pace pace = model->pace;
+    rp_sequence sequence = {.ids = ids, .count = FEWEST};
+    uint32_t largest = c->max_positions < MOST ? c->max_positions : MOST;
+    if (sequence.count > largest) sequence.count = largest;
+    rp_status status = RP_OK;
+    for (bool warm = false;; warm = true) {
+        const rp_batch b = {.sequences = &sequence, .count = 1, .tokens = sequence.count};
+        /* one layer by the kernels for many tokens */
+        const rp_step steps[2] = {{model->prologue, prologue_work(c, b.tokens)},
+                                  {model->groups[rp_config_group(c, 0)], rp_layer_work(c, &sequence)}};
+        RP_TRY(rp_model_fill(model, &b, 0, err));
+        model->pace = pace; /* a first submission, in which drivers finish their compiling, tells nothing */
+        double begun = rp_seconds();
+        RP_TRY(rp_model_submit(model, steps, 2, err));
+        double seconds = rp_seconds() - begun;
+        if (seconds > (warm ? ENOUGH : SLOW) || (warm && sequence.count * 4 > largest)) break;
+        if (warm) sequence.count *= 4;
+    }
+    status = record_parts(model, err);
+done:
+    return status;
+}
