@@ -98,8 +98,10 @@ rp_status rp_wordpiece_read(rp_tokenizer *t, const char *data, size_t size, rp_e
         if (line >= INT32_MAX / 2)
             return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s/%s: more than 2^30 lines", dir, t->file);
         /* A piece on two lines belongs to the later one, as in a dictionary that is filled line by line. */
+        int32_t before = rp_vocab_find(&t->vocab, data + at, end - at);
         if (!rp_vocab_set(&t->vocab, (int32_t)line, data + at, end - at, true))
             return rp_fail_memory(err, "the vocabulary", size);
+        if (before >= 0) t->vocab.entries[before] = (rp_vocab_entry){0};
         at = end + 1;
         if (at < size && data[end] == '\r' && data[at] == '\n') at++;
     }

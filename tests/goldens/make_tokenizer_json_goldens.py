@@ -340,6 +340,8 @@ def found():
     yield "found_roles_map", make(), albert, {"special_tokens_map.json": json.dumps({"cls_token": {"content": "<unk>", "rstrip": True}})}, ["<unk> a"]
     yield "found_list", make(), {**albert, "additional_special_tokens": [{"__type": "AddedToken", **plain(content="foo", lstrip=True)}, "foo"]}, {}, [
         "a foo bar"]
+    # a piece on two lines of vocab.txt has the later id, and the earlier id has none
+    yield "found_lines", None, {"tokenizer_class": "BertTokenizer"}, {"vocab.txt": "\n".join(SPECIALS + ["foo", "bar", "foo", ""])}, ["foo bar"]
     # added_tokens.json makes special what a file names, not what the class alone does
     yield "found_default", make(normalizer={"type": "Lowercase"}), {"tokenizer_class": "XLMRobertaTokenizer"}, {
         "added_tokens.json": json.dumps({"</s>": 9})}, ["a </S> </s>"]
