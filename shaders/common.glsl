@@ -4,6 +4,11 @@
 #extension GL_KHR_shader_subgroup_shuffle : require
 #endif
 
+// Of a buffer whose memory another one of the shader may be too. Without the decoration a compiler may take for granted
+// that nothing is written through another name.
+#extension GL_EXT_spirv_intrinsics : require
+#define ALIASED spirv_decorate(20 /* Aliased */)
+
 // How many rows of each kind this batch has; the indices are rp_count of runtime/ops/op.h.
 layout(std430, set = 0, binding = 0) readonly buffer Counts { uint counts[]; };
 

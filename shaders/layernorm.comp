@@ -10,13 +10,13 @@ layout(set = 0, binding = 2) uniform samplerBuffer norm; // gamma [stride], then
 vec4 load_x(uint at) { return texelFetch(x, int(at)); }
 vec4 load_norm(uint at) { return texelFetch(norm, int(at)); }
 #else
-layout(std430, set = 0, binding = 1) readonly buffer X { vec4 x[]; };
+ALIASED layout(std430, set = 0, binding = 1) readonly buffer X { vec4 x[]; };
 layout(std430, set = 0, binding = 2) readonly buffer Norm { vec4 norm[]; };
 vec4 load_x(uint at) { return x[at]; }
 vec4 load_norm(uint at) { return norm[at]; }
 #endif
-layout(std430, set = 0, binding = 3) writeonly buffer Out { vec4 result[]; };
-layout(std430, set = 0, binding = 3) writeonly buffer Out2 { uvec2 result2[]; };
+ALIASED layout(std430, set = 0, binding = 3) writeonly buffer Out { vec4 result[]; };
+ALIASED layout(std430, set = 0, binding = 3) writeonly buffer Out2 { uvec2 result2[]; };
 
 layout(push_constant) uniform Push {
     uint count;

@@ -40,8 +40,8 @@ vec4 load_w(uint at) { return FORMAT == FORMAT_F32 ? w4[at] : unpack4(w2[at], FO
 uvec4 load_words(uint at) { return words[at]; }
 #endif
 layout(std430, set = 0, binding = 3) readonly buffer Bias { vec4 bias[]; };
-layout(std430, set = 0, binding = 4) readonly buffer Residual { vec4 residual[]; };
-layout(std430, set = 0, binding = 4) readonly buffer Residual2 { uvec2 residual2[]; }; // HALF_OUT
+ALIASED layout(std430, set = 0, binding = 4) readonly buffer Residual { vec4 residual[]; }; // may be Out
+ALIASED layout(std430, set = 0, binding = 4) readonly buffer Residual2 { uvec2 residual2[]; }; // HALF_OUT
 #ifdef NORM
 // Read by another workgroup than the one that wrote it.
 #ifdef COOPERATIVE
@@ -54,8 +54,8 @@ layout(std430, set = 0, binding = 7) SHARED_BUFFER Arrived { uint arrived[]; }; 
 #else
 #define SHARED_BUFFER writeonly buffer
 #endif
-layout(std430, set = 0, binding = 5) SHARED_BUFFER Out { vec4 result[]; };
-layout(std430, set = 0, binding = 5) SHARED_BUFFER Out2 { uvec2 result2[]; }; // HALF_OUT
+ALIASED layout(std430, set = 0, binding = 5) SHARED_BUFFER Out { vec4 result[]; };
+ALIASED layout(std430, set = 0, binding = 5) SHARED_BUFFER Out2 { uvec2 result2[]; }; // HALF_OUT
 
 layout(push_constant) uniform Push {
     uint count;        // which of counts[] says how many rows x has
@@ -168,7 +168,11 @@ void wait_for_all()
     subgroupMemoryBarrierBuffer();
     subgroupBarrier();
 }
-uint from_first(uint value) { return subgroupShuffle(value, 0u); }
+uint from_first(uint value)
+{
+    subgroupBarrier();
+    return subgroupShuffle(value, 0u);
+}
 #else
 shared uint shared_value;
 void wait_for_all() { barrier(); }
@@ -231,7 +235,11 @@ void normalize_rows(uint first, uint end)
     MAKE_VISIBLE;
     wait_for_all(); // all parts of this workgroup are written
     uint before = 0u;
-    if (gl_LocalInvocationIndex == 0u) before = count_arrival(gl_WorkGroupID.x);
+    if (gl_LocalInvocationIndex == 0u) {
+        MAKE_VISIBLE; // what the others wrote, on behalf of them: they take no part in the counting
+        before = count_arrival(gl_WorkGroupID.x);
+        MAKE_VISIBLE; // and what other workgroups wrote
+    }
     before = from_first(before);
     if (before + 1u < p.groups) return;
     MAKE_VISIBLE;
