@@ -217,7 +217,8 @@ RP_API rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, siz
                               const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
                               rp_error *err);
 
-/* The number of floats that rp_model_run will write for this work; 0 when the model has no such output.
+/* The number of floats that rp_model_run will write for this work; 0 when the model has no such output, and
+ * SIZE_MAX when no memory can hold them.
  * `params` NULL means its zero value. */
 RP_API size_t rp_model_output_size(const rp_model *model, const rp_sequence *sequences, size_t count,
                                    const rp_run_params *params);

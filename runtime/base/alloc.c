@@ -25,9 +25,9 @@ bool rp_grow(void **items, size_t *capacity, size_t needed, size_t size) {
     return true;
 }
 
-void *rp_arena_alloc(rp_arena *arena, size_t count, size_t size) {
+void *rp_arena_alloc(rp_arena *arena, uint64_t count, size_t size) {
     if (size && count > (SIZE_MAX - BLOCK_BYTES) / size) return NULL;
-    size_t bytes = rp_round_up(count * size, sizeof(max_align_t));
+    size_t bytes = (size_t)rp_round_up(count * size, sizeof(max_align_t));
     if (bytes == 0) bytes = sizeof(max_align_t);
     struct rp_arena_block *block = arena->blocks;
     if (!block || block->size - block->used < bytes) {

@@ -200,7 +200,7 @@ static task *copy_task(const rp_canary *c, const rp_sequence *sequence, const rp
                        size_t first, size_t count, const float *out) {
     size_t width = rp_output_width(c->model, params->output), tokens = sequence->count;
     size_t rows = params->output == RP_OUTPUT_MASKED_LM ? count : 0;
-    if (!count || count * width > MOST_FLOATS) return NULL;
+    if (!count || (uint64_t)count * width > MOST_FLOATS) return NULL;
     task *t = malloc(sizeof *t + (2 * tokens + rows) * 4 + count * width * sizeof(float));
     if (!t) return NULL;
     int32_t *ids = (int32_t *)(t + 1), *types = ids + tokens;

@@ -258,19 +258,19 @@ static bool make_output(pass *p, rp_output output, const uint32_t *rows, size_t 
     }
 }
 
-static size_t larger(size_t a, size_t b) {
+static uint64_t larger(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
 static rp_status allocate(pass *p, rp_error *err) {
     const rp_config *c = p->config;
-    size_t h = c->hidden_size, i = larger(c->intermediate_size, c->embedding_size), t = p->tokens;
-    size_t widest = larger(larger(h, i), larger(c->vocab_size, c->label_count));
+    uint64_t h = c->hidden_size, i = larger(c->intermediate_size, c->embedding_size), t = p->tokens;
+    uint64_t widest = larger(larger(h, i), larger(c->vocab_size, c->label_count));
     widest += 4 * c->attention_heads; /* heads are padded */
-    p->widest = widest;
+    p->widest = (size_t)widest;
     struct {
         float **to;
-        size_t count;
+        uint64_t count;
     } parts[] = {{&p->stored, 2 * widest}, {&p->gamma, widest},  {&p->beta, widest},
                  {&p->bias, widest},       {&p->hidden, t * h},  {&p->attended, t * h},
                  {&p->qkv, 3 * t * h},     {&p->context, t * h}, {&p->inner, t * i}};

@@ -79,7 +79,7 @@ static rp_status check(const run *r, size_t capacity, rp_error *err) {
     rp_status status = check_rows(r, err);
     if (status) return status;
     size_t needed = rp_model_output_size(r->model, r->sequences, r->count, r->params);
-    if (capacity < needed)
+    if (capacity < needed || needed == SIZE_MAX)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_run: out holds %zu floats and %zu are needed",
                        capacity, needed);
     return RP_OK;
@@ -203,11 +203,11 @@ size_t rp_model_output_size(const rp_model *model, const rp_sequence *sequences,
                             const rp_run_params *params) {
     rp_output output = params ? params->output : RP_OUTPUT_HIDDEN;
     if (!model || !rp_output_available(model, output)) return 0;
-    size_t rows = count;
+    uint64_t rows = count, width = rp_output_width(model, output);
     if (rp_output_rows(output) == RP_COUNT_ROWS) rows = params->row_count;
     if (rp_output_rows(output) == RP_COUNT_TOKENS) {
         rows = 0;
         for (size_t i = 0; i < count; i++) rows += sequences[i].count;
     }
-    return rows * rp_output_width(model, output);
+    return width && rows > SIZE_MAX / sizeof(float) / width ? SIZE_MAX : (size_t)(rows * width);
 }

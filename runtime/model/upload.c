@@ -54,8 +54,9 @@ static rp_status pad_heads(const rp_host_matrix *in, uint32_t head_dim, bool row
     if (padded == head_dim || !in->data) return RP_OK;
     uint32_t *length = rows ? &out->rows : &out->columns;
     *length = *length / head_dim * padded;
-    size_t bytes = in->format == RP_FORMAT_F32 ? 4 : 2, count = (size_t)out->rows * out->columns;
-    char *copy = calloc(count, bytes);
+    size_t bytes = in->format == RP_FORMAT_F32 ? 4 : 2;
+    uint64_t count = (uint64_t)out->rows * out->columns;
+    char *copy = rp_new_zeroed(count, bytes);
     if (!copy) return rp_fail_memory(err, "the weights of the attention heads", count * bytes);
     size_t run = rows ? (size_t)head_dim * in->columns : head_dim; /* elements that stay together */
     size_t step = rows ? (size_t)padded * in->columns : padded;

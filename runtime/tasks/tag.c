@@ -95,7 +95,7 @@ rp_status rp_tag(rp_model *model, const rp_text *texts, size_t count, const rp_t
                   .texts = texts,
                   .windows = &windows};
     rp_encoding *encodings = rp_new_array(rp_encoding, count);
-    size_t score_count = (size_t)info->max_tokens * info->label_count;
+    uint64_t score_count = (uint64_t)info->max_tokens * info->label_count;
     t.scores = rp_new_array(float, score_count);
     if (!encodings || !t.scores) status = rp_fail_memory(err, "the texts", count * sizeof *encodings);
     if (!status && (unsigned)t.tagger.aggregation > RP_AGGREGATE_MAX)

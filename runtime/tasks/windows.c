@@ -115,7 +115,7 @@ rp_status rp_windows_run(const rp_windows *windows, rp_model *model, rp_output o
     s.sequences = rp_new_array(rp_sequence, s.windows);
     s.ids = rp_new_array(int32_t, s.tokens);
     s.types = rp_new_array(int32_t, s.tokens);
-    size_t floats = s.tokens * columns;
+    uint64_t floats = (uint64_t)s.tokens * columns;
     s.rows = rp_new_array(float, floats);
     rp_status status = RP_OK;
     if (!s.sequences || !s.ids || !s.types || !s.rows)
