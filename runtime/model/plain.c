@@ -1,7 +1,9 @@
 #include "model/plain.h"
 
+#include <math.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "ops/reference.h"
 
 _Static_assert((int)RP_OP_GELU == RP_ACTIVATION_GELU && (int)RP_OP_GELU_TANH == RP_ACTIVATION_GELU_TANH &&
@@ -28,6 +30,7 @@ rp_status rp_plain_init(rp_plain *plain, const rp_model *model, rp_error *err) {
     const rp_device_weights *d = &model->on_device;
     plain->config = &model->config;
     plain->weights = &model->weights;
+    plain->half = model->half;
     plain->word = d->word.format;
     plain->position = d->position.format;
     plain->type = d->type.format;
@@ -129,6 +132,12 @@ static void add(float *to, const float *x, size_t count) {
 
 /* ---- the encoder ---- */
 
+/* As the device keeps them between two operators of a layer: finite values stay finite. */
+static void store(const pass *p, float *values, size_t count) {
+    for (size_t i = 0; p->plain->half && i < count; i++)
+        values[i] = rp_half_to_float(rp_float_to_half(fmaxf(-65504, fminf(values[i], 65504))));
+}
+
 static bool embed(pass *p) {
     const rp_weights *w = p->plain->weights;
     const rp_plain *f = p->plain;
@@ -142,10 +151,12 @@ static bool embed(pass *p) {
         if (w->type.data) add(sum + t * e, stored_row(p, &w->type, f->type, type, 0), e);
     }
     normalize(p, &w->embedding_norm, &w->embedding_norm_bias, sum, p->tokens, e);
-    if (w->mapping.data)
-        return linear(p, &w->mapping, f->mapping, &w->mapping_bias, RP_OP_NONE, sum, p->tokens, p->hidden,
-                      p->config->hidden_size);
-    memcpy(p->hidden, sum, p->tokens * e * sizeof *sum);
+    if (!w->mapping.data)
+        memcpy(p->hidden, sum, p->tokens * e * sizeof *sum);
+    else if (!linear(p, &w->mapping, f->mapping, &w->mapping_bias, RP_OP_NONE, sum, p->tokens, p->hidden,
+                     p->config->hidden_size))
+        return false;
+    store(p, p->hidden, p->tokens * p->config->hidden_size);
     return true;
 }
 
@@ -163,26 +174,36 @@ static rp_status attend(pass *p, rp_error *err) {
     return rp_reference_attention_run(&op, err);
 }
 
+/* x = LayerNorm(x + residual), [T, H]. The sum is stored too. */
+static void end_in_norm(pass *p, float *x, const float *residual, const rp_tensor *gamma,
+                        const rp_tensor *beta) {
+    size_t h = p->config->hidden_size, count = p->tokens * h;
+    add(x, residual, count);
+    store(p, x, count);
+    normalize(p, gamma, beta, x, p->tokens, h);
+    store(p, x, count);
+}
+
 static rp_status run_layer(pass *p, const rp_layer_weights *w, const rp_plain_layer *f, bool *done,
                            rp_error *err) {
     size_t h = p->config->hidden_size, i = p->config->intermediate_size, t = p->tokens;
     *done = linear(p, &w->query, f->qkv, &w->query_bias, RP_OP_NONE, p->hidden, t, p->qkv, 3 * h) &&
             linear(p, &w->key, f->qkv, &w->key_bias, RP_OP_NONE, p->hidden, t, p->qkv + h, 3 * h) &&
             linear(p, &w->value, f->qkv, &w->value_bias, RP_OP_NONE, p->hidden, t, p->qkv + 2 * h, 3 * h);
+    store(p, p->qkv, 3 * t * h);
     rp_status status = *done ? attend(p, err) : RP_OK;
     if (status || !*done) return status;
+    store(p, p->context, t * h);
     *done = multiply(p, &w->dense, f->dense, (uint32_t)(h / p->config->attention_heads), &w->dense_bias,
                      RP_OP_NONE, p->context, t, p->attended, h);
     if (!*done) return RP_OK;
-    add(p->attended, p->hidden, t * h);
-    normalize(p, &w->attention_norm, &w->attention_norm_bias, p->attended, t, h);
-    *done =
-        linear(p, &w->ffn, f->ffn, &w->ffn_bias, (rp_op_activation)p->config->activation, p->attended, t,
-               p->inner, i) &&
-        linear(p, &w->ffn_output, f->ffn_output, &w->ffn_output_bias, RP_OP_NONE, p->inner, t, p->hidden, h);
-    if (!*done) return RP_OK;
-    add(p->hidden, p->attended, t * h);
-    normalize(p, &w->output_norm, &w->output_norm_bias, p->hidden, t, h);
+    end_in_norm(p, p->attended, p->hidden, &w->attention_norm, &w->attention_norm_bias);
+    *done = linear(p, &w->ffn, f->ffn, &w->ffn_bias, (rp_op_activation)p->config->activation, p->attended, t,
+                   p->inner, i);
+    store(p, p->inner, t * i);
+    *done = *done && linear(p, &w->ffn_output, f->ffn_output, &w->ffn_output_bias, RP_OP_NONE, p->inner, t,
+                            p->hidden, h);
+    if (*done) end_in_norm(p, p->hidden, p->attended, &w->output_norm, &w->output_norm_bias);
     return RP_OK;
 }
 

@@ -1,5 +1,5 @@
-/* A whole model in plain C, from the weights of the files as the device has rounded them: slow, and needs no
- * device. */
+/* A whole model in plain C, from the weights of the files, with these and the activations rounded as on the
+ * device: slow, and needs none. */
 #ifndef RP_MODEL_PLAIN_H
 #define RP_MODEL_PLAIN_H
 
@@ -17,6 +17,7 @@ typedef struct rp_plain_layer {
 typedef struct rp_plain {
     const rp_config *config;
     const rp_weights *weights;
+    bool half; /* activations are float16 from the first layer's input to the last one's output */
     rp_weights_reader reader; /* what their elements come through */
     rp_format word, position, type, mapping, pooler, classifier, order, lm_dense, lm_decoder;
     rp_plain_layer *layers;
