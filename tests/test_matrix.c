@@ -67,6 +67,8 @@ static void check_layout(const rp_host_matrix *parts, uint32_t count, rp_storage
     assert_int_equal(m.chunk_count, 1);
     assert_int_equal(m.chunks[0].range.size, rp_panel_bytes(format, k, m.rows / RP_PANEL));
     const char *bytes = bytes_of(&store, m.chunks[0].range);
+    if (bytes) memset((char *)bytes, 0xa5, m.chunks[0].range.size); /* it can be written anew */
+    OPS_OK(rp_matrix_write(&store, parts, count, &m, &ops_err));
     for (uint32_t p = 0; bytes && p < count; p++) {
         uint32_t rows = parts[p].rows, columns = parts[p].columns;
         size_t elements = (size_t)rows * columns;

@@ -88,29 +88,30 @@ static rp_status record(rp_model *model, const rp_op_list *list, VkCommandBuffer
     return status;
 }
 
-rp_status rp_model_record_prologue(rp_model *model, VkCommandBuffer *out, rp_error *err) {
-    rp_op_list list;
+/* Into a command buffer of its own; `last`: the host reads what it writes. */
+static rp_status record_alone(rp_model *model, rp_op_list *list, const char *name, bool last,
+                              VkCommandBuffer *out, rp_error *err) {
+    rp_recorder *recorder = &model->ops.recorder;
     rp_status status;
-    rp_describe_prologue(model, &list);
-    RP_TRY(choose(model, &list, err));
-    RP_TRY(rp_record_begin(&model->ops.recorder, "prologue", out, err));
-    RP_TRY(record(model, &list, *out, err));
-    RP_TRY(rp_record_end(&model->ops.recorder, *out, err));
+    RP_TRY(choose(model, list, err));
+    RP_TRY(rp_record_begin(recorder, name, out, err));
+    RP_TRY(record(model, list, *out, err));
+    if (last) rp_record_host_barrier(recorder, *out);
+    RP_TRY(rp_record_end(recorder, *out, err));
 done:
     return status;
 }
 
+rp_status rp_model_record_prologue(rp_model *model, VkCommandBuffer *out, rp_error *err) {
+    rp_op_list list;
+    rp_describe_prologue(model, &list);
+    return record_alone(model, &list, "prologue", false, out, err);
+}
+
 rp_status rp_model_record_epilogue(rp_model *model, rp_output output, VkCommandBuffer *out, rp_error *err) {
     rp_op_list list;
-    rp_status status;
     rp_describe_epilogue(model, output, &list);
-    RP_TRY(choose(model, &list, err));
-    RP_TRY(rp_record_begin(&model->ops.recorder, "epilogue", out, err));
-    RP_TRY(record(model, &list, *out, err));
-    rp_record_host_barrier(&model->ops.recorder, *out);
-    RP_TRY(rp_record_end(&model->ops.recorder, *out, err));
-done:
-    return status;
+    return record_alone(model, &list, "epilogue", true, out, err);
 }
 
 rp_status rp_model_record_group(rp_model *model, uint32_t group, uint32_t most_rows, VkCommandBuffer commands,
@@ -144,20 +145,13 @@ done:
 /* Part number `n` of those that rp_model_record_parts records. */
 static rp_status record_part(rp_model *model, uint32_t n, rp_error *err) {
     uint32_t slice = n % model->slices, part = n / model->slices % RP_LAYER_PARTS;
-    rp_recorder *recorder = &model->ops.recorder;
+    rp_count kind = part == RP_PART_ATTENTION ? RP_COUNT_TILES : RP_COUNT_TOKENS;
     rp_op_list layer, list = {.count = 1};
-    rp_status status;
     describe_layer(model, n / model->slices / RP_LAYER_PARTS, 0, &layer);
     list.ops[0] = layer.ops[part];
-    rp_count kind = part == RP_PART_ATTENTION ? RP_COUNT_TILES : RP_COUNT_TOKENS;
     if (model->slices > 1)
         list.ops[0].slice = (rp_slice){rp_count_slice(kind, slice), slice * model->slice_rows};
-    RP_TRY(choose(model, &list, err));
-    RP_TRY(rp_record_begin(recorder, "part of a layer", &model->parts[n], err));
-    RP_TRY(record(model, &list, model->parts[n], err));
-    RP_TRY(rp_record_end(recorder, model->parts[n], err));
-done:
-    return status;
+    return record_alone(model, &list, "part of a layer", false, &model->parts[n], err);
 }
 
 /* Room for so many steps between the prologue and the epilogue. */

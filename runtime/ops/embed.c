@@ -107,9 +107,7 @@ static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
     rp_reference_embed reference = {
         ROWS, WIDTH, tokens, {values[0], WIDTH}, {values[1], WIDTH}, {values[2], WIDTH}, {want, WIDTH}};
     rp_reference_embed_run(&reference);
-    RP_TRY(rp_proof_record(proof, &op, err));
-    for (int again = 0; again < 2; again++)
-        RP_TRY(rp_proof_run(proof, (uint32_t[RP_COUNT_KINDS]){[RP_COUNT_TOKENS] = ROWS}, err));
+    RP_TRY(rp_proof_replay(proof, &op, (uint32_t[RP_COUNT_KINDS]){[RP_COUNT_TOKENS] = ROWS}, err));
     rp_proof_compare(proof, &(rp_proof_rows){op.out, ROWS, WIDTH, 0, false}, want, NULL, NULL, ROWS);
 done:
     return status;

@@ -61,9 +61,7 @@ static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
     }
     rp_reference_gather(CHOSEN, WIDTH, (rp_const_rows){x, WIDTH}, n == LISTED ? list : NULL,
                         (rp_rows){want, WIDTH});
-    RP_TRY(rp_proof_record(proof, &op, err));
-    for (int again = 0; again < 2; again++)
-        RP_TRY(rp_proof_run(proof, (uint32_t[RP_COUNT_KINDS]){[RP_COUNT_ROWS] = CHOSEN}, err));
+    RP_TRY(rp_proof_replay(proof, &op, (uint32_t[RP_COUNT_KINDS]){[RP_COUNT_ROWS] = CHOSEN}, err));
     rp_proof_compare(proof, &(rp_proof_rows){op.out, CHOSEN, WIDTH, 0, false}, want, NULL, NULL, CHOSEN);
 done:
     return status;

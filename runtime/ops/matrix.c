@@ -272,11 +272,19 @@ rp_status rp_matrix_create(rp_store *store, const rp_host_matrix *parts, uint32_
         chunk->first_panel = c * per_chunk;
         chunk->panels = panels - chunk->first_panel < per_chunk ? panels - chunk->first_panel : per_chunk;
         status = rp_store_reserve(store, chunk->panels * panel_bytes, &chunk->range, err);
+    }
+    if (!status) status = rp_matrix_write(store, parts, count, out, err);
+    if (status) rp_matrix_finish(out);
+    return status;
+}
+
+rp_status rp_matrix_write(rp_store *store, const rp_host_matrix *parts, uint32_t count,
+                          const rp_matrix *matrix, rp_error *err) {
+    rp_status status = RP_OK;
+    for (uint32_t c = 0; c < matrix->chunk_count; c++)
         for (uint32_t i = 0, panel = 0; !status && i < count;
              panel += rp_padded(parts[i].rows) / RP_PANEL, i++)
-            status = send_part(store, out, chunk, &parts[i], panel, err);
-    }
-    if (status) rp_matrix_finish(out);
+            status = send_part(store, matrix, &matrix->chunks[c], &parts[i], panel, err);
     return status;
 }
 

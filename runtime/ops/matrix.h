@@ -93,6 +93,11 @@ rp_status rp_matrix_create(rp_store *store, const rp_host_matrix *parts, uint32_
                            const char *name, rp_matrix *out, rp_error *err);
 void rp_matrix_finish(rp_matrix *matrix);
 
+/* Replace its values, in the format that it has: by parts of the same shapes, whose values that holds. They
+ * are sent to the store that it was created in. Nothing that reads it may be pending. */
+rp_status rp_matrix_write(rp_store *store, const rp_host_matrix *parts, uint32_t count,
+                          const rp_matrix *matrix, rp_error *err);
+
 /* Vectors [columns], converted to F32, each padded with zeros to a multiple of RP_PANEL, one after the other.
  * A part without data counts as zeros. */
 rp_status rp_vectors_create(rp_store *store, const rp_host_matrix *parts, uint32_t count, const char *name,

@@ -73,11 +73,9 @@ static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
     memcpy(rp_proof_seen(proof, op.list), starts, sizeof starts);
     rp_reference_pool(SEQUENCES, WIDTH, op.largest, (rp_const_rows){x, WIDTH}, starts,
                       (rp_rows){want, WIDTH});
-    RP_TRY(rp_proof_record(proof, &op, err));
-    for (int again = 0; again < 2; again++)
-        RP_TRY(rp_proof_run(
-            proof, (uint32_t[RP_COUNT_KINDS]){[RP_COUNT_TOKENS] = ROWS, [RP_COUNT_SEQUENCES] = SEQUENCES},
-            err));
+    RP_TRY(rp_proof_replay(
+        proof, &op, (uint32_t[RP_COUNT_KINDS]){[RP_COUNT_TOKENS] = ROWS, [RP_COUNT_SEQUENCES] = SEQUENCES},
+        err));
     rp_proof_compare(proof, &(rp_proof_rows){op.out, SEQUENCES, WIDTH, 0, false}, want, NULL, NULL,
                      SEQUENCES);
 done:

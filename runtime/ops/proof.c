@@ -84,6 +84,13 @@ done:
     return status;
 }
 
+rp_status rp_proof_replay(rp_proof *p, const rp_op *op, const uint32_t counts[RP_COUNT_KINDS],
+                          rp_error *err) {
+    rp_status status = rp_proof_record(p, op, err);
+    for (int again = 0; !status && again < 2; again++) status = rp_proof_run(p, counts, err);
+    return status;
+}
+
 /* ---- numbers ---- */
 
 static uint32_t mixed(uint32_t i) {

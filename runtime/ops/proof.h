@@ -62,6 +62,10 @@ rp_status rp_proof_record(rp_proof *proof, const rp_op *op, rp_error *err);
 /* Run what was recorded: as often as one likes. A replay runs on what the one before has left. */
 rp_status rp_proof_run(rp_proof *proof, const uint32_t counts[RP_COUNT_KINDS], rp_error *err);
 
+/* Record one operator and run it twice. */
+rp_status rp_proof_replay(rp_proof *proof, const rp_op *op, const uint32_t counts[RP_COUNT_KINDS],
+                          rp_error *err);
+
 /* ---- numbers ---- */
 
 /* Number `i` of a sequence between -1 and 1: with every bit that a float32 has, so that one which was rounded
