@@ -5,19 +5,13 @@
 
 /* ---- choosing ---- */
 
-/* For every operator of the list. What `ops` has chosen for the like before it remembers. */
+/* A kernel for every operator of the list. Its pipeline is noted, to be made with all others. */
 static rp_status choose(rp_model *model, rp_op_list *list, rp_error *err) {
     rp_status status = RP_OK;
-    for (uint32_t i = 0; !status && i < list->count; i++)
+    for (uint32_t i = 0; !status && i < list->count; i++) {
         status = rp_op_choose(&model->ops, &list->ops[i], err);
-    return status;
-}
-
-/* The same, and note the pipelines. */
-static rp_status choose_first(rp_model *model, rp_op_list *list, rp_error *err) {
-    rp_status status = choose(model, list, err);
-    for (uint32_t i = 0; !status && i < list->count; i++)
-        status = rp_pipeline_note(&model->ops.pipelines, &list->ops[i].kernel.key, err);
+        if (!status) status = rp_pipeline_note(&model->ops.pipelines, &list->ops[i].kernel.key, err);
+    }
     return status;
 }
 
@@ -49,12 +43,12 @@ static rp_status choose_layers(rp_model *model, rp_error *err) {
     for (uint32_t i = 0; !status && i < layer_count(model); i++) {
         rp_op_list list;
         describe_layer(model, i, 0, &list);
-        status = choose_first(model, &list, err);
+        status = choose(model, &list, err);
         model->queries = list.ops[RP_PART_ATTENTION].kernel.rows;
         if (!status && !i) model->unit = busiest_unit(&list);
         if (status || !model->few_tokens) continue;
         describe_layer(model, i, model->few_tokens, &list);
-        status = choose_first(model, &list, err);
+        status = choose(model, &list, err);
     }
     return status;
 }
@@ -65,12 +59,12 @@ static rp_status choose_all(rp_model *model, rp_error *err) {
     rp_op_list list;
     rp_status status;
     rp_describe_prologue(model, &list);
-    RP_TRY(choose_first(model, &list, err));
+    RP_TRY(choose(model, &list, err));
     RP_TRY(choose_layers(model, err));
     for (int output = 0; output < RP_OUTPUT_COUNT; output++) {
         if (!rp_output_available(model, (rp_output)output)) continue;
         rp_describe_epilogue(model, (rp_output)output, &list);
-        RP_TRY(choose_first(model, &list, err));
+        RP_TRY(choose(model, &list, err));
     }
     status = rp_pipeline_make(&model->ops.pipelines, err);
 done:
@@ -79,11 +73,14 @@ done:
 
 /* ---- recording ---- */
 
-static rp_status record(rp_model *model, const rp_op_list *list, VkCommandBuffer commands, rp_error *err) {
+/* By the kernels that were chosen. */
+static rp_status record(rp_model *model, rp_op_list *list, VkCommandBuffer commands, rp_error *err) {
     rp_status status = RP_OK;
     for (uint32_t i = 0; !status && i < list->count; i++) {
+        rp_op *op = &list->ops[i];
         if (i) rp_record_barrier(&model->ops.recorder, commands);
-        status = rp_op_record((rp_op_target){&model->ops, commands}, &list->ops[i], err);
+        status = rp_op_recall(&model->ops, op, err);
+        if (!status) status = rp_op_record((rp_op_target){&model->ops, commands}, op, err);
     }
     return status;
 }
@@ -93,7 +90,6 @@ static rp_status record_alone(rp_model *model, rp_op_list *list, const char *nam
                               VkCommandBuffer *out, rp_error *err) {
     rp_recorder *recorder = &model->ops.recorder;
     rp_status status;
-    RP_TRY(choose(model, list, err));
     RP_TRY(rp_record_begin(recorder, name, out, err));
     RP_TRY(record(model, list, *out, err));
     if (last) rp_record_host_barrier(recorder, *out);
@@ -121,9 +117,8 @@ rp_status rp_model_record_group(rp_model *model, uint32_t group, uint32_t most_r
     for (uint32_t n = 0; !status && n < inner; n++) {
         rp_op_list list;
         describe_layer(model, group * inner + n, most_rows, &list);
-        status = choose(model, &list, err);
         if (n) rp_record_barrier(&model->ops.recorder, commands);
-        if (!status) status = record(model, &list, commands, err);
+        status = record(model, &list, commands, err);
     }
     return status;
 }

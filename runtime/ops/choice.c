@@ -351,23 +351,34 @@ static rp_status find(rp_ops *ops, const rp_contest *contest, uint32_t *out, rp_
     return status;
 }
 
-rp_status rp_select(rp_ops *ops, const rp_contest *contest, uint32_t *out, rp_error *err) {
-    char text[QUESTION], key[33];
+/* What the choice is remembered under. */
+static void key_of(const rp_contest *contest, char key[33]) {
+    char text[QUESTION];
     int used = snprintf(text, sizeof text, "%s\n%s\n%s\n", contest->op, contest->shape, contest->use);
     for (uint32_t i = 0; i < contest->count; i++)
         used += snprintf(text + used, sizeof text - (size_t)used, "%s\n", contest->names[i]);
     rp_cache_key(text, (size_t)used, key);
+}
+
+bool rp_select_again(const rp_ops *ops, const rp_contest *contest, uint32_t *out) {
+    char key[33];
+    key_of(contest, key);
     for (size_t i = 0; i < ops->choice_count; i++)
         if (!strcmp(ops->choices[i].key, key)) {
             *out = ops->choices[i].candidate;
-            return RP_OK;
+            return true;
         }
+    return false;
+}
+
+rp_status rp_select(rp_ops *ops, const rp_contest *contest, uint32_t *out, rp_error *err) {
+    if (rp_select_again(ops, contest, out)) return RP_OK;
     rp_status status = find(ops, contest, out, err);
     if (status) return status;
     if (!rp_grow((void **)&ops->choices, &ops->choice_capacity, ops->choice_count + 1, sizeof *ops->choices))
         return rp_fail_memory(err, "the choice of a kernel", sizeof *ops->choices);
     rp_choice_made *made = &ops->choices[ops->choice_count++];
     made->candidate = *out;
-    memcpy(made->key, key, sizeof made->key);
+    key_of(contest, made->key);
     return RP_OK;
 }

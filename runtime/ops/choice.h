@@ -71,6 +71,9 @@ uint32_t rp_losses_noted(rp_device *device);
  * had none for one of them. */
 rp_status rp_select(rp_ops *ops, const rp_contest *contest, uint32_t *out, rp_error *err);
 
+/* The candidate that `ops` remembers. False: none was chosen for the like. */
+bool rp_select_again(const rp_ops *ops, const rp_contest *contest, uint32_t *out);
+
 /* That the driver refused to compile a kernel, and nothing worse, is behind this status of work with `ops`:
  * by whatever code but a lost device, for drivers say that they are out of memory when a compiler gives up.
  * Asked once after each such work. */

@@ -80,18 +80,6 @@ static void smallest_first(candidates *c, bool same_shader) {
     kernels[0] = first;
 }
 
-/* Leave those that give the same bits as the kernel for any number of rows. */
-static rp_status keep_alike(rp_ops *ops, candidates *c, rp_error *err) {
-    rp_op any = *c->op;
-    uint32_t kept = 0;
-    any.most_rows = 0;
-    rp_status status = rp_op_choose(ops, &any, err);
-    for (uint32_t i = 0; !status && i < c->count; i++)
-        if (rp_kernels_alike(&c->kernels[i], &any.kernel, &c->use)) c->kernels[kept++] = c->kernels[i];
-    c->count = kept;
-    return status;
-}
-
 /* What the speed of the candidates depends on. */
 static void name_shape(const candidates *c, char out[RP_CONTEST_TEXT]) {
     const rp_op *op = c->op;
@@ -102,7 +90,10 @@ static void name_shape(const candidates *c, char out[RP_CONTEST_TEXT]) {
              op->rows == RP_COUNT_TOKENS ? "all" : "some", op->most_rows, c->count);
 }
 
-static rp_status choose_among(rp_ops *ops, candidates *c, rp_kernel *out, rp_error *err) {
+/* Who says which of the candidates it is: rp_select, or a memory. */
+typedef rp_status (*select_fn)(rp_ops *ops, const rp_contest *contest, uint32_t *out, rp_error *err);
+
+static rp_status choose_among(rp_ops *ops, candidates *c, select_fn select, rp_kernel *out, rp_error *err) {
     const rp_class *class = c->op->class;
     const rp_caps *caps = &ops->device->caps;
     rp_contest contest = {.op = class->name, .count = c->count, .verify = verify, .user = c};
@@ -117,12 +108,13 @@ static rp_status choose_among(rp_ops *ops, candidates *c, rp_kernel *out, rp_err
     name_shape(c, contest.shape);
     rp_use_text(class, &c->use, contest.use);
     uint32_t chosen;
-    rp_status status = rp_select(ops, &contest, &chosen, err);
+    rp_status status = select(ops, &contest, &chosen, err);
     if (!status) *out = c->kernels[chosen];
     return status;
 }
 
-rp_status rp_op_choose(rp_ops *ops, rp_op *op, rp_error *err) {
+/* For op->most_rows those candidates that give the same bits as the kernel for any number of rows. */
+static rp_status choose(rp_ops *ops, rp_op *op, select_fn select, rp_error *err) {
     const rp_caps *caps = &ops->device->caps;
     candidates c = {.op = op, .use = rp_use_of(op)};
     c.count = op->class->plan(caps, &c.use, c.kernels);
@@ -130,6 +122,28 @@ rp_status rp_op_choose(rp_ops *ops, rp_op *op, rp_error *err) {
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
                        "%s: heads of %u elements do not fit the shared memory of %s", op->class->name,
                        op->head_dim, caps->info.name);
-    rp_status status = op->most_rows ? keep_alike(ops, &c, err) : RP_OK;
-    return status ? status : choose_among(ops, &c, &op->kernel, err);
+    if (op->most_rows) {
+        rp_op any = *op;
+        uint32_t kept = 0;
+        any.most_rows = 0;
+        rp_status status = choose(ops, &any, select, err);
+        if (status) return status;
+        for (uint32_t i = 0; i < c.count; i++)
+            if (rp_kernels_alike(&c.kernels[i], &any.kernel, &c.use)) c.kernels[kept++] = c.kernels[i];
+        c.count = kept;
+    }
+    return choose_among(ops, &c, select, &op->kernel, err);
+}
+
+rp_status rp_op_choose(rp_ops *ops, rp_op *op, rp_error *err) {
+    return choose(ops, op, rp_select, err);
+}
+
+static rp_status recall(rp_ops *ops, const rp_contest *contest, uint32_t *out, rp_error *err) {
+    if (rp_select_again(ops, contest, out)) return RP_OK;
+    return rp_fail(err, RP_ERROR_ARGUMENT, "no kernel was chosen for %s, %s", contest->op, contest->use);
+}
+
+rp_status rp_op_recall(rp_ops *ops, rp_op *op, rp_error *err) {
+    return choose(ops, op, recall, err);
 }
