@@ -14,6 +14,7 @@ _Atomic double fault_delay;
 atomic_uint fault_most_buffers;
 atomic_bool fault_idle;
 atomic_uint fault_shaders_came;
+int fault_shaders_signal = SIGKILL;
 
 static _Atomic(const char *) failing = "";
 static atomic_int due, repeats = 1;
@@ -248,7 +249,7 @@ static VkResult submit_bad(uint32_t count, const VkCommandBuffer *buffers) {
     for (uint32_t i = 0; is_bad && i < count; i++) {
         if (!is_marked((uint64_t)(uintptr_t)buffers[i])) continue;
         fault_shaders_came++;
-        if (bad_result == VK_ERROR_UNKNOWN) raise(SIGKILL);
+        if (bad_result == VK_ERROR_UNKNOWN) raise(fault_shaders_signal);
         lost = true;
         return VK_ERROR_DEVICE_LOST;
     }

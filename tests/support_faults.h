@@ -36,12 +36,15 @@ extern atomic_bool fault_idle;
 
 /* Shaders that the driver does not get along with: those for which `is` is true, by their name in
  * shaders/variants.def. Their pipelines are refused with `result`; or the pipelines are made and a submission
- * that has one of them gives VK_ERROR_DEVICE_LOST, when `result` is that, or ends this process, when it is
- * VK_ERROR_UNKNOWN. `is` NULL: no shader any more. It is called from any thread. */
+ * that has one of them gives VK_ERROR_DEVICE_LOST, when `result` is that, or ends this process by
+ * fault_shaders_signal, when it is VK_ERROR_UNKNOWN. `is` NULL: no shader any more. It is called from any
+ * thread. */
 void fault_shaders(bool (*is)(const char *shader), VkResult result);
 
 /* Times that this has come since fault_shaders. */
 extern atomic_uint fault_shaders_came;
+
+extern int fault_shaders_signal; /* SIGKILL */
 
 /* Seconds that each submitted command buffer takes longer than it does. */
 extern _Atomic double fault_delay;

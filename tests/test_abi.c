@@ -60,7 +60,8 @@ static const number numbers[] = {
     FIELD(rp_device_params, cache_dir, 16, 8),
     FIELD(rp_device_params, shader_dir, 24, 8),
     FIELD(rp_device_params, on_tuning, 32, 8),
-    FIELD(rp_device_params, reserved, 40, 24),
+    FIELD(rp_device_params, try_program, 40, 8),
+    FIELD(rp_device_params, reserved, 48, 16),
     STRUCT(rp_tuning_handler, 16),
     FIELD(rp_tuning_handler, take, 0, 8),
     FIELD(rp_tuning_handler, user, 8, 8),
@@ -358,7 +359,7 @@ static void test_unknown_fields_are_refused(void **state) {
     assert_int_equal(rp_device_open(NULL, &device, &err), RP_OK);
     assert_int_equal(rp_model_open(device, sentiment, NULL, &model, &err), RP_OK);
     for (int i = 0; i < 4; i++) {
-        rp_device_params open = {.reserved = {i == 0, i == 1, (uint64_t)(i > 1) << 63}};
+        rp_device_params open = {.reserved = {i == 0, (uint64_t)(i > 0) << 63}};
         rp_device *other = device;
         refused(rp_device_open(&open, &other, &err), &err);
         assert_null(other);

@@ -224,10 +224,12 @@ static void test_no_regular_file(void **state) {
     assert_int_equal(rmdir(path_of("entry.aside")), 0);
 }
 
+/* Of the note: tens are certain, ones are unclear. */
 static uint32_t read_tries(void) {
     rp_tries tries;
     rp_tries_open(&tries, dir, "tries");
-    uint32_t count = tries.count;
+    uint32_t count = 10 * tries.certain + tries.unclear;
+    if (count) assert_string_equal(tries.what, "what it was");
     rp_tries_close(&tries);
     return count;
 }
@@ -235,31 +237,50 @@ static uint32_t read_tries(void) {
 static void write_tries(uint32_t count) {
     rp_tries tries;
     rp_tries_open(&tries, dir, "tries");
-    rp_tries_write(&tries, count);
+    tries.unclear = count % 10;
+    tries.certain = count / 10;
+    strcpy(tries.what, "what it was");
+    rp_tries_write(&tries);
     rp_tries_close(&tries);
 }
 
-/* Counts of tries are read back; what is no count is 0 and is replaced; and what another has begun just now
+static void write_text(const char *text) {
+    FILE *file = fopen(path_of("tries"), "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* Notes of tries are read back; what is no note is none and is replaced; and what another has begun just now
  * has not failed. */
 static void test_tries(void **state) {
-    static const char *const damage[] = {"x", "|||x", "|||||||||||||||||||", "\377\377"};
+    static const char *const damage[] = {"x",
+                                         "|||",
+                                         "1 1\n",
+                                         "1 1 boot what\n",
+                                         "\n",
+                                         " ",
+                                         "\377\377",
+                                         "1 0 012345678901234567890123456789012345 what it was",
+                                         "1 0 012345678901234567890123456789012345 what it was\n\n",
+                                         "-1 0 01234567890123456789012345678901234 what it was\n"};
     rp_tries held;
     (void)state;
     assert_int_equal(read_tries(), 0);
+    write_tries(22);
+    assert_int_equal(read_tries(), 22);
     write_tries(2);
     assert_int_equal(read_tries(), 2);
     rp_tries_open(&held, dir, "tries");
-    assert_int_equal(held.count, 2);
+    assert_int_equal(held.unclear, 2);
     assert_int_equal(read_tries(), 0); /* in its hands */
-    rp_tries_write(&held, 1);
+    held.unclear = 1;
+    rp_tries_write(&held);
     rp_tries_close(&held);
     assert_int_equal(read_tries(), 1);
     for (size_t i = 0; i < RP_COUNT(damage); i++) {
-        FILE *file = fopen(path_of("tries"), "w");
-        assert_non_null(file);
-        fputs(damage[i], file);
-        fclose(file);
-        assert_int_equal(read_tries(), 0);
+        write_text(damage[i]);
+        if (read_tries()) fail_msg("\"%s\" is taken for a note", damage[i]);
         write_tries(1);
         assert_int_equal(read_tries(), 1);
     }
@@ -273,6 +294,13 @@ static void test_tries(void **state) {
     write_tries(1);
     assert_int_equal(read_tries(), 1);
     write_tries(0);
+}
+
+/* Where the system went down in a try, nobody has killed the process. */
+static void test_tries_of_an_earlier_boot(void **state) {
+    (void)state;
+    write_text("2 1 01234567-89ab-cdef-0123-456789abcdef what it was\n");
+    assert_int_equal(read_tries(), 30);
 }
 
 static void test_what_comes_to_a_driver(void **state) {
@@ -461,6 +489,7 @@ int main(void) {
         TEST(test_a_name_belongs_to_its_entry),
         TEST(test_no_regular_file),
         TEST(test_tries),
+        TEST(test_tries_of_an_earlier_boot),
         TEST(test_what_comes_to_a_driver),
         TEST(test_killed_writer_leaves_nothing),
         TEST(test_killed_writer_without_unnamed_files),

@@ -112,7 +112,9 @@ static rp_status verify(rp_ops *ops, void *user, uint32_t candidate, rp_verdict 
 /* The candidate that is used, or -1; `verified`: how many are tried. */
 static int chosen_of(const char *kinds, uint32_t verified) {
     candidates c = {.kinds = kinds};
-    rp_contest contest = {.op = "test", .count = (uint32_t)strlen(kinds), .verify = verify, .user = &c};
+    static const rp_use use = {0};
+    rp_contest contest = {
+        .op = "test", .count = (uint32_t)strlen(kinds), .verify = verify, .tried = &use, .user = &c};
     rp_ops ops = {0};
     rp_error err;
     uint32_t chosen = UINT32_MAX;
@@ -161,11 +163,13 @@ static void test_not_asked(void **state) {
 
 /* ---- notes of tries that did not end ---- */
 
-/* As processes leave them that end while they try this kernel. */
+/* As processes leave them that end while they try this kernel; nobody else can try it. */
 static void note_tries(const char *kernel, uint32_t count) {
+    static const rp_use use = {0};
     rp_trial trial;
-    assert_true(rp_trial_begin(&trial, device, "test", kernel));
-    rp_tries_write(&trial.tries, count);
+    assert_true(rp_trial_begin(&trial, device, &(rp_attempt){"test", kernel, &use}));
+    trial.tries.unclear = count;
+    rp_tries_write(&trial.tries);
     rp_tries_close(&trial.tries);
 }
 
@@ -196,7 +200,9 @@ static void test_stopped(void **state) {
     assert_int_equal(rp_device_open(&(rp_device_params){.cache_dir = cache}, &device, &err), RP_OK);
     real = device->vk;
     candidates c = {.kinds = "stop"};
-    rp_contest contest = {.op = "stop", .count = 1, .names = {"kernel"}, .verify = verify, .user = &c};
+    static const rp_use use = {0};
+    rp_contest contest = {
+        .op = "stop", .count = 1, .names = {"kernel"}, .verify = verify, .tried = &use, .user = &c};
     for (int stopped = 0; stopped < 2; stopped++) {
         rp_ops ops = {0};
         uint32_t chosen;
@@ -250,7 +256,9 @@ static void test_fastest(void **state) {
     (void)state;
     device->caps.has_statistics = false;
     for (uint32_t i = 0; i < RP_COUNT(races); i++) {
+        static const rp_use use = {0};
         rp_contest contest = {.op = "race",
+                              .tried = &use,
                               .count = races[i].count,
                               .measure = give_times,
                               .verify = all_right,
@@ -298,7 +306,9 @@ static void test_out_of_time(void **state) {
     device->caps.has_statistics = false;
     assert_true(limit > 0 && limit < 10);
     for (uint32_t i = 0; i < RP_COUNT(starts); i++) {
+        static const rp_use use = {0};
         rp_contest contest = {.op = "slow",
+                              .tried = &use,
                               .shape = "slow",
                               .count = 3,
                               .tiles = {4, 2, 1},

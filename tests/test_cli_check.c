@@ -27,6 +27,7 @@ static char cache[FIXTURE_PATH_SIZE];
 static rp_device *device;
 static char guilty[RP_KERNEL_NAME]; /* the shader and its workgroup */
 static const char *guilty_shader;
+static const rp_use no_use;
 
 static bool is_guilty(const char *shader) {
     return !strcmp(shader, guilty_shader);
@@ -153,8 +154,9 @@ static void test_two_runs_end(void **state) {
         assert_int_equal(count_notes(), 1);
         expect_passed_over();
         assert_int_equal(count_notes(), 1);
-        assert_true(rp_trial_begin(&trial, device, "layer norm", guilty)); /* a model tries it all the same */
-        assert_int_equal(trial.before, 0);
+        /* a model tries it all the same */
+        assert_true(rp_trial_begin(&trial, device, &(rp_attempt){"layer norm", guilty, &no_use}));
+        assert_int_equal(trial.noted, 0);
         rp_trial_end(&trial, RP_OK, true);
     }
 }
@@ -184,11 +186,29 @@ static void test_notes_of_models(void **state) {
     forget_notes();
     for (int i = 0; i < 2; i++) { /* as a process leaves it that ends */
         rp_trial trial;
-        assert_true(rp_trial_begin(&trial, device, "layer norm", guilty));
+        assert_true(rp_trial_begin(&trial, device, &(rp_attempt){"layer norm", guilty, &no_use}));
         rp_tries_close(&trial.tries);
     }
     expect_passed_over();
     assert_int_equal(count_notes(), 1);
+}
+
+/* The command's driver gets on with the kernel, and the program that comes with it tells. */
+static void expect_cleared(void) {
+    assert_int_equal(count_deaths(cache, "always", "2", 2), 2);
+    cli_run run = cli(CLI_ARGS("check", "--only", ONLY), NULL, 0);
+    assert_int_equal(run.status, 0);
+    assert_int_equal(count_notes(), 0);
+    cli_free(&run);
+}
+
+/* The note of a kernel that is known to end processes. */
+static void blame(void) {
+    rp_trial trial;
+    assert_true(rp_trial_begin_check(&trial, device, &(rp_attempt){"layer norm", guilty, &no_use}));
+    trial.tries.certain = 2;
+    rp_tries_write(&trial.tries);
+    rp_tries_close(&trial.tries);
 }
 
 /* The command finishes, and says so. */
@@ -196,8 +216,9 @@ static void test_command(void **state) {
     (void)state;
     forget_notes();
     char *before = getenv("REPRISE_CACHE_DIR") ? strdup(getenv("REPRISE_CACHE_DIR")) : NULL;
-    assert_int_equal(count_deaths(cache, "always", "2", 2), 2);
     assert_int_equal(setenv("REPRISE_CACHE_DIR", cache, 1), 0);
+    expect_cleared();
+    blame();
     cli_run json = cli(CLI_ARGS("check", "--json", "--only", ONLY), NULL, 0);
     cli_run text = cli(CLI_ARGS("check", "--only", ONLY), NULL, 0);
     if (before) assert_int_equal(setenv("REPRISE_CACHE_DIR", before, 1), 0);

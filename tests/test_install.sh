@@ -15,7 +15,7 @@ watched() { VK_INSTANCE_LAYERS=$layers "$@"; }
 
 cmake --install "$build" --prefix "$prefix" >"$scratch/install.log"
 lib=$(dirname "$(find "$prefix" -name 'libreprise.so')")
-for file in bin/reprise libexec/reprise/reprise-bench share/man/man1/reprise.1 share/reprise/models/sentiment/model.safetensors \
+for file in bin/reprise libexec/reprise/reprise-bench libexec/reprise/reprise-try share/man/man1/reprise.1 share/reprise/models/sentiment/model.safetensors \
     share/reprise/models/pretrained/config.json share/reprise/shaders/variants.def include/reprise/reprise.h; do
     [ -e "$prefix/$file" ] || fail "not installed: $file"
 done

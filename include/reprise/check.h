@@ -18,9 +18,9 @@ typedef enum rp_check_verdict {
     RP_CHECK_REFUSED,   /* the driver does not compile it: no model uses it here */
     RP_CHECK_SPILLS,    /* only when nothing was run: compiled, but with registers in memory, which is slow */
     RP_CHECK_LOSES,     /* the device was lost with it, twice: no model uses it here */
-    RP_CHECK_ENDS, /* not run: two processes ended while it was being checked; or models pass it over because
-                      two tries did not end when they were opened: the process ended, or the device was lost
-                    */
+    RP_CHECK_ENDS,      /* not run: two processes ended while it was being checked, or while it was tried for
+                           models, and another process that tried it ended too, or there was none; or models lost
+                           the device with it, twice */
 } rp_check_verdict;
 
 /* One kernel, tried in one way. May grow at its end. */
@@ -62,10 +62,10 @@ typedef void (*rp_check_fn)(void *user, const rp_check_result *result);
  *
  * The verdicts that models keep in the cache are neither read nor written. While a kernel is tried that is
  * noted there: a call after one in which the process ended, whether by the driver's doing or because it was
- * killed, begins with the kernels of that moment, one at a time, and does not run one with which that
- * happened twice: it gets RP_CHECK_ENDS, as long as device, driver and library stay the same and the cache is
- * kept. Without a cache there are no notes. What is noted here changes nothing for models. rp_device_stop
- * ends a check without such notes. */
+ * killed, begins with the kernels of that moment, one at a time. One with which that happened twice is run in
+ * another process first (rp_try_main); when that ends too it gets RP_CHECK_ENDS, as long as device, driver
+ * and library stay the same and the cache is kept. Without a cache there are no notes. What is noted here
+ * changes nothing for models. rp_device_stop ends a check without such notes. */
 RP_API rp_status rp_check_kernels(rp_device *device, const rp_check_params *params, rp_check_fn each,
                                   void *user, uint32_t *failed, rp_error *err);
 

@@ -72,7 +72,9 @@ typedef struct rp_device_params {
     const char
         *shader_dir; /* compile GLSL from this folder instead of using the built-in shaders; NULL: don't */
     const rp_tuning_handler *on_tuning; /* copied; NULL: nobody is told */
-    uint64_t reserved[3];               /* zero; see reprise.h */
+    const char *try_program;            /* see rp_try_main; NULL: reprise-try, which is installed with the
+                                           library, where that finds it; "": none */
+    uint64_t reserved[2];               /* zero; see reprise.h */
 } rp_device_params;
 
 /* An open device with its queue.
@@ -104,11 +106,26 @@ RP_API rp_status rp_device_open(const rp_device_params *params, rp_device **out,
  * be closed first. */
 RP_API void rp_device_close(rp_device **device);
 
+/* The whole of a program that tries one kernel in a process of its own: reprise-try, or one that comes with
+ * an app which has the library inside, or elsewhere (rp_device_params.try_program).
+ *
+ * A kernel with which a process ends is noted in the cache folder, and is not tried again after two such
+ * notes. But whoever kills a process while it opens a model, such as the system when memory is short, leaves
+ * the same note. So the start that finds two runs this program, which tries the kernel as that process did.
+ * When it survives, the notes are wiped. When the kernel ends it, by a signal that the driver raised or by
+ * leaving, the kernel is not tried again on this device and driver. When it is killed too, the kernel is
+ * passed over by this start alone. A process that ended because the whole system did is never repeated: its
+ * note counts against the kernel. Without such a program two notes do.
+ *
+ * `argv` is what the library gives to it, and the result what main returns. It ends with the thread that
+ * started it. */
+RP_API int rp_try_main(int argc, char **argv);
+
 /* Nothing tries kernels on this device any more: a rp_model_open or rp_check_kernels that does returns
  * RP_ERROR_STOPPED, now or later, as soon as the kernel is done that it is trying. Everything else goes on.
- * For a program that is told to end while it opens a model for the first time: a kernel in whose trial
- * processes end, twice, passes for one that ends them, and is used no more. From any thread, and from signal
- * handlers, until the device is closed. NULL is allowed. */
+ * For a program that is told to end while it opens a model for the first time: without rp_try_main's program
+ * a kernel in whose trial processes end, twice, passes for one that ends them. From any thread, and from
+ * signal handlers, until the device is closed. NULL is allowed. */
 RP_API void rp_device_stop(rp_device *device);
 
 /* What this device is. Valid until it is closed. */

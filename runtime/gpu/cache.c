@@ -189,15 +189,41 @@ void rp_cache_write(const char *dir, const char *name, const void *data, size_t 
     free(path);
 }
 
-/* ---- counts of tries: files of as many strokes ---- */
+/* ---- notes of tries: "unclear certain boot what" and a line end ---- */
 
-static const char strokes[] = "||||||||";
+enum { BOOT = 36, NOTE = 8 + BOOT + RP_TRIES_TEXT };
+
+/* What no other start of this system has. */
+static void read_boot(char out[BOOT + 1]) {
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    out[BOOT] = '\0';
+    if (fd < 0 || !read_all(fd, out, BOOT) || strspn(out, "0123456789abcdef-") != BOOT)
+        memset(out, '-', BOOT);
+    if (fd >= 0) close(fd);
+}
+
+static void read_note(rp_tries *tries) {
+    char text[NOTE + 1], written[BOOT + 1], boot[BOOT + 1];
+    ssize_t size = pread(tries->file, text, NOTE, 0);
+    unsigned unclear, certain;
+    int begin = 0;
+    text[size > 0 ? size : 0] = '\0';
+    char *end = strchr(text, '\n');
+    if (!end || end[1]) return;
+    *end = '\0';
+    if (sscanf(text, "%1u %1u %36s %n", &unclear, &certain, written, &begin) != 3 || !begin) return;
+    if (strlen(text + begin) >= RP_TRIES_TEXT || strlen(written) != BOOT) return;
+    strcpy(tries->what, text + begin);
+    read_boot(boot);
+    bool same = !strcmp(boot, written);
+    tries->unclear = same ? unclear : 0;
+    tries->certain = same ? certain : certain + unclear;
+}
 
 void rp_tries_open(rp_tries *tries, const char *dir, const char *name) {
-    char text[sizeof strokes];
     struct stat info;
     *tries = (rp_tries){.file = -1};
-    if (!dir || !rp_file_limit_allows(sizeof strokes) || asprintf(&tries->path, "%s/%s", dir, name) < 0) {
+    if (!dir || !rp_file_limit_allows(NOTE) || asprintf(&tries->path, "%s/%s", dir, name) < 0) {
         tries->path = NULL;
         return;
     }
@@ -214,22 +240,24 @@ void rp_tries_open(rp_tries *tries, const char *dir, const char *name) {
         close(fd);
         return;
     }
-    ssize_t size = pread(fd, text, sizeof text, 0);
-    if (size > 0 && size < (ssize_t)sizeof text && !memcmp(text, strokes, (size_t)size))
-        tries->count = (uint32_t)size;
     tries->file = fd;
+    read_note(tries);
 }
 
-void rp_tries_write(rp_tries *tries, uint32_t count) {
-    if (count >= sizeof strokes) count = sizeof strokes - 1;
-    tries->count = count;
-    if (tries->file < 0 || ftruncate(tries->file, count)) return;
-    if (pwrite(tries->file, strokes, count, 0) < 0) return; /* the disk is full */
+void rp_tries_write(const rp_tries *tries) {
+    char boot[BOOT + 1], text[NOTE + 1];
+    if (tries->file < 0) return;
+    read_boot(boot);
+    uint32_t unclear = tries->unclear < RP_MOST_TRIES ? tries->unclear : RP_MOST_TRIES;
+    uint32_t certain = tries->certain < RP_MOST_TRIES ? tries->certain : RP_MOST_TRIES;
+    int size = snprintf(text, sizeof text, "%u %u %s %s\n", unclear, certain, boot, tries->what);
+    if (!unclear && !certain) size = 0;
+    if (ftruncate(tries->file, 0) || pwrite(tries->file, text, (size_t)size, 0) < 0) return; /* a full disk */
 }
 
 void rp_tries_close(rp_tries *tries) {
     if (tries->file >= 0) {
-        if (!tries->count) unlink(tries->path);
+        if (!tries->unclear && !tries->certain) unlink(tries->path);
         close(tries->file);
     }
     free(tries->path);

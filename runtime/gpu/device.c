@@ -1,5 +1,6 @@
 #include "gpu/device.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "gpu/cache.h"
+#include "gpu/helper.h"
 #include "gpu/shader.h"
 #include "gpu/vk_cooperative.h"
 
@@ -198,6 +200,16 @@ static void pipeline_cache_name(const rp_device *device, char out[64]) {
         n += snprintf(out + n, 64 - (size_t)n, "%02x", device->caps.uuid[i]);
 }
 
+void rp_device_key(const rp_device *device, char out[33]) {
+    const rp_caps *caps = &device->caps;
+    char table[33], text[sizeof caps->info.name + sizeof caps->info.driver + VK_UUID_SIZE + 200];
+    rp_shader_table_key(table);
+    int used = snprintf(text, sizeof text, "%s\n%s\n%" PRIu32 "\n%s\n%s\n%s\n", caps->info.name,
+                        caps->info.driver, caps->driver_version, table, REPRISE_VERSION, rp_host_key);
+    memcpy(text + used, caps->uuid, VK_UUID_SIZE);
+    rp_cache_key(text, (size_t)used + VK_UUID_SIZE, out);
+}
+
 bool rp_pipelines_fit(const rp_caps *caps, const void *data, size_t size) {
     VkPipelineCacheHeaderVersionOne header;
     if (size < sizeof header) return false;
@@ -278,6 +290,7 @@ static rp_status copy_params(rp_device *device, const rp_device_params *params, 
         if (!device->shader_dir) return rp_fail_memory(err, "a path", strlen(shader_dir) + 1);
     }
     device->cache_dir = rp_cache_dir(params ? params->cache_dir : NULL);
+    device->try_program = rp_helper_find(params ? params->try_program : NULL);
     if (params && params->on_tuning) device->tuning = *params->on_tuning;
     return RP_OK;
 }
@@ -316,7 +329,7 @@ static rp_status open_device(rp_device *device, const rp_device_params *params, 
 rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_error *err) {
     if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_device_open: out must not be NULL");
     *out = NULL;
-    rp_status status = rp_check_reserved(params ? params->reserved : NULL, 3, "rp_device_open", err);
+    rp_status status = rp_check_reserved(params ? params->reserved : NULL, 2, "rp_device_open", err);
     if (status) return status;
     rp_device *device = rp_new(rp_device);
     if (!device) return rp_fail_memory(err, "a device", sizeof *device);
@@ -352,6 +365,7 @@ void rp_device_close(rp_device **pointer) {
     pthread_rwlock_destroy(&device->use);
     free(device->shader_dir);
     free(device->cache_dir);
+    free(device->try_program);
     free(device);
 }
 

@@ -52,6 +52,7 @@ struct rp_device {
     double tuning_limit;      /* seconds after which a model that is opened measures no more kernels */
     char *shader_dir;         /* GLSL compiled instead of the pack; NULL: the pack */
     char *cache_dir;          /* NULL: no cache */
+    char *try_program;        /* NULL: none */
     rp_tuning_handler tuning; /* take NULL: nobody */
     bool debug_names;         /* VK_EXT_debug_utils is on: objects are named */
     struct {
@@ -108,6 +109,11 @@ void rp_device_remove_user(rp_device *device, rp_device_user *user); /* one that
  * driver gives no answer for device->answer_limit. */
 rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, uint32_t count, VkFence fence,
                            rp_error *err);
+
+/* A key of all that decides whether a kernel is right and how fast it is, itself apart: the device, its
+ * driver, the shaders and the code of the library. */
+void rp_device_key(const rp_device *device, char out[33]);
+extern const char rp_host_key[33]; /* of the code; made by the build */
 
 /* Is this what vkGetPipelineCacheData gave for this device and driver? Drivers trust what comes after the
  * header. */

@@ -183,7 +183,8 @@ static bool is_last_try(const check *c, const job *one) {
  * with several threads nobody knows whose it is. */
 static rp_status try_noted(check *c, job *one, rp_error *err) {
     rp_trial trial;
-    if (!rp_trial_begin_check(&trial, c->device, one->result.op, one->result.kernel)) {
+    if (!rp_trial_begin_check(&trial, c->device,
+                              &(rp_attempt){one->result.op, one->result.kernel, &one->use})) {
         one->result.verdict = RP_CHECK_ENDS;
         return RP_OK;
     }

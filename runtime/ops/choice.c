@@ -1,6 +1,5 @@
 #include "ops/choice.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "gpu/cache.h"
-#include "gpu/shader.h"
+#include "gpu/helper.h"
 
 enum { QUESTION = 4096, FILE_NAME = 64, MOST_LOSSES = 2 };
 
@@ -22,12 +21,9 @@ bool rp_refused(rp_ops *ops, rp_status status) {
 
 static size_t ask(const rp_device *device, const char *op, const char *kind, const char *about,
                   char out[QUESTION]) {
-    const rp_caps *caps = &device->caps;
-    char table[33], uuid[2 * VK_UUID_SIZE + 1];
-    rp_shader_table_key(table);
-    for (size_t i = 0; i < VK_UUID_SIZE; i++) snprintf(uuid + 2 * i, 3, "%02x", caps->uuid[i]);
-    int used = snprintf(out, QUESTION, "%s\n%s\n%s %" PRIu32 "\n%s %s\n%s\n%s\n", kind, caps->info.name,
-                        caps->info.driver, caps->driver_version, uuid, table, op, about);
+    char key[33];
+    rp_device_key(device, key);
+    int used = snprintf(out, QUESTION, "%s\n%s\n%s\n%s\n", kind, key, op, about);
     return used < QUESTION ? (size_t)used : QUESTION - 1;
 }
 
@@ -91,6 +87,10 @@ uint32_t rp_losses_noted(rp_device *device) {
 
 static const char BY_MODELS[] = "trial", BY_CHECKS[] = "check";
 
+static uint32_t count_tries(const rp_trial *trial) {
+    return trial->tries.unclear + trial->tries.certain;
+}
+
 static void open_trial(rp_trial *trial, rp_device *device, const char *whose, const char *op,
                        const char *kernel) {
     char question[QUESTION], file[FILE_NAME];
@@ -101,49 +101,73 @@ static void open_trial(rp_trial *trial, rp_device *device, const char *whose, co
     rp_tries_open(&trial->tries, device->shader_dir ? NULL : device->cache_dir, file);
 }
 
+/* Somebody may have killed the processes whose tries did not end: another process repeats the last of these
+ * tries. One that is killed tells nothing. */
+static void clear_up(rp_trial *trial, const char *op, const char *kernel) {
+    rp_tries *tries = &trial->tries;
+    char key[33];
+    rp_device_key(trial->device, key);
+    rp_end end = rp_helper_try(trial->device, key, op, kernel, tries->what);
+    if (end == RP_END_UNKNOWN) return;
+    tries->unclear = 0;
+    if (end == RP_END_LOST) tries->certain++;
+    if (end == RP_END_DIED) tries->certain = MOST_LOSSES;
+    rp_tries_write(tries);
+}
+
+/* False: so many tries did not end that it is tried no more. */
+static bool may_try(rp_trial *trial, const char *op, const char *kernel, uint32_t most) {
+    if (count_tries(trial) >= most && trial->tries.unclear && trial->tries.certain < most)
+        clear_up(trial, op, kernel);
+    return count_tries(trial) < most && count_losses(trial->device, trial->key, NULL, false) < MOST_LOSSES;
+}
+
 /* Unless `most` of its tries did not end. */
-static bool begin_trial(rp_trial *trial, rp_device *device, const char *whose, const char *op,
-                        const char *kernel, uint32_t most) {
-    open_trial(trial, device, whose, op, kernel);
-    uint32_t begun = trial->before = trial->tries.count;
-    if (begun >= most || count_losses(device, trial->key, NULL, false) >= MOST_LOSSES) {
+static bool begin_trial(rp_trial *trial, rp_device *device, const char *whose, const rp_attempt *what,
+                        uint32_t most) {
+    open_trial(trial, device, whose, what->op, what->kernel);
+    bool may = may_try(trial, what->op, what->kernel, most);
+    trial->noted = count_tries(trial);
+    if (!may) {
         rp_tries_close(&trial->tries);
         return false;
     }
-    rp_tries_write(&trial->tries, begun + 1);
+    trial->before = trial->tries.unclear;
+    trial->tries.unclear++;
+    rp_use_write(what->use, trial->tries.what);
+    rp_tries_write(&trial->tries);
     return true;
 }
 
-bool rp_trial_begin(rp_trial *trial, rp_device *device, const char *op, const char *kernel) {
-    return begin_trial(trial, device, BY_MODELS, op, kernel, MOST_LOSSES);
+bool rp_trial_begin(rp_trial *trial, rp_device *device, const rp_attempt *what) {
+    return begin_trial(trial, device, BY_MODELS, what, MOST_LOSSES);
 }
 
-/* Tries that did not end. */
-static uint32_t count_tries(rp_device *device, const char *whose, const char *op, const char *kernel) {
-    rp_trial trial;
-    open_trial(&trial, device, whose, op, kernel);
-    uint32_t begun = trial.tries.count;
-    rp_tries_close(&trial.tries);
-    return begun;
-}
-
-bool rp_trial_begin_check(rp_trial *trial, rp_device *device, const char *op, const char *kernel) {
-    return count_tries(device, BY_MODELS, op, kernel) < MOST_LOSSES &&
-           begin_trial(trial, device, BY_CHECKS, op, kernel, MOST_LOSSES);
+bool rp_trial_begin_check(rp_trial *trial, rp_device *device, const rp_attempt *what) {
+    open_trial(trial, device, BY_MODELS, what->op, what->kernel);
+    bool may = may_try(trial, what->op, what->kernel, MOST_LOSSES);
+    rp_tries_close(&trial->tries);
+    return may && begin_trial(trial, device, BY_CHECKS, what, MOST_LOSSES);
 }
 
 bool rp_trial_is_suspect(rp_device *device, const char *op, const char *kernel) {
-    return count_tries(device, BY_CHECKS, op, kernel) == MOST_LOSSES - 1;
+    rp_trial trial;
+    open_trial(&trial, device, BY_CHECKS, op, kernel);
+    uint32_t begun = count_tries(&trial);
+    rp_tries_close(&trial.tries);
+    return begun == MOST_LOSSES - 1;
 }
 
 void rp_trial_end(rp_trial *trial, rp_status status, bool proven) {
     const uint32_t none = 0;
-    if (status == RP_ERROR_DEVICE_LOST)
-        count_losses(trial->device, trial->key, NULL, true);
-    else
-        rp_tries_write(&trial->tries, proven ? 0 : trial->before);
+    rp_tries *tries = &trial->tries;
+    bool lost = status == RP_ERROR_DEVICE_LOST;
+    tries->unclear = proven ? 0 : trial->before;
+    tries->certain = proven ? 0 : tries->certain + lost;
+    rp_tries_write(tries);
+    if (lost) count_losses(trial->device, trial->key, NULL, true);
     if (proven) count_losses(trial->device, trial->key, &none, false);
-    rp_tries_close(&trial->tries);
+    rp_tries_close(tries);
 }
 
 /* Those of a contest that has no kernel left get another chance, one: of tries that did not end the next
@@ -153,7 +177,11 @@ static void forgive(rp_device *device, const rp_contest *contest) {
     for (uint32_t i = 0; i < contest->count; i++) {
         rp_trial trial;
         open_trial(&trial, device, BY_MODELS, contest->op, contest->names[i]);
-        if (trial.tries.count > MOST_LOSSES) rp_tries_write(&trial.tries, MOST_LOSSES);
+        if (count_tries(&trial) > MOST_LOSSES) {
+            if (trial.tries.certain > MOST_LOSSES) trial.tries.certain = MOST_LOSSES;
+            trial.tries.unclear = MOST_LOSSES - trial.tries.certain;
+            rp_tries_write(&trial.tries);
+        }
         if (count_losses(device, trial.key, NULL, false) > last)
             count_losses(device, trial.key, &last, false);
         rp_tries_close(&trial.tries);
@@ -290,9 +318,9 @@ static rp_status judge(rp_ops *ops, const rp_contest *contest, uint32_t candidat
     rp_status status = rp_device_check_stopped(ops->device, err);
     if (status) return status;
     rp_trial trial;
-    if (!begin_trial(&trial, ops->device, BY_MODELS, contest->op, contest->names[candidate],
-                     MOST_LOSSES + (pass == SPARED))) {
-        over->noted |= trial.before == MOST_LOSSES;
+    const rp_attempt what = {contest->op, contest->names[candidate], contest->tried};
+    if (!begin_trial(&trial, ops->device, BY_MODELS, &what, MOST_LOSSES + (pass == SPARED))) {
+        over->noted |= trial.noted == MOST_LOSSES;
         return RP_OK;
     }
     status = try_candidate(ops, contest, candidate, &found, &spills, err);

@@ -7,15 +7,16 @@
  * later start reads them. An entry that is damaged, or that speaks of something else, counts as absent.
  *
  * A kernel may also lose the device, or end the process. Before one is run that is not proven here, its try
- * is noted: in the cache, and a loss in the rp_device too. Two tries of a kernel that did not end, whether
- * the device was lost in them or the process died, and it is not tried again on this device and driver. One
- * may have had another cause: rp_model_open opens the device again and goes on, with another try of it. A
- * verdict wipes the note of its kernel, and where no kernel is left for an operator all of that get one more
- * try. */
+ * is noted: in the cache, and a loss in the rp_device too. After two tries that did not end a kernel is not
+ * tried again on this device and driver. One may have had another cause: rp_model_open opens the device again
+ * and goes on, with another try of it. Where this process does not know why a try did not end, somebody may
+ * have killed the one that tried: another process repeats it (gpu/helper.h), and tells. A verdict wipes the
+ * note of its kernel, and where no kernel is left for an operator all of that get one more try. */
 #ifndef RP_OPS_CHOICE_H
 #define RP_OPS_CHOICE_H
 
 #include "gpu/cache.h"
+#include "ops/kernel.h"
 #include "ops/proof.h"
 
 enum { RP_CONTEST_TEXT = 160 };
@@ -25,6 +26,7 @@ typedef struct rp_contest {
     const char *op;              /* such as "matmul" */
     char shape[RP_CONTEST_TEXT]; /* what their speed depends on */
     char use[RP_CONTEST_TEXT];   /* what their being right depends on */
+    const rp_use *tried;         /* the same */
     uint32_t count;              /* at least 1 */
     char names[RP_MAX_KERNELS][RP_KERNEL_NAME];
     uint32_t tiles[RP_MAX_KERNELS]; /* what a workgroup makes, in any unit: of kernels as fast, the smallest
@@ -41,22 +43,29 @@ typedef struct rp_contest {
  * measures it whole. */
 bool rp_may_measure(rp_ops *ops);
 
+/* What is tried, and in which use. */
+typedef struct rp_attempt {
+    const char *op, *kernel;
+    const rp_use *use;
+} rp_attempt;
+
 /* One try of a kernel. */
 typedef struct rp_trial {
     rp_device *device;
     char key[33]; /* of the kernel */
     rp_tries tries;
-    uint32_t before; /* tries that did not end */
+    uint32_t before; /* unclear tries that others have left */
+    uint32_t noted;  /* all tries that others have left */
 } rp_trial;
 
 /* Around whatever runs a kernel that is not proven. False: it is not to be run, and nothing was begun.
  * `status` is what came of it; `proven`: there is a verdict, not only a time. Thread-safe. */
-bool rp_trial_begin(rp_trial *trial, rp_device *device, const char *op, const char *kernel);
+bool rp_trial_begin(rp_trial *trial, rp_device *device, const rp_attempt *what);
 void rp_trial_end(rp_trial *trial, rp_status status, bool proven);
 
 /* The same for a check of all kernels, with notes of its own: to stop one, which takes long, costs no model a
  * kernel. Those of models count too. */
-bool rp_trial_begin_check(rp_trial *trial, rp_device *device, const char *op, const char *kernel);
+bool rp_trial_begin_check(rp_trial *trial, rp_device *device, const rp_attempt *what);
 
 /* A check ended while it tried this kernel, once: another try may be the last. */
 bool rp_trial_is_suspect(rp_device *device, const char *op, const char *kernel);

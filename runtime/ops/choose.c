@@ -24,7 +24,7 @@ static bool is_due(const rp_sample *sample, rp_ops *ops, uint32_t round, double 
 }
 
 /* The same candidates without an ending: their speeds stand for every other. */
-static void plan_bare(const rp_caps *caps, const candidates *c, rp_kernel bare[RP_MAX_KERNELS]) {
+static rp_use plan_bare(const rp_caps *caps, const candidates *c, rp_kernel bare[RP_MAX_KERNELS]) {
     rp_kernel all[RP_MAX_KERNELS];
     rp_use use = c->use;
     use.bias = use.residual = use.norm = false;
@@ -33,6 +33,7 @@ static void plan_bare(const rp_caps *caps, const candidates *c, rp_kernel bare[R
     for (uint32_t i = 0; i < c->count; i++)
         for (uint32_t k = 0; k < count; k++)
             if (!strcmp(all[k].name, c->kernels[i].name)) bare[i] = all[k];
+    return use;
 }
 
 static rp_status measure(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], rp_error *err) {
@@ -40,7 +41,7 @@ static rp_status measure(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], 
     const rp_class *class = c->op->class;
     rp_kernel bare[RP_MAX_KERNELS];
     rp_sample sample;
-    plan_bare(&ops->device->caps, c, bare);
+    rp_use bare_use = plan_bare(&ops->device->caps, c, bare);
     for (uint32_t i = 0; i < c->count; i++) times[i] = INFINITY;
     rp_status status = rp_sample_open(&sample, ops, err);
     for (uint32_t n = 0; !status && n < ROUNDS * c->count; n++) {
@@ -48,7 +49,7 @@ static rp_status measure(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], 
         double time = INFINITY;
         rp_trial trial;
         if (!is_due(&sample, ops, n / c->count, times[i]) ||
-            !rp_trial_begin(&trial, ops->device, class->name, bare[i].name))
+            !rp_trial_begin(&trial, ops->device, &(rp_attempt){class->name, bare[i].name, &bare_use}))
             continue;
         status = class->sample(&sample, c->op, &bare[i], err);
         if (!status) status = rp_sample_measure(&sample, &time, err);
@@ -96,7 +97,8 @@ typedef rp_status (*select_fn)(rp_ops *ops, const rp_contest *contest, uint32_t 
 static rp_status choose_among(rp_ops *ops, candidates *c, select_fn select, rp_kernel *out, rp_error *err) {
     const rp_class *class = c->op->class;
     const rp_caps *caps = &ops->device->caps;
-    rp_contest contest = {.op = class->name, .count = c->count, .verify = verify, .user = c};
+    rp_contest contest = {
+        .op = class->name, .count = c->count, .verify = verify, .user = c, .tried = &c->use};
     if (class->timed && class->timed(caps, c->op))
         contest.measure = measure;
     else if (class->timed)

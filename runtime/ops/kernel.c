@@ -1,6 +1,35 @@
 #include "ops/kernel.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+
+void rp_use_write(const rp_use *u, char out[RP_TRIES_TEXT]) {
+    snprintf(out, RP_TRIES_TEXT, "%d %d %d %u %d %d %d %d %" PRIu32 " %" PRIu64, (int)u->formats[0],
+             (int)u->formats[1], (int)u->formats[2], u->halves, u->bias, u->residual, u->norm,
+             (int)u->activation, u->head_dim, u->texels);
+}
+
+bool rp_use_read(const char *text, rp_use *out) {
+    enum { MOST_HEAD_DIM = 4096 };
+    unsigned f[3], bias, residual, norm, activation;
+    rp_use u = {0};
+    char more;
+    if (sscanf(text, "%u %u %u %u %u %u %u %u %" SCNu32 " %" SCNu64 "%c", &f[0], &f[1], &f[2], &u.halves,
+               &bias, &residual, &norm, &activation, &u.head_dim, &u.texels, &more) != 10)
+        return false;
+    for (int i = 0; i < 3; i++) {
+        if (f[i] > RP_FORMAT_INT4) return false;
+        u.formats[i] = (rp_format)f[i];
+    }
+    if (u.halves > (RP_HALF_X | RP_HALF_OUT) || activation > RP_OP_TANH || u.head_dim > MOST_HEAD_DIM)
+        return false;
+    u.bias = bias;
+    u.residual = residual;
+    u.norm = norm;
+    u.activation = (rp_op_activation)activation;
+    *out = u;
+    return true;
+}
 
 double rp_rounding_bound(rp_rounding rounding) {
     return rounding ? 2e-3 : 2e-5;

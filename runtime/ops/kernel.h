@@ -3,6 +3,7 @@
 #ifndef RP_OPS_KERNEL_H
 #define RP_OPS_KERNEL_H
 
+#include "gpu/cache.h"
 #include "gpu/pipeline.h"
 #include "ops/activation.h"
 #include "ops/matrix.h"
@@ -39,6 +40,10 @@ typedef struct rp_use {
 } rp_use;
 
 enum { RP_MAX_KERNELS = 32, RP_KERNEL_NAME = 96 };
+
+/* A use as numbers in one line, which say all of it; and back. False: that is no use. */
+void rp_use_write(const rp_use *use, char out[RP_TRIES_TEXT]);
+bool rp_use_read(const char *text, rp_use *out);
 
 /* Made by the plan of its operator, and not changed afterwards. */
 typedef struct rp_kernel {

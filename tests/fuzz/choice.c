@@ -35,7 +35,9 @@ static rp_status verify(rp_ops *ops, void *user, uint32_t candidate, rp_verdict 
 }
 
 static uint32_t choose(void) {
+    static const rp_use use = {0};
     static const rp_contest contest = {.op = "op",
+                                       .tried = &use,
                                        .shape = "shape",
                                        .use = "use",
                                        .count = KERNELS,

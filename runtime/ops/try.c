@@ -1,0 +1,66 @@
+/* The program that tries one kernel, so that no other process ends with it. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "gpu/helper.h"
+#include "ops/class.h"
+#include "reprise/device.h"
+
+enum { LONGEST = 300 }; /* processor seconds: a compiler that goes round in circles is ended by SIGXCPU */
+
+/* End with the process that waits, leave no image of memory, and keep nothing open that was inherited. */
+static void settle(void) {
+    const struct rlimit no_core = {0, 0}, time = {LONGEST, LONGEST + 1};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_DUMPABLE, 0);
+    setrlimit(RLIMIT_CORE, &no_core);
+    setrlimit(RLIMIT_CPU, &time);
+    struct rlimit files;
+    int most = getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur > 4096 ? 4096 : (int)files.rlim_cur;
+    for (int fd = 3; fd < most; fd++) close(fd);
+}
+
+static const rp_class *find_class(const char *name) {
+    for (uint32_t i = 0; i < rp_class_count; i++)
+        if (!strcmp(rp_classes[i]->name, name)) return rp_classes[i];
+    return NULL;
+}
+
+/* As the library does before it uses the kernel. A driver that refuses it, or a kernel that is wrong, does no
+ * harm. */
+static int try_kernel(rp_device *device, const char *op, const char *name, const char *text) {
+    rp_kernel kernels[RP_MAX_KERNELS];
+    rp_verdict verdict;
+    rp_use use;
+    const rp_class *class = find_class(op);
+    uint32_t i = 0, count = class && rp_use_read(text, &use) ? class->plan(&device->caps, &use, kernels) : 0;
+    while (i < count && strcmp(kernels[i].name, name)) i++;
+    if (i == count || rp_device_enter(device, NULL)) return RP_HELPER_UNTRIED;
+    rp_ops ops = {0};
+    rp_ops_init(&ops, device, (rp_range){0}, (rp_range){0});
+    rp_status status = rp_prove(&ops, class, &kernels[i], &use, &verdict, NULL);
+    bool refused = ops.pipelines.refused;
+    rp_ops_finish(&ops);
+    rp_device_leave(device, status);
+    if (status == RP_ERROR_DEVICE_LOST) return RP_HELPER_LOST;
+    if (status && !refused) return RP_HELPER_UNTRIED;
+    return write(1, &RP_HELPER_LIVED, 1) == 1 ? RP_HELPER_DONE : RP_HELPER_UNTRIED;
+}
+
+int rp_try_main(int argc, char **argv) {
+    rp_device *device = NULL;
+    char key[33] = "";
+    if (argc != 7) return RP_HELPER_UNTRIED;
+    settle();
+    const rp_device_params params = {
+        .index = (uint32_t)strtoul(argv[1], NULL, 10), .cache_dir = argv[2], .try_program = ""};
+    if (rp_device_open(&params, &device, NULL)) return RP_HELPER_UNTRIED;
+    rp_device_key(device, key); /* of another library or device nothing would be learnt */
+    int end = strcmp(key, argv[3]) ? RP_HELPER_UNTRIED : try_kernel(device, argv[4], argv[5], argv[6]);
+    rp_device_close(&device);
+    return end;
+}
