@@ -167,12 +167,12 @@ static bool has_tensor(const reader *r, const rp_pickle_node *dict) {
     return false;
 }
 
-/* The dict that has the tensors: the whole, or one under a key that training programs use; NULL: none. */
+/* The dict that has the tensors: one under a key that training programs use, beside which a loss may be a
+ * tensor too, or the whole; NULL: none. */
 static const rp_pickle_node *find_state(const reader *r) {
     static const char *const wrappers[] = {"state_dict", "model_state_dict", "model", "module"};
     const rp_pickle_node *root = &r->state.nodes[r->state.root];
     if (root->kind != RP_PICKLE_DICT) return NULL;
-    if (has_tensor(r, root)) return root;
     for (size_t k = 0; k < RP_COUNT(wrappers); k++) {
         const rp_pickle_node *inner = NULL;
         for (uint32_t i = 0; i < root->count; i += 2)
@@ -180,7 +180,7 @@ static const rp_pickle_node *find_state(const reader *r) {
                 inner = &r->state.nodes[root->items[i + 1]]; // of two the later one, as in a dict
         if (inner && inner->kind == RP_PICKLE_DICT && has_tensor(r, inner)) return inner;
     }
-    return NULL;
+    return has_tensor(r, root) ? root : NULL;
 }
 
 static rp_status add_tensors(reader *r) {

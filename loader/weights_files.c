@@ -128,6 +128,24 @@ static rp_status open_chosen(const char *dir, const char *name, rp_weight_files 
     return name == files->format->whole ? open_file(files, dir, name, err) : open_shards(files, dir, err);
 }
 
+/* Keep what stands before the names, where they are those of a model inside of another module: module. of
+ * DataParallel, model. of a trainer, _orig_mod. of torch.compile, and these before one another. */
+static void find_outer(rp_weight_files *files) {
+    static const char *const words[] = {"module.", "model.", "_orig_mod."};
+    for (size_t i = 0; i < files->count && !*files->outer; i++)
+        for (size_t k = 0; k < files->files[i].count && !*files->outer; k++) {
+            const char *name = files->files[i].entries[k].name;
+            size_t size = 0;
+            for (size_t w = 0; w < RP_COUNT(words); w++) {
+                size_t more = strlen(words[w]);
+                if (size + more >= sizeof files->outer || strncmp(name + size, words[w], more)) continue;
+                size += more;
+                w = (size_t)-1; // another may follow
+            }
+            memcpy(files->outer, name, size);
+        }
+}
+
 rp_status rp_weight_files_open(const char *dir, rp_weight_files **out, rp_error *err) {
     const struct rp_weight_format *format;
     char *path = NULL;
@@ -148,11 +166,13 @@ rp_status rp_weight_files_open(const char *dir, rp_weight_files **out, rp_error 
     }
     *files = (rp_weight_files){.path = path, .format = format};
     status = open_chosen(dir, name, files, err);
-    if (status)
+    if (status) {
         rp_weight_files_close(files);
-    else
-        *out = files;
-    return status;
+        return status;
+    }
+    find_outer(files);
+    *out = files;
+    return RP_OK;
 }
 
 void rp_weight_files_close(rp_weight_files *files) {
@@ -174,8 +194,9 @@ static rp_tensor_entry *find_entry(const rp_weight_files *files, const char *nam
 }
 
 rp_tensor_entry *rp_weight_files_find(const rp_weight_files *files, const char *name, rp_tensor_file **file) {
-    char parallel[256];
+    char inner[256];
     rp_tensor_entry *entry = find_entry(files, name, file);
-    if (entry || snprintf(parallel, sizeof parallel, "module.%s", name) >= (int)sizeof parallel) return entry;
-    return find_entry(files, parallel, file);
+    if (entry || !*files->outer) return entry;
+    if (snprintf(inner, sizeof inner, "%s%s", files->outer, name) >= (int)sizeof inner) return NULL;
+    return find_entry(files, inner, file);
 }

@@ -11,7 +11,8 @@ typedef struct rp_weight_files {
     size_t count, capacity;
     const char *unserved; /* part of the name of a head that answers questions and is built otherwise than any
                              that is served; NULL: there is none */
-    void *memory;         /* weights that come from a generator */
+    char outer[64]; /* what programs that train put before the names of all tensors, such as "module." */
+    void *memory;   /* weights that come from a generator */
 } rp_weight_files;
 
 /* Open the weights of the folder `dir`. RP_ERROR_FILE lists what was looked for; RP_ERROR_UNSUPPORTED when
@@ -22,8 +23,8 @@ rp_status rp_weight_files_open(const char *dir, rp_weight_files **out, rp_error 
 /* NULL is allowed. */
 void rp_weight_files_close(rp_weight_files *files);
 
-/* The tensor called `name`, or "module." and `name` as torch.nn.DataParallel saves it, and the file it is in;
- * NULL when there is none. */
+/* The tensor called `name`, or that with what stands before all names, and the file it is in; NULL when there
+ * is none. */
 rp_tensor_entry *rp_weight_files_find(const rp_weight_files *files, const char *name, rp_tensor_file **file);
 
 #endif

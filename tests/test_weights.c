@@ -142,7 +142,9 @@ static void test_layouts(void **state) {
         {.shards = 3},
         {.shards = 2, .strip_prefix = "albert."},
         {.shards = 40},
-        {.add_prefix = "module."}, // as torch.nn.DataParallel saves
+        {.add_prefix = "module."},                        // as torch.nn.DataParallel saves
+        {.shards = 40, .add_prefix = "model."},           // as a trainer does
+        {.add_prefix = "module.model._orig_mod.module."}, // and others around one another
         {.shards = 2, .strip_prefix = "albert.", .add_prefix = "module."},
         {.dtype = FIXTURE_F64},
         {.form = FIXTURE_ZIP},

@@ -143,6 +143,8 @@ def good():
     write("wrapped.bin", {"epoch": 3, "loss": 0.5, "name": "x", "done": True, "none": None, "big": 1 << 40, "pair": (1, [2]),
                           "state_dict": model.state_dict()}, lambda s: s["state_dict"])
     write("wrapped-model.bin", {"model": model.state_dict(), "optimizer": {"lr": 1e-3}}, lambda s: s["model"])
+    write("wrapped-loss.bin", {"epoch": torch.tensor(3), "loss": torch.tensor(0.5), "model_state_dict": model.state_dict()},
+          lambda s: s["model_state_dict"])
     line = torch.arange(150, dtype=torch.float32)
     write("many.bin", {"t%03d" % i: line[i] for i in range(150)})  # a memo of more than 255: LONG_BINPUT, LONG_BINGET
 
