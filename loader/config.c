@@ -6,6 +6,7 @@
 #include "loader/find_model.h"
 #include "loader/folder.h"
 #include "loader/json.h"
+#include "loader/json_write.h"
 #include "loader/missing.h"
 #include "loader/names.h"
 
@@ -230,6 +231,12 @@ static rp_status refuse_variants(reader *r) {
     bool decoder = false;
     rp_status status = read_string(r, "position_embedding_type", &positions);
     if (!status) status = rp_json_bool(r->root, r->path, "is_decoder", false, &decoder, r->err);
+    const rp_json *given = rp_json_get(r->root, "position_embedding_type");
+    if (!status && given && !positions && r->out->family != RP_FAMILY_DISTILBERT)
+        status =
+            rp_fail(r->err, RP_ERROR_UNSUPPORTED,
+                    "%s: position_embedding_type: is null, which means none; only \"absolute\" is supported",
+                    r->path);
     if (status) return status;
     if (positions && strcmp(positions, "absolute"))
         return rp_fail(r->err, RP_ERROR_UNSUPPORTED,
@@ -265,35 +272,46 @@ rp_status rp_config_number_labels(rp_config *c, uint32_t count, rp_error *err) {
     return RP_OK;
 }
 
-/* The row that a key of id2label stands for; `count` where it is a number but none below that. False: it is
- * not a number, written as JSON would. */
-static bool read_label_key(const char *key, uint32_t count, uint32_t *row) {
-    bool negative = *key == '-';
-    const char *digits = key + negative;
-    if (!*digits || digits[strspn(digits, "0123456789")] || (*digits == '0' && digits[1])) return false;
-    uint64_t n = 0;
-    for (; *digits && n < count; digits++) n = n * 10 + (uint64_t)(*digits - '0');
-    *row = n < count && !negative ? (uint32_t)n : count;
-    return true;
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
 }
 
-/* The label of row `i` as its text; a null is none. */
+/* The row that a key of id2label stands for; `count` where it is a number but none below that. False: it is
+ * not a number as Python's int() reads one. */
+static bool read_label_key(const char *key, uint32_t count, uint32_t *row) {
+    static const char white[] = " \t\n\v\f\r";
+    uint64_t n = 0;
+    key += strspn(key, white);
+    bool negative = *key == '-';
+    key += negative || *key == '+';
+    if (!is_digit(*key)) return false;
+    for (; is_digit(*key) || (*key == '_' && is_digit(key[1])); key++)
+        if (*key != '_' && n < count) n = n * 10 + (uint64_t)(*key - '0');
+    *row = n < count && (!negative || n == 0) ? (uint32_t)n : count;
+    return !key[strspn(key, white)];
+}
+
+/* The label of row `i` as its text, which for a number is its JSON; a null is none. */
 static rp_status read_label(reader *r, uint32_t i, const rp_json *value) {
     rp_config *c = r->out;
-    char number[32];
-    const char *text = rp_json_string(value);
+    rp_json_writer number = {.compact = true};
+    char *made = NULL;
+    size_t size = 0;
     if (value->type == RP_JSON_NULL) return RP_OK;
-    if (value->type == RP_JSON_INTEGER) {
-        snprintf(number, sizeof number, "%lld", (long long)value->integer);
-        text = number;
-    } else if (value->type == RP_JSON_TRUE || value->type == RP_JSON_FALSE)
-        text = value->type == RP_JSON_TRUE ? "true" : "false";
-    c->label_bare[i] = text && value->type != RP_JSON_STRING;
-    if (!text)
+    if (value->type == RP_JSON_ARRAY || value->type == RP_JSON_OBJECT)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: id2label: label %u is %s, must be a string", r->path, i,
                        rp_json_kind(value));
+    const char *text = rp_json_string(value);
+    if (!text) {
+        rp_json_write_value(&number, NULL, value);
+        text = made = rp_json_writer_finish(&number, &size);
+        if (!made) return rp_fail_memory(r->err, "labels", 32);
+        made[--size] = '\0'; // in place of the line end
+        c->label_bare[i] = value->type != RP_JSON_REAL || isfinite(value->real);
+    }
     c->labels[i] = rp_arena_copy(&c->arena, text, strlen(text));
-    return c->labels[i] ? RP_OK : rp_fail_memory(r->err, "labels", strlen(text) + 1);
+    free(made);
+    return c->labels[i] ? RP_OK : rp_fail_memory(r->err, "labels", 32);
 }
 
 /* There are as many labels as entries, whatever their keys: so transformers counts. A row that none names
@@ -304,14 +322,19 @@ static rp_status read_id2label(reader *r, const rp_json *map) {
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: id2label: must be an object of 1 to %d labels", r->path,
                        MAX_LABELS);
     rp_status status = rp_config_number_labels(r->out, count, r->err);
+    bool *seen = rp_arena_alloc(&r->out->arena, count, sizeof *seen);
+    if (!status && !seen) status = rp_fail_memory(r->err, "labels", count * sizeof *seen);
     for (const rp_member *m = map->members; !status && m < map->members + count; m++) {
         uint32_t row;
-        if (!read_label_key(m->key, count, &row))
+        bool number = read_label_key(m->key, count, &row);
+        if (!number || (row < count && seen[row]))
             return rp_fail(
                 r->err, RP_ERROR_FORMAT,
-                "%s: id2label: key \"%.*s\": the keys must be the numbers of the labels, from 0 to %u",
-                r->path, rp_text_fit(m->key, 80), m->key, count - 1);
-        if (row < count) status = read_label(r, row, &m->value);
+                "%s: id2label: key \"%.*s\": the keys must be the numbers of the labels, from 0 to %u%s",
+                r->path, rp_text_fit(m->key, 80), m->key, count - 1, number ? ", each of them once" : "");
+        if (row == count) continue;
+        seen[row] = true;
+        status = read_label(r, row, &m->value);
     }
     return status;
 }

@@ -222,22 +222,14 @@ static char *config_text(const rp_tokenizer *t, const char *class, uint32_t posi
     return rp_json_writer_finish(&w, size);
 }
 
-/* A truth value as Python sees it: null is false. */
-static rp_status read_flag(const rp_json *root, const char *path, const char *field, bool fallback, bool *out,
-                           rp_error *err) {
-    *out = false;
-    if (rp_json_is(rp_json_get(root, field), RP_JSON_NULL)) return RP_OK;
-    return rp_json_bool(root, path, field, fallback, out, err);
-}
-
 /* How the tokenizer's configuration has the text rewritten; as ALBERT's has it where there is none. */
 static rp_status read_flags(rp_conversion *c, bool *lower, bool *keep_accents) {
     char *path = rp_path_join(c->dir, "tokenizer_config.json");
     rp_json_document document = {0};
     rp_status status = path ? RP_OK : rp_fail_memory(c->err, "a path", strlen(c->dir));
     if (!status && rp_path_exists(path)) status = rp_json_load_reals(path, &document, c->err);
-    if (!status) status = read_flag(&document.root, path, "do_lower_case", true, lower, c->err);
-    if (!status) status = read_flag(&document.root, path, "keep_accents", false, keep_accents, c->err);
+    if (!status) status = rp_json_bool(&document.root, path, "do_lower_case", true, lower, c->err);
+    if (!status) status = rp_json_bool(&document.root, path, "keep_accents", false, keep_accents, c->err);
     rp_json_finish(&document);
     free(path);
     return status;

@@ -145,11 +145,11 @@ done:
 }
 
 rp_status rp_json_load(const char *path, rp_json_document *out, rp_error *err) {
-    return load(path, (rp_json_flags){0}, out, err);
+    return load(path, (rp_json_flags){.large = true, .words = true}, out, err);
 }
 
 rp_status rp_json_load_reals(const char *path, rp_json_document *out, rp_error *err) {
-    return load(path, (rp_json_flags){.reals = true}, out, err);
+    return load(path, (rp_json_flags){.reals = true, .words = true}, out, err);
 }
 
 rp_status rp_json_load_rust(const char *path, rp_json_document *out, rp_error *err) {
@@ -159,8 +159,11 @@ rp_status rp_json_load_rust(const char *path, rp_json_document *out, rp_error *e
 rp_status rp_json_bool(const rp_json *root, const char *path, const char *field, bool fallback, bool *out,
                        rp_error *err) {
     const rp_json *value = rp_json_get(root, field);
+    double number;
     *out = value ? value->type == RP_JSON_TRUE : fallback;
-    if (!value || *out || value->type == RP_JSON_FALSE) return RP_OK;
+    if (!value || *out || value->type == RP_JSON_FALSE || value->type == RP_JSON_NULL) return RP_OK;
+    *out = rp_json_number(value, &number) && number != 0;
+    if (rp_json_is(value, RP_JSON_INTEGER) || rp_json_is(value, RP_JSON_REAL)) return RP_OK;
     return rp_fail(err, RP_ERROR_FORMAT, "%s: %s: is %s, must be true or false", rp_path_shown(path), field,
                    rp_json_kind(value));
 }

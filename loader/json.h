@@ -35,7 +35,8 @@ rp_status rp_file_open(const char *path, int *fd, uint64_t *size, rp_error *err)
 rp_status rp_json_parse(const char *text, size_t size, const char *path, rp_json_document *out,
                         rp_error *err);
 
-/* Read and parse a file. */
+/* Read and parse a file. Integers of more than 64 bits and NaN, Infinity and -Infinity are reals, as Python
+ * reads and writes them. */
 rp_status rp_json_load(const char *path, rp_json_document *out, rp_error *err);
 
 /* The same, with every number as a real: for files that hold integers of any size. */
@@ -43,7 +44,8 @@ rp_status rp_json_load_reals(const char *path, rp_json_document *out, rp_error *
 /* The same again, rounded as in Rust (rp_json_flags): for tokenizer.json. */
 rp_status rp_json_load_rust(const char *path, rp_json_document *out, rp_error *err);
 
-/* `root`.`field` as a boolean; `fallback` when it is missing. RP_ERROR_FORMAT when it is something else. */
+/* `root`.`field` as a boolean; `fallback` when it is missing. As Python has it, null and 0 are false and
+ * other numbers true. RP_ERROR_FORMAT when it is something else. */
 rp_status rp_json_bool(const rp_json *root, const char *path, const char *field, bool fallback, bool *out,
                        rp_error *err);
 

@@ -379,13 +379,18 @@ static bool read_number(reader *r, rp_json *out) {
 static bool read_word(reader *r, rp_json *out) {
     static const struct {
         const char *word;
-        rp_json_type type;
-    } words[] = {{"null", RP_JSON_NULL}, {"true", RP_JSON_TRUE}, {"false", RP_JSON_FALSE}};
-    for (size_t i = 0; i < 3; i++) {
+        rp_json value;
+    } words[] = {{"null", {.type = RP_JSON_NULL}},
+                 {"true", {.type = RP_JSON_TRUE}},
+                 {"false", {.type = RP_JSON_FALSE}},
+                 {"NaN", {.type = RP_JSON_REAL, .real = NAN}},
+                 {"Infinity", {.type = RP_JSON_REAL, .real = INFINITY}},
+                 {"-Infinity", {.type = RP_JSON_REAL, .real = -INFINITY}}};
+    for (size_t i = 0; i < (r->flags.words ? 6 : 3); i++) {
         size_t size = strlen(words[i].word);
         if (r->size - r->at < size || memcmp(r->text + r->at, words[i].word, size) != 0) continue;
         r->at += size;
-        *out = (rp_json){.type = words[i].type};
+        *out = words[i].value;
         return true;
     }
     return fail(r, r->at, "a value expected");
@@ -438,7 +443,8 @@ static bool begin_value(reader *r, rp_json *out, bool *whole) {
     int c = peek(r);
     *whole = true;
     if (c == '{' || c == '[') return begin_composite(r, out, whole);
-    if (c == '-' || (c >= '0' && c <= '9')) return read_number(r, out);
+    bool endless = c == '-' && r->flags.words && r->at + 1 < r->size && r->text[r->at + 1] == 'I';
+    if ((c == '-' && !endless) || (c >= '0' && c <= '9')) return read_number(r, out);
     if (c != '"') return read_word(r, out);
     r->at++;
     *out = (rp_json){.type = RP_JSON_STRING};

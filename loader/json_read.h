@@ -12,6 +12,7 @@ typedef struct rp_json_flags {
                    and a real that is too large the largest there is */
     bool rust;  /* reals are rounded as serde_json rounds them, which is what reads tokenizer.json elsewhere:
                    some are a unit in the last place off, and that decides between segmentations */
+    bool words; /* NaN, Infinity and -Infinity are reals, as Python writes and reads them */
 } rp_json_flags;
 
 /* Why there is no value. */

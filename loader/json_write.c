@@ -111,8 +111,11 @@ static int take_digits(double value, char digits[20]) {
 void rp_json_write_real(rp_json_writer *w, const char *key, double value) {
     char digits[20], text[64];
     begin(w, key);
-    if (!isfinite(value)) w->broken = true;
     if (w->broken) return;
+    if (!isfinite(value)) {
+        put_text(w, isnan(value) ? "NaN" : value < 0 ? "-Infinity" : "Infinity");
+        return;
+    }
     int exponent = take_digits(fabs(value), digits), count = (int)strlen(digits);
     if (signbit(value)) put(w, "-", 1);
     if (exponent < -4 || exponent >= 16)

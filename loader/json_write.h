@@ -22,7 +22,8 @@ void rp_json_write_close(rp_json_writer *w, char bracket);                      
 void rp_json_write_text(rp_json_writer *w, const char *key, const char *text, size_t size); /* UTF-8 */
 void rp_json_write_string(rp_json_writer *w, const char *key, const char *text);
 void rp_json_write_integer(rp_json_writer *w, const char *key, int64_t value);
-/* The shortest decimals that are read as the same number, always as a fraction. `value` is finite. */
+/* The shortest decimals that are read as the same number, always as a fraction. NaN, Infinity and -Infinity
+ * for what is not finite, as Python writes it. */
 void rp_json_write_real(rp_json_writer *w, const char *key, double value);
 void rp_json_write_bool(rp_json_writer *w, const char *key, bool value);
 void rp_json_write_null(rp_json_writer *w, const char *key);

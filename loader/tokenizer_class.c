@@ -136,11 +136,7 @@ void rp_tokenizer_files_finish(rp_tokenizer_files *files) {
 }
 
 rp_status rp_tokenizer_flag(const rp_tokenizer_files *files, const char *field, bool *out, rp_error *err) {
-    const rp_json *value = rp_json_get(&files->config.root, field);
-    if (!rp_json_is(value, RP_JSON_NULL))
-        return rp_json_bool(&files->config.root, files->config_path, field, *out, out, err);
-    *out = false;
-    return RP_OK;
+    return rp_json_bool(&files->config.root, files->config_path, field, *out, out, err);
 }
 
 int32_t rp_json_id(const rp_json *value) {

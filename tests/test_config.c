@@ -256,6 +256,15 @@ static void test_labels(void **state) {
     assert_string_equal(c.labels[0], "");
     assert_int_equal(c.problem, RP_PROBLEM_REGRESSION);
     rp_config_finish(&c);
+    load_good(
+        "{\"model_type\": \"albert\", \"tie_word_embeddings\": null, \"is_decoder\": null, \"loss\": NaN,"
+        " \"max_length\": 1000000000000000019884624838656}",
+        &c);
+    assert_false(c.tie_word_embeddings); // as Python takes null
+    rp_config_finish(&c);
+    load_good("{\"model_type\": \"albert\", \"tie_word_embeddings\": 1, \"is_decoder\": 0}", &c);
+    assert_true(c.tie_word_embeddings);
+    rp_config_finish(&c);
     load_good("{\"model_type\": \"albert\", \"id2label\": null, \"problem_type\": null}", &c);
     assert_int_equal(c.label_count, 2);
     assert_false(c.problem_given);
@@ -280,6 +289,16 @@ static void test_labels_with_gaps(void **state) {
          "yyn",
          true},
         {"\"id2label\": {\"0\": \"x\", \"1\": \"x\"}, \"num_labels\": 3", 2, {"x", "x"}, "nn", true},
+        {"\"id2label\": {\"0\": 0.5, \"1\": -2.5e-07, \"2\": 1e20, \"3\": NaN}",
+         4,
+         {"0.5", "-2.5e-07", "1e+20", "NaN"},
+         "yyyn",
+         true},
+        {"\"id2label\": {\"00\": \"a\", \" 1\\n\": \"b\", \"+2\": \"c\", \"0_3\": \"d\"}",
+         4,
+         {"a", "b", "c", "d"},
+         "nnnn",
+         true},
         {"\"id2label\": {}, \"num_labels\": 3", 3, {"LABEL_0", "LABEL_1", "LABEL_2"}, "nnn", true},
         {"\"id2label\": {}", 2, {"LABEL_0", "LABEL_1"}, "nn", false},
         {"\"id2label\": null", 2, {"LABEL_0", "LABEL_1"}, "nn", false},
@@ -419,10 +438,12 @@ static void test_wrong_fields(void **state) {
         {ALBERT "\"position_embedding_type\": \"relative_key\"}", RP_ERROR_UNSUPPORTED,
          "position_embedding_type"},
         {ALBERT "\"position_embedding_type\": 1}", RP_ERROR_FORMAT, "position_embedding_type"},
+        {ALBERT "\"position_embedding_type\": null}", RP_ERROR_UNSUPPORTED,
+         "position_embedding_type: is null"},
         {ALBERT "\"is_decoder\": true}", RP_ERROR_UNSUPPORTED, "is_decoder"},
         {ALBERT "\"pruned_heads\": {\"0\": [1]}}", RP_ERROR_UNSUPPORTED, "pruned_heads"},
         {ALBERT "\"quantization_config\": {\"bits\": 4}}", RP_ERROR_UNSUPPORTED, "quantization_config"},
-        {ALBERT "\"tie_word_embeddings\": 1}", RP_ERROR_FORMAT, "tie_word_embeddings"},
+        {ALBERT "\"tie_word_embeddings\": \"yes\"}", RP_ERROR_FORMAT, "tie_word_embeddings"},
         {ALBERT "\"problem_type\": \"ranking\"}", RP_ERROR_FORMAT, "problem_type: \"ranking\""},
         {ALBERT "\"problem_type\": []}", RP_ERROR_FORMAT, "problem_type"},
         {ALBERT "\"id2label\": [\"a\", \"b\"]}", RP_ERROR_FORMAT, "id2label"},
@@ -430,6 +451,10 @@ static void test_wrong_fields(void **state) {
         {ALBERT "\"id2label\": {\"0\": [\"a\"]}}", RP_ERROR_FORMAT, "id2label: label 0"},
         {ALBERT "\"id2label\": {\"0\": \"a\", \"00\": \"b\"}}", RP_ERROR_FORMAT, "id2label"},
         {ALBERT "\"id2label\": {\"-\": \"a\"}}", RP_ERROR_FORMAT, "id2label"},
+        {ALBERT "\"id2label\": {\"1__0\": \"a\"}}", RP_ERROR_FORMAT, "id2label"},
+        {ALBERT "\"id2label\": {\"1_\": \"a\"}}", RP_ERROR_FORMAT, "id2label"},
+        {ALBERT "\"id2label\": {\"1.0\": \"a\"}}", RP_ERROR_FORMAT, "id2label"},
+        {ALBERT "\"id2label\": {\"- 1\": \"a\"}}", RP_ERROR_FORMAT, "id2label"},
         {ALBERT "\"id2label\": {\"\": \"a\"}}", RP_ERROR_FORMAT, "id2label"},
         {DISTILBERT "\"dim\": 100, \"n_heads\": 3}", RP_ERROR_FORMAT, "num_attention_heads"},
         {DISTILBERT "\"n_layers\": 0}", RP_ERROR_FORMAT, "n_layers"},

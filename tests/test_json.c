@@ -1,6 +1,7 @@
 /* The reader of JSON takes what jansson's takes, with the same values, and nothing else. */
 #include <float.h>
 #include <locale.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -431,6 +432,30 @@ static void test_large(void **state) {
     free(digits);
 }
 
+/* What Python writes for numbers that are none, where they may be. */
+static void test_words_of_python(void **state) {
+    static const char text[] = "[NaN, Infinity, -Infinity, -1, null]";
+    static const char *const bad[] = {"[NaN]", "[-Infinity]", "[-NaN]", "[nan]",
+                                      "[Inf]", "[-Infinit",   "[-",     "[-I"};
+    rp_json_flags flags = {.words = true};
+    rp_json_document document;
+    rp_json_mistake mistake;
+    (void)state;
+    assert_true(rp_json_read(text, strlen(text), flags, &document, &mistake));
+    const rp_json *items = document.root.items;
+    for (int i = 0; i < 3; i++) assert_int_equal(items[i].type, RP_JSON_REAL);
+    assert_true(isnan(items[0].real));
+    assert_true(isinf(items[1].real) && items[1].real > 0);
+    assert_true(isinf(items[2].real) && items[2].real < 0);
+    assert_int_equal(items[3].integer, -1);
+    assert_int_equal(items[4].type, RP_JSON_NULL);
+    rp_json_finish(&document);
+    for (size_t i = 0; i < RP_COUNT(bad); i++) {
+        flags.words = i >= 2;
+        assert_false(rp_json_read(bad[i], strlen(bad[i]), flags, &document, &mistake));
+    }
+}
+
 /* Make the locale `source` of this system's sources in the folder `dir`; false where it cannot be. */
 static bool make_locale(const char *dir, const char *source) {
     char command[FIXTURE_PATH_SIZE + 128];
@@ -487,10 +512,12 @@ static void test_locale(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_texts),    cmocka_unit_test(test_damage),   cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_mistakes), cmocka_unit_test(test_locale),   cmocka_unit_test(test_large),
-        cmocka_unit_test(test_members),  cmocka_unit_test(test_nothing),  cmocka_unit_test(test_vocabulary),
-        cmocka_unit_test(test_numbers),  cmocka_unit_test(test_half_way),
+        cmocka_unit_test(test_texts),           cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_depth),           cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_words_of_python), cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_large),           cmocka_unit_test(test_members),
+        cmocka_unit_test(test_nothing),         cmocka_unit_test(test_vocabulary),
+        cmocka_unit_test(test_numbers),         cmocka_unit_test(test_half_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
