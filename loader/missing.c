@@ -23,6 +23,7 @@ typedef struct kind {
 } kind;
 
 static const char merge[] = "merge it into its model in Python (peft: merge_and_unload, save_pretrained)";
+static const char beside[] = "what a training left beside the weights";
 static const char rename_bin[] = "call it pytorch_model.bin if it is";
 
 static const kind weight_kinds[] = {
@@ -38,8 +39,12 @@ static const kind weight_kinds[] = {
      true},
     {"*.data-*", "a part of a TensorFlow checkpoint", "copy its .index file there too", true},
     {"*.safetensors", "weights by another name", "call them model.safetensors if they are the model's", true},
-    {"training_args.bin", "what a training left beside the weights", NULL, true},
-    {"optimizer.bin", "what a training left beside the weights", NULL, true},
+    {"training_args.bin", beside, NULL, true},
+    {"optimizer.*", beside, NULL, true},
+    {"scheduler.*", beside, NULL, true},
+    {"scaler.*", beside, NULL, true},
+    {"rng_state*.pth", beside, NULL, true},
+    {"openvino_model.bin", "a model for OpenVINO", NULL, false},
     {"*.bin", "perhaps weights by another name", rename_bin, true},
     {"*.pt", "perhaps weights by another name", rename_bin, true},
     {"*.pth", "perhaps weights by another name", rename_bin, true},
