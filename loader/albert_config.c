@@ -252,6 +252,7 @@ rp_status rp_albert_configure(rp_tokenizer *t, const rp_tokenizer_files *files, 
     if (!status) status = read_specials(&r, !decoder);
     if (!status) status = check_specials(&r);
     if (!status) status = publish(&r);
+    if (!status) status = rp_tokenizer_types(t, files, true, err);
     t->decoder.steps = status ? NULL : rp_new(rp_decode_step);
     if (status) return status;
     if (!t->decoder.steps) return rp_fail_memory(err, "a tokenizer", sizeof(rp_decode_step));

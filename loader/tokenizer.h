@@ -125,6 +125,8 @@ int32_t rp_json_id(const rp_json *value);
 
 /* model_max_length, truncation_side, clean_up_tokenization_spaces. */
 rp_status rp_tokenizer_settings(rp_tokenizer *t, const rp_tokenizer_files *files, rp_error *err);
+/* Whether type ids are given: as model_input_names says, else `types`. */
+rp_status rp_tokenizer_types(rp_tokenizer *t, const rp_tokenizer_files *files, bool types, rp_error *err);
 /* A truth value as Python sees it: null is false. */
 rp_status rp_tokenizer_flag(const rp_tokenizer_files *files, const char *field, bool *out, rp_error *err);
 

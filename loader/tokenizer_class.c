@@ -139,6 +139,21 @@ rp_status rp_tokenizer_flag(const rp_tokenizer_files *files, const char *field, 
     return rp_json_bool(&files->config.root, files->config_path, field, *out, out, err);
 }
 
+rp_status rp_tokenizer_types(rp_tokenizer *t, const rp_tokenizer_files *files, bool types, rp_error *err) {
+    const rp_json *names = rp_json_get(&files->config.root, "model_input_names");
+    t->without_types = !types;
+    if (!names || names->type == RP_JSON_NULL) return RP_OK;
+    if (names->type != RP_JSON_ARRAY)
+        return rp_fail(err, RP_ERROR_FORMAT, "%s: model_input_names: is %s, must be a list",
+                       rp_path_shown(files->config_path), rp_json_kind(names));
+    t->without_types = true;
+    for (uint32_t i = 0; i < names->count; i++) {
+        const char *name = rp_json_string(&names->items[i]);
+        if (name && !strcmp(name, "token_type_ids")) t->without_types = false;
+    }
+    return RP_OK;
+}
+
 int32_t rp_json_id(const rp_json *value) {
     double id = -1;
     bool is = rp_json_number(value, &id);

@@ -437,21 +437,6 @@ static rp_status begin_converted(setup *s) {
     return status;
 }
 
-static rp_status read_types(setup *s) {
-    const rp_json *names = rp_json_get(&s->files->config.root, "model_input_names");
-    s->t->without_types = !s->class->types;
-    if (!names || names->type == RP_JSON_NULL) return RP_OK;
-    if (names->type != RP_JSON_ARRAY)
-        return rp_fail(s->err, RP_ERROR_FORMAT, "%s: model_input_names: is %s, must be a list",
-                       rp_path_shown(s->files->config_path), rp_json_kind(names));
-    s->t->without_types = true;
-    for (uint32_t i = 0; i < names->count; i++) {
-        const char *name = rp_json_string(&names->items[i]);
-        if (name && !strcmp(name, "token_type_ids")) s->t->without_types = false;
-    }
-    return RP_OK;
-}
-
 static rp_status run(setup *s, bool converted) {
     const rp_json *decoder = rp_json_get(&s->files->config.root, "added_tokens_decoder");
     s->legacy = !decoder;
@@ -467,7 +452,7 @@ static rp_status run(setup *s, bool converted) {
     if (!status && converted) status = rp_tokenizer_template(s->t, s->t->ids.cls, s->t->ids.sep, s->err);
     if (!status) status = check_template(s->t, &s->t->single, s->err);
     if (!status) status = check_template(s->t, &s->t->pair, s->err);
-    return status ? status : read_types(s);
+    return status ? status : rp_tokenizer_types(s->t, s->files, s->class->types, s->err);
 }
 
 rp_status rp_tokenizer_setup(rp_tokenizer *t, const rp_tokenizer_class *class,

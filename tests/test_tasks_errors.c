@@ -274,6 +274,11 @@ static void test_a_model_with_one_token_type_takes_no_pairs(void **state) {
     ok(rp_classify(model, inputs, 2, NULL, &result, &err));
     assert_entry(0, RP_ERROR_UNSUPPORTED, "type_vocab_size");
     assert_entry(1, RP_OK, "");
+    rp_result_free(&result);
+    fixture_write_text(fixture.dir, "tokenizer_config.json", "{\"model_input_names\": [\"input_ids\"]}");
+    open_model(); // its tokenizer gives no types
+    ok(rp_classify(model, inputs, 2, NULL, &result, &err));
+    for (size_t i = 0; i < 2; i++) assert_entry(i, RP_OK, "");
 }
 
 /* ---- inputs ---- */

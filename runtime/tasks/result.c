@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loader/tokenizer.h"
+
 typedef struct served {
     unsigned head; // 0: every folder can
     const char *holds, *command;
@@ -108,10 +110,16 @@ void *rp_result_array(rp_result *result, const void *items, size_t count, size_t
 }
 
 rp_status rp_task_check_pairs(const rp_model *model, rp_error *err) {
-    if (model->config.type_vocab_size != 1) return RP_OK; /* none at all: its separators tell them apart */
-    return rp_fail(err, RP_ERROR_UNSUPPORTED,
-                   "%s: type_vocab_size is 1: this model takes one text at a time, not two",
-                   model->config.path);
+    const rp_tokenizer *tokenizer = rp_model_get_tokenizer(model);
+    uint32_t types = model->config.type_vocab_size; /* of a DistilBERT 0: it looks at none */
+    if (!types || tokenizer->without_types) return RP_OK;
+    for (size_t i = 0; i < tokenizer->pair.count; i++)
+        if ((uint32_t)tokenizer->pair.pieces[i].type >= types)
+            return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                           "%s: type_vocab_size is %u, but the tokenizer gives two texts type %d too: this "
+                           "model takes one text at a time",
+                           model->config.path, types, (int)tokenizer->pair.pieces[i].type);
+    return RP_OK;
 }
 
 void rp_result_free(rp_result **result) {

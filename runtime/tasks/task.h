@@ -59,7 +59,7 @@ void rp_result_check(rp_result *result, size_t i, float *values, size_t count);
 char *rp_result_text(rp_result *result, const char *data, size_t size, rp_error *err);
 void *rp_result_array(rp_result *result, const void *items, size_t count, size_t size, rp_error *err);
 
-/* RP_ERROR_UNSUPPORTED when the model has one token type only: then it cannot tell two texts apart. */
+/* RP_ERROR_UNSUPPORTED when the tokenizer gives the texts of a pair a type that the model has none for. */
 rp_status rp_task_check_pairs(const rp_model *model, rp_error *err);
 
 /* Tokenize a text of the task, or a pair of them, for the model. RP_ERROR_TEXT, too, when it holds a token
