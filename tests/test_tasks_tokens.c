@@ -87,10 +87,39 @@ static void test_one_around_every_text_is_no_model(void **state) {
     close_case();
 }
 
+/* Positions count what the template puts in front of the text, which may be nothing. */
+static void test_positions_follow_the_template(void **state) {
+    static const char around[] = "{\"type\":\"BertProcessing\",\"cls\":[\"x\",2],\"sep\":[\"x\",2]}";
+    const rp_tag_params params = {.aggregation = RP_AGGREGATE_NONE};
+    const rp_text text = TEXT("a b");
+    (void)state;
+    for (uint32_t first = 0; first < 2; first++) {
+        char json[512];
+        size_t count = 0;
+        snprintf(
+            json, sizeof json,
+            "{\"version\":\"1.0\",\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"},\"post_processor\":%s,"
+            "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"a\",\"continuing_subword_prefix\":\"\","
+            "\"max_input_chars_per_word\":9,\"vocab\":{\"a\":0,\"b\":1,\"x\":2}}}",
+            first ? around : "null");
+        assert_true(task_case_open("tag_wordpiece", &fixture));
+        assert_true(fixture_write_text(fixture.dir, "tokenizer_config.json",
+                                       "{\"tokenizer_class\": \"PreTrainedTokenizerFast\"}"));
+        assert_true(fixture_write_text(fixture.dir, "tokenizer.json", json));
+        if (rp_model_open(device, fixture.dir, NULL, &model, &err)) fail_msg("%s", err.message);
+        assert_int_equal(rp_tag(model, &text, 1, &params, &result, &err), RP_OK);
+        const rp_entity *entities = rp_result_entities(result, 0, &count);
+        assert_int_equal(count, 2); /* this model labels none of them O */
+        for (uint32_t i = 0; i < count; i++) assert_int_equal(entities[i].index, first + i);
+        close_case();
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_text_that_holds_it_fails),
         cmocka_unit_test(test_one_around_every_text_is_no_model),
+        cmocka_unit_test(test_positions_follow_the_template),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

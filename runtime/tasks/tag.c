@@ -55,7 +55,8 @@ static rp_status finish_entry(tag_task *t, const rp_window *window, rp_error *er
 static rp_status read_window(void *task, const rp_window *window, const float *rows, rp_error *err) {
     tag_task *t = task;
     uint32_t labels = t->tagger.info->label_count;
-    rp_tagged tagged = {t->texts[window->entry], window->text, window->first, window->count, t->scores};
+    rp_tagged tagged = {t->texts[window->entry], window->text, window->first,
+                        window->count,           window->at,   t->scores};
     if (window->count)
         memcpy(t->scores, rows + (size_t)window->at * labels, (size_t)window->count * labels * sizeof(float));
     for (uint32_t i = 0; i < window->count; i++) rp_softmax(t->scores + (size_t)i * labels, labels);

@@ -9,6 +9,7 @@ typedef struct rp_tagged {
     rp_text text;                // the whole input
     const rp_encoding *encoding; // of the whole input
     uint32_t first, count;       // the tokens of the window
+    uint32_t before;             // special tokens in front of them
     float *scores;               // [count, labels] probabilities
 } rp_tagged;
 

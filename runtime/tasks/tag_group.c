@@ -69,7 +69,7 @@ rp_status rp_tag_token(rp_tagger *tagger, const rp_tagged *window, uint32_t toke
     return add_entity(tagger,
                       (rp_entity){.label = tagger->info->labels[label],
                                   .score = scores[label],
-                                  .index = window->first + token + 1, /* [CLS] is number 0 */
+                                  .index = window->before + window->first + token,
                                   .word = copy,
                                   .span = span_of(window, token)},
                       err);
