@@ -464,7 +464,3 @@ void rp_config_finish(rp_config *config) {
     rp_arena_finish(&config->arena);
     *config = (rp_config){0};
 }
-
-uint32_t rp_config_group(const rp_config *config, uint32_t layer) {
-    return (uint32_t)(layer / ((double)config->layers / config->groups));
-}

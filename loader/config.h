@@ -48,7 +48,8 @@ typedef struct rp_config {
 /* Read `dir`/config.json. On success the caller owns what `out` holds (rp_config_finish). */
 rp_status rp_config_load(const char *dir, rp_config *out, rp_error *err);
 
-/* "base", "large", "xlarge" or "xxlarge" of ALBERT v2, or else the model that `name` means (rp_find_model). */
+/* "base", "large", "xlarge" or "xxlarge" of ALBERT v2, or else the model that `name` means (rp_find_model).
+ */
 rp_status rp_config_preset(const char *name, rp_config *out, rp_error *err);
 
 /* Give it `count` labels, "LABEL_0" and so on, instead of those it has. RP_ERROR_HOST_MEMORY. */
@@ -57,6 +58,8 @@ rp_status rp_config_number_labels(rp_config *config, uint32_t count, rp_error *e
 void rp_config_finish(rp_config *config);
 
 /* Group of layer i: int(i / (layers / groups)), as Hugging Face computes it. */
-uint32_t rp_config_group(const rp_config *config, uint32_t layer);
+static inline uint32_t rp_config_group(const rp_config *config, uint32_t layer) {
+    return (uint32_t)(layer / ((double)config->layers / config->groups));
+}
 
 #endif

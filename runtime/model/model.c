@@ -210,8 +210,7 @@ done:
     return status == RP_ERROR_DEVICE_MEMORY ? fail_to_fit(model, weights, err) : status;
 }
 
-/* Neither entered nor made anew where it fails. */
-static rp_status enter_to_rebuild(rp_model *model, rp_error *err) {
+rp_status rp_model_enter_to_rebuild(rp_model *model, rp_error *err) {
     rp_status status = find_weights(model, err);
     if (!status) status = rp_device_enter(model->device, err);
     if (status) {
@@ -220,25 +219,6 @@ static rp_status enter_to_rebuild(rp_model *model, rp_error *err) {
     }
     status = rebuild(model, err);
     return status ? rp_device_leave(model->device, status) : RP_OK;
-}
-
-rp_status rp_model_begin(rp_model *model, rp_error *err) {
-    rp_status status = rp_device_check_owner(model->device, err);
-    if (status) return status;
-    pthread_mutex_lock(&model->lock);
-    status = rp_device_enter(model->device, err);
-    if (!status && !model->built) {
-        rp_device_leave(model->device, RP_OK); /* while weights are looked for */
-        status = enter_to_rebuild(model, err);
-    }
-    if (status) pthread_mutex_unlock(&model->lock);
-    return status;
-}
-
-rp_status rp_model_end(rp_model *model, rp_status status) {
-    rp_device_leave(model->device, status);
-    pthread_mutex_unlock(&model->lock);
-    return status;
 }
 
 /* ---- opening and closing ---- */

@@ -139,10 +139,17 @@ struct rp_model {
     rp_start_times start;
 };
 
-/* Every call that runs something stands between these two: the one takes the lock and enters the device, and
- * makes a model anew whose device was lost; the other returns `status`. */
+/* Every call that submits work stands between these two. rp_model_begin locks the model, enters the device
+ * and, where the device was lost since the last run, makes the model's objects again; where it fails the
+ * model is unlocked and the device left. rp_model_end undoes both and returns `status`, with which the call
+ * ends. */
 rp_status rp_model_begin(rp_model *model, rp_error *err);
 rp_status rp_model_end(rp_model *model, rp_status status);
+
+/* Enter the device and make again what the model lost with it: weights, buffers and recordings. The caller
+ * holds the model's lock and has not entered. Where it fails the device is left and the model is not built.
+ */
+rp_status rp_model_enter_to_rebuild(rp_model *model, rp_error *err);
 
 /* Send every weight to the device. */
 rp_status rp_model_upload(rp_model *model, rp_error *err);

@@ -177,6 +177,27 @@ static rp_status run_batches(run *r, float *out, rp_error *err) {
     return RP_OK;
 }
 
+/* ---- the call ---- */
+
+rp_status rp_model_begin(rp_model *model, rp_error *err) {
+    rp_status status = rp_device_check_owner(model->device, err);
+    if (status) return status;
+    pthread_mutex_lock(&model->lock);
+    status = rp_device_enter(model->device, err);
+    if (!status && !model->built) {
+        rp_device_leave(model->device, RP_OK); /* while weights are looked for */
+        status = rp_model_enter_to_rebuild(model, err);
+    }
+    if (status) pthread_mutex_unlock(&model->lock);
+    return status;
+}
+
+rp_status rp_model_end(rp_model *model, rp_status status) {
+    rp_device_leave(model->device, status);
+    pthread_mutex_unlock(&model->lock);
+    return status;
+}
+
 rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t count,
                        const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
                        rp_error *err) {
