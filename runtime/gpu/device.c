@@ -344,10 +344,6 @@ rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_err
     return status;
 }
 
-bool rp_device_forked(const rp_device *device) {
-    return device->owner != getpid();
-}
-
 void rp_device_close(rp_device **pointer) {
     if (!pointer || !*pointer) return;
     rp_device *device = *pointer;

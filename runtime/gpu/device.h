@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "gpu/caps.h"
 
@@ -94,7 +95,9 @@ rp_status rp_device_leave(rp_device *device, rp_status status);
 
 /* True in a process that was forked from the owner. No lock and no Vulkan object may be touched there: a
  * thread that does not exist may hold the one, and the other's memory belongs to the owner. */
-bool rp_device_forked(const rp_device *device);
+static inline bool rp_device_forked(const rp_device *device) {
+    return device->owner != getpid();
+}
 rp_status rp_device_check_owner(const rp_device *device, rp_error *err);
 
 /* RP_ERROR_STOPPED after rp_device_stop: asked before each kernel that is tried. */

@@ -1,4 +1,5 @@
-/* What a model gives, and the buffers that it takes: how large a batch is, and where everything lies. */
+/* What a model is and gives; and the buffers that it takes: how large a batch is, and where everything lies.
+ */
 #include "model/model.h"
 
 #include "ops/attention.h"
@@ -13,7 +14,15 @@ static uint32_t larger(uint32_t a, uint32_t b) {
     return a > b ? a : b;
 }
 
-/* ---- outputs ---- */
+/* ---- what it is, and its outputs ---- */
+
+const rp_model_info *rp_model_get_info(const rp_model *model) {
+    return model ? &model->info : NULL;
+}
+
+const rp_tokenizer *rp_model_get_tokenizer(const rp_model *model) {
+    return model ? model->tokenizer : NULL;
+}
 
 unsigned rp_output_head(rp_output output) {
     static const unsigned needs[RP_OUTPUT_COUNT] = {

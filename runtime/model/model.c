@@ -383,14 +383,6 @@ void rp_model_close(rp_model **pointer) {
     if (!rp_device_forked(model->device)) destroy(model);
 }
 
-const rp_model_info *rp_model_get_info(const rp_model *model) {
-    return model ? &model->info : NULL;
-}
-
-const rp_tokenizer *rp_model_get_tokenizer(const rp_model *model) {
-    return model ? model->tokenizer : NULL;
-}
-
 void rp_model_verify_counts(rp_model *model, bool wait, rp_verify_counts *out) {
     *out = (rp_verify_counts){0};
     if (model && model->canary && !rp_device_forked(model->device))
