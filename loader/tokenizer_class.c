@@ -116,9 +116,11 @@ rp_status rp_tokenizer_files_load(const char *dir, rp_tokenizer_files *out, rp_e
     /* transformers writes 10^30 as an integer */
     rp_status status =
         load(dir, "tokenizer_config.json", rp_json_load_reals, &out->config, &out->config_path, err);
-    if (!status)
+    /* Beside added_tokens_decoder these two say nothing, whatever is in them. */
+    const bool old = !rp_json_get(&out->config.root, "added_tokens_decoder");
+    if (!status && old)
         status = load(dir, "special_tokens_map.json", rp_json_load_reals, &out->map, &out->map_path, err);
-    if (!status)
+    if (!status && old)
         status = load(dir, "added_tokens.json", rp_json_load_reals, &out->added, &out->added_path, err);
     if (!status) status = load(dir, "tokenizer.json", rp_json_load_rust, &out->full, &out->full_path, err);
     return status;

@@ -227,6 +227,18 @@ static void test_no_vocabulary(void **state) {
     rp_tokenizer_close(&t);
 }
 
+/* Beside added_tokens_decoder two files say nothing, and may be anything. */
+static void test_files_without_a_say(void **state) {
+    (void)state;
+    write_text("vocab.txt", "[UNK]\n[SEP]\n[CLS]\na\n");
+    write_text("special_tokens_map.json", "Entry not found");
+    write_text("added_tokens.json", "");
+    check_bad(RP_ERROR_FORMAT, "special_tokens_map.json", "not valid JSON");
+    write_text("tokenizer_config.json", "{\"added_tokens_decoder\": {}}");
+    rp_tokenizer *t = check_good();
+    rp_tokenizer_close(&t);
+}
+
 /* Pieces that all have one hash, where it begins with the number that FNV-1a usually does: two words of five
  * letters that go on from the same number to the same, sixteen times. */
 enum { WORDS = 16, LETTERS = 5, SLOTS = 1 << 20 };
@@ -540,11 +552,13 @@ static void test_map_growth(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FILE_TEST(test_missing),       FILE_TEST(test_choice),         FILE_TEST(test_vocab),
-        FILE_TEST(test_settings),      FILE_TEST(test_limits),         FILE_TEST(test_damaged_json),
-        FILE_TEST(test_cut_spiece),    FILE_TEST(test_mutated_spiece), FILE_TEST(test_hostile_maps),
-        FILE_TEST(test_map_limits),    FILE_TEST(test_map_growth),     FILE_TEST(test_colliding_pieces),
-        FILE_TEST(test_no_vocabulary),
+        FILE_TEST(test_missing),       FILE_TEST(test_choice),
+        FILE_TEST(test_vocab),         FILE_TEST(test_settings),
+        FILE_TEST(test_limits),        FILE_TEST(test_damaged_json),
+        FILE_TEST(test_cut_spiece),    FILE_TEST(test_mutated_spiece),
+        FILE_TEST(test_hostile_maps),  FILE_TEST(test_map_limits),
+        FILE_TEST(test_map_growth),    FILE_TEST(test_colliding_pieces),
+        FILE_TEST(test_no_vocabulary), FILE_TEST(test_files_without_a_say),
     };
     return cmocka_run_group_tests(tests, read_spiece, free_spiece);
 }
