@@ -225,19 +225,21 @@ static rp_status read_activation(reader *r) {
                    r->path, field, rp_text_fit(name, 80), name);
 }
 
-/* Legal settings that change the result in ways this library does not compute. */
-static rp_status refuse_variants(reader *r) {
+/* Positions other than a table's, and decoders; the classes of DistilBERT have neither and look at no field.
+ */
+static rp_status refuse_other_attention(reader *r) {
+    const rp_json *given = rp_json_get(r->root, "position_embedding_type");
     const char *positions = NULL;
     bool decoder = false;
+    if (r->out->family == RP_FAMILY_DISTILBERT) return RP_OK;
     rp_status status = read_string(r, "position_embedding_type", &positions);
     if (!status) status = rp_json_bool(r->root, r->path, "is_decoder", false, &decoder, r->err);
-    const rp_json *given = rp_json_get(r->root, "position_embedding_type");
-    if (!status && given && !positions && r->out->family != RP_FAMILY_DISTILBERT)
-        status =
-            rp_fail(r->err, RP_ERROR_UNSUPPORTED,
-                    "%s: position_embedding_type: is null, which means none; only \"absolute\" is supported",
-                    r->path);
     if (status) return status;
+    if (given && !positions)
+        return rp_fail(
+            r->err, RP_ERROR_UNSUPPORTED,
+            "%s: position_embedding_type: is null, which means none; only \"absolute\" is supported",
+            r->path);
     if (positions && strcmp(positions, "absolute"))
         return rp_fail(r->err, RP_ERROR_UNSUPPORTED,
                        "%s: position_embedding_type: \"%.*s\" is not supported; only \"absolute\" is",
@@ -245,6 +247,13 @@ static rp_status refuse_variants(reader *r) {
     if (decoder)
         return rp_fail(r->err, RP_ERROR_UNSUPPORTED,
                        "%s: is_decoder: decoders are not supported; only encoders are", r->path);
+    return RP_OK;
+}
+
+/* Legal settings that change the result in ways this library does not compute. */
+static rp_status refuse_variants(reader *r) {
+    rp_status status = refuse_other_attention(r);
+    if (status) return status;
     if (rp_json_count(rp_json_get(r->root, "pruned_heads"), RP_JSON_OBJECT) > 0)
         return rp_fail(r->err, RP_ERROR_UNSUPPORTED,
                        "%s: pruned_heads: models with pruned heads are not supported; use the full model",

@@ -265,6 +265,11 @@ static void test_labels(void **state) {
     load_good("{\"model_type\": \"albert\", \"tie_word_embeddings\": 1, \"is_decoder\": 0}", &c);
     assert_true(c.tie_word_embeddings);
     rp_config_finish(&c);
+    // what no class of its own looks at
+    load_good("{\"model_type\": \"distilbert\", \"is_decoder\": true, \"position_embedding_type\": "
+              "\"relative_key\"}",
+              &c);
+    rp_config_finish(&c);
     load_good("{\"model_type\": \"albert\", \"id2label\": null, \"problem_type\": null}", &c);
     assert_int_equal(c.label_count, 2);
     assert_false(c.problem_given);
