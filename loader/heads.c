@@ -75,6 +75,7 @@ static rp_status clear_slot(const rp_slot *slot, void *context) {
 
 /* What to do about a head that was just refused with `status`. */
 static const char *fix_of(const rp_weights_reading *r, unsigned head, rp_status status) {
+    if (r->missing && r->out->files->missing) return "";
     if (r->missing && head == RP_HEAD_POOLER)
         return "transformers would fill this layer with random numbers: fetch a folder that has it";
     if (r->missing && has_head(r, head)) return "others of this head are there: fetch the file again";

@@ -34,6 +34,9 @@ rp_status rp_weights_fail_missing(rp_weights_reading *r, const char *name, bool 
     const char *shown = rp_path_shown(r->out->files->path), *other = any_name(r->out->files);
     const char *prefix = rp_names_of(r->config->family)->prefix;
     r->missing = true;
+    if (r->out->files->missing)
+        return rp_fail(r->err, RP_ERROR_FILE, "%s: weight_map: the shard %s is missing; fetch it too", shown,
+                       r->out->files->missing);
     if (r->head)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: %s: the tensor is missing%s%s%s", shown, name,
                        prefixed ? ", with and without \"" : "", prefixed ? prefix : "",

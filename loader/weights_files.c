@@ -73,9 +73,10 @@ static rp_status open_shard(rp_weight_files *files, const char *dir, const char 
         char *path = rp_path_join(dir, shard);
         bool missing = path && !rp_path_exists(path);
         free(path);
-        if (missing)
-            return rp_fail(err, RP_ERROR_FILE, "%s: weight_map: the shard %s is missing; fetch it too", shown,
-                           shard);
+        if (missing) { // it may hold nothing that is needed
+            if (!files->missing) files->missing = strdup(shard);
+            return files->missing ? RP_OK : rp_fail_memory(err, "a name", strlen(shard) + 1);
+        }
         rp_status status = open_hidden(files, dir, shard, err);
         if (status) return status;
     }
@@ -180,6 +181,7 @@ void rp_weight_files_close(rp_weight_files *files) {
     for (size_t i = 0; i < files->count; i++) rp_tensor_file_close(&files->files[i]);
     free(files->files);
     free(files->path);
+    free(files->missing);
     free(files->memory);
     free(files);
 }

@@ -11,6 +11,7 @@ typedef struct rp_weight_files {
     size_t count, capacity;
     const char *unserved; /* part of the name of a head that answers questions and is built otherwise than any
                              that is served; NULL: there is none */
+    char *missing;  /* the first shard that the index lists and the folder has not; NULL: all are there */
     char outer[64]; /* what programs that train put before the names of all tensors, such as "module." */
     void *memory;   /* weights that come from a generator */
 } rp_weight_files;

@@ -228,6 +228,32 @@ static void test_damaged_indexes_of_torch(void **state) {
     tiny_check_bad(RP_ERROR_FORMAT, "pytorch_model-00002-of-00002.bin", "not a file that torch.save wrote");
 }
 
+/* One tensor a shard, and each of the shards missing in turn: it is named by what needs it, and by nothing
+ * else. */
+static void test_missing_shards(void **state) {
+    (void)state;
+    tiny_add((fixture_tensor[]){POOLER, ORDER}, 4);
+    for (size_t i = 0; i < tiny_count; i++) {
+        char name[64], path[FIXTURE_PATH_SIZE + 64];
+        tiny_write_layout(ALBERT("\"AlbertForPreTraining\""),
+                          (fixture_layout){.shards = (uint32_t)tiny_count});
+        snprintf(name, sizeof name, "model-%05zu-of-%05zu.safetensors", i + 1, tiny_count);
+        snprintf(path, sizeof path, "%s/%s", tiny_dir, name);
+        assert_int_equal(unlink(path), 0);
+        if (i < ENCODER) {
+            tiny_check_bad(RP_ERROR_FILE, "model.safetensors.index.json", name);
+            continue;
+        }
+        tiny_load();
+        unsigned head = i < ENCODER + 2 ? RP_HEAD_POOLER : RP_HEAD_ORDER;
+        assert_int_equal(tiny_weights.heads, head == RP_HEAD_POOLER ? 0 : RP_HEAD_POOLER);
+        const rp_error *why = rp_weights_left_out(&tiny_weights, head);
+        assert_non_null(why);
+        assert_non_null(strstr(why->message, name));
+        assert_int_equal(why->status, RP_ERROR_HEAD);
+    }
+}
+
 /* The same words for every form, with the file's own name. */
 static void test_damage_in_files_of_torch(void **state) {
     (void)state;
@@ -300,6 +326,7 @@ int main(void) {
         TINY_TEST(test_config_of_another_model),
         TINY_TEST(test_damaged_indexes),
         TINY_TEST(test_damaged_indexes_of_torch),
+        TINY_TEST(test_missing_shards),
         TINY_TEST(test_damage_in_files_of_torch),
         TINY_TEST(test_precedence),
         TINY_TEST(test_missing_files),
