@@ -222,6 +222,7 @@ bool rp_added_split(const rp_added_vocab *added, const rp_added_trie *trie, rp_f
         last = stop;
         const rp_added *token = rp_added_of(added, id);
         i = stop; /* also when the token takes the white space behind it, or is none here */
+        if (added->split_special && added->skipped[added->owners[id]]) continue;
         if (token->single_word && is_inside(chars, begin, end, start, stop)) continue;
         if (token->lstrip) {
             while (start > from && rp_char_is_white(chars[start - 1].code)) start--;

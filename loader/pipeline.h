@@ -217,7 +217,8 @@ typedef struct rp_added_vocab {
     size_t owner_count, owner_capacity;
     rp_added_place *specials, *others; /* what is looked for, in this order */
     size_t special_count, special_capacity, other_count, other_capacity;
-    int32_t next; /* above the ids of all */
+    int32_t next;       /* above the ids of all */
+    bool split_special; /* special tokens in a text are plain text */
     rp_added_trie raw, normalized;
 } rp_added_vocab;
 

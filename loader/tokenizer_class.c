@@ -209,5 +209,6 @@ rp_status rp_tokenizer_settings(rp_tokenizer *t, const rp_tokenizer_files *files
     }
     t->clean_up = true;
     rp_status status = rp_tokenizer_flag(files, "clean_up_tokenization_spaces", &t->clean_up, err);
+    if (!status) status = rp_tokenizer_flag(files, "split_special_tokens", &t->added.split_special, err);
     return status ? status : read_max_tokens(t, files, err);
 }

@@ -342,6 +342,9 @@ def found():
         "a foo bar"]
     # a piece on two lines of vocab.txt has the later id, and the earlier id has none
     yield "found_lines", None, {"tokenizer_class": "BertTokenizer"}, {"vocab.txt": "\n".join(SPECIALS + ["foo", "bar", "foo", ""])}, ["foo bar"]
+    # special tokens in a text that are none
+    yield "found_split_special", make([added(4, "[MASK]", special=True), added(9, "<x>")]), {**GENERIC, "split_special_tokens": True}, {}, [
+        "a [MASK] <x>", "[CLS]<x>foo[SEP]"]
     # added_tokens.json makes special what a file names, not what the class alone does
     yield "found_default", make(normalizer={"type": "Lowercase"}), {"tokenizer_class": "XLMRobertaTokenizer"}, {
         "added_tokens.json": json.dumps({"</s>": 9})}, ["a </S> </s>"]
