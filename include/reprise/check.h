@@ -1,8 +1,9 @@
-/* Does this device compute what it should? Drivers differ, and an app cannot see its users' GPUs: here every
- * kernel that the library may choose on a device proves itself against plain C.
+/* Whether a device computes what it should. Drivers differ, and the author of an app cannot see its users'
+ * GPUs: rp_check_kernels runs every kernel that the library may select on a device, and compares it with
+ * plain C.
  *
- * A model does the same by itself for the kernels that it uses, when it is opened for the first time on a
- * device and driver, and never uses one that fails. */
+ * rp_model_open does the same for the kernels that a model selects, the first time on a device and driver,
+ * and no model uses a kernel that fails. */
 #ifndef REPRISE_CHECK_H
 #define REPRISE_CHECK_H
 
@@ -13,59 +14,63 @@ extern "C" {
 #endif
 
 typedef enum rp_check_verdict {
-    RP_CHECK_RIGHT = 0, /* its results are right; when nothing was run: it was compiled */
-    RP_CHECK_WRONG,     /* its results are wrong: no model uses it here */
-    RP_CHECK_REFUSED,   /* the driver does not compile it: no model uses it here */
-    RP_CHECK_SPILLS,    /* only when nothing was run: compiled, but with registers in memory, which is slow */
-    RP_CHECK_LOSES,     /* the device was lost with it, twice: no model uses it here */
-    RP_CHECK_ENDS,      /* not run: two processes ended while it was being checked, or while it was tried for
-                           models, and another process that tried it ended too, or there was none; or models lost
-                           the device with it, twice */
+    RP_CHECK_RIGHT = 0, /* its results are right; with compile_only: the driver compiled it */
+    RP_CHECK_WRONG,     /* its results are wrong: no model uses it on this device */
+    RP_CHECK_REFUSED,   /* the driver does not compile it: no model uses it on this device */
+    RP_CHECK_SPILLS, /* with compile_only: the driver compiled it with registers in memory, which is slow */
+    RP_CHECK_LOSES,  /* the device was lost twice while this check ran it: no model uses it on this device */
+    RP_CHECK_ENDS,   /* this check did not run it, because of the attempt log: two processes ended while they
+                        checked it or tried it for a model, and the program of rp_try_main ended with it too, or
+                        there is none; or the device was lost twice while it was tried for models */
 } rp_check_verdict;
 
-/* One kernel, tried in one way. May grow at its end. */
+/* What came of one kernel in one use. Later versions may add fields at the end. */
 typedef struct rp_check_result {
     const char *op;  /* such as "matmul"; static */
     char kernel[96]; /* the shader, its workgroup and what one invocation makes */
-    char use[96];    /* with which weights, ending or head size */
-    double error;    /* the largest difference from plain C, relative above 1; infinite for a NaN and for what
-                        was written where nothing may be. 0 when nothing was run */
-    double bound;    /* what it may be */
+    char use[96];    /* how models use it: format of the weights, epilogue (bias, activation, residual,
+                        LayerNorm),    size of heads */
+    double error;    /* the largest difference from plain C, relative for values above 1; infinite when the
+                        kernel    wrote a NaN, or wrote outside its output. 0 with compile_only */
+    double bound;    /* the largest error that counts as right */
     rp_check_verdict verdict;
-    char statistics[400]; /* when nothing was run: what the driver's compiler says of registers, spills and
+    char statistics[400]; /* with compile_only: what the driver's compiler says of registers, spills and
                              occupancy; empty where it says nothing */
 } rp_check_result;
 
 typedef struct rp_check_params {
-    bool compile_only; /* make the pipelines and run nothing: for drivers without their hardware */
-    const char
-        *config;      /* "base", "large", "xlarge", "xxlarge" or a folder with a config.json: with its size of
-                         heads and its activation. NULL: what all of them, the bundled models and others have */
-    const char *only; /* kernels whose name contains this; NULL: all */
-    uint32_t threads; /* that compile and run kernels; 0: one a processor, at most 16 */
+    bool compile_only;  /* have the driver compile the kernels, and run none: for drivers without their
+                           hardware */
+    const char *config; /* "base", "large", "xlarge", "xxlarge" or a folder with a config.json: check the head
+                           size and the activation of this model. NULL: those of the four, of the bundled
+                           models and of some others */
+    const char *only;   /* check the kernels whose name contains this; NULL: all */
+    uint32_t
+        threads; /* number of threads that compile and run kernels; 0: one for each processor, at most 16 */
     uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_check_params;
 
-/* Takes one result, on the thread that called rp_check_kernels; `user` is what that was given. It may take
- * its time, and use the device. */
+/* A callback that takes one result. rp_check_kernels calls it on the caller's thread, with the caller's
+ * `user`. It may be slow, and may use the device. */
 typedef void (*rp_check_fn)(void *user, const rp_check_result *result);
 
-/* Try every kernel that may be chosen on this device, at odd shapes, in every precision, and give each result
- * to `each`, always in the same order. `params` may be NULL. The number of results that are not
- * RP_CHECK_RIGHT goes to `*failed` (NULL allowed).
+/* Run every kernel that the library may select on this device, at odd shapes and in every precision, and pass
+ * each result to `each`, always in the same order. `params` may be NULL. `*failed` gets the number of results
+ * that are not RP_CHECK_RIGHT; `failed` may be NULL.
  *
- * RP_OK whether kernels fail or not; an error when they could not be tried: RP_ERROR_FILE for a config
- * that does not exist, out of memory, a lost device that cannot be opened again. One that is lost is opened
- * again within the call, and what was being tried then is tried once more, on its own. Takes a second or a
- * few on a GPU; a software driver, which compiles for long, takes a minute or more, and fewer sizes of heads
- * are tried there. Thread-safe.
+ * Returns RP_OK whether kernels are right or wrong, and an error when they could not be run: RP_ERROR_FILE
+ * for a config that does not exist, RP_ERROR_HOST_MEMORY or RP_ERROR_DEVICE_MEMORY, or RP_ERROR_DEVICE_LOST
+ * when a lost device cannot be opened again. A check that loses the device opens it again and runs the
+ * kernels that it was running once more, one at a time. A check takes a second or a few on a GPU. A software
+ * driver compiles for long: there it takes a minute or more, and checks fewer head sizes. Thread-safe.
  *
- * The verdicts that models keep in the cache are neither read nor written. While a kernel is tried that is
- * noted there: a call after one in which the process ended, whether by the driver's doing or because it was
- * killed, begins with the kernels of that moment, one at a time. One with which that happened twice is run in
- * another process first (rp_try_main); when that ends too it gets RP_CHECK_ENDS, as long as device, driver
- * and library stay the same and the cache is kept. Without a cache there are no notes. What is noted here
- * changes nothing for models. rp_device_stop ends a check without such notes. */
+ * A check reads and writes none of the verdicts that models keep in the cache folder. It notes in the attempt
+ * log, in that folder, which kernels it is running. When the process ends meanwhile, the next check begins
+ * with those kernels, one at a time. When that happens twice with a kernel, the next check has another
+ * process run it first (rp_try_main), and the kernel gets RP_CHECK_ENDS when that process ends too. It keeps
+ * that verdict until the device, the driver or the library changes or the folder is deleted. Without a cache
+ * folder there is no log. The notes of a check change nothing for models, and rp_device_stop ends a check
+ * without leaving one. */
 RP_API rp_status rp_check_kernels(rp_device *device, const rp_check_params *params, rp_check_fn each,
                                   void *user, uint32_t *failed, rp_error *err);
 

@@ -1,7 +1,8 @@
 /* Vulkan devices: listing them, and opening one.
  *
- * The Vulkan loader is opened at run time. Where it is missing, these functions return RP_ERROR_DEVICE with a
- * message that says which package brings it; a program that links this library still starts. */
+ * The library opens the Vulkan loader at run time. Where there is no loader, these functions return
+ * RP_ERROR_DEVICE with a message that names the package which brings it; a program that links this library
+ * starts all the same. */
 #ifndef REPRISE_DEVICE_H
 #define REPRISE_DEVICE_H
 
@@ -44,8 +45,8 @@ typedef struct rp_device_info {
     bool int8_dot;              /* VK_KHR_shader_integer_dot_product */
     bool cooperative_matrix;    /* VK_KHR_cooperative_matrix or VK_NV_cooperative_matrix */
     bool timestamps;            /* compute queue writes time stamps */
-    bool usable;                /* rp_device_open would accept it */
-    char reason[160];           /* why it is not usable; empty when it is */
+    bool usable;                /* rp_device_open would open it */
+    char reason[160];           /* why rp_device_open would not; empty when it would */
     uint64_t reserved[8];       /* zero */
 } rp_device_info;
 
@@ -55,10 +56,11 @@ typedef struct rp_device_info {
  * `*count`. RP_ERROR_DEVICE when there is no loader or no driver. Thread-safe. */
 RP_API rp_status rp_device_list(rp_device_info *infos, size_t capacity, size_t *count, rp_error *err);
 
-/* Who is told that kernels are being measured: `op` is such as "matmul", for as long as the call takes.
- * Called by whoever opens a model, on that thread, only when the cache folder does not hold the answer,
- * before each kind and shape of work. After 1.5 s in all (4 s on a software driver) nothing more is
- * measured, and what was not is at a later start. */
+/* A callback that the library calls before it times the kernels of an operator. The library does so in
+ * rp_model_open, on the caller's thread, once for each operator and shape whose times the cache folder does
+ * not hold. `op` names the operator, such as "matmul", and is valid during the call. The library stops timing
+ * kernels after 1.5 s in all (4 s on a software driver), and times the others when a model is opened later.
+ */
 typedef struct rp_tuning_handler {
     void (*take)(void *user, const char *op);
     void *user;
@@ -66,72 +68,80 @@ typedef struct rp_tuning_handler {
 
 /* How to choose a device. The zero value takes the best one: discrete, then integrated, virtual, CPU. */
 typedef struct rp_device_params {
-    uint32_t index;        /* 1 + the index in rp_device_list; 0: not chosen by index */
-    const char *name;      /* part of the device's or driver's name, any case; NULL: not chosen by name */
-    const char *cache_dir; /* where compiled shaders are kept; NULL: the user's cache folder; "": no cache */
-    const char
-        *shader_dir; /* compile GLSL from this folder instead of using the built-in shaders; NULL: don't */
-    const rp_tuning_handler *on_tuning; /* copied; NULL: nobody is told */
-    const char *try_program;            /* see rp_try_main; NULL: reprise-try, which is installed with the
-                                           library, where that finds it; "": none */
+    uint32_t index;         /* 1 + the index in rp_device_list; 0: not chosen by index */
+    const char *name;       /* part of the device's or driver's name, any case; NULL: not chosen by name */
+    const char *cache_dir;  /* where the library keeps pipelines, times and verdicts of kernels; NULL: the
+                               user's cache folder; "": no cache */
+    const char *shader_dir; /* a folder of GLSL to compile; NULL: the built-in shaders */
+    const rp_tuning_handler *on_tuning; /* copied; NULL: no callback */
+    const char *try_program;            /* a program that calls rp_try_main; NULL: reprise-try, where the
+                                           library finds it installed; "": none */
     uint64_t reserved[2];               /* zero; see reprise.h */
 } rp_device_params;
 
 /* An open device with its queue.
- * Thread-safety: every function may be called from any thread, also with several models on one device, and
- * several devices may be open at once; submissions to one device are serialised inside. Only closing must be
- * the last call: no other thread may be using the handle.
  *
- * Loss. A driver may give a device up while it works: a reset, a watchdog, a card that is pulled out. The
- * calls that meet it return RP_ERROR_DEVICE_LOST (rp_model_open repeats itself before that), and what they
- * were to write is undefined. Handles stay valid. The next call on the device or one of its models opens the
- * device anew, once, and each model loads itself again when it is next used, with the same kernels: the
- * results are the same bits as ever. When that fails the call says why, and the next one tries again. Others
- * that work with the device at that moment finish or fail first. A driver that gives no answer for ten
- * minutes counts as such a loss (a software driver only while it does not work). It may still use what it was
- * given: nothing of that is freed, for as long as the process lives.
+ * Thread-safety: a program may call every function from any thread, open several models on one device, and
+ * several devices at once; the library submits to one device from one thread at a time. When a thread closes
+ * the device, no other thread may be using the handle.
  *
- * Fork. A device and its models belong to the process that opened them. In a child of it every call that
- * needs the device returns RP_ERROR_DEVICE, rp_device_close and rp_model_close only set the handle to NULL,
- * and what needs no device (rp_tokenize, the info of both) works. A child may open a device of its own where
- * the driver allows it; a child that does so before its parent opens one is safe with every driver. */
+ * Loss. A driver may give up a device while it works: after a reset, a watchdog, a card that was pulled out.
+ * A call that is working then returns RP_ERROR_DEVICE_LOST, and what it has written to the caller's buffers
+ * is undefined; rp_model_open starts again before it returns that. Handles stay valid. The next call on the
+ * device or on one of its models waits until all other calls have left the device and opens it again; each
+ * model sends its weights again in its next run, and takes the same kernels, so the results are the same
+ * bits. When the device cannot be opened again the call says why, and the next call tries once more.
+ *
+ * A driver that does not answer for ten minutes has lost its device too (a software driver may take longer
+ * while it computes). Such a driver may still use the memory of the lost device, so the library frees nothing
+ * of it until the process ends.
+ *
+ * Fork. A device and its models belong to the process that opened them. In a child of that process every call
+ * that needs the device returns RP_ERROR_DEVICE; rp_device_close and rp_model_close only set the handle to
+ * NULL; calls that need no device work (rp_tokenize, rp_device_get_info, rp_model_get_info). A child may open
+ * a device of its own where the driver allows it; every driver does when the parent has not opened one before
+ * the fork. */
 typedef struct rp_device rp_device;
 
-/* Open a device. `params` may be NULL. On success `*out` is owned by the caller (rp_device_close).
- * The environment variable REPRISE_SHADER_DIR stands in for a NULL shader_dir, REPRISE_CACHE_DIR for a NULL
- * cache_dir. Thread-safe. */
+/* Open a device. `params` may be NULL. On success the caller owns `*out` (rp_device_close). Where shader_dir
+ * is NULL the library reads the environment variable REPRISE_SHADER_DIR, and where cache_dir is NULL it reads
+ * REPRISE_CACHE_DIR. Thread-safe. */
 RP_API rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_error *err);
 
-/* Close a device and set `*device` to NULL. NULL and a pointer to NULL are allowed. Models opened on it must
- * be closed first. */
+/* Close a device and set `*device` to NULL. NULL and a pointer to NULL are allowed. The caller has closed the
+ * models that were opened on it. */
 RP_API void rp_device_close(rp_device **device);
 
-/* The whole of a program that tries one kernel in a process of its own: reprise-try, or one that comes with
- * an app which has the library inside, or elsewhere (rp_device_params.try_program).
+/* The main function of a program that runs one kernel in a process of its own: reprise-try, which is
+ * installed with the library, or a program of the app's own, which rp_device_params.try_program names.
  *
- * A kernel with which a process ends is noted in the cache folder, and is not tried again after two such
- * notes. But whoever kills a process while it opens a model, such as the system when memory is short, leaves
- * the same note. So the start that finds two runs this program, which tries the kernel as that process did.
- * When it survives, the notes are wiped. When the kernel ends it, by a signal that the driver raised or by
- * leaving, the kernel is not tried again on this device and driver. When it is killed too, the kernel is
- * passed over by this start alone. A process that ended because the whole system did is never repeated: its
- * note counts against the kernel. Without such a program two notes do.
+ * Before the library runs a kernel that is not proven, it notes so in the attempt log, in the cache folder,
+ * and takes the note back afterwards. A process that ends in between leaves the note behind, whether the
+ * driver ended it or somebody killed it, such as the system when memory was short. rp_model_open that finds
+ * two notes of a kernel starts this program, which runs the kernel in the same way:
+ * - it survives: the library wipes the notes and goes on with the kernel;
+ * - it ends by itself, or by a signal that the driver raised: the library does not run the kernel again on
+ * this device and driver;
+ * - somebody kills it as well: this rp_model_open passes the kernel over, and the next one tries again.
+ * A note from before the system was last started counts against the kernel without a repetition, since the
+ * kernel may have brought the system down. Where there is no such program, two notes count against the
+ * kernel.
  *
- * `argv` is what the library gives to it, and the result what main returns. It ends with the thread that
- * started it. */
+ * The library passes `argv`; main returns what this function returns. The program ends when the thread that
+ * started it ends. */
 RP_API int rp_try_main(int argc, char **argv);
 
-/* Nothing tries kernels on this device any more: a rp_model_open or rp_check_kernels that does returns
- * RP_ERROR_STOPPED, now or later, as soon as the kernel is done that it is trying. Everything else goes on.
- * For a program that is told to end while it opens a model for the first time: without rp_try_main's program
- * a kernel in whose trial processes end, twice, passes for one that ends them. From any thread, and from
- * signal handlers, until the device is closed. NULL is allowed. */
+/* Stop trying kernels on this device: each rp_model_open and rp_check_kernels that tries some, now or later,
+ * finishes the kernel that it is trying and returns RP_ERROR_STOPPED. All other calls work on. A program
+ * calls this when it is told to end while it opens a model for the first time; where it just ended, the
+ * attempt log would hold a note against the kernel that it was trying (rp_try_main). May be called from any
+ * thread and from signal handlers, until the device is closed. NULL is allowed. */
 RP_API void rp_device_stop(rp_device *device);
 
-/* What this device is. Valid until it is closed. */
+/* What the driver says of this device. The pointer is valid until the device is closed. Thread-safe. */
 RP_API const rp_device_info *rp_device_get_info(const rp_device *device);
 
-/* Bytes of device memory that are allocated through this device right now. */
+/* Bytes of device memory that the library has allocated on this device now. Thread-safe. */
 RP_API uint64_t rp_device_memory_used(const rp_device *device);
 
 #ifdef __cplusplus

@@ -11,22 +11,26 @@ extern "C" {
 #endif
 
 /* An ALBERT (or BERT, or DistilBERT) encoder with its heads: weights on the device, command buffers recorded.
- * Thread-safety: every function may be called from any thread. Runs on one model take turns, each from the
- * filling of its inputs until its results are copied; what goes on beside a run (tokenizing, building
- * results, asking about the model, other models) waits for nothing. Only closing must be the last call: no
- * other thread may be using the handle.
  *
- * A model outlives the loss of its device (device.h): the next run sends its weights again. Its weight files
- * stay mapped for that, with no memory of their own, so removing or replacing them does no harm. A file that
- * was written to in place is refused with RP_ERROR_FILE: close the model and open it again. */
+ * Thread-safety: a program may call every function from any thread. Runs on one model take turns: one run
+ * holds the model from writing its inputs until its results are copied. Tokenizing, building results, reading
+ * the model's info and runs on other models do not wait for it. When a thread closes the model, no other
+ * thread may be using the handle.
+ *
+ * A model outlives the loss of its device (device.h): its next run sends the weights again. The library keeps
+ * the weight files mapped for that, which takes no memory of its own, so a user may remove or replace them
+ * meanwhile. When somebody has written into such a file, the run returns RP_ERROR_FILE: close the model and
+ * open it again. */
 typedef struct rp_model rp_model;
 
-/* How the weights of the matrices lie in device memory. Activations are float32 for the first two and float16
- * inside the layers for the others, where the fastest kernels of a device may also multiply in float16
- * (cooperative matrices) or, for integer weights, in 8 bits with a scale for every 32 activations. Sums,
- * LayerNorms and softmax are float32 in each, and so are results. The embeddings, the decoder of a masked
- * language model and the pooler stay F16 below that; the last layers of the other heads, biases and
- * LayerNorms are small and stay as the files have them, or float32. */
+/* How the library stores the weights of the matrices in device memory.
+ *
+ * With the first two, activations are float32. With the others, activations inside the layers are float16,
+ * and the fastest kernel of a device may multiply in float16 (cooperative matrices) or, for integer weights,
+ * in 8 bits with a scale for every 32 activations. Sums, LayerNorms, softmax and results are float32 with all
+ * of them. With INT8 and INT4 the embeddings, the decoder of a masked language model and the pooler are
+ * stored as F16. The last layers of the other heads, biases and LayerNorms are small: they are stored as in
+ * the files, or as float32. */
 typedef enum rp_precision {
     RP_PRECISION_DEFAULT = 0, /* as the files have them: F32, F16 or BF16 */
     RP_PRECISION_F32,
@@ -35,7 +39,7 @@ typedef enum rp_precision {
     RP_PRECISION_INT4, /* half a byte a weight, one scale for every 32 weights of an output */
 } rp_precision;
 
-/* What one run computes. n: sequences; T: their tokens together; H: hidden size. */
+/* What one run computes. n: number of sequences; T: number of their tokens, all together; H: hidden size. */
 typedef enum rp_output {
     RP_OUTPUT_HIDDEN = 0, /* [T, H] last hidden states, sequence after sequence, no padding */
     RP_OUTPUT_MEAN,       /* [n, H] mean of each sequence's hidden states */
@@ -46,7 +50,7 @@ typedef enum rp_output {
     RP_OUTPUT_TOKENS,     /* [T, label_count] logits */
     RP_OUTPUT_SPANS,      /* [T, 2] start and end logits */
     RP_OUTPUT_CHOICE,     /* [n, 1] logits */
-    RP_OUTPUT_MASKED_LM,  /* [row_count, vocab_size] logits of the chosen rows */
+    RP_OUTPUT_MASKED_LM,  /* [row_count, vocab_size] logits of the tokens in rp_run_params.rows */
     RP_OUTPUT_ORDER,      /* [n, 2] logits: in order, swapped */
 } rp_output;
 
@@ -61,18 +65,21 @@ typedef enum rp_head {
     RP_HEAD_ORDER = 64,     /* sentence order (ALBERT) or next sentence (BERT) */
 } rp_head;
 
-/* A sequence whose result is not what plain C makes of it. May grow at its end. */
+/* A sequence whose result differs from that of the reference model, which is plain C on the processor. Later
+ * versions may add fields at the end. */
 typedef struct rp_mismatch {
     uint64_t number; /* of the sequence, among all that this model has run */
     rp_output output;
     uint32_t tokens; /* of the sequence */
-    double error;    /* the largest difference, relative to the value or, where that is larger, to the root of
-                        the result's mean square; infinite for a NaN */
-    double bound;    /* what it may be: 2e-3; 0.2 where the model's precision is below float32 */
+    double error; /* the largest difference, relative to the value or to the root mean square of the result,
+                     whichever is larger; infinite for a NaN */
+    double bound; /* the largest error that counts as right: 2e-3; 0.2 where the model's precision is below
+                     float32 */
 } rp_mismatch;
 
-/* Who is told. `take` is called on a thread of the model, one sequence at a time; it may not close the model,
- * nor wait in rp_model_verify_counts, nor run a model with verify_all. */
+/* A callback that takes the mismatches of a cross-check. The library calls `take` on a thread of the model,
+ * for one sequence at a time. `take` must not close the model, wait in rp_model_verify_counts, or run a model
+ * with verify_all. */
 typedef struct rp_mismatch_handler {
     void (*take)(void *user, const rp_mismatch *mismatch);
     void *user;
@@ -80,61 +87,68 @@ typedef struct rp_mismatch_handler {
 
 /* How to open a model. The zero value is the default. */
 typedef struct rp_model_params {
-    uint32_t max_batch_tokens; /* most tokens in one batch, rounded up to a multiple of 4; 0: chosen from
-                                  the model's size. Longer work is cut into several. Device memory grows with
-                                  it; where there is no room it is halved, down to the longest sequence
-                                  (rp_model_info says what it is). */
+    uint32_t max_batch_tokens; /* most tokens in one batch, rounded up to a multiple of 4. 0: the library
+                                  derives it from the model's size. A run with more tokens is several batches.
+                                  Device memory grows with it: where the device has too little, the library
+                                  halves it, down to the longest sequence (see rp_model_info). */
     uint32_t random_seed;      /* only for rp_model_open_random */
-    uint32_t random_groups; /* likewise: num_hidden_groups, the distinct layers, instead of the config's, at
-                               most its num_hidden_layers; 0: as it says */
-    rp_precision precision; /* less takes less memory, and changes results a little */
-    uint32_t verify_every; /* recompute one sequence in so many in plain C, on a thread of the model's own and
-                              from the weights of the files; 0: none. A run never waits for it: what does
-                              not fit into a queue of four is left out, evenly within a call, and counted.
-                              Plain C takes seconds for a long text. */
-    bool few_tokens; /* record the layers a second time with kernels that are faster for a short text alone;
-                        the same bits come out. Opening takes longer. */
-    bool verify_all; /* with verify_every: a run waits for room in the queue, once the device is free for
-                        others, and leaves none out */
-    const rp_mismatch_handler *on_mismatch; /* copied; NULL: results that are wrong are only counted */
-    rp_head head; /* for rp_model_open: whose tensors `classifier` (or `qa_outputs`) are: RP_HEAD_CLASSIFIER,
-                     RP_HEAD_TOKENS, RP_HEAD_SPANS or RP_HEAD_CHOICE, whatever config.json names. 0: the class
-                     that `architectures` names, or what the tensors tell where it names none */
+    uint32_t random_groups;    /* only for rp_model_open_random: num_hidden_groups, the number of distinct
+                                  layers, at most the config's num_hidden_layers; 0: the config's */
+    rp_precision precision;    /* a smaller one takes less device memory, and changes results a little */
+    uint32_t verify_every; /* cross-check one sequence in so many: a thread of the model recomputes it with
+                              the reference model, from the weights in the files; 0: none. A run does not
+                              wait for that thread: it leaves sequences out, evenly, when more than four are
+                              waiting, and counts them. The reference model takes seconds for a long text. */
+    bool few_tokens; /* record the layers a second time, with kernels that are faster for a short text alone
+                        and give the same bits. Opening takes longer. */
+    bool verify_all; /* with verify_every: a run leaves no sequence out; it waits until fewer are waiting, and
+                        other runs may use the device meanwhile */
+    const rp_mismatch_handler *on_mismatch; /* copied; NULL: the library only counts mismatches */
+    rp_head head; /* for rp_model_open: which head the tensors `classifier` (or `qa_outputs`) belong to,
+                     whatever config.json names: RP_HEAD_CLASSIFIER, RP_HEAD_TOKENS, RP_HEAD_SPANS or
+                     RP_HEAD_CHOICE. 0: the head that `architectures` names or, where it names none, the one
+                     that the tensors imply */
     uint64_t reserved[1]; /* zero; see reprise.h */
 } rp_model_params;
 
-/* Load the Hugging Face folder `dir`, or the model of that name (rp_find_model of pull.h), onto `device`:
+/* Open the Hugging Face folder `dir`, or the model of that name (rp_find_model of pull.h), on `device`:
  * config.json, the weights (model.safetensors, else pytorch_model.bin, else a checkpoint of TensorFlow) and,
- * where present, the tokenizer. Everything a run needs is compiled, allocated and recorded here. A head whose tensors are not all there, of the shape that
- * config.json asks for, finite and of a type that is served, is left out: what needs it fails later, with
- * RP_ERROR_HEAD and the reason. `params` may be NULL. On success
- * `*out` is owned by the caller; `device` must outlive it. RP_ERROR_FILE, RP_ERROR_FORMAT or
- * RP_ERROR_UNSUPPORTED name the file and the field; RP_ERROR_HEAD says what in the tensors contradicts
- * `params->head`; RP_ERROR_DEVICE_MEMORY says how much the model needs and
- * how much the device has. A device that is lost meanwhile is opened again within the call: once, and as
- * often as it takes to find the kernels that lose it, which are not used then. */
+ * where there is one, the tokenizer. The library compiles, allocates and records here all that a run needs.
+ * `params` may be NULL. On success the caller owns `*out`; it closes the model before `device`.
+ *
+ * The library leaves out a head when a tensor of it is missing, has another shape than config.json asks for,
+ * has a value that is not finite, or is of a type that is not served. Calls that need the head return
+ * RP_ERROR_HEAD with the reason.
+ *
+ * Errors: RP_ERROR_FILE, RP_ERROR_FORMAT and RP_ERROR_UNSUPPORTED name the file and the field; RP_ERROR_HEAD
+ * says which tensors contradict `params->head`; RP_ERROR_DEVICE_MEMORY says how much the model needs and how
+ * much the device has. When the device is lost meanwhile, the call opens it again and goes on: once for a
+ * loss of unknown cause, and as often as it takes to find the kernels that lose the device, which it then
+ * passes over. */
 RP_API rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_params *params,
                                rp_model **out, rp_error *err);
 
-/* The same from a config alone, with random weights from `random_seed`: for measuring. `config` is one of
- * "base", "large", "xlarge", "xxlarge", or a folder that holds a config.json. The model has no tokenizer. */
+/* Open a model of a config with random weights, made from `random_seed`, to measure its speed. `config` is
+ * "base", "large", "xlarge", "xxlarge", or a folder that holds a config.json. The model has no tokenizer.
+ * Otherwise as rp_model_open. */
 RP_API rp_status rp_model_open_random(rp_device *device, const char *config, const rp_model_params *params,
                                       rp_model **out, rp_error *err);
 
-/* Free it and set `*model` to NULL. NULL and a pointer to NULL are allowed. */
+/* Free the model and set `*model` to NULL. NULL and a pointer to NULL are allowed. */
 RP_API void rp_model_close(rp_model **model);
 
-/* What verify_every has found so far. */
+/* What the cross-checks of verify_every have found so far. */
 typedef struct rp_verify_counts {
-    uint64_t checked, wrong; /* sequences that were recomputed, and those among them that were wrong */
-    uint64_t dropped;     /* left out: others were waiting, memory was short, or a weight file was changed */
+    uint64_t checked, wrong; /* sequences that were recomputed, and the mismatches among them */
+    uint64_t dropped;     /* sequences left out: others were waiting, memory was short, or somebody changed a
+                             weight file */
     double worst;         /* the largest error so far */
     uint64_t reserved[4]; /* zero */
 } rp_verify_counts;
 
-/* Fill in `*out`, after what is queued was recomputed when `wait` is true. All zero for NULL and for a model
- * without verify_every, and in a process that was forked. Thread-safe. rp_model_close does not wait: it gives
- * up what is queued. */
+/* Write the counts to `*out`; with `wait` first wait until no sequence waits for its cross-check. The counts
+ * are zero when `model` is NULL or has no verify_every, and in a forked process. Thread-safe. rp_model_close
+ * does not wait: it gives up the sequences that are waiting. */
 RP_API void rp_model_verify_counts(rp_model *model, bool wait, rp_verify_counts *out);
 
 typedef enum rp_problem {
@@ -144,26 +158,28 @@ typedef enum rp_problem {
 } rp_problem;
 
 typedef struct rp_model_info {
-    const char *dir;          /* the folder it came from, or the name of the config */
+    const char *dir;          /* the folder that it was opened from, or the name of the config */
     const char *architecture; /* such as "AlbertForSequenceClassification" */
     uint32_t vocab_size, embedding_size, hidden_size, intermediate_size;
-    uint32_t layers, groups, inner_layers; /* groups distinct layers are replayed to make `layers` */
+    uint32_t layers, groups,
+        inner_layers; /* `groups` distinct layers make all `layers`, each of `inner_layers` */
     uint32_t heads_of_attention;
     uint32_t max_tokens;       /* longest sequence, special tokens included */
-    uint32_t max_batch_tokens; /* most tokens in one batch; a run takes fewer where a device that was lost has
-                                  less memory later */
-    uint64_t parameters;       /* weights in the files, shared ones counted once */
-    uint64_t device_bytes;     /* device memory that this model took when it was opened */
-    rp_precision precision;    /* what it was opened with */
-    unsigned heads;            /* bits of rp_head */
+    uint32_t max_batch_tokens; /* most tokens in one batch; a run takes fewer when its device was lost and has
+                                  less memory now */
+    uint64_t parameters;       /* number of weights in the files, shared ones counted once */
+    uint64_t device_bytes;  /* bytes of device memory that the library allocated when it opened the model */
+    rp_precision precision; /* rp_model_params.precision */
+    unsigned heads;         /* bits of rp_head */
     rp_problem problem;
     uint32_t label_count;
     const char *const *labels; /* [label_count], from id2label; "LABEL_2" for row 2 where that names none */
-    const bool *label_bare; /* [label_count]: id2label has a number, true or false and no string, and that is
-                               the label in JSON */
+    const bool *label_bare; /* [label_count]: id2label has a number, true or false in place of a string; write
+                               the label without quotes in JSON */
 } rp_model_info;
 
-/* What this model is. Valid, and the same, until it is closed: any thread may read it. */
+/* What this model is. The info is valid, and does not change, until the model is closed: any thread may read
+ * it. */
 RP_API const rp_model_info *rp_model_get_info(const rp_model *model);
 
 /* The model's tokenizer, or NULL when the folder has none. Owned by the model. */
@@ -173,11 +189,11 @@ RP_API const rp_tokenizer *rp_model_get_tokenizer(const rp_model *model);
 typedef struct rp_sequence {
     const int32_t *ids;      /* [count], each below vocab_size */
     const int32_t *type_ids; /* [count], each below the config's type_vocab_size; NULL: all 0. A DistilBERT
-                                has no types and does not look at them */
+                                has no types, and the library ignores them */
     uint32_t count;          /* 1 to max_tokens */
 } rp_sequence;
 
-/* A token of a run: the `token`-th of sequence number `sequence`. */
+/* A token of a run: number `token`, from 0, of sequence number `sequence`. */
 typedef struct rp_row {
     uint32_t sequence, token;
 } rp_row;
@@ -189,37 +205,39 @@ typedef struct rp_run_params {
     uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_run_params;
 
-/* Times of the last submissions of one run, summed, in seconds. */
+/* Times of one run in seconds, summed over its submissions. */
 typedef struct rp_run_times {
-    double host;   /* preparing inputs and copying results */
-    double device; /* from submission to the fence */
+    double host;   /* in which the host wrote inputs and copied results */
+    double device; /* from a submission until its fence is signalled */
     uint32_t submissions;
     uint64_t reserved[2]; /* zero */
 } rp_run_times;
 
 /* Run the encoder on `count` sequences and write float32 results to `out`, in the order given.
  *
- * `capacity` is the size of `out` in floats; rp_model_output_size says how many are needed. A sequence's
- * result does not depend on the others: the same bits come out whatever its neighbours. `params` NULL means
- * its zero value, the hidden states; `times` may be NULL; `out` may be NULL when nothing will be written.
- * A batch is one submission, unless it is estimated to take more than half a second on this device: then it
- * is several, cut between layers, and batches are kept so small that one layer stays below that, for the sake
- * of the watchdogs of drivers (software drivers have none). The estimate comes from a layer that is timed
- * when the model is opened, and from the runs. Where even one sequence's layer takes longer, it is cut into
- * its products and its attention; and where one of these does so for the longest sequence when the model is
- * opened, they are cut into slices of tokens, down to 64 or a sixteenth of the longest sequence. Embeddings
- * and heads are not cut, but for the rows of a masked language model. Where the device has no memory for a
- * batch, what is left goes in batches of half its tokens and less: RP_ERROR_DEVICE_MEMORY says that there was
- * none for a single sequence. RP_ERROR_TEXT names the first sequence that is empty, too long or holds an id
- * out of range; nothing is computed then. RP_ERROR_HEAD when the model has no weights for this output, with
- * the reason where they were left out. */
+ * `capacity` is the size of `out` in floats; rp_model_output_size says how many are needed. `out` may be NULL
+ * when nothing will be written. `params` NULL means its zero value, the hidden states; `times` may be NULL.
+ * The result of a sequence has the same bits whatever other sequences are in the run.
+ *
+ * A batch is one submission, as long as the library estimates that it stays within the submission budget:
+ * half a second, for the sake of the watchdogs of drivers (software drivers have none). It estimates from a
+ * layer that it times when the model is opened, and from the runs. A batch beyond the budget is several
+ * submissions, cut between layers, and batches are so small that one layer stays within the budget. Where a
+ * layer of one sequence exceeds it, the library cuts between the operators of the layer. Where one operator
+ * exceeded it for the longest sequence when the model was opened, the library also cuts the operators, by
+ * tokens: into pieces of 64 tokens or of a sixteenth of the longest sequence at least. It does not cut
+ * embeddings and heads, except for the rows of a masked language model.
+ *
+ * Errors: RP_ERROR_TEXT names the first sequence that is empty, too long or holds an id out of range; nothing
+ * is computed then. RP_ERROR_HEAD: the model has no weights for this output; the message says why where
+ * rp_model_open left them out. RP_ERROR_DEVICE_MEMORY: the driver had no memory even for one sequence; before
+ * that the library halves the batches. RP_ERROR_DEVICE_LOST: see device.h. */
 RP_API rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t count,
                               const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
                               rp_error *err);
 
-/* The number of floats that rp_model_run will write for this work; 0 when the model has no such output, and
- * SIZE_MAX when no memory can hold them.
- * `params` NULL means its zero value. */
+/* The number of floats that rp_model_run writes for these sequences; 0 when the model has no such output,
+ * SIZE_MAX when no memory can hold them. `params` NULL means its zero value. Thread-safe. */
 RP_API size_t rp_model_output_size(const rp_model *model, const rp_sequence *sequences, size_t count,
                                    const rp_run_params *params);
 

@@ -12,14 +12,15 @@
 #include "gpu/shader.h"
 #include "gpu/vk_cooperative.h"
 
-/* Seconds. Watchdogs reset a device after 2 (Windows) to 10 (Linux); the estimates need room too. */
+/* Seconds. Watchdogs reset a device after 2 (Windows) to 10 (Linux), and estimates of a submission may be
+ * wrong. */
 static const double SUBMIT_LIMIT = 0.5;
 
-/* Seconds. Nothing that is submitted to a GPU takes so long: see above. */
+/* Seconds. No submission to a GPU takes so long: SUBMIT_LIMIT is its budget. */
 static const double ANSWER_LIMIT = 600;
 
-/* Seconds, and a little more: what is being measured is measured to its end, and what is chosen is verified.
- * A GPU needs far less; a software driver compiles for most of it. */
+/* Seconds. Opening a model takes a little more: it finishes the kernel that it is timing, and proves those
+ * that it selects. A GPU needs far less; a software driver compiles for most of this time. */
 static const double TUNING_LIMIT = 1.5, CPU_TUNING_LIMIT = 4;
 
 static bool instance_has(const char *extension) {
@@ -231,7 +232,7 @@ static rp_status open_pipeline_cache(rp_device *device, rp_error *err) {
     VkPipelineCacheCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = size, .pInitialData = data};
     VkResult result = device->vk.vkCreatePipelineCache(device->handle, &info, NULL, &device->pipeline_cache);
-    if (result != VK_SUCCESS && size) { /* never mind what was kept */
+    if (result != VK_SUCCESS && size) { /* the driver refuses what is on disk: begin with an empty cache */
         size = info.initialDataSize = 0;
         result = device->vk.vkCreatePipelineCache(device->handle, &info, NULL, &device->pipeline_cache);
     }

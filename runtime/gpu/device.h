@@ -9,17 +9,18 @@
 
 #include "gpu/caps.h"
 
-/* Whoever keeps objects of rp_device.handle between calls, such as a model. */
+/* An owner of Vulkan objects that outlive a call, such as a model. */
 typedef struct rp_device_user {
     struct rp_device_user *next;
-    /* Destroy them all: the logical device is about to go. No other thread is using the device then, but one
-     * may be waiting to. */
+    /* Destroy all objects of this user. The thread that opens a lost device again calls it, before it
+     * destroys the logical device; no other thread is using the device then, though some may be waiting to
+     * enter. */
     void (*drop)(struct rp_device_user *user);
 } rp_device_user;
 
 /* How often the device was lost while a kernel was tried (ops/choice.h). */
 typedef struct rp_loss {
-    char kernel[33]; /* a key of it */
+    char kernel[33]; /* its key */
     uint32_t count;
 } rp_loss;
 
@@ -30,86 +31,91 @@ struct rp_device {
     VkQueue queue;
     rp_vk_table vk; /* a test may replace an entry to count or fail calls */
     rp_caps caps;
-    pthread_mutex_t queue_lock; /* held around every use of `queue` */
-    pthread_rwlock_t use; /* shared by the calls that use `handle`, exclusive while it is opened again */
-    atomic_bool lost;     /* `handle` answers no more, or is VK_NULL_HANDLE: to be opened again */
-    atomic_bool
-        hung;  /* lost without a word: the driver may use for ever what `handle` has, so it all stays */
-    bool kept; /* a `handle` that hung was left behind; so must `instance` be */
-    atomic_bool stopped; /* no kernels are tried any more */
-    pid_t owner;         /* the process that opened it: a driver's state does not survive a fork */
+    pthread_mutex_t queue_lock; /* held by the thread that uses `queue` */
+    pthread_rwlock_t
+        use; /* read-locked by calls that use `handle`, write-locked by the one that opens it again */
+    atomic_bool lost; /* the driver gave `handle` up, or it is VK_NULL_HANDLE: the next call opens it again */
+    atomic_bool hung; /* the driver stopped answering: it may use the objects of `handle` for ever, so nothing
+                         of them is destroyed */
+    bool kept;        /* a `handle` that hung was never destroyed, so `instance` is not either */
+    atomic_bool stopped; /* rp_device_stop was called: no thread tries kernels any more */
+    pid_t owner;         /* the process that opened the device: a driver's state does not survive a fork */
     rp_device_user *users;
     pthread_mutex_t users_lock;
     rp_loss *losses;
     size_t loss_count, loss_capacity;
-    uint32_t losses_noted; /* in all */
+    uint32_t losses_noted; /* sum of all counts */
     pthread_mutex_t losses_lock;
     VkPipelineCache pipeline_cache;
-    _Atomic size_t
-        pipeline_cache_size;  /* bytes last read or written; a different size means there is news to write */
-    _Atomic uint64_t bytes;   /* allocated device memory */
-    double answer_limit;      /* seconds without an answer after which the device has hung */
-    double submit_limit;      /* seconds that a submission may take, for the sake of watchdogs; 0: any */
-    double tuning_limit;      /* seconds after which a model that is opened measures no more kernels */
-    char *shader_dir;         /* GLSL compiled instead of the pack; NULL: the pack */
-    char *cache_dir;          /* NULL: no cache */
-    char *try_program;        /* NULL: none */
-    rp_tuning_handler tuning; /* take NULL: nobody */
+    _Atomic size_t pipeline_cache_size; /* bytes that were last read or written: when the driver's cache has
+                                           another size, it holds pipelines that are not on disk */
+    _Atomic uint64_t bytes;             /* device memory allocated now */
+    double answer_limit;                /* seconds without an answer after which the driver counts as hung */
+    double submit_limit; /* the submission budget: seconds that one may take, for watchdogs; 0: no limit */
+    double tuning_limit; /* seconds after which opening a model times no more kernels */
+    char *shader_dir;    /* a folder of GLSL to compile; NULL: the built-in shaders */
+    char *cache_dir;     /* NULL: no cache */
+    char *try_program;   /* NULL: none */
+    rp_tuning_handler tuning; /* take NULL: no callback */
     bool debug_names;         /* VK_EXT_debug_utils is on: objects are named */
     struct {
-        double loader, instance, choice, device; /* of rp_device_open, seconds */
-        _Atomic double pipelines, tuning;        /* since then */
+        double loader, instance, choice, device; /* seconds of rp_device_open */
+        _Atomic double pipelines, tuning;        /* seconds since then */
     } spent;
 };
 
-/* Destroy an object of the device, unless that hung. */
+/* Destroy an object of the device, unless the driver hung. */
 #define RP_DESTROY(device, function, object)                                                      \
     do {                                                                                          \
         if ((object) && !(device)->hung) (device)->vk.function((device)->handle, (object), NULL); \
     } while (0)
 
-/* Name an object for validation messages and captures; nothing where the extension is off. */
+/* Name an object in validation messages and captures. Does nothing without VK_EXT_debug_utils. */
 void rp_device_name(rp_device *device, VkObjectType type, uint64_t handle, const char *name);
 
-/* Make the logical device, its queue and its caches, and let go of them: one that hung is left behind.
- * Nothing is left of one that fails. */
+/* Create the logical device, its queue and its pipeline cache; and destroy them, except where the driver
+ * hung. Where rp_device_connect fails it has destroyed what it created. */
 rp_status rp_device_connect(rp_device *device, rp_error *err);
 void rp_device_disconnect(rp_device *device);
 
 /* ---- use.c: every public call that uses the device does so between these two ----
  *
- * They keep a lost device from being replaced while a call works with it. A call that finds it lost opens it
- * again, once: users drop what they have of it and make it anew when they next need it. A call does not enter
- * twice, and takes no lock after entering that another may hold while it waits to enter. Nor does it wait for
- * files or for its caller there: whoever opens the device again waits for all that have entered. */
+ * No thread opens a lost device again while a call is between them. A call that finds the device lost opens
+ * it again, once: the users drop their objects, and each makes them again when it next needs them.
+ *
+ * A call enters once. After entering it takes no lock that another thread may hold while that waits to enter,
+ * and it does not wait for files or callbacks: the thread that opens the device again waits for all calls
+ * that have entered. */
 
-/* RP_ERROR_DEVICE in a process that was forked from the owner; RP_ERROR_DEVICE_LOST, or what Vulkan says,
- * when a lost device cannot be opened again: the next call tries again. */
+/* Returns RP_ERROR_DEVICE in a process that was forked from the owner. When a lost device cannot be opened
+ * again it returns what Vulkan says, or RP_ERROR_DEVICE_LOST, and the next call tries once more. */
 rp_status rp_device_enter(rp_device *device, rp_error *err);
 
-/* The same without opening a lost device again: for a call that only gives things back. */
+/* Enter without opening a lost device again: for calls that only destroy objects. */
 void rp_device_enter_to_close(rp_device *device);
 
-/* `status` is what the call ends with, and is returned: RP_ERROR_DEVICE_LOST marks the device. */
+/* Returns `status`, with which the call ends; RP_ERROR_DEVICE_LOST marks the device as lost. */
 rp_status rp_device_leave(rp_device *device, rp_status status);
 
-/* True in a process that was forked from the owner. No lock and no Vulkan object may be touched there: a
- * thread that does not exist may hold the one, and the other's memory belongs to the owner. */
+/* True in a process that was forked from the owner. Such a process must touch no lock, since a thread of the
+ * parent may have held it, and no Vulkan object, whose memory belongs to the parent. */
 static inline bool rp_device_forked(const rp_device *device) {
     return device->owner != getpid();
 }
 rp_status rp_device_check_owner(const rp_device *device, rp_error *err);
 
-/* RP_ERROR_STOPPED after rp_device_stop: asked before each kernel that is tried. */
+/* Returns RP_ERROR_STOPPED after rp_device_stop. A thread calls it before each kernel that it tries. */
 rp_status rp_device_check_stopped(const rp_device *device, rp_error *err);
 
-/* Between enter and leave. */
+/* Both are called between enter and leave. Removing a user that was never added does nothing. */
 void rp_device_add_user(rp_device *device, rp_device_user *user);
-void rp_device_remove_user(rp_device *device, rp_device_user *user); /* one that was never added too */
+void rp_device_remove_user(rp_device *device, rp_device_user *user);
 
-/* Submit `count` command buffers in order and wait until they are done: also where it fails, nothing of them
- * is pending afterwards, unless the device hung. `fence` is not in use. RP_ERROR_DEVICE_LOST too when the
- * driver gives no answer for device->answer_limit. */
+/* ---- submit.c ---- */
+
+/* Submit `count` command buffers in one vkQueueSubmit and wait until the device has run them. Where it fails
+ * none of them is pending afterwards either, unless the driver hung. No submission uses `fence`. Returns
+ * RP_ERROR_DEVICE_LOST too when the driver does not answer for device->answer_limit. Thread-safe. */
 rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, uint32_t count, VkFence fence,
                            rp_error *err);
 
@@ -118,21 +124,22 @@ rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, ui
 void rp_device_key(const rp_device *device, char out[33]);
 extern const char rp_host_key[33]; /* of the code; made by the build */
 
-/* Is this what vkGetPipelineCacheData gave for this device and driver? Drivers trust what comes after the
- * header. */
+/* True when the header of `data` is that of vkGetPipelineCacheData on this device and driver. Drivers trust
+ * what follows the header. */
 bool rp_pipelines_fit(const rp_caps *caps, const void *data, size_t size);
 
-/* Wait, after a failure, until nothing is pending. Where that fails too the device is taken for lost. */
+/* Wait, after a failure, until nothing is pending. Where that fails too, mark the device as lost. */
 void rp_device_wait_idle(rp_device *device);
 
-/* What the pipeline cache holds; nothing: no pipeline was compiled since it was read or taken. */
+/* A copy of the driver's pipeline cache; data NULL: it holds no pipeline that was not on disk. */
 typedef struct rp_pipelines {
     void *data;
     size_t size; /* bytes */
 } rp_pipelines;
 
-/* Take it, between enter and leave, and write it to disk, after leaving. `pipelines` is nothing before the
- * one and after the other. Failing is no error. */
+/* rp_device_take_pipelines copies the driver's pipeline cache, between enter and leave;
+ * rp_device_write_pipelines writes the copy to the cache folder and frees it, after leaving. The caller
+ * passes a zeroed struct to the first. Where one fails, a later start compiles again. */
 void rp_device_take_pipelines(rp_device *device, rp_pipelines *pipelines);
 void rp_device_write_pipelines(rp_device *device, rp_pipelines *pipelines);
 

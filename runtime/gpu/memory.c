@@ -4,7 +4,8 @@
 
 #include "base/alloc.h"
 
-/* Memory for a buffer, from the best type; what the host maps is small, and may also lie in the next best. */
+/* Allocate memory for a buffer from the best type. Buffers that the host maps are small: where the best type
+ * is full, they may lie in the next. */
 static rp_status allocate(rp_device *device, const VkMemoryRequirements *needs, rp_memory_use use,
                           const char *name, rp_buffer *out, uint32_t *type, rp_error *err) {
     const rp_caps *caps = &device->caps;
@@ -42,14 +43,14 @@ static rp_status allocate(rp_device *device, const VkMemoryRequirements *needs, 
 
 /* ---- sizes that a software driver tells apart ----
  *
- * llvmpipe compiles a shader once more, which takes it up to a second, when a buffer is a power of two in
- * size and the one before was not, and when bits 8 to 15 of the size of a texel view are all zero and were
- * not before: what it keys its code by is laid out for images, and there these tell of powers of two and of
- * mip levels (lp_sampler_static_texture_state, Mesa 22.3). So there no buffer and no view has such a size. */
+ * llvmpipe keys the code that it compiles by a struct made for images (lp_sampler_static_texture_state,
+ * Mesa 22.3). A buffer whose size is a power of two has another key than one whose size is not, and so has a
+ * texel view with zeros in bits 8 to 15 of its size. For the second key llvmpipe compiles the shader again,
+ * for up to a second. So on a software driver no buffer and no view gets such a size. */
 
 enum { ALIKE_BITS = 0xff00, ALIKE_STEP = 256 };
 
-/* What is added to a buffer of `size` bytes. */
+/* Bytes to add to a buffer of `size` bytes. */
 static VkDeviceSize room_behind(const rp_caps *caps, VkDeviceSize size) {
     VkDeviceSize room = ALIKE_STEP, whole = size + room;
     if ((whole & (whole - 1)) == 0) room += ALIKE_STEP;
@@ -103,7 +104,7 @@ rp_range rp_buffer_range(const rp_buffer *buffer, VkDeviceSize offset, VkDeviceS
     return (rp_range){buffer->handle, offset, size, buffer->size + buffer->room - offset - size};
 }
 
-/* The first `size` bytes, widened to whole atoms but not past the allocation. */
+/* The first `size` bytes of the memory, rounded up to whole atoms, but not past the allocation. */
 static VkMappedMemoryRange mapped_range(const rp_device *device, const rp_buffer *buffer, VkDeviceSize size) {
     VkDeviceSize whole = rp_round_up(size, device->caps.atom_size);
     return (VkMappedMemoryRange){.sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "gpu/shader.h"
 
-enum { MOST_THREADS = 7 }; /* beside the caller's */
+enum { MOST_THREADS = 7 }; /* that compile beside the caller's thread */
 
 static bool same(const rp_pipeline_key *a, const rp_pipeline_key *b) {
     return !strcmp(a->shader, b->shader) && a->constant_count == b->constant_count &&
@@ -50,7 +50,8 @@ done:
     return status;
 }
 
-/* `*out`: a pipeline of this key and layout, which keeps statistics or does not. */
+/* Compile a pipeline of this key and layout. With `statistics` the driver keeps statistics of it. `*refused`:
+ * the driver refused, and the device was not lost. */
 static rp_status compile(rp_device *device, const rp_pipeline *pipeline, bool statistics, VkPipeline *out,
                          bool *refused, rp_error *err) {
     const rp_vk_table *vk = &device->vk;
@@ -86,7 +87,7 @@ static rp_status compile(rp_device *device, const rp_pipeline *pipeline, bool st
     RP_VK(vkCreateComputePipelines, (device->handle, device->pipeline_cache, 1, &info, NULL, out));
     rp_device_name(device, VK_OBJECT_TYPE_PIPELINE, (uint64_t)*out, key->shader);
 done:
-    /* out of memory too: drivers say so of code that their compilers give up on */
+    /* "out of memory" counts as refused: drivers say so when their compilers give up on code */
     *refused = *refused && status && status != RP_ERROR_DEVICE_LOST;
     RP_DESTROY(device, vkDestroyShaderModule, module);
     free(spirv.words);
@@ -105,9 +106,9 @@ static rp_status create(rp_device *device, rp_pipeline *pipeline, bool statistic
     return RP_OK;
 }
 
-/* Whether a pipeline spills, asked of another one that is compiled for this alone: what keeps statistics may
- * be other code than what will run, and need not be in the driver's cache at a later start. Where the driver
- * does not compile it nobody knows. */
+/* Ask the driver whether a pipeline spills. This compiles the pipeline a second time, with statistics: the
+ * driver may compile other code when it keeps them, and its cache need not hold that code at a later start.
+ * Where the driver refuses to compile the second pipeline, the first counts as one that does not spill. */
 static rp_status ask(rp_device *device, rp_pipeline *pipeline, rp_error *err) {
     rp_pipeline twin = {.key = pipeline->key, .layout = pipeline->layout};
     bool refused = false;
@@ -119,7 +120,7 @@ static rp_status ask(rp_device *device, rp_pipeline *pipeline, rp_error *err) {
     return refused ? RP_OK : status;
 }
 
-/* The pipeline of `key` among those that were made or noted; NULL: there is none. */
+/* The pipeline of `key` among those that were compiled or noted; NULL: there is none. */
 static rp_pipeline *find(const rp_pipeline_set *set, const rp_pipeline_key *key) {
     for (size_t i = 0; i < set->count; i++)
         if (same(&set->pipelines[i]->key, key)) return set->pipelines[i];
@@ -172,13 +173,13 @@ rp_status rp_pipeline_note(rp_pipeline_set *set, const rp_pipeline_key *key, rp_
     return find(set, key) ? RP_OK : add(set, key, &pipeline, err);
 }
 
-/* What the threads share. */
+/* What the compiling threads share. */
 typedef struct work {
     rp_pipeline_set *set;
-    atomic_size_t next;
+    atomic_size_t next; /* index of the next pipeline to compile */
     pthread_mutex_t lock;
-    size_t failed; /* the first pipeline that could not be made, or the number of all */
-    rp_error err;  /* why */
+    size_t failed; /* the lowest index that could not be compiled; set->count: all could */
+    rp_error err;  /* why that one could not */
 } work;
 
 static void fail(work *w, size_t i, const rp_error *err) {
@@ -203,7 +204,7 @@ static void *make_next(void *pointer) {
     return NULL;
 }
 
-/* Threads that take the largest first are done at about the same time. */
+/* With the largest first, the threads finish at about the same time. */
 static void sort_by_code(rp_pipeline_set *set) {
     for (size_t i = 1; i < set->count; i++)
         for (size_t j = i; j && set->pipelines[j]->key.code > set->pipelines[j - 1]->key.code; j--) {
@@ -220,7 +221,7 @@ rp_status rp_pipeline_make(rp_pipeline_set *set, rp_error *err) {
     work w = {.set = set, .lock = PTHREAD_MUTEX_INITIALIZER, .failed = count};
     double begun = rp_seconds();
     sort_by_code(set);
-    /* GLSL that is compiled now is compiled, and written to the cache, by one thread. */
+    /* only one thread compiles GLSL of a shader_dir, and writes the SPIR-V to the cache */
     while (!set->device->shader_dir && started < MOST_THREADS && (long)started + 1 < processors &&
            started + 1 < count && !pthread_create(&threads[started], NULL, make_next, &w))
         started++;

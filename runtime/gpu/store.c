@@ -4,13 +4,15 @@
 
 #include "base/alloc.h"
 
-/* A host-visible buffer and the commands that copy its parts to memory the host cannot see. */
+/* A buffer that the host fills, and the command buffer that copies from it to memory which the host cannot
+ * see. */
 struct rp_staging {
     rp_buffer buffer;
     VkCommandPool pool;
     VkCommandBuffer commands;
     VkFence fence;
-    VkDeviceSize used; /* bytes of `buffer` that wait for a copy; 0: nothing is being recorded */
+    VkDeviceSize
+        used; /* bytes of `buffer` whose copies are recorded and not submitted; 0: `commands` records none */
 };
 
 enum { MIN_BLOCK = 1 << 20, MAX_BLOCK = 1 << 30 };
@@ -55,7 +57,7 @@ rp_status rp_store_reserve(rp_store *store, VkDeviceSize size, rp_range *out, rp
         if (status) return status;
         store->count++;
         offset = 0;
-        /* what a first block could not hold is seldom as large again */
+        /* what did not fit the first block is seldom as large */
         store->block = store->block / 2 > MIN_BLOCK ? store->block / 2 : MIN_BLOCK;
     }
     store->used = offset + size;
@@ -106,7 +108,8 @@ done:
     return status;
 }
 
-/* Room for `size` bytes, and the command that copies them to `offset` of `buffer`. NULL on failure. */
+/* Reserve `size` bytes of the staging buffer, and record the command that copies them to `offset` of
+ * `buffer`. Returns the host's address of the bytes; NULL: it failed. */
 static void *staging_add(rp_store *store, VkBuffer buffer, VkDeviceSize offset, VkDeviceSize size,
                          rp_error *err) {
     rp_status status = RP_OK;
@@ -124,7 +127,7 @@ static void *staging_add(rp_store *store, VkBuffer buffer, VkDeviceSize offset, 
     staging->used += rp_round_up(size, 16);
     return (char *)staging->buffer.mapped + copy.srcOffset;
 done:
-    staging_destroy(store->device, store->staging); /* half made, or with commands that cannot be sent */
+    staging_destroy(store->device, store->staging); /* it is half made, or its commands cannot be submitted */
     store->staging = NULL;
     return NULL;
 }

@@ -8,7 +8,7 @@ void rp_device_wait_idle(rp_device *device) {
     pthread_mutex_lock(&device->queue_lock);
     VkResult result = device->vk.vkQueueWaitIdle(device->queue);
     pthread_mutex_unlock(&device->queue_lock);
-    if (result != VK_SUCCESS) device->lost = true; /* nobody knows what became of the work */
+    if (result != VK_SUCCESS) device->lost = true; /* the driver may still be running the work */
 }
 
 static rp_status fail_hung(rp_device *device, rp_error *err) {
@@ -19,28 +19,27 @@ static rp_status fail_hung(rp_device *device, rp_error *err) {
         device->caps.info.name, device->answer_limit);
 }
 
-/* Ask a fence for at most WAIT seconds, and add them to `*silent`: where it gave no answer, and nothing
- * worked on it. A software driver that works takes the processor's time, and may work for as long as it
- * likes. */
+/* Wait for a fence for at most WAIT seconds, and add the time to `*silent` unless a software driver computed
+ * meanwhile: such a driver uses this process's processor time, and may compute for as long as it likes. */
 static VkResult ask(rp_device *device, VkFence fence, double *silent) {
     static const double WAIT = 10, IDLE = 1e-3; /* processor seconds a second */
     double begun = rp_seconds(), worked = rp_cpu_seconds();
     VkResult result = device->vk.vkWaitForFences(device->handle, 1, &fence, VK_TRUE, (uint64_t)(WAIT * 1e9));
     double waited = rp_seconds() - begun;
-    if (waited > WAIT) waited = WAIT; /* the process was stopped */
+    if (waited > WAIT) waited = WAIT; /* somebody stopped the process meanwhile */
     bool software = device->caps.info.type == RP_DEVICE_CPU;
     if (!software || rp_cpu_seconds() - worked < IDLE * waited) *silent += waited;
     return result;
 }
 
-/* Wait for the fence of a submission; where that fails, for all that the queue was given. */
+/* Wait for the fence of a submission; where that fails, until the queue is idle. */
 static rp_status wait(rp_device *device, VkFence fence, rp_error *err) {
     double silent = 0;
     VkResult result;
     /* some drivers cut a wait short of a long time-out: ask again until the fence answers */
     while ((result = ask(device, fence, &silent)) == VK_TIMEOUT) {
         if (silent >= device->answer_limit) device->hung = true;
-        if (device->hung) return fail_hung(device, err); /* or another thread found that */
+        if (device->hung) return fail_hung(device, err); /* another thread may have found it hung */
     }
     if (result != VK_SUCCESS) rp_device_wait_idle(device);
     return rp_vk_check(result, "vkWaitForFences", err);
@@ -53,7 +52,7 @@ rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, ui
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = count, .pCommandBuffers = buffers};
     rp_status status = RP_OK;
     if (device->hung) return fail_hung(device, err);
-    /* before, not after: a fence whose wait or reset failed is as good as any other then */
+    /* reset before submitting, not after waiting: a fence whose wait failed can be used again then */
     RP_VK(vkResetFences, (device->handle, 1, &fence));
     pthread_mutex_lock(&device->queue_lock);
     VkResult result = vk->vkQueueSubmit(device->queue, 1, &info, fence);

@@ -1,5 +1,6 @@
-/* How long a device takes, and how a run is cut so that no submission lasts longer than a watchdog allows.
- * Work is counted in floating point operations. Pure, but for the learning. */
+/* The submission budget: how a run is cut so that no submission takes longer than a watchdog allows. It rests
+ * on an estimate of the device's speed. Work is counted in floating point operations. No function here
+ * touches the device; rp_pace_learn alone changes anything. */
 #ifndef RP_MODEL_PACE_H
 #define RP_MODEL_PACE_H
 
@@ -8,34 +9,36 @@
 #include "gpu/vk.h"
 
 typedef struct rp_pace {
-    double limit;     /* seconds of one submission; 0: no limit */
-    double operation; /* seconds that one takes; 0: not known, and nothing is cut */
-    double known;     /* the most work that was timed */
+    double limit;     /* the budget: seconds that one submission may take; 0: no limit */
+    double operation; /* estimated seconds of one floating point operation; 0: unknown, and nothing is cut */
+    double known;     /* the most work that was timed in one submission */
 } rp_pace;
 
-/* One step of a run: what is submitted, and about how much work that is, in operations. */
+/* One step of a run: a command buffer, and about how many floating point operations it is. */
 typedef struct rp_step {
     VkCommandBuffer commands;
     double work;
 } rp_step;
 
-/* How many of these steps, the first ones, go into one submission: as many as stay below the limit, at least
- * one. */
+/* How many of these steps, from the first on, the next submission takes: as many as stay within the budget,
+ * but at least one. */
 uint32_t rp_pace_cut(const rp_pace *pace, const rp_step *steps, uint32_t count);
 
+/* The work of all these steps. */
 double rp_steps_work(const rp_step *steps, uint32_t count);
 
-/* Operations that one step may have; infinite where there is no limit. */
+/* The most work that stays within the budget; infinite where there is no limit. */
 double rp_pace_most(const rp_pace *pace);
 
-/* Rows of each slice of an operator that has `work` operations for `rows` rows: all of them where that stays
- * below the limit. Else a slice takes half of the limit at most, since a device may get slower and nothing is
- * cut anew then; but there are no more than `most` slices, each a multiple of `unit` rows. */
+/* How many rows of an operator one slice takes, when the operator has `work` operations for `rows` rows: all
+ * rows where they stay within the budget. Else a slice takes half of the budget, because the device may get
+ * slower later and the slices stay as they are; but there are at most `most` slices, and each has a multiple
+ * of `unit` rows. */
 uint32_t rp_pace_slice(const rp_pace *pace, double work, uint32_t rows, uint32_t unit, uint32_t most);
 
-/* Work that took so long. Small work, which mostly waits, says nothing once larger work has been timed,
- * unless no larger work is submitted any more; of a device that got slower all is believed at once, of one
- * that got faster half. */
+/* Learn from a submission of `work` that took `seconds`. Once larger work has been timed, a small submission,
+ * most of which is waiting, changes nothing; but it counts when the budget no longer allows larger ones. When
+ * the device got slower the estimate follows at once, when it got faster by half. */
 void rp_pace_learn(rp_pace *pace, double work, double seconds);
 
 #endif
