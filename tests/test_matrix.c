@@ -200,9 +200,44 @@ static void test_extremes(void **state) {
     assert_memory_equal(exact, stored, sizeof exact);
 }
 
+/* Vectors lie one after the other, each padded with zeros; they can be replaced, and then only they are. */
+static void test_vectors(void **state) {
+    enum { FIRST = 39, SECOND = 7, ALL = 64 + 32 };
+    rp_host_matrix old[2] = {ops_random_matrix(RP_FORMAT_F32, 1, FIRST), {NULL, RP_FORMAT_F32, 1, SECOND}};
+    rp_host_matrix new[2] = {ops_random_matrix(RP_FORMAT_F16, 1, FIRST),
+                             ops_random_matrix(RP_FORMAT_F32, 1, SECOND)};
+    rp_store store;
+    rp_range range, next;
+    (void)state;
+    rp_store_init(&store, ops_device, 0, "weights");
+    OPS_OK(rp_vectors_create(&store, old, 2, "test", &range, &ops_err));
+    OPS_OK(rp_vectors_create(&store, old, 1, "test", &next, &ops_err));
+    OPS_OK(rp_store_flush(&store, &ops_err));
+    for (int replaced = 0; replaced < 2; replaced++) {
+        const rp_host_matrix *want = replaced ? new : old;
+        const char *bytes = bytes_of(&store, range), *behind = bytes_of(&store, next);
+        for (uint32_t i = 0; bytes && i < ALL; i++) {
+            const rp_host_matrix *part = &want[i >= 64];
+            uint32_t c = i % 64;
+            float value = c < part->columns && part->data ? rp_host_get(part, c) : 0;
+            assert_true(rp_bits_to_float(word_at(bytes + 4 * i)) == value);
+        }
+        for (uint32_t i = 0; behind && i < FIRST; i++)
+            assert_true(rp_bits_to_float(word_at(behind + 4 * i)) == rp_host_get(&old[0], i));
+        if (replaced) continue;
+        OPS_OK(rp_vectors_write(&store, new, 2, range, &ops_err));
+        OPS_OK(rp_store_flush(&store, &ops_err));
+    }
+    rp_store_finish(&store);
+    free((void *)old[0].data);
+    free((void *)new[0].data);
+    free((void *)new[1].data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_large_values_stay_float32),
         cmocka_unit_test(test_int8_rounds_to_the_nearest),

@@ -293,16 +293,26 @@ void rp_matrix_finish(rp_matrix *matrix) {
     *matrix = (rp_matrix){0};
 }
 
+static size_t padded_columns(const rp_host_matrix *parts, uint32_t count) {
+    size_t padded = 0;
+    for (uint32_t i = 0; i < count; i++) padded += rp_padded(parts[i].columns);
+    return padded;
+}
+
 rp_status rp_vectors_create(rp_store *store, const rp_host_matrix *parts, uint32_t count, const char *name,
                             rp_range *out, rp_error *err) {
-    size_t padded = 0, at = 0;
-    for (uint32_t i = 0; i < count; i++) padded += rp_padded(parts[i].columns);
+    size_t padded = padded_columns(parts, count);
     if (padded * 4 > RP_STAGING_BYTES)
         return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s: %zu elements are more than this version takes", name,
                        padded);
     rp_status status = rp_store_reserve(store, padded * 4, out, err);
-    if (status) return status;
-    float *to = rp_store_write(store, *out, 0, padded * 4, err);
+    return status ? status : rp_vectors_write(store, parts, count, *out, err);
+}
+
+rp_status rp_vectors_write(rp_store *store, const rp_host_matrix *parts, uint32_t count, rp_range range,
+                           rp_error *err) {
+    size_t at = 0;
+    float *to = rp_store_write(store, range, 0, padded_columns(parts, count) * 4, err);
     if (!to) return err ? err->status : RP_ERROR_DEVICE;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t width = parts[i].columns;

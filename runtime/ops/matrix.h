@@ -103,6 +103,10 @@ rp_status rp_matrix_write(rp_store *store, const rp_host_matrix *parts, uint32_t
 rp_status rp_vectors_create(rp_store *store, const rp_host_matrix *parts, uint32_t count, const char *name,
                             rp_range *out, rp_error *err);
 
+/* Replace them, as rp_matrix_write does. */
+rp_status rp_vectors_write(rp_store *store, const rp_host_matrix *parts, uint32_t count, rp_range range,
+                           rp_error *err);
+
 /* Element i of a host matrix as float. */
 float rp_host_get(const rp_host_matrix *matrix, size_t i);
 
