@@ -65,7 +65,20 @@ static bool same_text(const rp_added *a, const rp_added *b) {
     return a->size == b->size && !memcmp(a->text, b->text, a->size);
 }
 
-/* Texts, and whether they are in `list` already, by a hash of them. */
+/* A token like one before it is left out of the list of special_tokens_map.json: texts alone are like each
+ * other, and those that are described, which the list of tokenizer_config.json is not asked for. */
+static bool is_listed(const setup *s, const named *item, size_t before) {
+    for (size_t k = item->described ? before : 0; k < s->list.count; k++) {
+        const named *other = &s->list.items[k];
+        if (same_text(&other->token, &item->token) && other->described == item->described &&
+            other->open == item->open && other->token.lstrip == item->token.lstrip &&
+            other->token.rstrip == item->token.rstrip && other->token.normalized == item->token.normalized &&
+            other->token.single_word == item->token.single_word)
+            return true;
+    }
+    return false;
+}
+
 static rp_status read_list(setup *s, const rp_json *list, const char *path, bool new_only) {
     if (!list || list->type == RP_JSON_NULL) return RP_OK;
     if (list->type != RP_JSON_ARRAY)
@@ -76,11 +89,8 @@ static rp_status read_list(setup *s, const rp_json *list, const char *path, bool
         named item;
         rp_status status = read_named(s, &list->items[i], path, LIST, &item);
         if (status) return status;
-        if (!item.token.text) continue;
-        bool known = false;
-        for (size_t k = 0; new_only && !known && k < before; k++)
-            known = same_text(&s->list.items[k].token, &item.token);
-        status = known ? RP_OK : push(s, &s->list, item);
+        if (!item.token.text || (new_only && is_listed(s, &item, before))) continue;
+        status = push(s, &s->list, item);
         if (status) return status;
     }
     return RP_OK;

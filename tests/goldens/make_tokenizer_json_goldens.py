@@ -342,6 +342,10 @@ def found():
         "a foo bar"]
     # a piece on two lines of vocab.txt has the later id, and the earlier id has none
     yield "found_lines", None, {"tokenizer_class": "BertTokenizer"}, {"vocab.txt": "\n".join(SPECIALS + ["foo", "bar", "foo", ""])}, ["foo bar"]
+    token = lambda **flags: {"__type": "AddedToken", **plain(content="foo", **flags)}
+    yield "found_lists", make(), {**GENERIC, "additional_special_tokens": ["foo", token(lstrip=True, rstrip=True)]}, {
+        "special_tokens_map.json": json.dumps({"additional_special_tokens": [token(lstrip=True, rstrip=True), token(rstrip=True),
+                                                                             "foo", token(lstrip=True, rstrip=True)]})}, ["a foo bar"]
     # special tokens in a text that are none
     yield "found_split_special", make([added(4, "[MASK]", special=True), added(9, "<x>")]), {**GENERIC, "split_special_tokens": True}, {}, [
         "a [MASK] <x>", "[CLS]<x>foo[SEP]"]
