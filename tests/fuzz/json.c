@@ -54,7 +54,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const char *text = (const char *)data + 1;
     const rp_json_flags flags = {
         .any = data[0] & 1, .nul = data[0] & 2, .reals = data[0] & 4, .large = data[0] & 8};
-    bool good = rp_json_read(text, size - 1, flags, &document, &mistake);
+    rp_json_flags python = flags;
+    python.words = true; // which jansson knows nothing of
+    bool good = rp_json_read(text, size - 1, python, &document, &mistake);
+    rp_json_finish(&document);
+    bool taken = good;
+    good = rp_json_read(text, size - 1, flags, &document, &mistake);
+    FUZZ_CHECK(taken || !good);
     FUZZ_CHECK(good || (mistake.text[0] && mistake.position < size && mistake.line > 0));
     json_t *want =
         json_loadb(text, size - 1,
