@@ -1,4 +1,5 @@
-/* Which of many texts begin a text: a tree of bytes in two arrays (a double array). */
+/* A trie finds which of many texts a text begins with. It is a tree of bytes in two arrays (a double array).
+ */
 #ifndef RP_LOADER_TRIE_H
 #define RP_LOADER_TRIE_H
 
@@ -13,7 +14,8 @@ typedef struct rp_trie_key {
     int32_t value;    /* not negative */
 } rp_trie_key;
 
-/* A node. What follows its text with the byte `b` is the node `base` + b, if that has it as its parent. */
+/* A node stands for the bytes from the root to it. Its child for the byte `b` is the node `base` + b, when
+ * that node has this one as its parent. */
 typedef struct rp_trie_node {
     uint32_t base; /* with RP_TRIE_VALUE: a text ends here */
     uint32_t parent;
@@ -29,12 +31,13 @@ typedef struct rp_trie {
     size_t count;
 } rp_trie;
 
-/* Build it from `count` keys, which are not kept; `last`: of keys with the same text the last one counts, not
- * the first. Takes time and memory in proportion to the texts. False: out of memory, or more than 2 GiB. */
+/* Build a trie of `count` keys, and copy what it needs of them. Of keys with the same text the first counts,
+ * or with `last` the last one. Takes time and memory in proportion to the texts. False: out of memory, or
+ * more than 2 GiB. */
 bool rp_trie_build(rp_trie *trie, const rp_trie_key *keys, size_t count, bool last);
 void rp_trie_finish(rp_trie *trie);
 
-/* Go on from `*node` (RP_TRIE_ROOT: nothing yet) with a byte. False: no text goes on like this. */
+/* Move `*node` (RP_TRIE_ROOT at first) to its child for a byte. False: it has none. */
 static inline bool rp_trie_step(const rp_trie *trie, uint32_t *node, unsigned char byte) {
     uint32_t next = (trie->nodes[*node].base & ~RP_TRIE_VALUE) + byte;
     if (trie->nodes[next].parent != *node) return false;

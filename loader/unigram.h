@@ -1,7 +1,8 @@
-/* A unigram model: which of all ways to cut a text into pieces of a vocabulary has the highest sum of scores.
+/* A unigram model finds, among all ways to cut a text into pieces of its vocabulary, the one with the highest
+ * sum of scores.
  *
- * Two programs are followed to the bit, ties included, for they differ: libsentencepiece (what made a
- * spiece.model) and Hugging Face's tokenizers (what reads a tokenizer.json). */
+ * It gives the same tokens, also in ties, as one of two programs, which differ: libsentencepiece, which made
+ * a spiece.model, and Hugging Face's tokenizers, which reads a tokenizer.json. */
 #ifndef RP_LOADER_UNIGRAM_H
 #define RP_LOADER_UNIGRAM_H
 
@@ -11,7 +12,7 @@
 
 #include "base/error.h"
 
-/* One entry of the vocabulary, for opening. */
+/* One piece of the vocabulary, for rp_unigram_open. */
 typedef struct rp_unigram_piece {
     const char *text; /* [size] UTF-8 */
     uint32_t size;
@@ -31,11 +32,11 @@ typedef enum rp_unigram_kind {
 } rp_unigram_kind;
 
 enum {
-    RP_UNIGRAM_PIECE_MAX = 1024,           /* bytes of the longest piece that is looked for */
-    RP_UNIGRAM_PIECES_MAX = (1 << 24) - 2, /* pieces */
+    RP_UNIGRAM_PIECE_MAX = 1024,           /* most bytes of a piece */
+    RP_UNIGRAM_PIECES_MAX = (1 << 24) - 2, /* most pieces of a model */
 };
 
-/* The pieces and their scores. Read-only: any thread may encode. */
+/* An opened model. Nothing changes it, so any thread may encode with it. */
 typedef struct rp_unigram rp_unigram;
 
 typedef struct rp_unigram_token {
@@ -49,12 +50,12 @@ typedef struct rp_unigram_tokens {
     size_t count, capacity;
 } rp_unigram_tokens;
 
-/* Make a model of `count` pieces, whose ids are their indices; nothing of `pieces` is kept. `unknown` is the
- * id of the unknown piece, or -1 (RP_UNIGRAM_FAST alone) where the file names none. With `byte_fallback` the
- * pieces <0x00> to <0xFF> stand for the bytes of unknown text.
- * RP_ERROR_FORMAT names `path` and the piece: one that is too long, a score that is no finite number, too
- * many pieces, an unknown piece that does not exist. Takes time and memory in proportion to the texts of the
- * pieces. On success `*out` is owned by the caller. */
+/* Make a model of `count` pieces, whose ids are their indices, and copy what it needs of `pieces`. `unknown`
+ * is the id of the unknown piece, or -1 (RP_UNIGRAM_FAST alone) where the file names none. With
+ * `byte_fallback` the pieces <0x00> to <0xFF> stand for the bytes of unknown text. RP_ERROR_FORMAT names
+ * `path` and the piece: one that is too long, a score that is no finite number, too many pieces, an unknown
+ * piece that does not exist. Takes time and memory in proportion to the texts of the pieces. On success
+ * `*out` is owned by the caller. */
 rp_status rp_unigram_open(const rp_unigram_piece *pieces, size_t count, int32_t unknown, bool byte_fallback,
                           rp_unigram_kind kind, const char *path, rp_unigram **out, rp_error *err);
 

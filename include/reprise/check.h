@@ -45,8 +45,7 @@ typedef struct rp_check_params {
                            size and the activation of this model. NULL: those of the four, of the bundled
                            models and of some others */
     const char *only;   /* check the kernels whose name contains this; NULL: all */
-    uint32_t
-        threads; /* number of threads that compile and run kernels; 0: one for each processor, at most 16 */
+    uint32_t threads;   /* threads that compile and run kernels; 0: one for each processor, at most 16 */
     uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_check_params;
 

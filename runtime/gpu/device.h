@@ -32,8 +32,7 @@ struct rp_device {
     rp_vk_table vk; /* a test may replace an entry to count or fail calls */
     rp_caps caps;
     pthread_mutex_t queue_lock; /* held by the thread that uses `queue` */
-    pthread_rwlock_t
-        use; /* read-locked by calls that use `handle`, write-locked by the one that opens it again */
+    pthread_rwlock_t use;       /* calls hold it for reading, the one that opens `handle` again for writing */
     atomic_bool lost; /* the driver gave `handle` up, or it is VK_NULL_HANDLE: the next call opens it again */
     atomic_bool hung; /* the driver stopped answering: it may use the objects of `handle` for ever, so nothing
                          of them is destroyed */
