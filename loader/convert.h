@@ -1,4 +1,4 @@
-/* The parts of rp_convert. Each writes files of one kind. */
+/* The steps of rp_convert, each of which writes files of one kind. */
 #ifndef RP_LOADER_CONVERT_H
 #define RP_LOADER_CONVERT_H
 

@@ -1,4 +1,4 @@
-/* What the environment says of the hub, by the variables that huggingface_hub reads too. */
+/* Settings of the hub from the environment variables that huggingface_hub reads too. */
 #ifndef RP_LOADER_HUB_ENVIRONMENT_H
 #define RP_LOADER_HUB_ENVIRONMENT_H
 
@@ -22,11 +22,11 @@ rp_status rp_hub_cache_folder(const char *wanted, char **out, rp_error *err);
  */
 rp_status rp_hub_token(const char *wanted, char **out, rp_error *err);
 
-/* HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE forbids the network. */
+/* True when HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE forbids the network. */
 bool rp_hub_is_offline(void);
 
-/* Seconds without an answer, or without a byte of a file, after which a request is given up:
- * HF_HUB_ETAG_TIMEOUT and HF_HUB_DOWNLOAD_TIMEOUT, else 10. */
+/* Seconds after which a pull gives up a request: without an answer (HF_HUB_ETAG_TIMEOUT, else 10), and
+ * without a byte of a file (HF_HUB_DOWNLOAD_TIMEOUT, else 10). */
 long rp_hub_answer_timeout(void);
 long rp_hub_download_timeout(void);
 

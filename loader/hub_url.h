@@ -1,4 +1,4 @@
-/* Addresses and names on a hub: what may stand in a request, and become the name of a file. */
+/* Checks of the addresses, names and paths that a pull sends to a hub or makes files of. */
 #ifndef RP_LOADER_HUB_URL_H
 #define RP_LOADER_HUB_URL_H
 
@@ -20,13 +20,14 @@ size_t rp_url_origin(const char *url);
  * the same as an https `other` on its. */
 bool rp_url_same_origin(const char *url, const char *other);
 
-/* What a Location header of an answer from `base` names: a checked address that the caller frees. NULL:
- * memory ran out (`*memory`), or it is no address that may be followed: another scheme than http and https,
- * or http where the answer came by https. */
+/* The checked address that a Location header of an answer from `base` names; the caller frees it. NULL: out
+ * of memory
+ * (`*memory`), or a pull must not follow the address, because its scheme is neither http nor https, or is
+ * http where the answer came by https. */
 char *rp_url_resolve(const char *base, const char *location, bool *memory);
 
-/* Append `text` to `out` with all but letters, digits and "-._~" (and, where `slashes`, "/") as %XX. False
- * where the `size` bytes of `out` are too few. */
+/* Append `text` to `out`, with every byte but letters, digits and "-._~" (and "/" with `slashes`) as %XX.
+ * False: the `size` bytes of `out` are too few. */
 bool rp_url_quote(const char *text, bool slashes, char *out, size_t size);
 
 /* True when `path`, as a hub or a user gives it, stays below the folder it is joined to, on every system:
@@ -34,10 +35,10 @@ bool rp_url_quote(const char *text, bool slashes, char *out, size_t size);
  * character, no drive, and no name that Windows keeps for a device. */
 bool rp_hub_path_check(const char *path);
 
-/* What a user calls a model. */
+/* The name of a model, as a user writes it. */
 typedef struct rp_hub_name {
     char id[RP_HUB_NAME_BYTES + 1];           /* "org/name" or "name" */
-    char revision[RP_HUB_REVISION_BYTES + 1]; /* "" where the name does not say */
+    char revision[RP_HUB_REVISION_BYTES + 1]; /* "" where the name has none */
 } rp_hub_name;
 
 /* Read "org/name", "name", both also with "@revision", and the address of a model's page (below `endpoint` or

@@ -1,5 +1,5 @@
-/* What an error says of a folder that cannot serve: what is missing, what is there instead, and what would
- * bring it. */
+/* Messages about a folder that cannot be opened: which file is missing, which files are there in its place,
+ * and which command brings the missing one. */
 #ifndef RP_LOADER_MISSING_H
 #define RP_LOADER_MISSING_H
 

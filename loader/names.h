@@ -1,4 +1,4 @@
-/* Which tensors a model has, what they are called in the files, and where they stand in rp_weights. */
+/* Which tensors a model has, their names in the files, and their fields in rp_weights. */
 #ifndef RP_LOADER_NAMES_H
 #define RP_LOADER_NAMES_H
 

@@ -33,7 +33,7 @@ typedef struct rp_charsmap {
     size_t block_size;
 } rp_charsmap;
 
-/* How text is rewritten before it is encoded. */
+/* How rp_spiece_encode rewrites a text before it cuts it into pieces. */
 typedef struct rp_normalizer_spec {
     bool add_dummy_prefix;         /* a space in front (or behind, with space_as_suffix) */
     bool remove_extra_whitespaces; /* at both ends, and all but one of a run */
@@ -64,13 +64,15 @@ rp_status rp_charsmap_read(const char *path, const char *where, const void *data
 /* The replacement of the shortest prefix of `text` that the map knows, or NULL. NUL-terminated. */
 const char *rp_charsmap_find(const rp_charsmap *map, const char *text, size_t size);
 
-/* The same for the longest prefix, which has `*taken` bytes. */
+/* The replacement of the longest prefix of `text` that the map knows, or NULL; the prefix has `*taken` bytes.
+ */
 const char *rp_charsmap_longest(const rp_charsmap *map, const char *text, size_t size, size_t *taken);
 
-/* Which ASCII characters the map leaves as they are when the next byte is ASCII, too, or the text ends. */
+/* Find out which ASCII characters the map does not change where an ASCII character or the end of the text
+ * follows. */
 void rp_charsmap_plain(const rp_charsmap *map, bool plain[128]);
 
-/* A file that is ready to encode. Read-only: any thread may use it. */
+/* A model that is ready to encode. Nothing changes it, so any thread may use it. */
 typedef struct rp_spiece rp_spiece;
 
 /* Get `file` ready, which must outlive the result; `path` is for messages. RP_ERROR_FORMAT when no piece is

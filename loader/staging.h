@@ -1,4 +1,5 @@
-/* A folder that is written beside its place and takes it when it is whole, or not at all. */
+/* Writes a folder whole or not at all: files go to a temporary folder beside it, and to their place at the
+ * end. */
 #ifndef RP_LOADER_STAGING_H
 #define RP_LOADER_STAGING_H
 

@@ -1,4 +1,4 @@
-/* The pieces of a vocabulary by id, and their ids. */
+/* A vocabulary: finds the piece of an id, and the id of a piece. */
 #ifndef RP_LOADER_VOCAB_H
 #define RP_LOADER_VOCAB_H
 
@@ -33,11 +33,12 @@ typedef struct rp_vocab {
 /* The hash of a piece, built up part by part from vocab->seed. */
 uint32_t rp_vocab_hash(uint32_t hash, const char *text, size_t size);
 
-/* Set the piece of `id`, growing the vocabulary. With `replace` the text then leads to this id even when an
- * earlier one had it. False when out of memory. */
+/* Set the piece of `id`; the vocabulary grows as needed. When another id has the same text already,
+ * rp_vocab_find keeps returning that id, or with `replace` returns this one. False: out of memory. */
 bool rp_vocab_set(rp_vocab *vocab, int32_t id, const char *text, size_t size, bool replace);
 
-/* The id of a piece, or -1. The second takes the text in two parts whose hash is known. */
+/* Find the id of a piece; -1: there is none. The second function takes the text in two parts, and its hash.
+ */
 int32_t rp_vocab_find(const rp_vocab *vocab, const char *text, size_t size);
 int32_t rp_vocab_find_hashed(const rp_vocab *vocab, uint32_t hash, const char *prefix, size_t prefix_size,
                              const char *text, size_t size);

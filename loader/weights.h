@@ -8,9 +8,9 @@ enum { RP_HEAD_COUNT = 7 }; /* bits of rp_head */
 
 typedef enum rp_dtype { RP_F32 = 0, RP_F16, RP_BF16 } rp_dtype;
 
-/* A view of a row-major tensor in a mapped file, or in memory of the opened files where the mapping does not
- * hold it in this form. data NULL: the folder does not have it. Not aligned: a file may put a tensor at any
- * byte, so read it through memcpy. */
+/* A view of a row-major tensor in a mapped file, or in memory that the opened files own where the mapping
+ * does not hold the tensor in this form. data NULL: the folder has no such tensor. A file may put a tensor at
+ * any byte, so `data` is not aligned: read it through memcpy. */
 typedef struct rp_tensor {
     const void *data;
     rp_dtype dtype;
@@ -43,9 +43,9 @@ typedef struct rp_weights {
     rp_tensor lm_decoder, lm_bias;         // [V, E] absent when tied to `word`; [V]
     unsigned heads;                        /* bits of rp_head that these tensors serve */
     rp_error left_out[RP_HEAD_COUNT];      /* by the place of its bit: why a head that the files or
-                                              config.json speak of is not among them; RP_OK: no such thing */
-    uint64_t parameters;                   /* elements in all the tensors above, each once */
-    struct rp_weight_files *files;         /* what the views point into */
+                                              config.json name was left out; RP_OK: it was not */
+    uint64_t parameters;                   /* number of elements in all the tensors above, each once */
+    struct rp_weight_files *files;         /* the files that the views point into */
 } rp_weights;
 
 /* Map the weights in `dir` (weights_files.h) and find the tensors that `config` asks for: every shape
@@ -55,17 +55,20 @@ typedef struct rp_weights {
  * (rp_weights_finish). */
 rp_status rp_weights_load(const char *dir, rp_config *config, rp_weights *out, rp_error *err);
 
-/* Why `head`, a bit of rp_head, is not among weights->heads; NULL: nothing speaks of such a head. */
+/* Why `head`, a bit of rp_head, was left out of weights->heads; NULL: neither files nor config.json name such
+ * a head. */
 const rp_error *rp_weights_left_out(const rp_weights *weights, unsigned head);
 
-/* Weights of the right shapes from a generator: F32, every head of `config.architecture` present. For
- * measuring. */
+/* Make random F32 weights for a config, with every head of its architecture, to measure with. The caller owns
+ * `out`. */
 rp_status rp_weights_random(const rp_config *config, uint32_t seed, rp_weights *out, rp_error *err);
 
-/* Between uses: the views stay, and take next to no memory (but those that are not in a mapping do). */
+/* Let the system drop the pages of the files until a view is used again. The views stay valid. Tensors that
+ * are not in a mapping keep their memory. */
 void rp_weights_rest(rp_weights *weights);
 
-/* Before they are used again. RP_ERROR_FILE names a file that was written to since it was opened. */
+/* Call this before the views are used again after rp_weights_rest. RP_ERROR_FILE names a file that somebody
+ * wrote into since it was opened. */
 rp_status rp_weights_check_unchanged(const rp_weights *weights, rp_error *err);
 
 void rp_weights_finish(rp_weights *weights);

@@ -1,5 +1,5 @@
-/* The weights once more, read from their files and not through the mapping: what another program does to a
- * mapped file meanwhile can end this one (SIGBUS), a read only fails. */
+/* Reads weights from their files with pread, not through the mapping. When another program cuts a mapped file
+ * short, a read through the mapping ends this process (SIGBUS); pread only fails. */
 #ifndef RP_LOADER_WEIGHTS_READER_H
 #define RP_LOADER_WEIGHTS_READER_H
 
@@ -8,19 +8,19 @@
 /* Zero-initialise. Thread-safety: read-only after opening. */
 typedef struct rp_weights_reader {
     const rp_weights *weights; /* borrowed */
-    int *fds;                  /* one for each file; NULL: the weights come from a generator */
+    int *fds;                  /* one for each file; NULL: the weights are random and have no files */
     size_t count;
 } rp_weights_reader;
 
-/* Open the files of `weights` again, which may rest. RP_ERROR_FILE names one that was written to or replaced
- * since. */
+/* Open the files of `weights` again, also after rp_weights_rest. RP_ERROR_FILE names a file that somebody
+ * wrote into or replaced since it was opened. */
 rp_status rp_weights_reader_open(const rp_weights *weights, rp_weights_reader *out, rp_error *err);
 
 /* Allowed on a zeroed struct. */
 void rp_weights_reader_close(rp_weights_reader *reader);
 
-/* `count` elements of a tensor of these weights, from element `first` on, as floats. False when the file no
- * longer has them; what `out` holds then is anything. */
+/* Read `count` elements of a tensor of these weights, from element `first` on, as floats. False: the file no
+ * longer has them, and the content of `out` is undefined. */
 bool rp_weights_reader_read(const rp_weights_reader *reader, const rp_tensor *tensor, size_t first,
                             size_t count, float *out);
 

@@ -1,4 +1,4 @@
-/* How weights.c and heads.c look for the tensors of a folder and read them. */
+/* What weights.c and heads.c share: finding the tensors of a folder, and reading them. */
 #ifndef RP_LOADER_WEIGHTS_SLOTS_H
 #define RP_LOADER_WEIGHTS_SLOTS_H
 
@@ -28,10 +28,10 @@ rp_status rp_weights_read_part(rp_weights_reading *r, unsigned part);
 /* RP_ERROR_FORMAT: no tensor of this name is there. */
 rp_status rp_weights_fail_missing(rp_weights_reading *r, const char *name, bool prefixed);
 
-/* After the encoder: read every head that the files hold whole, and keep in out->left_out why another that
- * they hold, or that config.json names, is not read. RP_ERROR_HEAD when config->head, the caller's wish,
- * cannot be served; RP_ERROR_HOST_MEMORY. May count the labels of `config` by the rows of a classifier
- * (rp_config_number_labels). */
+/* Read every head that the files hold whole; weights.c calls this after it has read the encoder. For each
+ * other head that the files or config.json name, out->left_out gets the reason. RP_ERROR_HEAD: the files
+ * cannot serve config->head, which the caller asked for. RP_ERROR_HOST_MEMORY. Where nothing else says how
+ * many labels there are, `config` gets as many as a classifier has rows (rp_config_number_labels). */
 rp_status rp_heads_read(rp_weights_reading *r);
 
 #endif
