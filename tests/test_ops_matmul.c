@@ -48,7 +48,7 @@ static size_t list_kernels(const rp_use *use, bool each_shader_once, rp_kernel o
     return count;
 }
 
-/* ---- one test: a matrix and an ending, with all kernels and row counts ---- */
+/* ---- one test: a matrix and an epilogue, with all kernels and row counts ---- */
 
 typedef struct test {
     rp_host_matrix parts[3]; /* of one width, on top of each other; freed by check_matmul */
@@ -324,12 +324,12 @@ static void test_shapes(void **state) {
 static void test_endings(void **state) {
     (void)state;
     for (int activation = RP_OP_NONE; activation <= RP_OP_TANH; activation++)
-        for (int ending = 0; ending < 4; ending++)
+        for (int epilogue = 0; epilogue < 4; epilogue++)
             check_matmul((test){.parts = {ops_random_matrix(RP_FORMAT_F32, 39, 22)},
                                 .part_count = 1,
                                 .activation = (rp_op_activation)activation,
-                                .bias = ending & 1,
-                                .residual = ending & 2,
+                                .bias = epilogue & 1,
+                                .residual = epilogue & 2,
                                 .each_shader_once = true});
     check_matmul((test){.parts = {ops_random_matrix(RP_FORMAT_F32, 39, 22)}, /* the scale before the bias */
                         .part_count = 1,
@@ -345,17 +345,17 @@ static void test_norm(void **state) {
     static const uint32_t shapes[][2] = {{1, 22}, {39, 91}, {70, 22}, {312, 39}, {768, 91}};
     rp_format format = (rp_format)(intptr_t)*state;
     for (size_t i = 0; i < RP_COUNT(shapes); i++)
-        for (int ending = rp_format_words(format) ? 3 : 0; ending < 4; ending++)
+        for (int epilogue = rp_format_words(format) ? 3 : 0; epilogue < 4; epilogue++)
             check_matmul((test){.parts = {ops_random_matrix(RP_FORMAT_F32, shapes[i][0], shapes[i][1])},
                                 .part_count = 1,
-                                .bias = ending & 1,
-                                .residual = ending & 2,
+                                .bias = epilogue & 1,
+                                .residual = epilogue & 2,
                                 .norm = true,
-                                .each_shader_once = i != 2 || ending != 3,
+                                .each_shader_once = i != 2 || epilogue != 3,
                                 .storage = storage_of(format)});
 }
 
-/* Activations in float16, with every ending; every tile with one of them. */
+/* Activations in float16, with every epilogue; every tile with one of them. */
 static void test_halves(void **state) {
     static const uint32_t shapes[][2] = {{1, 22}, {39, 91}, {312, 39}, {91, 312}};
     rp_format format = (rp_format)(intptr_t)*state;

@@ -32,7 +32,7 @@ void __wrap_rp_pace_learn(rp_pace *pace, double work, double seconds) {
 
 enum { MOST_STEPS = 14 };
 
-/* A prologue of 10 operations, `layers` times the same parts, and an epilogue of 50. */
+/* A prologue of 10 operations, `layers` times the same parts, and an output of 50. */
 static uint32_t list(rp_step steps[MOST_STEPS], uint32_t layers, const double *parts, uint32_t count) {
     uint32_t n = 0;
     steps[n++].work = 10;
@@ -209,7 +209,7 @@ static void open_slow_device(double limit, size_t count) {
 }
 
 /* 10 ms for each command buffer, and 25 may a submission take: never more than two layers go together, from
- * the first run on; and with them a prologue or an epilogue, which have next to no work. */
+ * the first run on; and with them a prologue or an output, which have next to no work. */
 static void test_slow_device(void **state) {
     (void)state;
     assert_true(sequences[0].count >= 8); /* as many as are timed when the model is opened */

@@ -130,17 +130,17 @@ static size_t fill_rows(size_t *count) {
 
 /* ---- the checks ---- */
 
-/* Prologue, every layer's group, epilogue. */
+/* Prologue, every layer's group, output. */
 static void check_submission(rp_output output) {
     uint32_t layers = model->config.layers;
     assert_int_equal(vk_seen.buffer_count, layers + 2);
     assert_true(vk_seen.buffers[0] == model->prologue);
     for (uint32_t i = 0; i < layers; i++)
         assert_true(vk_seen.buffers[1 + i] == model->groups[rp_config_group(&model->config, i)]);
-    assert_true(vk_seen.buffers[1 + layers] == model->epilogues[output]);
+    assert_true(vk_seen.buffers[1 + layers] == model->outputs[output]);
     for (uint32_t i = 1; i < model->config.groups; i++)
         for (uint32_t k = 0; k < i; k++) assert_true(model->groups[i] != model->groups[k]);
-    assert_true(model->prologue != model->groups[0] && model->epilogues[output] != model->groups[0]);
+    assert_true(model->prologue != model->groups[0] && model->outputs[output] != model->groups[0]);
 }
 
 /* Run and count; `submissions` are expected. */

@@ -1,5 +1,5 @@
 /* The proof passes right kernels, those that are planned for other devices too. (test_check.c has the wrong
- * ones, and every ending and format of the kernels for this device.) */
+ * ones, and every epilogue and format of the kernels for this device.) */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* One text in n, once more in plain C on a thread of its own, and compared with what the device gave. */
+/* The cross-check of a model: a thread of its own recomputes one sequence in n with the reference model
+ * (plain.h), and compares it with the result of the device. */
 #ifndef RP_MODEL_CANARY_H
 #define RP_MODEL_CANARY_H
 
@@ -8,11 +9,11 @@
 rp_status rp_canary_open(const rp_model *model, const rp_model_params *params, rp_canary **out,
                          rp_error *err);
 
-/* What is being recomputed, and what waits for it, is given up. */
+/* End the cross-check. The thread gives up the sequence that it recomputes and those that are waiting. */
 void rp_canary_close(rp_canary **canary);
 
-/* These sequences were run with this result: take every n-th. When the thread is busy, wait for it
- * (verify_all) or leave some out, evenly. Thread-safe. */
+/* Take every n-th of these sequences, with its part of the results, for the thread to recompute. When too
+ * many are waiting, this waits (verify_all) or leaves some out, evenly. Thread-safe. */
 void rp_canary_offer(rp_canary *canary, const rp_sequence *sequences, size_t count,
                      const rp_run_params *params, const float *out);
 

@@ -166,7 +166,7 @@ static void describe_pooled(const rp_model *model, rp_output output, rp_op_list 
     for (uint32_t i = 0; i < list->count; i++) list->ops[i].rows = RP_COUNT_SEQUENCES;
 }
 
-void rp_describe_epilogue(const rp_model *model, rp_output output, rp_op_list *list) {
+void rp_describe_output(const rp_model *model, rp_output output, rp_op_list *list) {
     const rp_device_weights *w = &model->on_device;
     const rp_activations *a = &model->activations;
     rp_op *op;

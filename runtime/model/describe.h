@@ -5,7 +5,7 @@
 
 #include "model/model.h"
 
-/* Operators, each of which needs what the ones before it wrote. */
+/* Operators in their order: each reads what the ones before it wrote. */
 enum { RP_MOST_OPS = 5 };
 typedef struct rp_op_list {
     rp_op ops[RP_MOST_OPS];
@@ -20,7 +20,7 @@ void rp_describe_prologue(const rp_model *model, rp_op_list *out);
 void rp_describe_layer(const rp_config *config, bool half, const rp_device_layer *w,
                        const rp_layer_buffers *at, uint32_t most_rows, rp_op_list *out);
 
-/* From the hidden states to an output that the model has. */
-void rp_describe_epilogue(const rp_model *model, rp_output output, rp_op_list *out);
+/* An output that the model has: its operators from the hidden states on. */
+void rp_describe_output(const rp_model *model, rp_output output, rp_op_list *out);
 
 #endif

@@ -123,7 +123,7 @@ struct rp_model {
     uint32_t batch_tokens;  /* most tokens in one batch: info.max_batch_tokens, or fewer when the device was
                                lost and has less memory now */
     uint64_t output_floats; /* floats that the output buffer holds */
-    VkCommandBuffer prologue, *groups, epilogues[RP_OUTPUT_COUNT]; /* groups: [config.groups] */
+    VkCommandBuffer prologue, *groups, outputs[RP_OUTPUT_COUNT]; /* groups: [config.groups] */
     VkFence fence;
     VkCommandBuffer *few_groups; /* [config.groups] for batches of at most few_tokens; NULL: not recorded */
     uint32_t few_tokens;
@@ -177,10 +177,10 @@ rp_layer_buffers rp_model_layer_buffers(const rp_model *model);
 /* Allocate the activations, select a kernel for every operator, and record every command buffer. */
 rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *err);
 
-/* Record the prologue (embeddings, their LayerNorm and, in an ALBERT, the map from E to H); and the epilogue
- * of an output. Each is a new command buffer, which model->ops owns. */
+/* Record the prologue (embeddings, their LayerNorm and, in an ALBERT, the map from E to H); and an
+ * output. Each is a new command buffer, which model->ops owns. */
 rp_status rp_model_record_prologue(rp_model *model, VkCommandBuffer *out, rp_error *err);
-rp_status rp_model_record_epilogue(rp_model *model, rp_output output, VkCommandBuffer *out, rp_error *err);
+rp_status rp_model_record_output(rp_model *model, rp_output output, VkCommandBuffer *out, rp_error *err);
 
 /* Record all inner layers of a group into `commands`, which is being recorded; for batches of at most
  * `most_rows` tokens, 0: of any number. */

@@ -63,7 +63,7 @@ static rp_status choose_all(rp_model *model, rp_error *err) {
     RP_TRY(choose_layers(model, err));
     for (int output = 0; output < RP_OUTPUT_COUNT; output++) {
         if (!rp_output_available(model, (rp_output)output)) continue;
-        rp_describe_epilogue(model, (rp_output)output, &list);
+        rp_describe_output(model, (rp_output)output, &list);
         RP_TRY(choose(model, &list, err));
     }
     status = rp_pipeline_make(&model->ops.pipelines, err);
@@ -104,10 +104,10 @@ rp_status rp_model_record_prologue(rp_model *model, VkCommandBuffer *out, rp_err
     return record_alone(model, &list, "prologue", false, out, err);
 }
 
-rp_status rp_model_record_epilogue(rp_model *model, rp_output output, VkCommandBuffer *out, rp_error *err) {
+rp_status rp_model_record_output(rp_model *model, rp_output output, VkCommandBuffer *out, rp_error *err) {
     rp_op_list list;
-    rp_describe_epilogue(model, output, &list);
-    return record_alone(model, &list, "epilogue", true, out, err);
+    rp_describe_output(model, output, &list);
+    return record_alone(model, &list, "output", true, out, err);
 }
 
 rp_status rp_model_record_group(rp_model *model, uint32_t group, uint32_t most_rows, VkCommandBuffer commands,
@@ -149,7 +149,7 @@ static rp_status record_part(rp_model *model, uint32_t n, rp_error *err) {
     return record_alone(model, &list, "part of a layer", false, &model->parts[n], err);
 }
 
-/* Room for so many steps between the prologue and the epilogue. */
+/* Room for so many steps between the prologue and the output. */
 static rp_status make_room(rp_model *model, uint32_t steps, rp_error *err) {
     rp_step *list = realloc(model->steps, (steps + 2) * sizeof *list);
     if (list) model->steps = list;
@@ -179,7 +179,7 @@ static rp_status record_all(rp_model *model, rp_error *err) {
     if (model->few_tokens) RP_TRY(record_groups(model, model->few_tokens, &model->few_groups, err));
     for (int output = 0; output < RP_OUTPUT_COUNT; output++)
         if (rp_output_available(model, (rp_output)output))
-            RP_TRY(rp_model_record_epilogue(model, (rp_output)output, &model->epilogues[output], err));
+            RP_TRY(rp_model_record_output(model, (rp_output)output, &model->outputs[output], err));
 done:
     return status;
 }

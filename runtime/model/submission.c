@@ -31,7 +31,7 @@ static double prologue_work(const rp_config *c, uint32_t tokens) {
     return 2.0 * tokens * c->hidden_size * c->embedding_size;
 }
 
-static double epilogue_work(const rp_config *c, const rp_batch *b) {
+static double output_work(const rp_config *c, const rp_batch *b) {
     double h = c->hidden_size;
     switch (rp_output_rows(b->output)) {
     case RP_COUNT_ROWS:
@@ -82,7 +82,7 @@ uint32_t rp_model_list(rp_model *model, const rp_batch *b, uint32_t *slice_rows)
         next = list_parts(model, b, next);
     else
         for (uint32_t i = 0; i < c->layers; i++) *next++ = (rp_step){groups[rp_config_group(c, i)], layer};
-    *next++ = (rp_step){model->epilogues[b->output], epilogue_work(c, b)};
+    *next++ = (rp_step){model->outputs[b->output], output_work(c, b)};
     return (uint32_t)(next - model->steps);
 }
 

@@ -46,7 +46,7 @@ struct rp_class {
      * and are taken in the order of the plan. */
     bool (*timed)(const rp_caps *caps, const rp_op *op);
 
-    /* Prepare an operator like `op`, without its ending, for timing one of its kernels (sample.h): small
+    /* Prepare an operator like `op`, without its epilogue, for timing one of its kernels (sample.h): small
      * enough for this device. */
     rp_status (*sample)(rp_sample *sample, const rp_op *op, const rp_kernel *kernel, rp_error *err);
 };

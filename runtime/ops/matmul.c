@@ -91,17 +91,17 @@ static const struct {
 
 /* How they end: in a residual and LayerNorm, in the activation of the layers, in a bias, as a pooler, and
  * with every activation there is. */
-enum { OUTER, INNER, BIASED, POOLER, FIRST_OTHER, ENDINGS = FIRST_OTHER + RP_OP_TANH + 1 };
+enum { OUTER, INNER, BIASED, POOLER, FIRST_OTHER, EPILOGUES = FIRST_OTHER + RP_OP_TANH + 1 };
 
 /* A software driver compiles large tiles for the layers of each format, and small ones for what else is made
  * of the same shaders. */
 static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
-    uint32_t f = n / ENDINGS, ending = n % ENDINGS;
+    uint32_t f = n / EPILOGUES, epilogue = n % EPILOGUES;
     if (f >= RP_COUNT(formats)) return RP_RANK_NONE;
     rp_format format = formats[f].format;
     bool plain = format == RP_FORMAT_F32 && !formats[f].halves;
     *out = (rp_use){.formats = {format, format, format}, .halves = formats[f].halves, .bias = true};
-    switch (ending) {
+    switch (epilogue) {
     case OUTER:
         out->residual = out->norm = true;
         if (!formats[f].layers) return RP_RANK_SKIP;
@@ -115,7 +115,7 @@ static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
         out->activation = RP_OP_TANH;
         return plain || out->halves ? RP_RANK_SKIP : RP_RANK_QUICK;
     default:
-        out->activation = (rp_op_activation)(ending - FIRST_OTHER);
+        out->activation = (rp_op_activation)(epilogue - FIRST_OTHER);
         out->bias = out->activation;
         return plain && out->activation != scope->activation ? RP_RANK_SMALLEST : RP_RANK_SKIP;
     }

@@ -1,5 +1,5 @@
-/* An operator is described (which operands, which ending), a kernel is chosen for the description (choose.h),
- * and only then it is recorded.
+/* An operator is described (which operands, which epilogue), a kernel is chosen for the description
+ * (choose.h), and only then it is recorded.
  *
  * It is recorded once and submitted many times. How many rows it works on is read on the device from
  * counts[], and its workgroup counts from a VkDispatchIndirectCommand; the host writes both before each

@@ -81,7 +81,7 @@ static rp_status record(replay *r, rp_error *err) {
         for (uint32_t i = 0; i < r->layers; i++) r->list[r->count++] = r->buffers[i % model->config.groups];
     else
         RP_TRY(record_all(r, &r->list[r->count++], err));
-    RP_TRY(rp_model_record_epilogue(model, RP_OUTPUT_HIDDEN, &r->list[r->count++], err));
+    RP_TRY(rp_model_record_output(model, RP_OUTPUT_HIDDEN, &r->list[r->count++], err));
 done:
     return status;
 }

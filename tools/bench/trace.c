@@ -57,7 +57,7 @@ static rp_status record(trace *t, rp_error *err) {
         RP_TRY(rp_model_record_group(model, rp_config_group(&model->config, i), 0, *next, err));
         RP_TRY(rp_record_end(recorder, *next++, err));
     }
-    RP_TRY(rp_model_record_epilogue(model, RP_OUTPUT_HIDDEN, next, err));
+    RP_TRY(rp_model_record_output(model, RP_OUTPUT_HIDDEN, next, err));
 done:
     return status;
 }
