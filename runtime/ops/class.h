@@ -1,5 +1,5 @@
-/* What is known of an operator: which kernels there are, how they are recorded, what they have to compute.
- * Each is one file, which has all of this side by side; classes.def lists them. */
+/* The class of an operator: which kernels it has, how they are recorded, what they must compute. The file of
+ * the operator has all of this side by side; classes.def lists the classes. */
 #ifndef RP_OPS_CLASS_H
 #define RP_OPS_CLASS_H
 
@@ -7,47 +7,51 @@
 #include "ops/proof.h"
 #include "ops/sample.h"
 
-/* How much of a device's time the proof of a use is worth. */
+/* How many kernels a check proves in a use, for each takes time. */
 typedef enum rp_rank {
-    RP_RANK_NONE = 0, /* there is no such use */
-    RP_RANK_SKIP,     /* nor of this number, but of a later one */
-    RP_RANK_ALL,      /* every kernel is tried in it */
-    RP_RANK_QUICK,    /* on a software driver, which compiles a large tile for seconds, small ones alone */
-    RP_RANK_SMALLEST, /* of each shader that with the smallest tile */
+    RP_RANK_NONE = 0, /* there is no use of this number, nor of a later one */
+    RP_RANK_SKIP,     /* there is no use of this number, but of a later one */
+    RP_RANK_ALL,      /* every kernel */
+    RP_RANK_QUICK, /* every kernel; on a software driver, which compiles a large tile for seconds, small tiles
+                      only */
+    RP_RANK_SMALLEST, /* of each shader the kernel with the smallest tile */
 } rp_rank;
 
-/* Which models there may be: those of one config, or any. */
+/* The models whose uses a check goes through: those of one config, or all. */
 typedef struct rp_scope {
     const rp_caps *caps;
-    uint32_t head_dim;           /* 0: those of all models */
-    rp_op_activation activation; /* inside a layer */
+    uint32_t head_dim;           /* elements of an attention head; 0: all that models have */
+    rp_op_activation activation; /* of the feed-forward network */
     bool compile_only;
 } rp_scope;
 
 struct rp_class {
-    const char *name;    /* such as "matmul", in messages and in the cache */
-    const char *weights; /* what its formats are of, such as "weights"; NULL: it has none */
+    const char *name; /* such as "matmul", in messages and in the cache */
+    const char
+        *weights; /* what messages call the matrices that it reads, such as "weights"; NULL: it reads none */
 
-    /* The kernels that can serve this use: out[0..result). The first is the best guess, the last needs
-     * nothing beyond Vulkan 1.1. 0: the device has no room for one. Pure. */
+    /* Write to `out` the kernels that can serve a use on a device, and return their number. The first is
+     * probably the fastest, the last needs nothing beyond Vulkan 1.1. 0: the device has too little shared
+     * memory for any. Pure. */
     uint32_t (*plan)(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]);
 
-    /* Record the dispatches of `op` by op->kernel. */
+    /* Record the dispatches of `op` with op->kernel. */
     rp_status (*record)(rp_op_target target, const rp_op *op, rp_error *err);
 
-    /* Use number `n` of those that models make of it, and how far it is tried. Pure. */
+    /* Write to `*out` use number `n` of those that models make of the operator, and return how many kernels a
+     * check proves in it. Pure. */
     rp_rank (*use)(const rp_scope *scope, uint32_t n, rp_use *out);
 
-    /* Run a kernel in case number `n`, of `cases`, in the use that is tried (proof.h). */
+    /* Run the kernel of a proof in case number `n` of `cases`, and compare it with plain C (proof.h). */
     uint32_t cases;
     rp_status (*prove)(rp_proof *proof, uint32_t n, rp_error *err);
 
-    /* Whether its kernels differ so much for `op` that timing them is worth the while. NULL: they never do,
-     * and are taken in the order of the plan. */
+    /* True when the kernels differ so much in speed for `op` that kernel selection times them. False or NULL:
+     * it takes them in the order of the plan. */
     bool (*timed)(const rp_caps *caps, const rp_op *op);
 
-    /* Prepare an operator like `op`, without its epilogue, for timing one of its kernels (sample.h): small
-     * enough for this device. */
+    /* Prepare an operator like `op`, without its epilogue and small enough for this device, to time `kernel`
+     * with it (sample.h). */
     rp_status (*sample)(rp_sample *sample, const rp_op *op, const rp_kernel *kernel, rp_error *err);
 };
 
@@ -58,7 +62,8 @@ struct rp_class {
 extern const rp_class *const rp_classes[];
 extern const uint32_t rp_class_count;
 
-/* A use in words, which no other use of the class has, texels apart: "f32 weights, bias, gelu". */
+/* Write a use in words, such as "f32 weights, bias, gelu". No two uses of a class have the same words, unless
+ * they differ only in `texels`. */
 enum { RP_USE_TEXT = 96 };
 void rp_use_text(const rp_class *class, const rp_use *use, char out[RP_USE_TEXT]);
 

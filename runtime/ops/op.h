@@ -1,9 +1,8 @@
 /* An operator is described (which operands, which epilogue), a kernel is chosen for the description
  * (choose.h), and only then it is recorded.
  *
- * It is recorded once and submitted many times. How many rows it works on is read on the device from
- * counts[], and its workgroup counts from a VkDispatchIndirectCommand; the host writes both before each
- * submission. */
+ * It is recorded once and submitted many times. The device reads from counts[] how many rows it works on, and
+ * from a VkDispatchIndirectCommand how many workgroups; the host writes both before each batch. */
 #ifndef RP_OPS_OP_H
 #define RP_OPS_OP_H
 
@@ -38,9 +37,9 @@ typedef struct rp_slice {
 
 typedef struct rp_class rp_class;
 
-/* One operator. Activations are float32 [rows, stride], where a stride is a width rounded up to a multiple of
- * RP_PANEL and the padding holds zeros; where `halves` says so they are float16 instead. The file of a class
- * says which of the operands it has; the others are zero. */
+/* One operator. Its activations are float32, or float16 where `halves` says so: [rows, stride], where a
+ * stride is a width rounded up to a multiple of RP_PANEL, and the padding holds zeros. The file of its class
+ * says which operands it has; the others are zero. */
 typedef struct rp_op {
     const rp_class *class;
     const char *label;     // for captures and traces
@@ -76,13 +75,14 @@ typedef struct rp_grid {
 
 enum { RP_MAX_GRIDS = 256 };
 
-/* Which of some candidates was chosen. */
+/* The kernel that was selected among some candidates. */
 typedef struct rp_choice_made {
     char key[33];
     uint32_t candidate;
 } rp_choice_made;
 
-/* What the operators of one model share: pipelines, a recorder, grids, and which kernels were chosen. */
+/* What the operators of one model share: pipelines, a recorder, workgroup counts, and the kernels that were
+ * selected. */
 typedef struct rp_ops {
     rp_device *device;
     rp_pipeline_set pipelines;
@@ -98,23 +98,24 @@ typedef struct rp_ops {
     bool measured_less;     /* than there was to measure: the time was over */
 } rp_ops;
 
-/* `counts` and `indirect` must outlive the ops, which are zero before, or dropped. */
+/* Begin with zeroed ops, or with ops that were dropped. `counts` and `indirect` must outlive them. */
 void rp_ops_init(rp_ops *ops, rp_device *device, rp_range counts, rp_range indirect);
 void rp_ops_finish(rp_ops *ops);
 
-/* Finish all but the choices: who makes a model again wants the same kernels. */
+/* Finish all but the selected kernels: a model that is made again takes the same ones. */
 void rp_ops_drop(rp_ops *ops);
 
-/* The command of every grid that was recorded, for these counts: what belongs at ops->indirect. */
+/* Write to `out`, whose place is ops->indirect, the workgroup counts of all recorded dispatches for these
+ * counts. */
 void rp_ops_write_grids(const rp_ops *ops, const uint32_t *counts, VkDispatchIndirectCommand *out);
 
-/* Where to record, on behalf of an operator. */
+/* Where an operator is recorded. */
 typedef struct rp_op_target {
     rp_ops *ops;
     VkCommandBuffer commands;
 } rp_op_target;
 
-/* What `op` is used for. */
+/* The use of `op`: what its kernels depend on. */
 rp_use rp_use_of(const rp_op *op);
 
 /* Record the dispatches of `op` by op->kernel. */
