@@ -351,6 +351,14 @@ put("cache", "spirv_cut", b"\x01" + SPIRV[:20] + struct.pack("<2I", 9 << 16 | 17
 put("cache", "pipelines", b"\x02" + PIPELINES)
 put("cache", "pipelines_short", b"\x02" + PIPELINES[:31])
 
+# ---- notes of tries: bit 0, the bytes of the file or those of the use in it ----
+put("tries", "note", b"\x011 1 01234567-89ab-cdef-0123-456789abcdef 0 0 0 0 1 1 1 2 0 18446744073709551615\n")
+put("tries", "cut", b"\x011 1 01234567-89ab-cdef-0123-456789abcdef 0 0 0")
+put("tries", "signs", b"\x01+1 -1 01234567-89ab-cdef-0123-456789abcdef x\n")
+put("tries", "use", b"\x001 1 1 3 0 0 0 0 64 1000")
+put("tries", "use_beyond", b"\x005 9 1 4 7 8 9 10 4097 18446744073709551616 1")
+put("tries", "long", b"\x00" + b"1 " * 100)
+
 # ---- what the cache says of kernels: bit 0, speeds or a verdict; bit 1, a whole entry or only its answer ----
 put("choice", "order", b"\x01one\ntwo\nthree\n")
 put("choice", "order_twice", b"\x01one\none\ntwo\nthree\n")
