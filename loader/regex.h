@@ -1,7 +1,7 @@
 /* Regular expressions of a tokenizer.json, as Oniguruma in Hugging Face's tokenizers reads them (Unicode 14),
  * matched in time that is linear in the text. Served are literals, classes, \s \d \w \h \p{..} and their
  * negations, ., quantifiers (lazy ones too), groups, |, and ^ $ \A \Z \z \b \B. Whatever else Oniguruma knows
- * is refused: look-around, backreferences, possessive quantifiers, options, sets within sets, scripts.
+ * is refused: look-around, backreferences, possessive quantifiers, options, sets within sets.
  *
  * As in Oniguruma ^ and $ are the ends of lines, but ^ is not behind a last line feed; . is anything but a
  * line feed; {n}? is an optional {n}; and \w has U+00B2 and five others only outside of [..]. */

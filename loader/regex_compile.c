@@ -1,6 +1,7 @@
 /* Reading regular expressions, as Oniguruma does, into steps. */
 #include "loader/json.h"
 #include "loader/regex_program.h"
+#include "loader/unicode_tables.h"
 
 enum { MANY = RP_REGEX_ENDLESS - 1 }; /* the largest number of a repetition, as in Oniguruma */
 
@@ -70,6 +71,27 @@ static bool read_number(parser *p, bool four, atom *out) {
     return true;
 }
 
+/* Add the characters of a script, or all others, to `set`. `*known`: there is such a script. */
+static bool add_script(rp_regex_writer *w, rp_regex_set *set, const char *name, bool negated, bool *known) {
+    const rp_script *script = NULL;
+    for (uint16_t i = 0; !script && i < rp_script_count; i++)
+        if (!strcmp(name, rp_scripts[i].name)) script = &rp_scripts[i];
+    *known = script != NULL;
+    if (!script) return true;
+    const int32_t *ends = rp_script_ranges + 2 * script->first;
+    uint32_t next = 0; /* the first code point behind the ranges so far */
+    bool ok = true;
+    for (uint16_t i = 0; ok && i < script->count; i++) {
+        uint32_t first = (uint32_t)ends[2 * i], last = (uint32_t)ends[2 * i + 1];
+        if (!negated)
+            ok = rp_regex_add_range(w, set, first, last);
+        else if (first > next)
+            ok = rp_regex_add_range(w, set, next, first - 1);
+        next = last + 1;
+    }
+    return ok && (!negated || rp_regex_add_range(w, set, next, 0x10ffff));
+}
+
 /* Behind \p or \P. */
 static bool read_property(parser *p, bool negated, atom *out) {
     char name[32];
@@ -85,8 +107,12 @@ static bool read_property(parser *p, bool negated, atom *out) {
     name[size] = 0;
     if (!take(p, '}')) return refuse(p, "has \\p without {..}");
     out->kind = SET;
+    bool known = true;
     if (rp_regex_add_property(&out->set, name, negated)) return true;
-    return refuse(p, "has a name in \\p{..} that is no general category, which alone are served");
+    if (!add_script(&p->w, &out->set, name, negated, &known)) return false;
+    if (known) return true;
+    return refuse(p,
+                  "has a name in \\p{..} that is no general category and no script, which alone are served");
 }
 
 /* \h and \H: hexadecimal digits. */

@@ -67,6 +67,16 @@ extern const int32_t rp_composed_large[];
 extern const int32_t rp_pictographs[];
 extern const uint16_t rp_pictograph_count;
 
+/* A script of Unicode 14, which Oniguruma has, under one of its names: in lower case, without underscores. */
+typedef struct rp_script {
+    char name[24];
+    uint16_t first, count; /* of rp_script_ranges */
+} rp_script;
+
+extern const rp_script rp_scripts[];
+extern const uint16_t rp_script_count;
+extern const int32_t rp_script_ranges[]; /* first and last of each range, sorted within a script */
+
 static inline uint32_t rp_unicode_place(const uint8_t *groups, const uint16_t *blocks, uint32_t code) {
     return blocks[groups[code >> 9] * 32u + (code >> 4 & 31)] * 16u + (code & 15);
 }

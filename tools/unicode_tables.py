@@ -2,6 +2,7 @@
 """Make loader/unicode_tables.c from the Unicode character database.
 
     unicode_tables.py [--data DIR] [VERSION...] >loader/unicode_tables.c
+    unicode_tables.py [--data DIR] --scripts 14.0 >loader/unicode_scripts.c
 
 DIR is where Debian's package unicode-data (15.0.0) puts it, /usr/share/unicode. Each VERSION, in ascending order, is
 one that code points can be cut at: a character's record holds the first of them that has the character. The
@@ -211,11 +212,42 @@ def write_stages(name, values, kind):
             write_array(kind, f"rp_{name}_values", third))
 
 
+def fold(name):
+    return name.replace("_", "").lower()
+
+
+def write_scripts(base, version):
+    """The ranges of every script, of characters that this version has, and the script's names."""
+    names = {fields[2]: fields[1:] for fields in base.lines("PropertyValueAliases.txt") if fields[0] == "sc"}
+    found = {}
+    for codes, script in base.ranges("Scripts.txt"):
+        for code in codes:
+            if base.version[code] == 0:
+                found.setdefault(script, []).append(range(code, code + 1))
+    print(f"/* Made by tools/unicode_tables.py --scripts from unicode-data, cut at {version}. Do not edit. */")
+    print('#include "loader/unicode_tables.h"\n\n/* clang-format off */')
+    scripts, all_ends = [], []
+    for script in sorted(found):
+        ends = merge(found[script])
+        scripts += [(fold(name), len(all_ends) // 2, len(ends) // 2) for name in dict.fromkeys(map(fold, names[script]))]
+        all_ends += ends
+    size = write_array("int32_t", "rp_script_ranges", all_ends)
+    print("const rp_script rp_scripts[] = {")
+    for name, first, count in scripts:
+        print(f'{{"{name}",{first},{count}}},')
+    print(f"}};\nconst uint16_t rp_script_count = {len(scripts)};")
+    print(f"{size + sum(len(name) + 9 for name, *_ in scripts)} bytes in all", file=sys.stderr)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="/usr/share/unicode", metavar="DIR")
+    parser.add_argument("--scripts", metavar="VERSION", help="write the scripts of this version instead")
     parser.add_argument("versions", nargs="*", default=["8.0", "9.0", "14.0", "15.0"], metavar="VERSION")
     args = parser.parse_args()
+    if args.scripts:
+        version = tuple(int(x) for x in args.scripts.split("."))
+        return write_scripts(Database(args.data, [version]), args.scripts)
     versions = [tuple(int(x) for x in v.split(".")) for v in args.versions]
     base = Database(args.data, versions)
     kinds, entries, pool = mappings(base)

@@ -24,10 +24,11 @@ a* a+ a? a{2} a{2,} a{,2} a{1,2} a*? a+? a?? a{1,2}? a{,2}? a{2,}? a{2}? a{0} a{
 \p{Lu} \p{Ll} \p{Lt} \p{Lm} \p{Lo} \p{LC} \p{M} \p{Mn} \p{Mc} \p{Nd} \p{Nl} \p{No} \p{P} \p{Pc} \p{Pd} \p{Ps} \p{Pe} \p{Pi} \p{Pf} \p{Po} \p{S} \p{Sm} \p{Sc}
 \p{Sk} \p{So} \p{Z} \p{Zs} \p{Zl} \p{Zp} \p{C} \p{Cc} \p{Cf} \p{Cn} \p{Co} \p{Cs} \p{Letter} \p{Nonspacing_Mark} \p{Punctuation} \p{Decimal-Number} \p{Symbol}
 \p{Other} \p{White_Space} \p{Space} \p{Alpha} \p{Alphabetic} \p{Word} \p{Any} \p{Digit}
+\p{Han} \p{Hani}+ \P{Han}+ \p{^Latin} [\p{Hiragana}\p{Katakana}]+ [^\p{Latn}\s] \p{Common}+ \p{Zinh} \p{Old_Italic} [\P{Greek}]
 """.split() + [" {2,}", r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+", "", r"[ -~]", r"\p{uppercase letter}",
                r"(?:a+?|(?:b\Z||,)|[^ ])*[&\W]"]
 TEXTS = ["", "a", "aa  aaa b", "a\nb\n\nab\n", "``It's'' ``done'', they'll say: 12,345.60!", "x² é\u0301 中文 一a\u200db\u2028", "Ab_c-d e\tf\r\n\x0b\x0c\x07\x1b \u00a0\u3000",
-         "aab abcd aabc yby", "]-[a^b$.*{2} }\\/\"(", "ǅ ʰ ٣ Ⅷ ½ €+^~© «“)”» \u0903\u0e31\u00ad\ue000\u0378\u1e030\U0001f600"]
+         "aab abcd aabc yby", "漢字かなカナー한글 Ωμέγα кит שלום \U00010300a\u0301", "]-[a^b$.*{2} }\\/\"(", "ǅ ʰ ٣ Ⅷ ½ €+^~© «“)”» \u0903\u0e31\u00ad\ue000\u0378\u1e030\U0001f600"]
 
 
 def atom(rng, depth):
