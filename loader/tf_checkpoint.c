@@ -227,10 +227,8 @@ const rp_tf_variable *rp_tf_checkpoint_find(const rp_tf_checkpoint *checkpoint, 
 
 /* ---- the data ---- */
 
-static const char index_suffix[] = ".index";
-
 char *rp_tf_shard_path(const rp_tf_checkpoint *checkpoint, uint32_t shard) {
-    size_t stem = strlen(checkpoint->path) - (sizeof index_suffix - 1), size = stem + 48;
+    size_t stem = strlen(checkpoint->path) - strlen(".index"), size = stem + 48;
     char *path = malloc(size);
     if (path)
         snprintf(path, size, "%.*s.data-%05u-of-%05u", (int)stem, checkpoint->path, shard,
