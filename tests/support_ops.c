@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/half.h"
-#include "ops/choose.h"
+#include "ops/selection.h"
 
 enum { MAX_BUFFERS = 64, MAX_MATRICES = 16, GRID_OFFSET = 1024 };
 
@@ -212,7 +212,7 @@ float *ops_as_floats(const rp_host_matrix *matrix) {
 /* ---- recording and running ---- */
 
 rp_status ops_choose_and_record(rp_op_target target, rp_op op) {
-    rp_status status = rp_op_choose(target.ops, &op, &ops_err);
+    rp_status status = rp_op_select(target.ops, &op, &ops_err);
     return status ? status : rp_op_record(target, &op, &ops_err);
 }
 

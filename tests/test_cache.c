@@ -226,22 +226,22 @@ static void test_no_regular_file(void **state) {
 
 /* Of the note: tens are certain, ones are unclear. */
 static uint32_t read_tries(void) {
-    rp_tries tries;
-    rp_tries_open(&tries, dir, "tries");
+    rp_attempt_note tries;
+    rp_attempt_note_open(&tries, dir, "tries");
     uint32_t count = 10 * tries.certain + tries.unclear;
     if (count) assert_string_equal(tries.what, "what it was");
-    rp_tries_close(&tries);
+    rp_attempt_note_close(&tries);
     return count;
 }
 
 static void write_tries(uint32_t count) {
-    rp_tries tries;
-    rp_tries_open(&tries, dir, "tries");
+    rp_attempt_note tries;
+    rp_attempt_note_open(&tries, dir, "tries");
     tries.unclear = count % 10;
     tries.certain = count / 10;
     strcpy(tries.what, "what it was");
-    rp_tries_write(&tries);
-    rp_tries_close(&tries);
+    rp_attempt_note_write(&tries);
+    rp_attempt_note_close(&tries);
 }
 
 static void write_text(const char *text) {
@@ -264,19 +264,19 @@ static void test_tries(void **state) {
                                          "1 0 012345678901234567890123456789012345 what it was",
                                          "1 0 012345678901234567890123456789012345 what it was\n\n",
                                          "-1 0 01234567890123456789012345678901234 what it was\n"};
-    rp_tries held;
+    rp_attempt_note held;
     (void)state;
     assert_int_equal(read_tries(), 0);
     write_tries(22);
     assert_int_equal(read_tries(), 22);
     write_tries(2);
     assert_int_equal(read_tries(), 2);
-    rp_tries_open(&held, dir, "tries");
+    rp_attempt_note_open(&held, dir, "tries");
     assert_int_equal(held.unclear, 2);
     assert_int_equal(read_tries(), 0); /* in its hands */
     held.unclear = 1;
-    rp_tries_write(&held);
-    rp_tries_close(&held);
+    rp_attempt_note_write(&held);
+    rp_attempt_note_close(&held);
     assert_int_equal(read_tries(), 1);
     for (size_t i = 0; i < RP_COUNT(damage); i++) {
         write_text(damage[i]);

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "ops/choice.h"
+#include "ops/contest.h"
 #include "ops/class.h"
 #include "reprise/check.h"
 #include "support_cli.h"
@@ -148,16 +148,16 @@ static void test_two_runs_end(void **state) {
     static const char *const whens[] = {"always", "later"}, *const threads[] = {"1", "3"};
     (void)state;
     for (size_t i = 0; i < 4; i++) {
-        rp_trial trial;
+        rp_attempt trial;
         forget_notes();
         assert_int_equal(count_deaths(cache, whens[i / 2], threads[i % 2], 5), 2);
         assert_int_equal(count_notes(), 1);
         expect_passed_over();
         assert_int_equal(count_notes(), 1);
         /* a model tries it all the same */
-        assert_true(rp_trial_begin(&trial, device, &(rp_attempt){"layer norm", guilty, &no_use}));
+        assert_true(rp_attempt_begin(&trial, device, &(rp_attempted){"layer norm", guilty, &no_use}));
         assert_int_equal(trial.noted, 0);
-        rp_trial_end(&trial, RP_OK, true);
+        rp_attempt_end(&trial, RP_OK, true);
     }
 }
 
@@ -185,9 +185,9 @@ static void test_notes_of_models(void **state) {
     (void)state;
     forget_notes();
     for (int i = 0; i < 2; i++) { /* as a process leaves it that ends */
-        rp_trial trial;
-        assert_true(rp_trial_begin(&trial, device, &(rp_attempt){"layer norm", guilty, &no_use}));
-        rp_tries_close(&trial.tries);
+        rp_attempt trial;
+        assert_true(rp_attempt_begin(&trial, device, &(rp_attempted){"layer norm", guilty, &no_use}));
+        rp_attempt_note_close(&trial.tries);
     }
     expect_passed_over();
     assert_int_equal(count_notes(), 1);
@@ -204,11 +204,11 @@ static void expect_cleared(void) {
 
 /* The note of a kernel that is known to end processes. */
 static void blame(void) {
-    rp_trial trial;
-    assert_true(rp_trial_begin_check(&trial, device, &(rp_attempt){"layer norm", guilty, &no_use}));
+    rp_attempt trial;
+    assert_true(rp_attempt_begin_check(&trial, device, &(rp_attempted){"layer norm", guilty, &no_use}));
     trial.tries.certain = 2;
-    rp_tries_write(&trial.tries);
-    rp_tries_close(&trial.tries);
+    rp_attempt_note_write(&trial.tries);
+    rp_attempt_note_close(&trial.tries);
 }
 
 /* The command finishes, and says so. */

@@ -35,7 +35,7 @@ static size_t list_kernels(const rp_use *use, bool each_shader_once, rp_kernel o
     for (size_t look = 0; look < OPS_LOOKS; look++) {
         rp_kernel planned[RP_MAX_KERNELS];
         ops_look_like(look);
-        uint32_t plans = rp_plan_matmul(&ops_device->caps, use, planned);
+        uint32_t plans = rp_matmul_plan(&ops_device->caps, use, planned);
         assert_in_range(plans, 1, RP_MAX_KERNELS);
         for (uint32_t i = 0; i < plans; i++) {
             size_t at = find(out, count, &planned[i], each_shader_once);

@@ -159,7 +159,7 @@ static uint64_t shared_of_matmul(const rp_kernel *k) {
 
 static uint32_t plan_matmul(const rp_caps *caps, rp_format format, unsigned halves, uint64_t texels,
                             rp_kernel out[RP_MAX_KERNELS]) {
-    return rp_plan_matmul(
+    return rp_matmul_plan(
         caps, &(rp_use){.formats = {format, format, format}, .halves = halves, .texels = texels}, out);
 }
 

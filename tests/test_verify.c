@@ -20,10 +20,10 @@ static void check_use(const rp_class *class, const rp_use *use, size_t first) {
         ops_look_like(look);
         uint32_t count = class->plan(&ops_device->caps, use, kernels);
         for (uint32_t i = 0; i < count; i++) {
-            rp_verdict v;
+            rp_difference v;
             if (i + 1 < count && !strcmp(kernels[i].key.shader, kernels[i + 1].key.shader)) continue;
             OPS_OK(rp_prove(&ops, class, &kernels[i], use, &v, &ops_err));
-            if (!rp_verdict_right(&v))
+            if (!rp_difference_allowed(&v))
                 fail_msg("%s, %s: error %g, bound %g", class->name, kernels[i].name, v.error, v.bound);
         }
     }

@@ -191,7 +191,7 @@ void rp_cache_write(const char *dir, const char *name, const void *data, size_t 
 
 /* ---- notes of tries: "unclear certain boot what" and a line end ---- */
 
-enum { BOOT = 36, NOTE = 8 + BOOT + RP_TRIES_TEXT };
+enum { BOOT = 36, NOTE = 8 + BOOT + RP_ATTEMPT_TEXT };
 
 /* What no other start of this system has. */
 static void read_boot(char out[BOOT + 1]) {
@@ -202,7 +202,7 @@ static void read_boot(char out[BOOT + 1]) {
     if (fd >= 0) close(fd);
 }
 
-static void read_note(rp_tries *tries) {
+static void read_note(rp_attempt_note *tries) {
     char text[NOTE + 1], written[BOOT + 1], boot[BOOT + 1];
     ssize_t size = pread(tries->file, text, NOTE, 0);
     unsigned unclear, certain;
@@ -212,7 +212,7 @@ static void read_note(rp_tries *tries) {
     if (!end || end[1]) return;
     *end = '\0';
     if (sscanf(text, "%1u %1u %36s %n", &unclear, &certain, written, &begin) != 3 || !begin) return;
-    if (strlen(text + begin) >= RP_TRIES_TEXT || strlen(written) != BOOT) return;
+    if (strlen(text + begin) >= RP_ATTEMPT_TEXT || strlen(written) != BOOT) return;
     strcpy(tries->what, text + begin);
     read_boot(boot);
     bool same = !strcmp(boot, written);
@@ -220,9 +220,9 @@ static void read_note(rp_tries *tries) {
     tries->certain = same ? certain : certain + unclear;
 }
 
-void rp_tries_open(rp_tries *tries, const char *dir, const char *name) {
+void rp_attempt_note_open(rp_attempt_note *tries, const char *dir, const char *name) {
     struct stat info;
-    *tries = (rp_tries){.file = -1};
+    *tries = (rp_attempt_note){.file = -1};
     if (!dir || !rp_file_limit_allows(NOTE) || asprintf(&tries->path, "%s/%s", dir, name) < 0) {
         tries->path = NULL;
         return;
@@ -244,24 +244,24 @@ void rp_tries_open(rp_tries *tries, const char *dir, const char *name) {
     read_note(tries);
 }
 
-void rp_tries_write(const rp_tries *tries) {
+void rp_attempt_note_write(const rp_attempt_note *tries) {
     char boot[BOOT + 1], text[NOTE + 1];
     if (tries->file < 0) return;
     read_boot(boot);
-    uint32_t unclear = tries->unclear < RP_MOST_TRIES ? tries->unclear : RP_MOST_TRIES;
-    uint32_t certain = tries->certain < RP_MOST_TRIES ? tries->certain : RP_MOST_TRIES;
+    uint32_t unclear = tries->unclear < RP_MOST_ATTEMPTS ? tries->unclear : RP_MOST_ATTEMPTS;
+    uint32_t certain = tries->certain < RP_MOST_ATTEMPTS ? tries->certain : RP_MOST_ATTEMPTS;
     int size = snprintf(text, sizeof text, "%u %u %s %s\n", unclear, certain, boot, tries->what);
     if (!unclear && !certain) size = 0;
     if (ftruncate(tries->file, 0) || pwrite(tries->file, text, (size_t)size, 0) < 0) return; /* a full disk */
 }
 
-void rp_tries_close(rp_tries *tries) {
+void rp_attempt_note_close(rp_attempt_note *tries) {
     if (tries->file >= 0) {
         if (!tries->unclear && !tries->certain) unlink(tries->path);
         close(tries->file);
     }
     free(tries->path);
-    *tries = (rp_tries){.file = -1};
+    *tries = (rp_attempt_note){.file = -1};
 }
 
 void rp_cache_key(const void *data, size_t size, char out[33]) {

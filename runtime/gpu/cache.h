@@ -19,23 +19,25 @@ bool rp_cache_read(const char *dir, const char *name, void **data, size_t *size)
  * the same. Failing is silent: a cache only saves time. Thread-safe. */
 void rp_cache_write(const char *dir, const char *name, const void *data, size_t size);
 
-enum { RP_TRIES_TEXT = 96, RP_MOST_TRIES = 9 };
+enum { RP_ATTEMPT_TEXT = 96, RP_MOST_ATTEMPTS = 9 };
 
 /* How often something was begun that may end this process, and was not ended: kept in a file that is written
  * before, so that the next process knows. */
-typedef struct rp_tries {
+typedef struct rp_attempt_note {
     char *path;
     int file;         /* locked; negative: nothing is kept */
     uint32_t unclear; /* that did not end, and somebody may have killed the process */
     uint32_t certain; /* that did not end for certain: as the writer knew, or since the system went down */
-    char what[RP_TRIES_TEXT]; /* what was begun last, in one line */
-} rp_tries;
+    char what[RP_ATTEMPT_TEXT]; /* what was begun last, in one line */
+} rp_attempt_note;
 
 /* Read the note `name`; counts of 0 where there is none, where the file is damaged or another's, and where
- * another process or thread has it open: what that has begun has not failed. Closed by rp_tries_close. */
-void rp_tries_open(rp_tries *tries, const char *dir, const char *name);
-void rp_tries_write(const rp_tries *tries); /* as its counts and `what` are now; failing is silent */
-void rp_tries_close(rp_tries *tries);       /* counts of 0 leave no file */
+ * another process or thread has it open: what that has begun has not failed. Closed by rp_attempt_note_close.
+ */
+void rp_attempt_note_open(rp_attempt_note *tries, const char *dir, const char *name);
+void rp_attempt_note_write(
+    const rp_attempt_note *tries);                  /* as its counts and `what` are now; failing is silent */
+void rp_attempt_note_close(rp_attempt_note *tries); /* counts of 0 leave no file */
 
 /* 32 hexadecimal digits and a NUL: XXH3-128 of the data. */
 void rp_cache_key(const void *data, size_t size, char out[33]);

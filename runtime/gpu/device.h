@@ -18,7 +18,7 @@ typedef struct rp_device_user {
     void (*drop)(struct rp_device_user *user);
 } rp_device_user;
 
-/* How often the device was lost while a kernel was tried (ops/choice.h). */
+/* How often the device was lost while a kernel was tried (ops/contest.h). */
 typedef struct rp_loss {
     char kernel[33]; /* its key */
     uint32_t count;
@@ -77,7 +77,7 @@ void rp_device_name(rp_device *device, VkObjectType type, uint64_t handle, const
 rp_status rp_device_connect(rp_device *device, rp_error *err);
 void rp_device_disconnect(rp_device *device);
 
-/* ---- use.c: every public call that uses the device does so between these two ----
+/* ---- enter.c: every public call that uses the device does so between these two ----
  *
  * No thread opens a lost device again while a call is between them. A call that finds the device lost opens
  * it again, once: the users drop their objects, and each makes them again when it next needs them.

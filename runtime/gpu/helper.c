@@ -99,8 +99,8 @@ static rp_end end_of(pid_t child) {
                                                                                   : RP_END_DIED;
 }
 
-rp_end rp_helper_try(rp_device *device, const char *key, const char *op, const char *kernel,
-                     const char *use) {
+rp_end rp_helper_attempt(rp_device *device, const char *key, const char *op, const char *kernel,
+                         const char *use) {
     char index[16];
     int ends[2];
     if (!device->try_program || pipe2(ends, O_CLOEXEC)) return RP_END_UNKNOWN;

@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "loader/config.h"
-#include "ops/choice.h"
+#include "ops/contest.h"
 #include "ops/class.h"
 
 enum { MOST_THREADS = 16 };
@@ -132,12 +132,12 @@ static rp_status compile(rp_ops *ops, const job *one, rp_check_result *result, r
 }
 
 static rp_status verify(rp_ops *ops, const job *one, rp_check_result *result, rp_error *err) {
-    rp_verdict verdict;
+    rp_difference verdict;
     rp_status status = rp_prove(ops, one->class, &one->kernel, &one->use, &verdict, err);
     if (status) return status;
     result->error = verdict.error;
     result->bound = verdict.bound;
-    if (!rp_verdict_right(&verdict)) result->verdict = RP_CHECK_WRONG;
+    if (!rp_difference_allowed(&verdict)) result->verdict = RP_CHECK_WRONG;
     return RP_OK;
 }
 
@@ -167,7 +167,7 @@ static void find_suspects(check *c) {
         job *one = &c->jobs[i], *before = i ? one - 1 : NULL;
         one->suspect = before && same_kernel(before, one)
                            ? before->suspect
-                           : rp_trial_is_suspect(c->device, one->result.op, one->result.kernel);
+                           : rp_attempt_is_suspect(c->device, one->result.op, one->result.kernel);
     }
 }
 
@@ -182,14 +182,14 @@ static bool is_last_try(const check *c, const job *one) {
 /* The note of a kernel is wiped when it was run in all the ways there are. A loss of the device is not noted:
  * with several threads nobody knows whose it is. */
 static rp_status try_noted(check *c, job *one, rp_error *err) {
-    rp_trial trial;
-    if (!rp_trial_begin_check(&trial, c->device,
-                              &(rp_attempt){one->result.op, one->result.kernel, &one->use})) {
+    rp_attempt trial;
+    if (!rp_attempt_begin_check(&trial, c->device,
+                                &(rp_attempted){one->result.op, one->result.kernel, &one->use})) {
         one->result.verdict = RP_CHECK_ENDS;
         return RP_OK;
     }
     rp_status status = try_one(c, one, err);
-    rp_trial_end(&trial, RP_OK, !status && !c->params.compile_only && is_last_try(c, one));
+    rp_attempt_end(&trial, RP_OK, !status && !c->params.compile_only && is_last_try(c, one));
     return status;
 }
 

@@ -1,7 +1,7 @@
 /* Command buffers of a model: described, chosen for, and recorded, once. */
 #include "model/describe.h"
 
-#include "ops/choose.h"
+#include "ops/selection.h"
 
 /* ---- choosing ---- */
 
@@ -9,7 +9,7 @@
 static rp_status choose(rp_model *model, rp_op_list *list, rp_error *err) {
     rp_status status = RP_OK;
     for (uint32_t i = 0; !status && i < list->count; i++) {
-        status = rp_op_choose(&model->ops, &list->ops[i], err);
+        status = rp_op_select(&model->ops, &list->ops[i], err);
         if (!status) status = rp_pipeline_note(&model->ops.pipelines, &list->ops[i].kernel.key, err);
     }
     return status;

@@ -279,7 +279,7 @@ static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
     heads h = {.width = rp_attention_width(HEADS, head_dim)};
     size_t all = (size_t)TOKENS * h.width;
     rp_status status;
-    proof->verdict->bound =
+    proof->difference->bound =
         rp_rounding_bound(proof->kernel->rounding) + (proof->use.halves & RP_HALF_OUT ? 1e-3 : 0);
     RP_TRY(rp_proof_open(proof, (all * 4 + h.width) * 4 + 2 * SECOND_SLICE * 8 + sizeof starts_of, 0, err));
     RP_TRY(rp_proof_floats(proof, 3 * all, &h.qkv, err));
@@ -300,47 +300,49 @@ done:
     return status;
 }
 
-/* ---- timing ---- */
+/* ---- tuning ---- */
 
 enum {
     SMALL_HEADS = 128,    /* floats of all heads that are not worth measuring */
     TIMED_SEQUENCE = 128, /* tokens */
 };
 
-static bool timed(const rp_caps *caps, const rp_op *op) {
+static bool is_tuned(const rp_caps *caps, const rp_op *op) {
     (void)caps;
     return op->heads * op->head_dim > SMALL_HEADS;
 }
 
-static rp_status sample(rp_sample *s, const rp_op *op, const rp_kernel *kernel, rp_error *err) {
-    const rp_caps *caps = &s->timer.device->caps;
+static rp_status tune(rp_tuning *t, const rp_op *op, const rp_kernel *kernel, double *seconds,
+                      rp_error *err) {
+    const rp_caps *caps = &t->owner->device->caps;
     uint32_t heads = op->heads, count = 0;
-    double most = rp_sample_work(caps) / (2.0 * TIMED_SEQUENCE * TIMED_SEQUENCE * op->head_dim);
+    double most = rp_tuning_work(caps) / (2.0 * TIMED_SEQUENCE * TIMED_SEQUENCE * op->head_dim);
     if (caps->info.type == RP_DEVICE_CPU && most < heads) heads = most < 1 ? 1 : (uint32_t)most;
     uint64_t floats = (uint64_t)TIMED_SEQUENCE * rp_attention_width(heads, op->head_dim);
-    rp_status status = rp_sample_buffers(s, 12 * floats, 4 * floats, 256 + TIMED_SEQUENCE * 8, err);
+    rp_status status = rp_tuning_buffers(t, 12 * floats, 4 * floats, 256 + TIMED_SEQUENCE * 8, err);
     if (status) return status;
-    uint32_t *starts = s->lists.mapped, *tiles = starts + 64;
+    uint32_t *starts = t->lists.mapped, *tiles = starts + 64;
     starts[0] = 0;
     starts[1] = TIMED_SEQUENCE;
     for (uint32_t q = 0; q < TIMED_SEQUENCE; q += kernel->rows) {
         tiles[2 * count] = 0;
         tiles[2 * count++ + 1] = q;
     }
-    s->counts[RP_COUNT_TOKENS] = TIMED_SEQUENCE;
-    s->counts[RP_COUNT_SEQUENCES] = 1;
-    s->counts[RP_COUNT_TILES] = count;
-    s->op = (rp_op){.class = op->class,
+    t->counts[RP_COUNT_TOKENS] = TIMED_SEQUENCE;
+    t->counts[RP_COUNT_SEQUENCES] = 1;
+    t->counts[RP_COUNT_TILES] = count;
+    t->op = (rp_op){.class = op->class,
                     .label = "tuning",
                     .heads = heads,
                     .head_dim = op->head_dim,
-                    .x = rp_buffer_range(&s->x, 0, s->x.size),
-                    .list = rp_buffer_range(&s->lists, 0, 256),
-                    .tiles = rp_buffer_range(&s->lists, 256, s->lists.size - 256),
-                    .out = rp_buffer_range(&s->out, 0, s->out.size),
+                    .x = rp_buffer_range(&t->x, 0, t->x.size),
+                    .list = rp_buffer_range(&t->lists, 0, 256),
+                    .tiles = rp_buffer_range(&t->lists, 256, t->lists.size - 256),
+                    .out = rp_buffer_range(&t->out, 0, t->out.size),
                     .halves = op->halves,
                     .kernel = *kernel};
-    return rp_buffer_flush(s->timer.device, &s->lists, s->lists.size, err);
+    status = rp_buffer_flush(t->owner->device, &t->lists, t->lists.size, err);
+    return status ? status : rp_tuning_measure(t, seconds, err);
 }
 
 const rp_class rp_class_attention = {.name = "attention",
@@ -349,5 +351,5 @@ const rp_class rp_class_attention = {.name = "attention",
                                      .use = use,
                                      .cases = CASES,
                                      .prove = prove,
-                                     .timed = timed,
-                                     .sample = sample};
+                                     .is_tuned = is_tuned,
+                                     .tune = tune};

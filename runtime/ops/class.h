@@ -5,7 +5,7 @@
 
 #include "ops/op.h"
 #include "ops/proof.h"
-#include "ops/sample.h"
+#include "ops/tuning.h"
 
 /* How many kernels a check proves in a use, for each takes time. */
 typedef enum rp_rank {
@@ -48,11 +48,12 @@ struct rp_class {
 
     /* True when the kernels differ so much in speed for `op` that kernel selection times them. False or NULL:
      * it takes them in the order of the plan. */
-    bool (*timed)(const rp_caps *caps, const rp_op *op);
+    bool (*is_tuned)(const rp_caps *caps, const rp_op *op);
 
-    /* Prepare an operator like `op`, without its epilogue and small enough for this device, to time `kernel`
-     * with it (sample.h). */
-    rp_status (*sample)(rp_sample *sample, const rp_op *op, const rp_kernel *kernel, rp_error *err);
+    /* Time `kernel` by an operator like `op`, without its epilogue and small enough for this device
+     * (tuning.h), and write its time to `*seconds`. */
+    rp_status (*tune)(rp_tuning *tuning, const rp_op *op, const rp_kernel *kernel, double *seconds,
+                      rp_error *err);
 };
 
 #define RP_OP_CLASS(name) extern const rp_class rp_class_##name;

@@ -92,7 +92,7 @@ static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
     rp_op op = {.width = WIDTH, .w = {&tables[0], &tables[1], &tables[2]}};
     rp_status status;
     (void)n;
-    proof->verdict->bound = rp_rounding_bound(RP_ROUNDING_NONE);
+    proof->difference->bound = rp_rounding_bound(RP_ROUNDING_NONE);
     RP_TRY(rp_proof_open(proof, rp_proof_bytes(ROWS + 1, rp_padded(WIDTH)) + ROWS * 16,
                          160 * 4 * rp_padded(WIDTH), err));
     for (uint32_t i = 0; i < 3; i++)

@@ -46,7 +46,7 @@ static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
     uint32_t list[CHOSEN];
     float *x, *want;
     rp_status status;
-    proof->verdict->bound = 0;
+    proof->difference->bound = 0;
     RP_TRY(rp_proof_open(proof, 2 * rp_proof_bytes(ROWS + 1, rp_padded(WIDTH)) + sizeof list, 0, err));
     RP_TRY(rp_proof_floats(proof, ROWS * WIDTH, &x, err));
     RP_TRY(rp_proof_floats(proof, CHOSEN * WIDTH, &want, err));

@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-void rp_use_write(const rp_use *u, char out[RP_TRIES_TEXT]) {
-    snprintf(out, RP_TRIES_TEXT, "%d %d %d %u %d %d %d %d %" PRIu32 " %" PRIu64, (int)u->formats[0],
+void rp_use_write(const rp_use *u, char out[RP_ATTEMPT_TEXT]) {
+    snprintf(out, RP_ATTEMPT_TEXT, "%d %d %d %u %d %d %d %d %" PRIu32 " %" PRIu64, (int)u->formats[0],
              (int)u->formats[1], (int)u->formats[2], u->halves, u->bias, u->residual, u->norm,
              (int)u->activation, u->head_dim, u->texels);
 }

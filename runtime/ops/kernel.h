@@ -42,7 +42,7 @@ typedef struct rp_use {
 enum { RP_MAX_KERNELS = 32, RP_KERNEL_NAME = 96 };
 
 /* A use as numbers in one line, which say all of it; and back. False: that is no use. */
-void rp_use_write(const rp_use *use, char out[RP_TRIES_TEXT]);
+void rp_use_write(const rp_use *use, char out[RP_ATTEMPT_TEXT]);
 bool rp_use_read(const char *text, rp_use *out);
 
 /* Made by the plan of its operator, and not changed afterwards. */

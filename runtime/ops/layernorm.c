@@ -68,7 +68,7 @@ static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
     rp_op op = {.width = WIDTH, .eps = EPS, .halves = proof->use.halves};
     rp_status status = RP_OK;
     if (n == IN_PLACE && half) return RP_OK; /* x is float32 */
-    proof->verdict->bound = rp_rounding_bound(RP_ROUNDING_NONE) + (half ? 1e-3 : 0);
+    proof->difference->bound = rp_rounding_bound(RP_ROUNDING_NONE) + (half ? 1e-3 : 0);
     RP_TRY(rp_proof_open(proof, 2 * rp_proof_bytes(ROWS + 1, rp_padded(WIDTH)), 4 * WIDTH * 4, err));
     RP_TRY(rp_proof_floats(proof, ROWS * WIDTH, &x, err));
     RP_TRY(rp_proof_floats(proof, ROWS * WIDTH, &want, err));

@@ -266,7 +266,7 @@ static rp_status run(rp_proof *proof, product *p, bool slices, rp_error *err) {
     if (status) return status;
     rp_proof_compare(proof, &p->out_at, p->want, p->scales, p->only, p->count);
     for (uint32_t i = 0; proof->use.norm && i < p->rows; i++)
-        if (((const uint32_t *)rp_proof_seen(proof, p->op.arrived))[i]) rp_proof_note(proof, INFINITY);
+        if (((const uint32_t *)rp_proof_seen(proof, p->op.arrived))[i]) rp_proof_differ(proof, INFINITY);
     return RP_OK;
 }
 
@@ -305,8 +305,8 @@ static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
     rp_status status = RP_OK;
     if (n == CROWDED && !norm) return RP_OK; /* nothing passes between its workgroups */
     p.count = p.rows;
-    proof->verdict->bound = rp_rounding_bound(proof->kernel->rounding);
-    if (use->halves & RP_HALF_OUT) proof->verdict->bound += norm ? 4e-3 : 1e-3; /* before the norm too */
+    proof->difference->bound = rp_rounding_bound(proof->kernel->rounding);
+    if (use->halves & RP_HALF_OUT) proof->difference->bound += norm ? 4e-3 : 1e-3; /* before the norm too */
     if (n == CROWDED) RP_TRY(crowd(proof, &p, err));
     p.op = (rp_op){.activation = use->activation, .width = p.n, .eps = EPS, .halves = use->halves};
     uint32_t room = rp_padded(p.k) + rp_padded(p.n) * (p.in_place ? 1 : 2) + 2 * p.gap + 1;
@@ -321,7 +321,7 @@ done:
     return status;
 }
 
-/* ---- timing ---- */
+/* ---- tuning ---- */
 
 enum {
     SMALL = 1 << 16,     /* elements of a w that is not worth measuring */
@@ -329,7 +329,7 @@ enum {
     FEWEST_PANELS = 4,
 };
 
-static bool timed(const rp_caps *caps, const rp_op *op) {
+static bool is_tuned(const rp_caps *caps, const rp_op *op) {
     bool cpu = caps->info.type == RP_DEVICE_CPU;
     uint64_t elements = (uint64_t)op->w[0]->rows * op->w[0]->k;
     bool once = op->rows == RP_COUNT_SEQUENCES; /* in a run, behind the layers */
@@ -344,41 +344,42 @@ static uint32_t timed_rows(const rp_caps *caps, const rp_op *op) {
 }
 
 /* By the first chunk of w, and no more of it than a slow device multiplies in a moment. */
-static rp_status sample(rp_sample *s, const rp_op *op, const rp_kernel *kernel, rp_error *err) {
-    const rp_caps *caps = &s->timer.device->caps;
+static rp_status tune(rp_tuning *t, const rp_op *op, const rp_kernel *kernel, double *seconds,
+                      rp_error *err) {
+    const rp_caps *caps = &t->owner->device->caps;
     const rp_matrix *w = op->w[0];
     uint32_t rows = timed_rows(caps, op), x_stride = op->x_stride ? op->x_stride : w->k;
-    double panels = rp_sample_work(caps) / ((double)rows * w->k * RP_PANEL);
-    s->part = *w;
-    s->chunk = w->chunks[0];
+    double panels = rp_tuning_work(caps) / ((double)rows * w->k * RP_PANEL);
+    t->weights = *w;
+    t->chunk = w->chunks[0];
     uint32_t most = panels < FEWEST_PANELS     ? FEWEST_PANELS
-                    : panels < s->chunk.panels ? (uint32_t)panels
-                                               : s->chunk.panels;
-    if (most < s->chunk.panels) s->chunk.panels = most;
-    s->part.rows = s->chunk.panels * RP_PANEL;
-    s->part.chunks = &s->chunk;
-    s->part.chunk_count = 1;
-    s->counts[RP_COUNT_TOKENS] = rows;
-    rp_status status = rp_sample_buffers(s, (op->halves & RP_HALF_X ? 2ull : 4) * rows * x_stride,
-                                         4ull * rows * s->part.rows, 0, err);
+                    : panels < t->chunk.panels ? (uint32_t)panels
+                                               : t->chunk.panels;
+    if (most < t->chunk.panels) t->chunk.panels = most;
+    t->weights.rows = t->chunk.panels * RP_PANEL;
+    t->weights.chunks = &t->chunk;
+    t->weights.chunk_count = 1;
+    t->counts[RP_COUNT_TOKENS] = rows;
+    rp_status status = rp_tuning_buffers(t, (op->halves & RP_HALF_X ? 2ull : 4) * rows * x_stride,
+                                         4ull * rows * t->weights.rows, 0, err);
     if (status) return status;
-    s->op = (rp_op){.class = op->class,
+    t->op = (rp_op){.class = op->class,
                     .label = "tuning",
-                    .x = rp_buffer_range(&s->x, 0, s->x.size),
+                    .x = rp_buffer_range(&t->x, 0, t->x.size),
                     .x_stride = x_stride,
-                    .w = {&s->part},
-                    .out = rp_buffer_range(&s->out, 0, s->out.size),
+                    .w = {&t->weights},
+                    .out = rp_buffer_range(&t->out, 0, t->out.size),
                     .halves = op->halves,
                     .kernel = *kernel};
-    return RP_OK;
+    return rp_tuning_measure(t, seconds, err);
 }
 
 const rp_class rp_class_matmul = {.name = "matmul",
                                   .weights = "weights",
-                                  .plan = rp_plan_matmul,
+                                  .plan = rp_matmul_plan,
                                   .record = record,
                                   .use = use,
                                   .cases = CASES,
                                   .prove = prove,
-                                  .timed = timed,
-                                  .sample = sample};
+                                  .is_tuned = is_tuned,
+                                  .tune = tune};

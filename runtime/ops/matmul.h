@@ -25,6 +25,6 @@ enum {
 
 /* The kernels that can multiply by weights of this format. Arithmetic below float32 is for an x that holds
  * float16. */
-uint32_t rp_plan_matmul(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]);
+uint32_t rp_matmul_plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]);
 
 #endif

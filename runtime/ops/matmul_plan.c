@@ -182,7 +182,7 @@ static void add_subgroup_kernels(matmul_plan *plan) {
         }
 }
 
-uint32_t rp_plan_matmul(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]) {
+uint32_t rp_matmul_plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]) {
     matmul_plan plan = {caps, use, out, 0};
     bool cpu = caps->info.type == RP_DEVICE_CPU; /* its matrices are loops over lanes */
     if (!cpu) add_matrix_kernels(&plan);

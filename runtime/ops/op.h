@@ -1,5 +1,5 @@
 /* An operator is described (which operands, which epilogue), a kernel is chosen for the description
- * (choose.h), and only then it is recorded.
+ * (selection.h), and only then it is recorded.
  *
  * It is recorded once and submitted many times. The device reads from counts[] how many rows it works on, and
  * from a VkDispatchIndirectCommand how many workgroups; the host writes both before each batch. */
@@ -76,10 +76,10 @@ typedef struct rp_grid {
 enum { RP_MAX_GRIDS = 256 };
 
 /* The kernel that was selected among some candidates. */
-typedef struct rp_choice_made {
+typedef struct rp_selected {
     char key[33];
     uint32_t candidate;
-} rp_choice_made;
+} rp_selected;
 
 /* What the operators of one model share: pipelines, a recorder, workgroup counts, and the kernels that were
  * selected. */
@@ -91,7 +91,7 @@ typedef struct rp_ops {
     rp_range indirect; /* VkDispatchIndirectCommand [RP_MAX_GRIDS] */
     rp_grid grids[RP_MAX_GRIDS];
     uint32_t grid_count;
-    rp_choice_made *choices;
+    rp_selected *choices;
     size_t choice_count, choice_capacity;
     double chosen;          /* seconds that choices have taken, of device->tuning_limit */
     double measuring_until; /* in rp_seconds */

@@ -61,7 +61,7 @@ static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
     rp_op op = {.width = WIDTH, .largest = n == LARGEST, .halves = proof->use.halves};
     float *x, *want;
     rp_status status;
-    proof->verdict->bound = rp_rounding_bound(RP_ROUNDING_NONE);
+    proof->difference->bound = rp_rounding_bound(RP_ROUNDING_NONE);
     RP_TRY(rp_proof_open(proof, 2 * rp_proof_bytes(ROWS + 1, rp_padded(WIDTH)) + sizeof starts, 0, err));
     RP_TRY(rp_proof_floats(proof, ROWS * WIDTH, &x, err));
     RP_TRY(rp_proof_floats(proof, SEQUENCES * WIDTH, &want, err));

@@ -7,20 +7,20 @@
 #include "ops/class.h"
 
 static void close_proof(rp_proof *p) {
-    rp_device *device = p->timer.device;
+    rp_device *device = p->harness.device;
     for (int i = 0; i < RP_PROOF_MATRICES; i++) rp_matrix_finish(&p->matrices[i]);
     if (device) rp_buffer_destroy(device, &p->data);
     if (p->weights.device) rp_store_finish(&p->weights);
-    rp_timer_close(&p->timer);
+    rp_harness_close(&p->harness);
     rp_arena_finish(&p->host);
 }
 
 rp_status rp_prove(rp_ops *ops, const rp_class *class, const rp_kernel *kernel, const rp_use *use,
-                   rp_verdict *out, rp_error *err) {
+                   rp_difference *out, rp_error *err) {
     rp_status status = RP_OK;
-    *out = (rp_verdict){.bound = rp_rounding_bound(kernel->rounding)};
+    *out = (rp_difference){.bound = rp_rounding_bound(kernel->rounding)};
     for (uint32_t n = 0; !status && n < class->cases; n++) {
-        rp_proof proof = {.class = class, .kernel = kernel, .use = *use, .verdict = out, .owner = ops};
+        rp_proof proof = {.class = class, .kernel = kernel, .use = *use, .difference = out, .owner = ops};
         status = class->prove(&proof, n, err);
         close_proof(&proof);
     }
@@ -30,19 +30,19 @@ rp_status rp_prove(rp_ops *ops, const rp_class *class, const rp_kernel *kernel, 
 rp_status rp_proof_open(rp_proof *p, VkDeviceSize bytes, VkDeviceSize weights, rp_error *err) {
     rp_device *device = p->owner->device;
     rp_status status;
-    RP_TRY(rp_timer_open_for(&p->timer, p->owner, err));
+    RP_TRY(rp_harness_open_for(&p->harness, p->owner, err));
     rp_store_init(&p->weights, device, weights, "proof");
     RP_TRY(rp_buffer_create(device, bytes + 8 * device->caps.storage_alignment, RP_MEMORY_OUTPUT, "proof",
                             &p->data, err));
     memset(p->data.mapped, 0xff, (size_t)p->data.size); /* NaN: shows where it is used or left */
-    RP_TRY(rp_timer_begin(&p->timer, err));
+    RP_TRY(rp_harness_begin(&p->harness, err));
 done:
     return status;
 }
 
 rp_range rp_proof_take(rp_proof *p, VkDeviceSize bytes) {
     rp_range range = rp_buffer_range(&p->data, p->used, bytes);
-    p->used = rp_round_up(p->used + bytes, p->timer.device->caps.storage_alignment);
+    p->used = rp_round_up(p->used + bytes, p->harness.device->caps.storage_alignment);
     return range;
 }
 
@@ -67,19 +67,19 @@ rp_status rp_proof_record(rp_proof *p, const rp_op *op, rp_error *err) {
     mine.class = p->class;
     mine.label = "proof";
     mine.kernel = *p->kernel;
-    rp_record_barrier(&p->timer.ops.recorder, p->timer.commands);
-    return rp_op_record((rp_op_target){&p->timer.ops, p->timer.commands}, &mine, err);
+    rp_record_barrier(&p->harness.ops.recorder, p->harness.commands);
+    return rp_op_record((rp_op_target){&p->harness.ops, p->harness.commands}, &mine, err);
 }
 
 rp_status rp_proof_run(rp_proof *p, const uint32_t counts[RP_COUNT_KINDS], rp_error *err) {
     double seconds;
     rp_status status;
-    if (!p->ended) RP_TRY(rp_timer_end(&p->timer, err));
+    if (!p->ended) RP_TRY(rp_harness_end(&p->harness, err));
     p->ended = true;
     RP_TRY(rp_store_flush(&p->weights, err));
-    RP_TRY(rp_buffer_flush(p->timer.device, &p->data, p->data.size, err));
-    RP_TRY(rp_timer_run(&p->timer, counts, &seconds, err));
-    RP_TRY(rp_buffer_invalidate(p->timer.device, &p->data, p->data.size, err));
+    RP_TRY(rp_buffer_flush(p->harness.device, &p->data, p->data.size, err));
+    RP_TRY(rp_harness_run(&p->harness, counts, &seconds, err));
+    RP_TRY(rp_buffer_invalidate(p->harness.device, &p->data, p->data.size, err));
 done:
     return status;
 }
@@ -157,9 +157,9 @@ rp_status rp_proof_vectors(rp_proof *p, const float *values, uint32_t count, uin
 
 /* ---- comparing ---- */
 
-void rp_proof_note(rp_proof *p, double error) {
-    rp_verdict *verdict = p->verdict;
-    if (!(error <= verdict->error)) verdict->error = isnan(error) ? INFINITY : error;
+void rp_proof_differ(rp_proof *p, double error) {
+    rp_difference *difference = p->difference;
+    if (!(error <= difference->error)) difference->error = isnan(error) ? INFINITY : error;
 }
 
 static float got_at(const void *data, size_t i, bool half) {
@@ -175,14 +175,14 @@ void rp_proof_compare(rp_proof *p, const rp_proof_rows *r, const float *want, co
         double scale = scales ? scales[n] : 1;
         for (size_t c = 0; c < r->width; c++) {
             double value = want[n * r->width + c];
-            rp_proof_note(p, fabs(got_at(got, i * stride + c, r->half) - value) / fmax(scale, fabs(value)));
+            rp_proof_differ(p, fabs(got_at(got, i * stride + c, r->half) - value) / fmax(scale, fabs(value)));
         }
         for (size_t c = r->width; c < padded; c++)
-            if (got_at(got, i * stride + c, r->half) != 0) rp_proof_note(p, INFINITY);
+            if (got_at(got, i * stride + c, r->half) != 0) rp_proof_differ(p, INFINITY);
     }
     for (size_t i = 0; i <= r->rows; i++) {
         size_t from = i < r->rows ? padded : 0; /* behind the last row, all of one */
         for (size_t b = (i * stride + from) * element; b < (i + 1) * stride * element; b++)
-            if (got[b] != 0xff) rp_proof_note(p, INFINITY);
+            if (got[b] != 0xff) rp_proof_differ(p, INFINITY);
     }
 }

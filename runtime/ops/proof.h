@@ -7,16 +7,17 @@
 #define RP_OPS_PROOF_H
 
 #include "base/alloc.h"
-#include "ops/timer.h"
+#include "ops/harness.h"
 
-typedef struct rp_verdict {
-    double error; /* the largest, relative above 1; infinite where there is a NaN, or where what has to be
-                     zero or may not be written is not as it should be */
-    double bound; /* what it may be */
-} rp_verdict;
+/* How far the results of a kernel are from plain C. */
+typedef struct rp_difference {
+    double error; /* the largest difference, relative to values above 1; infinite where there is a NaN, where
+                     padding is not zero, or where the kernel wrote outside its output */
+    double bound; /* the largest error that counts as right */
+} rp_difference;
 
-static inline bool rp_verdict_right(const rp_verdict *verdict) {
-    return verdict->error <= verdict->bound;
+static inline bool rp_difference_allowed(const rp_difference *difference) {
+    return difference->error <= difference->bound;
 }
 
 enum { RP_PROOF_MATRICES = 4 };
@@ -26,9 +27,9 @@ typedef struct rp_proof {
     const rp_class *class;
     const rp_kernel *kernel;
     rp_use use;
-    rp_verdict *verdict; /* what the cases add to */
-    rp_ops *owner;       /* whose pipelines are used */
-    rp_timer timer;
+    rp_difference *difference; /* of all cases so far */
+    rp_ops *owner;             /* whose pipelines are used */
+    rp_harness harness;
     rp_buffer data;    /* whatever is no weight, one range after the other, seen by the host */
     VkDeviceSize used; /* of it, bytes */
     rp_store weights;
@@ -41,7 +42,7 @@ typedef struct rp_proof {
  * wrong: the verdict says so. An error means that it could not be tried, such as a pipeline that the driver
  * refuses. */
 rp_status rp_prove(rp_ops *ops, const rp_class *class, const rp_kernel *kernel, const rp_use *use,
-                   rp_verdict *out, rp_error *err);
+                   rp_difference *out, rp_error *err);
 
 /* ---- for a case: nothing of it needs to be given back ---- */
 
@@ -95,14 +96,14 @@ rp_status rp_proof_matrix(rp_proof *proof, const float *values, uint32_t rows, u
 rp_status rp_proof_vectors(rp_proof *proof, const float *values, uint32_t count, uint32_t width,
                            rp_range *out, rp_error *err);
 
-/* Compare the results, and add the largest difference to the verdict: of each row where `only` is NULL, or of
- * rows only[0..count). want: [count, width]; scales [count]: what the values of a row are counted in,
- * NULL: 1. One row more has been taken than there are, and it, and what lies between the rows, may not be
+/* Compare the results, and raise proof->difference to the largest difference: of each row where `only` is
+ * NULL, or of rows only[0..count). want: [count, width]; scales [count]: what the values of a row are counted
+ * in, NULL: 1. One row more has been taken than there are, and it, and what lies between the rows, may not be
  * written. */
 void rp_proof_compare(rp_proof *proof, const rp_proof_rows *got, const float *want, const float *scales,
                       const uint32_t *only, size_t count);
 
-/* Add an error. */
-void rp_proof_note(rp_proof *proof, double error);
+/* Raise proof->difference to this error. */
+void rp_proof_differ(rp_proof *proof, double error);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "base/half.h"
 #include "ops/attention.h"
-#include "ops/choose.h"
+#include "ops/selection.h"
 #include "ops/class.h"
 
 enum { REPEATS = 5 };
@@ -28,7 +28,7 @@ typedef struct op_bench {
     uint32_t tokens;
     rp_storage storage;
     unsigned halves; /* activations are float16, as models of this precision have them */
-    rp_timer timer;
+    rp_harness harness;
     rp_store inputs;       /* holds the ranges: [tokens, widest] each */
     rp_range in, residual; /* small numbers; the residual serves as bias and gamma too */
     rp_store weights;      /* of the product that is being timed */
@@ -61,13 +61,13 @@ static uint32_t attention_width(const rp_config *c) {
 /* Time what was just recorded, and give it. */
 static rp_status finish(op_bench *b, rp_op_time *time, const uint32_t counts[RP_COUNT_KINDS], rp_error *err) {
     rp_status status;
-    RP_TRY(rp_timer_end(&b->timer, err));
-    RP_TRY(rp_timer_best(&b->timer, counts, REPEATS, ENOUGH, &time->seconds, err));
+    RP_TRY(rp_harness_end(&b->harness, err));
+    RP_TRY(rp_harness_best(&b->harness, counts, REPEATS, ENOUGH, &time->seconds, err));
     time->seconds /= time->timed;
-    if (b->device->caps.info.type == RP_DEVICE_CPU) time->cpu_seconds = b->timer.cpu_seconds / time->timed;
+    if (b->device->caps.info.type == RP_DEVICE_CPU) time->cpu_seconds = b->harness.cpu_seconds / time->timed;
     time->rows = b->tokens;
-    time->by_device = b->timer.stamps;
-    const rp_pipeline_set *set = &b->timer.ops.pipelines;
+    time->by_device = b->harness.stamps;
+    const rp_pipeline_set *set = &b->harness.ops.pipelines;
     if (set->count)
         rp_pipeline_statistics(b->device, set->pipelines[set->count - 1], time->statistics,
                                sizeof time->statistics);
@@ -103,8 +103,8 @@ static rp_status time_kernel(op_bench *b, const rp_op *op, const rp_op_time *abo
     rp_status status;
     snprintf(time.kernel, sizeof time.kernel, "%s", op->kernel.name);
     if (time.operations > 0) time.unit = part_of(rp_kernel_unit(&op->kernel));
-    RP_TRY(rp_timer_begin(&b->timer, err));
-    RP_TRY(rp_op_record((rp_op_target){&b->timer.ops, b->timer.commands}, op, err));
+    RP_TRY(rp_harness_begin(&b->harness, err));
+    RP_TRY(rp_op_record((rp_op_target){&b->harness.ops, b->harness.commands}, op, err));
     RP_TRY(finish(b, &time, counts, err));
 done:
     return status;
@@ -135,7 +135,7 @@ static rp_status time_product(op_bench *b, const product *p, rp_error *err) {
                 .residual = p->residual ? first(b->residual, (uint64_t)b->tokens * columns) : (rp_range){0},
                 .out = out_of(b, columns),
                 .halves = b->halves};
-    RP_TRY(rp_op_choose(&b->timer.ops, &op, err));
+    RP_TRY(rp_op_select(&b->harness.ops, &op, err));
     const rp_kernel chosen = op.kernel;
     const rp_use use = rp_use_of(&op);
     uint32_t count = op.class->plan(caps, &use, kernels);
@@ -194,7 +194,7 @@ static rp_status time_attention(op_bench *b, rp_error *err) {
                        .bytes = (b->halves ? 8 : 16) * t * width};
     rp_kernel kernels[RP_MAX_KERNELS];
     rp_status status;
-    RP_TRY(rp_op_choose(&b->timer.ops, &op, err));
+    RP_TRY(rp_op_select(&b->harness.ops, &op, err));
     const rp_kernel chosen = op.kernel;
     const rp_use use = rp_use_of(&op);
     uint32_t count = op.class->plan(&b->device->caps, &use, kernels);
@@ -222,7 +222,7 @@ static rp_status time_rows(op_bench *b, const rp_class *class, rp_error *err) {
                 .x = first(b->in, (uint64_t)b->tokens * padded),
                 .out = out_of(b, padded)};
     if (class == &rp_class_layernorm) op.norm = first(b->residual, 2 * padded);
-    rp_status status = rp_op_choose(&b->timer.ops, &op, err);
+    rp_status status = rp_op_select(&b->harness.ops, &op, err);
     return status ? status : time_kernel(b, &op, &time, counts, err);
 }
 
@@ -258,7 +258,7 @@ static rp_status open_buffers(op_bench *b, rp_error *err) {
     RP_TRY(rp_buffer_create(b->device, floats * 4, RP_MEMORY_DEVICE, "bench out", &b->out, err));
     RP_TRY(
         rp_buffer_create(b->device, 256 + b->tokens * 8ull, RP_MEMORY_INPUT, "bench tiles", &b->lists, err));
-    RP_TRY(rp_timer_open(&b->timer, b->device, err));
+    RP_TRY(rp_harness_open(&b->harness, b->device, err));
 done:
     return status;
 }
@@ -313,7 +313,7 @@ rp_status rp_bench_ops(rp_device *device, const char *config, uint32_t tokens, r
     if (!status) {
         status = open_buffers(&b, err);
         if (!status) status = time_all(&b, err);
-        rp_timer_close(&b.timer);
+        rp_harness_close(&b.harness);
         rp_store_finish(&b.inputs);
         rp_buffer_destroy(device, &b.out);
         rp_buffer_destroy(device, &b.lists);

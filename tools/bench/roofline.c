@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "ops/timer.h"
+#include "ops/harness.h"
 
 enum {
     REPEATS = 6,
@@ -17,7 +17,7 @@ static const double ENOUGH = 0.05;  /* seconds for one candidate */
 static const double TARGET = 0.004; /* seconds that one measurement should take */
 
 typedef struct roofline {
-    rp_timer timer;
+    rp_harness harness;
     rp_buffer values;   /* of the arithmetic: a few floats */
     rp_buffer from, to; /* of the copy */
 } roofline;
@@ -27,7 +27,7 @@ static rp_range whole(const rp_buffer *buffer) {
 }
 
 static bool software(const roofline *r) {
-    return r->timer.device->caps.info.type == RP_DEVICE_CPU;
+    return r->harness.device->caps.info.type == RP_DEVICE_CPU;
 }
 
 /* ---- arithmetic ---- */
@@ -46,14 +46,14 @@ static rp_status record_arithmetic(roofline *r, const arithmetic *a, uint32_t st
         .constant_count = a->shape.m ? 6 : 2,
         .bindings = 2,
         .push_words = 1,
-        .subgroup_size = a->shape.m && r->timer.device->caps.subgroup_control ? a->lanes : 0};
+        .subgroup_size = a->shape.m && r->harness.device->caps.subgroup_control ? a->lanes : 0};
     rp_dispatch dispatch = {.bindings = {{0}, whole(&r->values)}, .push = {steps}};
-    rp_op_target to = {.ops = &r->timer.ops};
-    rp_status status = rp_timer_begin(&r->timer, err);
-    to.commands = r->timer.commands;
+    rp_op_target to = {.ops = &r->harness.ops};
+    rp_status status = rp_harness_begin(&r->harness, err);
+    to.commands = r->harness.commands;
     if (!status)
         status = rp_op_dispatch(to, &key, (rp_grid){RP_COUNT_TOKENS, 1, 1}, a->shader, &dispatch, err);
-    return status ? status : rp_timer_end(&r->timer, err);
+    return status ? status : rp_harness_end(&r->harness, err);
 }
 
 /* Operations in a second of one shape, at a number of steps that makes the time long enough to be seen; by
@@ -66,14 +66,14 @@ static rp_status time_arithmetic(roofline *r, const arithmetic *a, double *out, 
     rp_status status = RP_OK;
     while (!status) {
         status = record_arithmetic(r, a, steps, err);
-        if (!status) status = rp_timer_best(&r->timer, counts, 1, ENOUGH, &seconds, err);
+        if (!status) status = rp_harness_best(&r->harness, counts, 1, ENOUGH, &seconds, err);
         if (seconds >= TARGET / 4 || steps >= MOST_STEPS) break;
         steps = steps * 4 < MOST_STEPS ? steps * 4 : MOST_STEPS;
     }
-    if (!status) status = rp_timer_best(&r->timer, counts, REPEATS, ENOUGH, &seconds, err);
+    if (!status) status = rp_harness_best(&r->harness, counts, REPEATS, ENOUGH, &seconds, err);
     double operations = a->operations * groups * a->lanes * a->chains * UNROLLED * steps;
     if (!status && seconds > 0) *out = operations / seconds;
-    if (!status && r->timer.cpu_seconds > 0) *by_cpu = operations / r->timer.cpu_seconds;
+    if (!status && r->harness.cpu_seconds > 0) *by_cpu = operations / r->harness.cpu_seconds;
     return status;
 }
 
@@ -99,7 +99,7 @@ static rp_status best_chains(roofline *r, arithmetic a, rp_figure *figure, bool 
 /* The best over shapes. */
 static rp_status best_arithmetic(roofline *r, const char *shader, double operations, rp_figure *figure,
                                  rp_error *err) {
-    const rp_device_info *info = &r->timer.device->caps.info;
+    const rp_device_info *info = &r->harness.device->caps.info;
     uint32_t lanes[] = {info->subgroup_size, 64, software(r) ? 0 : 256};
     rp_status status = RP_OK;
     bool better;
@@ -114,7 +114,7 @@ static rp_status best_arithmetic(roofline *r, const char *shader, double operati
 
 /* The best over the sizes that the driver lists. */
 static rp_status best_matrix(roofline *r, rp_figure *figure, rp_error *err) {
-    const rp_caps *caps = &r->timer.device->caps;
+    const rp_caps *caps = &r->harness.device->caps;
     rp_status status = RP_OK;
     figure->value = figure->cpu_value = 0;
     for (uint32_t i = 0; !status && i < caps->matrix_shape_count; i++) {
@@ -134,7 +134,7 @@ static rp_status best_matrix(roofline *r, rp_figure *figure, rp_error *err) {
 }
 
 static rp_status measure_arithmetic(roofline *r, unsigned parts, rp_roofline *out, rp_error *err) {
-    const rp_caps *caps = &r->timer.device->caps;
+    const rp_caps *caps = &r->harness.device->caps;
     rp_status status = RP_OK;
     if (parts & RP_ROOFLINE_F32) RP_TRY(best_arithmetic(r, "roofline_f32", 2, &out->f32, err));
     if (parts & RP_ROOFLINE_F16) {
@@ -158,7 +158,7 @@ done:
 /* ---- memory ---- */
 
 static rp_status measure_copy(roofline *r, rp_figure *figure, rp_error *err) {
-    rp_device *device = r->timer.device;
+    rp_device *device = r->harness.device;
     const uint32_t lanes[] = {device->caps.info.subgroup_size, 64, 256};
     VkDeviceSize bytes = software(r) ? 64 << 20 : 128 << 20; /* more than a cache holds */
     while (bytes > device->caps.info.max_storage_bytes || bytes > device->caps.max_allocation) bytes /= 2;
@@ -175,11 +175,11 @@ static rp_status measure_copy(roofline *r, rp_figure *figure, rp_error *err) {
         rp_dispatch dispatch = {.bindings = {{0}, whole(&r->from), whole(&r->to)}};
         uint32_t counts[RP_COUNT_KINDS] = {[RP_COUNT_TOKENS] = groups / y};
         double seconds = 0;
-        RP_TRY(rp_timer_begin(&r->timer, err));
-        rp_op_target to = {&r->timer.ops, r->timer.commands};
+        RP_TRY(rp_harness_begin(&r->harness, err));
+        rp_op_target to = {&r->harness.ops, r->harness.commands};
         RP_TRY(rp_op_dispatch(to, &key, (rp_grid){RP_COUNT_TOKENS, 1, y}, "copy", &dispatch, err));
-        RP_TRY(rp_timer_end(&r->timer, err));
-        RP_TRY(rp_timer_best(&r->timer, counts, REPEATS, 4 * ENOUGH, &seconds, err));
+        RP_TRY(rp_harness_end(&r->harness, err));
+        RP_TRY(rp_harness_best(&r->harness, counts, REPEATS, 4 * ENOUGH, &seconds, err));
         double each = seconds > 0 ? 2.0 * 16 * group * (groups / y * y) / seconds * 1e-9 : 0;
         if (each <= figure->value) continue;
         figure->value = each;
@@ -198,15 +198,15 @@ done:
 static rp_status time_empty(roofline *r, uint32_t count, bool barriers, double *seconds, rp_error *err) {
     rp_pipeline_key key = {.shader = "empty", .constants = {1}, .constant_count = 1, .bindings = 1};
     const uint32_t counts[RP_COUNT_KINDS] = {[RP_COUNT_TOKENS] = 1};
-    rp_status status = rp_timer_begin(&r->timer, err);
-    rp_op_target to = {&r->timer.ops, r->timer.commands};
+    rp_status status = rp_harness_begin(&r->harness, err);
+    rp_op_target to = {&r->harness.ops, r->harness.commands};
     for (uint32_t i = 0; !status && i < count; i++) {
         rp_dispatch dispatch = {0};
         status = rp_op_dispatch(to, &key, (rp_grid){RP_COUNT_TOKENS, 1, 1}, "empty", &dispatch, err);
-        if (barriers) rp_record_barrier(&r->timer.ops.recorder, to.commands);
+        if (barriers) rp_record_barrier(&r->harness.ops.recorder, to.commands);
     }
-    if (!status) status = rp_timer_end(&r->timer, err);
-    return status ? status : rp_timer_best(&r->timer, counts, 4 * REPEATS, ENOUGH, seconds, err);
+    if (!status) status = rp_harness_end(&r->harness, err);
+    return status ? status : rp_harness_best(&r->harness, counts, 4 * REPEATS, ENOUGH, seconds, err);
 }
 
 static rp_status measure_costs(roofline *r, rp_roofline *out, rp_error *err) {
@@ -219,10 +219,10 @@ static rp_status measure_costs(roofline *r, rp_roofline *out, rp_error *err) {
     out->barrier.value = barriers > many ? (barriers - many) / MANY * 1e6 : 0;
     snprintf(out->dispatch.note, sizeof out->dispatch.note, "indirect, %d in a row", MANY);
     snprintf(out->barrier.note, sizeof out->barrier.note, "shader to shader, beyond the dispatch");
-    VkQueryPool stamps = r->timer.stamps; /* a submission is the host's affair */
-    r->timer.stamps = VK_NULL_HANDLE;
+    VkQueryPool stamps = r->harness.stamps; /* a submission is the host's affair */
+    r->harness.stamps = VK_NULL_HANDLE;
     status = time_empty(r, 0, false, &one, err);
-    r->timer.stamps = stamps;
+    r->harness.stamps = stamps;
     out->submit.value = one * 1e6;
     snprintf(out->submit.note, sizeof out->submit.note, "one empty command buffer, until its fence");
 done:
@@ -236,7 +236,7 @@ rp_status rp_bench_roofline(rp_device *device, unsigned parts, rp_roofline *out,
     roofline r = {0};
     rp_status status = rp_device_enter(device, err);
     if (status) return status;
-    RP_TRY(rp_timer_open(&r.timer, device, err));
+    RP_TRY(rp_harness_open(&r.harness, device, err));
     static const float values[4] = {0.5f, 0.25f, -1, 0};
     RP_TRY(rp_buffer_create(device, 64, RP_MEMORY_INPUT, "arithmetic", &r.values, err));
     memcpy(r.values.mapped, values, sizeof values);
@@ -247,7 +247,7 @@ rp_status rp_bench_roofline(rp_device *device, unsigned parts, rp_roofline *out,
     if (!software(&r))
         out->f32.cpu_value = out->f16.cpu_value = out->int8_dot.cpu_value = out->cooperative.cpu_value = 0;
 done:
-    rp_timer_close(&r.timer);
+    rp_harness_close(&r.harness);
     rp_buffer_destroy(device, &r.values);
     return rp_device_leave(device, status);
 }

@@ -1,4 +1,4 @@
-#include "ops/choice.h"
+#include "ops/contest.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -87,87 +87,87 @@ uint32_t rp_losses_noted(rp_device *device) {
 
 static const char BY_MODELS[] = "trial", BY_CHECKS[] = "check";
 
-static uint32_t count_tries(const rp_trial *trial) {
+static uint32_t count_tries(const rp_attempt *trial) {
     return trial->tries.unclear + trial->tries.certain;
 }
 
-static void open_trial(rp_trial *trial, rp_device *device, const char *whose, const char *op,
+static void open_trial(rp_attempt *trial, rp_device *device, const char *whose, const char *op,
                        const char *kernel) {
     char question[QUESTION], file[FILE_NAME];
     size_t size = ask(device, op, whose, kernel, question);
-    *trial = (rp_trial){.device = device};
+    *trial = (rp_attempt){.device = device};
     rp_cache_key(question, size, trial->key);
     file_of("trying", question, size, file);
-    rp_tries_open(&trial->tries, device->shader_dir ? NULL : device->cache_dir, file);
+    rp_attempt_note_open(&trial->tries, device->shader_dir ? NULL : device->cache_dir, file);
 }
 
 /* Somebody may have killed the processes whose tries did not end: another process repeats the last of these
  * tries. One that is killed tells nothing. */
-static void clear_up(rp_trial *trial, const char *op, const char *kernel) {
-    rp_tries *tries = &trial->tries;
+static void clear_up(rp_attempt *trial, const char *op, const char *kernel) {
+    rp_attempt_note *tries = &trial->tries;
     char key[33];
     rp_device_key(trial->device, key);
-    rp_end end = rp_helper_try(trial->device, key, op, kernel, tries->what);
+    rp_end end = rp_helper_attempt(trial->device, key, op, kernel, tries->what);
     if (end == RP_END_UNKNOWN) return;
     tries->unclear = 0;
     if (end == RP_END_LOST) tries->certain++;
     if (end == RP_END_DIED) tries->certain = MOST_LOSSES;
-    rp_tries_write(tries);
+    rp_attempt_note_write(tries);
 }
 
 /* False: so many tries did not end that it is tried no more. */
-static bool may_try(rp_trial *trial, const char *op, const char *kernel, uint32_t most) {
+static bool may_try(rp_attempt *trial, const char *op, const char *kernel, uint32_t most) {
     if (count_tries(trial) >= most && trial->tries.unclear && trial->tries.certain < most)
         clear_up(trial, op, kernel);
     return count_tries(trial) < most && count_losses(trial->device, trial->key, NULL, false) < MOST_LOSSES;
 }
 
 /* Unless `most` of its tries did not end. */
-static bool begin_trial(rp_trial *trial, rp_device *device, const char *whose, const rp_attempt *what,
+static bool begin_trial(rp_attempt *trial, rp_device *device, const char *whose, const rp_attempted *what,
                         uint32_t most) {
     open_trial(trial, device, whose, what->op, what->kernel);
     bool may = may_try(trial, what->op, what->kernel, most);
     trial->noted = count_tries(trial);
     if (!may) {
-        rp_tries_close(&trial->tries);
+        rp_attempt_note_close(&trial->tries);
         return false;
     }
     trial->before = trial->tries.unclear;
     trial->tries.unclear++;
     rp_use_write(what->use, trial->tries.what);
-    rp_tries_write(&trial->tries);
+    rp_attempt_note_write(&trial->tries);
     return true;
 }
 
-bool rp_trial_begin(rp_trial *trial, rp_device *device, const rp_attempt *what) {
+bool rp_attempt_begin(rp_attempt *trial, rp_device *device, const rp_attempted *what) {
     return begin_trial(trial, device, BY_MODELS, what, MOST_LOSSES);
 }
 
-bool rp_trial_begin_check(rp_trial *trial, rp_device *device, const rp_attempt *what) {
+bool rp_attempt_begin_check(rp_attempt *trial, rp_device *device, const rp_attempted *what) {
     open_trial(trial, device, BY_MODELS, what->op, what->kernel);
     bool may = may_try(trial, what->op, what->kernel, MOST_LOSSES);
-    rp_tries_close(&trial->tries);
+    rp_attempt_note_close(&trial->tries);
     return may && begin_trial(trial, device, BY_CHECKS, what, MOST_LOSSES);
 }
 
-bool rp_trial_is_suspect(rp_device *device, const char *op, const char *kernel) {
-    rp_trial trial;
+bool rp_attempt_is_suspect(rp_device *device, const char *op, const char *kernel) {
+    rp_attempt trial;
     open_trial(&trial, device, BY_CHECKS, op, kernel);
     uint32_t begun = count_tries(&trial);
-    rp_tries_close(&trial.tries);
+    rp_attempt_note_close(&trial.tries);
     return begun == MOST_LOSSES - 1;
 }
 
-void rp_trial_end(rp_trial *trial, rp_status status, bool proven) {
+void rp_attempt_end(rp_attempt *trial, rp_status status, bool proven) {
     const uint32_t none = 0;
-    rp_tries *tries = &trial->tries;
+    rp_attempt_note *tries = &trial->tries;
     bool lost = status == RP_ERROR_DEVICE_LOST;
     tries->unclear = proven ? 0 : trial->before;
     tries->certain = proven ? 0 : tries->certain + lost;
-    rp_tries_write(tries);
+    rp_attempt_note_write(tries);
     if (lost) count_losses(trial->device, trial->key, NULL, true);
     if (proven) count_losses(trial->device, trial->key, &none, false);
-    rp_tries_close(tries);
+    rp_attempt_note_close(tries);
 }
 
 /* Those of a contest that has no kernel left get another chance, one: of tries that did not end the next
@@ -175,16 +175,16 @@ void rp_trial_end(rp_trial *trial, rp_status status, bool proven) {
 static void forgive(rp_device *device, const rp_contest *contest) {
     const uint32_t last = MOST_LOSSES - 1;
     for (uint32_t i = 0; i < contest->count; i++) {
-        rp_trial trial;
+        rp_attempt trial;
         open_trial(&trial, device, BY_MODELS, contest->op, contest->names[i]);
         if (count_tries(&trial) > MOST_LOSSES) {
             if (trial.tries.certain > MOST_LOSSES) trial.tries.certain = MOST_LOSSES;
             trial.tries.unclear = MOST_LOSSES - trial.tries.certain;
-            rp_tries_write(&trial.tries);
+            rp_attempt_note_write(&trial.tries);
         }
         if (count_losses(device, trial.key, NULL, false) > last)
             count_losses(device, trial.key, &last, false);
-        rp_tries_close(&trial.tries);
+        rp_attempt_note_close(&trial.tries);
     }
 }
 
@@ -283,8 +283,8 @@ typedef enum verdict { WRONG, SPILLS, RIGHT, VERDICTS } verdict;
 static const char *const verdict_words[] = {"wrong", "spills", "right"}; /* as they are kept */
 
 /* With the pipelines that the model will use. */
-static rp_status try_candidate(rp_ops *ops, const rp_contest *contest, uint32_t candidate, rp_verdict *found,
-                               bool *spills, rp_error *err) {
+static rp_status try_candidate(rp_ops *ops, const rp_contest *contest, uint32_t candidate,
+                               rp_difference *found, bool *spills, rp_error *err) {
     ops->pipelines.ask = ops->device->caps.has_statistics;
     ops->pipelines.spilled = false;
     rp_status status = contest->verify(ops, contest->user, candidate, found, err);
@@ -302,7 +302,7 @@ typedef enum pass { READ, ASKED, SPARED, PASSES } pass;
 static rp_status judge(rp_ops *ops, const rp_contest *contest, uint32_t candidate, pass pass, verdict *out,
                        passed *over, rp_error *err) {
     char about[RP_KERNEL_NAME + RP_CONTEST_TEXT + 2], question[QUESTION];
-    rp_verdict found;
+    rp_difference found;
     bool spills;
     snprintf(about, sizeof about, "%s\n%s", contest->names[candidate], contest->use);
     size_t size = ask(ops->device, contest->op, "verdict", about, question);
@@ -317,20 +317,20 @@ static rp_status judge(rp_ops *ops, const rp_contest *contest, uint32_t candidat
     }
     rp_status status = rp_device_check_stopped(ops->device, err);
     if (status) return status;
-    rp_trial trial;
-    const rp_attempt what = {contest->op, contest->names[candidate], contest->tried};
+    rp_attempt trial;
+    const rp_attempted what = {contest->op, contest->names[candidate], contest->tried};
     if (!begin_trial(&trial, ops->device, BY_MODELS, &what, MOST_LOSSES + (pass == SPARED))) {
         over->noted |= trial.noted == MOST_LOSSES;
         return RP_OK;
     }
     status = try_candidate(ops, contest, candidate, &found, &spills, err);
-    rp_trial_end(&trial, status, !status);
+    rp_attempt_end(&trial, status, !status);
     if (rp_refused(ops, status)) {
         if (status != RP_ERROR_DEVICE) over->shortage = status;
         return RP_OK;
     }
     if (status) return status;
-    if (rp_verdict_right(&found)) *out = spills ? SPILLS : RIGHT;
+    if (rp_difference_allowed(&found)) *out = spills ? SPILLS : RIGHT;
     remember(ops->device, "verdict", question, size, verdict_words[*out]);
     return RP_OK;
 }
@@ -405,7 +405,7 @@ rp_status rp_select(rp_ops *ops, const rp_contest *contest, uint32_t *out, rp_er
     if (status) return status;
     if (!rp_grow((void **)&ops->choices, &ops->choice_capacity, ops->choice_count + 1, sizeof *ops->choices))
         return rp_fail_memory(err, "the choice of a kernel", sizeof *ops->choices);
-    rp_choice_made *made = &ops->choices[ops->choice_count++];
+    rp_selected *made = &ops->choices[ops->choice_count++];
     made->candidate = *out;
     key_of(contest, made->key);
     return RP_OK;

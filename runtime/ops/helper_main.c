@@ -34,7 +34,7 @@ static const rp_class *find_class(const char *name) {
  * harm. */
 static int try_kernel(rp_device *device, const char *op, const char *name, const char *text) {
     rp_kernel kernels[RP_MAX_KERNELS];
-    rp_verdict verdict;
+    rp_difference verdict;
     rp_use use;
     const rp_class *class = find_class(op);
     uint32_t i = 0, count = class && rp_use_read(text, &use) ? class->plan(&device->caps, &use, kernels) : 0;

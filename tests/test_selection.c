@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "ops/choice.h"
+#include "ops/contest.h"
 #include "reprise/check.h"
 #include "support_fixture.h"
 
@@ -95,7 +95,7 @@ typedef struct candidates {
     uint32_t verified;
 } candidates;
 
-static rp_status verify(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out, rp_error *err) {
+static rp_status verify(rp_ops *ops, void *user, uint32_t candidate, rp_difference *out, rp_error *err) {
     candidates *c = user;
     char kind = c->kinds[candidate];
     const rp_pipeline *pipeline;
@@ -103,7 +103,7 @@ static rp_status verify(rp_ops *ops, void *user, uint32_t candidate, rp_verdict 
         .shader = "empty", .constants = {candidate + 1}, .constant_count = 1, .bindings = 1};
     c->verified++;
     says_spill = kind == 's' || kind == 'S';
-    *out = (rp_verdict){.error = kind == 'w' || kind == 'S' ? 2 : 0, .bound = 1};
+    *out = (rp_difference){.error = kind == 'w' || kind == 'S' ? 2 : 0, .bound = 1};
     rp_status status = rp_pipeline_get(&ops->pipelines, &key, &pipeline, err);
     if (!status) assert_false(keeps_statistics(pipeline->handle)); /* what is verified is what models run */
     return status;
@@ -166,11 +166,11 @@ static void test_not_asked(void **state) {
 /* As processes leave them that end while they try this kernel; nobody else can try it. */
 static void note_tries(const char *kernel, uint32_t count) {
     static const rp_use use = {0};
-    rp_trial trial;
-    assert_true(rp_trial_begin(&trial, device, &(rp_attempt){"test", kernel, &use}));
+    rp_attempt trial;
+    assert_true(rp_attempt_begin(&trial, device, &(rp_attempted){"test", kernel, &use}));
     trial.tries.unclear = count;
-    rp_tries_write(&trial.tries);
-    rp_tries_close(&trial.tries);
+    rp_attempt_note_write(&trial.tries);
+    rp_attempt_note_close(&trial.tries);
 }
 
 /* Two tries that did not end pass a kernel over. Where no other is left it has a third try at once, for
@@ -233,9 +233,9 @@ static rp_status give_times(rp_ops *ops, void *user, double times[RP_MAX_KERNELS
     return RP_OK;
 }
 
-static rp_status all_right(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out, rp_error *err) {
+static rp_status all_right(rp_ops *ops, void *user, uint32_t candidate, rp_difference *out, rp_error *err) {
     (void)ops, (void)user, (void)candidate, (void)err;
-    *out = (rp_verdict){.error = 0, .bound = 1};
+    *out = (rp_difference){.error = 0, .bound = 1};
     return RP_OK;
 }
 

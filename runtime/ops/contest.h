@@ -12,8 +12,8 @@
  * and goes on, with another try of it. Where this process does not know why a try did not end, somebody may
  * have killed the one that tried: another process repeats it (gpu/helper.h), and tells. A verdict wipes the
  * note of its kernel, and where no kernel is left for an operator all of that get one more try. */
-#ifndef RP_OPS_CHOICE_H
-#define RP_OPS_CHOICE_H
+#ifndef RP_OPS_CONTEST_H
+#define RP_OPS_CONTEST_H
 
 #include "gpu/cache.h"
 #include "ops/kernel.h"
@@ -34,7 +34,7 @@ typedef struct rp_contest {
     /* Seconds of each; infinite: it cannot be used, or rp_may_measure said no. NULL: they are in the order to
      * try them in. */
     rp_status (*measure)(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], rp_error *err);
-    rp_status (*verify)(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out, rp_error *err);
+    rp_status (*verify)(rp_ops *ops, void *user, uint32_t candidate, rp_difference *out, rp_error *err);
     void *user;
 } rp_contest;
 
@@ -44,31 +44,31 @@ typedef struct rp_contest {
 bool rp_may_measure(rp_ops *ops);
 
 /* What is tried, and in which use. */
-typedef struct rp_attempt {
+typedef struct rp_attempted {
     const char *op, *kernel;
     const rp_use *use;
-} rp_attempt;
+} rp_attempted;
 
 /* One try of a kernel. */
-typedef struct rp_trial {
+typedef struct rp_attempt {
     rp_device *device;
     char key[33]; /* of the kernel */
-    rp_tries tries;
+    rp_attempt_note tries;
     uint32_t before; /* unclear tries that others have left */
     uint32_t noted;  /* all tries that others have left */
-} rp_trial;
+} rp_attempt;
 
 /* Around whatever runs a kernel that is not proven. False: it is not to be run, and nothing was begun.
  * `status` is what came of it; `proven`: there is a verdict, not only a time. Thread-safe. */
-bool rp_trial_begin(rp_trial *trial, rp_device *device, const rp_attempt *what);
-void rp_trial_end(rp_trial *trial, rp_status status, bool proven);
+bool rp_attempt_begin(rp_attempt *trial, rp_device *device, const rp_attempted *what);
+void rp_attempt_end(rp_attempt *trial, rp_status status, bool proven);
 
 /* The same for a check of all kernels, with notes of its own: to stop one, which takes long, costs no model a
  * kernel. Those of models count too. */
-bool rp_trial_begin_check(rp_trial *trial, rp_device *device, const rp_attempt *what);
+bool rp_attempt_begin_check(rp_attempt *trial, rp_device *device, const rp_attempted *what);
 
 /* A check ended while it tried this kernel, once: another try may be the last. */
-bool rp_trial_is_suspect(rp_device *device, const char *op, const char *kernel);
+bool rp_attempt_is_suspect(rp_device *device, const char *op, const char *kernel);
 
 /* How often the device was lost while kernels were tried: more than before says that a repetition will go
  * further. */

@@ -1,10 +1,10 @@
 /* Timing recorded work: by the device's own time stamps where it has them, else by the clock of the host. */
-#ifndef RP_OPS_TIMER_H
-#define RP_OPS_TIMER_H
+#ifndef RP_OPS_HARNESS_H
+#define RP_OPS_HARNESS_H
 
 #include "ops/op.h"
 
-typedef struct rp_timer {
+typedef struct rp_harness {
     rp_device *device;
     rp_ops ops;          /* what is timed is recorded with it */
     rp_buffer arguments; /* counts and grids */
@@ -12,29 +12,29 @@ typedef struct rp_timer {
     VkQueryPool stamps;       /* two; VK_NULL_HANDLE: the host's clock */
     VkCommandBuffer commands; /* being recorded, or recorded last */
     rp_pipeline_set *lent;    /* whose pipelines are used; NULL: the timer's own */
-    double cpu_seconds;       /* least processor time of a run of rp_timer_best, over the processors */
-} rp_timer;
+    double cpu_seconds;       /* least processor time of a run of rp_harness_best, over the processors */
+} rp_harness;
 
 /* Open it; pipelines made with timer->ops keep their statistics. On failure nothing is left open. */
-rp_status rp_timer_open(rp_timer *timer, rp_device *device, rp_error *err);
-void rp_timer_close(rp_timer *timer);
+rp_status rp_harness_open(rp_harness *timer, rp_device *device, rp_error *err);
+void rp_harness_close(rp_harness *timer);
 
 /* The same with the pipelines of `owner`, which gets them back, and new ones too, when the timer is closed: a
  * driver may take long to make one again. `owner` is not used until then. */
-rp_status rp_timer_open_for(rp_timer *timer, rp_ops *owner, rp_error *err);
+rp_status rp_harness_open_for(rp_harness *timer, rp_ops *owner, rp_error *err);
 
 /* Begin a command buffer, timer->commands, and end it. What is recorded between them is what is timed. */
-rp_status rp_timer_begin(rp_timer *timer, rp_error *err);
-rp_status rp_timer_end(rp_timer *timer, rp_error *err);
+rp_status rp_harness_begin(rp_harness *timer, rp_error *err);
+rp_status rp_harness_end(rp_harness *timer, rp_error *err);
 
 /* Run the last command buffer with these counts and wait for it. `*seconds` is its time: between the stamps,
  * or from submission to the fence. */
-rp_status rp_timer_run(rp_timer *timer, const uint32_t counts[RP_COUNT_KINDS], double *seconds,
-                       rp_error *err);
+rp_status rp_harness_run(rp_harness *timer, const uint32_t counts[RP_COUNT_KINDS], double *seconds,
+                         rp_error *err);
 
 /* The least time of several runs, after one that is not timed: at most `most` of them, and no more after
  * `enough` seconds. */
-rp_status rp_timer_best(rp_timer *timer, const uint32_t counts[RP_COUNT_KINDS], uint32_t most, double enough,
-                        double *seconds, rp_error *err);
+rp_status rp_harness_best(rp_harness *timer, const uint32_t counts[RP_COUNT_KINDS], uint32_t most,
+                          double enough, double *seconds, rp_error *err);
 
 #endif

@@ -11,7 +11,7 @@
 #include "fuzz.h"
 #include "gpu/cache.h"
 #include "gpu/device.h"
-#include "ops/choice.h"
+#include "ops/contest.h"
 
 enum { ONE, TWO, THREE, KERNELS };
 static const char speeds[] = "two\nthree\none\n", right[] = "right";
@@ -28,9 +28,9 @@ static rp_status measure(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], 
     return RP_OK;
 }
 
-static rp_status verify(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out, rp_error *err) {
+static rp_status verify(rp_ops *ops, void *user, uint32_t candidate, rp_difference *out, rp_error *err) {
     (void)ops, (void)user, (void)err;
-    *out = (rp_verdict){.error = candidate == TWO, .bound = 0.5};
+    *out = (rp_difference){.error = candidate == TWO, .bound = 0.5};
     return RP_OK;
 }
 

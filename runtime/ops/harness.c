@@ -1,4 +1,4 @@
-#include "ops/timer.h"
+#include "ops/harness.h"
 
 #include <math.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
-void rp_timer_close(rp_timer *t) {
+void rp_harness_close(rp_harness *t) {
     if (!t->device) return;
     RP_DESTROY(t->device, vkDestroyFence, t->fence);
     RP_DESTROY(t->device, vkDestroyQueryPool, t->stamps);
@@ -16,13 +16,13 @@ void rp_timer_close(rp_timer *t) {
     }
     rp_ops_finish(&t->ops);
     rp_buffer_destroy(t->device, &t->arguments);
-    *t = (rp_timer){0};
+    *t = (rp_harness){0};
 }
 
-rp_status rp_timer_open(rp_timer *t, rp_device *device, rp_error *err) {
+rp_status rp_harness_open(rp_harness *t, rp_device *device, rp_error *err) {
     const rp_vk_table *vk = &device->vk;
     rp_status status;
-    *t = (rp_timer){.device = device};
+    *t = (rp_harness){.device = device};
     VkDeviceSize counts = rp_round_up(RP_COUNT_KINDS * 4, device->caps.storage_alignment);
     VkDeviceSize grids = RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand);
     RP_TRY(rp_buffer_create(device, counts + grids, RP_MEMORY_INPUT, "timer", &t->arguments, err));
@@ -37,12 +37,12 @@ rp_status rp_timer_open(rp_timer *t, rp_device *device, rp_error *err) {
                                     .queryCount = 2};
     RP_VK(vkCreateQueryPool, (device->handle, &stamps, NULL, &t->stamps));
 done:
-    if (status) rp_timer_close(t);
+    if (status) rp_harness_close(t);
     return status;
 }
 
-rp_status rp_timer_open_for(rp_timer *t, rp_ops *owner, rp_error *err) {
-    rp_status status = rp_timer_open(t, owner->device, err);
+rp_status rp_harness_open_for(rp_harness *t, rp_ops *owner, rp_error *err) {
+    rp_status status = rp_harness_open(t, owner->device, err);
     if (status) return status;
     t->lent = &owner->pipelines;
     t->ops.pipelines = owner->pipelines;
@@ -50,7 +50,7 @@ rp_status rp_timer_open_for(rp_timer *t, rp_ops *owner, rp_error *err) {
     return RP_OK;
 }
 
-rp_status rp_timer_begin(rp_timer *t, rp_error *err) {
+rp_status rp_harness_begin(rp_harness *t, rp_error *err) {
     const rp_vk_table *vk = &t->device->vk;
     rp_status status = rp_record_begin(&t->ops.recorder, "timed", &t->commands, err);
     if (status || !t->stamps) return status;
@@ -59,14 +59,15 @@ rp_status rp_timer_begin(rp_timer *t, rp_error *err) {
     return RP_OK;
 }
 
-rp_status rp_timer_end(rp_timer *t, rp_error *err) {
+rp_status rp_harness_end(rp_harness *t, rp_error *err) {
     const rp_vk_table *vk = &t->device->vk;
     if (t->stamps) vk->vkCmdWriteTimestamp(t->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, t->stamps, 1);
     rp_record_host_barrier(&t->ops.recorder, t->commands);
     return rp_record_end(&t->ops.recorder, t->commands, err);
 }
 
-rp_status rp_timer_run(rp_timer *t, const uint32_t counts[RP_COUNT_KINDS], double *seconds, rp_error *err) {
+rp_status rp_harness_run(rp_harness *t, const uint32_t counts[RP_COUNT_KINDS], double *seconds,
+                         rp_error *err) {
     const rp_vk_table *vk = &t->device->vk;
     rp_status status;
     memcpy(t->arguments.mapped, counts, RP_COUNT_KINDS * 4);
@@ -87,14 +88,14 @@ done:
     return status;
 }
 
-rp_status rp_timer_best(rp_timer *t, const uint32_t counts[RP_COUNT_KINDS], uint32_t most, double enough,
-                        double *seconds, rp_error *err) {
+rp_status rp_harness_best(rp_harness *t, const uint32_t counts[RP_COUNT_KINDS], uint32_t most, double enough,
+                          double *seconds, rp_error *err) {
     double best = INFINITY, spent = 0;
-    rp_status status = rp_timer_run(t, counts, seconds, err);
+    rp_status status = rp_harness_run(t, counts, seconds, err);
     t->cpu_seconds = INFINITY;
     for (uint32_t i = 0; !status && i < most && spent < enough; i++) {
         double started = rp_seconds(), worked = rp_cpu_seconds();
-        status = rp_timer_run(t, counts, seconds, err);
+        status = rp_harness_run(t, counts, seconds, err);
         spent += rp_seconds() - started;
         worked = rp_cpu_seconds() - worked;
         if (*seconds < best) best = *seconds;

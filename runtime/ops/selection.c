@@ -1,10 +1,10 @@
-#include "ops/choose.h"
+#include "ops/selection.h"
 
 #include <math.h>
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "ops/choice.h"
+#include "ops/contest.h"
 #include "ops/class.h"
 
 enum { ROUNDS = 5 };             /* of measurements, in turn; all but the first of kernels near the best */
@@ -18,9 +18,9 @@ typedef struct candidates {
 } candidates;
 
 /* Is a kernel measured in this round? What else the machine does then meets those that are close alike. */
-static bool is_due(const rp_sample *sample, rp_ops *ops, uint32_t round, double time) {
+static bool is_due(const rp_tuning *tuning, rp_ops *ops, uint32_t round, double time) {
     if (!round) return rp_may_measure(ops);
-    return time <= NEAR * sample->best && rp_seconds() < ops->measuring_until && !ops->device->stopped;
+    return time <= NEAR * tuning->best && rp_seconds() < ops->measuring_until && !ops->device->stopped;
 }
 
 /* The same candidates without an ending: their speeds stand for every other. */
@@ -40,29 +40,29 @@ static rp_status measure(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], 
     const candidates *c = user;
     const rp_class *class = c->op->class;
     rp_kernel bare[RP_MAX_KERNELS];
-    rp_sample sample;
+    rp_tuning tuning;
     rp_use bare_use = plan_bare(&ops->device->caps, c, bare);
     for (uint32_t i = 0; i < c->count; i++) times[i] = INFINITY;
-    rp_status status = rp_sample_open(&sample, ops, err);
+    rp_status status = RP_OK;
+    rp_tuning_open(&tuning, ops);
     for (uint32_t n = 0; !status && n < ROUNDS * c->count; n++) {
         uint32_t i = n % c->count;
         double time = INFINITY;
-        rp_trial trial;
-        if (!is_due(&sample, ops, n / c->count, times[i]) ||
-            !rp_trial_begin(&trial, ops->device, &(rp_attempt){class->name, bare[i].name, &bare_use}))
+        rp_attempt trial;
+        if (!is_due(&tuning, ops, n / c->count, times[i]) ||
+            !rp_attempt_begin(&trial, ops->device, &(rp_attempted){class->name, bare[i].name, &bare_use}))
             continue;
-        status = class->sample(&sample, c->op, &bare[i], err);
-        if (!status) status = rp_sample_measure(&sample, &time, err);
-        bool refused = rp_refused(&sample.timer.ops, status);
+        status = class->tune(&tuning, c->op, &bare[i], &time, err);
+        bool refused = rp_refused(&tuning.harness.ops, status);
         if (time < times[i]) times[i] = time;
-        rp_trial_end(&trial, status, false);
+        rp_attempt_end(&trial, status, false);
         if (refused) status = RP_OK;
     }
-    rp_sample_close(&sample);
+    rp_tuning_close(&tuning);
     return status;
 }
 
-static rp_status verify(rp_ops *ops, void *user, uint32_t candidate, rp_verdict *out, rp_error *err) {
+static rp_status verify(rp_ops *ops, void *user, uint32_t candidate, rp_difference *out, rp_error *err) {
     const candidates *c = user;
     return rp_prove(ops, c->op->class, &c->kernels[candidate], &c->use, out, err);
 }
@@ -99,9 +99,9 @@ static rp_status choose_among(rp_ops *ops, candidates *c, select_fn select, rp_k
     const rp_caps *caps = &ops->device->caps;
     rp_contest contest = {
         .op = class->name, .count = c->count, .verify = verify, .user = c, .tried = &c->use};
-    if (class->timed && class->timed(caps, c->op))
+    if (class->is_tuned && class->is_tuned(caps, c->op))
         contest.measure = measure;
-    else if (class->timed)
+    else if (class->is_tuned)
         smallest_first(c, caps->info.type == RP_DEVICE_CPU);
     for (uint32_t i = 0; i < c->count; i++) {
         memcpy(contest.names[i], c->kernels[i].name, RP_KERNEL_NAME);
@@ -137,7 +137,7 @@ static rp_status choose(rp_ops *ops, rp_op *op, select_fn select, rp_error *err)
     return choose_among(ops, &c, select, &op->kernel, err);
 }
 
-rp_status rp_op_choose(rp_ops *ops, rp_op *op, rp_error *err) {
+rp_status rp_op_select(rp_ops *ops, rp_op *op, rp_error *err) {
     return choose(ops, op, rp_select, err);
 }
 

@@ -17,7 +17,7 @@ static void plan_use(const char *text) {
                                           .max_storage_bytes = 1 << 27},
                                  .max_texels = 1 << 27};
     rp_kernel kernels[RP_MAX_KERNELS];
-    char written[RP_TRIES_TEXT];
+    char written[RP_ATTEMPT_TEXT];
     rp_use use, again;
     if (!rp_use_read(text, &use)) return;
     rp_use_write(&use, written);
@@ -28,7 +28,7 @@ static void plan_use(const char *text) {
 
 /* The first byte: the bytes of the file follow, or those of the use in a whole note. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    rp_tries tries;
+    rp_attempt_note tries;
     char note[4096];
     if (!size || size > 2048) return 0;
     if (data[0] & 1) {
@@ -39,16 +39,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         note[(size_t)begin + size - 1] = '\n';
         fuzz_file("tries", note, (size_t)begin + size);
     }
-    rp_tries_open(&tries, fuzz_folder(), "tries");
+    rp_attempt_note_open(&tries, fuzz_folder(), "tries");
     FUZZ_CHECK(tries.unclear <= 9 && tries.certain <= 18 && strlen(tries.what) < sizeof tries.what);
     plan_use(tries.what);
     tries.unclear = 3;
     tries.certain = 1;
-    rp_tries_write(&tries);
-    rp_tries_close(&tries);
-    rp_tries_open(&tries, fuzz_folder(), "tries");
+    rp_attempt_note_write(&tries);
+    rp_attempt_note_close(&tries);
+    rp_attempt_note_open(&tries, fuzz_folder(), "tries");
     FUZZ_CHECK(tries.unclear == 3 && tries.certain == 1);
     tries.unclear = tries.certain = 0;
-    rp_tries_close(&tries);
+    rp_attempt_note_close(&tries);
     return 0;
 }
