@@ -186,10 +186,10 @@ static void test_classify_streams(void **state) {
     assert_int_equal(cli_finish(&pipe), 0);
 }
 
-/* The first lines of SST-2's file, where it is beside the project: Hugging Face gets 272 of these 300. */
+/* The first lines of SST-2's file, where it is beside the project: Hugging Face gets 277 of these 300. */
 static void test_sentiment_is_as_right_as_hugging_face(void **state) {
     (void)state;
-    enum { LINES = 300, RIGHT = 272 };
+    enum { LINES = 300, RIGHT = 277 };
     FILE *file = fopen(SOURCE_DIR "/../shared/data/sst2/dev.tsv", "r");
     if (!file) skip();
     char line[4096], *texts = calloc(LINES, sizeof line);
