@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "loader/json.h"
 #include "loader/pooling.h"
+#include "loader/table.h"
 #include "loader/weights.h"
 #include "reprise/tokenizer.h"
 #include "support_cli.h"
@@ -167,6 +168,34 @@ static void test_json(void **state) {
         "0.1000000000000000000000000000000000000000000000000000000000000000000000000000001],"
         " \"k\": {\"b\": \"x\", \"c\": null, \"d\": 1, \"e\": 1, \"f\": 1, \"g\": 1, \"h\": 1, \"i\": 1,"
         " \"j\": 1, \"k\": 1}, \"l\": true}";
+    sweep(&w);
+}
+
+/* ---- tables ---- */
+
+static rp_status read_table(work *w, rp_error *err) {
+    rp_table table = {0};
+    rp_table_row row;
+    rp_table_step step = RP_TABLE_ROW;
+    size_t at = 0, taken, size = strlen(w->text), rows = 0;
+    for (bool lost = false; step == RP_TABLE_ROW || step == RP_TABLE_MEMORY; at += taken, rows += !lost) {
+        step = rp_table_next(&table, w->text + at, size - at, true, &row, &taken);
+        lost = lost || step == RP_TABLE_MEMORY;
+    }
+    assert_int_equal(at, size); /* the rows behind one that is lost are read */
+    rp_table_finish(&table);
+    return rows == 4 ? RP_OK : rp_fail_memory(err, "a row", 1);
+}
+
+static void nothing(work *w) {
+    (void)w;
+}
+
+static void test_table(void **state) {
+    work w = {.act = read_table, .check = nothing, .finish = nothing};
+    (void)state;
+    w.text = "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q\n1,\"x\"\"y\",,,,,,,,,,,,,,,\n2,\"x\"\"y and "
+             "longer\",,,,,,,,,,,,,,,\n";
     sweep(&w);
 }
 
@@ -408,10 +437,10 @@ static void test_command(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json),         cmocka_unit_test(test_files),
-        cmocka_unit_test(test_wordpiece),    cmocka_unit_test(test_spiece),
-        cmocka_unit_test(test_large_spiece), cmocka_unit_test(test_tokenizer_json),
-        cmocka_unit_test(test_command),
+        cmocka_unit_test(test_json),           cmocka_unit_test(test_table),
+        cmocka_unit_test(test_files),          cmocka_unit_test(test_wordpiece),
+        cmocka_unit_test(test_spiece),         cmocka_unit_test(test_large_spiece),
+        cmocka_unit_test(test_tokenizer_json), cmocka_unit_test(test_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -340,6 +340,29 @@ for shape in range(5):
 put("input", "numbers", b"\x01" + b'{"id": 18446744073709551615, "text": "a"}\n{"w": [1e400, -1e400], "text": "b"}\n{"text": 1e400}')
 put("input", "deep", b"\x01" + b'{"text":' + b"[" * 2100)
 
+# ---- tables ----
+# The first byte: the separator (0 found, 1 comma, 2 semicolon, 3 tab), 4 for no quotes, 8 times the columns; then the
+# longest row less 4, and the bytes of a call less 1.
+def table(name, text, flags=0, longest=250, cut=2):
+    put("table", name, bytes([flags, longest, cut]) + text.encode("utf-8", "surrogateescape"))
+
+
+table("csv", 'id,text\n1,"a ""b"", c"\r\n2,"two\nlines"\r3,d"e\n')
+table("semicolons", '\ufefftext;label\n"a;b";1\n\n;\n"";""\n')
+table("tsv", 'sentence\tlabel\n"a\t0\nb"" c\t1', 7)
+table("excel", 'text\tlabel\n"a\tb"\t0\n')
+table("ragged", "a,b\n1\n1,2,3\n1,2\n")
+table("no-header", "gj04\t1\t\tOur friends.\ngj04\t0\t*\tMe.\n", 7)
+table("two-columns", "a,b\nc\n", 17)
+table("never-closed", 'a,b\n1,"x\n2,y\n3,z\n4,"w')
+table("closed-by-the-next", 'a,b\n1,"x\n2,"y"\n3,z\n')
+table("behind", 'a,b\n1,"x"y\n2,"z\n"q,\n3,w\n')
+table("long", "a,b\n" + "x" * 40 + ",y\n1,2\n", longest=10)
+table("long-quotes", 'a,b\n1,"' + "x\n" * 20 + "3,4\n", longest=10)
+table("opens-each-line", 'x","\n' * 30, longest=30)
+table("bytes", "a,\udcff\n\0,\0\n")
+table("wide", "\udcff\udcfea\0,\0b\0")
+
 # ---- caches: the first byte chooses what the content is taken for, and whether a right header is put before it ----
 SPIRV = struct.pack("<5I", 0x07230203, 0x00010300, 0, 8, 0) + struct.pack("<2I", 2 << 16 | 17, 1) + struct.pack("<3I", 3 << 16 | 14, 0, 1)
 PIPELINES = struct.pack("<4I", 32, 1, 0x10005, 0) + bytes(range(16)) + b"driver"
