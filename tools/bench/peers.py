@@ -366,7 +366,13 @@ def main():
     parser.add_argument("--tokenize", metavar="FOLDER", help="time tokenizing with the tokenizer of FOLDER instead")
     parser.add_argument("--lines", metavar="FILE", help="texts for --tokenize, one a line")
     parser.add_argument("--against", metavar="BUILD", help="with --tokenize, another build of Reprise beside it")
+    parser.add_argument("--start", metavar="FOLDER",
+                        help="time a start to the answer for one text with the classifier of FOLDER instead")
     options = parser.parse_args()
+    if options.start:
+        import starting
+
+        return starting.main(options)
     if bool(options.tokenize) != bool(options.lines):
         parser.error("--tokenize and --lines go together")
     if options.tokenize:
