@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "loader/json_text.h"
 
 static void put(rp_json_writer *w, const char *bytes, size_t size) {
     if (w->broken || size > SIZE_MAX - w->size ||
@@ -28,7 +29,25 @@ static void put_line(rp_json_writer *w) {
     for (uint32_t i = 0; i < w->depth; i++) put(w, "  ", 2);
 }
 
+static void put_answer_text(rp_json_writer *w, const char *text, size_t size) {
+    put(w, "\"", 1);
+    for (size_t at = 0; at < size;) {
+        char escape[8];
+        size_t plain = rp_json_plain(text + at, size - at);
+        put(w, text + at, plain);
+        at += plain;
+        if (at == size) break;
+        at += rp_json_escape(text + at, size - at, escape);
+        put_text(w, escape);
+    }
+    put(w, "\"", 1);
+}
+
 static void put_quoted(rp_json_writer *w, const char *text, size_t size) {
+    if (w->answer) {
+        put_answer_text(w, text, size);
+        return;
+    }
     put(w, "\"", 1);
     for (size_t i = 0, begin = 0; i <= size; i++) {
         char escape[8] = {'\\', 0};
@@ -127,6 +146,17 @@ void rp_json_write_real(rp_json_writer *w, const char *key, double value) {
     else
         snprintf(text, sizeof text, "%.*s.%s", exponent + 1, digits, digits + exponent + 1);
     put_text(w, text);
+}
+
+void rp_json_write_raw(rp_json_writer *w, const char *key, const char *json) {
+    begin(w, key);
+    put_text(w, json);
+}
+
+void rp_json_write_float(rp_json_writer *w, const char *key, float value) {
+    char text[RP_JSON_NUMBER_SIZE];
+    rp_json_float_text(value, text);
+    rp_json_write_raw(w, key, text);
 }
 
 void rp_json_write_bool(rp_json_writer *w, const char *key, bool value) {

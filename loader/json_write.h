@@ -12,6 +12,7 @@ typedef struct rp_json_writer {
     size_t size, capacity;
     uint32_t depth;
     bool compact;             /* no line ends; may be changed between any two calls */
+    bool answer;              /* strings as json_text.h has them: valid, and on one line for every reader */
     bool more[RP_JSON_DEPTH]; /* something was written at that depth */
     bool broken;              /* memory ran out, or the depth did */
 } rp_json_writer;
@@ -25,6 +26,10 @@ void rp_json_write_integer(rp_json_writer *w, const char *key, int64_t value);
 /* The shortest decimals that are read as the same number, always as a fraction. NaN, Infinity and -Infinity
  * for what is not finite, as Python writes it. */
 void rp_json_write_real(rp_json_writer *w, const char *key, double value);
+/* As json_text.h has it; `value` is finite. */
+void rp_json_write_float(rp_json_writer *w, const char *key, float value);
+/* A value that is JSON already. */
+void rp_json_write_raw(rp_json_writer *w, const char *key, const char *json);
 void rp_json_write_bool(rp_json_writer *w, const char *key, bool value);
 void rp_json_write_null(rp_json_writer *w, const char *key);
 /* A value that was read, whole. */

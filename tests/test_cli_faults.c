@@ -51,17 +51,30 @@ static rp_status run(const rp_cli_session *session, const rp_cli_item *const *it
     *out = calloc(1, sizeof **out);
     assert_non_null(*out);
     (*out)->count = count;
+    (*out)->head = RP_HEAD_SPANS;
     (*out)->entries = calloc(count, sizeof *(*out)->entries);
     assert_non_null((*out)->entries);
-    for (size_t i = 0; i < count; i++) (*out)->entries[i].message = "";
+    for (size_t i = 0; i < count; i++) {
+        rp_text text = items[i]->text;
+        rp_answer answer = {.span = {0, (uint32_t)text.size}};
+        answer.text = rp_result_text(*out, text.data, text.size, NULL);
+        rp_entry *entry = &(*out)->entries[i];
+        *entry = (rp_entry){.message = "", .count = 1};
+        entry->answers = rp_result_array(*out, &answer, 1, sizeof answer, NULL);
+        assert_non_null(entry->answers);
+        assert_int_equal(rp_result_place(*out, i, text, NULL), RP_OK);
+    }
     return RP_OK;
 }
 
-static void json(const rp_cli_answer *answer, rp_cli_buffer *out) {
-    rp_cli_json_string(out, answer->item->text.data, answer->item->text.size);
-}
+static const rp_cli_command command = {.name = "echo", .run = run};
 
-static const rp_cli_command command = {.name = "echo", .run = run, .json = json};
+/* The answer to input `line` of many_lines(); its size. */
+static int answer_line(char want[100], size_t line) {
+    int size = snprintf(want, 100, "line %zu", line);
+    return snprintf(want, 100, "{\"score\": 0.0, \"start\": 0, \"end\": %d, \"answer\": \"line %zu\"}\n",
+                    size, line);
+}
 
 /* ---- running it ---- */
 
@@ -118,8 +131,8 @@ static size_t check_lines(const char *text, bool (*failed)(int line)) {
     for (int i = 0; i < LINES; i++) {
         const char *end = strchr(text, '\n');
         assert_non_null(end);
-        char want[32];
-        int size = snprintf(want, sizeof want, "\"line %d\"\n", i);
+        char want[100];
+        int size = answer_line(want, (size_t)i);
         bool error = !strncmp(text, "{\"error\": \"run ", 14);
         if (failed) assert_int_equal(error, failed(i));
         if (!error) assert_int_equal(strncmp(text, want, (size_t)size), 0);
@@ -334,9 +347,9 @@ static int run_interrupted(size_t *lines) {
     if (!pid) {
         outcome o = go(many_lines(), &by_32, NULL, rp_cli_stop_open());
         size_t count = 0;
-        char want[32];
+        char want[100];
         for (const char *at = o.text; *at; at = strchr(at, '\n') + 1, count++) {
-            int size = snprintf(want, sizeof want, "\"line %zu\"\n", count);
+            int size = answer_line(want, count);
             if (strncmp(at, want, (size_t)size)) _exit(99);
         }
         if (write(ends[1], &count, sizeof count) != sizeof count) _exit(98);

@@ -154,12 +154,17 @@ static void test_model(void **state) {
 /* ---- tasks ---- */
 
 static rp_status run_task(work *w, rp_error *err) {
-    return task_run(w->model, w->call, NULL, 1, &w->result, err);
+    rp_status status = task_run(w->model, w->call, NULL, 1, &w->result, err);
+    if (!status) status = rp_result_json(w->result, 0, NULL, &w->text, NULL, err);
+    if (status) rp_result_free(&w->result);
+    return status;
 }
 
 static void check_answer(work *w, rp_status status) {
     double worst = 0;
     assert_int_equal(status == RP_OK, w->result != NULL);
+    assert_int_equal(status == RP_OK, w->text != NULL);
+    rp_string_free(&w->text);
     if (status) return;
     const json_t *input = json_array_get(json_object_get(w->call, "inputs"), 0);
     json_t *got = task_answer(w->call, input, w->result, 0);

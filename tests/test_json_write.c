@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "loader/json.h"
+#include "loader/json_text.h"
 #include "loader/json_write.h"
 
 static void check_text(rp_json_writer *w, const char *expected) {
@@ -54,6 +55,57 @@ static void test_strings(void **state) {
     rp_json_write_close(&w, '}');
     check_text(&w, "{\"a\\\"\\n\": \"\\\"\\\\/\\u0008\\u000c\\n\\r\\t\\u0001\\u001f\x7f "
                    "\xe2\x96\x81\xf0\x9f\x98\x80\", \"\": \"a\\u0000b\"}\n");
+}
+
+/* Answers are valid UTF-8 and stay on one line, whatever bytes come and whoever reads them. */
+static void test_strings_of_answers(void **state) {
+    (void)state;
+    static const char odd[] =
+        "\"\\/\n\r\t\x01\x7f\xc2\x85\xe2\x80\xa8\xe2\x80\xa9 \xc3\xab\xff\xc3 \xed\xa0\x80"
+        "\xf0\x9f\x98\x80\xf0\x9f";
+    rp_json_writer w = {.compact = true, .answer = true};
+    rp_json_write_open(&w, NULL, '[');
+    rp_json_write_text(&w, NULL, odd, sizeof odd - 1);
+    rp_json_write_text(&w, NULL, "a\0b", 3);
+    rp_json_write_text(&w, NULL, NULL, 0);
+    rp_json_write_raw(&w, NULL, "true");
+    rp_json_write_close(&w, ']');
+    check_text(&w,
+               "[\"\\\"\\\\/\\n\\r\\t\\u0001\\u007f\\u0085\\u2028\\u2029 \xc3\xab\xef\xbf\xbd\xef\xbf\xbd "
+               "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xf0\x9f\x98\x80\xef\xbf\xbd\xef\xbf\xbd\", "
+               "\"a\\u0000b\", \"\", true]\n");
+}
+
+static void check_float(float value, const char *expected) {
+    char text[RP_JSON_NUMBER_SIZE];
+    rp_json_float_text(value, text);
+    assert_string_equal(text, expected);
+}
+
+/* Six digits, and more where they are needed to read the same float32. */
+static void test_floats_of_answers(void **state) {
+    (void)state;
+    static const struct {
+        float value;
+        const char *text;
+    } cases[] = {{0, "0.0"},
+                 {-0.0f, "-0.0"},
+                 {1, "1.0"},
+                 {0.5f, "0.5"},
+                 {1e6f, "1e+06"},
+                 {123456, "123456.0"},
+                 {1e-5f, "1e-05"},
+                 {0.1f, "0.1"},
+                 {0.9851633f, "0.9851633"},
+                 {1e-45f, "1.4013e-45"},
+                 {3.4028235e38f, "3.4028235e+38"},
+                 {16777215, "16777215.0"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_float(cases[i].value, cases[i].text);
+    char text[RP_JSON_NUMBER_SIZE];
+    rp_json_double_text(0.1 + 0.2, text);
+    assert_string_equal(text, "0.30000000000000004");
+    rp_json_double_text(12, text);
+    assert_string_equal(text, "12.0");
 }
 
 static void check_number(double value, const char *expected) {
@@ -116,6 +168,8 @@ static void test_locales(void **state) {
         if (!setlocale(LC_ALL, names[i])) continue;
         check_number(-1.25e-7, "-1.25e-07]");
         check_number(1234.5, "1234.5]");
+        check_float(1234.5f, "1234.5");
+        check_float(1e-5f, "1e-05");
     }
     setlocale(LC_ALL, "C");
 }
@@ -165,6 +219,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layout),
         cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_strings_of_answers),
+        cmocka_unit_test(test_floats_of_answers),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_locales),
         cmocka_unit_test(test_values_come_back),

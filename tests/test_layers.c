@@ -31,7 +31,7 @@ static const layer layers[] = {
     {"runtime/ops", {"ops/", "gpu/", "base/", "reprise/"}},
     {"runtime/model", {"model/", "ops/", "gpu/", "loader/", "base/", "reprise/"}},
     {"runtime/tasks", {"tasks/", "model/", "loader/", "base/", "reprise/"}},
-    {"tools/cli", {"cli/", "reprise/", "loader/json_read.h", "loader/json_tree.h"}},
+    {"tools/cli", {"cli/", "reprise/", "loader/json_read.h", "loader/json_text.h", "loader/json_tree.h"}},
     {"tools/bench", {"model/", "ops/", "gpu/", "base/", "reprise/", "tools/cli/"}},
     {"tools/examples", {"reprise/"}},
 };

@@ -36,6 +36,39 @@ RP_API rp_status rp_result_status(const rp_result *result, size_t i, const char 
  * question). */
 RP_API bool rp_result_truncated(const rp_result *result, size_t i);
 
+/* How rp_result_json counts "start" and "end". */
+typedef enum rp_offsets {
+    RP_OFFSETS_POINTS = 0, /* code points, as Python counts */
+    RP_OFFSETS_BYTES,      /* bytes of the UTF-8 text, as rp_span has them */
+    RP_OFFSETS_UTF16,      /* units of UTF-16, as Java and JavaScript count */
+} rp_offsets;
+
+typedef struct rp_json_params {
+    rp_offsets offsets;
+    uint64_t reserved[4]; /* zero; see reprise.h */
+} rp_json_params;
+
+/* Entry i as one JSON value on one line, in the shape of Hugging Face's pipelines:
+ *
+ *   classify   [{"label", "score"}, ...], best first; a label that is a number in id2label is a number
+ *   fill-mask  [{"score", "token", "token_str", "sequence"}, ...]; a list of such lists for several masks
+ *   tag        [{"entity_group", "score", "word", "start", "end"}, ...]; with RP_AGGREGATE_NONE
+ *              [{"entity", "score", "index", "word", "start", "end"}, ...]
+ *   answer     {"score", "start", "end", "answer"}; a list of them where params.top_k was above 1
+ *   embed      [numbers]; with RP_POOLING_NONE a list of such lists, one a token
+ *   coherence  {"label": "in_order" or "swapped", "score"}
+ *   choose     [numbers], the probability of each choice
+ *
+ * and {"error": "message"} for an entry that failed. A score is the shortest decimal number that reads back
+ * as the same float32. The inputs and the model are not needed any more.
+ *
+ * `*out` is NUL-terminated valid UTF-8 without a line end, owned by the caller and freed by rp_string_free of
+ * tokenizer.h; `*size` (may be NULL) gets its bytes. `params` may be NULL, the defaults. RP_ERROR_ARGUMENT
+ * when there is no such entry, RP_ERROR_FORMAT when a number of it is not finite, RP_ERROR_HOST_MEMORY; then
+ * `*out` is NULL. Thread-safety: as the accessors; several threads may write one result. */
+RP_API rp_status rp_result_json(const rp_result *result, size_t i, const rp_json_params *params, char **out,
+                                size_t *size, rp_error *err);
+
 /* ---- classify: sequence classification, sentiment, moderation ---- */
 
 /* A text and, for pair tasks, a second one (pair.data NULL: none). Borrowed for the call. */

@@ -124,7 +124,7 @@ static rp_status finish_entry(answer_task *t, size_t i, rp_error *err) {
     }
     t->count = 0;
     t->none = 1;
-    return RP_OK;
+    return rp_result_place(t->result, i, t->questions[i].context, err);
 }
 
 static rp_status read_window(void *task, const rp_window *window, const float *rows, rp_error *err) {
@@ -181,6 +181,7 @@ rp_status rp_answer_questions(rp_model *model, const rp_question *questions, siz
     if (status) return status;
     answer_task t = {.model = model, .questions = questions, .result = *out};
     set_params(&t, params);
+    (*out)->many = t.top_k > 1;
     rp_windows windows = {0};
     size_t encoding_count = 2 * count; // a question and a context for each
     rp_encoding *encodings = rp_new_array(rp_encoding, encoding_count);

@@ -296,6 +296,7 @@ rp_status rp_embed(rp_model *model, const rp_text *texts, size_t count, const rp
     rp_status status = rp_task_begin(model, 0, "embed", texts, count, NULL, out, err);
     if (status) return status;
     embedder e = {.model = model, .result = *out};
+    (*out)->many = chosen.pooling == RP_POOLING_NONE;
     status = rp_check_reserved(chosen.reserved, RP_COUNT(chosen.reserved), "embed", err);
     if (!status) status = make_plan(model, &chosen, &e.plan, err);
     if (!status) status = embed_all(&e, texts, count, err);

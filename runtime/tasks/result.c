@@ -45,6 +45,22 @@ static rp_status missing_head(const rp_model *model, unsigned head, const char *
                    holds, command, can);
 }
 
+/* Where id2label has numbers in place of strings, keep which, and the names by which entities are known. */
+static bool keep_bare_labels(rp_result *result, const rp_model_info *info) {
+    bool any = false;
+    for (uint32_t i = 0; i < info->label_count; i++) any = any || info->label_bare[i];
+    if (!any) return true;
+    result->label_count = info->label_count;
+    result->bare = rp_result_array(result, info->label_bare, info->label_count, sizeof *result->bare, NULL);
+    result->label_names = rp_result_array(result, NULL, info->label_count, sizeof *result->label_names, NULL);
+    if (!result->bare || !result->label_names) return false;
+    for (uint32_t i = 0; i < info->label_count; i++) {
+        result->label_names[i] = rp_result_text(result, info->labels[i], strlen(info->labels[i]), NULL);
+        if (!result->label_names[i]) return false;
+    }
+    return true;
+}
+
 rp_status rp_task_begin(const rp_model *model, unsigned head, const char *command, const void *inputs,
                         size_t count, const uint64_t *reserved, rp_result **out, rp_error *err) {
     if (out) *out = NULL;
@@ -66,7 +82,11 @@ rp_status rp_task_begin(const rp_model *model, unsigned head, const char *comman
         return rp_fail_memory(err, "the results", (unsigned long long)count * sizeof *entries);
     }
     for (size_t i = 0; i < count; i++) entries[i].message = "";
-    *result = (rp_result){.entries = entries, .count = count};
+    *result = (rp_result){.entries = entries, .count = count, .head = head};
+    if (head & (RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS) && !keep_bare_labels(result, info)) {
+        rp_result_free(&result);
+        return rp_fail_memory(err, "the results", (unsigned long long)info->label_count * sizeof(char *));
+    }
     *out = result;
     return RP_OK;
 }

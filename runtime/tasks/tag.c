@@ -49,7 +49,8 @@ static rp_status finish_entry(tag_task *t, const rp_window *window, rp_error *er
     entry->entities =
         rp_result_array(tagger->result, tagger->found.items, entry->count, sizeof *entry->entities, err);
     tagger->found.count = 0;
-    return entry->entities ? RP_OK : RP_ERROR_HOST_MEMORY;
+    return entry->entities ? rp_result_place(tagger->result, window->entry, t->texts[window->entry], err)
+                           : RP_ERROR_HOST_MEMORY;
 }
 
 static rp_status read_window(void *task, const rp_window *window, const float *rows, rp_error *err) {
@@ -95,6 +96,7 @@ rp_status rp_tag(rp_model *model, const rp_text *texts, size_t count, const rp_t
                              .result = *out},
                   .texts = texts,
                   .windows = &windows};
+    (*out)->aggregation = t.tagger.aggregation;
     rp_encoding *encodings = rp_new_array(rp_encoding, count);
     uint64_t score_count = (uint64_t)info->max_tokens * info->label_count;
     t.scores = rp_new_array(float, score_count);

@@ -14,6 +14,11 @@ typedef struct rp_mask_fills {
     size_t count;
 } rp_mask_fills;
 
+/* A span of bytes counted otherwise. */
+typedef struct rp_place {
+    rp_span points, units; // code points; units of UTF-16
+} rp_place;
+
 /* The answer to one input. Only the fields of its task are set; arrays are in the result's arena. */
 typedef struct rp_entry {
     rp_status status;
@@ -23,8 +28,9 @@ typedef struct rp_entry {
     rp_mask_fills *masks;
     rp_entity *entities;
     rp_answer *answers;
-    size_t count;   // of labels, masks, entities or answers
-    float *vectors; // [rows, columns]
+    rp_place *places; // of the spans of entities or answers
+    size_t count;     // of labels, masks, entities or answers
+    float *vectors;   // [rows, columns]
     size_t rows, columns;
     float in_order;
 } rp_entry;
@@ -34,6 +40,13 @@ struct rp_result {
     size_t count;
     rp_arena arena;
     float *floats; // what the run wrote; `vectors` may point into it
+    /* What rp_result_json has to know of the task; the model may be closed by then. */
+    unsigned head; // the rp_head that it needs; 0: vectors
+    bool many;     // more than one answer was asked for, or a vector for each token
+    rp_aggregation aggregation;
+    bool *bare;         // [label_count] the label is no string in id2label; NULL: all are strings
+    char **label_names; // [label_count] with `bare`
+    uint32_t label_count;
 };
 
 /* Check what a task needs before it starts and make an empty result: the model, its tokenizer, `head` (one
@@ -58,6 +71,9 @@ void rp_result_check(rp_result *result, size_t i, float *values, size_t count);
 /* Copies into the result's arena. NULL, with the message, when out of memory. */
 char *rp_result_text(rp_result *result, const char *data, size_t size, rp_error *err);
 void *rp_result_array(rp_result *result, const void *items, size_t count, size_t size, rp_error *err);
+
+/* Count the spans of entry `i`, entities or answers in `text`, in code points and in UTF-16 too (json.c). */
+rp_status rp_result_place(rp_result *result, size_t i, rp_text text, rp_error *err);
 
 /* RP_ERROR_UNSUPPORTED when the tokenizer gives the texts of a pair a type that the model has none for. */
 rp_status rp_task_check_pairs(const rp_model *model, rp_error *err);

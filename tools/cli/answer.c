@@ -128,23 +128,28 @@ static void write_failure(const rp_cli_work *w, rp_cli_job *job, const rp_cli_it
     rp_cli_puts(out, "\n");
 }
 
-static void write_answer(const rp_cli_work *w, rp_cli_job *job, const rp_cli_answer *answer) {
-    rp_cli_buffer *out = &job->text;
-    size_t begin = out->size;
-    if (w->session->options->json) {
-        out->not_finite = false;
-        w->command->json(answer, out);
-        if (out->not_finite) {
-            out->size = begin;
-            write_failure(
-                w, job, answer->item,
-                "the model gave a score that is not a number; its weights are damaged or too large");
-            return;
-        }
-        rp_cli_puts(out, "\n");
-    } else {
-        w->command->people(answer, &job->people);
+/* The answer as one JSON value, without a line end. */
+static rp_status put_json(const rp_cli_answer *answer, rp_cli_buffer *out, rp_error *err) {
+    char *json = NULL;
+    size_t size = 0;
+    if (answer->encoding) {
+        rp_cli_json_tokens(answer, out);
+        return RP_OK;
     }
+    rp_status status = rp_result_json(answer->result, answer->index, NULL, &json, &size, err);
+    rp_cli_put(out, json, size);
+    rp_string_free(&json);
+    return status;
+}
+
+static void write_answer(const rp_cli_work *w, rp_cli_job *job, const rp_cli_answer *answer) {
+    rp_error err;
+    if (!w->session->options->json)
+        w->command->people(answer, &job->people);
+    else if (put_json(answer, &job->text, &err))
+        write_failure(w, job, answer->item, err.message);
+    else
+        rp_cli_puts(&job->text, "\n");
 }
 
 /* Write what came of one item; or, in a command without a device, tokenize it. */

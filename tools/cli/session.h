@@ -34,7 +34,6 @@ typedef struct rp_cli_command {
     /* Answer the inputs. NULL: it tokenizes, and needs no device. */
     rp_status (*run)(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
                      rp_result **out, rp_error *err);
-    void (*json)(const rp_cli_answer *answer, rp_cli_buffer *out); /* one value, no line end */
     void (*people)(const rp_cli_answer *answer, rp_cli_people *out);
     /* Commands without inputs (but for the arguments of pull) do all their work here, and return the exit
      * status. */
@@ -68,13 +67,6 @@ int rp_cli_answer_session(const rp_cli_command *command, const rp_cli_session *s
                           const rp_error *broken, rp_cli_input *input, rp_cli_output *out);
 
 /* The writers, and the commands without inputs. */
-void rp_cli_json_labels(const rp_cli_answer *answer, rp_cli_buffer *out);
-void rp_cli_json_fills(const rp_cli_answer *answer, rp_cli_buffer *out);
-void rp_cli_json_entities(const rp_cli_answer *answer, rp_cli_buffer *out);
-void rp_cli_json_answers(const rp_cli_answer *answer, rp_cli_buffer *out);
-void rp_cli_json_vectors(const rp_cli_answer *answer, rp_cli_buffer *out);
-void rp_cli_json_order(const rp_cli_answer *answer, rp_cli_buffer *out);
-void rp_cli_json_choices(const rp_cli_answer *answer, rp_cli_buffer *out);
 void rp_cli_json_tokens(const rp_cli_answer *answer, rp_cli_buffer *out);
 void rp_cli_people_labels(const rp_cli_answer *answer, rp_cli_people *out);
 void rp_cli_people_fills(const rp_cli_answer *answer, rp_cli_people *out);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "loader/json_text.h"
+
 static void *or_exit(void *memory) {
     if (!memory) {
         static const char message[] = "reprise: out of memory\n";
@@ -125,69 +127,28 @@ size_t rp_cli_point(rp_cli_cursor *cursor, size_t byte) {
     return cursor->point;
 }
 
-/* Characters that some programs take for line ends, although JSON allows them in strings. */
-static bool breaks_lines(uint32_t point) {
-    return point == 0x85 || point == 0x2028 || point == 0x2029;
-}
-
 void rp_cli_json_string(rp_cli_buffer *buffer, const char *data, size_t size) {
     rp_cli_puts(buffer, "\"");
-    size_t plain = 0; /* beginning of the bytes that can be copied as they are */
     for (size_t at = 0; at < size;) {
-        uint32_t point = 0;
-        size_t length = rp_cli_utf8(data + at, size - at, &point);
-        if (length && point >= 0x20 && point != '"' && point != '\\' && point != 0x7f &&
-            !breaks_lines(point)) {
-            at += length;
-            continue;
-        }
-        rp_cli_put(buffer, data + plain, at - plain);
-        if (!length)
-            rp_cli_puts(buffer, "\xef\xbf\xbd");
-        else if (point == '"' || point == '\\')
-            rp_cli_printf(buffer, "\\%c", (int)point);
-        else if (point == '\n' || point == '\r' || point == '\t')
-            rp_cli_puts(buffer, point == '\n' ? "\\n" : point == '\r' ? "\\r" : "\\t");
-        else
-            rp_cli_printf(buffer, "\\u%04x", (unsigned)point);
-        at += length ? length : 1;
-        plain = at;
+        char escape[8];
+        size_t plain = rp_json_plain(data + at, size - at);
+        rp_cli_put(buffer, data + at, plain);
+        at += plain;
+        if (at == size) break;
+        at += rp_json_escape(data + at, size - at, escape);
+        rp_cli_puts(buffer, escape);
     }
-    rp_cli_put(buffer, data + plain, size - plain);
     rp_cli_puts(buffer, "\"");
-}
-
-static void put_number(rp_cli_buffer *buffer, const char *digits) {
-    rp_cli_puts(buffer, digits);
-    if (!strpbrk(digits, ".e")) rp_cli_puts(buffer, ".0"); /* stays a real number for every reader */
-}
-
-void rp_cli_json_float(rp_cli_buffer *buffer, float value) {
-    if (!isfinite(value)) {
-        buffer->not_finite = true;
-        rp_cli_puts(buffer, "null");
-        return;
-    }
-    char digits[40];
-    for (int precision = 6; precision <= 9; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, (double)value);
-        if (strtof(digits, NULL) == value) break;
-    }
-    put_number(buffer, digits);
 }
 
 void rp_cli_json_double(rp_cli_buffer *buffer, double value) {
+    char digits[RP_JSON_NUMBER_SIZE];
     if (!isfinite(value)) {
-        buffer->not_finite = true;
         rp_cli_puts(buffer, "null");
         return;
     }
-    char digits[40];
-    for (int precision = 6; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
-        if (strtod(digits, NULL) == value) break;
-    }
-    put_number(buffer, digits);
+    rp_json_double_text(value, digits);
+    rp_cli_puts(buffer, digits);
 }
 
 void rp_cli_json_error(rp_cli_buffer *buffer, const char *message) {

@@ -13,8 +13,7 @@
 typedef struct rp_cli_buffer {
     char *data;
     size_t size, capacity;
-    bool not_finite; /* a number that JSON cannot hold was written since this was last cleared */
-    bool cut;        /* out of memory, something was left out since this was last cleared */
+    bool cut; /* out of memory, something was left out since this was last cleared */
 } rp_cli_buffer;
 
 /* Like malloc, calloc and realloc, but never NULL: out of memory ends the process with status 1. */
@@ -48,9 +47,8 @@ size_t rp_cli_point(rp_cli_cursor *cursor, size_t byte);
  * the line separators of Unicode are escaped. */
 void rp_cli_json_string(rp_cli_buffer *buffer, const char *data, size_t size);
 
-/* Append a number that reads back as the same float32 (or double), always with a point or an exponent. What
- * is not finite sets buffer->not_finite and is written as null. */
-void rp_cli_json_float(rp_cli_buffer *buffer, float value);
+/* Append a number that reads back as the same double, always with a point or an exponent; null for what is
+ * not finite. */
 void rp_cli_json_double(rp_cli_buffer *buffer, double value);
 
 /* Append {"error": message} and a line end. */
