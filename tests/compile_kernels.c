@@ -23,7 +23,7 @@ static void tell(const char *op, const char *kernel, const char *what) {
 
 /* One kernel. True: it does not spill. */
 static bool compile(const char *op, const rp_kernel *kernel) {
-    rp_pipeline_set *set = &ops.pipelines;
+    rp_pipeline_set *set = ops.pipelines;
     const rp_pipeline *pipeline;
     size_t before = set->count;
     char text[1100];
@@ -110,7 +110,7 @@ int main(void) {
     setvbuf(stdout, NULL, _IOLBF, 0); /* how far it is can be seen, and what it was at if it is ended */
     rp_status status = rp_device_open(NULL, &device, &err);
     if (!status) rp_ops_init(&ops, device, (rp_range){0}, (rp_range){0});
-    if (!status) ops.pipelines.statistics = device->caps.has_statistics;
+    if (!status) ops.pipelines->statistics = device->caps.has_statistics;
     for (size_t i = 0; !status && i < RP_COUNT(configs); i++) status = compile_config(configs[i]);
     if (status) fprintf(stderr, "%s\n", err.message);
     rp_ops_finish(&ops);

@@ -63,13 +63,13 @@ int ops_teardown(void **state) {
 }
 
 void ops_begin(void) {
-    rp_pipeline_set pipelines = ops.pipelines;
-    ops.pipelines = (rp_pipeline_set){0};
+    rp_pipeline_set pipelines = ops.own;
+    ops.own = (rp_pipeline_set){0};
     rp_ops_finish(&ops);
     forget_case();
     rp_ops_init(&ops, ops_device, rp_buffer_range(&control, 0, RP_COUNT_KINDS * 4),
                 rp_buffer_range(&control, GRID_OFFSET, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)));
-    if (pipelines.device) ops.pipelines = pipelines;
+    if (pipelines.device) ops.own = pipelines;
     ops_look_like(0);
     rp_store_init(&store, ops_device, 0, "weights");
 }

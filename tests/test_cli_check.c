@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "ops/contest.h"
+#include "ops/attempts.h"
 #include "ops/class.h"
 #include "reprise/check.h"
 #include "support_cli.h"
@@ -100,7 +100,7 @@ static size_t count_notes(void) {
     size_t count = 0;
     DIR *dir = opendir(cache);
     assert_non_null(dir);
-    for (struct dirent *entry; (entry = readdir(dir));) count += !strncmp(entry->d_name, "trying-", 7);
+    for (struct dirent *entry; (entry = readdir(dir));) count += !strncmp(entry->d_name, "attempt-", 8);
     closedir(dir);
     return count;
 }
@@ -148,16 +148,16 @@ static void test_two_runs_end(void **state) {
     static const char *const whens[] = {"always", "later"}, *const threads[] = {"1", "3"};
     (void)state;
     for (size_t i = 0; i < 4; i++) {
-        rp_attempt trial;
+        rp_attempt attempt;
         forget_notes();
         assert_int_equal(count_deaths(cache, whens[i / 2], threads[i % 2], 5), 2);
         assert_int_equal(count_notes(), 1);
         expect_passed_over();
         assert_int_equal(count_notes(), 1);
         /* a model tries it all the same */
-        assert_true(rp_attempt_begin(&trial, device, &(rp_attempted){"layer norm", guilty, &no_use}));
-        assert_int_equal(trial.noted, 0);
-        rp_attempt_end(&trial, RP_OK, true);
+        assert_true(rp_attempt_begin(&attempt, device, &(rp_attempted){"layer norm", guilty, &no_use}));
+        assert_int_equal(attempt.before, 0);
+        rp_attempt_end(&attempt, RP_OK, true);
     }
 }
 
@@ -185,9 +185,9 @@ static void test_notes_of_models(void **state) {
     (void)state;
     forget_notes();
     for (int i = 0; i < 2; i++) { /* as a process leaves it that ends */
-        rp_attempt trial;
-        assert_true(rp_attempt_begin(&trial, device, &(rp_attempted){"layer norm", guilty, &no_use}));
-        rp_attempt_note_close(&trial.tries);
+        rp_attempt attempt;
+        assert_true(rp_attempt_begin(&attempt, device, &(rp_attempted){"layer norm", guilty, &no_use}));
+        rp_attempt_note_close(&attempt.note);
     }
     expect_passed_over();
     assert_int_equal(count_notes(), 1);
@@ -204,11 +204,11 @@ static void expect_cleared(void) {
 
 /* The note of a kernel that is known to end processes. */
 static void blame(void) {
-    rp_attempt trial;
-    assert_true(rp_attempt_begin_check(&trial, device, &(rp_attempted){"layer norm", guilty, &no_use}));
-    trial.tries.certain = 2;
-    rp_attempt_note_write(&trial.tries);
-    rp_attempt_note_close(&trial.tries);
+    rp_attempt attempt;
+    assert_true(rp_attempt_begin_check(&attempt, device, &(rp_attempted){"layer norm", guilty, &no_use}));
+    attempt.note.certain = 2;
+    rp_attempt_note_write(&attempt.note);
+    rp_attempt_note_close(&attempt.note);
 }
 
 /* The command finishes, and says so. */

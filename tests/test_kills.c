@@ -147,7 +147,7 @@ static size_t count_notes(void) {
     size_t count = 0;
     DIR *dir = opendir(cache);
     assert_non_null(dir);
-    for (struct dirent *entry; (entry = readdir(dir));) count += !strncmp(entry->d_name, "trying-", 7);
+    for (struct dirent *entry; (entry = readdir(dir));) count += !strncmp(entry->d_name, "attempt-", 8);
     closedir(dir);
     return count;
 }

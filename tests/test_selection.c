@@ -11,7 +11,9 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "ops/contest.h"
+#include "ops/attempts.h"
+#include "ops/class.h"
+#include "ops/selection.h"
 #include "reprise/check.h"
 #include "support_fixture.h"
 
@@ -88,53 +90,104 @@ static int teardown(void **state) {
     return 0;
 }
 
-/* ---- the candidates ---- */
+/* ---- an operator whose kernels are as each test wants them ---- */
 
-typedef struct candidates {
-    const char *kinds; /* of each: 's' spills, 'w' is wrong, 'S' is both, '.' is neither */
-    uint32_t verified;
-} candidates;
+typedef struct fake {
+    const char *kinds; /* of each kernel: 's' spills, 'w' is wrong, 'S' is both, '.' is neither */
+    double times[4];
+    uint32_t tiles[4];
+    uint32_t verified, timed; /* kernels: a number, a bit each */
+} fake;
+static fake now;
 
-static rp_status verify(rp_ops *ops, void *user, uint32_t candidate, rp_difference *out, rp_error *err) {
-    candidates *c = user;
-    char kind = c->kinds[candidate];
+static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]) {
+    uint32_t count = (uint32_t)strlen(now.kinds);
+    (void)caps, (void)use;
+    for (uint32_t i = 0; i < count; i++) {
+        out[i] =
+            (rp_kernel){.key = {.shader = "empty", .constants = {i + 1}, .constant_count = 1, .bindings = 1},
+                        .rows = now.tiles[i],
+                        .columns = 1};
+        snprintf(out[i].name, sizeof out[i].name, "kernel %u", i);
+    }
+    return count;
+}
+
+static uint32_t number_of(const rp_kernel *kernel) {
+    return kernel->key.constants[0] - 1;
+}
+
+static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
+    char kind = now.kinds[number_of(proof->kernel)];
     const rp_pipeline *pipeline;
-    const rp_pipeline_key key = {
-        .shader = "empty", .constants = {candidate + 1}, .constant_count = 1, .bindings = 1};
-    c->verified++;
+    (void)n;
+    now.verified++;
     says_spill = kind == 's' || kind == 'S';
-    *out = (rp_difference){.error = kind == 'w' || kind == 'S' ? 2 : 0, .bound = 1};
-    rp_status status = rp_pipeline_get(&ops->pipelines, &key, &pipeline, err);
+    *proof->difference = (rp_difference){.error = kind == 'w' || kind == 'S' ? 2 : 0, .bound = 1};
+    rp_status status = rp_pipeline_get(proof->owner->pipelines, &proof->kernel->key, &pipeline, err);
     if (!status) assert_false(keeps_statistics(pipeline->handle)); /* what is verified is what models run */
     return status;
 }
 
-/* The candidate that is used, or -1; `verified`: how many are tried. */
-static int chosen_of(const char *kinds, uint32_t verified) {
-    candidates c = {.kinds = kinds};
-    static const rp_use use = {0};
-    rp_contest contest = {
-        .op = "test", .count = (uint32_t)strlen(kinds), .verify = verify, .tried = &use, .user = &c};
+static rp_status give_time(rp_tuning *tuning, const rp_op *op, const rp_kernel *kernel, double *seconds,
+                           rp_error *err) {
+    (void)op, (void)err;
+    *seconds = now.times[number_of(kernel)];
+    now.timed |= 1u << number_of(kernel);
+    /* each takes what is left of the time, so the second is one too many */
+    if (tuning->owner->device->tuning_limit < 10) tuning->until = 0;
+    return RP_OK;
+}
+
+static bool always(const rp_caps *caps, const rp_op *op) {
+    (void)caps, (void)op;
+    return true;
+}
+
+static const rp_class in_order = {.name = "test", .plan = plan, .cases = 1, .prove = prove};
+static const rp_class by_speed = {
+    .name = "race", .plan = plan, .cases = 1, .prove = prove, .is_tuned = always, .tune = give_time};
+
+/* The kernel that a new model selects, or -1. `heads` tells operators apart. */
+static int select_kernel(const rp_class *class, uint32_t heads) {
+    rp_op op = {.class = class, .heads = heads, .head_dim = heads}, again = op;
     rp_ops ops = {0};
     rp_error err;
-    uint32_t chosen = UINT32_MAX;
-    snprintf(contest.use, sizeof contest.use, "%s", kinds);
-    for (uint32_t i = 0; i < contest.count; i++) snprintf(contest.names[i], RP_KERNEL_NAME, "kernel %u", i);
     rp_ops_init(&ops, device, (rp_range){0}, (rp_range){0});
-    rp_status status = rp_select(&ops, &contest, &chosen, &err);
-    if (c.verified != verified) fail_msg("%s: %u tried, not %u", kinds, c.verified, verified);
-    assert_true(ops.pipelines.count <= verified &&
-                !ops.pipelines.count == !verified); /* they serve the model */
+    assert_int_equal(rp_op_recall(&ops, &again, &err), RP_ERROR_ARGUMENT);
+    rp_status status = rp_op_select(&ops, &op, &err);
+    if (status) {
+        assert_int_equal(status, RP_ERROR_DEVICE);
+    } else {
+        uint32_t verified = now.verified;
+        assert_int_equal(rp_op_recall(&ops, &again, &err), RP_OK);
+        assert_string_equal(again.kernel.name, op.kernel.name);
+        assert_int_equal(rp_op_select(&ops, &again, &err), RP_OK);
+        assert_int_equal(now.verified, verified);
+    }
+    assert_true(ops.pipelines->count <= now.verified &&
+                !ops.pipelines->count == !now.verified); /* they serve the model */
     rp_ops_finish(&ops);
-    if (status) assert_int_equal(status, RP_ERROR_DEVICE);
-    return status ? -1 : (int)chosen;
+    return status ? -1 : (int)number_of(&op.kernel);
 }
+
+/* An operator for each list of kinds; `verified`: how many kernels are. */
+static int selected_of(const char *kinds, uint32_t verified) {
+    uint32_t heads = 1;
+    for (const char *kind = kinds; *kind; kind++) heads = heads * 31 % 4001 + (uint32_t)*kind;
+    now = (fake){.kinds = kinds};
+    int selected = select_kernel(&in_order, heads);
+    if (now.verified != verified) fail_msg("%s: %u verified, not %u", kinds, now.verified, verified);
+    return selected;
+}
+
+/* ---- which of those that are right ---- */
 
 static void test_passed_over(void **state) {
     static const struct {
         const char *kinds;
-        int chosen;
-        uint32_t tried;
+        int selected;
+        uint32_t verified;
     } cases[] = {{".s", 0, 1},   {"s..", 1, 2}, {"ss.", 2, 3}, {"sw.s", 2, 3},
                  {"wsws", 1, 4}, {"Ss.", 2, 3}, {"Ssw", 1, 3}, {"s", 0, 1}};
     (void)state;
@@ -142,13 +195,14 @@ static void test_passed_over(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         for (int start = 0; start < 2; start++) {
             flagged = 0;
-            int chosen = chosen_of(cases[i].kinds, start ? 0 : cases[i].tried);
-            if (chosen != cases[i].chosen)
-                fail_msg("%s, start %d: %d is used, not %d", cases[i].kinds, start, chosen, cases[i].chosen);
-            assert_int_equal(flagged, start ? 0 : cases[i].tried);
+            int selected = selected_of(cases[i].kinds, start ? 0 : cases[i].verified);
+            if (selected != cases[i].selected)
+                fail_msg("%s, start %d: %d is used, not %d", cases[i].kinds, start, selected,
+                         cases[i].selected);
+            assert_int_equal(flagged, start ? 0 : cases[i].verified);
         }
-    assert_int_equal(chosen_of("wS", 2), -1); /* spilling does not make it right */
-    assert_int_equal(chosen_of("wS", 2), -1); /* nor does having been read */
+    assert_int_equal(selected_of("wS", 2), -1); /* spilling does not make it right */
+    assert_int_equal(selected_of("wS", 2), -1); /* nor does having been read */
 }
 
 /* A driver that tells nothing is not asked. */
@@ -156,42 +210,42 @@ static void test_not_asked(void **state) {
     (void)state;
     device->caps.has_statistics = false;
     flagged = 0;
-    assert_int_equal(chosen_of("s.w", 1), 0);
-    assert_int_equal(chosen_of("w.s.", 2), 1);
+    assert_int_equal(selected_of("s.w", 1), 0);
+    assert_int_equal(selected_of("w.s.", 2), 1);
     assert_int_equal(flagged, 0);
 }
 
-/* ---- notes of tries that did not end ---- */
+/* ---- notes of attempts that did not end ---- */
 
-/* As processes leave them that end while they try this kernel; nobody else can try it. */
-static void note_tries(const char *kernel, uint32_t count) {
+/* As processes leave them that end while they run this kernel; nobody else can run it. */
+static void note_attempts(const char *kernel, uint32_t count) {
     static const rp_use use = {0};
-    rp_attempt trial;
-    assert_true(rp_attempt_begin(&trial, device, &(rp_attempted){"test", kernel, &use}));
-    trial.tries.unclear = count;
-    rp_attempt_note_write(&trial.tries);
-    rp_attempt_note_close(&trial.tries);
+    rp_attempt attempt;
+    assert_true(rp_attempt_begin(&attempt, device, &(rp_attempted){"test", kernel, &use}));
+    attempt.note.unclear = count;
+    rp_attempt_note_write(&attempt.note);
+    rp_attempt_note_close(&attempt.note);
 }
 
-/* Two tries that did not end pass a kernel over. Where no other is left it has a third try at once, for
+/* Two attempts that did not end pass a kernel over. Where no other is left there is a third one at once, for
  * somebody may have stopped two starts at the same moment; one that did not end either is an error once. */
 static void test_noted(void **state) {
     (void)state;
     device->caps.has_statistics = false;
-    note_tries("kernel 0", 2);
-    assert_int_equal(chosen_of("...w", 1), 1);
-    assert_int_equal(chosen_of("..", 1), 1);
-    assert_int_equal(chosen_of(".", 1), 0);
-    assert_int_equal(chosen_of("....", 1), 0); /* proven, it is used again */
-    note_tries("kernel 0", 2);
-    note_tries("kernel 1", 2);
-    assert_int_equal(chosen_of(".w", 1), 0);
-    note_tries("kernel 0", 3);
-    assert_int_equal(chosen_of(".ww", 3), -1); /* the third kernel is tried twice */
-    assert_int_equal(chosen_of(".ww", 3), 0);
+    note_attempts("kernel 0", 2);
+    assert_int_equal(selected_of("...w", 1), 1);
+    assert_int_equal(selected_of("..", 1), 1);
+    assert_int_equal(selected_of(".", 1), 0);
+    assert_int_equal(selected_of("....", 1), 0); /* proven, it is used again */
+    note_attempts("kernel 0", 2);
+    note_attempts("kernel 1", 2);
+    assert_int_equal(selected_of(".w", 1), 0);
+    note_attempts("kernel 0", 3);
+    assert_int_equal(selected_of(".ww", 3), -1); /* the third kernel is verified twice */
+    assert_int_equal(selected_of(".ww", 1), 0);
 }
 
-/* After rp_device_stop nothing is tried, and what was being tried leaves no note. */
+/* After rp_device_stop nothing is run, and what was being run leaves no note. */
 static void test_stopped(void **state) {
     rp_device *whole = device;
     rp_error err = {0};
@@ -199,138 +253,84 @@ static void test_stopped(void **state) {
     rp_device_stop(NULL);
     assert_int_equal(rp_device_open(&(rp_device_params){.cache_dir = cache}, &device, &err), RP_OK);
     real = device->vk;
-    candidates c = {.kinds = "stop"};
-    static const rp_use use = {0};
-    rp_contest contest = {
-        .op = "stop", .count = 1, .names = {"kernel"}, .verify = verify, .tried = &use, .user = &c};
-    for (int stopped = 0; stopped < 2; stopped++) {
+    now = (fake){.kinds = "."};
+    for (uint32_t stopped = 0; stopped < 2; stopped++) {
         rp_ops ops = {0};
-        uint32_t chosen;
+        rp_op op = {.class = &in_order, .heads = 4001 + stopped, .head_dim = 4001 + stopped};
         rp_ops_init(&ops, device, (rp_range){0}, (rp_range){0});
-        contest.use[0] = (char)('a' + stopped);
-        assert_int_equal(rp_select(&ops, &contest, &chosen, &err), stopped ? RP_ERROR_STOPPED : RP_OK);
+        assert_int_equal(rp_op_select(&ops, &op, &err), stopped ? RP_ERROR_STOPPED : RP_OK);
         rp_ops_finish(&ops);
         if (stopped) continue;
         rp_device_stop(device);
         assert_int_equal(rp_check_kernels(device, NULL, NULL, NULL, NULL, &err), RP_ERROR_STOPPED);
     }
-    assert_int_equal(c.verified, 1);
+    assert_int_equal(now.verified, 1);
     rp_device_close(&device);
     device = whole;
 }
 
 /* ---- which is the fastest ---- */
 
-typedef struct race {
-    double times[4];
-    uint32_t tiles[4], count, chosen;
-} race;
-
-static rp_status give_times(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], rp_error *err) {
-    (void)ops, (void)err;
-    const race *r = user;
-    memcpy(times, r->times, r->count * sizeof *times);
-    return RP_OK;
-}
-
-static rp_status all_right(rp_ops *ops, void *user, uint32_t candidate, rp_difference *out, rp_error *err) {
-    (void)ops, (void)user, (void)candidate, (void)err;
-    *out = (rp_difference){.error = 0, .bound = 1};
-    return RP_OK;
-}
-
 /* The fastest; of those that no more than noise tells from it, the one with the smallest tile, and of
  * these the one that is named first. */
 static void test_fastest(void **state) {
-    static const race races[] = {
-        {{3, 2, 1, 4}, {0}, 4, 2},
-        {{1.015, 1, 1.01, 1.5}, {0}, 4, 0},
-        {{1.015, 1, 1.01, 1.5}, {4, 4, 2, 1}, 4, 2},
-        {{1.015, 1, 1.02, 1.01}, {4, 8, 4, 4}, 4, 0},
-        {{1, 1, 1, 1}, {8, 4, 2, 1}, 4, 3},
-        {{2, INFINITY, 1, 1.2}, {4, 1, 8, 1}, 4, 2},
-        {{1.01, 1}, {1, 2}, 2, 0},
-        {{1, 1.015, 1.03, 2}, {8, 4, 2, 1}, 4, 1},
-        {{INFINITY, 5, INFINITY}, {0}, 3, 1},
+    static const struct {
+        fake race;
+        int selected;
+    } races[] = {
+        {{"....", {3, 2, 1, 4}, {0}, 0, 0}, 2},
+        {{"....", {1.015, 1, 1.01, 1.5}, {0}, 0, 0}, 0},
+        {{"....", {1.015, 1, 1.01, 1.5}, {4, 4, 2, 1}, 0, 0}, 2},
+        {{"....", {1.015, 1, 1.02, 1.01}, {4, 8, 4, 4}, 0, 0}, 0},
+        {{"....", {1, 1, 1, 1}, {8, 4, 2, 1}, 0, 0}, 3},
+        {{"....", {2, INFINITY, 1, 1.2}, {4, 1, 8, 1}, 0, 0}, 2},
+        {{"..", {1.01, 1}, {1, 2}, 0, 0}, 0},
+        {{"....", {1, 1.015, 1.03, 2}, {8, 4, 2, 1}, 0, 0}, 1},
+        {{"...", {INFINITY, 5, INFINITY}, {0}, 0, 0}, 1},
     };
+    double limit = device->tuning_limit;
     (void)state;
     device->caps.has_statistics = false;
-    for (uint32_t i = 0; i < RP_COUNT(races); i++) {
-        static const rp_use use = {0};
-        rp_contest contest = {.op = "race",
-                              .tried = &use,
-                              .count = races[i].count,
-                              .measure = give_times,
-                              .verify = all_right,
-                              .user = (void *)&races[i]};
-        rp_ops ops = {0};
-        rp_error err;
-        uint32_t chosen = UINT32_MAX;
-        snprintf(contest.shape, sizeof contest.shape, "race %u", i);
-        memcpy(contest.tiles, races[i].tiles, sizeof races[i].tiles);
-        for (uint32_t k = 0; k < contest.count; k++)
-            snprintf(contest.names[k], RP_KERNEL_NAME, "kernel %u", k);
+    device->tuning_limit = 100;
+    for (uint32_t i = 0; i < RP_COUNT(races); i++)
         for (int start = 0; start < 2; start++) { /* the second reads what the first found */
-            rp_ops_init(&ops, device, (rp_range){0}, (rp_range){0});
-            assert_int_equal(rp_select(&ops, &contest, &chosen, &err), RP_OK);
-            rp_ops_finish(&ops);
-            if (chosen != races[i].chosen) fail_msg("race %u: %u wins, not %u", i, chosen, races[i].chosen);
+            now = races[i].race;
+            int selected = select_kernel(&by_speed, i + 1);
+            if (selected != races[i].selected)
+                fail_msg("race %u: %d wins, not %d", i, selected, races[i].selected);
+            assert_int_equal(now.timed != 0, !start);
         }
-    }
+    device->tuning_limit = limit;
 }
 
-static uint32_t measured; /* candidates, by reluctant */
-
-/* Each takes what is left of the time, so the second is one too many. */
-static rp_status reluctant(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], rp_error *err) {
-    (void)user, (void)err;
-    for (uint32_t i = 0; i < 3; i++) {
-        times[i] = INFINITY;
-        if (!rp_may_measure(ops)) continue;
-        times[i] = 3 - i;
-        measured++;
-        if (ops->device->tuning_limit < 10) ops->measuring_until = 0;
-    }
-    return RP_OK;
-}
-
-/* Time that is over: what was measured comes first, then the others as they are named; and nothing is kept,
- * so that a later start measures the whole. */
+/* Time that is over: what was timed comes first, then the others as they are planned; and nothing is kept,
+ * so that a later start times the whole. */
 static void test_out_of_time(void **state) {
     static const struct {
         double limit;
-        uint32_t measured, chosen;
-    } starts[] = {{0, 0, 0}, {-1, 0, 0}, {1, 1, 0}, {100, 3, 2}, {0, 0, 2}};
+        uint32_t timed; /* a bit each */
+        int selected;
+    } starts[] = {{0, 0, 0}, {-1, 0, 0}, {1, 1, 0}, {100, 7, 2}, {0, 0, 2}};
     double limit = device->tuning_limit;
     (void)state;
     device->caps.has_statistics = false;
     assert_true(limit > 0 && limit < 10);
     for (uint32_t i = 0; i < RP_COUNT(starts); i++) {
-        static const rp_use use = {0};
-        rp_contest contest = {.op = "slow",
-                              .tried = &use,
-                              .shape = "slow",
-                              .count = 3,
-                              .tiles = {4, 2, 1},
-                              .measure = reluctant,
-                              .verify = all_right};
         rp_ops ops = {0};
+        rp_op op = {.class = &by_speed, .heads = 100}, other = {.class = &by_speed, .heads = 101 + i};
         rp_error err;
-        uint32_t chosen = UINT32_MAX;
-        for (uint32_t k = 0; k < 3; k++) snprintf(contest.names[k], RP_KERNEL_NAME, "kernel %u", k);
-        measured = 0;
+        now = (fake){.kinds = "...", .times = {3, 2, 1}, .tiles = {4, 2, 1}};
         device->tuning_limit = starts[i].limit;
         rp_ops_init(&ops, device, (rp_range){0}, (rp_range){0});
-        assert_int_equal(rp_select(&ops, &contest, &chosen, &err), RP_OK);
-        assert_true(ops.chosen > 0);
-        ops.chosen = 1000; /* what other choices took counts */
-        snprintf(contest.shape, sizeof contest.shape, "other %u", i);
-        uint32_t before = measured, other;
-        assert_int_equal(rp_select(&ops, &contest, &other, &err), RP_OK);
-        assert_int_equal(measured, before);
+        assert_int_equal(rp_op_select(&ops, &op, &err), RP_OK);
+        assert_int_equal(now.timed, starts[i].timed);
+        assert_int_equal(number_of(&op.kernel), starts[i].selected);
+        assert_true(ops.selecting > 0);
+        ops.selecting = 1000; /* what other selections took counts */
+        now.timed = 0;
+        assert_int_equal(rp_op_select(&ops, &other, &err), RP_OK);
+        assert_int_equal(now.timed, 0);
         rp_ops_finish(&ops);
-        assert_int_equal(measured, starts[i].measured);
-        assert_int_equal(chosen, starts[i].chosen);
     }
     device->tuning_limit = limit;
 }

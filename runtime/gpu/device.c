@@ -1,6 +1,5 @@
 #include "gpu/device.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -199,16 +198,6 @@ static void pipeline_cache_name(const rp_device *device, char out[64]) {
     int n = snprintf(out, 64, "pipelines-");
     for (size_t i = 0; i < VK_UUID_SIZE; i++)
         n += snprintf(out + n, 64 - (size_t)n, "%02x", device->caps.uuid[i]);
-}
-
-void rp_device_key(const rp_device *device, char out[33]) {
-    const rp_caps *caps = &device->caps;
-    char table[33], text[sizeof caps->info.name + sizeof caps->info.driver + VK_UUID_SIZE + 200];
-    rp_shader_table_key(table);
-    int used = snprintf(text, sizeof text, "%s\n%s\n%" PRIu32 "\n%s\n%s\n%s\n", caps->info.name,
-                        caps->info.driver, caps->driver_version, table, REPRISE_VERSION, rp_host_key);
-    memcpy(text + used, caps->uuid, VK_UUID_SIZE);
-    rp_cache_key(text, (size_t)used + VK_UUID_SIZE, out);
 }
 
 bool rp_pipelines_fit(const rp_caps *caps, const void *data, size_t size) {

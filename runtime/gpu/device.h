@@ -18,9 +18,11 @@ typedef struct rp_device_user {
     void (*drop)(struct rp_device_user *user);
 } rp_device_user;
 
-/* How often the device was lost while a kernel was tried (ops/contest.h). */
+enum { RP_ENTRY_NAME = 64 };
+
+/* How often the device was lost while it ran a kernel that is not proven (ops/attempts.h). */
 typedef struct rp_loss {
-    char kernel[33]; /* its key */
+    char entry[RP_ENTRY_NAME]; /* of the kernel, in the attempt log */
     uint32_t count;
 } rp_loss;
 
@@ -118,10 +120,22 @@ void rp_device_remove_user(rp_device *device, rp_device_user *user);
 rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, uint32_t count, VkFence fence,
                            rp_error *err);
 
+/* ---- known.c: what earlier starts learnt about the device's kernels, in the cache folder ---- */
+
 /* A key of all that decides whether a kernel is right and how fast it is, itself apart: the device, its
  * driver, the shaders and the code of the library. */
 void rp_device_key(const rp_device *device, char out[33]);
 extern const char rp_host_key[33]; /* of the code; made by the build */
+
+/* Write the name of the entry of this `kind` (one word) that says something about an operator, under
+ * rp_device_key. */
+void rp_device_entry(const rp_device *device, const char *kind, const char *op, const char *about,
+                     char out[RP_ENTRY_NAME]);
+
+/* Read such an entry. NULL: there is none. Freed by free(). With a shader_dir there is none, and
+ * rp_device_remember, which writes one, does nothing: the key is not that of such shaders. */
+char *rp_device_recall(const rp_device *device, const char *entry);
+void rp_device_remember(const rp_device *device, const char *entry, const char *answer);
 
 /* True when the header of `data` is that of vkGetPipelineCacheData on this device and driver. Drivers trust
  * what follows the header. */

@@ -99,13 +99,13 @@ static rp_end end_of(pid_t child) {
                                                                                   : RP_END_DIED;
 }
 
-rp_end rp_helper_attempt(rp_device *device, const char *key, const char *op, const char *kernel,
-                         const char *use) {
-    char index[16];
+rp_end rp_helper_attempt(rp_device *device, const char *op, const char *kernel, const char *use) {
+    char index[16], key[33];
     int ends[2];
     if (!device->try_program || pipe2(ends, O_CLOEXEC)) return RP_END_UNKNOWN;
     snprintf(index, sizeof index, "%u", device->caps.info.index + 1);
-    char *const argv[] = {device->try_program, index,          device->cache_dir, (char *)key,
+    rp_device_key(device, key);
+    char *const argv[] = {device->try_program, index,          device->cache_dir, key,
                           (char *)op,          (char *)kernel, (char *)use,       NULL};
     pid_t child = start(device->try_program, argv, ends[1]);
     close(ends[1]);

@@ -21,9 +21,8 @@ static const char RP_HELPER_LIVED = 'y';
 /* How the program leaves, when nothing happens to it. */
 enum { RP_HELPER_DONE = 0, RP_HELPER_UNTRIED = 120, RP_HELPER_LOST = 121 };
 
-/* Try a kernel for a use (rp_use_write) on this device, of this rp_device_key, in another process, and wait
- * for it. RP_END_UNKNOWN also after rp_device_stop. Thread-safe. */
-rp_end rp_helper_attempt(rp_device *device, const char *key, const char *op, const char *kernel,
-                         const char *use);
+/* Have another process run a kernel in a use (rp_use_write) on this device, and wait for it. RP_END_UNKNOWN
+ * also after rp_device_stop. Thread-safe. */
+rp_end rp_helper_attempt(rp_device *device, const char *op, const char *kernel, const char *use);
 
 #endif

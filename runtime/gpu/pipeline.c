@@ -166,6 +166,12 @@ rp_status rp_pipeline_get(rp_pipeline_set *set, const rp_pipeline_key *key, cons
     return status;
 }
 
+bool rp_pipelines_refused(rp_pipeline_set *set, rp_status status) {
+    bool refused = set->refused;
+    set->refused = false;
+    return refused && status && status != RP_ERROR_DEVICE_LOST;
+}
+
 /* ---- many at once ---- */
 
 rp_status rp_pipeline_note(rp_pipeline_set *set, const rp_pipeline_key *key, rp_error *err) {

@@ -52,6 +52,12 @@ typedef struct rp_pipeline_set {
  */
 rp_status rp_pipeline_get(rp_pipeline_set *set, const rp_pipeline_key *key, const rp_pipeline **out,
                           rp_error *err);
+
+/* True when the driver refused to compile a kernel, and nothing worse, is behind `status`, which the owner
+ * got from work with the set. It counts whatever the driver said but a lost device, since drivers say that
+ * they are out of memory when a compiler gives up. The owner asks once after each such work. */
+bool rp_pipelines_refused(rp_pipeline_set *set, rp_status status);
+
 /* Note that the owner will get the pipeline of `key`. rp_pipeline_make compiles all that were noted, on as
  * many threads as there are processors (8 at most); it drops those that the driver cannot compile, and
  * returns the error of the first of them. */

@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "loader/config.h"
-#include "ops/contest.h"
+#include "ops/attempts.h"
 #include "ops/class.h"
 
 enum { MOST_THREADS = 16 };
@@ -123,8 +123,8 @@ done:
 /* Make its pipeline, and ask the driver about it. */
 static rp_status compile(rp_ops *ops, const job *one, rp_check_result *result, rp_error *err) {
     const rp_pipeline *pipeline;
-    ops->pipelines.statistics = ops->device->caps.has_statistics;
-    rp_status status = rp_pipeline_get(&ops->pipelines, &one->kernel.key, &pipeline, err);
+    ops->pipelines->statistics = ops->device->caps.has_statistics;
+    rp_status status = rp_pipeline_get(ops->pipelines, &one->kernel.key, &pipeline, err);
     if (!status &&
         rp_pipeline_statistics(ops->device, pipeline, result->statistics, sizeof result->statistics))
         result->verdict = RP_CHECK_SPILLS;
@@ -146,7 +146,7 @@ static rp_status try_one(check *c, job *one, rp_error *err) {
     rp_ops ops = {0};
     rp_ops_init(&ops, c->device, (rp_range){0}, (rp_range){0});
     rp_status status = (c->params.compile_only ? compile : verify)(&ops, one, &one->result, err);
-    if (rp_refused(&ops, status)) {
+    if (rp_pipelines_refused(ops.pipelines, status)) {
         one->result.verdict = RP_CHECK_REFUSED;
         status = RP_OK;
     }

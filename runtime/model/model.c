@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "loader/tokenizer.h"
 #include "reprise/pull.h"
-#include "ops/contest.h"
+#include "ops/attempts.h"
 
 /* A folder without any tokenizer file still serves token ids. */
 static rp_status open_tokenizer(rp_model *model, rp_error *err) {

@@ -10,7 +10,7 @@ static rp_status choose(rp_model *model, rp_op_list *list, rp_error *err) {
     rp_status status = RP_OK;
     for (uint32_t i = 0; !status && i < list->count; i++) {
         status = rp_op_select(&model->ops, &list->ops[i], err);
-        if (!status) status = rp_pipeline_note(&model->ops.pipelines, &list->ops[i].kernel.key, err);
+        if (!status) status = rp_pipeline_note(model->ops.pipelines, &list->ops[i].kernel.key, err);
     }
     return status;
 }
@@ -66,7 +66,7 @@ static rp_status choose_all(rp_model *model, rp_error *err) {
         rp_describe_output(model, (rp_output)output, &list);
         RP_TRY(choose(model, &list, err));
     }
-    status = rp_pipeline_make(&model->ops.pipelines, err);
+    status = rp_pipeline_make(model->ops.pipelines, err);
 done:
     return status;
 }

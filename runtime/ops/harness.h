@@ -11,17 +11,13 @@ typedef struct rp_harness {
     VkFence fence;
     VkQueryPool stamps;       /* two; VK_NULL_HANDLE: the host's clock */
     VkCommandBuffer commands; /* being recorded, or recorded last */
-    rp_pipeline_set *lent;    /* whose pipelines are used; NULL: the timer's own */
     double cpu_seconds;       /* least processor time of a run of rp_harness_best, over the processors */
 } rp_harness;
 
-/* Open it; pipelines made with timer->ops keep their statistics. On failure nothing is left open. */
-rp_status rp_harness_open(rp_harness *timer, rp_device *device, rp_error *err);
-void rp_harness_close(rp_harness *timer);
-
-/* The same with the pipelines of `owner`, which gets them back, and new ones too, when the timer is closed: a
- * driver may take long to make one again. `owner` is not used until then. */
-rp_status rp_harness_open_for(rp_harness *timer, rp_ops *owner, rp_error *err);
+/* Open it. What is recorded with it uses `pipelines`, a model's, since a driver may take long to make one
+ * again; NULL: pipelines of its own, whose statistics the driver keeps. On failure nothing is left open. */
+rp_status rp_harness_open(rp_harness *harness, rp_device *device, rp_pipeline_set *pipelines, rp_error *err);
+void rp_harness_close(rp_harness *harness);
 
 /* Begin a command buffer, timer->commands, and end it. What is recorded between them is what is timed. */
 rp_status rp_harness_begin(rp_harness *timer, rp_error *err);

@@ -43,7 +43,7 @@ static int try_kernel(rp_device *device, const char *op, const char *name, const
     rp_ops ops = {0};
     rp_ops_init(&ops, device, (rp_range){0}, (rp_range){0});
     rp_status status = rp_prove(&ops, class, &kernels[i], &use, &verdict, NULL);
-    bool refused = ops.pipelines.refused;
+    bool refused = ops.pipelines->refused;
     rp_ops_finish(&ops);
     rp_device_leave(device, status);
     if (status == RP_ERROR_DEVICE_LOST) return RP_HELPER_LOST;

@@ -4,28 +4,29 @@
 
 void rp_ops_init(rp_ops *ops, rp_device *device, rp_range counts, rp_range indirect) {
     *ops = (rp_ops){.device = device,
-                    .pipelines.device = device,
+                    .own.device = device,
+                    .pipelines = &ops->own,
                     .recorder.device = device,
                     .counts = counts,
                     .indirect = indirect,
-                    .choices = ops->choices,
-                    .choice_count = ops->choice_count,
-                    .choice_capacity = ops->choice_capacity,
-                    .chosen = ops->chosen};
+                    .selected = ops->selected,
+                    .selected_count = ops->selected_count,
+                    .selected_capacity = ops->selected_capacity,
+                    .selecting = ops->selecting};
 }
 
 void rp_ops_drop(rp_ops *ops) {
     rp_recorder_finish(&ops->recorder);
-    rp_pipeline_set_finish(&ops->pipelines);
-    *ops = (rp_ops){.choices = ops->choices,
-                    .choice_count = ops->choice_count,
-                    .choice_capacity = ops->choice_capacity,
-                    .chosen = ops->chosen};
+    rp_pipeline_set_finish(&ops->own);
+    *ops = (rp_ops){.selected = ops->selected,
+                    .selected_count = ops->selected_count,
+                    .selected_capacity = ops->selected_capacity,
+                    .selecting = ops->selecting};
 }
 
 void rp_ops_finish(rp_ops *ops) {
     rp_ops_drop(ops);
-    free(ops->choices);
+    free(ops->selected);
     *ops = (rp_ops){0};
 }
 
@@ -60,7 +61,7 @@ rp_status rp_op_dispatch(rp_op_target target, const rp_pipeline_key *key, rp_gri
         return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s: %u workgroups, and the device takes %u", label, grid.y,
                        ops->device->caps.max_groups[1]);
     rp_status status = grid_index(ops, grid, &index, err);
-    if (!status) status = rp_pipeline_get(&ops->pipelines, key, &dispatch->pipeline, err);
+    if (!status) status = rp_pipeline_get(ops->pipelines, key, &dispatch->pipeline, err);
     if (status) return status;
     dispatch->label = label;
     dispatch->bindings[0] = ops->counts;

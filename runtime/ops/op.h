@@ -75,27 +75,26 @@ typedef struct rp_grid {
 
 enum { RP_MAX_GRIDS = 256 };
 
-/* The kernel that was selected among some candidates. */
+/* A kernel that was selected (selection.h). */
+enum { RP_SELECTED_FOR = 320 };
 typedef struct rp_selected {
-    char key[33];
-    uint32_t candidate;
+    char what[RP_SELECTED_FOR]; /* what it is for */
+    rp_kernel kernel;
 } rp_selected;
 
 /* What the operators of one model share: pipelines, a recorder, workgroup counts, and the kernels that were
  * selected. */
 typedef struct rp_ops {
     rp_device *device;
-    rp_pipeline_set pipelines;
+    rp_pipeline_set own, *pipelines; /* these are its own, or another's */
     rp_recorder recorder;
     rp_range counts;   /* uint32 [RP_COUNT_KINDS], or [RP_ALL_COUNTS] */
     rp_range indirect; /* VkDispatchIndirectCommand [RP_MAX_GRIDS] */
     rp_grid grids[RP_MAX_GRIDS];
     uint32_t grid_count;
-    rp_selected *choices;
-    size_t choice_count, choice_capacity;
-    double chosen;          /* seconds that choices have taken, of device->tuning_limit */
-    double measuring_until; /* in rp_seconds */
-    bool measured_less;     /* than there was to measure: the time was over */
+    rp_selected *selected;
+    size_t selected_count, selected_capacity;
+    double selecting; /* seconds that rp_op_select took so far, of device->tuning_limit */
 } rp_ops;
 
 /* Begin with zeroed ops, or with ops that were dropped. `counts` and `indirect` must outlive them. */

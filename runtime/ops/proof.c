@@ -30,7 +30,7 @@ rp_status rp_prove(rp_ops *ops, const rp_class *class, const rp_kernel *kernel, 
 rp_status rp_proof_open(rp_proof *p, VkDeviceSize bytes, VkDeviceSize weights, rp_error *err) {
     rp_device *device = p->owner->device;
     rp_status status;
-    RP_TRY(rp_harness_open_for(&p->harness, p->owner, err));
+    RP_TRY(rp_harness_open(&p->harness, device, p->owner->pipelines, err));
     rp_store_init(&p->weights, device, weights, "proof");
     RP_TRY(rp_buffer_create(device, bytes + 8 * device->caps.storage_alignment, RP_MEMORY_OUTPUT, "proof",
                             &p->data, err));

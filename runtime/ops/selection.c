@@ -1,75 +1,113 @@
 #include "ops/selection.h"
 
-#include <math.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
-#include "ops/contest.h"
+#include "ops/attempts.h"
 #include "ops/class.h"
 
-enum { ROUNDS = 5 };             /* of measurements, in turn; all but the first of kernels near the best */
-static const double NEAR = 1.15; /* times the best */
+/* ---- one candidate ---- */
 
-typedef struct candidates {
-    const rp_op *op;
-    rp_use use;
-    rp_kernel kernels[RP_MAX_KERNELS];
-    uint32_t count;
-} candidates;
+typedef enum verdict { WRONG, SPILLS, RIGHT, VERDICTS } verdict;
+static const char *const words[] = {"wrong", "spills", "right"}; /* as they are kept */
 
-/* Is a kernel measured in this round? What else the machine does then meets those that are close alike. */
-static bool is_due(const rp_tuning *tuning, rp_ops *ops, uint32_t round, double time) {
-    if (!round) return rp_may_measure(ops);
-    return time <= NEAR * tuning->best && rp_seconds() < ops->measuring_until && !ops->device->stopped;
+/* VERDICTS: the cache folder says nothing. */
+static verdict read_verdict(const rp_device *device, const char *entry) {
+    char *kept = rp_device_recall(device, entry);
+    int known = kept ? 0 : VERDICTS;
+    while (known < VERDICTS && strcmp(kept, words[known])) known++;
+    free(kept);
+    return (verdict)known;
 }
 
-/* The same candidates without an ending: their speeds stand for every other. */
-static rp_use plan_bare(const rp_caps *caps, const candidates *c, rp_kernel bare[RP_MAX_KERNELS]) {
-    rp_kernel all[RP_MAX_KERNELS];
-    rp_use use = c->use;
-    use.bias = use.residual = use.norm = false;
-    use.activation = RP_OP_NONE;
-    uint32_t count = c->op->class->plan(caps, &use, all);
-    for (uint32_t i = 0; i < c->count; i++)
-        for (uint32_t k = 0; k < count; k++)
-            if (!strcmp(all[k].name, c->kernels[i].name)) bare[i] = all[k];
-    return use;
-}
-
-static rp_status measure(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], rp_error *err) {
-    const candidates *c = user;
-    const rp_class *class = c->op->class;
-    rp_kernel bare[RP_MAX_KERNELS];
-    rp_tuning tuning;
-    rp_use bare_use = plan_bare(&ops->device->caps, c, bare);
-    for (uint32_t i = 0; i < c->count; i++) times[i] = INFINITY;
-    rp_status status = RP_OK;
-    rp_tuning_open(&tuning, ops);
-    for (uint32_t n = 0; !status && n < ROUNDS * c->count; n++) {
-        uint32_t i = n % c->count;
-        double time = INFINITY;
-        rp_attempt trial;
-        if (!is_due(&tuning, ops, n / c->count, times[i]) ||
-            !rp_attempt_begin(&trial, ops->device, &(rp_attempted){class->name, bare[i].name, &bare_use}))
-            continue;
-        status = class->tune(&tuning, c->op, &bare[i], &time, err);
-        bool refused = rp_refused(&tuning.harness.ops, status);
-        if (time < times[i]) times[i] = time;
-        rp_attempt_end(&trial, status, false);
-        if (refused) status = RP_OK;
-    }
-    rp_tuning_close(&tuning);
+/* Have a kernel prove itself, with the pipelines that the model will use, and ask the driver whether it
+ * spills. */
+static rp_status prove(rp_ops *ops, const rp_candidates *c, const rp_kernel *kernel, verdict *out,
+                       rp_error *err) {
+    rp_pipeline_set *pipelines = ops->pipelines;
+    rp_difference difference;
+    pipelines->ask = ops->device->caps.has_statistics;
+    pipelines->spilled = false;
+    rp_status status = rp_prove(ops, c->op->class, kernel, &c->use, &difference, err);
+    pipelines->ask = false;
+    *out = !rp_difference_allowed(&difference) ? WRONG : pipelines->spilled ? SPILLS : RIGHT;
     return status;
 }
 
-static rp_status verify(rp_ops *ops, void *user, uint32_t candidate, rp_difference *out, rp_error *err) {
-    const candidates *c = user;
-    return rp_prove(ops, c->op->class, &c->kernels[candidate], &c->use, out, err);
+/* What the candidates that are passed over leave behind. */
+typedef struct passed_over {
+    bool doubtful;      /* the verdict of one was read, or it was not run: a second look may help */
+    rp_status shortage; /* the driver said that it had no memory for one; RP_OK: it did not */
+} passed_over;
+
+/* The verdict of one candidate. At a second look none is read, and what did not end twice is run once more. A
+ * kernel that the driver refuses counts as WRONG, but that is not kept. */
+static rp_status judge(rp_ops *ops, const rp_candidates *c, const rp_kernel *kernel, bool second_look,
+                       verdict *out, passed_over *over, rp_error *err) {
+    rp_device *device = ops->device;
+    const char *op = c->op->class->name;
+    char use[RP_USE_TEXT], about[RP_KERNEL_NAME + RP_USE_TEXT + 1], entry[RP_ENTRY_NAME];
+    rp_use_text(c->op->class, &c->use, use);
+    snprintf(about, sizeof about, "%s\n%s", kernel->name, use);
+    rp_device_entry(device, "verdict", op, about, entry);
+    *out = second_look ? VERDICTS : read_verdict(device, entry);
+    over->doubtful |= *out < VERDICTS;
+    if (*out < VERDICTS) return RP_OK;
+    *out = WRONG;
+    rp_status status = rp_device_check_stopped(device, err);
+    if (status) return status;
+    rp_attempt attempt;
+    const rp_attempted what = {op, kernel->name, &c->use};
+    if (!(second_look ? rp_attempt_begin_third : rp_attempt_begin)(&attempt, device, &what)) {
+        over->doubtful = true;
+        return RP_OK;
+    }
+    status = prove(ops, c, kernel, out, err);
+    rp_attempt_end(&attempt, status, !status);
+    if (!status) rp_device_remember(device, entry, words[*out]);
+    if (!rp_pipelines_refused(ops->pipelines, status)) return status;
+    *out = WRONG;
+    if (status != RP_ERROR_DEVICE) over->shortage = status;
+    return RP_OK;
 }
 
-/* The one with the smallest tiles first, of all or of those with the first one's shader: quick to compile,
- * and nothing is lost on a few rows. Several products then share its pipeline. */
-static void smallest_first(candidates *c, bool same_shader) {
+/* ---- all candidates ---- */
+
+/* Select the first candidate that is right and does not spill, or else the first that is right. */
+static rp_status find_right(rp_ops *ops, const rp_candidates *c, rp_kernel *out, rp_error *err) {
+    const rp_device_info *info = &ops->device->caps.info;
+    const char *op = c->op->class->name;
+    passed_over over = {0};
+    for (int look = 0; look < 1 + over.doubtful; look++) {
+        bool spare = false;
+        for (uint32_t i = 0; i < c->count; i++) {
+            verdict verdict;
+            rp_status status = judge(ops, c, &c->kernels[i], look, &verdict, &over, err);
+            if (status) return status;
+            if (verdict == RIGHT || (verdict == SPILLS && !spare)) *out = c->kernels[i];
+            if (verdict == RIGHT) return RP_OK;
+            spare = spare || verdict == SPILLS;
+        }
+        if (spare) return RP_OK;
+    }
+    for (uint32_t i = 0; i < c->count; i++)
+        rp_attempt_forgive(ops->device, &(rp_attempted){op, c->kernels[i].name, &c->use});
+    if (over.shortage)
+        return rp_fail(err, over.shortage,
+                       "%s (%s) compiles no kernel for %s and says that it is out of memory; close other "
+                       "programs, update the driver, or choose another device",
+                       info->name, info->driver, op);
+    return rp_fail(err, RP_ERROR_DEVICE,
+                   "%s (%s): every kernel for %s is refused by the driver, gives wrong results, loses the "
+                   "device or ended the program; update the driver, or choose another device",
+                   info->name, info->driver, op);
+}
+
+/* Put the candidate with the smallest tile first, of all or of those with the first one's shader: it is quick
+ * to compile, and computes nothing in vain on a few rows. Several products then share its pipeline. */
+static void smallest_first(rp_candidates *c, bool same_shader) {
     rp_kernel *kernels = c->kernels;
     uint32_t best = 0;
     for (uint32_t i = 1; i < c->count; i++)
@@ -81,71 +119,83 @@ static void smallest_first(candidates *c, bool same_shader) {
     kernels[0] = first;
 }
 
-/* What the speed of the candidates depends on. */
-static void name_shape(const candidates *c, char out[RP_CONTEST_TEXT]) {
-    const rp_op *op = c->op;
-    const rp_matrix *w = op->w[0];
-    snprintf(out, RP_CONTEST_TEXT,
-             "format %d, halves %u, %u x %u, %u heads of %u, %s rows, at most %u, %u kernels",
-             (int)c->use.formats[0], op->halves, w ? w->rows : 0, w ? w->k : 0, op->heads, op->head_dim,
-             op->rows == RP_COUNT_TOKENS ? "all" : "some", op->most_rows, c->count);
-}
-
-/* Who says which of the candidates it is: rp_select, or a memory. */
-typedef rp_status (*select_fn)(rp_ops *ops, const rp_contest *contest, uint32_t *out, rp_error *err);
-
-static rp_status choose_among(rp_ops *ops, candidates *c, select_fn select, rp_kernel *out, rp_error *err) {
+static rp_status select_among(rp_ops *ops, rp_candidates *c, rp_kernel *out, rp_error *err) {
+    rp_device *device = ops->device;
     const rp_class *class = c->op->class;
-    const rp_caps *caps = &ops->device->caps;
-    rp_contest contest = {
-        .op = class->name, .count = c->count, .verify = verify, .user = c, .tried = &c->use};
-    if (class->is_tuned && class->is_tuned(caps, c->op))
-        contest.measure = measure;
-    else if (class->is_tuned)
-        smallest_first(c, caps->info.type == RP_DEVICE_CPU);
-    for (uint32_t i = 0; i < c->count; i++) {
-        memcpy(contest.names[i], c->kernels[i].name, RP_KERNEL_NAME);
-        contest.tiles[i] = rp_kernel_tile(&c->kernels[i]);
-    }
-    name_shape(c, contest.shape);
-    rp_use_text(class, &c->use, contest.use);
-    uint32_t chosen;
-    rp_status status = select(ops, &contest, &chosen, err);
-    if (!status) *out = c->kernels[chosen];
+    double begun = rp_seconds(), compiled = device->spent.pipelines;
+    rp_status status = RP_OK;
+    if (class->is_tuned && !class->is_tuned(&device->caps, c->op))
+        smallest_first(c, device->caps.info.type == RP_DEVICE_CPU);
+    else if (class->is_tuned && c->count > 1)
+        status = rp_tune(ops, c, err);
+    if (!status) status = find_right(ops, c, out, err);
+    double spent = rp_seconds() - begun;
+    ops->selecting += spent;
+    rp_add_seconds(&device->spent.tuning, spent - (device->spent.pipelines - compiled));
     return status;
 }
 
-/* For op->most_rows those candidates that give the same bits as the kernel for any number of rows. */
-static rp_status choose(rp_ops *ops, rp_op *op, select_fn select, rp_error *err) {
+/* For op->most_rows the candidates are those that give the same bits as the kernel for any number of rows. */
+static rp_status plan(rp_ops *ops, const rp_op *op, rp_candidates *c, rp_error *err) {
     const rp_caps *caps = &ops->device->caps;
-    candidates c = {.op = op, .use = rp_use_of(op)};
-    c.count = op->class->plan(caps, &c.use, c.kernels);
-    if (!c.count)
+    rp_op any = *op;
+    uint32_t kept = 0;
+    *c = (rp_candidates){.op = op, .use = rp_use_of(op)};
+    c->count = op->class->plan(caps, &c->use, c->kernels);
+    if (!c->count)
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
                        "%s: heads of %u elements do not fit the shared memory of %s", op->class->name,
                        op->head_dim, caps->info.name);
-    if (op->most_rows) {
-        rp_op any = *op;
-        uint32_t kept = 0;
-        any.most_rows = 0;
-        rp_status status = choose(ops, &any, select, err);
-        if (status) return status;
-        for (uint32_t i = 0; i < c.count; i++)
-            if (rp_kernels_alike(&c.kernels[i], &any.kernel, &c.use)) c.kernels[kept++] = c.kernels[i];
-        c.count = kept;
-    }
-    return choose_among(ops, &c, select, &op->kernel, err);
+    if (!op->most_rows) return RP_OK;
+    any.most_rows = 0;
+    rp_status status = rp_op_select(ops, &any, err);
+    for (uint32_t i = 0; !status && i < c->count; i++)
+        if (rp_kernels_alike(&c->kernels[i], &any.kernel, &c->use)) c->kernels[kept++] = c->kernels[i];
+    c->count = kept;
+    return status;
+}
+
+/* ---- what was selected ---- */
+
+/* Write what a kernel is selected for. */
+static void describe(const rp_ops *ops, const rp_op *op, char out[RP_SELECTED_FOR]) {
+    char line[RP_ATTEMPT_TEXT], shape[RP_SHAPE_TEXT];
+    rp_use use = rp_use_of(op);
+    use.texels = use.texels > ops->device->caps.max_texels; /* more than that no plan asks */
+    rp_use_write(&use, line);
+    rp_tuning_shape(op, shape);
+    snprintf(out, RP_SELECTED_FOR, "%s: %s; %s", op->class->name, line, shape);
+}
+
+static bool recall(const rp_ops *ops, const char *what, rp_kernel *out) {
+    for (size_t i = 0; i < ops->selected_count; i++)
+        if (!strcmp(ops->selected[i].what, what)) {
+            *out = ops->selected[i].kernel;
+            return true;
+        }
+    return false;
+}
+
+rp_status rp_op_recall(const rp_ops *ops, rp_op *op, rp_error *err) {
+    char what[RP_SELECTED_FOR];
+    describe(ops, op, what);
+    if (recall(ops, what, &op->kernel)) return RP_OK;
+    return rp_fail(err, RP_ERROR_ARGUMENT, "no kernel was selected for %s", what);
 }
 
 rp_status rp_op_select(rp_ops *ops, rp_op *op, rp_error *err) {
-    return choose(ops, op, rp_select, err);
-}
-
-static rp_status recall(rp_ops *ops, const rp_contest *contest, uint32_t *out, rp_error *err) {
-    if (rp_select_again(ops, contest, out)) return RP_OK;
-    return rp_fail(err, RP_ERROR_ARGUMENT, "no kernel was chosen for %s, %s", contest->op, contest->use);
-}
-
-rp_status rp_op_recall(rp_ops *ops, rp_op *op, rp_error *err) {
-    return choose(ops, op, recall, err);
+    char what[RP_SELECTED_FOR];
+    rp_candidates candidates;
+    describe(ops, op, what);
+    if (recall(ops, what, &op->kernel)) return RP_OK;
+    rp_status status = plan(ops, op, &candidates, err);
+    if (!status) status = select_among(ops, &candidates, &op->kernel, err);
+    if (status) return status;
+    if (!rp_grow((void **)&ops->selected, &ops->selected_capacity, ops->selected_count + 1,
+                 sizeof *ops->selected))
+        return rp_fail_memory(err, "the selection of a kernel", sizeof *ops->selected);
+    rp_selected *made = &ops->selected[ops->selected_count++];
+    made->kernel = op->kernel;
+    memcpy(made->what, what, sizeof what);
+    return RP_OK;
 }

@@ -1,17 +1,27 @@
-/* Choosing the kernel of an operator: candidates from the plan of its class, timed at the model's own shapes
- * where there are several, and used only when they are right (contest.h). */
+/* Kernel selection: for an operator the fastest kernel that is right on this device.
+ *
+ * The class of the operator plans the candidates, tuning puts the fastest first (tuning.h), and the first
+ * that proves itself against plain C is selected (proof.h). The cache folder keeps the speeds and the
+ * verdicts
+ * ("right", "wrong", "spills") for this device, its driver, the shaders and the code of the library. A
+ * kernel that spills registers to memory, as the driver says, is selected only where every other kernel
+ * spills too, or is wrong. */
 #ifndef RP_OPS_SELECTION_H
 #define RP_OPS_SELECTION_H
 
 #include "ops/op.h"
 
-/* Choose op->kernel for what is described; for the like of what was described before, the same.
- * RP_ERROR_DEVICE when no candidate is right on this device, RP_ERROR_UNSUPPORTED when it has no room for
- * any. */
+/* Select op->kernel for what `op` describes: the one that was selected for the same before; else read what
+ * the cache folder says, or time and prove candidates now. Passes over a kernel that is wrong, that the
+ * driver refuses to compile, or that may lose the device or end the process (attempts.h).
+ *
+ * RP_ERROR_DEVICE: no candidate is left, or the error of memory that the driver gave for one of them.
+ * RP_ERROR_UNSUPPORTED: the device has no room for any. RP_ERROR_DEVICE_LOST: this thread lost the device
+ * with a kernel; after rp_device_enter it may select again. One thread at a time for the same ops. */
 rp_status rp_op_select(rp_ops *ops, rp_op *op, rp_error *err);
 
-/* The kernel that was chosen for the like: nothing is planned anew, timed or tried. RP_ERROR_ARGUMENT: there
- * is none. */
-rp_status rp_op_recall(rp_ops *ops, rp_op *op, rp_error *err);
+/* The kernel that rp_op_select selected for the same: nothing is planned, timed or proven. RP_ERROR_ARGUMENT:
+ * it selected none. */
+rp_status rp_op_recall(const rp_ops *ops, rp_op *op, rp_error *err);
 
 #endif

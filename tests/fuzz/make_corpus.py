@@ -382,7 +382,7 @@ put("attempts", "use", b"\x001 1 1 3 0 0 0 0 64 1000")
 put("attempts", "use_beyond", b"\x005 9 1 4 7 8 9 10 4097 18446744073709551616 1")
 put("attempts", "long", b"\x00" + b"1 " * 100)
 
-# ---- what the cache says of kernels: bit 0, speeds or a verdict; bit 1, a whole entry or only its answer ----
+# ---- what the cache says of kernels: bit 0, speeds or a verdict ----
 put("selection", "order", b"\x01one\ntwo\nthree\n")
 put("selection", "order_twice", b"\x01one\none\ntwo\nthree\n")
 put("selection", "order_long", b"\x01" + b"one\n" * 40)
@@ -396,8 +396,6 @@ put("selection", "right", b"\x00right")
 put("selection", "right_line", b"\x00right\n")
 put("selection", "wrong_nul", b"\x00wrong\0right")
 put("selection", "empty", b"\x00")
-put("selection", "whole", b"\x03speed\ndevice\ndriver 0\n")
-put("selection", "whole_verdict", b"\x02verdict\n")
 
 # ---- checkpoints of TensorFlow: entries of a block, and whole files ----
 HEADER = b"\0\0\6\x08\1\x1a\2\x08\1"

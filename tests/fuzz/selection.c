@@ -1,6 +1,6 @@
-/* What the cache says of kernels: which is the fastest, and whether one is right. The first byte chooses the
- * entry, and whether all of its content is given or only the answer in it. Whatever it says, a kernel is
- * chosen, never the wrong one that was not vouched for; and the choice stays at the next start. */
+/* What the cache says of kernels: which is the fastest, and whether one is right. The first byte says of
+ * which entry the rest is the content. Whatever it says, a kernel is selected, never the wrong one that was
+ * not vouched for; and the selection stays at the next start. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,91 +10,90 @@
 #include "base/alloc.h"
 #include "fuzz.h"
 #include "gpu/cache.h"
-#include "gpu/device.h"
-#include "ops/contest.h"
+#include "ops/class.h"
+#include "ops/selection.h"
 
 enum { ONE, TWO, THREE, KERNELS };
-static const char speeds[] = "two\nthree\none\n", right[] = "right";
+static const char *const names[KERNELS] = {"one", "two", "three"};
 
-static rp_device device = {.losses_lock = PTHREAD_MUTEX_INITIALIZER};
+static rp_device device = {.losses_lock = PTHREAD_MUTEX_INITIALIZER, .tuning_limit = 1e9};
 static unsigned measured;
+static char tuning[RP_ENTRY_NAME], verdict[RP_ENTRY_NAME]; /* the second of kernel three */
 
-static rp_status measure(rp_ops *ops, void *user, double times[RP_MAX_KERNELS], rp_error *err) {
-    (void)ops, (void)user, (void)err;
-    times[ONE] = 3;
-    times[TWO] = 1;
-    times[THREE] = 2;
+static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]) {
+    (void)caps, (void)use;
+    for (uint32_t i = 0; i < KERNELS; i++) {
+        out[i] = (rp_kernel){.rows = i};
+        strcpy(out[i].name, names[i]);
+    }
+    return KERNELS;
+}
+
+static rp_status tune(rp_tuning *t, const rp_op *op, const rp_kernel *kernel, double *seconds,
+                      rp_error *err) {
+    static const double times[KERNELS] = {3, 1, 2};
+    (void)t, (void)op, (void)err;
+    *seconds = times[kernel->rows];
     measured++;
     return RP_OK;
 }
 
-static rp_status verify(rp_ops *ops, void *user, uint32_t candidate, rp_difference *out, rp_error *err) {
-    (void)ops, (void)user, (void)err;
-    *out = (rp_difference){.error = candidate == TWO, .bound = 0.5};
+static bool is_tuned(const rp_caps *caps, const rp_op *op) {
+    (void)caps, (void)op;
+    return true;
+}
+
+static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
+    (void)n, (void)err;
+    *proof->difference = (rp_difference){.error = proof->kernel->rows == TWO, .bound = 0.5};
     return RP_OK;
 }
 
-static uint32_t choose(void) {
-    static const rp_use use = {0};
-    static const rp_contest contest = {.op = "op",
-                                       .tried = &use,
-                                       .shape = "shape",
-                                       .use = "use",
-                                       .count = KERNELS,
-                                       .names = {"one", "two", "three"},
-                                       .measure = measure,
-                                       .verify = verify};
-    rp_ops ops = {.device = &device};
+static const rp_class class = {
+    .name = "op", .plan = plan, .is_tuned = is_tuned, .tune = tune, .cases = 1, .prove = prove};
+
+static uint32_t select_kernel(void) {
+    rp_op op = {.class = &class};
+    rp_ops ops = {0};
     rp_error err = {0};
-    uint32_t chosen = KERNELS;
-    FUZZ_CHECK(!fuzz_status(rp_select(&ops, &contest, &chosen, &err), &err));
-    free(ops.choices);
-    return chosen;
+    measured = 0;
+    rp_ops_init(&ops, &device, (rp_range){0}, (rp_range){0});
+    FUZZ_CHECK(!fuzz_status(rp_op_select(&ops, &op, &err), &err));
+    rp_ops_finish(&ops);
+    return op.kernel.rows;
 }
 
-/* An entry: its file, and the question that its content begins with. */
-typedef struct entry {
-    char name[64];
-    char *content;
-    size_t question;
-} entry;
-static entry tuning, verdict; /* the second of kernel three */
-
-/* Take what was written as one of the two when it is, and remove it. */
-static void take(const char *name, bool keep) {
-    char path[512];
+/* True for an entry with this content. */
+static bool holds(const char *name, const char *content) {
     void *data = NULL;
     size_t size = 0;
-    snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
-    if (keep && rp_cache_read(fuzz_folder(), name, &data, &size)) {
-        bool speed = !strncmp(name, "tuning-", 7);
-        entry *to = speed ? &tuning : &verdict;
-        size_t answer = strlen(speed ? speeds : right);
-        bool its = size > answer && !memcmp((char *)data + size - answer, speed ? speeds : right, answer);
-        if (its) {
-            snprintf(to->name, sizeof to->name, "%s", name);
-            to->content = data;
-            to->question = size - answer;
-            data = NULL;
-        }
-        free(data);
-    }
-    unlink(path);
+    bool same = rp_cache_read(fuzz_folder(), name, &data, &size) && size == strlen(content) &&
+                !memcmp(data, content, size);
+    free(data);
+    return same;
 }
 
-static void clear(bool keep) {
+/* Remove every entry; with `find` note the names of the two. */
+static void clear(bool find) {
     DIR *dir = opendir(fuzz_folder());
     FUZZ_CHECK(dir);
-    for (struct dirent *e; (e = readdir(dir));)
-        if (e->d_name[0] != '.') take(e->d_name, keep);
+    for (struct dirent *e; (e = readdir(dir));) {
+        char path[512];
+        if (e->d_name[0] == '.') continue;
+        if (find && holds(e->d_name, "two\nthree\none\n"))
+            snprintf(tuning, sizeof tuning, "%.63s", e->d_name);
+        if (find && holds(e->d_name, "right")) snprintf(verdict, sizeof verdict, "%.63s", e->d_name);
+        snprintf(path, sizeof path, "%s/%s", fuzz_folder(), e->d_name);
+        unlink(path);
+    }
     closedir(dir);
 }
 
 static void begin(void) {
     device.cache_dir = (char *)fuzz_folder();
-    FUZZ_CHECK(choose() == THREE);
+    FUZZ_CHECK(select_kernel() == THREE);
     clear(true);
-    FUZZ_CHECK(tuning.content && verdict.content);
+    FUZZ_CHECK(tuning[0] && verdict[0]);
 }
 
 /* An answer ends at a NUL. */
@@ -105,28 +104,18 @@ static bool is(const uint8_t *data, size_t size, const char *word) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!size) return 0;
-    if (!tuning.content) begin();
-    const bool speed = data[0] & 1, whole = data[0] & 2;
-    const entry *to = speed ? &tuning : &verdict;
-    size_t before = whole ? 0 : to->question;
-    char *content = malloc(before + size);
-    FUZZ_CHECK(content);
-    memcpy(content, to->content, before);
-    memcpy(content + before, data + 1, size - 1);
-    rp_cache_write(fuzz_folder(), to->name, content, before + size - 1);
-    measured = 0;
-    uint32_t chosen = choose();
-    FUZZ_CHECK(chosen == ONE || chosen == THREE);
-    if (!speed) FUZZ_CHECK(measured == 1);
-    if (!speed && !whole && (is(data + 1, size - 1, "wrong") || is(data + 1, size - 1, "spills")))
-        FUZZ_CHECK(chosen == ONE);
-    else if (!speed && !whole)
-        FUZZ_CHECK(chosen == THREE);
-    else if (!whole && is(data + 1, size - 1, "one\ntwo\nthree\n"))
-        FUZZ_CHECK(chosen == ONE && !measured);
-    measured = 0;
-    FUZZ_CHECK(choose() == chosen && !measured);
-    free(content);
+    if (!tuning[0]) begin();
+    const bool speed = data[0] & 1;
+    rp_cache_write(fuzz_folder(), speed ? tuning : verdict, data + 1, size - 1);
+    uint32_t selected = select_kernel();
+    FUZZ_CHECK(selected == ONE || selected == THREE);
+    if (!speed)
+        FUZZ_CHECK(measured &&
+                   selected ==
+                       (is(data + 1, size - 1, "wrong") || is(data + 1, size - 1, "spills") ? ONE : THREE));
+    else if (is(data + 1, size - 1, "one\ntwo\nthree\n"))
+        FUZZ_CHECK(selected == ONE && !measured);
+    FUZZ_CHECK(select_kernel() == selected && !measured);
     clear(false);
     return 0;
 }

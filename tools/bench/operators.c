@@ -67,7 +67,7 @@ static rp_status finish(op_bench *b, rp_op_time *time, const uint32_t counts[RP_
     if (b->device->caps.info.type == RP_DEVICE_CPU) time->cpu_seconds = b->harness.cpu_seconds / time->timed;
     time->rows = b->tokens;
     time->by_device = b->harness.stamps;
-    const rp_pipeline_set *set = &b->harness.ops.pipelines;
+    const rp_pipeline_set *set = b->harness.ops.pipelines;
     if (set->count)
         rp_pipeline_statistics(b->device, set->pipelines[set->count - 1], time->statistics,
                                sizeof time->statistics);
@@ -258,7 +258,7 @@ static rp_status open_buffers(op_bench *b, rp_error *err) {
     RP_TRY(rp_buffer_create(b->device, floats * 4, RP_MEMORY_DEVICE, "bench out", &b->out, err));
     RP_TRY(
         rp_buffer_create(b->device, 256 + b->tokens * 8ull, RP_MEMORY_INPUT, "bench tiles", &b->lists, err));
-    RP_TRY(rp_harness_open(&b->harness, b->device, err));
+    RP_TRY(rp_harness_open(&b->harness, b->device, NULL, err));
 done:
     return status;
 }

@@ -236,7 +236,7 @@ rp_status rp_bench_roofline(rp_device *device, unsigned parts, rp_roofline *out,
     roofline r = {0};
     rp_status status = rp_device_enter(device, err);
     if (status) return status;
-    RP_TRY(rp_harness_open(&r.harness, device, err));
+    RP_TRY(rp_harness_open(&r.harness, device, NULL, err));
     static const float values[4] = {0.5f, 0.25f, -1, 0};
     RP_TRY(rp_buffer_create(device, 64, RP_MEMORY_INPUT, "arithmetic", &r.values, err));
     memcpy(r.values.mapped, values, sizeof values);
