@@ -38,7 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (ftruncate(fd, 0) || pwrite(fd, data + 1, size - 1, 0) != (ssize_t)size - 1) exit(1);
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    rp_cli_options options = {.file = path, .jsonl = data[0] & 1, .pair = data[0] & 2};
+    const char *const files[] = {path};
+    rp_cli_options options = {.files = files, .file_count = 1, .jsonl = data[0] & 1, .pair = data[0] & 2};
+    options.keep = options.jsonl && data[0] >= 128;
     rp_cli_input input;
     rp_cli_items items = {0};
     bool failed = false;

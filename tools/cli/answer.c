@@ -113,7 +113,11 @@ static void write_failure(const rp_cli_work *w, rp_cli_job *job, const rp_cli_it
     job->failures++;
     rp_cli_buffer *out = &job->text;
     if (w->session->options->json) {
-        rp_cli_json_error(out, message);
+        rp_cli_keep_failure(item, message, out);
+        return;
+    }
+    if (item->table) {
+        rp_cli_table_failure(item, message, out);
         return;
     }
     if (!item->failed) {
@@ -143,13 +147,19 @@ static rp_status put_json(const rp_cli_answer *answer, rp_cli_buffer *out, rp_er
 }
 
 static void write_answer(const rp_cli_work *w, rp_cli_job *job, const rp_cli_answer *answer) {
+    bool json = w->session->options->json;
+    rp_cli_buffer value = {0};
     rp_error err;
-    if (!w->session->options->json)
+    if (!json && !answer->item->table)
         w->command->people(answer, &job->people);
-    else if (put_json(answer, &job->text, &err))
+    else if (put_json(answer, &value, &err))
         write_failure(w, job, answer->item, err.message);
+    else if (json)
+        rp_cli_keep_answer(answer, value.data, value.size, &job->text);
     else
-        rp_cli_puts(&job->text, "\n");
+        rp_cli_table_answer(answer, value.data, value.size, &job->text);
+    job->text.cut = job->text.cut || value.cut;
+    free(value.data);
 }
 
 /* Write what came of one item; or, in a command without a device, tokenize it. */

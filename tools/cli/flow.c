@@ -210,6 +210,10 @@ int rp_cli_answer_session(const rp_cli_command *command, const rp_cli_session *s
                           const rp_error *broken, rp_cli_input *input, rp_cli_output *out) {
     flow f = {.work = {.command = command, .session = session, .broken = *broken}, .out = out};
     if (isatty(STDERR_FILENO) && !isatty(out->fd)) f.length = input->length;
+    if (input->table && !session->options->json) {
+        rp_cli_put(&out->buffer, input->table->header.data, input->table->header.size);
+        rp_cli_flush(out); /* a failure is seen again when answers are written */
+    }
     pthread_mutex_init(&f.work.lock, NULL);
     pthread_cond_init(&f.changed, NULL);
     bool all_read = answer_all(&f, input);
@@ -242,9 +246,10 @@ int rp_cli_answer_inputs(const rp_cli_command *command, const rp_cli_options *op
     input.wake = wake;
     broken.status = rp_cli_session_open(&session, command, options, &broken);
     if (broken.status) rp_cli_complain("%s", broken.message);
-    /* A program that reads JSON still gets its line for each input; a person has read the message. */
+    /* A program that reads JSON or a table still gets its line for each input; a person has read the message.
+     */
     int exit_status = 1;
-    if (!broken.status || (options->json && !(input.fd >= 0 && isatty(input.fd))))
+    if (!broken.status || ((options->json || input.table) && !(input.fd >= 0 && isatty(input.fd))))
         exit_status = rp_cli_answer_session(command, &session, &broken, &input, out);
     if (!broken.status && !rp_cli_session_verified(&session, command->name) && !exit_status) exit_status = 1;
     rp_cli_session_close(&session);

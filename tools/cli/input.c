@@ -17,66 +17,10 @@ enum {
 static const size_t longest_line = RP_TEXT_BYTES_MAX;
 static const size_t longest_batch = (size_t)8 << 20; /* bytes after which a batch is closed in any case */
 
-/* ---- opening ---- */
-
-/* True when `count` arguments can be cut into inputs. */
-static bool check_arguments(const char *command, rp_cli_shape shape, size_t count) {
-    const char *needs = NULL;
-    if (shape == RP_CLI_SHAPE_PAIR && count % 2)
-        needs = "pairs of arguments, TEXT TEXT";
-    else if (shape == RP_CLI_SHAPE_QUESTION && count % 2)
-        needs = "pairs of arguments, QUESTION CONTEXT";
-    else if (shape == RP_CLI_SHAPE_CHOICES && count == 1)
-        needs = "at least one choice, TEXT CHOICE...";
-    if (needs) rp_cli_complain("%s: takes %s; try 'reprise %s --help'", command, needs, command);
-    return !needs;
-}
-
-/* The bytes that are left in a regular file, for the progress bar. */
-static uint64_t bytes_ahead(int fd) {
-    struct stat status;
-    if (fstat(fd, &status) || !S_ISREG(status.st_mode)) return 0;
-    off_t at = lseek(fd, 0, SEEK_CUR);
-    return at >= 0 && at < status.st_size ? (uint64_t)(status.st_size - at) : 0;
-}
-
-rp_status rp_cli_input_open(rp_cli_input *input, const char *command, rp_cli_shape shape,
-                            const rp_cli_options *options) {
-    *input = (rp_cli_input){
-        .shape = shape, .jsonl = options->jsonl, .fd = -1, .wake = -1, .name = "standard input"};
-    if (shape == RP_CLI_SHAPE_MAYBE_PAIR && !options->jsonl)
-        input->shape = options->pair ? RP_CLI_SHAPE_PAIR : RP_CLI_SHAPE_TEXT;
-    if (shape == RP_CLI_SHAPE_MAYBE_PAIR && options->jsonl && options->pair) input->shape = RP_CLI_SHAPE_PAIR;
-    bool dash = options->text_count == 1 && !strcmp(options->texts[0], "-"); /* standard input, as with -f */
-    if (options->text_count && (options->file || options->jsonl) && !(dash && !options->file)) {
-        rp_cli_complain("%s: give either %s or TEXT arguments, not both; try 'reprise %s --help'", command,
-                        options->file ? "--file" : "--jsonl", command);
-        return RP_ERROR_ARGUMENT;
-    }
-    if (options->text_count && !dash) {
-        if (!check_arguments(command, input->shape, options->text_count)) return RP_ERROR_ARGUMENT;
-        input->texts = options->texts;
-        input->text_count = options->text_count;
-        return RP_OK;
-    }
-    input->fd = STDIN_FILENO;
-    if (options->file && strcmp(options->file, "-")) {
-        input->name = options->file;
-        input->fd = open(options->file, O_RDONLY | O_CLOEXEC);
-        if (input->fd < 0) {
-            rp_cli_complain("%s: cannot open: %s", options->file, strerror(errno));
-            return RP_ERROR_FILE;
-        }
-    }
-    input->length = bytes_ahead(input->fd);
-    if (!options->file && isatty(input->fd))
-        rp_cli_complain("reading %s from the terminal, one a line; Ctrl-D ends",
-                        options->jsonl ? "JSON objects" : "texts");
-    return RP_OK;
-}
-
 void rp_cli_input_close(rp_cli_input *input) {
     if (input->fd > STDERR_FILENO) close(input->fd);
+    if (input->table) rp_cli_table_close(input->table);
+    free(input->table);
     free(input->data);
     *input = (rp_cli_input){.fd = -1};
 }
@@ -137,6 +81,7 @@ static void read_more(rp_cli_input *input, bool *failed) {
     for (;;) {
         if (!wait_ready(input)) {
             input->ended = true;
+            input->next_file = input->file_count;
             return;
         }
         ssize_t got = read(input->fd, input->data + input->end, input->capacity - input->end);
@@ -167,8 +112,21 @@ static void skip_mark(rp_cli_input *input) {
     input->started = true;
 }
 
+/* A table that is read as lines gives answers all the same: say so. */
+static void suspect_table(rp_cli_input *input, const char *line, size_t size) {
+    bool single = input->shape == RP_CLI_SHAPE_TEXT, first = input->first_line;
+    input->first_line = false;
+    if (!first || input->options->jsonl || input->suspect_was_said) return;
+    if (!rp_cli_table_suspect(line, size) && !(single && rp_cli_source_is_table(input->name))) return;
+    input->suspect_was_said = true;
+    rp_cli_complain("%s: looks like a table, and is read as one input a line; --csv or --tsv reads its rows "
+                    "(said once)",
+                    input->name);
+}
+
 static void take_line(rp_cli_input *input, size_t size, size_t end_size, rp_cli_item *item) {
     const char *line = input->data + input->begin;
+    suspect_table(input, line, size);
     input->begin += size + end_size;
     input->scanned = input->begin;
     if (size && line[size - 1] == '\r') size--;
@@ -181,7 +139,7 @@ static void take_line(rp_cli_input *input, size_t size, size_t end_size, rp_cli_
         input->skipping = false;
         size = 0; /* of the batch it takes nothing */
     } else {
-        rp_cli_item_parse(item, input->shape, input->jsonl, line, size);
+        rp_cli_item_parse(item, input->shape, input->options, line, size);
     }
 }
 
@@ -212,6 +170,70 @@ static bool buffered_line(rp_cli_input *input, rp_cli_item *item) {
     return false;
 }
 
+/* ---- rows ---- */
+
+static rp_table_step next_row(rp_cli_input *input, rp_table_row *row) {
+    size_t taken;
+    const char *data = input->data ? input->data + input->begin : "";
+    rp_table_step step =
+        rp_table_next(&input->table->reader, data, input->end - input->begin, input->ended, row, &taken);
+    input->begin += taken;
+    input->scanned = input->begin;
+    return step;
+}
+
+/* Look for the header of the file. False: more has to be read or, with `*status`, the file is of no use,
+ * which was said. */
+static bool take_header(rp_cli_input *input, rp_status *status) {
+    rp_table_row row;
+    rp_table_step step = next_row(input, &row);
+    if (step == RP_TABLE_MORE) return false;
+    if (step == RP_TABLE_ROW) {
+        *status = rp_cli_table_header(input->table, &row, input->name, row.offset == 3);
+    } else {
+        *status = RP_ERROR_FILE;
+        rp_cli_complain(step == RP_TABLE_END ? "%s: is empty; the first line of a table names its columns"
+                                             : "%s: out of memory; close other programs",
+                        input->name);
+    }
+    if (!*status) return true;
+    input->table->begun = true; /* nothing more of it is looked at */
+    input->begin = input->scanned = input->end;
+    input->ended = true;
+    return false;
+}
+
+/* A row that is in the buffer. False: more has to be read. */
+static bool buffered_row(rp_cli_input *input, rp_cli_item *item, bool *failed) {
+    rp_cli_table *t = input->table;
+    rp_table_row row;
+    rp_status status = RP_OK;
+    if (!t->begun && !take_header(input, &status)) {
+        *failed = *failed || status;
+        return false;
+    }
+    rp_table_step step = next_row(input, &row);
+    if (step == RP_TABLE_MORE || step == RP_TABLE_END) return false;
+    *item = (rp_cli_item){.number = ++input->number};
+    item->table = t;
+    if (step == RP_TABLE_ROW)
+        rp_cli_table_item(t, &row, input->name, item);
+    else
+        rp_cli_item_fail(item, "out of memory for this row; close other programs");
+    return true;
+}
+
+rp_status rp_cli_input_header(rp_cli_input *input) {
+    bool failed = false;
+    rp_status status = RP_OK;
+    while (!take_header(input, &status)) {
+        if (status) return status;
+        read_more(input, &failed);
+        if (failed) return RP_ERROR_FILE;
+    }
+    return RP_OK;
+}
+
 /* Bytes of the file up to the next line. */
 static uint64_t bytes_taken(const rp_cli_input *input) {
     return input->consumed - (input->end - input->begin);
@@ -238,16 +260,27 @@ static double item_tokens(rp_cli_meter *meter, const rp_cli_item *item) {
     return all;
 }
 
+/* The next one that needs no reading of lines. */
+static bool next_item(rp_cli_input *input, rp_cli_item *item, bool *failed) {
+    if (input->options->each_file) return rp_cli_source_file(input, item);
+    if (input->texts) return next_argument(input, item);
+    return input->table ? buffered_row(input, item, failed) : buffered_line(input, item);
+}
+
 bool rp_cli_input_batch(rp_cli_input *input, rp_cli_items *items, size_t most, size_t tokens, bool *failed) {
     double used = 0;
     uint64_t begin = bytes_taken(input);
     while (!items->count ||
            (items->count < most && used < (double)tokens && bytes_taken(input) - begin < longest_batch)) {
         rp_cli_item *item = new_item(items);
-        if (input->texts ? next_argument(input, item) : buffered_line(input, item)) {
+        if (next_item(input, item, failed)) {
             used += item_tokens(&input->meter, item);
             items->count++;
-        } else if (input->texts || input->ended || (items->count && !is_ready(input->fd))) {
+        } else if (input->texts || input->options->each_file) {
+            break;
+        } else if (input->ended) {
+            if (!rp_cli_source_next(input, failed)) break;
+        } else if (items->count && !is_ready(input->fd)) {
             break;
         } else {
             read_more(input, failed);

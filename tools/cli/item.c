@@ -8,9 +8,7 @@
 
 #include "loader/json_read.h"
 
-static void fail(rp_cli_item *item, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void fail(rp_cli_item *item, const char *format, ...) {
+void rp_cli_item_fail(rp_cli_item *item, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(item->error, sizeof item->error, format, arguments);
@@ -19,7 +17,7 @@ static void fail(rp_cli_item *item, const char *format, ...) {
 }
 
 static void fail_memory(rp_cli_item *item, size_t bytes) {
-    fail(item, "out of memory: %zu bytes for this line; close other programs", bytes);
+    rp_cli_item_fail(item, "out of memory: %zu bytes for this line; close other programs", bytes);
 }
 
 /* ---- JSON objects ---- */
@@ -51,11 +49,11 @@ static rp_text text_of(const rp_json *string) {
 static bool take_string(rp_cli_item *item, const char *key, bool needed, rp_text *out) {
     const rp_json *value = rp_json_get(&item->document.root, key);
     if (!value || (!needed && value->type == RP_JSON_NULL)) {
-        if (needed) fail(item, "\"%s\": missing; the object needs this key", key);
+        if (needed) rp_cli_item_fail(item, "\"%s\": missing; the object needs this key", key);
         return false;
     }
     if (value->type != RP_JSON_STRING) {
-        fail(item, "\"%s\": must be a string, not %s", key, type_name(value));
+        rp_cli_item_fail(item, "\"%s\": must be a string, not %s", key, type_name(value));
         return false;
     }
     *out = text_of(value);
@@ -65,13 +63,13 @@ static bool take_string(rp_cli_item *item, const char *key, bool needed, rp_text
 static void take_choices(rp_cli_item *item) {
     const rp_json *array = rp_json_get(&item->document.root, "choices");
     if (!array) {
-        fail(item, "\"choices\": missing; the object needs this key");
+        rp_cli_item_fail(item, "\"choices\": missing; the object needs this key");
         return;
     }
     size_t count = rp_json_count(array, RP_JSON_ARRAY);
     if (!count) {
-        fail(item, "\"choices\": must be an array of at least one string, not %s",
-             array->type == RP_JSON_ARRAY ? "an empty one" : type_name(array));
+        rp_cli_item_fail(item, "\"choices\": must be an array of at least one string, not %s",
+                         array->type == RP_JSON_ARRAY ? "an empty one" : type_name(array));
         return;
     }
     item->choices = calloc(count, sizeof *item->choices);
@@ -83,14 +81,26 @@ static void take_choices(rp_cli_item *item) {
     for (size_t i = 0; i < item->choice_count; i++) {
         const rp_json *choice = &array->items[i];
         if (choice->type != RP_JSON_STRING) {
-            fail(item, "\"choices\"[%zu]: must be a string, not %s", i, type_name(choice));
+            rp_cli_item_fail(item, "\"choices\"[%zu]: must be a string, not %s", i, type_name(choice));
             return;
         }
         item->choices[i] = text_of(choice);
     }
 }
 
-static void parse_object(rp_cli_item *item, rp_cli_shape shape, const char *line, size_t size) {
+/* The keys of an object that are read. */
+static const char *const *keys_of(rp_cli_shape shape) {
+    static const char *const text[] = {"text", NULL};
+    static const char *const pair[] = {"text", "text_pair", NULL};
+    static const char *const question[] = {"question", "context", NULL};
+    static const char *const choices[] = {"text", "choices", NULL};
+    return shape == RP_CLI_SHAPE_QUESTION  ? question
+           : shape == RP_CLI_SHAPE_CHOICES ? choices
+           : shape == RP_CLI_SHAPE_TEXT    ? text
+                                           : pair;
+}
+
+static void parse_object(rp_cli_item *item, rp_cli_shape shape, bool keep, const char *line, size_t size) {
     rp_json_mistake mistake;
     /* Only strings are taken: what numbers the other keys have is nobody's concern. */
     const rp_json_flags flags = {.any = true, .nul = true, .large = true};
@@ -100,11 +110,16 @@ static void parse_object(rp_cli_item *item, rp_cli_shape shape, const char *line
         return;
     }
     if (!good) {
-        fail(item, "not JSON: %s (byte %zu)", size ? mistake.text : "the line is empty", mistake.position);
+        rp_cli_item_fail(item, "not JSON: %s (byte %zu)", size ? mistake.text : "the line is empty",
+                         mistake.position);
         return;
     }
     if (item->document.root.type != RP_JSON_OBJECT) {
-        fail(item, "must be a JSON object, not %s", type_name(&item->document.root));
+        rp_cli_item_fail(item, "must be a JSON object, not %s", type_name(&item->document.root));
+        return;
+    }
+    if (keep && !rp_cli_keep(item, line, size, keys_of(shape))) {
+        fail_memory(item, size);
         return;
     }
     bool question = shape == RP_CLI_SHAPE_QUESTION;
@@ -123,7 +138,8 @@ static void split_choices(rp_cli_item *item, const char *line, size_t size) {
     size_t tabs = 0;
     for (size_t i = 0; i < size; i++) tabs += line[i] == '\t';
     if (!tabs) {
-        fail(item, "the line has no tab; a line is the text, a tab, and the choices with tabs between them");
+        rp_cli_item_fail(
+            item, "the line has no tab; a line is the text, a tab, and the choices with tabs between them");
         return;
     }
     item->choices = calloc(tabs, sizeof *item->choices);
@@ -143,18 +159,19 @@ static void split_choices(rp_cli_item *item, const char *line, size_t size) {
 static void split_pair(rp_cli_item *item, rp_cli_shape shape, const char *line, size_t size) {
     const char *tab = memchr(line, '\t', size);
     if (!tab) {
-        fail(item, "the line has no tab; a line is %s",
-             shape == RP_CLI_SHAPE_QUESTION ? "the question, a tab, and the context"
-                                            : "the text, a tab, and the second text");
+        rp_cli_item_fail(item, "the line has no tab; a line is %s",
+                         shape == RP_CLI_SHAPE_QUESTION ? "the question, a tab, and the context"
+                                                        : "the text, a tab, and the second text");
         return;
     }
     item->text = (rp_text){line, (size_t)(tab - line)};
     item->pair = (rp_text){tab + 1, size - (size_t)(tab + 1 - line)};
 }
 
-void rp_cli_item_parse(rp_cli_item *item, rp_cli_shape shape, bool jsonl, const char *line, size_t size) {
-    if (jsonl) {
-        parse_object(item, shape, line, size);
+void rp_cli_item_parse(rp_cli_item *item, rp_cli_shape shape, const rp_cli_options *options, const char *line,
+                       size_t size) {
+    if (options->jsonl) {
+        parse_object(item, shape, options->keep, line, size);
         return;
     }
     item->line = malloc(size + 1);
@@ -175,6 +192,7 @@ void rp_cli_item_parse(rp_cli_item *item, rp_cli_shape shape, bool jsonl, const 
 void rp_cli_item_free(rp_cli_item *item) {
     free(item->choices);
     free(item->line);
+    free(item->before);
     rp_json_finish(&item->document);
     *item = (rp_cli_item){0};
 }

@@ -92,25 +92,31 @@ static int unknown_command(const char *name) {
     return 2;
 }
 
-static int run_command(const rp_cli_command *command, int argc, char **argv, rp_cli_output *out) {
-    rp_cli_options options;
-    if (!rp_cli_options_read(argc, argv, command->name, command->options, &options)) return 2;
-    if (options.help) {
+static int run_command(const rp_cli_command *command, const rp_cli_options *options, rp_cli_output *out) {
+    if (options->help) {
         put_help(command, &out->buffer);
         return 0;
     }
-    if (options.version) {
+    if (options->version) {
         rp_cli_printf(&out->buffer, "reprise %s\n", rp_version());
         return 0;
     }
-    if (!command->main) return rp_cli_answer_inputs(command, &options, out);
-    if (options.text_count && !*command->arguments) {
+    if (!command->main) return rp_cli_answer_inputs(command, options, out);
+    if (options->text_count && !*command->arguments) {
         rp_cli_complain("%s: takes no TEXT, such as '%s'; try 'reprise %s --help'", command->name,
-                        options.texts[0], command->name);
+                        options->texts[0], command->name);
         return 2;
     }
     rp_cli_stop_open(); /* a signal ends it at once, with the status of the other commands */
-    return command->main(&options, out);
+    return command->main(options, out);
+}
+
+static int read_and_run(const rp_cli_command *command, int argc, char **argv, rp_cli_output *out) {
+    rp_cli_options options;
+    bool good = rp_cli_options_read(argc, argv, command->name, command->options, &options);
+    int status = good ? run_command(command, &options, out) : 2;
+    rp_cli_options_free(&options);
+    return status;
 }
 
 static int dispatch(int argc, char **argv, rp_cli_output *out) {
@@ -124,7 +130,7 @@ static int dispatch(int argc, char **argv, rp_cli_output *out) {
         return 0;
     }
     const rp_cli_command *command = rp_cli_find_command(name);
-    if (command) return run_command(command, argc - 1, argv + 1, out);
+    if (command) return read_and_run(command, argc - 1, argv + 1, out);
     bool help = !strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help");
     if (!help) return unknown_command(name);
     if (argc == 2) {

@@ -19,6 +19,12 @@ enum {
     R_MODEL,
     R_DEVICE,
     R_FILE,
+    R_FILES,
+    R_CSV,
+    R_TSV,
+    R_TEXT_COLUMN,
+    R_PAIR_COLUMN,
+    R_KEEP,
     R_PAIR,
     R_TOP_K,
     R_AGGREGATION,
@@ -78,7 +84,14 @@ static const rule rules[R_COUNT] = {
                  RUN | STARTUP | ACCURACY},
     [R_DEVICE] = {'d', "device", "NAME", RP_CLI_DEVICE,
                   "index or part of a name in 'reprise devices' (else REPRISE_DEVICE)"},
-    [R_FILE] = {'f', "file", "FILE", RP_CLI_FILE, "read lines from FILE; - is standard input"},
+    [R_FILE] = {'f', "file", "FILE", RP_CLI_FILE,
+                "read lines from FILE; - is standard input; may be repeated"},
+    [R_FILES] = {0, "files", NULL, RP_CLI_FILE, "each TEXT is a file that holds one text; implies --json"},
+    [R_CSV] = {0, "csv", NULL, RP_CLI_FILE, "rows of a table in; the same rows with the answers out"},
+    [R_TSV] = {0, "tsv", NULL, RP_CLI_FILE, "the same with tabs, and quotes that are characters"},
+    [R_TEXT_COLUMN] = {0, "text-column", "NAME", RP_CLI_FILE, "column of the text (text, sentence, ...)"},
+    [R_PAIR_COLUMN] = {0, "pair-column", "NAME", RP_CLI_FILE, "column of the second text (text_pair, ...)"},
+    [R_KEEP] = {0, "keep", NULL, RP_CLI_JSONL, "keep other keys, such as id, in the answer; implies --jsonl"},
     [R_PAIR] = {0, "pair", NULL, RP_CLI_PAIR, "inputs are pairs: two arguments, or a tab inside a line"},
     [R_TOP_K] = {'k', "top-k", "N", RP_CLI_TOP_K, "how many to give, best first"},
     [R_AGGREGATION] = {0, "aggregation", "HOW", RP_CLI_AGGREGATION,
@@ -193,6 +206,18 @@ static bool read_name(const char *name, const rule *r, const char *value, const 
     return true;
 }
 
+/* One more -f. */
+static bool add_file(const char *name, const rule *r, const char *value, rp_cli_options *o) {
+    const char **files = rp_cli_realloc((void *)o->files, (o->file_count + 1) * sizeof *files);
+    o->files = files;
+    return read_name(name, r, value, &files[o->file_count++]);
+}
+
+void rp_cli_options_free(rp_cli_options *options) {
+    free((void *)options->files);
+    options->files = NULL;
+}
+
 /* bench measures one thing at a time. */
 static bool set_bench(const char *name, rp_cli_bench_kind kind, rp_cli_options *o) {
     if (o->bench && o->bench != kind) {
@@ -216,7 +241,11 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
     case R_DEVICE:
         return read_name(name, r, value, &o->device);
     case R_FILE:
-        return read_name(name, r, value, &o->file);
+        return add_file(name, r, value, o);
+    case R_TEXT_COLUMN:
+        return read_name(name, r, value, &o->text_column);
+    case R_PAIR_COLUMN:
+        return read_name(name, r, value, &o->pair_column);
     case R_OUTPUT:
         return read_name(name, r, value, &o->output);
     case R_DTYPE:
@@ -324,8 +353,19 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
     case R_JSON:
         o->json = true;
         break;
+    case R_KEEP:
+        o->keep = true; /* fallthrough */
     case R_JSONL:
         o->json = o->jsonl = true;
+        break;
+    case R_FILES:
+        o->each_file = o->json = true;
+        break;
+    case R_CSV:
+        o->csv = true;
+        break;
+    case R_TSV:
+        o->tsv = true;
         break;
     case R_HELP:
         o->help = true;

@@ -46,14 +46,19 @@ typedef enum rp_cli_bench_kind {
 } rp_cli_bench_kind;
 
 typedef struct rp_cli_options {
-    const char *model;   /* -m, else REPRISE_MODEL, else NULL */
-    const char *device;  /* -d, else REPRISE_DEVICE, else NULL */
-    const char *file;    /* -f; "-" and NULL: standard input */
+    const char *model;        /* -m, else REPRISE_MODEL, else NULL */
+    const char *device;       /* -d, else REPRISE_DEVICE, else NULL */
+    const char *const *files; /* [file_count] each -f; "-" and none: standard input */
+    size_t file_count;
     uint32_t batch_size; /* 0: chosen by tokens */
     rp_precision precision;
     rp_head head; /* 0: as the folder says */
     bool json, jsonl, pair, help, version;
-    uint32_t top_k; /* 0: the command's default */
+    bool csv, tsv;                         /* the input is a table */
+    const char *text_column, *pair_column; /* NULL: those that are named as usual */
+    bool keep;                             /* with jsonl: keys that are not read stay in the answer */
+    bool each_file;                        /* --files: the TEXT arguments are files of one text each */
+    uint32_t top_k;                        /* 0: the command's default */
     rp_aggregation aggregation;
     uint32_t stride, max_length, max_question_length, max_answer_length; /* tokens; 0: the default */
     bool allow_no_answer, no_special_tokens;
@@ -81,6 +86,9 @@ typedef struct rp_cli_options {
     char **texts;         /* [text_count] TEXT arguments, borrowed from argv */
     size_t text_count;
 } rp_cli_options;
+
+/* Free what options hold. Allowed after a read that failed. */
+void rp_cli_options_free(rp_cli_options *options);
 
 /* Read argv[1..] of command `name`, which takes the options of `allowed`. False after a message on standard
  * error: wrong usage. Borrows from argv and the environment. */

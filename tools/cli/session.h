@@ -66,6 +66,11 @@ int rp_cli_answer_inputs(const rp_cli_command *command, const rp_cli_options *op
 int rp_cli_answer_session(const rp_cli_command *command, const rp_cli_session *session,
                           const rp_error *broken, rp_cli_input *input, rp_cli_output *out);
 
+/* Append a line: the answer `json` or, where members of the input are kept, an object of these with "answer"
+ * and "truncated"; and the same of an item that failed, with "error". */
+void rp_cli_keep_answer(const rp_cli_answer *answer, const char *json, size_t size, rp_cli_buffer *out);
+void rp_cli_keep_failure(const rp_cli_item *item, const char *message, rp_cli_buffer *out);
+
 /* The writers, and the commands without inputs. */
 void rp_cli_json_tokens(const rp_cli_answer *answer, rp_cli_buffer *out);
 void rp_cli_people_labels(const rp_cli_answer *answer, rp_cli_people *out);
