@@ -98,7 +98,6 @@ static void test_what_is_not_read_is_refused(void **state) {
         {{"--ops", "--lengths", "sst2"}, "--ops does not read --lengths"},
         {{"--ops", "--batch", "4"}, "--ops does not read --batch"},
         {{"--repeat", "3", "--ops"}, "--ops does not read --repeat"},
-        {{"--ops", "--few-tokens"}, "--ops does not read --few-tokens"},
         {{"--ops", "-m", CONFIG}, "--ops does not read --model"},
         {{"--ops", "--head", "tag"}, "--ops does not read --head"},
         {{"--config", "base", "--head", "tag"}, "--head is for the weights of --model"},

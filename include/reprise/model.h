@@ -99,8 +99,6 @@ typedef struct rp_model_params {
                               the reference model, from the weights in the files; 0: none. A run does not
                               wait for that thread: it leaves sequences out, evenly, when more than four are
                               waiting, and counts them. The reference model takes seconds for a long text. */
-    bool few_tokens; /* record the layers a second time, with kernels that are faster for a short text alone
-                        and give the same bits. Opening takes longer. */
     bool verify_all; /* with verify_every: a run leaves no sequence out; it waits until fewer are waiting, and
                         other runs may use the device meanwhile */
     const rp_mismatch_handler *on_mismatch; /* copied; NULL: the library only counts mismatches */

@@ -89,11 +89,10 @@ static void drop_recordings(rp_model *model) {
     rp_ops_drop(&model->ops);
     for (size_t i = 0; i < RP_COUNT(buffers); i++) rp_buffer_destroy(device, buffers[i]);
     free(model->groups);
-    free(model->few_groups);
     free(model->parts);
     free(model->steps);
     free(model->submitted);
-    model->groups = model->few_groups = model->parts = model->submitted = NULL;
+    model->groups = model->parts = model->submitted = NULL;
     model->steps = NULL;
 }
 
@@ -352,7 +351,6 @@ static rp_status open_model(rp_device *device, const char *name, bool random, co
     double begun = rp_seconds();
     model->random = random;
     if (params) model->precision = params->precision;
-    model->wants_few = params && params->few_tokens;
     model->half = model->precision >= RP_PRECISION_F16;
     side_work side = {0};
     status = load_files(model, params, &side, err);

@@ -111,8 +111,7 @@ struct rp_model {
     rp_error pooling_error; /* why `pooling` cannot be used; only rp_embed needs it */
     rp_model_info info; /* any thread reads it at any time, so nothing changes it once the model is open */
     rp_precision precision;
-    bool wants_few; /* rp_model_params.few_tokens */
-    bool half;      /* activations are float16 from the first layer's input to the last one's output */
+    bool half; /* activations are float16 from the first layer's input to the last one's output */
     char *dir;
     char *files; /* the folder of config.json, the weights and the tokenizer: `dir`, or one in it */
     rp_device_weights on_device;
@@ -123,10 +122,11 @@ struct rp_model {
     uint32_t batch_tokens;  /* most tokens in one batch: info.max_batch_tokens, or fewer when the device was
                                lost and has less memory now */
     uint64_t output_floats; /* floats that the output buffer holds */
-    VkCommandBuffer prologue, *groups, outputs[RP_OUTPUT_COUNT]; /* groups: [config.groups] */
+    VkCommandBuffer prologue, outputs[RP_OUTPUT_COUNT];
+    VkCommandBuffer *groups; /* [config.groups]; behind them as many for batches of at most few_tokens */
+    uint32_t
+        few_tokens; /* 0: the device has no kernels that are faster for few, and these are not recorded */
     VkFence fence;
-    VkCommandBuffer *few_groups; /* [config.groups] for batches of at most few_tokens; NULL: not recorded */
-    uint32_t few_tokens;
     VkCommandBuffer
         *parts; /* [groups * inner_layers * RP_LAYER_PARTS * slices]: single operators, for devices on
                    which a layer may exceed the submission budget; NULL: not recorded */

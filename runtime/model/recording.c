@@ -1,6 +1,8 @@
 /* Command buffers of a model: described, chosen for, and recorded, once. */
 #include "model/describe.h"
 
+#include <string.h>
+
 #include "ops/selection.h"
 
 /* ---- choosing ---- */
@@ -38,18 +40,30 @@ static rp_math_unit busiest_unit(const rp_op_list *layer) {
     return (rp_math_unit)most;
 }
 
+static bool same_kernels(const rp_op_list *a, const rp_op_list *b) {
+    uint32_t i = 0;
+    while (i < a->count && !strcmp(a->ops[i].kernel.name, b->ops[i].kernel.name)) i++;
+    return i == a->count;
+}
+
+/* For any number of tokens, and for few. Where the same kernels are the fastest for both, nothing is recorded
+ * for few. */
 static rp_status choose_layers(rp_model *model, rp_error *err) {
+    uint32_t most_rows = rp_few_rows(&model->device->caps);
     rp_status status = RP_OK;
+    model->few_tokens = 0;
     for (uint32_t i = 0; !status && i < layer_count(model); i++) {
-        rp_op_list list;
+        rp_op_list list, few;
         describe_layer(model, i, 0, &list);
-        status = choose(model, &list, err);
+        RP_TRY(choose(model, &list, err));
         model->queries = list.ops[RP_PART_ATTENTION].kernel.rows;
-        if (!status && !i) model->unit = busiest_unit(&list);
-        if (status || !model->few_tokens) continue;
-        describe_layer(model, i, model->few_tokens, &list);
-        status = choose(model, &list, err);
+        if (!i) model->unit = busiest_unit(&list);
+        if (!most_rows) continue;
+        describe_layer(model, i, most_rows, &few);
+        RP_TRY(choose(model, &few, err));
+        if (!same_kernels(&list, &few)) model->few_tokens = most_rows;
     }
+done:
     return status;
 }
 
@@ -123,15 +137,17 @@ rp_status rp_model_record_group(rp_model *model, uint32_t group, uint32_t most_r
     return status;
 }
 
-/* One command buffer for each group. */
-static rp_status record_groups(rp_model *model, uint32_t most_rows, VkCommandBuffer **groups, rp_error *err) {
+/* Fill in model->groups. */
+static rp_status record_groups(rp_model *model, rp_error *err) {
+    uint32_t groups = model->config.groups, count = model->few_tokens ? 2 * groups : groups;
     rp_status status = RP_OK;
-    if (!*groups) *groups = rp_new_array(VkCommandBuffer, model->config.groups);
-    if (!*groups) return rp_fail_memory(err, "command buffers", model->config.groups * sizeof **groups);
-    for (uint32_t g = 0; g < model->config.groups; g++) {
-        RP_TRY(rp_record_begin(&model->ops.recorder, "layer", &(*groups)[g], err));
-        RP_TRY(rp_model_record_group(model, g, most_rows, (*groups)[g], err));
-        RP_TRY(rp_record_end(&model->ops.recorder, (*groups)[g], err));
+    model->groups = rp_new_array(VkCommandBuffer, count);
+    if (!model->groups) return rp_fail_memory(err, "command buffers", count * sizeof *model->groups);
+    for (uint32_t n = 0; n < count; n++) {
+        VkCommandBuffer *commands = &model->groups[n];
+        RP_TRY(rp_record_begin(&model->ops.recorder, "layer", commands, err));
+        RP_TRY(rp_model_record_group(model, n % groups, n < groups ? 0 : model->few_tokens, *commands, err));
+        RP_TRY(rp_record_end(&model->ops.recorder, *commands, err));
     }
 done:
     return status;
@@ -175,8 +191,7 @@ rp_status rp_model_record_parts(rp_model *model, uint32_t slice_rows, rp_error *
 static rp_status record_all(rp_model *model, rp_error *err) {
     rp_status status;
     RP_TRY(rp_model_record_prologue(model, &model->prologue, err));
-    RP_TRY(record_groups(model, 0, &model->groups, err));
-    if (model->few_tokens) RP_TRY(record_groups(model, model->few_tokens, &model->few_groups, err));
+    RP_TRY(record_groups(model, err));
     for (int output = 0; output < RP_OUTPUT_COUNT; output++)
         if (rp_output_available(model, (rp_output)output))
             RP_TRY(rp_model_record_output(model, (rp_output)output, &model->outputs[output], err));
@@ -192,7 +207,6 @@ rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *
     RP_TRY(rp_model_create_buffers(model, max_batch_tokens, err));
     rp_ops_init(&model->ops, device, rp_buffer_range(&a->input, a->at.counts, RP_ALL_COUNTS * 4),
                 rp_buffer_range(&a->input, a->at.indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)));
-    model->few_tokens = model->wants_few ? rp_few_rows(&device->caps) : 0;
     RP_TRY(choose_all(model, err));
     RP_TRY(record_all(model, err));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};

@@ -69,8 +69,7 @@ static rp_step *list_parts(rp_model *model, const rp_batch *b, rp_step *next) {
 
 uint32_t rp_model_list(rp_model *model, const rp_batch *b, uint32_t *slice_rows) {
     const rp_config *c = &model->config;
-    bool few = model->few_groups && b->tokens <= model->few_tokens;
-    const VkCommandBuffer *groups = few ? model->few_groups : model->groups;
+    const VkCommandBuffer *groups = model->groups + (b->tokens <= model->few_tokens ? c->groups : 0);
     rp_step *next = model->steps;
     double layer = 0;
     for (size_t i = 0; i < b->count; i++) layer += rp_layer_work(c, &b->sequences[i]);

@@ -80,5 +80,5 @@ rp_kernel rp_row_kernel(const rp_caps *caps, const char *shader, uint32_t consta
 }
 
 uint32_t rp_few_rows(const rp_caps *caps) {
-    return caps->info.type == RP_DEVICE_CPU ? 16 : 128;
+    return caps->info.type == RP_DEVICE_CPU ? 0 : 128;
 }

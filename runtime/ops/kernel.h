@@ -95,7 +95,8 @@ uint32_t rp_row_lanes(const rp_caps *caps);
 rp_kernel rp_row_kernel(const rp_caps *caps, const char *shader, uint32_t constant, uint32_t bindings,
                         uint32_t push_words);
 
-/* Rows that leave most of this device idle in the kernels for many: those for few are made for as many. */
+/* Rows that leave most of a GPU idle in the kernels for many: it is worth choosing others for so many. 0: no
+ * number of rows is worth it, because a software driver compiles each further kernel at every start. */
 uint32_t rp_few_rows(const rp_caps *caps);
 
 #endif

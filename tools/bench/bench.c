@@ -88,7 +88,7 @@ static rp_status open_model(bench *b, const uint32_t *lengths, size_t count, rp_
     if (most > 8192 && tokens <= 8192) most = 8192; /* padding should not take memory that packing does not */
     if (most < tokens) most = tokens;
     rp_model_params params = {
-        .max_batch_tokens = (uint32_t)most, .random_seed = 1, .few_tokens = o->few_tokens};
+        .max_batch_tokens = (uint32_t)most, .random_seed = 1};
     rp_status status = rp_cli_bench_open(b->job, &params, &b->model, err);
     if (status) return status;
     b->info = rp_model_get_info(b->model);

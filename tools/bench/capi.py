@@ -33,7 +33,7 @@ class rp_device_info(Structure):
 
 class rp_model_params(Structure):
     _fields_ = [("max_batch_tokens", c_uint32), ("random_seed", c_uint32), ("random_groups", c_uint32),
-                ("precision", c_int), ("verify_every", c_uint32), ("few_tokens", c_bool), ("on_mismatch", c_void_p),
+                ("precision", c_int), ("verify_every", c_uint32), ("verify_all", c_bool), ("on_mismatch", c_void_p),
                 ("head", c_int), ("reserved", c_uint64 * 1)]
 
 
@@ -102,9 +102,9 @@ class Tokenizer(Handle):
 class Model(Handle):
     """A model folder on a device, with room for batches of so many tokens (0: as it likes)."""
 
-    def __init__(self, device, folder, precision="f32", tokens=0, few_tokens=False):
+    def __init__(self, device, folder, precision="f32", tokens=0):
         super().__init__(device.library)
-        params = rp_model_params(max_batch_tokens=tokens, precision=PRECISIONS[precision], few_tokens=few_tokens)
+        params = rp_model_params(max_batch_tokens=tokens, precision=PRECISIONS[precision])
         self.call("rp_model_open", device.handle, folder.encode(), byref(params), byref(self.handle))
 
     def run(self, sequences, out, capacity):

@@ -63,7 +63,7 @@ class Reprise:
 
     def __init__(self, folder, options):
         device, tokens = options.opened, max(case.tokens for case in options.cases)
-        self.model = capi.Model(device, folder, options.precision, tokens, options.few_tokens)
+        self.model = capi.Model(device, folder, options.precision, tokens)
         self.processors = device.cpu
         self.name = f"Reprise {options.precision}, Vulkan on {'the CPU' if device.cpu else device.name}"
 
@@ -362,7 +362,6 @@ def main():
     parser.add_argument("--precision", choices=list(capi.PRECISIONS), default="f32",
                         help="of Reprise; below f32 PyTorch on CUDA is in float16 (f32)")
     parser.add_argument("--batch", type=int, help="also so many sequences of 128 tokens; 0: not (64 on a GPU, else 0)")
-    parser.add_argument("--few-tokens", action="store_true", help="rp_model_params.few_tokens")
     parser.add_argument("--tokenize", metavar="FOLDER", help="time tokenizing with the tokenizer of FOLDER instead")
     parser.add_argument("--lines", metavar="FILE", help="texts for --tokenize, one a line")
     parser.add_argument("--against", metavar="BUILD", help="with --tokenize, another build of Reprise beside it")

@@ -48,7 +48,6 @@ enum {
     R_REPEAT,
     R_LENGTHS,
     R_TRACE,
-    R_FEW_TOKENS,
     R_ROOFLINE, /* in the order of rp_cli_bench_kind */
     R_OPS,
     R_REPLAY,
@@ -124,8 +123,6 @@ static const rule rules[R_COUNT] = {
                    "mixed lengths: sst2, uniform, or a FILE with one a line; - is standard input", RUN},
     [R_TRACE] = {0, "trace", "FILE", RP_CLI_BENCH, "write a trace of one more run, for Chrome or Perfetto",
                  RUN},
-    [R_FEW_TOKENS] = {0, "few-tokens", NULL, RP_CLI_BENCH, "with kernels for short texts beside the others",
-                      RUN},
     [R_ROOFLINE] = {0, "roofline", NULL, RP_CLI_BENCH, "instead: what the device can reach"},
     [R_OPS] = {0, "ops", NULL, RP_CLI_BENCH, "instead: each operator, by every kernel that may run it"},
     [R_REPLAY] = {0, "replay", NULL, RP_CLI_BENCH, "instead: the ways to submit a layer many times"},
@@ -323,9 +320,6 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
         return set_bench(name, RP_CLI_BENCH_REPLAY, o);
     case R_STARTUP:
         return set_bench(name, RP_CLI_BENCH_STARTUP, o);
-    case R_FEW_TOKENS:
-        o->few_tokens = true;
-        break;
     case R_OVERWRITE:
         o->overwrite = true;
         break;

@@ -67,7 +67,6 @@ typedef struct rp_cli_options {
     const char *prompt_name, *prompt; /* NULL: not given */
     uint32_t dimensions;              /* 0: all */
     uint32_t verify_every;            /* 0: nothing is recomputed */
-    bool few_tokens;                  /* bench with kernels for few tokens too */
     bool compile;                     /* check without running anything */
     const char *only;                 /* kernels whose name contains this; NULL: all */
     const char *config;               /* of bench and check */
