@@ -9,6 +9,7 @@
 #include "loader/json_write.h"
 #include "loader/missing.h"
 #include "loader/names.h"
+#include "loader/tf_checkpoint.h"
 
 /* The largest sizes that are taken for a model and not for damage. Products of any three of them and the
  * number of layers fit into 64 bits, so no size computed from a config overflows. */
@@ -396,6 +397,28 @@ static rp_status read_config(reader *r) {
     return status;
 }
 
+/* Set `*google` when the configuration `name` of the folder is one of Google's own, not of Hugging Face,
+ * unless fields of it say otherwise: by its name, or because the weights beside it are a checkpoint of
+ * TensorFlow. */
+static rp_status is_google(const char *dir, const char *name, bool *google, rp_error *err) {
+    static const char *const others[] = {"model.safetensors", "model.safetensors.index.json",
+                                         "pytorch_model.bin", "pytorch_model.bin.index.json"};
+    char *index = NULL;
+    *google = strcmp(name, "config.json") != 0;
+    if (*google) return RP_OK;
+    for (size_t i = 0; i < RP_COUNT(others); i++) {
+        char *path = rp_path_join(dir, others[i]);
+        if (!path) return rp_fail_memory(err, "a path", strlen(dir));
+        bool there = rp_path_exists(path);
+        free(path);
+        if (there) return RP_OK;
+    }
+    if (rp_tf_folder_find(dir, &index, err) == RP_ERROR_HOST_MEMORY) return RP_ERROR_HOST_MEMORY;
+    *google = index;
+    free(index);
+    return RP_OK;
+}
+
 rp_status rp_config_load(const char *dir, rp_config *out, rp_error *err) {
     *out = (rp_config){0};
     rp_status status = rp_folder_check(dir, err);
@@ -413,7 +436,7 @@ rp_status rp_config_load(const char *dir, rp_config *out, rp_error *err) {
     }
     rp_json_document document = {0};
     reader r = {.root = &document.root, .path = rp_path_shown(out->path), .out = out, .err = err};
-    status = rp_folder_is_google(dir, name, &r.google, err);
+    status = is_google(dir, name, &r.google, err);
     if (!status) status = rp_json_load(out->path, &document, err);
     if (!status) status = read_config(&r);
     rp_json_finish(&document);

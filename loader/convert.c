@@ -11,17 +11,6 @@
 
 enum { PATH_BYTES = 4096 };
 
-rp_status rp_convert_text(rp_conversion *c, const char *name, char *text, size_t size) {
-    char full[RP_NAME_SIZE];
-    snprintf(full, sizeof full, "%s%s", c->sub, name);
-    rp_status status =
-        text ? rp_staging_begin(&c->staging, full, c->err) : rp_fail_memory(c->err, name, size);
-    if (!status) status = rp_staging_write(&c->staging, text, size, c->err);
-    if (!status) status = rp_staging_end(&c->staging, c->err);
-    free(text);
-    return status;
-}
-
 /* ---- the class ---- */
 
 /* The class that has the most of the heads that are there. */

@@ -19,9 +19,6 @@ typedef struct rp_conversion {
     rp_error *err;
 } rp_conversion;
 
-/* Write `text`, which passes to this function, as the file `sub` + `name`. NULL: it could not be made. */
-rp_status rp_convert_text(rp_conversion *c, const char *name, char *text, size_t size);
-
 rp_status rp_convert_config(rp_conversion *c);
 rp_status rp_convert_weights(rp_conversion *c);
 

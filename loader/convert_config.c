@@ -87,5 +87,5 @@ rp_status rp_convert_config(rp_conversion *c) {
     rp_json_finish(&document);
     size_t bytes = 0;
     char *text = rp_json_writer_finish(&w, &bytes);
-    return rp_convert_text(c, "config.json", text, bytes);
+    return rp_staging_text(&c->staging, c->sub, "config.json", text, bytes, c->err);
 }

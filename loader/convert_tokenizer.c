@@ -245,7 +245,7 @@ static rp_status write_tokenizer(rp_conversion *c, const rp_tokenizer *t, const 
     if (!status) status = rp_spiece_read(spiece, data, size, &file, c->err);
     if (!status) {
         char *text = tokenizer_text(t, &file, lower, keep_accents, &size);
-        status = rp_convert_text(c, "tokenizer.json", text, size);
+        status = rp_staging_text(&c->staging, c->sub, "tokenizer.json", text, size, c->err);
     }
     free(file.pieces);
     free(data);
@@ -262,7 +262,7 @@ static rp_status write_own(rp_conversion *c, const char *spiece, bool has_config
     if (!status && *spiece) status = write_tokenizer(c, t, spiece);
     if (!status && !has_config) {
         char *text = config_text(t, class, c->config.max_positions, &size);
-        status = rp_convert_text(c, "tokenizer_config.json", text, size);
+        status = rp_staging_text(&c->staging, c->sub, "tokenizer_config.json", text, size, c->err);
     }
     rp_tokenizer_close(&t);
     return status;

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "loader/json.h"
-#include "loader/tf_checkpoint.h"
 
 enum { MAX_CONFIG_BYTES = 1 << 20, PATH_BYTES = 4096 };
 
@@ -103,18 +102,6 @@ rp_status rp_folder_config(const char *dir, char name[RP_FOLDER_NAME], rp_error 
     static const char *const names[] = {"config.json"};
     if (find_named(dir, names, 1, name)) return RP_OK;
     return find_only(dir, is_config, "the configuration of the model", name, err);
-}
-
-rp_status rp_folder_is_google(const char *dir, const char *name, bool *google, rp_error *err) {
-    static const char *const others[] = {"model.safetensors", "model.safetensors.index.json",
-                                         "pytorch_model.bin", "pytorch_model.bin.index.json"};
-    char found[RP_FOLDER_NAME], *index = NULL;
-    *google = strcmp(name, "config.json") != 0;
-    if (*google || find_named(dir, others, sizeof others / sizeof others[0], found)) return RP_OK;
-    if (rp_tf_folder_find(dir, &index, err) == RP_ERROR_HOST_MEMORY) return RP_ERROR_HOST_MEMORY;
-    *google = index;
-    free(index);
-    return RP_OK;
 }
 
 /* ---- vocabularies ---- */

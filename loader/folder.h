@@ -27,9 +27,4 @@ rp_status rp_folder_config(const char *dir, char name[RP_FOLDER_NAME], rp_error 
 rp_status rp_folder_spiece(const char *dir, char name[RP_FOLDER_NAME], rp_error *err);
 rp_status rp_folder_vocab(const char *dir, char name[RP_FOLDER_NAME], rp_error *err);
 
-/* True when the configuration `name` of the folder is one of Google's own, not of Hugging Face, unless fields
- * of it say otherwise: by its name, or because the weights beside it are a checkpoint of TensorFlow.
- * RP_ERROR_HOST_MEMORY. */
-rp_status rp_folder_is_google(const char *dir, const char *name, bool *google, rp_error *err);
-
 #endif

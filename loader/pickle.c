@@ -1,25 +1,11 @@
 #include "loader/pickle.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "loader/json.h"
 #include "loader/pickle_build.h"
 
 enum { MAX_BYTES = 16 << 20 };
 
 /* ---- the machine ---- */
-
-rp_status rp_pickle_fail(rp_pickle_machine *m, rp_status status, const char *format, ...) {
-    char what[320];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    for (char *c = what; *c; c++)
-        if ((unsigned char)*c < ' ') *c = '?';
-    return rp_fail(m->err, status, "%s: %s: byte %zu: %s", rp_path_shown(m->path), m->part, m->op_at, what);
-}
 
 static rp_status damaged(rp_pickle_machine *m, const char *what) {
     return rp_pickle_fail(m, RP_ERROR_FORMAT, "%s; fetch the file again", what);
@@ -29,10 +15,6 @@ static rp_status cut(rp_pickle_machine *m) {
     if (m->size < MAX_BYTES) return damaged(m, "the pickle is cut");
     return rp_pickle_fail(m, RP_ERROR_UNSUPPORTED,
                           "the pickle has more than %d MiB; save the state dict alone", MAX_BYTES >> 20);
-}
-
-rp_status rp_pickle_no_memory(rp_pickle_machine *m) {
-    return rp_fail_memory(m->err, rp_path_shown(m->path), m->size);
 }
 
 /* The next `count` bytes. */
@@ -50,23 +32,6 @@ static rp_status take_argument(rp_pickle_machine *m, unsigned width) {
     m->argument = 0;
     for (unsigned i = status ? 0 : width; i-- > 0;) m->argument = m->argument << 8 | at[i];
     return status;
-}
-
-static rp_status push(rp_pickle_machine *m, uint32_t node) {
-    if (!rp_grow((void **)&m->stack, &m->stack_capacity, m->depth + 1, sizeof *m->stack))
-        return rp_pickle_no_memory(m);
-    m->stack[m->depth++] = node;
-    return RP_OK;
-}
-
-rp_status rp_pickle_push_new(rp_pickle_machine *m, rp_pickle_node node) {
-    rp_pickle *out = m->out;
-    if (!rp_grow((void **)&out->nodes, &out->capacity, out->count + 1, sizeof *out->nodes)) {
-        if (node.kind == RP_PICKLE_TUPLE) free(node.items);
-        return rp_pickle_no_memory(m);
-    }
-    out->nodes[out->count] = node;
-    return push(m, (uint32_t)out->count++);
 }
 
 /* What was pushed since the last mark, or since the begin. */
@@ -188,26 +153,6 @@ static rp_status op_short_tuple(rp_pickle_machine *m) {
     return status ? status : make_tuple(m, m->depth - count);
 }
 
-/* Room for `count` items is that of the next power of two. */
-static size_t capacity_of(size_t count) {
-    size_t capacity = count ? 4 : 0;
-    while (capacity < count) capacity *= 2;
-    return capacity;
-}
-
-rp_status rp_pickle_extend(rp_pickle_machine *m, uint32_t node, const uint32_t *items, size_t count) {
-    rp_pickle_node *to = &m->out->nodes[node];
-    size_t capacity = capacity_of(to->count + count);
-    if (capacity != capacity_of(to->count)) {
-        uint32_t *moved = realloc(to->items, capacity * sizeof *moved);
-        if (!moved) return rp_pickle_no_memory(m);
-        to->items = moved;
-    }
-    if (count) memcpy(to->items + to->count, items, count * sizeof *items);
-    to->count += (uint32_t)count;
-    return RP_OK;
-}
-
 /* What stands from `from` on goes into the container below. */
 static rp_status extend_below(rp_pickle_machine *m, rp_pickle_kind kind, size_t from) {
     size_t count = m->depth - from;
@@ -284,7 +229,7 @@ static rp_status op_memoize(rp_pickle_machine *m) {
 static rp_status op_get(rp_pickle_machine *m) {
     if (m->argument >= m->memo_size || !m->memo[m->argument])
         return damaged(m, "an index of the memo was never set");
-    return push(m, m->memo[m->argument] - 1);
+    return rp_pickle_push(m, m->memo[m->argument] - 1);
 }
 
 /* ---- globals ---- */

@@ -1,5 +1,5 @@
-/* Between the two halves of the reader of pickles: pickle.c runs the opcodes, pickle_build.c knows what may
- * be named and called. */
+/* Between the files of the reader of pickles: pickle.c runs the opcodes, pickle_build.c knows what a pickle
+ * may name and call, and both put values on the stack of pickle_machine.c. */
 #ifndef RP_LOADER_PICKLE_BUILD_H
 #define RP_LOADER_PICKLE_BUILD_H
 
@@ -26,6 +26,9 @@ typedef struct rp_pickle_machine {
 rp_status rp_pickle_fail(rp_pickle_machine *m, rp_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 rp_status rp_pickle_no_memory(rp_pickle_machine *m);
+
+/* Push the node with this number. */
+rp_status rp_pickle_push(rp_pickle_machine *m, uint32_t node);
 
 /* Add a node, whose items it owns even when this fails, and push it. */
 rp_status rp_pickle_push_new(rp_pickle_machine *m, rp_pickle_node node);

@@ -127,6 +127,17 @@ rp_status rp_staging_end(rp_staging *staging, rp_error *err) {
     return bad ? fail_write(staging->path, err) : RP_OK;
 }
 
+rp_status rp_staging_text(rp_staging *staging, const char *folder, const char *name, char *text, size_t size,
+                          rp_error *err) {
+    char full[PATH_BYTES];
+    snprintf(full, sizeof full, "%s%s", folder, name);
+    rp_status status = text ? rp_staging_begin(staging, full, err) : rp_fail_memory(err, name, size);
+    if (!status) status = rp_staging_write(staging, text, size, err);
+    if (!status) status = rp_staging_end(staging, err);
+    free(text);
+    return status;
+}
+
 rp_status rp_staging_copy(rp_staging *staging, const char *path, const char *name, rp_error *err) {
     int from = -1;
     uint64_t size = 0;

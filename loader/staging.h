@@ -29,6 +29,11 @@ rp_status rp_staging_begin(rp_staging *staging, const char *name, rp_error *err)
 rp_status rp_staging_write(rp_staging *staging, const void *data, size_t size, rp_error *err);
 rp_status rp_staging_end(rp_staging *staging, rp_error *err);
 
+/* Write the file `folder` + `name` that holds `text`, and free `text`. RP_ERROR_HOST_MEMORY when `text` is
+ * NULL, as the caller had no memory for it. */
+rp_status rp_staging_text(rp_staging *staging, const char *folder, const char *name, char *text, size_t size,
+                          rp_error *err);
+
 /* A file that is a copy of `path`. */
 rp_status rp_staging_copy(rp_staging *staging, const char *path, const char *name, rp_error *err);
 
