@@ -1,5 +1,5 @@
-/* Added tokens: which ids they get, and cutting them out of a text, as AddedVocabulary of Hugging Face's
- * `tokenizers` does both. */
+/* Added tokens: which there are and which ids they get, as AddedVocabulary of Hugging Face's `tokenizers` has
+ * it. */
 #include "loader/json.h"
 #include "loader/pipeline.h"
 
@@ -13,11 +13,6 @@ enum {
 int32_t rp_added_id(const rp_added_vocab *added, const char *text, size_t size) {
     int32_t at = rp_vocab_find(&added->index, text, size);
     return at < 0 ? -1 : added->ids[at];
-}
-
-const rp_added *rp_added_of(const rp_added_vocab *added, int32_t id) {
-    if (id < 0 || (size_t)id >= added->owner_count || added->owners[id] < 0) return NULL;
-    return &added->tokens[added->owners[id]];
 }
 
 bool rp_added_skipped(const rp_added_vocab *added, const char *text, size_t size) {
@@ -153,24 +148,12 @@ void rp_added_finish(rp_added_vocab *added) {
 
 /* ---- what finds them ---- */
 
-static bool decode(rp_flow *flow, rp_chars *chars, const char *text, size_t size) {
-    chars->count = 0;
-    flow->ascii = true;
-    if (!rp_flow_reserve(flow, chars, size)) return false;
-    for (size_t at = 0; at < size;) {
-        uint32_t start = (uint32_t)at, code = rp_utf8_next(text, &at);
-        chars->items[chars->count++] = (rp_char){code, start, (uint32_t)at};
-        flow->ascii = flow->ascii && code < 128;
-    }
-    return true;
-}
-
 static bool index_list(rp_added_vocab *added, const rp_added_place *list, size_t count,
                        const rp_normalizer *normalizer, rp_flow *flow) {
     for (size_t i = 0; i < count; i++) {
         const rp_added *token = &added->tokens[list[i].index];
         rp_chars *text = &flow->work;
-        if (!decode(flow, text, token->text, token->size)) return false;
+        if (!rp_flow_decode(flow, text, token->text, token->size)) return false;
         if (list[i].normalized && !rp_normal_run(normalizer, flow, text, 0)) return false;
         if (!rp_added_trie_push(list[i].normalized ? &added->normalized : &added->raw, text->items,
                                 text->count, added->ids[list[i].index]))
@@ -188,95 +171,4 @@ rp_status rp_added_index(rp_added_vocab *added, const rp_normalizer *normalizer,
     rp_status status = flow.status;
     rp_flow_finish(&flow);
     return status;
-}
-
-/* ---- finding them ---- */
-
-static bool is_word(uint32_t code) {
-    return rp_char_is_word(code);
-}
-
-/* A token that stands for whole words alone is passed over beside a character of a word. */
-static bool is_inside(const rp_char *chars, size_t begin, size_t end, size_t start, size_t stop) {
-    return (start > begin && is_word(chars[start - 1].code)) || (stop < end && is_word(chars[stop].code));
-}
-
-bool rp_added_split(const rp_added_vocab *added, const rp_added_trie *trie, rp_flow *flow, size_t begin,
-                    size_t end, const rp_char *chars, rp_splits *out) {
-    size_t from = begin;    /* where the text that no token has taken begins */
-    size_t white = begin;   /* where the white space that was looked at last ends */
-    size_t last = SIZE_MAX; /* where the last token ended */
-    for (size_t i = begin; trie->node_count && i < end + trie->has_empty;) {
-        int32_t id = -1;
-        size_t length = i < end && trie->first[chars[i].code & 255]
-                            ? rp_added_trie_match(trie, chars + i, end - i, &id)
-                            : 0;
-        if (!length) {
-            if (!trie->has_empty || last == i) {
-                i++;
-                continue;
-            }
-            id = trie->empty;
-        }
-        size_t start = i, stop = i + length;
-        last = stop;
-        const rp_added *token = rp_added_of(added, id);
-        i = stop; /* also when the token takes the white space behind it, or is none here */
-        if (added->split_special && added->skipped[added->owners[id]]) continue;
-        if (token->single_word && is_inside(chars, begin, end, start, stop)) continue;
-        if (token->lstrip) {
-            while (start > from && rp_char_is_white(chars[start - 1].code)) start--;
-            if (start < from) start = from;
-        }
-        if (token->rstrip) {
-            if (stop < white) stop = white; /* it has been looked at */
-            while (stop < end && rp_char_is_white(chars[stop].code)) stop++;
-            white = stop;
-        }
-        if (stop < start) stop = start;
-        if (from < start && !rp_flow_push(flow, out, from, start, -1)) return false;
-        if (start < stop && !rp_flow_push(flow, out, start, stop, id)) return false;
-        from = stop;
-    }
-    return from >= end || rp_flow_push(flow, out, from, end, -1);
-}
-
-/* Normalize characters [begin, end) of the text, append them to what is joined, and split them. */
-static bool extract_part(const rp_added_vocab *added, const rp_normalizer *normalizer, rp_flow *flow,
-                         rp_split part) {
-    rp_chars *joined = &flow->joined, *work = &flow->work;
-    const rp_char *from = flow->chars.items + part.begin;
-    size_t count = part.end - part.begin, begin = joined->count;
-    if (part.id < 0) {
-        work->count = 0;
-        if (!rp_flow_reserve(flow, work, count)) return false;
-        memcpy(work->items, from, count * sizeof *from);
-        work->count = count;
-        if (!rp_normal_run(normalizer, flow, work, from[0].start)) return false;
-        from = work->items;
-        count = work->count;
-    }
-    if (!rp_flow_reserve(flow, joined, count)) return false;
-    if (count) memcpy(joined->items + begin, from, count * sizeof *from);
-    joined->count += count;
-    if (part.id >= 0) return rp_flow_push(flow, &flow->splits, begin, joined->count, part.id);
-    return rp_added_split(added, &added->normalized, flow, begin, joined->count, joined->items,
-                          &flow->splits);
-}
-
-bool rp_added_extract(const rp_added_vocab *added, const rp_normalizer *normalizer, rp_flow *flow) {
-    rp_splits *parts = &flow->spare_splits;
-    rp_chars *chars = &flow->chars;
-    parts->count = flow->splits.count = 0;
-    if (!rp_added_split(added, &added->raw, flow, 0, chars->count, chars->items, parts)) return false;
-    if (parts->count == 1 && parts->items[0].id < 0)
-        return rp_normal_run(normalizer, flow, chars, 0) &&
-               rp_added_split(added, &added->normalized, flow, 0, chars->count, chars->items, &flow->splits);
-    flow->joined.count = 0;
-    for (size_t i = 0; i < parts->count; i++)
-        if (!extract_part(added, normalizer, flow, parts->items[i])) return false;
-    rp_chars old = *chars;
-    *chars = flow->joined;
-    flow->joined = old;
-    return true;
 }

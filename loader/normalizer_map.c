@@ -28,9 +28,7 @@ static bool apply(rp_flow *flow, rp_chars *chars, uint32_t origin) {
         if (edit.change <= 0) at += 1 + (size_t)-edit.change;
         out->items[out->count++] = (rp_char){edit.code, place.start, place.end};
     }
-    rp_chars old = *chars;
-    *chars = *out;
-    *out = old;
+    rp_chars_swap(chars, out);
     return true;
 }
 

@@ -3,25 +3,6 @@
 
 enum { FREE_CHARS = 65536, FACTOR = 32 }; /* how many characters a text may become */
 
-static bool decode(rp_flow *flow, rp_text text) {
-    rp_chars *chars = &flow->chars;
-    if (!rp_flow_reserve(flow, chars, text.size)) return false;
-    unsigned all = 0;
-    for (size_t at = 0; at < text.size;) {
-        uint32_t start = (uint32_t)at;
-        unsigned char byte = (unsigned char)text.data[at];
-        all |= byte;
-        uint32_t code = byte;
-        if (byte < 0x80)
-            at++;
-        else
-            code = rp_utf8_next(text.data, &at);
-        chars->items[chars->count++] = (rp_char){code, start, (uint32_t)at};
-    }
-    flow->ascii = all < 0x80;
-    return true;
-}
-
 /* ---- unigram ---- */
 
 static size_t put_bytes(rp_flow *flow, const rp_char *chars, size_t count) {
@@ -90,8 +71,9 @@ static bool encode(const rp_tokenizer *t, rp_flow *flow, rp_tokens *out) {
 rp_status rp_pipeline_encode(const rp_tokenizer *t, rp_text text, rp_tokens *out, rp_error *err) {
     rp_flow flow = {.most = FREE_CHARS + FACTOR * text.size, .err = err};
     if (flow.most > 4 * (size_t)RP_TEXT_BYTES_MAX) flow.most = 4 * (size_t)RP_TEXT_BYTES_MAX;
-    bool ok = decode(&flow, text) && rp_added_extract(&t->added, &t->normalizer, &flow) &&
-              rp_pretokenize(&t->pretokenizer, &flow) && encode(t, &flow, out);
+    bool ok = rp_flow_decode(&flow, &flow.chars, text.data, text.size) &&
+              rp_added_extract(&t->added, &t->normalizer, &flow) && rp_pretokenize(&t->pretokenizer, &flow) &&
+              encode(t, &flow, out);
     if (!ok && !flow.status) rp_flow_memory(&flow);
     rp_status status = flow.status;
     rp_flow_finish(&flow);

@@ -8,10 +8,11 @@
 #define RP_LOADER_PIPELINE_H
 
 #include "base/alloc.h"
+#include "loader/charsmap.h"
 #include "loader/regex.h"
-#include "loader/spiece.h"
 #include "loader/unicode.h"
 #include "loader/vocab.h"
+#include "reprise/tokenizer.h"
 
 /* ---- one text between the components ---- */
 
@@ -64,9 +65,13 @@ bool rp_flow_long(rp_flow *flow);
 bool rp_flow_push(rp_flow *flow, rp_splits *splits, size_t begin, size_t end, int32_t id);
 /* Make room for `count` more characters. */
 bool rp_flow_reserve(rp_flow *flow, rp_chars *chars, size_t count);
+/* Append `count` characters. */
+bool rp_flow_append(rp_flow *flow, rp_chars *chars, const rp_char *from, size_t count);
+/* Write the characters of `size` bytes of valid UTF-8 in place of those in `chars`, and set flow->ascii. */
+bool rp_flow_decode(rp_flow *flow, rp_chars *chars, const char *text, size_t size);
 void rp_flow_finish(rp_flow *flow);
 
-/* ---- patterns (pattern.c) ---- */
+/* ---- patterns (pattern_open.c; pattern.c finds them) ---- */
 
 /* The pattern of a Replace or a Split. */
 typedef struct rp_pattern {
@@ -97,7 +102,7 @@ void rp_pattern_finish(rp_pattern *pattern);
 bool rp_pattern_next(const rp_pattern *pattern, rp_flow *flow, const rp_char *chars, size_t count,
                      rp_search *search, size_t *start, size_t *end);
 
-/* ---- normalizers (normalizer.c, normalizer_map.c) ---- */
+/* ---- normalizers (normalizer.c, normalizer_bert.c, normalizer_map.c, normalizer_letters.c) ---- */
 
 typedef enum rp_normal_kind {
     RP_NORMAL_BERT,
@@ -137,8 +142,15 @@ bool rp_normal_run(const rp_normalizer *normalizer, rp_flow *flow, rp_chars *cha
 /* Fill in `plain` of a PRECOMPILED step. */
 void rp_normal_prepare(rp_normal *step);
 
-/* Normalize `chars` by a PRECOMPILED step. */
+/* Normalize `chars` by a PRECOMPILED step, and by a BERT step. */
 bool rp_normal_map(const rp_normal *step, rp_flow *flow, rp_chars *chars, uint32_t origin);
+bool rp_normal_bert(const rp_normal *step, rp_flow *flow, rp_chars *chars);
+
+/* Put `chars` in lower case; bring them into a normal form; leave out those beyond ASCII that `drops` is true
+ * for. */
+bool rp_normal_lower(rp_flow *flow, rp_chars *chars);
+bool rp_normal_compose(rp_flow *flow, rp_chars *chars, rp_normal_form form);
+void rp_normal_drop(rp_chars *chars, bool (*drops)(uint32_t code));
 
 /* ---- pre-tokenizers (pretokenizer.c) ---- */
 
@@ -181,7 +193,7 @@ typedef struct rp_pretokenizer {
 /* Cut each split that is not a token yet into words. */
 bool rp_pretokenize(const rp_pretokenizer *pretokenizer, rp_flow *flow);
 
-/* ---- added tokens (added_tokens.c, added_trie.c) ---- */
+/* ---- added tokens (added_tokens.c, added_split.c, added_trie.c) ---- */
 
 /* A token as its file describes it. */
 typedef struct rp_added {

@@ -219,9 +219,7 @@ static bool metaspace(const rp_pre *step, rp_flow *flow) {
     flow->spare.count = 0;
     for (size_t i = 0; i < flow->splits.count; i++)
         if (!metaspace_split(step, flow, flow->splits.items[i])) return false;
-    rp_chars chars = flow->chars;
-    flow->chars = flow->spare;
-    flow->spare = chars;
+    rp_chars_swap(&flow->chars, &flow->spare);
     return true;
 }
 

@@ -26,30 +26,8 @@ typedef struct search {
     size_t *seen; /* for each step and level, the place of the text that it was last reached at, plus 1 */
     uint32_t
         *stack; /* steps to be followed, times RP_REGEX_LEVELS, plus the level: one more than of `seen` */
-    rp_regex_walk *walk; /* NULL: there is none */
+    rp_regex_walk *walk;
 } search;
-
-rp_status rp_regex_open(const char *pattern, size_t size, const char *path, rp_regex **out, rp_error *err) {
-    *out = NULL;
-    rp_regex *regex = rp_new(rp_regex);
-    if (!regex) return rp_fail_memory(err, "a regular expression", sizeof *regex);
-    rp_status status = rp_regex_compile(pattern, size, path, regex, err);
-    if (status)
-        rp_regex_close(&regex);
-    else
-        *out = regex;
-    return status;
-}
-
-void rp_regex_close(rp_regex **regex) {
-    if (*regex) {
-        free((*regex)->steps);
-        free((*regex)->sets);
-        free((*regex)->ranges);
-        free(*regex);
-    }
-    *regex = NULL;
-}
 
 static bool word_at(const search *s, size_t at) {
     return at < s->count && rp_char_is_regex_word(s->chars[at].code);
@@ -85,7 +63,7 @@ static uint64_t *dead_bits(const search *s, size_t at) {
 }
 
 static bool is_dead(const search *s, uint32_t step, size_t at) {
-    return s->walk && s->walk->dead && (dead_bits(s, at)[step / 64] >> step % 64 & 1);
+    return s->walk->dead && (dead_bits(s, at)[step / 64] >> step % 64 & 1);
 }
 
 /* Remember that the ways in `now` at the place `at` come to nothing. */
@@ -168,7 +146,7 @@ static bool run(search *s, size_t from, size_t *start, size_t *end) {
         if (!found) follow(s, s->now, &s->now_count, 0, at, at);
         if (s->now_count == 0 && found) break;
         bool match = advance(s, at, start, end);
-        if (found && !match && s->walk) bury(s, at);
+        if (found && !match) bury(s, at);
         found |= match;
         thread *swap = s->now;
         s->now = s->next;
@@ -178,14 +156,14 @@ static bool run(search *s, size_t from, size_t *start, size_t *end) {
     return found;
 }
 
-static bool find(const rp_regex *regex, const rp_char *chars, size_t count, size_t from, rp_regex_walk *walk,
+/* The next match from walk->from on. */
+static bool find(const rp_regex *regex, const rp_char *chars, size_t count, rp_regex_walk *walk,
                  size_t *start, size_t *end, bool *memory) {
     thread few_threads[2 * FEW_STEPS];
     size_t few_seen[FEW_STEPS], steps = regex->count, states = steps * regex->levels;
     uint32_t few_stack[FEW_STEPS + 1];
     bool few = states <= FEW_STEPS;
     search s = {.regex = regex, .chars = chars, .count = count, .walk = walk};
-    if (from > count) return false;
     s.now = few ? few_threads : malloc(2 * steps * sizeof *s.now);
     s.seen = few ? few_seen : malloc(states * sizeof *s.seen);
     s.stack = few ? few_stack : malloc((states + 1) * sizeof *s.stack);
@@ -194,7 +172,7 @@ static bool find(const rp_regex *regex, const rp_char *chars, size_t count, size
     if (ok) {
         memset(s.seen, 0, states * sizeof *s.seen);
         s.next = s.now + steps;
-        found = run(&s, from, start, end);
+        found = run(&s, walk->from, start, end);
     } else {
         *memory = true;
     }
@@ -206,15 +184,10 @@ static bool find(const rp_regex *regex, const rp_char *chars, size_t count, size
     return found;
 }
 
-bool rp_regex_find(const rp_regex *regex, const rp_char *chars, size_t count, size_t from, size_t *start,
-                   size_t *end, bool *memory) {
-    return find(regex, chars, count, from, NULL, start, end, memory);
-}
-
 bool rp_regex_next(const rp_regex *regex, const rp_char *chars, size_t count, rp_regex_walk *walk,
                    size_t *start, size_t *end, bool *memory) {
     if (count == 0) return false;
-    while (walk->from <= count && find(regex, chars, count, walk->from, walk, start, end, memory)) {
+    while (walk->from <= count && find(regex, chars, count, walk, start, end, memory)) {
         bool again = *start == *end && walk->last_plus == *end + 1;
         walk->from = again ? walk->from + 1 : *end;
         if (again) continue;

@@ -25,12 +25,6 @@ rp_status rp_regex_open(const char *pattern, size_t size, const char *path, rp_r
 /* Free, and set to NULL; NULL is allowed. */
 void rp_regex_close(rp_regex **regex);
 
-/* Find the leftmost match in chars[from..count), of those that begin there the one that backtracking would
- * find first. `chars` is the whole text: what is before `from` decides about ^, \A and \b. On true the match
- * is chars[*start..*end), which may be empty. False: none, or, with *memory set to true, memory ran out. */
-bool rp_regex_find(const rp_regex *regex, const rp_char *chars, size_t count, size_t from, size_t *start,
-                   size_t *end, bool *memory);
-
 /* A walk over the matches of one text. Zero-initialise; rp_regex_walk_finish frees what it came to hold. */
 typedef struct rp_regex_walk {
     size_t from;      /* where the next search begins */
@@ -39,9 +33,12 @@ typedef struct rp_regex_walk {
     uint64_t *dead;   /* NULL at first: a bit for each step at each place, from which no match is to be had */
 } rp_regex_walk;
 
-/* The next match of a walk, as tokenizers sees them: from the end of the last match on; an empty one right
- * behind it does not count; and an empty text has none. Otherwise as rp_regex_find, but that the time of all
- * searches together is linear in the text too. */
+/* Find the next match of a walk as tokenizers sees them: the leftmost one from the end of the last match on,
+ * and of those that begin there the one that backtracking would find first. An empty match right behind the
+ * last one does not count, and an empty text has none. `chars` is the whole text: what is before walk->from
+ * decides about ^, \A and \b. On true the match is chars[*start..*end), which may be empty. False: there is
+ * none, or, with *memory set to true, memory ran out. The time of all calls of a walk together is linear in
+ * the text. */
 bool rp_regex_next(const rp_regex *regex, const rp_char *chars, size_t count, rp_regex_walk *walk,
                    size_t *start, size_t *end, bool *memory);
 

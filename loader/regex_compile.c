@@ -422,8 +422,8 @@ static bool read_alternatives(parser *p) {
     return true;
 }
 
-rp_status rp_regex_compile(const char *pattern, size_t size, const char *path, rp_regex *regex,
-                           rp_error *err) {
+/* Compile into the zeroed `regex`, which the caller frees also on failure. */
+static rp_status compile(const char *pattern, size_t size, const char *path, rp_regex *regex, rp_error *err) {
     parser p = {.w.regex = regex, .codes = rp_new_array(uint32_t, size < RP_REGEX_PATTERN ? size : 0)};
     char *text = malloc(size < RP_REGEX_PATTERN ? size + 1 : 1);
     bool ok = p.codes && text;
@@ -452,4 +452,26 @@ rp_status rp_regex_compile(const char *pattern, size_t size, const char *path, r
     free(p.codes);
     free(text);
     return status;
+}
+
+rp_status rp_regex_open(const char *pattern, size_t size, const char *path, rp_regex **out, rp_error *err) {
+    *out = NULL;
+    rp_regex *regex = rp_new(rp_regex);
+    if (!regex) return rp_fail_memory(err, "a regular expression", sizeof *regex);
+    rp_status status = compile(pattern, size, path, regex, err);
+    if (status)
+        rp_regex_close(&regex);
+    else
+        *out = regex;
+    return status;
+}
+
+void rp_regex_close(rp_regex **regex) {
+    if (*regex) {
+        free((*regex)->steps);
+        free((*regex)->sets);
+        free((*regex)->ranges);
+        free(*regex);
+    }
+    *regex = NULL;
 }

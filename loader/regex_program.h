@@ -118,8 +118,4 @@ bool rp_regex_repeat(rp_regex_writer *w, size_t start, rp_regex_repetition r);
 /* Find out what a match of the finished program can begin with; false when out of memory. */
 bool rp_regex_find_starts(rp_regex *regex);
 
-/* Compile into the zeroed `regex`, which the caller frees also on failure. Arguments as of rp_regex_open. */
-rp_status rp_regex_compile(const char *pattern, size_t size, const char *path, rp_regex *regex,
-                           rp_error *err);
-
 #endif

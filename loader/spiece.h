@@ -4,6 +4,7 @@
 #define RP_LOADER_SPIECE_H
 
 #include "base/error.h"
+#include "loader/charsmap.h"
 #include "loader/unigram.h"
 #include "reprise/tokenizer.h"
 
@@ -23,15 +24,6 @@ typedef struct rp_piece {
     float score;
     rp_piece_kind kind;
 } rp_piece;
-
-/* The character map of the normalizer: a double-array trie over UTF-8 bytes whose values are positions in a
- * block of NUL-terminated replacements. units NULL: no map. */
-typedef struct rp_charsmap {
-    const unsigned char *units; /* [unit_count] little-endian 32-bit */
-    size_t unit_count;
-    const char *block; /* [block_size], ends in NUL */
-    size_t block_size;
-} rp_charsmap;
 
 /* How rp_spiece_encode rewrites a text before it cuts it into pieces. */
 typedef struct rp_normalizer_spec {
@@ -55,22 +47,6 @@ typedef struct rp_spiece_file {
  * map can leave it, and that its replacements are short. On success the caller owns `out->pieces` (free).
  * RP_ERROR_FORMAT names the field, RP_ERROR_UNSUPPORTED a model that is not unigram. */
 rp_status rp_spiece_read(const char *path, const void *data, size_t size, rp_spiece_file *out, rp_error *err);
-
-/* Read and check a character map, of which `out` is a view. No bytes: no map. `where` is the field of the
- * file `path` that has it. RP_ERROR_FORMAT when it is damaged, or could make a text take for ever. */
-rp_status rp_charsmap_read(const char *path, const char *where, const void *data, size_t size,
-                           rp_charsmap *out, rp_error *err);
-
-/* The replacement of the shortest prefix of `text` that the map knows, or NULL. NUL-terminated. */
-const char *rp_charsmap_find(const rp_charsmap *map, const char *text, size_t size);
-
-/* The replacement of the longest prefix of `text` that the map knows, or NULL; the prefix has `*taken` bytes.
- */
-const char *rp_charsmap_longest(const rp_charsmap *map, const char *text, size_t size, size_t *taken);
-
-/* Find out which ASCII characters the map does not change where an ASCII character or the end of the text
- * follows. */
-void rp_charsmap_plain(const rp_charsmap *map, bool plain[128]);
 
 /* A model that is ready to encode. Nothing changes it, so any thread may use it. */
 typedef struct rp_spiece rp_spiece;

@@ -21,15 +21,6 @@ typedef struct field {
     size_t size;
 } field;
 
-/* Of a character map. That of NFKC, which nearly all models have, takes 262,092 visits, and has keys of up to
- * 10 bytes and values of up to 33. Any number of entries may share a long value, and any number of characters
- * of a text bring it: a small file could take minutes to open, and a short text all memory. */
-enum {
-    MAX_VISITS = 1 << 21, /* while walking all of it */
-    MAX_KEY = 255,
-    MAX_VALUE = 128,
-};
-
 static bool read_varint(reader *in, uint64_t *out) {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64 && in->at < in->size; shift += 7) {
@@ -136,100 +127,6 @@ static rp_status check_bytes(const char *path, const rp_spiece_file *file, rp_er
     return RP_OK;
 }
 
-static uint32_t unit_at(const rp_charsmap *map, size_t i) {
-    const unsigned char *p = map->units + 4 * i;
-    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static const uint32_t LEAF = 1u << 31;
-
-static uint32_t unit_offset(uint32_t unit) {
-    return (unit >> 10) << ((unit & (1u << 9)) >> 6);
-}
-
-/* Every step of a walk from any node stays inside the array, every value inside the block, and none is long.
- */
-static bool check_units(const rp_charsmap *map) {
-    for (size_t i = 0; i < map->unit_count; i++) {
-        uint32_t unit = unit_at(map, i);
-        if (i > 0 && (unit & LEAF)) continue; /* a value; the labels of nodes have this bit clear */
-        size_t base = i ^ unit_offset(unit);
-        if ((base | 255) >= map->unit_count) return false;
-        if (!(unit >> 8 & 1)) continue;
-        size_t value = unit_at(map, base) & ~LEAF;
-        if (value >= map->block_size || ((unsigned char)map->block[value] & 0xc0) == 0x80) return false;
-        if (strnlen(map->block + value, MAX_VALUE + 1) > MAX_VALUE) return false; /* the block ends in NUL */
-    }
-    return true;
-}
-
-/* A walk over all entries. */
-typedef struct visitor {
-    const rp_charsmap *map;
-    size_t left;      /* nodes that it may still enter: a damaged map can lead in circles */
-    uint8_t *parents; /* bits: bases that some node stands on; NULL: not known */
-} visitor;
-
-/* Most nodes end an entry and have nothing below them: asking each for its 200 children would take nearly all
- * of a walk. */
-static void find_parents(visitor *v) {
-    v->parents = rp_new_array(uint8_t, (v->map->unit_count | 255) / 8 + 1);
-    for (size_t i = 1; v->parents && i < v->map->unit_count; i++) {
-        uint32_t unit = unit_at(v->map, i);
-        size_t base = i ^ (unit & 0xff);
-        if (!(unit & LEAF)) v->parents[base / 8] |= (uint8_t)(1u << base % 8);
-    }
-}
-
-/* `rest`: continuation bytes that the character begun in the key still needs. */
-static bool visit_below(visitor *v, size_t base, size_t depth, unsigned rest) {
-    if (v->parents && !(v->parents[base / 8] >> base % 8 & 1)) return true;
-    for (unsigned byte = rest ? 0x80 : 1; byte < (rest ? 0xc0 : 0xf5); byte++) {
-        uint32_t unit = unit_at(v->map, base ^ byte);
-        if ((unit & (LEAF | 0xff)) != byte) continue;
-        if (v->left == 0 || depth == MAX_KEY) return false;
-        v->left--;
-        size_t next = base ^ byte ^ unit_offset(unit);
-        unsigned need = rest ? rest - 1 : byte < 0xc0 ? 0 : byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
-        if (!visit_below(v, next, depth + 1, need)) return false;
-    }
-    return true;
-}
-
-/* False when the map is not a tree of short keys, as every real one is: then a text may take for ever. */
-static bool check_keys(const rp_charsmap *map) {
-    visitor v = {.map = map, .left = MAX_VISITS};
-    find_parents(&v);
-    bool whole = visit_below(&v, unit_offset(unit_at(map, 0)), 0, 0);
-    free(v.parents);
-    return whole;
-}
-
-rp_status rp_charsmap_read(const char *path, const char *where, const void *data, size_t size,
-                           rp_charsmap *out, rp_error *err) {
-    const unsigned char *bytes = data;
-    *out = (rp_charsmap){0};
-    if (size == 0) return RP_OK;
-    uint32_t trie = 0;
-    for (size_t i = 0; i < 4 && size > 4; i++) trie |= (uint32_t)bytes[i] << 8 * i;
-    if (trie == 0 || trie % 4 || trie > size - 4) goto damaged;
-    out->units = bytes + 4;
-    out->unit_count = trie / 4;
-    out->block = (const char *)bytes + 4 + trie;
-    out->block_size = size - 4 - trie;
-    if (out->block_size == 0 || out->block[out->block_size - 1] != 0) goto damaged;
-    if (rp_utf8_check(out->block, out->block_size) != out->block_size || !check_units(out)) goto damaged;
-    if (!check_keys(out)) {
-        *out = (rp_charsmap){0};
-        return rp_fail(err, RP_ERROR_FORMAT, "%s: %s: no tree of short keys; take a fresh copy of the file",
-                       path, where);
-    }
-    return RP_OK;
-damaged:
-    *out = (rp_charsmap){0};
-    return rp_fail(err, RP_ERROR_FORMAT, "%s: %s: damaged; take a fresh copy of the file", path, where);
-}
-
 static rp_status read_trainer(const char *path, const field *f, rp_spiece_file *out, rp_error *err) {
     static const char *const types[] = {"", "unigram", "BPE", "word", "char"};
     if (f->number == 3 && f->wire == 0 && f->value != 1)
@@ -302,49 +199,4 @@ rp_status rp_spiece_read(const char *path, const void *data, size_t size, rp_spi
         *out = (rp_spiece_file){0};
     }
     return status;
-}
-
-const char *rp_charsmap_find(const rp_charsmap *map, const char *text, size_t size) {
-    if (!map->units) return NULL;
-    size_t at = unit_offset(unit_at(map, 0));
-    for (size_t i = 0; i < size; i++) {
-        unsigned char byte = (unsigned char)text[i];
-        at ^= byte;
-        uint32_t unit = unit_at(map, at);
-        if ((unit & (LEAF | 0xff)) != byte) return NULL;
-        at ^= unit_offset(unit);
-        if (unit >> 8 & 1) return map->block + (unit_at(map, at) & ~LEAF);
-    }
-    return NULL;
-}
-
-const char *rp_charsmap_longest(const rp_charsmap *map, const char *text, size_t size, size_t *taken) {
-    const char *found = NULL;
-    if (!map->units) return NULL;
-    size_t at = unit_offset(unit_at(map, 0));
-    for (size_t i = 0; i < size; i++) {
-        unsigned char byte = (unsigned char)text[i];
-        at ^= byte;
-        uint32_t unit = unit_at(map, at);
-        if ((unit & (LEAF | 0xff)) != byte) break;
-        at ^= unit_offset(unit);
-        if (!(unit >> 8 & 1)) continue;
-        found = map->block + (unit_at(map, at) & ~LEAF);
-        *taken = i + 1;
-    }
-    return found;
-}
-
-void rp_charsmap_plain(const rp_charsmap *map, bool plain[128]) {
-    for (uint32_t first = 0; first < 128; first++) {
-        plain[first] = true;
-        if (!map->units) continue;
-        size_t at = unit_offset(unit_at(map, 0)) ^ first;
-        uint32_t unit = unit_at(map, at);
-        if ((unit & (LEAF | 0xff)) != first) continue;
-        at ^= unit_offset(unit);
-        plain[first] = !(unit >> 8 & 1);
-        for (uint32_t next = 1; next < 128; next++)
-            if ((unit_at(map, at ^ next) & (LEAF | 0xff)) == next) plain[first] = false;
-    }
 }

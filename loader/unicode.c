@@ -139,10 +139,6 @@ bool rp_bert_is_control(uint32_t code) {
     return category >= RP_CATEGORY_CC && category != RP_CATEGORY_CN;
 }
 
-bool rp_bert_is_white(uint32_t code) {
-    return rp_char_is_white(code);
-}
-
 bool rp_bert_is_nonspacing(uint32_t code) {
     return code >= 0x300 && rp_char_category_in(code, RP_UNICODE_8) == RP_CATEGORY_MN;
 }

@@ -23,6 +23,12 @@ typedef struct rp_chars {
     size_t count, capacity;
 } rp_chars;
 
+static inline void rp_chars_swap(rp_chars *a, rp_chars *b) {
+    rp_chars chars = *a;
+    *a = *b;
+    *b = chars;
+}
+
 /* Append one; false when out of memory. */
 bool rp_chars_push(rp_chars *chars, uint32_t code, uint32_t start, uint32_t end);
 
@@ -112,11 +118,10 @@ bool rp_char_is_regex_word(uint32_t code);
 /* Any of Mn, Mc, Me: what the normalizer StripAccents removes. */
 bool rp_char_is_mark(uint32_t code);
 
-/* What BertNormalizer's clean_text removes besides U+0000 and U+FFFD; what it then makes a space of; what its
- * strip_accents removes (Mn); the ideographs that it puts spaces around. U+2B820 to U+2B91F are not among
- * them, by a slip of the reference. */
+/* What BertNormalizer's clean_text removes besides U+0000 and U+FFFD; what its strip_accents removes (Mn);
+ * the ideographs that it puts spaces around. U+2B820 to U+2B91F are not among them, by a slip of the
+ * reference. */
 bool rp_bert_is_control(uint32_t code);
-bool rp_bert_is_white(uint32_t code);
 bool rp_bert_is_nonspacing(uint32_t code);
 bool rp_bert_is_ideograph(uint32_t code);
 

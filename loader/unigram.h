@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "loader/trie.h"
 
 /* One piece of the vocabulary, for rp_unigram_open. */
 typedef struct rp_unigram_piece {
@@ -37,7 +38,15 @@ enum {
 };
 
 /* An opened model. Nothing changes it, so any thread may encode with it. */
-typedef struct rp_unigram rp_unigram;
+typedef struct rp_unigram {
+    rp_trie trie;   /* of the pieces that texts can have */
+    double *scores; /* [piece_count] */
+    double unknown_score;
+    int32_t unknown;
+    rp_unigram_kind kind;
+    bool byte_fallback;
+    int32_t bytes[256]; /* the piece of a byte, or -1 */
+} rp_unigram;
 
 typedef struct rp_unigram_token {
     int32_t id;

@@ -75,7 +75,7 @@ static int find_form(const char *name) {
 }
 
 static void add_clean(hash *h, uint32_t code) {
-    if (code && code != 0xfffd && !rp_bert_is_control(code)) add_code(h, rp_bert_is_white(code) ? ' ' : code);
+    if (code && code != 0xfffd && !rp_bert_is_control(code)) add_code(h, rp_char_is_white(code) ? ' ' : code);
     add_byte(h, 0xff);
 }
 
