@@ -33,6 +33,12 @@ bool rp_flow_reserve(rp_flow *flow, rp_chars *chars, size_t count) {
            rp_flow_memory(flow);
 }
 
+void rp_chars_swap(rp_chars *a, rp_chars *b) {
+    rp_chars chars = *a;
+    *a = *b;
+    *b = chars;
+}
+
 bool rp_flow_append(rp_flow *flow, rp_chars *chars, const rp_char *from, size_t count) {
     if (!rp_flow_reserve(flow, chars, count)) return false;
     if (count) memcpy(chars->items + chars->count, from, count * sizeof *from);
@@ -71,5 +77,5 @@ void rp_flow_finish(rp_flow *flow) {
     free(flow->edits);
     free(flow->bytes);
     free(flow->numbers);
-    rp_regex_walk_finish(&flow->walk);
+    if (flow->walk.dead) rp_regex_walk_finish(&flow->walk);
 }

@@ -70,6 +70,7 @@ bool rp_flow_append(rp_flow *flow, rp_chars *chars, const rp_char *from, size_t 
 /* Write the characters of `size` bytes of valid UTF-8 in place of those in `chars`, and set flow->ascii. */
 bool rp_flow_decode(rp_flow *flow, rp_chars *chars, const char *text, size_t size);
 void rp_flow_finish(rp_flow *flow);
+void rp_chars_swap(rp_chars *a, rp_chars *b);
 
 /* ---- patterns (pattern_open.c; pattern.c finds them) ---- */
 

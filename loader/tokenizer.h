@@ -7,6 +7,7 @@
 #include "loader/json.h"
 #include "loader/pipeline.h"
 #include "loader/spiece.h"
+#include "loader/tokens.h"
 #include "loader/unigram.h"
 
 /* ---- a tokenizer ---- */
@@ -154,27 +155,6 @@ rp_status rp_tokenizer_note_special(rp_tokenizer *t, const int32_t *ids, size_t 
 rp_status rp_albert_configure(rp_tokenizer *t, const rp_tokenizer_files *files, rp_error *err);
 
 /* ---- tokens ---- */
-
-typedef struct rp_token {
-    int32_t id;
-    int32_t word;
-    rp_span span;
-} rp_token;
-
-/* A growing array of the tokens of one text. Zero-initialise; free `items`. */
-typedef struct rp_tokens {
-    rp_token *items;
-    size_t count, capacity;
-    int32_t words; /* words so far */
-} rp_tokens;
-
-static inline bool rp_tokens_push(rp_tokens *tokens, int32_t id, int32_t word, uint32_t start, uint32_t end) {
-    if (tokens->count == tokens->capacity &&
-        !rp_grow((void **)&tokens->items, &tokens->capacity, tokens->count + 1, sizeof *tokens->items))
-        return false;
-    tokens->items[tokens->count++] = (rp_token){id, word, {start, end}};
-    return true;
-}
 
 /* Tokenize valid UTF-8 by the pipeline (pipeline.c), or by the original ALBERT algorithm, cutting out the
  * added tokens first (albert_split.c). */

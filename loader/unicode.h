@@ -23,12 +23,6 @@ typedef struct rp_chars {
     size_t count, capacity;
 } rp_chars;
 
-static inline void rp_chars_swap(rp_chars *a, rp_chars *b) {
-    rp_chars chars = *a;
-    *a = *b;
-    *b = chars;
-}
-
 /* Append one; false when out of memory. */
 bool rp_chars_push(rp_chars *chars, uint32_t code, uint32_t start, uint32_t end);
 
