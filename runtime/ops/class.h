@@ -27,6 +27,8 @@ typedef struct rp_scope {
 
 struct rp_class {
     const char *name; /* such as "matmul", in messages and in the cache */
+    const char *const
+        *variants; /* what messages call each of rp_use.variant, NULL behind them; NULL: it has one */
     const char
         *weights; /* what messages call the matrices that it reads, such as "weights"; NULL: it reads none */
 

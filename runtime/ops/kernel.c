@@ -4,24 +4,26 @@
 #include <stdio.h>
 
 void rp_use_write(const rp_use *u, char out[RP_ATTEMPT_TEXT]) {
-    snprintf(out, RP_ATTEMPT_TEXT, "%d %d %d %u %d %d %d %d %" PRIu32 " %" PRIu64, (int)u->formats[0],
-             (int)u->formats[1], (int)u->formats[2], u->halves, u->bias, u->residual, u->norm,
-             (int)u->activation, u->head_dim, u->texels);
+    snprintf(out, RP_ATTEMPT_TEXT, "%d %d %d %u %d %d %d %d %" PRIu32 " %" PRIu64 " %" PRIu32,
+             (int)u->formats[0], (int)u->formats[1], (int)u->formats[2], u->halves, u->bias, u->residual,
+             u->norm, (int)u->activation, u->head_dim, u->texels, u->variant);
 }
 
 bool rp_use_read(const char *text, rp_use *out) {
-    enum { MOST_HEAD_DIM = 4096 };
+    enum { MOST_HEAD_DIM = 4096, MOST_VARIANT = 15 };
     unsigned f[3], bias, residual, norm, activation;
     rp_use u = {0};
     char more;
-    if (sscanf(text, "%u %u %u %u %u %u %u %u %" SCNu32 " %" SCNu64 "%c", &f[0], &f[1], &f[2], &u.halves,
-               &bias, &residual, &norm, &activation, &u.head_dim, &u.texels, &more) != 10)
+    if (sscanf(text, "%u %u %u %u %u %u %u %u %" SCNu32 " %" SCNu64 " %" SCNu32 "%c", &f[0], &f[1], &f[2],
+               &u.halves, &bias, &residual, &norm, &activation, &u.head_dim, &u.texels, &u.variant,
+               &more) != 11)
         return false;
     for (int i = 0; i < 3; i++) {
         if (f[i] > RP_FORMAT_INT4) return false;
         u.formats[i] = (rp_format)f[i];
     }
-    if (u.halves > (RP_HALF_X | RP_HALF_OUT) || activation > RP_OP_TANH || u.head_dim > MOST_HEAD_DIM)
+    if (u.halves > (RP_HALF_X | RP_HALF_OUT) || activation > RP_OP_TANH || u.head_dim > MOST_HEAD_DIM ||
+        u.variant > MOST_VARIANT)
         return false;
     u.bias = bias;
     u.residual = residual;

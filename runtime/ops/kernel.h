@@ -36,7 +36,8 @@ typedef struct rp_use {
     bool bias, residual, norm;
     rp_op_activation activation;
     uint32_t head_dim;
-    uint64_t texels; /* the size of the largest of what is read, in vec4s: a texel buffer may not cover it */
+    uint64_t texels;  /* the size of the largest of what is read, in vec4s: a texel buffer may not cover it */
+    uint32_t variant; /* which operator of its class, where the class has several */
 } rp_use;
 
 enum { RP_MAX_KERNELS = 32, RP_KERNEL_NAME = 96 };

@@ -33,8 +33,9 @@ void rp_ops_finish(rp_ops *ops) {
 void rp_ops_write_grids(const rp_ops *ops, const uint32_t *counts, VkDispatchIndirectCommand *out) {
     for (uint32_t i = 0; i < ops->grid_count; i++) {
         const rp_grid *grid = &ops->grids[i];
-        out[i] = (VkDispatchIndirectCommand){(uint32_t)rp_div_up(counts[grid->count], grid->per_group),
-                                             grid->y, 1};
+        uint32_t x = grid->per_group ? (uint32_t)rp_div_up(counts[grid->count], grid->per_group)
+                                     : (uint32_t)grid->count;
+        out[i] = (VkDispatchIndirectCommand){x, grid->y, 1};
     }
 }
 
@@ -83,6 +84,7 @@ rp_use rp_use_of(const rp_op *op) {
                   .norm = op->norm.buffer,
                   .activation = op->activation,
                   .head_dim = op->head_dim,
+                  .variant = op->variant,
                   .texels = op->x.size / (op->halves & RP_HALF_X ? 8 : 16)};
     for (int i = 0; i < 3; i++) {
         const rp_matrix *w = op->w[i] ? op->w[i] : op->w[0];

@@ -60,13 +60,23 @@ typedef struct rp_op {
     rp_range tiles;   // uint32 [tiles, 2]
     uint32_t heads, head_dim;
     bool largest;
-    unsigned halves;    // bits of rp_halves: which of x, residual and out hold float16
-    rp_slice slice;     // of the rows; the kernel is the one for all of them, and so are the bits
-    uint32_t most_rows; // the batch never has more, and the kernel has the bits of that for any; 0: it may
-    rp_kernel kernel;   // chosen for all of this
+    uint32_t variant;    // which operator of its class
+    rp_range dy;         // training: the gradient by what the forward operator writes
+    rp_range stats;      // training: of each row, what one operator finds out for the next
+    rp_range scratch;    // training: what the class says, of no use afterwards
+    rp_range state;      // training: an rp_step (training.h)
+    rp_range moments[2]; // training: of each parameter
+    uint32_t place;      // dropout: a number that no other place of the model has, below 256
+    float rate;          // dropout: of the elements that are dropped; label smoothing
+    uint32_t fixed;      // how many workgroups, where no count says it
+    unsigned halves;     // bits of rp_halves: which of x, residual and out hold float16
+    rp_slice slice;      // of the rows; the kernel is the one for all of them, and so are the bits
+    uint32_t most_rows;  // the batch never has more, and the kernel has the bits of that for any; 0: it may
+    rp_kernel kernel;    // chosen for all of this
 } rp_op;
 
-/* Workgroups: x = counts[count] / per_group, rounded up; y is fixed. */
+/* Workgroups: x = counts[count] / per_group, rounded up, or with per_group 0 the number `count` itself; y is
+ * fixed. */
 typedef struct rp_grid {
     rp_count count;
     uint32_t per_group;

@@ -125,6 +125,18 @@ void rp_proof_send(rp_proof *p, const rp_proof_rows *to, const float *data) {
         }
 }
 
+rp_status rp_proof_input(rp_proof *p, const rp_proof_rows *rows, uint32_t seed, float **values, rp_range *out,
+                         rp_error *err) {
+    rp_proof_rows to = *rows;
+    size_t count = rows->rows * rows->width;
+    rp_status status = rp_proof_floats(p, count, values, err);
+    if (status) return status;
+    rp_proof_fill(*values, count, seed, 1);
+    to.range = *out = rp_proof_take(p, rp_proof_bytes(rows->rows + 1, stride_of(rows)));
+    rp_proof_send(p, &to, *values);
+    return RP_OK;
+}
+
 rp_status rp_proof_matrix(rp_proof *p, const float *values, uint32_t rows, uint32_t columns, rp_format format,
                           rp_matrix **out, rp_error *err) {
     static const rp_storage storages[] = {

@@ -90,6 +90,11 @@ static inline VkDeviceSize rp_proof_bytes(size_t rows, size_t stride) {
 /* Put `data` [rows, width] there. What lies between the rows is left as it is. */
 void rp_proof_send(rp_proof *proof, const rp_proof_rows *to, const float *data);
 
+/* Rows of random numbers: take a range for them, of which `rows` says what there is but for its range, and
+ * put them there and into `*values` [rows, width], for plain C. One row more is taken, and is as it was. */
+rp_status rp_proof_input(rp_proof *proof, const rp_proof_rows *rows, uint32_t seed, float **values,
+                         rp_range *out, rp_error *err);
+
 /* A matrix of `rows` rows with these values, which the format holds or rounds. The store is to be flushed. */
 rp_status rp_proof_matrix(rp_proof *proof, const float *values, uint32_t rows, uint32_t columns,
                           rp_format format, rp_matrix **out, rp_error *err);

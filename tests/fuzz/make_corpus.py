@@ -375,11 +375,11 @@ put("cache", "pipelines", b"\x02" + PIPELINES)
 put("cache", "pipelines_short", b"\x02" + PIPELINES[:31])
 
 # ---- notes of attempts: bit 0, the bytes of the file or those of the use in it ----
-put("attempts", "note", b"\x011 1 01234567-89ab-cdef-0123-456789abcdef 0 0 0 0 1 1 1 2 0 18446744073709551615\n")
+put("attempts", "note", b"\x011 1 01234567-89ab-cdef-0123-456789abcdef 0 0 0 0 1 1 1 2 0 18446744073709551615 0\n")
 put("attempts", "cut", b"\x011 1 01234567-89ab-cdef-0123-456789abcdef 0 0 0")
 put("attempts", "signs", b"\x01+1 -1 01234567-89ab-cdef-0123-456789abcdef x\n")
-put("attempts", "use", b"\x001 1 1 3 0 0 0 0 64 1000")
-put("attempts", "use_beyond", b"\x005 9 1 4 7 8 9 10 4097 18446744073709551616 1")
+put("attempts", "use", b"\x001 1 1 3 0 0 0 0 64 1000 2")
+put("attempts", "use_beyond", b"\x005 9 1 4 7 8 9 10 4097 18446744073709551616 16 1")
 put("attempts", "long", b"\x00" + b"1 " * 100)
 
 # ---- what the cache says of kernels: bit 0, speeds or a verdict ----

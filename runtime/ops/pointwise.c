@@ -1,0 +1,126 @@
+/* Element by element (rp_pointwise_variant): activations, their gradients, dropout. x, dy (of the gradient),
+ * out: [rows, padded width], which may be the same. Dropout has state (an rp_step), place and rate; a
+ * gradient goes through it as the activations did. Padding stays zero. */
+#include <math.h>
+
+#include "ops/class.h"
+#include "ops/reference_grad.h"
+
+/* ---- planning ---- */
+
+static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]) {
+    uint32_t count = 0;
+    bool texels = caps->info.type == RP_DEVICE_CPU && use->texels <= caps->max_texels;
+    for (int texel = texels; texel >= 0; texel--) {
+        rp_kernel *kernel = &out[count++];
+        *kernel = rp_row_kernel(caps, texel ? "pointwise_texel" : "pointwise", use->variant, 5, 5);
+        kernel->key.constants[2] = use->activation;
+        kernel->key.constant_count = 3;
+        kernel->key.texels = texel ? 1 << 1 | 1 << 2 : 0;
+    }
+    return count;
+}
+
+/* ---- recording ---- */
+
+static rp_status record(rp_op_target target, const rp_op *op, rp_error *err) {
+    rp_dispatch dispatch = {
+        .bindings = {{0},
+                     op->x,
+                     op->dy.buffer ? op->dy : op->x,
+                     op->state.buffer ? op->state : target.ops->counts,
+                     op->out},
+        .formats = {[1] = VK_FORMAT_R32G32B32A32_SFLOAT, [2] = VK_FORMAT_R32G32B32A32_SFLOAT},
+        .push = {op->rows, rp_padded(op->width) / 4, op->place, rp_drop_threshold(op->rate),
+                 rp_float_bits(rp_keep_factor(op->rate))}};
+    return rp_op_dispatch(target, &op->kernel.key, (rp_grid){op->rows, 1, 1}, op->label, &dispatch, err);
+}
+
+/* ---- in plain C ---- */
+
+double rp_reference_slope(double x, rp_op_activation activation) {
+    const double root = 0.79788456080286535588; /* sqrt(2 / pi) */
+    double t;
+    switch (activation) {
+    case RP_OP_GELU:
+        return 0.5 * (1 + erf(x * 0.70710678118654752440)) + 0.5 * root * x * exp(-0.5 * x * x);
+    case RP_OP_GELU_TANH:
+        t = tanh(root * (x + 0.044715 * x * x * x));
+        return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * root * (1 + 3 * 0.044715 * x * x);
+    case RP_OP_RELU:
+        return x > 0;
+    case RP_OP_TANH:
+        t = tanh(x);
+        return 1 - t * t;
+    default:
+        return 1;
+    }
+}
+
+/* ---- what models use it for ---- */
+
+static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
+    (void)scope;
+    if (n > 2 * RP_OP_TANH) return RP_RANK_NONE;
+    *out = (rp_use){.variant = n == 0           ? RP_POINTWISE_DROP
+                               : n > RP_OP_TANH ? RP_POINTWISE_GRADIENT
+                                                : RP_POINTWISE_ACTIVATE,
+                    .activation = (rp_op_activation)(n > RP_OP_TANH ? n - RP_OP_TANH : n)};
+    return RP_RANK_ALL;
+}
+
+/* ---- proof ---- */
+
+enum { APART, IN_PLACE, CASES };
+enum { ROWS = 37, WIDTH = 315, PLACE = 3 };
+static const float RATE = 0.1f;
+static const rp_step STEP = {.seed = {77, 3}, .step = 5, .first_row = 1000, .layer = 2};
+
+static double want_of(const rp_use *use, uint32_t i, double x, double dy) {
+    float factors[4];
+    if (use->variant == RP_POINTWISE_ACTIVATE) return rp_reference_activate(x, use->activation);
+    if (use->variant == RP_POINTWISE_GRADIENT) return dy * rp_reference_slope(x, use->activation);
+    rp_kept(&STEP, PLACE, RATE, (uint32_t[4]){i / WIDTH, i % WIDTH / 4, 0, 0}, factors);
+    return x * factors[i % WIDTH % 4];
+}
+
+static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
+    rp_op op = {.width = WIDTH,
+                .variant = proof->use.variant,
+                .activation = proof->use.activation,
+                .place = PLACE,
+                .rate = RATE};
+    const rp_proof_rows rows = {.rows = ROWS, .width = WIDTH};
+    float *x, *dy, *want;
+    rp_status status;
+    proof->difference->bound = rp_rounding_bound(RP_ROUNDING_NONE);
+    RP_TRY(rp_proof_open(proof, 3 * rp_proof_bytes(ROWS + 1, rp_padded(WIDTH)) + sizeof STEP, 0, err));
+    RP_TRY(rp_proof_input(proof, &rows, 17, &x, &op.x, err));
+    RP_TRY(rp_proof_input(proof, &rows, 1 << 20, &dy, &op.dy, err));
+    RP_TRY(rp_proof_floats(proof, ROWS * WIDTH, &want, err));
+    op.state = rp_proof_take(proof, sizeof STEP);
+    memcpy(rp_proof_seen(proof, op.state), &STEP, sizeof STEP);
+    op.out = n == IN_PLACE ? op.x : rp_proof_take(proof, rp_proof_bytes(ROWS + 1, rp_padded(WIDTH)));
+    for (uint32_t i = 0; i < ROWS * WIDTH; i++) x[i] *= i % WIDTH % 8 == 7 ? 64 : 4; /* far out, too */
+    rp_proof_rows in = rows, to = rows;
+    in.range = op.x;
+    to.range = op.out;
+    RP_TRY(rp_proof_record(proof, &op, err));
+    for (uint32_t i = 0; i < ROWS * WIDTH; i++) want[i] = (float)want_of(&proof->use, i, x[i], dy[i]);
+    for (int again = 0; again < 2; again++) {
+        rp_proof_send(proof, &in, x);
+        RP_TRY(rp_proof_run(proof, (uint32_t[RP_COUNT_KINDS]){ROWS}, err));
+    }
+    rp_proof_compare(proof, &to, want, NULL, NULL, ROWS);
+done:
+    return status;
+}
+
+static const char *const variants[] = {"activate", "gradient", "drop", NULL};
+const rp_class rp_class_pointwise = {.name = "pointwise",
+                                     .variants = variants,
+                                     .plan = plan,
+                                     .record = record,
+                                     .use = use,
+                                     .cases = CASES,
+                                     .prove = prove};

@@ -1,0 +1,29 @@
+/* What the operators of a training step compute, in plain C, as reference.h says. Where a gradient is added
+ * to what stands there, so it is here. */
+#ifndef RP_OPS_REFERENCE_GRAD_H
+#define RP_OPS_REFERENCE_GRAD_H
+
+#include "ops/reference.h"
+#include "ops/training.h"
+
+/* out [n, k] += dy^T * x */
+void rp_reference_gradient(size_t rows, size_t n, size_t k, rp_const_rows dy, rp_const_rows x, rp_rows out);
+
+/* out [width] += the sum of the rows of dy. */
+void rp_reference_column_sum(size_t rows, size_t width, rp_const_rows dy, float *out);
+
+/* Of out = LayerNorm(x) * gamma + beta: dx, and the gradients of gamma and beta, which are added to. */
+typedef struct rp_reference_layernorm_grad {
+    size_t rows, width;
+    float eps;
+    rp_const_rows x, dy;   // [rows, width]
+    const float *gamma;    // [width]
+    rp_rows dx;            // [rows, width]; no data: it is not wanted
+    float *dgamma, *dbeta; // [width]; NULL: not wanted
+} rp_reference_layernorm_grad;
+void rp_reference_layernorm_grad_run(const rp_reference_layernorm_grad *op);
+
+/* The derivative of rp_reference_activate. */
+double rp_reference_slope(double x, rp_op_activation activation);
+
+#endif

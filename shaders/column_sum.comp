@@ -1,0 +1,39 @@
+// Sums of columns over rows, in two steps: each workgroup adds up some rows, then the sums of all workgroups are added
+// to out. One invocation makes one vec4.
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint LANES = 64u;
+layout(constant_id = 1) const bool NORM = false; // the gradients of gamma and beta: dy * normalized x, dy
+layout(constant_id = 2) const bool LAST = false; // the second step
+
+ALIASED layout(std430, set = 0, binding = 1) readonly buffer Dy { vec4 dy[]; }; // LAST: the sums of the workgroups
+ALIASED layout(std430, set = 0, binding = 2) readonly buffer X { vec4 x[]; };
+layout(std430, set = 0, binding = 3) readonly buffer Stats { vec2 stats[]; }; // of each row of x: mean, 1 / deviation
+ALIASED layout(std430, set = 0, binding = 4) buffer Out { vec4 result[]; };
+
+layout(push_constant) uniform Push {
+    uint count;
+    uint group;  // rows that a workgroup of the first step adds up
+    uint stride; // of dy and x, vec4s
+} p;
+
+void main()
+{
+    uint i = gl_WorkGroupID.y * LANES + gl_LocalInvocationID.x, rows = counts[p.count];
+    if (i >= p.stride) return;
+    uint first = gl_WorkGroupID.x * p.group, end = min(first + p.group, rows);
+    if (LAST) end = (rows + p.group - 1u) / p.group;
+    vec4 sum = vec4(0.0), scaled = vec4(0.0);
+    for (uint row = LAST ? 0u : first; row < end; row++) {
+        vec4 y = dy[row * p.stride + i];
+        if (NORM) scaled = fma((x[row * p.stride + i] - stats[row].x) * stats[row].y, y, scaled);
+        sum += y;
+    }
+    if (LAST) {
+        result[i] += sum;
+    } else if (NORM) {
+        result[2u * gl_WorkGroupID.x * p.stride + i] = scaled;
+        result[(2u * gl_WorkGroupID.x + 1u) * p.stride + i] = sum;
+    } else {
+        result[gl_WorkGroupID.x * p.stride + i] = sum;
+    }
+}

@@ -1,0 +1,40 @@
+// Rows that go from one buffer to another, whole. One workgroup a row.
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint LANES = 64u;
+layout(constant_id = 1) const uint VARIANT = 0u; // rp_rows_variant of runtime/ops/training.h
+
+layout(std430, set = 0, binding = 1) readonly buffer X { vec4 x[]; };
+layout(std430, set = 0, binding = 2) readonly buffer List { uint list[]; };
+layout(std430, set = 0, binding = 3) buffer State { uint state[]; }; // rp_step of runtime/ops/training.h
+layout(std430, set = 0, binding = 4) buffer Out { vec4 result[]; };
+
+layout(push_constant) uniform Push {
+    uint count;
+    uint stride; // vec4s
+    uint most;   // rows of one layer
+    uint by;     // what is added to the number of the layer
+} p;
+
+void main()
+{
+    uint row = gl_WorkGroupID.x, lane = gl_LocalInvocationID.x;
+    if (VARIANT == 2u) {
+        if (lane == 0u) state[4] += p.by;
+        return;
+    }
+    if (row >= counts[p.count]) return;
+    uint from = row, to = row;
+    float factor = 1.0;
+    if (VARIANT == 0u) to += state[4] * p.most;
+    if (VARIANT == 1u) from += state[4] * p.most;
+    if (VARIANT == 4u) to = list[row];
+    if (VARIANT >= 5u) {
+        from = list[2u * row];
+        factor = uintBitsToFloat(list[2u * row + 1u]);
+    }
+    for (uint i = lane; i < p.stride; i += LANES) {
+        vec4 y = factor == 0.0 ? vec4(0.0) : factor * x[from * p.stride + i];
+        if (VARIANT >= 3u && VARIANT <= 5u) y += result[to * p.stride + i];
+        result[to * p.stride + i] = y;
+    }
+}

@@ -1,0 +1,25 @@
+// The panels of a matrix [n, k] become those of its transpose [k, n]. One workgroup makes a block of 32 x 32 elements.
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint LANES = 64u;
+
+layout(std430, set = 0, binding = 1) readonly buffer X { vec4 x[]; };
+layout(std430, set = 0, binding = 2) writeonly buffer Out { vec4 result[]; };
+
+layout(push_constant) uniform Push {
+    uint k;           // width of x
+    uint n;           // width of out
+    uint first_panel; // of x in its chunk; and of out
+    uint first_out;
+} p;
+
+void main()
+{
+    uint from = (gl_WorkGroupID.x * p.k + (p.first_out + gl_WorkGroupID.y) * PANEL) * 8u;
+    uint to = (gl_WorkGroupID.y * p.n + (p.first_panel + gl_WorkGroupID.x) * PANEL) * 8u;
+    for (uint i = gl_LocalInvocationID.x; i < 64u; i += LANES) {
+        uint row = i / 8u, column = i % 8u; // in fours
+        uint at = from + 32u * column + row, out_at = to + 32u * row + column;
+        mat4 m = transpose(mat4(x[at], x[at + 8u], x[at + 16u], x[at + 24u]));
+        for (uint j = 0u; j < 4u; j++) result[out_at + 8u * j] = m[j];
+    }
+}

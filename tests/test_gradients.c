@@ -1,0 +1,227 @@
+/* The plain C of the training step against finite differences of the forward pass in double: the gradient of
+ * a sum of all results with random weights. Each check is shown to fail where a gradient is a little wrong.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "ops/proof.h"
+#include "ops/reference_grad.h"
+
+enum { MOST = 4096 };
+
+/* A loss of `count` numbers, and the gradient by them that plain C says. */
+typedef struct subject {
+    double (*loss)(const double *in, const void *user);
+    const void *user;
+    const float *in, *got;
+    size_t count;
+} subject;
+
+static const double STEP = 1e-5, BOUND = 2e-6;
+
+/* The largest difference, relative above 1. */
+static double error_of(const subject *s, const float *got) {
+    static double in[MOST];
+    double most = 0;
+    assert_true(s->count <= MOST);
+    for (size_t i = 0; i < s->count; i++) in[i] = s->in[i];
+    for (size_t i = 0; i < s->count; i++) {
+        double x = in[i];
+        in[i] = x + STEP;
+        double above = s->loss(in, s->user);
+        in[i] = x - STEP;
+        double slope = (above - s->loss(in, s->user)) / (2 * STEP);
+        in[i] = x;
+        most = fmax(most, fabs(slope - got[i]) / fmax(1, fabs(slope)));
+    }
+    return most;
+}
+
+static void check(const subject *s, const char *what) {
+    static float wrong[MOST];
+    size_t largest = 0;
+    double error = error_of(s, s->got);
+    if (!(error <= BOUND)) fail_msg("%s: error %g", what, error);
+    for (size_t i = 0; i < s->count; i++) {
+        wrong[i] = s->got[i];
+        if (fabsf(wrong[i]) > fabsf(wrong[largest])) largest = i;
+    }
+    assert_true(fabsf(wrong[largest]) > 0.01f);
+    wrong[largest] *= 1.001f;
+    if (error_of(s, wrong) <= BOUND) fail_msg("%s: an error of a thousandth passes", what);
+    for (size_t i = 0; i < s->count; i++) wrong[i] = i == largest ? 0 : s->got[i];
+    if (error_of(s, wrong) <= BOUND) fail_msg("%s: a missing element passes", what);
+}
+
+static void fill(float *out, size_t count, uint32_t seed) {
+    rp_proof_fill(out, count, seed, 1);
+}
+
+/* ---- products and sums ---- */
+
+enum { ROWS = 5, N = 7, K = 11 };
+static float x[ROWS * K], dy[ROWS * N], w[N * K], bias[N];
+
+static double product_loss(const double *in, const void *user) {
+    double sum = 0;
+    (void)user;
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t j = 0; j < N; j++) {
+            double y = 0;
+            for (size_t c = 0; c < K; c++) y += in[j * K + c] * x[i * K + c];
+            sum += y * dy[i * N + j];
+        }
+    return sum;
+}
+
+static double bias_loss(const double *in, const void *user) {
+    double sum = 0;
+    (void)user;
+    for (size_t i = 0; i < ROWS * N; i++) sum += (in[i % N] + x[i]) * dy[i];
+    return sum;
+}
+
+static void test_product(void **state) {
+    float got[N * K] = {0}, got_bias[N] = {0};
+    (void)state;
+    fill(x, ROWS * K, 1);
+    fill(dy, ROWS * N, 1000);
+    fill(w, N * K, 2000);
+    fill(bias, N, 3000);
+    rp_reference_gradient(ROWS, N, K, (rp_const_rows){dy, N}, (rp_const_rows){x, K}, (rp_rows){got, K});
+    check(&(subject){product_loss, NULL, w, got, N * K}, "product");
+    rp_reference_column_sum(ROWS, N, (rp_const_rows){dy, N}, got_bias);
+    check(&(subject){bias_loss, NULL, bias, got_bias, N}, "bias");
+}
+
+/* ---- LayerNorm ---- */
+
+enum { WIDTH = 9 };
+static const float EPS = 1e-3f;
+static float norm_x[ROWS * WIDTH], norm_dy[ROWS * WIDTH], norm[2 * WIDTH];
+
+static double norm_value(const double *in, const double *gamma, const double *beta) {
+    double sum = 0;
+    for (size_t i = 0; i < ROWS; i++) {
+        double mean = 0, variance = 0;
+        const double *row = in + i * WIDTH;
+        for (size_t c = 0; c < WIDTH; c++) mean += row[c] / WIDTH;
+        for (size_t c = 0; c < WIDTH; c++) variance += (row[c] - mean) * (row[c] - mean) / WIDTH;
+        for (size_t c = 0; c < WIDTH; c++)
+            sum += ((row[c] - mean) / sqrt(variance + EPS) * gamma[c] + beta[c]) * norm_dy[i * WIDTH + c];
+    }
+    return sum;
+}
+
+static double norm_loss_x(const double *in, const void *user) {
+    double both[2 * WIDTH];
+    (void)user;
+    for (size_t i = 0; i < 2 * WIDTH; i++) both[i] = norm[i];
+    return norm_value(in, both, both + WIDTH);
+}
+
+static double norm_loss_parameters(const double *in, const void *user) {
+    double rows[ROWS * WIDTH];
+    (void)user;
+    for (size_t i = 0; i < ROWS * WIDTH; i++) rows[i] = norm_x[i];
+    return norm_value(rows, in, in + WIDTH);
+}
+
+static void test_layernorm(void **state) {
+    float dx[ROWS * WIDTH], parameters[2 * WIDTH] = {0};
+    (void)state;
+    fill(norm_x, ROWS * WIDTH, 1);
+    fill(norm_dy, ROWS * WIDTH, 1000);
+    fill(norm, 2 * WIDTH, 2000);
+    rp_reference_layernorm_grad op = {.rows = ROWS,
+                                      .width = WIDTH,
+                                      .eps = EPS,
+                                      .x = {norm_x, WIDTH},
+                                      .dy = {norm_dy, WIDTH},
+                                      .gamma = norm,
+                                      .dx = {dx, WIDTH},
+                                      .dgamma = parameters,
+                                      .dbeta = parameters + WIDTH};
+    rp_reference_layernorm_grad_run(&op);
+    check(&(subject){norm_loss_x, NULL, norm_x, dx, ROWS * WIDTH}, "LayerNorm by x");
+    check(&(subject){norm_loss_parameters, NULL, norm, parameters, 2 * WIDTH}, "LayerNorm by gamma and beta");
+}
+
+/* ---- activations ---- */
+
+enum { POINTS = 64 };
+static float weights[POINTS];
+
+static double activation_loss(const double *in, const void *user) {
+    const rp_op_activation *activation = user;
+    double sum = 0;
+    for (size_t i = 0; i < POINTS; i++) sum += rp_reference_activate(in[i], *activation) * weights[i];
+    return sum;
+}
+
+static void test_activations(void **state) {
+    float in[POINTS], got[POINTS];
+    (void)state;
+    fill(weights, POINTS, 1);
+    for (size_t i = 0; i < POINTS; i++) in[i] = ((float)i - POINTS / 2 + 0.3f) / 6;
+    for (rp_op_activation a = RP_OP_NONE; a <= RP_OP_TANH; a++) {
+        for (size_t i = 0; i < POINTS; i++) got[i] = (float)(weights[i] * rp_reference_slope(in[i], a));
+        check(&(subject){activation_loss, &a, in, got, POINTS}, "activation");
+    }
+}
+
+/* ---- dropout ---- */
+
+/* So many are dropped, and what is dropped depends on everything that it is to depend on. */
+static void test_dropout(void **state) {
+    enum { ELEMENTS = 40000 };
+    const rp_step step = {.seed = {1, 2}, .step = 3, .first_row = 4, .layer = 5};
+    rp_step others[] = {step, step, step, step, step};
+    size_t dropped = 0, same[RP_COUNT(others) + 1] = {0}, moved = 0;
+    (void)state;
+    others[0].seed[0]++;
+    others[1].seed[1]++;
+    others[2].step++;
+    others[3].layer++;
+    others[4].first_row += 1;
+    for (uint32_t i = 0; i < ELEMENTS / 4; i++) {
+        const uint32_t element[4] = {i / 64, i % 64, 0, 0}, before[4] = {i / 64 + 1, i % 64, 0, 0};
+        float kept[4], other[4];
+        rp_kept(&step, 9, 0.3f, element, kept);
+        for (size_t n = 0; n <= RP_COUNT(others); n++) {
+            rp_kept(n < RP_COUNT(others) ? &others[n] : &step, n < RP_COUNT(others) ? 9 : 10, 0.3f, element,
+                    other);
+            for (int k = 0; k < 4; k++) same[n] += !kept[k] == !other[k];
+        }
+        for (int k = 0; k < 4; k++) {
+            assert_true(kept[k] == 0 || fabsf(kept[k] - 1 / 0.7f) < 1e-6f);
+            dropped += kept[k] == 0;
+        }
+        /* the row that first_row moved to */
+        rp_kept(&step, 9, 0.3f, before, kept);
+        rp_kept(&others[4], 9, 0.3f, element, other);
+        moved += !memcmp(kept, other, sizeof kept);
+    }
+    assert_true(dropped > ELEMENTS * 0.29 && dropped < ELEMENTS * 0.31);
+    for (size_t n = 0; n < RP_COUNT(same); n++) /* 0.3^2 + 0.7^2 by chance */
+        if (same[n] < ELEMENTS * 0.56 || same[n] > ELEMENTS * 0.60)
+            fail_msg("%zu: %zu are the same", n, same[n]);
+    assert_int_equal(moved, ELEMENTS / 4);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_product),
+        cmocka_unit_test(test_layernorm),
+        cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_dropout),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
