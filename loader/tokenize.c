@@ -79,6 +79,7 @@ static rp_status assemble(const rp_tokenizer *t, const rp_tokens tokens[2], bool
         status = alloc_encoding(out, tokens[0].count + tokens[1].count - cut[0] - cut[1] + specials, err);
     if (status) return status;
     out->truncated = cut[0] || cut[1];
+    out->left_out = (uint32_t)(cut[0] + cut[1]);
     for (size_t k = 0; k < template->count; k++) {
         rp_template_piece piece = template->pieces[k];
         int32_t type = t->without_types ? 0 : piece.type;

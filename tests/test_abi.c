@@ -84,6 +84,7 @@ static const number numbers[] = {
     FIELD(rp_encoding, sequence, 32, 8),
     FIELD(rp_encoding, words, 40, 8),
     FIELD(rp_encoding, truncated, 48, 1),
+    FIELD(rp_encoding, left_out, 52, 4),
     FIELD(rp_encoding, reserved, 56, 16),
     STRUCT(rp_special_ids, 20),
     FIELD(rp_special_ids, cls, 0, 4),

@@ -435,9 +435,9 @@ static void check_refused(uint32_t count, uint32_t index, const char *name, cons
 
 static void test_no_choice(void **state) {
     (void)state;
-    check_refused(0, 0, NULL, "found no device");
+    check_refused(0, 0, NULL, "no GPU was found");
     check_refused(0, 0, NULL, "install the driver");
-    check_refused(5, 6, NULL, "no device 5: this system has 5 (0 to 4)");
+    check_refused(5, 6, NULL, "no device 5: this system has numbers 0 to 4");
     check_refused(5, UINT32_MAX, NULL, "no device 4294967294");
     check_refused(5, 0, "Mali", "\"Mali\"");
     check_refused(5, 0, "Mali", "reprise devices");

@@ -1,4 +1,4 @@
-/* The command as a user runs it: usage, lines, streams and failures. Most of it through `tokenize`, which
+/* The command as a user runs it: lines, streams and failures. Most of it through `tokenize`, which
  * needs no device; what the models answer is in test_cli_models.c. */
 #include "reprise/tokenizer.h"
 #include "support_cli.h"
@@ -18,112 +18,10 @@
 
 #define MODEL SOURCE_DIR "/tools/models/sentiment"
 
-static const char *const commands[] = {"classify",  "fill-mask", "tag",      "answer",  "embed",
-                                       "coherence", "choose",    "tokenize", "devices", "bench"};
-
 static size_t count_of(const char *text, const char *part) {
     size_t count = 0;
     for (const char *at = text; (at = strstr(at, part)); at += strlen(part)) count++;
     return count;
-}
-
-/* ---- usage ---- */
-
-static void test_wrong_usage_is_said_in_one_line(void **state) {
-    (void)state;
-    const struct {
-        const char *args[8];
-        const char *says;
-    } cases[] = {
-        {{NULL}, "command is missing"},
-        {{"clasify", "x"}, "did you mean 'classify'?"},
-        {{"fillmask"}, "did you mean 'fill-mask'?"},
-        {{"qwertyuiop"}, "unknown command 'qwertyuiop'"},
-        {{"help", "qwertyuiop"}, "unknown command 'qwertyuiop'"},
-        {{"--json", "classify"}, "--json"},
-        {{"classify", "--bogus", "x"}, "--bogus"},
-        {{"classify", "-z", "x"}, "-z"},
-        {{"classify", "--top-k"}, "--top-k"},
-        {{"classify", "--top-k", "0", "x"}, "'0'"},
-        {{"classify", "--top-k", "5x", "x"}, "'5x'"},
-        {{"classify", "--top-k", "-1", "x"}, "'-1'"},
-        {{"classify", "--top-k", "", "x"}, "''"},
-        {{"classify", "--top-k", "99999999999999999999", "x"}, "--top-k"},
-        {{"classify", "--batch-size", "0", "x"}, "--batch-size"},
-        {{"classify", "--json=yes", "x"}, "--json takes no value"},
-        {{"classify", "-m"}, "--model"},
-        {{"classify", "-m", "", "x"}, "--model"},
-        {{"classify", "-d", "", "x"}, "--device"},
-        {{"classify", "--stride", "4", "x"}, "--stride is not an option"},
-        {{"classify", "--pooling", "cls", "x"}, "--pooling is not an option"},
-        {{"tokenize", "-d", "0", "x"}, "--device is not an option"},
-        {{"devices", "-m", MODEL}, "--model is not an option"},
-        {{"classify", "-f", "file", "x"}, "--file"},
-        {{"classify", "--jsonl", "x"}, "--jsonl"},
-        {{"classify", "--pair", "x"}, "pairs"},
-        {{"coherence", "one"}, "pairs"},
-        {{"answer", "-m", MODEL, "question"}, "QUESTION CONTEXT"},
-        {{"choose", "-m", MODEL, "text"}, "choice"},
-        {{"tag", "-m", MODEL, "--aggregation", "most", "x"}, "none, first, average or max"},
-        {{"embed", "--pooling", "sum", "x"}, "mean, cls, max or none"},
-        {{"classify", "--precision", "fp16", "x"}, "f32, f16, int8 or int4"},
-        {{"bench", "--precision", "default"}, "f32, f16, int8 or int4"},
-        {{"classify", "--precision"}, "--precision needs a value"},
-        {{"tokenize", "--precision", "f16", "x"}, "--precision is not an option"},
-        {{"tag", "x"}, "-m DIR"},
-        {{"answer", "q", "c"}, "-m DIR"},
-        {{"choose", "t", "c"}, "-m DIR"},
-        {{"devices", "x"}, "takes no TEXT"},
-        {{"bench", "x"}, "takes no TEXT"},
-        {{"bench", "--tokens", "0"}, "--tokens"},
-        {{"bench", "--repeat", "none"}, "--repeat"},
-        {{"bench", "--tokens", "1000000", "--batch", "60000"}, "--tokens times --batch"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        cli_run run = cli(cases[i].args, NULL, 0);
-        if (run.status != 2 || !strstr(run.err, cases[i].says))
-            print_error("case %zu, '%s': status %d, %s\n", i, cases[i].says, run.status, run.err);
-        assert_int_equal(run.status, 2);
-        assert_int_equal(run.out_size, 0);
-        assert_non_null(strstr(run.err, cases[i].says));
-        assert_non_null(strstr(run.err, "--help'\n"));
-        assert_int_equal(count_of(run.err, "\n"), 1);
-        cli_free(&run);
-    }
-}
-
-static void test_help_has_examples_for_each_command(void **state) {
-    (void)state;
-    cli_run all = cli(CLI_ARGS("--help"), NULL, 0);
-    assert_int_equal(all.status, 0);
-    assert_int_equal(all.err_size, 0);
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        char listed[40], example[40];
-        snprintf(listed, sizeof listed, "\n  %s ", commands[i]);
-        snprintf(example, sizeof example, "reprise %s ", commands[i]);
-        assert_non_null(strstr(all.out, listed));
-        cli_run one = cli(CLI_ARGS(commands[i], "--help"), NULL, 0);
-        cli_run same = cli(CLI_ARGS("help", commands[i]), NULL, 0);
-        assert_int_equal(one.status, 0);
-        assert_int_equal(one.err_size, 0);
-        assert_non_null(strstr(one.out, "\nExamples:\n"));
-        assert_true(count_of(one.out, example) >= 2);
-        assert_non_null(strstr(one.out, "--json"));
-        assert_string_equal(one.out, same.out);
-        cli_free(&one);
-        cli_free(&same);
-    }
-    cli_free(&all);
-}
-
-static void test_version(void **state) {
-    (void)state;
-    cli_run run = cli(CLI_ARGS("--version"), NULL, 0), same = cli(CLI_ARGS("embed", "--version"), NULL, 0);
-    assert_int_equal(run.status, 0);
-    assert_int_equal(strncmp(run.out, "reprise 0.", 10), 0);
-    assert_string_equal(run.out, same.out);
-    cli_free(&run);
-    cli_free(&same);
 }
 
 /* ---- lines ---- */
@@ -554,9 +452,6 @@ static int clean_environment(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wrong_usage_is_said_in_one_line),
-        cmocka_unit_test(test_help_has_examples_for_each_command),
-        cmocka_unit_test(test_version),
         cmocka_unit_test(test_every_line_is_an_input),
         cmocka_unit_test(test_arguments_lines_and_files_are_alike),
         cmocka_unit_test(test_pairs),

@@ -376,8 +376,36 @@ static void test_a_signal_lets_the_work_in_flight_end(void **state) {
     assert_int_equal(lines, 0);
 }
 
+/* ---- the progress bar ---- */
+
+static void test_progress_tells_the_rate_and_the_time_left(void **state) {
+    (void)state;
+    char said[400] = "";
+    int kept = dup(STDERR_FILENO), fd = scratch("");
+    assert_true(kept >= 0);
+    rp_cli_progress_begin();
+    nanosleep(&(struct timespec){0, 600000000}, NULL);
+    dup2(fd, STDERR_FILENO);
+    rp_cli_progress(1000, 4000, 60);
+    dup2(kept, STDERR_FILENO);
+    assert_true(pread(fd, said, sizeof said - 1, 0) > 0);
+    double rate = 0;
+    unsigned minutes = 9, seconds = 99;
+    const char *at = strstr(said, " 25%  60 inputs  ");
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, " 25%%  60 inputs  %lf/s  %u:%2u left", &rate, &minutes, &seconds), 3);
+    assert_true(rate > 1 && rate <= 100);     /* 60 in at least 0.6 s */
+    assert_true(60 * minutes + seconds >= 2); /* three times as long as until here */
+    dup2(fd, STDERR_FILENO);
+    rp_cli_progress_end();
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    close(fd);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_progress_tells_the_rate_and_the_time_left),
         cmocka_unit_test(test_a_fault_that_passes_loses_nothing),
         cmocka_unit_test(test_only_what_cannot_be_answered_alone_fails),
         cmocka_unit_test(test_a_device_that_is_gone_is_given_up),

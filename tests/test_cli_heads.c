@@ -206,6 +206,7 @@ static void test_a_cut_question_is_said_once(void **state) {
             NULL, 0);
     assert_int_equal(run.status, 0);
     assert_int_equal(cli_line_count(&run), 2);
+    assert_non_null(strstr(run.err, "tokens, and --max-question-length takes 2: the rest was left out"));
     const char *said = strstr(run.err, "--max-question-length");
     assert_non_null(said);
     assert_null(strstr(said + 1, "--max-question-length"));

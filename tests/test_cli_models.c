@@ -1,5 +1,6 @@
 /* What the command answers with the bundled models, and how it writes it. */
 #include "support_cli.h"
+#include "support_fixture.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -154,12 +155,35 @@ static void test_a_cut_text_is_said_once(void **state) {
     cli_run run = cli_text(CLI_ARGS("classify", "--json"), text);
     assert_int_equal(run.status, 0);
     assert_int_equal(cli_line_count(&run), 3);
-    char *said = strstr(run.err, "was cut");
+    char *said = strstr(run.err, "the rest was left out");
     assert_non_null(said);
-    assert_null(strstr(said + strlen("was cut"), "cut"));
-    assert_non_null(strstr(run.err, "input 1 has more tokens than this model takes"));
+    assert_null(strstr(said + strlen("the rest was left out"), "left out"));
+    unsigned tokens = 0, takes = 0; /* the words, [CLS] and [SEP] */
+    assert_int_equal(sscanf(run.err, "reprise: input 1: %u tokens, the model takes %u: ", &tokens, &takes),
+                     2);
+    assert_int_equal(tokens, WORDS + 2);
+    assert_true(takes >= 64 && takes <= 512);
+    assert_non_null(strstr(run.err, "3 of 3 inputs were cut"));
     cli_free(&run);
     free(text);
+}
+
+/* On a terminal a name may be cut to fit; what reads a pipe gets all of it. */
+static void test_labels_are_whole_in_a_pipe(void **state) {
+    (void)state;
+    static const char label[] = "a_label_that_is_longer_than_any_column_of_a_table_on_a_terminal_would_be";
+    char dir[FIXTURE_PATH_SIZE], command[3 * FIXTURE_PATH_SIZE];
+    assert_true(fixture_make_dir(dir));
+    snprintf(command, sizeof command,
+             "cp " SOURCE_DIR
+             "/tools/models/sentiment/* '%s/' && sed -i 's/\"POSITIVE\"/\"%s\"/g' '%s/config.json'",
+             dir, label, dir);
+    assert_int_equal(system(command), 0);
+    cli_run run = cli(CLI_ARGS("classify", "-m", dir, "a warm and funny film"), NULL, 0);
+    assert_int_equal(run.status, 0);
+    assert_non_null(strstr(run.out, label));
+    cli_free(&run);
+    fixture_remove_dir(dir);
 }
 
 /* One in so many is recomputed, however they come, and that is said. */
@@ -449,6 +473,7 @@ int main(void) {
         cmocka_unit_test(test_batches_change_nothing),
         cmocka_unit_test(test_a_bad_input_does_not_harm_the_others),
         cmocka_unit_test(test_a_cut_text_is_said_once),
+        cmocka_unit_test(test_labels_are_whole_in_a_pipe),
         cmocka_unit_test(test_one_in_so_many_is_verified),
         cmocka_unit_test(test_classify_streams),
         cmocka_unit_test(test_sentiment_is_as_right_as_hugging_face),

@@ -284,7 +284,7 @@ static void test_the_caller_says_it(void **state) {
     assert_answers();
     open_as(RP_HEAD_CLASSIFIER); /* the same tensor as somebody else may mean it */
     assert_int_equal(rp_model_get_info(model)->heads, RP_HEAD_POOLER | RP_HEAD_CLASSIFIER);
-    assert_refused("cannot serve tag");
+    assert_refused("this model cannot do tag (no such head)");
 }
 
 static void test_a_choice_is_told_by_the_caller(void **state) {

@@ -36,6 +36,11 @@ RP_API rp_status rp_result_status(const rp_result *result, size_t i, const char 
  * question). */
 RP_API bool rp_result_truncated(const rp_result *result, size_t i);
 
+/* The tokens of input i, those included that were cut (of a question with its context: those of the question;
+ * of choices: those of the longest with its text). `*taken` (may be NULL) gets how many of them the model was
+ * given: fewer when the input was cut. 0 when the entry failed. */
+RP_API uint32_t rp_result_tokens(const rp_result *result, size_t i, uint32_t *taken);
+
 /* How rp_result_json counts "start" and "end". */
 typedef enum rp_offsets {
     RP_OFFSETS_POINTS = 0, /* code points, as Python counts */

@@ -72,6 +72,7 @@ typedef struct rp_encoding {
     int32_t *words;    /* index of the white-space- or punctuation-separated word in its text; -1 for special
                           tokens */
     bool truncated;    /* tokens were cut to fit max_tokens */
+    uint32_t left_out; /* how many */
     void *reserved[2]; /* NULL */
 } rp_encoding;
 

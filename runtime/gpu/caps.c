@@ -344,15 +344,20 @@ rp_status rp_caps_choose(const rp_caps *caps, uint32_t count, const rp_device_pa
     if (refused)
         return rp_fail(err, RP_ERROR_DEVICE, "device %u (%s) cannot be used: %s", refused->info.index,
                        refused->info.name, refused->info.reason);
-    if (wanted)
-        return rp_fail(err, RP_ERROR_DEVICE, "there is no device %u: this system has %u (0 to %d)",
-                       wanted - 1, count, (int)count - 1);
-    if (name)
-        return rp_fail(err, RP_ERROR_DEVICE, "no device's name holds \"%s\"; `reprise devices` lists them",
+    if (wanted && count)
+        return rp_fail(
+            err, RP_ERROR_DEVICE,
+            count == 1
+                ? "there is no device %u: this system has one, number %u; `reprise devices` shows it"
+                : "there is no device %u: this system has numbers 0 to %u; `reprise devices` lists them",
+            wanted - 1, count - 1);
+    if (name && count)
+        return rp_fail(err, RP_ERROR_DEVICE, "no device has \"%s\" in its name; `reprise devices` lists them",
                        name);
-    return rp_fail(err, RP_ERROR_DEVICE,
-                   "the Vulkan loader found no device; install the driver of your GPU, or a software driver "
-                   "(Debian and Ubuntu: apt install mesa-vulkan-drivers)");
+    return rp_fail(
+        err, RP_ERROR_DEVICE,
+        "no GPU was found that Vulkan can use; install the driver of your GPU, or a software driver "
+        "(Debian and Ubuntu: apt install mesa-vulkan-drivers)");
 }
 
 /* Points of a memory type for a use; -1 when it cannot serve. */

@@ -38,7 +38,7 @@ static rp_status create_instance(VkInstance *out, bool *debug_names, rp_error *e
     if (status) return status;
     if (!vkEnumerateInstanceVersion || volkGetInstanceVersion() < VK_API_VERSION_1_1)
         return rp_fail(err, RP_ERROR_DEVICE,
-                       "the Vulkan loader is older than 1.1; update it (package libvulkan1)");
+                       "this system's Vulkan is older than 1.1; update it (package libvulkan1)");
     const char *extensions[2];
     uint32_t count = 0;
     *debug_names = instance_has(VK_EXT_DEBUG_UTILS_EXTENSION_NAME);

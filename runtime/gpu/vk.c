@@ -25,9 +25,10 @@ void rp_vk_load_instance(VkInstance instance) {
 rp_status rp_vk_load(rp_error *err) {
     pthread_once(&load_once, load);
     if (load_result == VK_SUCCESS) return RP_OK;
-    return rp_fail(err, RP_ERROR_DEVICE,
-                   "no Vulkan loader (libvulkan.so.1) on this system; install it with the driver of your GPU "
-                   "(Debian and Ubuntu: apt install libvulkan1 mesa-vulkan-drivers)");
+    return rp_fail(
+        err, RP_ERROR_DEVICE,
+        "Vulkan is not installed (there is no libvulkan.so.1); install it with the driver of your GPU "
+        "(Debian and Ubuntu: apt install libvulkan1 mesa-vulkan-drivers)");
 }
 
 const char *rp_vk_result_name(VkResult result) {
@@ -63,11 +64,11 @@ rp_status rp_vk_check(VkResult result, const char *call, rp_error *err) {
     case VK_SUCCESS:
         return RP_OK;
     case VK_ERROR_DEVICE_LOST:
-        return rp_fail(
-            err, RP_ERROR_DEVICE_LOST,
-            "the device was lost in %s: it was reset, or did not answer in time; if it happens again use "
-            "smaller batches, or update the driver",
-            call);
+        return rp_fail(err, RP_ERROR_DEVICE_LOST,
+                       "the device stopped working (Vulkan's device lost, in %s): the driver reset it, or it "
+                       "did not answer in "
+                       "time; if it happens again, use smaller batches or update the driver",
+                       call);
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
         return rp_fail(err, RP_ERROR_DEVICE_MEMORY,
                        "out of device memory in %s; use a smaller model, smaller batches, or another device",
@@ -75,8 +76,9 @@ rp_status rp_vk_check(VkResult result, const char *call, rp_error *err) {
     case VK_ERROR_OUT_OF_HOST_MEMORY:
         return rp_fail(err, RP_ERROR_HOST_MEMORY, "out of host memory in %s; close other programs", call);
     default:
-        return rp_fail(err, RP_ERROR_DEVICE,
-                       "%s failed with %s (%d); update the Vulkan driver or choose another device", call,
-                       rp_vk_result_name(result), (int)result);
+        return rp_fail(
+            err, RP_ERROR_DEVICE,
+            "the GPU's driver reported an error (%s in %s, %d); update the driver or choose another device",
+            rp_vk_result_name(result), call, (int)result);
     }
 }

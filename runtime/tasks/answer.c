@@ -158,7 +158,7 @@ static rp_status add_question(answer_task *t, size_t i, rp_encoding *question, r
     rp_status status = rp_task_tokenize(t->model, input->question, (rp_text){0}, &cut, question, err);
     if (!status) status = rp_task_tokenize(t->model, input->context, (rp_text){0}, &whole, context, err);
     if (status) return status;
-    t->result->entries[i].truncated = question->truncated;
+    rp_result_count_tokens(t->result, i, question);
     return rp_windows_add(windows, t->model, i, question, context, t->max_tokens, t->stride, err);
 }
 

@@ -53,7 +53,7 @@ rp_status rp_batch_add(rp_batch *batch, const rp_model *model, rp_text text, rp_
     rp_status status = pair.data ? rp_task_check_pairs(model, &why) : RP_OK;
     if (!status) status = rp_task_tokenize(model, text, pair, &params, &encoding, &why);
     if (status) return rp_result_blame(result, entry, status, &why, err);
-    result->entries[entry].truncated |= encoding.truncated;
+    rp_result_count_tokens(result, entry, &encoding);
     return rp_batch_push(batch, entry, &encoding, err);
 }
 

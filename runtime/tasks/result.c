@@ -5,21 +5,22 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loader/json.h"
 #include "loader/tokenizer.h"
 
 typedef struct served {
     unsigned head; // 0: every folder can
-    const char *holds, *command;
+    const char *command;
 } served;
 
 static const served commands[] = {
-    {RP_HEAD_CLASSIFIER, "a sequence classifier", "classify"},
-    {RP_HEAD_MASKED_LM, "a masked language model", "fill-mask"},
-    {RP_HEAD_TOKENS, "a token classifier", "tag"},
-    {RP_HEAD_SPANS, "a question answering head", "answer"},
-    {RP_HEAD_ORDER, "a sentence order head", "coherence"},
-    {RP_HEAD_CHOICE, "a multiple choice head", "choose"},
-    {0, "an encoder", "embed"},
+    {RP_HEAD_CLASSIFIER, "classify"},
+    {RP_HEAD_MASKED_LM, "fill-mask"},
+    {RP_HEAD_TOKENS, "tag"},
+    {RP_HEAD_SPANS, "answer"},
+    {RP_HEAD_ORDER, "coherence"},
+    {RP_HEAD_CHOICE, "choose"},
+    {0, "embed"},
 };
 
 static void append(char *list, size_t size, const char *word) {
@@ -31,18 +32,18 @@ static void append(char *list, size_t size, const char *word) {
 static rp_status missing_head(const rp_model *model, unsigned head, const char *command, rp_error *err) {
     const rp_model_info *info = rp_model_get_info(model);
     const rp_error *why = rp_weights_left_out(&model->weights, head);
-    char holds[200] = "", can[120] = "";
+    char can[120] = "";
     for (size_t i = 0; i < RP_COUNT(commands); i++) {
         if ((info->heads & commands[i].head) != commands[i].head) continue;
-        append(holds, sizeof holds, commands[i].holds);
         append(can, sizeof can, commands[i].command);
     }
     if (why)
-        return rp_fail(err, RP_ERROR_HEAD, "cannot serve %s: %s (it can serve %s)", command, why->message,
+        return rp_fail(err, RP_ERROR_HEAD, "this model cannot do %s: %s; it can do %s", command, why->message,
                        can);
-    return rp_fail(err, RP_ERROR_HEAD, "%s (%s) holds %s; it cannot serve %s, but it can serve %s", info->dir,
-                   info->architecture && *info->architecture ? info->architecture : "no architecture named",
-                   holds, command, can);
+    return rp_fail(err, RP_ERROR_HEAD, "%s: this model cannot do %s (no such head); it can do %s (%s)",
+                   rp_path_shown(info->dir), command, can,
+                   info->architecture && *info->architecture ? info->architecture
+                                                             : "it names no architecture");
 }
 
 /* Where id2label has numbers in place of strings, keep which, and the names by which entities are known. */
@@ -95,6 +96,15 @@ void rp_result_fail(rp_result *result, size_t i, const rp_error *why) {
     const char *copy = rp_arena_copy(&result->arena, why->message, strlen(why->message));
     result->entries[i].status = why->status;
     result->entries[i].message = copy ? copy : "out of host memory";
+}
+
+void rp_result_count_tokens(rp_result *result, size_t i, const rp_encoding *encoding) {
+    rp_entry *entry = &result->entries[i];
+    uint32_t tokens = (uint32_t)encoding->count + encoding->left_out;
+    entry->truncated |= encoding->truncated;
+    if (tokens <= entry->tokens) return;
+    entry->tokens = tokens;
+    entry->taken = (uint32_t)encoding->count;
 }
 
 rp_status rp_result_blame(rp_result *result, size_t i, rp_status status, const rp_error *why, rp_error *err) {
@@ -174,6 +184,12 @@ rp_status rp_result_status(const rp_result *result, size_t i, const char **messa
 bool rp_result_truncated(const rp_result *result, size_t i) {
     const rp_entry *entry = entry_of(result, i);
     return entry && entry->truncated;
+}
+
+uint32_t rp_result_tokens(const rp_result *result, size_t i, uint32_t *taken) {
+    const rp_entry *entry = entry_of(result, i);
+    if (taken) *taken = entry ? entry->taken : 0;
+    return entry ? entry->tokens : 0;
 }
 
 const rp_label *rp_result_labels(const rp_result *result, size_t i, size_t *count) {

@@ -75,6 +75,7 @@ static rp_status make_windows(const rp_model *model, const rp_text *texts, size_
     for (size_t i = 0; !status && i < count; i++) {
         rp_error why = {0};
         status = rp_task_tokenize(model, texts[i], (rp_text){0}, &params, &encodings[i], &why);
+        if (!status) rp_result_count_tokens(result, i, &encodings[i]);
         if (!status)
             status = rp_windows_add(windows, model, i, NULL, &encodings[i], rp_task_max_tokens(model), stride,
                                     &why);

@@ -24,6 +24,7 @@ typedef struct rp_entry {
     rp_status status;
     const char *message; // "" when the status is RP_OK
     bool truncated;
+    uint32_t tokens, taken; // of the input, and those of them that the model was given
     rp_label *labels;
     rp_mask_fills *masks;
     rp_entity *entities;
@@ -59,6 +60,9 @@ rp_status rp_task_begin(const rp_model *model, unsigned head, const char *comman
 
 /* Give entry `i` what went wrong with its input alone. */
 void rp_result_fail(rp_result *result, size_t i, const rp_error *why);
+
+/* Note the tokens of an input, or of the longest of several of one entry, and whether they were cut. */
+void rp_result_count_tokens(rp_result *result, size_t i, const rp_encoding *encoding);
 
 /* Where `status` and `*why` are the fault of input `i`, fail its entry and return RP_OK; running out of
  * memory is nobody's, and is passed on. */

@@ -162,6 +162,13 @@ static void write_answer(const rp_cli_work *w, rp_cli_job *job, const rp_cli_ans
     free(value.data);
 }
 
+static void note_cut(rp_cli_job *job, const rp_cli_item *item, const outcome *o) {
+    job->cuts++;
+    if (job->cut) return;
+    job->cut = item->number;
+    job->tokens = rp_result_tokens(o->result, o->index, &job->taken);
+}
+
 /* Write what came of one item; or, in a command without a device, tokenize it. */
 static void write_one(const rp_cli_work *w, rp_cli_job *job, const rp_cli_item *item, const outcome *o) {
     rp_cli_answer answer = {.session = w->session, .item = item, .result = o->result, .index = o->index};
@@ -183,8 +190,7 @@ static void write_one(const rp_cli_work *w, rp_cli_job *job, const rp_cli_item *
         write_failure(w, job, item, message);
     else
         write_answer(w, job, &answer);
-    if (!status && o->result && !job->cut && rp_result_truncated(o->result, o->index))
-        job->cut = item->number;
+    if (!status && o->result && rp_result_truncated(o->result, o->index)) note_cut(job, item, o);
     rp_encoding_free(&encoding);
 }
 
@@ -213,7 +219,7 @@ void rp_cli_answer_job(rp_cli_work *work, rp_cli_job *job) {
                     .messages = rp_cli_calloc(items->count, sizeof *made.messages)};
     size_t count = 0, next = 0;
     rp_error err;
-    job->failures = job->cut = 0;
+    job->failures = job->cut = job->cuts = 0;
     for (size_t i = 0; i < items->count; i++)
         if (!items->list[i].failed) good[count++] = &items->list[i];
     if (work->command->run && count)

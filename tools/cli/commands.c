@@ -139,8 +139,6 @@ static const char help_answer[] =
     "end\n"
     "count code points of the context. Keys of --jsonl: question, context.\n"
     "\n"
-    "--max-length is 384, --stride 128 and --top-k 1 unless given.\n"
-    "\n"
     "Examples:\n"
     "  reprise answer -m squad \"Who wrote it?\" \"It was written by Ada Lovelace in 1843.\"\n"
     "  printf 'Who wrote it?\\tAda wrote it.\\n' | reprise answer -m squad --json --top-k 3\n"

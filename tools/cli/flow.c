@@ -38,23 +38,23 @@ typedef struct flow {
     bool over;               /* no batch follows */
     bool stuck;              /* nothing more can be written */
     size_t answered, failures;
-    bool cut_was_said;
+    size_t cuts; /* inputs that were cut */
 } flow;
 
-static void say_cut(flow *f, size_t number) {
-    if (f->cut_was_said || !number) return;
-    f->cut_was_said = true;
+/* The first input that was cut, at once; how many there were, at the end. */
+static void say_cut(flow *f, const rp_cli_job *job) {
+    f->cuts += job->cuts;
+    if (f->cuts > job->cuts || !job->cuts) return;
     rp_cli_progress_end();
     if (f->work.command->options &
         RP_CLI_MAX_QUESTION) /* the context slides through windows: it is never cut */
         rp_cli_complain(
-            "the question of input %zu is longer than --max-question-length, and was cut; so are others "
-            "as long (said once)",
-            number);
+            "input %zu: the question has %u tokens, and --max-question-length takes %u: the rest was "
+            "left out (said once)",
+            job->cut, (unsigned)job->tokens, (unsigned)job->taken);
     else /* by the limit of the model, its tokenizer or sentence_bert_config.json */
-        rp_cli_complain("input %zu has more tokens than this model takes, and was cut; so are others as long "
-                        "(said once)",
-                        number);
+        rp_cli_complain("input %zu: %u tokens, the model takes %u: the rest was left out (said once)",
+                        job->cut, (unsigned)job->tokens, (unsigned)job->taken);
 }
 
 /* Write the answers of a slot whose turn it is. Called and left with the lock held, which is let go while
@@ -78,7 +78,7 @@ static void write_batch(flow *f, slot *s) {
     } else {
         f->answered += job->items.count;
         f->failures += job->failures;
-        say_cut(f, job->cut);
+        say_cut(f, job);
         if (f->length) rp_cli_progress(s->consumed, f->length, f->answered);
     }
 }
@@ -184,6 +184,7 @@ static bool answer_all(flow *f, rp_cli_input *input) {
     bool failed = false;
     slot *s;
     if (!start_threads(f)) return false;
+    rp_cli_progress_begin();
     input->meter = make_meter(f->work.command, session);
     rp_cli_stop_expected(true);
     for (size_t most = 1; (s = free_slot(f)); most = most * 4 < largest ? most * 4 : largest) {
@@ -221,6 +222,7 @@ int rp_cli_answer_session(const rp_cli_command *command, const rp_cli_session *s
     pthread_mutex_destroy(&f.work.lock);
     if (f.failures && !broken->status)
         rp_cli_complain("%zu of %zu input%s failed", f.failures, f.answered, f.answered == 1 ? "" : "s");
+    if (f.cuts > 1) rp_cli_complain("%zu of %zu inputs were cut in this way", f.cuts, f.answered);
     int signal = rp_cli_stop_signal();
     if (signal) {
         rp_cli_complain("stopped by signal %d after %zu input%s", signal, f.answered,

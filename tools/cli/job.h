@@ -20,8 +20,10 @@ typedef struct rp_cli_job {
     rp_cli_items items;
     rp_cli_buffer text; /* the answers: a piece for each input, in order */
     rp_cli_people people;
-    size_t failures; /* inputs that failed */
-    size_t cut;      /* number of the first input that was cut; 0: none was */
+    size_t failures;        /* inputs that failed */
+    size_t cut;             /* number of the first input that was cut; 0: none was */
+    size_t cuts;            /* inputs that were cut */
+    uint32_t tokens, taken; /* of that first input, and those of them that the model read */
 } rp_cli_job;
 
 /* Answer the items of `job`, which has no text yet. Failed items are left out of the run. A batch that the

@@ -1,4 +1,5 @@
 /* reprise COMMAND [options] [TEXT...]: choosing the command, and its help. */
+#include "nearest.h"
 #include "session.h"
 #include "stop.h"
 
@@ -22,7 +23,7 @@ static void put_overview(rp_cli_buffer *out) {
                      "  REPRISE_MODEL       folder or name of the model, where -m is not given\n"
                      "  REPRISE_DEVICE      index or part of a name, where -d is not given\n"
                      "  REPRISE_SHADER_DIR  compile the GLSL of this folder instead of the built-in shaders\n"
-                     "  REPRISE_CACHE_DIR   where compiled shaders are kept\n"
+                     "  REPRISE_CACHE_DIR   where compiled shaders are kept (default: ~/.cache/reprise)\n"
                      "  HF_HUB_CACHE        where fetched models are kept; more in reprise(1)\n"
                      "  NO_COLOR            no colours\n\n"
                      "Examples:\n"
@@ -35,7 +36,7 @@ static void put_overview(rp_cli_buffer *out) {
 static void put_help(const rp_cli_command *command, rp_cli_buffer *out) {
     rp_cli_printf(out, "Usage: reprise %s [options]%s%s\n\n%s\n", command->name,
                   *command->arguments ? " " : "", command->arguments, command->help);
-    rp_cli_options_help(out, command->options);
+    rp_cli_options_help(out, command->name, command->options);
 }
 
 const rp_cli_command *rp_cli_find_command(const char *name) {
@@ -44,47 +45,77 @@ const rp_cli_command *rp_cli_find_command(const char *name) {
     return NULL;
 }
 
-static size_t smaller(size_t a, size_t b) {
-    return a < b ? a : b;
-}
+/* What Hugging Face and others call what a command does. */
+typedef struct alias {
+    const char *name, *command, *does;
+} alias;
 
-/* Insertions, removals and replacements of characters that make `a` into `b`, both under 32 bytes. */
-static size_t distance(const char *a, const char *b) {
-    size_t row[32], columns = strlen(b);
-    for (size_t j = 0; j <= columns; j++) row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= columns; j++) {
-            size_t above = row[j];
-            size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-            row[j] = smaller(replaced, smaller(above, row[j - 1]) + 1);
-            diagonal = above;
-        }
-    }
-    return row[columns];
+static const alias aliases[] = {
+    {"ner", "tag", "finds named entities"},
+    {"named-entity-recognition", "tag", "finds named entities"},
+    {"token-classification", "tag", "labels tokens"},
+    {"pos", "tag", "labels tokens"},
+    {"sentiment", "classify", "tells the sentiment of a text"},
+    {"sentiment-analysis", "classify", "tells the sentiment of a text"},
+    {"text-classification", "classify", "labels texts"},
+    {"sequence-classification", "classify", "labels texts"},
+    {"classification", "classify", "labels texts"},
+    {"qa", "answer", "answers questions"},
+    {"question-answering", "answer", "answers questions"},
+    {"ask", "answer", "answers questions"},
+    {"similarity", "embed", "makes a vector of each text; the cosine of two vectors is their similarity"},
+    {"sentence-similarity", "embed",
+     "makes a vector of each text; the cosine of two vectors is their similarity"},
+    {"feature-extraction", "embed", "makes a vector of each text"},
+    {"embedding", "embed", "makes a vector of each text"},
+    {"embeddings", "embed", "makes a vector of each text"},
+    {"encode", "embed", "makes a vector of each text"},
+    {"vectors", "embed", "makes a vector of each text"},
+    {"mask", "fill-mask", "fills in [MASK]"},
+    {"masked-lm", "fill-mask", "fills in [MASK]"},
+    {"mlm", "fill-mask", "fills in [MASK]"},
+    {"next-sentence", "coherence", "tells whether two texts are in order"},
+    {"next-sentence-prediction", "coherence", "tells whether two texts are in order"},
+    {"sentence-order", "coherence", "tells whether two texts are in order"},
+    {"multiple-choice", "choose", "tells how probable each choice is"},
+    {"tokens", "tokenize", "shows the tokens of a text"},
+    {"download", "pull", "fetches a model"},
+    {"fetch", "pull", "fetches a model"},
+    {"export", "convert", "writes a model's folder anew"},
+    {"gpus", "devices", "lists the devices"},
+    {"list", "devices", "lists the devices"},
+    {"benchmark", "bench", "measures a run"},
+    {"selftest", "check", "checks every kernel on your device"},
+};
+
+static const alias *find_alias(const char *name) {
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+        if (!rp_cli_distance(name, aliases[i].name) && !rp_cli_distance(aliases[i].name, name))
+            return &aliases[i];
+    return NULL;
 }
 
 /* The command that `name` was probably meant to be; NULL when none is near. */
 static const char *suggest(const char *name) {
     const char *best = NULL;
-    size_t least = 4, size = strlen(name);
-    if (size >= 32) return NULL;
+    size_t least = RP_CLI_FAR;
     for (const rp_cli_command *c = rp_cli_commands; c->name; c++) {
-        size_t changes = distance(name, c->name);
-        if (size >= 2 && !strncmp(name, c->name, size)) changes = 0;
-        if (changes < least && changes < strlen(c->name) - 1 && changes < size) {
-            least = changes;
-            best = c->name;
-        }
+        size_t changes = rp_cli_distance(name, c->name);
+        if (changes >= least) continue;
+        least = changes;
+        best = c->name;
     }
     return best;
 }
 
 static int unknown_command(const char *name) {
+    const alias *known = find_alias(name);
     const char *meant = suggest(name);
     if (name[0] == '-')
         rp_cli_complain("the command comes first, before %s; try 'reprise --help'", name);
+    else if (known)
+        rp_cli_complain("unknown command '%s'; did you mean '%s'? It %s; try 'reprise %s --help'", name,
+                        known->command, known->does, known->command);
     else if (meant)
         rp_cli_complain("unknown command '%s'; did you mean '%s'? try 'reprise --help'", name, meant);
     else

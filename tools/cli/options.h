@@ -96,7 +96,7 @@ bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allow
 /* The word of --precision for `precision`. The default computes what f32 does, bit for bit. */
 const char *rp_cli_precision_name(rp_precision precision);
 
-/* Append the table of the options of `allowed` for --help. */
-void rp_cli_options_help(rp_cli_buffer *out, unsigned allowed);
+/* Append the table of the options of `allowed`, those of `command`, for --help. */
+void rp_cli_options_help(rp_cli_buffer *out, const char *command, unsigned allowed);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -19,7 +20,7 @@ void rp_cli_people_init(rp_cli_people *people, rp_cli_buffer *out, int fd) {
     setlocale(LC_CTYPE, ""); /* the width of characters; numbers keep their points */
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
     bool terminal = isatty(fd) == 1;
-    *people = (rp_cli_people){.out = out, .width = 200};
+    *people = (rp_cli_people){.out = out, .width = 200, .terminal = terminal};
     people->color = terminal && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
     people->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
     struct winsize size;
@@ -141,13 +142,49 @@ static void make_bar(char bar[BAR + 1], double fraction) {
     bar[BAR] = '\0';
 }
 
-void rp_cli_progress(uint64_t done, uint64_t length, size_t inputs) {
-    char line[128], bar[BAR + 1];
-    double fraction = length ? (double)done / (double)length : 0;
-    make_bar(bar, fraction);
-    snprintf(line, sizeof line, "\r[%s] %3d%%  %zu inputs", bar, (int)(100 * fraction), inputs);
+static double begun; /* seconds, by a clock that nobody sets */
+
+static double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+void rp_cli_progress_begin(void) {
+    begun = seconds();
+}
+
+/* Write over the line that is shown, in no more columns than the terminal has. */
+static void show_line(char *line, size_t size) {
+    struct winsize terminal;
+    size_t width = !ioctl(STDERR_FILENO, TIOCGWINSZ, &terminal) && terminal.ws_col ? terminal.ws_col : 80;
+    if (width < size) line[width - 1] = '\0';
     progress_shown = true;
+    put_error("\r\x1b[K");
     put_error(line);
+}
+
+/* 1:02:03 or 2:03. */
+static void put_duration(char *out, size_t size, double left) {
+    unsigned long long all = (unsigned long long)(left + 0.5);
+    if (all >= 3600)
+        snprintf(out, size, "%llu:%02llu:%02llu", all / 3600, all / 60 % 60, all % 60);
+    else
+        snprintf(out, size, "%llu:%02llu", all / 60, all % 60);
+}
+
+void rp_cli_progress(uint64_t done, uint64_t length, size_t inputs) {
+    char line[160], bar[BAR + 1], left[40];
+    double fraction = length ? (double)done / (double)length : 0, passed = seconds() - begun;
+    make_bar(bar, fraction);
+    int used = snprintf(line, sizeof line, "[%s] %3d%%  %zu inputs", bar, (int)(100 * fraction), inputs);
+    if (passed > 0.5 && fraction > 0) {
+        double rate = (double)inputs / passed;
+        put_duration(left, sizeof left, fraction < 1 ? passed * (1 - fraction) / fraction : 0);
+        snprintf(line + used, sizeof line - (size_t)used,
+                 rate < 10 ? "  %.1f/s  %s left" : "  %.0f/s  %s left", rate, left);
+    }
+    show_line(line, sizeof line);
 }
 
 /* What a file on a server is called may hold anything. */
@@ -158,17 +195,12 @@ static void make_plain(char *name) {
 
 void rp_cli_progress_bytes(uint64_t done, uint64_t length, const char *name) {
     char line[256], bar[BAR + 1];
-    struct winsize size;
     double fraction = length ? (double)done / (double)length : 0;
-    size_t width = !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
     make_bar(bar, fraction);
     snprintf(line, sizeof line, "[%s] %3d%%  %.1f of %.1f MB  %s", bar, (int)(100 * fraction),
              (double)done / 1e6, (double)length / 1e6, name);
-    if (width < sizeof line) line[width - 1] = '\0';
     make_plain(line);
-    progress_shown = true;
-    put_error("\r\x1b[K");
-    put_error(line);
+    show_line(line, sizeof line);
 }
 
 void rp_cli_progress_end(void) {

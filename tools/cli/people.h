@@ -8,9 +8,10 @@
 
 typedef struct rp_cli_people {
     rp_cli_buffer *out;
-    bool color; /* standard output is a terminal and NO_COLOR is not set */
-    bool utf8;  /* the locale writes UTF-8 */
-    int width;  /* columns */
+    bool color;    /* standard output is a terminal and NO_COLOR is not set */
+    bool utf8;     /* the locale writes UTF-8 */
+    int width;     /* columns */
+    bool terminal; /* somebody looks at it: names are cut to fit, which in a pipe they never are */
 } rp_cli_people;
 
 typedef enum rp_cli_style {
@@ -44,7 +45,11 @@ void rp_cli_people_bar(rp_cli_people *people, double fraction);
 /* The heading of an answer: its text in one bold line, with `pair` after an arrow unless its data is NULL. */
 void rp_cli_people_heading(rp_cli_people *people, rp_text text, rp_text pair);
 
-/* Show, on standard error, how much of `length` bytes is done. */
+/* Note when the work begins, for the rate and the time left that rp_cli_progress shows. */
+void rp_cli_progress_begin(void);
+
+/* Show, on standard error, how much of `length` bytes is done, how many inputs a second, and how long the
+ * rest takes at that rate. */
 void rp_cli_progress(uint64_t done, uint64_t length, size_t inputs);
 
 /* The same of bytes that are fetched, with the name of a file behind it. Nothing of it is more than the

@@ -6,18 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The most that a name takes in a table: what fits beside the rest on a terminal, and all of it in a pipe. */
 enum { NAME_COLUMNS = 32 };
+
+static int most_columns(const rp_cli_people *p) {
+    return p->terminal ? NAME_COLUMNS : 0;
+}
 
 static void end_line(rp_cli_people *p) {
     rp_cli_puts(p->out, "\n");
 }
 
-/* The widest of `count` names, at most NAME_COLUMNS; the i-th is at `first` + i * `step`. */
+/* The widest of `count` names, at most most_columns(); the i-th is at `first` + i * `step`. */
 static int widest(rp_cli_people *p, const void *first, size_t step, size_t count) {
     int most = 0;
     for (size_t i = 0; i < count; i++) {
         const char *name = *(const char *const *)((const char *)first + i * step);
-        int columns = rp_cli_people_width(p, name, NAME_COLUMNS);
+        int columns = rp_cli_people_width(p, name, most_columns(p));
         if (columns > most) most = columns;
     }
     return most;
@@ -59,7 +64,7 @@ void rp_cli_people_fills(const rp_cli_answer *answer, rp_cli_people *p) {
             int room = p->width - columns - 38;
             const char *filled = fills[i].sequence ? fills[i].sequence : "";
             rp_cli_people_style(p, RP_CLI_DIM);
-            rp_cli_people_text(p, filled, strlen(filled), room > 20 ? room : 20);
+            rp_cli_people_text(p, filled, strlen(filled), !p->terminal ? 0 : room > 20 ? room : 20);
             rp_cli_people_style(p, RP_CLI_PLAIN);
             end_line(p);
         }
@@ -101,7 +106,7 @@ void rp_cli_people_entities(const rp_cli_answer *answer, rp_cli_people *p) {
         const char *word = entities[i].word ? entities[i].word : "";
         put_score(p, entities[i].label, labels, entities[i].score, true);
         rp_cli_puts(p->out, "  ");
-        rp_cli_people_text(p, word, strlen(word), 60);
+        rp_cli_people_text(p, word, strlen(word), p->terminal ? 60 : 0);
         end_line(p);
     }
 }
@@ -180,7 +185,7 @@ void rp_cli_people_choices(const rp_cli_answer *answer, rp_cli_people *p) {
     size_t rows = 0, count = 0;
     const float *values = rp_result_vectors(answer->result, answer->index, &rows, &count);
     rp_cli_people_heading(p, answer->item->text, (rp_text){0});
-    int room = p->width > 60 ? p->width - 34 : 30;
+    int room = !p->terminal ? 0 : p->width > 60 ? p->width - 34 : 30;
     for (size_t i = 0; values && i < count && i < answer->item->choice_count; i++) {
         rp_text choice = answer->item->choices[i];
         rp_cli_printf(p->out, "  %3zu  %8.4f  ", i + 1, (double)values[i]);
