@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
+#include "loader/json_read.h"
 
 /* Sanitizers look at every byte that is read. */
 static void read_all(rp_text text) {
@@ -17,7 +18,23 @@ static void read_all(rp_text text) {
     (void)byte;
 }
 
+/* What is kept of an object are members of one. */
+static void look_at_kept(const rp_cli_item *item) {
+    rp_cli_buffer object = {0};
+    rp_json_document document;
+    rp_json_mistake mistake;
+    const rp_json_flags flags = {.nul = true, .large = true};
+    rp_cli_puts(&object, "{");
+    rp_cli_put(&object, item->before, item->before_size);
+    rp_cli_puts(&object, "}");
+    FUZZ_CHECK(rp_json_read(object.data, object.size, flags, &document, &mistake));
+    FUZZ_CHECK(document.root.count <= item->document.root.count);
+    rp_json_finish(&document);
+    free(object.data);
+}
+
 static void look(const rp_cli_item *item) {
+    if (item->before) look_at_kept(item);
     if (item->failed) {
         FUZZ_CHECK(memchr(item->error, 0, sizeof item->error) && item->error[0]);
         return;

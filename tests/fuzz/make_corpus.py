@@ -338,6 +338,7 @@ for shape in range(5):
     put("input", f"json_{shape}", bytes([4 * shape + 1]) + b'{"text": "a\\u0000b", "text_pair": null, "question": "q", "context": "c", "choices": ["x", "y"]}\n'
         b'{"text": 1, "choices": []}\n[]\n{"text": "a", "text": "b"}\n{"choices": [1], "text": "\\ud800"}\n\n{"text": "\xff"}')
 put("input", "numbers", b"\x01" + b'{"id": 18446744073709551615, "text": "a"}\n{"w": [1e400, -1e400], "text": "b"}\n{"text": 1e400}')
+put("input", "kept", b"\x81" + b'{ "id" : 1.50e0 ,"text":"a","x":[{"}":"]"}, "\\"" ],"answer":null,"input_answer":{}}\n{"id":[],"text":1}')
 put("input", "deep", b"\x01" + b'{"text":' + b"[" * 2100)
 
 # ---- tables ----
@@ -362,6 +363,9 @@ table("long-quotes", 'a,b\n1,"' + "x\n" * 20 + "3,4\n", longest=10)
 table("opens-each-line", 'x","\n' * 30, longest=30)
 table("bytes", "a,\udcff\n\0,\0\n")
 table("wide", "\udcff\udcfea\0,\0b\0")
+for kind, separator in enumerate("\t,;\t"):
+    rows = 'a|"b ""c""\nd"|1|e\r\n|||\n\nshort\na|b|c|d|e|"f"\n"a"b|c|d|e\n\udcff|b|c|d\na|"never|c|d'
+    put("rows", f"rows_{kind}", bytes([5 * kind]) + rows.replace("|", separator).encode("utf-8", "surrogateescape"))
 
 # ---- caches: the first byte chooses what the content is taken for, and whether a right header is put before it ----
 SPIRV = struct.pack("<5I", 0x07230203, 0x00010300, 0, 8, 0) + struct.pack("<2I", 2 << 16 | 17, 1) + struct.pack("<3I", 3 << 16 | 14, 0, 1)
