@@ -196,6 +196,59 @@ static void test_answer_is_a_part_of_the_context(void **state) {
     fixture_remove_dir(dir);
 }
 
+/* What is behind the `nth` comma of the last line of `table`, up to the next one. */
+static char *cell(const char *table, size_t nth) {
+    const char *line = table + strlen(table) - 1;
+    while (line > table && line[-1] != '\n') line--;
+    for (; nth; nth--) line = strchr(line, ',') + 1;
+    return strndup(line, strcspn(line, ",\n"));
+}
+
+static void test_answer_has_columns_in_tables(void **state) {
+    (void)state;
+    char dir[FIXTURE_PATH_SIZE];
+    make_model(dir, "AlbertForQuestionAnswering", span_head, false);
+    cli_run json = cli(CLI_ARGS("answer", "--json", "-m", dir, "Who?", "Zo\xc3\xab met Ada."), NULL, 0);
+    cli_run table =
+        cli_text(CLI_ARGS("answer", "--csv", "-m", dir), "context,id,Question\nZo\xc3\xab met Ada.,7,Who?\n");
+    json_t *answer = cli_json(&json, 0);
+    assert_int_equal(table.status, 0);
+    assert_int_equal(strncmp(table.out, "context,id,Question,answer,score,start,end,error\n", 49), 0);
+    char *text = cell(table.out, 3), *score = cell(table.out, 4), *start = cell(table.out, 5),
+         *end = cell(table.out, 6), *error = cell(table.out, 7);
+    assert_string_equal(text, json_string_value(json_object_get(answer, "answer")));
+    assert_true(strtod(score, NULL) == real(answer, "score"));
+    assert_int_equal(strtoul(start, NULL, 10), whole(answer, "start"));
+    assert_int_equal(strtoul(end, NULL, 10), whole(answer, "end"));
+    assert_string_equal(error, "");
+    free(text), free(score), free(start), free(end), free(error);
+    json_decref(answer);
+    cli_free(&json), cli_free(&table);
+    fixture_remove_dir(dir);
+}
+
+static void test_choices_are_columns_of_tables(void **state) {
+    (void)state;
+    char dir[FIXTURE_PATH_SIZE];
+    make_model(dir, "AlbertForMultipleChoice", choice_head, true);
+    cli_run json =
+        cli(CLI_ARGS("choose", "--json", "-m", dir, "It rained, so", "we stayed", "I am tall"), NULL, 0);
+    cli_run table = cli_text(CLI_ARGS("choose", "--tsv", "-m", dir),
+                             "ending0\tlabel\tending1\tsentence\nwe stayed\t0\tI am tall\tIt rained, so\n");
+    cli_run none = cli_text(CLI_ARGS("choose", "--csv", "-m", dir), "text,ending\n");
+    char want[400];
+    snprintf(want, sizeof want,
+             "ending0\tlabel\tending1\tsentence\tanswer\terror\n"
+             "we stayed\t0\tI am tall\tIt rained, so\t%.*s\t\n",
+             (int)strcspn(json.out, "\n"), json.out);
+    assert_int_equal(json.status | table.status, 0);
+    assert_string_equal(table.out, want);
+    assert_int_equal(none.status, 2);
+    assert_non_null(strstr(none.err, "no columns are named choice1, choice2 or ending0, ending1"));
+    cli_free(&json), cli_free(&table), cli_free(&none);
+    fixture_remove_dir(dir);
+}
+
 static void test_a_cut_question_is_said_once(void **state) {
     (void)state;
     char dir[FIXTURE_PATH_SIZE];
@@ -316,6 +369,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tag_loses_no_token),
         cmocka_unit_test(test_answer_is_a_part_of_the_context),
+        cmocka_unit_test(test_answer_has_columns_in_tables),
+        cmocka_unit_test(test_choices_are_columns_of_tables),
         cmocka_unit_test(test_a_cut_question_is_said_once),
         cmocka_unit_test(test_choose_gives_probabilities),
         cmocka_unit_test(test_head_says_what_the_last_layer_is),
