@@ -5,12 +5,16 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "model/model.h"
 #include "support_faults.h"
 #include "support_fixture.h"
@@ -282,6 +286,79 @@ static void test_parts(void **state) {
     rp_device_close(&device);
 }
 
+/* ---- two models on one device ---- */
+
+/* A driver that works on one submission after another, on each for BUSY seconds. */
+static const double BUSY = 0.2;
+static pthread_mutex_t driver_lock = PTHREAD_MUTEX_INITIALIZER;
+static double free_at; /* under the lock */
+static struct {
+    VkFence fence;
+    double ends;
+} given[8];
+static PFN_vkQueueSubmit queue_submit;
+static PFN_vkWaitForFences wait_for_fences;
+
+static VKAPI_ATTR VkResult VKAPI_CALL submit_in_turn(VkQueue queue, uint32_t count, const VkSubmitInfo *infos,
+                                                     VkFence fence) {
+    size_t i = 0;
+    double now = rp_seconds();
+    pthread_mutex_lock(&driver_lock);
+    while (given[i].fence && given[i].fence != fence) i++;
+    assert_true(i < RP_COUNT(given));
+    free_at = (free_at > now ? free_at : now) + BUSY;
+    given[i].fence = fence;
+    given[i].ends = free_at;
+    pthread_mutex_unlock(&driver_lock);
+    return queue_submit(queue, count, infos, fence);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL wait_in_turn(VkDevice handle, uint32_t count, const VkFence *fences,
+                                                   VkBool32 all, uint64_t timeout) {
+    size_t i = 0;
+    VkResult result = wait_for_fences(handle, count, fences, all, timeout);
+    pthread_mutex_lock(&driver_lock);
+    while (given[i].fence != *fences) i++;
+    double left = given[i].ends - rp_seconds();
+    pthread_mutex_unlock(&driver_lock);
+    if (left > 0) usleep((useconds_t)(left * 1e6));
+    return result;
+}
+
+/* Run a model a few times; returns how often it was cut. */
+static void *run_in_turn(void *user) {
+    static float out[2][FLOATS];
+    static atomic_uint threads;
+    float *mine = out[threads++];
+    uintptr_t cuts = 0;
+    for (int i = 0; i < 4; i++) cuts += run(user, 1, mine).submissions > 1;
+    return (void *)cuts;
+}
+
+/* Each waits behind the other, and neither takes that for its own work: a run stays one submission. */
+static void test_two_models(void **state) {
+    rp_model *models[2];
+    pthread_t threads[2];
+    void *cuts[2];
+    (void)state;
+    open_slow_device(0, 1);
+    queue_submit = device->vk.vkQueueSubmit;
+    wait_for_fences = device->vk.vkWaitForFences;
+    for (int i = 0; i < 2; i++) models[i] = open_model();
+    device->vk.vkQueueSubmit = submit_in_turn;
+    device->vk.vkWaitForFences = wait_in_turn;
+    for (int i = 0; i < 2; i++) {
+        models[i]->pace = (rp_pace){.limit = 1.6 * BUSY};
+        assert_int_equal(pthread_create(&threads[i], NULL, run_in_turn, models[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], &cuts[i]);
+    assert_int_equal((uintptr_t)cuts[0] + (uintptr_t)cuts[1], 0);
+    device->vk.vkQueueSubmit = queue_submit;
+    device->vk.vkWaitForFences = wait_for_fences;
+    for (int i = 0; i < 2; i++) rp_model_close(&models[i]);
+    rp_device_close(&device);
+}
+
 /* ---- one long sequence ---- */
 
 enum { LONG = 300, WIDTH = 64, LAYERS = 3, INNER_LAYERS = 2 };
@@ -423,6 +500,7 @@ int main(void) {
         cmocka_unit_test(test_slow_device),
         cmocka_unit_test(test_smaller_batches),
         cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_two_models),
         cmocka_unit_test(test_slices),
         cmocka_unit_test(test_fewer_rows),
     };

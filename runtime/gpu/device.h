@@ -33,7 +33,9 @@ struct rp_device {
     VkQueue queue;
     rp_vk_table vk; /* a test may replace an entry to count or fail calls */
     rp_caps caps;
-    pthread_mutex_t queue_lock; /* held by the thread that uses `queue` */
+    pthread_mutex_t queue_lock; /* held by the thread that uses `queue` or what follows */
+    uint64_t submitted, ended;  /* number of submissions; and of the latest that a thread has seen end */
+    double ended_at;            /* when that was, in rp_seconds */
     pthread_rwlock_t use;       /* calls hold it for reading, the one that opens `handle` again for writing */
     atomic_bool lost; /* the driver gave `handle` up, or it is VK_NULL_HANDLE: the next call opens it again */
     atomic_bool hung; /* the driver stopped answering: it may use the objects of `handle` for ever, so nothing
@@ -119,6 +121,11 @@ void rp_device_remove_user(rp_device *device, rp_device_user *user);
  * RP_ERROR_DEVICE_LOST too when the driver does not answer for device->answer_limit. Thread-safe. */
 rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, uint32_t count, VkFence fence,
                            rp_error *err);
+
+/* The same. `*seconds`: how long the device worked on it, without what it did for other threads before; 0:
+ * this is not known, because the thread that waits for what came before has not yet seen it end. */
+rp_status rp_device_submit_timed(rp_device *device, const VkCommandBuffer *buffers, uint32_t count,
+                                 VkFence fence, double *seconds, rp_error *err);
 
 /* ---- known.c: what earlier starts learnt about the device's kernels, in the cache folder ---- */
 

@@ -45,8 +45,28 @@ static rp_status wait(rp_device *device, VkFence fence, rp_error *err) {
     return rp_vk_check(result, "vkWaitForFences", err);
 }
 
+/* The device works on one submission after another. This one, number `number`, was given to it at `begun` and
+ * has just ended: how long did the device work on it? That is known when the thread that waited for the one
+ * before has noted when that one ended. The queue's lock is held. */
+static double seconds_of(rp_device *device, uint64_t number, double begun) {
+    double now = rp_seconds();
+    bool known = device->ended == number - 1;
+    if (begun < device->ended_at) begun = device->ended_at;
+    if (device->ended < number) {
+        device->ended = number;
+        device->ended_at = now;
+    }
+    return known ? now - begun : 0;
+}
+
 rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, uint32_t count, VkFence fence,
                            rp_error *err) {
+    double seconds;
+    return rp_device_submit_timed(device, buffers, count, fence, &seconds, err);
+}
+
+rp_status rp_device_submit_timed(rp_device *device, const VkCommandBuffer *buffers, uint32_t count,
+                                 VkFence fence, double *seconds, rp_error *err) {
     const rp_vk_table *vk = &device->vk;
     VkSubmitInfo info = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = count, .pCommandBuffers = buffers};
@@ -55,10 +75,15 @@ rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, ui
     /* reset before submitting, not after waiting: a fence whose wait failed can be used again then */
     RP_VK(vkResetFences, (device->handle, 1, &fence));
     pthread_mutex_lock(&device->queue_lock);
+    uint64_t number = ++device->submitted;
+    double begun = rp_seconds();
     VkResult result = vk->vkQueueSubmit(device->queue, 1, &info, fence);
     pthread_mutex_unlock(&device->queue_lock);
-    RP_TRY(rp_vk_check(result, "vkQueueSubmit", err));
-    RP_TRY(wait(device, fence, err));
+    status = rp_vk_check(result, "vkQueueSubmit", err);
+    if (!status) status = wait(device, fence, err);
+    pthread_mutex_lock(&device->queue_lock);
+    *seconds = seconds_of(device, number, begun);
+    pthread_mutex_unlock(&device->queue_lock);
 done:
     if (status == RP_ERROR_DEVICE_LOST) device->lost = true;
     return status;

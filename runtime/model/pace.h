@@ -36,9 +36,10 @@ double rp_pace_most(const rp_pace *pace);
  * of `unit` rows. */
 uint32_t rp_pace_slice(const rp_pace *pace, double work, uint32_t rows, uint32_t unit, uint32_t most);
 
-/* Learn from a submission of `work` that took `seconds`. Once larger work has been timed, a small submission,
- * most of which is waiting, changes nothing; but it counts when the budget no longer allows larger ones. When
- * the device got slower the estimate follows at once, when it got faster by half. */
+/* Learn from a submission of `work` that took `seconds`; 0: nobody knows how long it took. Once larger work
+ * has been timed, a small submission, most of which is waiting, changes nothing; but it counts when the
+ * budget no longer allows larger ones. When the device got slower the estimate follows at once, when it got
+ * faster by half. */
 void rp_pace_learn(rp_pace *pace, double work, double seconds);
 
 #endif

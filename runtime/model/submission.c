@@ -86,10 +86,11 @@ uint32_t rp_model_list(rp_model *model, const rp_batch *b, uint32_t *slice_rows)
 }
 
 rp_status rp_model_submit(rp_model *model, const rp_step *steps, uint32_t count, rp_error *err) {
-    double begun = rp_seconds();
+    double seconds;
     for (uint32_t i = 0; i < count; i++) model->submitted[i] = steps[i].commands;
-    rp_status status = rp_device_submit(model->device, model->submitted, count, model->fence, err);
-    if (!status) rp_pace_learn(&model->pace, rp_steps_work(steps, count), rp_seconds() - begun);
+    rp_status status =
+        rp_device_submit_timed(model->device, model->submitted, count, model->fence, &seconds, err);
+    if (!status) rp_pace_learn(&model->pace, rp_steps_work(steps, count), seconds);
     return status;
 }
 
@@ -181,6 +182,7 @@ rp_status rp_model_measure_pace(rp_model *model, rp_error *err) {
         double begun = rp_seconds();
         RP_TRY(rp_model_submit(model, steps, 2, err));
         double seconds = rp_seconds() - begun;
+        if (!(model->pace.operation > 0)) rp_pace_learn(&model->pace, rp_steps_work(steps, 2), seconds);
         if (seconds > (warm ? ENOUGH : SLOW) || (warm && sequence.count * 4 > largest)) break;
         if (warm) sequence.count *= 4;
     }
