@@ -16,7 +16,7 @@
 #include "loader/json.h"
 
 #ifndef REPRISE_DATA_DIR
-#error "the build defines REPRISE_DATA_DIR, REPRISE_DATA_BESIDE and REPRISE_SOURCE_DATA_DIR"
+#error "the build defines REPRISE_DATA_DIR, REPRISE_DATA_BESIDE and REPRISE_DATA_BESIDE_LIBEXEC"
 #endif
 
 const char *const rp_bundled_models[] = {"sentiment", "pretrained", NULL};
@@ -71,8 +71,8 @@ static bool find_bundled(const char *name, char **out, bool *memory) {
     own_folder(own, sizeof own);
     return try_bundled(own, REPRISE_DATA_BESIDE "/", name, out, memory) ||
            try_bundled(own, REPRISE_DATA_BESIDE_LIBEXEC "/", name, out, memory) ||
-           try_bundled(REPRISE_DATA_DIR, "", name, out, memory) ||
-           try_bundled(REPRISE_SOURCE_DATA_DIR, "", name, out, memory);
+           try_bundled(own, "", name, out, memory) || /* what was just built */
+           try_bundled(REPRISE_DATA_DIR, "", name, out, memory);
 }
 
 static rp_status fail_bundled(const char *name, rp_error *err) {

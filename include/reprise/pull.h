@@ -22,7 +22,7 @@ extern "C" {
  *
  * 1. a folder that exists, by its path. The folder of a model in the hub's cache (.../models--ORG--NAME)
  * means the snapshot of its main revision, or the only one it has;
- * 2. the name of a model that comes along ("sentiment", "pretrained"): `share/reprise/models` beside the
+ * 2. the name of a model that comes along ("sentiment", "pretrained"): `share/reprise-0.2/models` beside the
  * library or where it was installed. "bundled:sentiment" looks here alone;
  * 3. "ORG/NAME", "NAME" or "ORG/NAME@REVISION" in the hub's cache folder (rp_pull_params.cache_dir).
  *

@@ -4,12 +4,12 @@
  *     rp_model *model = NULL;
  *     rp_result *result = NULL;
  *     rp_error err;
- *     rp_input input = {.text = {"a warm and funny film", 21}};
+ *     rp_input input = {.text = RP_TEXT("a warm and funny film")};
  *     if (rp_device_open(NULL, &device, &err) || rp_model_open(device, "sentiment", NULL, &model, &err) ||
  *         rp_classify(model, &input, 1, NULL, &result, &err))
  *         fprintf(stderr, "%s\n", err.message);
  *
- * Binary compatibility. Until 1.0 the soname carries MAJOR.MINOR (libreprise.so.0.1), from then on MAJOR.
+ * Binary compatibility. Until 1.0 the soname carries MAJOR.MINOR (libreprise.so.0.2), from then on MAJOR.
  * Within one soname a program runs with any later library, because
  * - functions are only added, with the types and meaning they have;
  * - a params struct keeps its size. A new field takes the place of `reserved` words, and its zero value is

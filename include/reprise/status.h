@@ -42,7 +42,7 @@ typedef struct rp_error {
 /* A short constant name of a status, such as "device lost". Never NULL. Thread-safe. */
 RP_API const char *rp_status_name(rp_status status);
 
-/* The version of the library that is running, such as "0.1.0". Thread-safe. */
+/* The version of the library that is running, such as "0.2.0". Thread-safe. */
 RP_API const char *rp_version(void);
 
 #ifdef __cplusplus

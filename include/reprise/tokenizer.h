@@ -19,6 +19,14 @@ typedef struct rp_text {
     size_t size; /* bytes */
 } rp_text;
 
+/* An rp_text of a string literal, such as RP_TEXT("a warm film"); for C and C++. What is no literal does not
+ * compile. In C the result may also stand in an initializer of automatic storage. */
+#ifdef __cplusplus
+#define RP_TEXT(literal) (rp_text{"" literal "", sizeof(literal) - 1})
+#else
+#define RP_TEXT(literal) ((rp_text){"" literal "", sizeof(literal) - 1})
+#endif
+
 /* The longest text that can be tokenized, in bytes: some 700,000 words. A bound, because a whole text is in
  * work at once: with a spiece.model each byte takes 90 bytes of memory, and 420 where characters stand for
  * many (U+FDFA). */
