@@ -2,7 +2,9 @@
  * input.
  */
 #include "job.h"
+#include "npy.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,8 +112,15 @@ static void run_items(rp_cli_work *work, const rp_cli_item *const *items, size_t
 
 static void write_failure(const rp_cli_work *w, rp_cli_job *job, const rp_cli_item *item,
                           const char *message) {
-    job->failures++;
+    if (!job->failures++) {
+        job->failed = item->number;
+        snprintf(job->why, sizeof job->why, "%s", message);
+    }
     rp_cli_buffer *out = &job->text;
+    if (w->session->columns) {
+        rp_cli_npy_failure(w->session->columns, out);
+        return;
+    }
     if (w->session->options->json) {
         rp_cli_keep_failure(item, message, out);
         return;
@@ -150,7 +159,9 @@ static void write_answer(const rp_cli_work *w, rp_cli_job *job, const rp_cli_ans
     bool json = w->session->options->json;
     rp_cli_buffer value = {0};
     rp_error err;
-    if (!json && !answer->item->table)
+    if (w->session->columns)
+        rp_cli_npy_answer(answer, &job->text);
+    else if (!json && !answer->item->table)
         w->command->people(answer, &job->people);
     else if (put_json(answer, &value, &err))
         write_failure(w, job, answer->item, err.message);
@@ -219,7 +230,7 @@ void rp_cli_answer_job(rp_cli_work *work, rp_cli_job *job) {
                     .messages = rp_cli_calloc(items->count, sizeof *made.messages)};
     size_t count = 0, next = 0;
     rp_error err;
-    job->failures = job->cut = job->cuts = 0;
+    job->failures = job->failed = job->cut = job->cuts = 0;
     for (size_t i = 0; i < items->count; i++)
         if (!items->list[i].failed) good[count++] = &items->list[i];
     if (work->command->run && count)

@@ -151,13 +151,17 @@ static const char help_embed[] =
     "cut, which is said once.\n"
     "\n"
     "JSON: [H numbers]; with --pooling none [tokens][H], special tokens included; key of --jsonl: text.\n"
+    "NumPy: --format npy writes the file --output, float32 [inputs, H]. An input that fails is a row of "
+    "NaN.\n"
+    "The file appears once it is whole; of a run that was stopped, the rows until then are in FILE.part.\n"
     "\n"
     "Examples:\n"
     "  reprise embed --json \"a sentence\" \"another one\"\n"
     "  reprise embed -m all-MiniLM-L6-v2 --json < sentences.txt > vectors.jsonl\n"
     "  reprise embed -m e5-small-v2 --prompt-text \"query: \" --json \"who wrote it?\"\n"
     "  reprise embed -m nomic --prompt search_query --dimensions 256 --json \"who wrote it?\"\n"
-    "  reprise embed --pooling cls --normalize --json \"a sentence\"\n";
+    "  reprise embed --pooling cls --normalize --json \"a sentence\"\n"
+    "  reprise embed --format npy -o vectors.npy -f sentences.txt   # numpy.load(\"vectors.npy\")\n";
 
 static const char help_coherence[] =
     "Are two texts in the right order (ALBERT's sentence order prediction, BERT's next sentence)?\n"

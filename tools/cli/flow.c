@@ -2,6 +2,7 @@
  * that one is tokenized or written while the device works on another, and take turns at standard output: a
  * line for each input, in order. */
 #include "job.h"
+#include "npy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@ typedef struct flow {
     bool stuck;              /* nothing more can be written */
     size_t answered, failures;
     size_t cuts; /* inputs that were cut */
+    size_t said; /* inputs of which it was said why they failed */
 } flow;
 
 /* The first input that was cut, at once; how many there were, at the end. */
@@ -55,6 +57,15 @@ static void say_cut(flow *f, const rp_cli_job *job) {
     else /* by the limit of the model, its tokenizer or sentence_bert_config.json */
         rp_cli_complain("input %zu: %u tokens, the model takes %u: the rest was left out (said once)",
                         job->cut, (unsigned)job->tokens, (unsigned)job->taken);
+}
+
+/* A row of numbers says only that its input failed: why is said for some. */
+static void say_failed(flow *f, const rp_cli_job *job) {
+    enum { MOST_SAID = 10 };
+    if (!f->work.session->columns || !job->failed || f->said == MOST_SAID) return;
+    rp_cli_progress_end();
+    rp_cli_complain("input %zu: %s; its row is NaN%s", job->failed, job->why,
+                    ++f->said == MOST_SAID ? " (no more are listed)" : "");
 }
 
 /* Write the answers of a slot whose turn it is. Called and left with the lock held, which is let go while
@@ -79,6 +90,7 @@ static void write_batch(flow *f, slot *s) {
         f->answered += job->items.count;
         f->failures += job->failures;
         say_cut(f, job);
+        say_failed(f, job);
         if (f->length) rp_cli_progress(s->consumed, f->length, f->answered);
     }
 }
@@ -211,7 +223,7 @@ int rp_cli_answer_session(const rp_cli_command *command, const rp_cli_session *s
                           const rp_error *broken, rp_cli_input *input, rp_cli_output *out) {
     flow f = {.work = {.command = command, .session = session, .broken = *broken}, .out = out};
     if (isatty(STDERR_FILENO) && !isatty(out->fd)) f.length = input->length;
-    if (input->table && !session->options->json) {
+    if (input->table && !session->options->json && !session->columns) {
         rp_cli_put(&out->buffer, input->table->header.data, input->table->header.size);
         rp_cli_flush(out); /* a failure is seen again when answers are written */
     }
@@ -224,12 +236,38 @@ int rp_cli_answer_session(const rp_cli_command *command, const rp_cli_session *s
         rp_cli_complain("%zu of %zu input%s failed", f.failures, f.answered, f.answered == 1 ? "" : "s");
     if (f.cuts > 1) rp_cli_complain("%zu of %zu inputs were cut in this way", f.cuts, f.answered);
     int signal = rp_cli_stop_signal();
+    out->unfinished = signal || !all_read;
     if (signal) {
         rp_cli_complain("stopped by signal %d after %zu input%s", signal, f.answered,
                         f.answered == 1 ? "" : "s");
         return 128 + signal;
     }
     return broken->status || f.failures || !all_read ? 1 : 0;
+}
+
+/* The numbers in a vector, which no input has to tell; 0 after a message. */
+static size_t count_columns(const rp_cli_command *command, const rp_cli_session *session) {
+    const rp_cli_item empty = {.number = 1, .text = {"", 0}}, *items = &empty;
+    rp_result *result = NULL;
+    rp_error err = {0};
+    const char *message = err.message;
+    size_t columns = 0;
+    err.status = command->run(session, &items, 1, &result, &err);
+    if (!err.status && !rp_result_status(result, 0, &message)) rp_result_vectors(result, 0, NULL, &columns);
+    if (!columns) rp_cli_complain("%s", message);
+    rp_result_free(&result);
+    return columns;
+}
+
+/* All answers into one file. */
+static int answer_npy(const rp_cli_command *command, rp_cli_session *session, rp_cli_input *input) {
+    rp_cli_npy npy;
+    rp_error none = {0};
+    session->columns = count_columns(command, session);
+    if (!session->columns || !rp_cli_npy_open(&npy, session->options->output)) return 1;
+    rp_cli_flush(&npy.out);
+    int status = rp_cli_answer_session(command, session, &none, input, &npy.out);
+    return rp_cli_npy_finish(&npy, session->columns, status);
 }
 
 int rp_cli_answer_inputs(const rp_cli_command *command, const rp_cli_options *options, rp_cli_output *out) {
@@ -242,6 +280,7 @@ int rp_cli_answer_inputs(const rp_cli_command *command, const rp_cli_options *op
                         command->name, command->name);
         return 2;
     }
+    if (options->npy && !rp_cli_npy_check(options->output)) return 1;
     int wake = rp_cli_stop_open();
     rp_status status = rp_cli_input_open(&input, command->name, command->shape, options);
     if (status) return status == RP_ERROR_ARGUMENT ? 2 : 1;
@@ -251,7 +290,9 @@ int rp_cli_answer_inputs(const rp_cli_command *command, const rp_cli_options *op
     /* A program that reads JSON or a table still gets its line for each input; a person has read the message.
      */
     int exit_status = 1;
-    if (!broken.status || ((options->json || input.table) && !(input.fd >= 0 && isatty(input.fd))))
+    if (options->npy)
+        exit_status = broken.status ? 1 : answer_npy(command, &session, &input);
+    else if (!broken.status || ((options->json || input.table) && !(input.fd >= 0 && isatty(input.fd))))
         exit_status = rp_cli_answer_session(command, &session, &broken, &input, out);
     if (!broken.status && !rp_cli_session_verified(&session, command->name) && !exit_status) exit_status = 1;
     rp_cli_session_close(&session);

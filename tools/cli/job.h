@@ -21,6 +21,8 @@ typedef struct rp_cli_job {
     rp_cli_buffer text; /* the answers: a piece for each input, in order */
     rp_cli_people people;
     size_t failures;        /* inputs that failed */
+    size_t failed;          /* number of the first of them; 0: none did */
+    char why[200];          /* it failed */
     size_t cut;             /* number of the first input that was cut; 0: none was */
     size_t cuts;            /* inputs that were cut */
     uint32_t tokens, taken; /* of that first input, and those of them that the model read */

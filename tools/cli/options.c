@@ -59,6 +59,7 @@ enum {
     R_PRECISION,
     R_HEAD,
     R_VERIFY,
+    R_FORMAT,
     R_OUTPUT,
     R_DTYPE,
     R_OVERWRITE,
@@ -145,7 +146,11 @@ static const rule rules[R_COUNT] = {
     [R_VERIFY] = {0, "verify-every", "N", RP_CLI_VERIFY,
                   "recompute one sequence in N in plain C; a difference makes the exit status 1",
                   .otherwise = "none"},
-    [R_OUTPUT] = {'o', "output", "DIR", RP_CLI_CONVERT | RP_CLI_PULL, "folder to write to (pull: as well)"},
+    [R_FORMAT] = {0, "format", "HOW", RP_CLI_VECTORS,
+                  "text, json, or npy: all vectors as NumPy's file --output, one row an input",
+                  .otherwise = "text"},
+    [R_OUTPUT] = {'o', "output", "PATH", RP_CLI_CONVERT | RP_CLI_PULL | RP_CLI_VECTORS,
+                  "where to write: a folder for convert and pull, embed's file of --format npy"},
     [R_DTYPE] = {0, "dtype", "HOW", RP_CLI_CONVERT, "of the weights that are written: f32 or f16",
                  .otherwise = "as they are"},
     [R_OVERWRITE] = {0, "overwrite", NULL, RP_CLI_CONVERT, "replace the files of a folder that exists"},
@@ -182,6 +187,7 @@ static const char *default_of(int which, const char *command) {
 static const char *const aggregations[] = {"simple", "none", "first", "average", "max", NULL};
 static const char *const precisions[] = {"f32", "f32", "f16", "int8", "int4", NULL};
 static const char *const heads[] = {"classify", "tag", "answer", "choose", NULL};
+static const char *const formats[] = {"text", "json", "npy", NULL};
 static const char *const dtypes[] = {"f32", "f16", NULL};
 static const char *const poolings[] = {"mean", "cls", "max", "none", NULL};
 
@@ -274,6 +280,11 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
         return read_name(name, r, value, &o->pair_column);
     case R_OUTPUT:
         return read_name(name, r, value, &o->output);
+    case R_FORMAT:
+        if (!read_word(name, r, value, formats, &word)) return false;
+        o->json = o->json || word == 1;
+        o->npy = word == 2;
+        return true;
     case R_DTYPE:
         if (!read_word(name, r, value, dtypes, &word)) return false;
         o->dtype = (rp_convert_dtype)(RP_CONVERT_F32 + word);
@@ -497,6 +508,21 @@ static bool check_bench(const char *name, const bool given[R_COUNT], const rp_cl
     return true;
 }
 
+/* A file of vectors holds nothing else, and as many in each row. */
+static bool check_format(const char *name, const bool given[R_COUNT], const rp_cli_options *o) {
+    const char *wrong = NULL;
+    if (o->npy && !o->output)
+        wrong = "--format npy needs the name of the file: --output FILE";
+    else if (!o->npy && o->output)
+        wrong = "--output is the file of --format npy; give both, or send standard output to a file";
+    else if (o->npy && o->pooling == RP_POOLING_NONE)
+        wrong = "--format npy has one row an input, and --pooling none gives one a token; choose a pooling";
+    else if (o->npy && (given[R_JSON] || given[R_KEEP]))
+        wrong = "--format npy holds numbers alone; leave out --json and --keep";
+    if (wrong) rp_cli_complain("%s: %s; try 'reprise %s --help'", name, wrong, name);
+    return !wrong;
+}
+
 bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allowed, rp_cli_options *options) {
     struct option table[R_COUNT + 1];
     char letters[2 * R_COUNT + 2];
@@ -520,6 +546,7 @@ bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allow
             return false;
         given[which] = true;
     }
+    if (allowed & RP_CLI_VECTORS && !check_format(name, given, options)) return false;
     if (allowed & RP_CLI_BENCH && !check_bench(name, given, options)) return false;
     options->arguments = argv;
     options->texts = argv + optind;

@@ -75,7 +75,8 @@ typedef struct rp_cli_options {
     rp_cli_bench_kind bench;
     const char *lengths; /* NULL: every sequence has `tokens` */
     const char *trace;   /* file to write; NULL: none */
-    const char *output;  /* folder to write to; NULL: not given */
+    const char *output;  /* folder or file to write to; NULL: not given */
+    bool npy;            /* vectors as NumPy's file `output` */
     rp_convert_dtype dtype;
     bool overwrite;
     const char *revision; /* of pull; NULL: not given */

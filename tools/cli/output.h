@@ -9,6 +9,7 @@ typedef struct rp_cli_output {
     rp_cli_buffer buffer; /* not yet written */
     bool closed;          /* the reader went away (EPIPE): stop quietly */
     bool pipe_ignored;    /* SIGPIPE was ignored when this program was started */
+    bool unfinished;      /* not every input was answered: stopped, or reading failed */
     int error;            /* errno of a write that failed otherwise; 0: none */
 } rp_cli_output;
 

@@ -13,6 +13,7 @@ typedef struct rp_cli_session {
     const rp_model_info *info;     /* NULL without a model */
     rp_tokenizer *own_tokenizer;   /* opened without a model */
     const rp_tokenizer *tokenizer; /* of the model, or own_tokenizer */
+    size_t columns;                /* of a row of --format npy; 0: answers are written otherwise */
 } rp_cli_session;
 
 /* One answer that is ready to be written. */
