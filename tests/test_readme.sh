@@ -1,0 +1,28 @@
+# sh test_readme.sh SOURCE_DIR BUILD_DIR SCRATCH_DIR: README fits 120 columns, what it links to is there, and the command
+# answers what README says it answers.
+set -eu
+source=$1 build=$2 scratch=$3
+mkdir -p "$scratch"
+cd "$source"
+if LC_ALL=C.UTF-8 awk 'length($0) > 120 { print FILENAME ":" FNR ": over 120 columns"; bad = 1 } END { exit !bad }' \
+    README.md CHANGELOG.md; then
+    exit 1
+fi
+
+grep -ohE '\]\([^)#]*' README.md CHANGELOG.md CONTRIBUTING.md | sed 's/^](//' | grep -v '^https\{0,1\}:' | sort -u >"$scratch/links"
+grep -ohE '`(tools|tests|loader|runtime|shaders|include)/[A-Za-z0-9_/.-]+`' README.md CONTRIBUTING.md | tr -d '`' |
+    sort -u >>"$scratch/links"
+[ "$(wc -l <"$scratch/links")" -gt 20 ] || { echo "found too few links"; exit 1; }
+while read -r link; do
+    case $link in
+    "" | tests/fuzz/NAME.c | tests/test_NAME.c) continue ;;
+    esac
+    [ -e "${link%/}" ] || { echo "README or CONTRIBUTING names what is not there: $link"; exit 1; }
+done <"$scratch/links"
+
+[ -x "$build/reprise" ] || exit 77
+sed -n '/^\$ build\/reprise classify/,/^\(\$\|```\)/p' README.md | sed '1d;$d' >"$scratch/said"
+[ "$(wc -l <"$scratch/said")" = 9 ] || { echo "README's first answers are not nine lines"; cat "$scratch/said"; exit 1; }
+"$build/reprise" classify "a warm, funny and moving film" "an hour too long and not one laugh" \
+    "a joy from the first minute to the last" | sed 's/ *$//' >"$scratch/answered"
+diff "$scratch/said" "$scratch/answered" || { echo "< README says; > the command answers"; exit 1; }
