@@ -178,7 +178,7 @@ static rp_status run_choose(rp_model *model, const json_t *call, const size_t *w
         for (size_t k = 0; k < choices[i].choice_count && k < MOST; k++)
             texts[i][k] = task_text(json_array_get(list, k));
     }
-    rp_status status = !choices || !texts ? no_memory(err) : rp_choose(model, choices, count, out, err);
+    rp_status status = !choices || !texts ? no_memory(err) : rp_choose(model, choices, count, NULL, out, err);
     free(choices);
     free(texts);
     return status;
@@ -229,7 +229,7 @@ rp_status task_run(rp_model *model, const json_t *call, const size_t *which, siz
         status = rp_classify(model, inputs, count, &(rp_classify_params){.top_k = number_of(call, "top_k")},
                              out, err);
     else if (!strcmp(task, "coherence"))
-        status = rp_coherence(model, inputs, count, out, err);
+        status = rp_coherence(model, inputs, count, NULL, out, err);
     else if (!strcmp(task, "answer"))
         status = run_answer(model, call, inputs, count, out, err);
     else

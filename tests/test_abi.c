@@ -54,17 +54,27 @@ static const number numbers[] = {
     FIELD(rp_device_info, usable, 571, 1),
     FIELD(rp_device_info, reason, 572, 160),
     FIELD(rp_device_info, reserved, 736, 64),
-    STRUCT(rp_device_params, 64),
+    STRUCT(rp_device_params, 88),
     FIELD(rp_device_params, index, 0, 4),
     FIELD(rp_device_params, name, 8, 8),
     FIELD(rp_device_params, cache_dir, 16, 8),
     FIELD(rp_device_params, shader_dir, 24, 8),
     FIELD(rp_device_params, on_tuning, 32, 8),
     FIELD(rp_device_params, try_program, 40, 8),
-    FIELD(rp_device_params, reserved, 48, 16),
+    FIELD(rp_device_params, call, 48, 8),
+    FIELD(rp_device_params, reserved, 56, 32),
     STRUCT(rp_tuning_handler, 16),
     FIELD(rp_tuning_handler, take, 0, 8),
     FIELD(rp_tuning_handler, user, 8, 8),
+    STRUCT(rp_call, 72),
+    FIELD(rp_call, deadline, 0, 8),
+    FIELD(rp_call, progress, 8, 8),
+    FIELD(rp_call, log, 16, 8),
+    FIELD(rp_call, user, 24, 8),
+    FIELD(rp_call, cancel, 32, 4),
+    FIELD(rp_call, reserved, 40, 32),
+    VALUE(RP_LOG_NOTE, 0),
+    VALUE(RP_LOG_WARNING, 1),
     STRUCT(rp_text, 16),
     FIELD(rp_text, data, 0, 8),
     FIELD(rp_text, size, 8, 8),
@@ -92,7 +102,7 @@ static const number numbers[] = {
     FIELD(rp_special_ids, mask, 8, 4),
     FIELD(rp_special_ids, pad, 12, 4),
     FIELD(rp_special_ids, unk, 16, 4),
-    STRUCT(rp_model_params, 48),
+    STRUCT(rp_model_params, 80),
     FIELD(rp_model_params, max_batch_tokens, 0, 4),
     FIELD(rp_model_params, random_seed, 4, 4),
     FIELD(rp_model_params, random_groups, 8, 4),
@@ -101,7 +111,8 @@ static const number numbers[] = {
     FIELD(rp_model_params, verify_all, 20, 1),
     FIELD(rp_model_params, on_mismatch, 24, 8),
     FIELD(rp_model_params, head, 32, 4),
-    FIELD(rp_model_params, reserved, 40, 8),
+    FIELD(rp_model_params, call, 40, 8),
+    FIELD(rp_model_params, reserved, 48, 32),
     STRUCT(rp_mismatch_handler, 16),
     FIELD(rp_mismatch_handler, take, 0, 8),
     FIELD(rp_mismatch_handler, user, 8, 8),
@@ -183,7 +194,8 @@ static const number numbers[] = {
     FIELD(rp_run_params, output, 0, 4),
     FIELD(rp_run_params, rows, 8, 8),
     FIELD(rp_run_params, row_count, 16, 8),
-    FIELD(rp_run_params, reserved, 24, 32),
+    FIELD(rp_run_params, call, 24, 8),
+    FIELD(rp_run_params, reserved, 32, 24),
     STRUCT(rp_run_times, 40),
     FIELD(rp_run_times, host, 0, 8),
     FIELD(rp_run_times, device, 8, 8),
@@ -197,14 +209,16 @@ static const number numbers[] = {
     FIELD(rp_json_params, reserved, 8, 32),
     STRUCT(rp_classify_params, 40),
     FIELD(rp_classify_params, top_k, 0, 4),
-    FIELD(rp_classify_params, reserved, 8, 32),
+    FIELD(rp_classify_params, call, 8, 8),
+    FIELD(rp_classify_params, reserved, 16, 24),
     STRUCT(rp_label, 16),
     FIELD(rp_label, label, 0, 8),
     FIELD(rp_label, index, 8, 4),
     FIELD(rp_label, score, 12, 4),
     STRUCT(rp_fill_params, 40),
     FIELD(rp_fill_params, top_k, 0, 4),
-    FIELD(rp_fill_params, reserved, 8, 32),
+    FIELD(rp_fill_params, call, 8, 8),
+    FIELD(rp_fill_params, reserved, 16, 24),
     STRUCT(rp_fill, 24),
     FIELD(rp_fill, score, 0, 4),
     FIELD(rp_fill, token, 4, 4),
@@ -213,7 +227,8 @@ static const number numbers[] = {
     STRUCT(rp_tag_params, 40),
     FIELD(rp_tag_params, aggregation, 0, 4),
     FIELD(rp_tag_params, stride, 4, 4),
-    FIELD(rp_tag_params, reserved, 8, 32),
+    FIELD(rp_tag_params, call, 8, 8),
+    FIELD(rp_tag_params, reserved, 16, 24),
     STRUCT(rp_entity, 32),
     FIELD(rp_entity, label, 0, 8),
     FIELD(rp_entity, score, 8, 4),
@@ -230,18 +245,26 @@ static const number numbers[] = {
     FIELD(rp_answer_params, max_question_tokens, 12, 4),
     FIELD(rp_answer_params, max_answer_tokens, 16, 4),
     FIELD(rp_answer_params, allow_no_answer, 20, 1),
-    FIELD(rp_answer_params, reserved, 24, 32),
+    FIELD(rp_answer_params, call, 24, 8),
+    FIELD(rp_answer_params, reserved, 32, 24),
     STRUCT(rp_answer, 24),
     FIELD(rp_answer, score, 0, 4),
     FIELD(rp_answer, span, 4, 8),
     FIELD(rp_answer, text, 16, 8),
-    STRUCT(rp_embed_params, 40),
+    STRUCT(rp_embed_params, 72),
     FIELD(rp_embed_params, pooling, 0, 4),
     FIELD(rp_embed_params, normalize, 4, 4),
     FIELD(rp_embed_params, prompt_name, 8, 8),
     FIELD(rp_embed_params, prompt, 16, 8),
     FIELD(rp_embed_params, dimensions, 24, 4),
-    FIELD(rp_embed_params, reserved, 32, 8),
+    FIELD(rp_embed_params, call, 32, 8),
+    FIELD(rp_embed_params, reserved, 40, 32),
+    STRUCT(rp_coherence_params, 40),
+    FIELD(rp_coherence_params, call, 0, 8),
+    FIELD(rp_coherence_params, reserved, 8, 32),
+    STRUCT(rp_choose_params, 40),
+    FIELD(rp_choose_params, call, 0, 8),
+    FIELD(rp_choose_params, reserved, 8, 32),
     STRUCT(rp_choice, 32),
     FIELD(rp_choice, text, 0, 16),
     FIELD(rp_choice, choices, 16, 8),
@@ -279,6 +302,8 @@ static const number numbers[] = {
     VALUE(RP_ERROR_DEVICE_MEMORY, 10),
     VALUE(RP_ERROR_STOPPED, 11),
     VALUE(RP_ERROR_NETWORK, 12),
+    VALUE(RP_ERROR_CANCELLED, 13),
+    VALUE(RP_ERROR_DEADLINE, 14),
     VALUE(RP_DEVICE_OTHER, 0),
     VALUE(RP_DEVICE_INTEGRATED, 1),
     VALUE(RP_DEVICE_DISCRETE, 2),
@@ -349,8 +374,11 @@ static void refused(rp_status status, const rp_error *err) {
     assert_non_null(strstr(err->message, "params.reserved"));
 }
 
+/* A reserved array of four words, or of three, where the fourth case repeats the last. */
 #define WORD(i) \
     { (i) == 0, (i) == 1, (i) == 2, (uint64_t)((i) == 3) << 63 }
+#define WORD3(i) \
+    { (i) == 0, (i) == 1, (uint64_t)((i) > 1) << 63 }
 
 /* Each of the words alone. */
 static void test_unknown_fields_are_refused(void **state) {
@@ -365,11 +393,11 @@ static void test_unknown_fields_are_refused(void **state) {
     assert_int_equal(rp_device_open(NULL, &device, &err), RP_OK);
     assert_int_equal(rp_model_open(device, sentiment, NULL, &model, &err), RP_OK);
     for (int i = 0; i < 4; i++) {
-        rp_device_params open = {.reserved = {i == 0, (uint64_t)(i > 0) << 63}};
+        rp_device_params open = {.reserved = WORD(i)};
         rp_device *other = device;
         refused(rp_device_open(&open, &other, &err), &err);
         assert_null(other);
-        rp_model_params load = {.reserved = {(uint64_t)(i + 1) << 61}};
+        rp_model_params load = {.reserved = WORD(i)};
         rp_model *none = model;
         refused(rp_model_open(device, sentiment, &load, &none, &err), &err);
         assert_null(none);
@@ -377,23 +405,30 @@ static void test_unknown_fields_are_refused(void **state) {
         refused(rp_check_kernels(device, &check, NULL, NULL, NULL, &err), &err);
         rp_convert_params convert = {.reserved = WORD(i)};
         refused(rp_convert(sentiment, "no-folder", &convert, &err), &err);
-        rp_classify_params classify = {.reserved = WORD(i)};
+        rp_classify_params classify = {.reserved = WORD3(i)};
         refused(rp_classify(model, &input, 1, &classify, &result, &err), &err);
         assert_null(result);
-        rp_embed_params embed = {.reserved = {1}};
+        rp_embed_params embed = {.reserved = WORD(i)};
         refused(rp_embed(model, &input.text, 1, &embed, &result, &err), &err);
-        rp_fill_params fill = {.reserved = WORD(i)}; /* it has no such heads, which comes later */
+        rp_fill_params fill = {.reserved = WORD3(i)}; /* it has no such heads, which comes later */
         refused(rp_fill_mask(model, &input.text, 1, &fill, &result, &err), &err);
-        rp_tag_params tag = {.reserved = WORD(i)};
+        rp_tag_params tag = {.reserved = WORD3(i)};
         refused(rp_tag(model, &input.text, 1, &tag, &result, &err), &err);
         rp_question question = {input.text, input.text};
-        rp_answer_params answer = {.reserved = WORD(i)};
+        rp_answer_params answer = {.reserved = WORD3(i)};
         refused(rp_answer_questions(model, &question, 1, &answer, &result, &err), &err);
+        rp_coherence_params coherence = {.reserved = WORD(i)};
+        refused(rp_coherence(model, &input, 1, &coherence, &result, &err), &err);
+        rp_choose_params choose = {.reserved = WORD(i)};
+        refused(rp_choose(model, &(rp_choice){input.text, &input.text, 1}, 1, &choose, &result, &err), &err);
+        rp_call call = {.reserved = WORD(i)};
+        rp_classify_params called = {.call = &call};
+        refused(rp_classify(model, &input, 1, &called, &result, &err), &err);
         rp_tokenize_params tokenize = {.reserved = WORD(i)};
         refused(
             rp_tokenize(rp_model_get_tokenizer(model), input.text, input.pair, &tokenize, &encoding, &err),
             &err);
-        rp_run_params run = {.reserved = WORD(i)};
+        rp_run_params run = {.reserved = WORD3(i)};
         refused(rp_model_run(model, NULL, 0, &run, NULL, 0, NULL, &err), &err);
     }
     rp_model_close(&model);

@@ -85,11 +85,11 @@ rp_status __wrap_rp_tokenizer_open(const char *dir, rp_tokenizer **out, rp_error
     return __real_rp_tokenizer_open(dir, out, err);
 }
 
-void __real_rp_cache_write(const char *dir, const char *name, const void *data, size_t size);
-void __wrap_rp_cache_write(const char *dir, const char *name, const void *data, size_t size);
-void __wrap_rp_cache_write(const char *dir, const char *name, const void *data, size_t size) {
+bool __real_rp_cache_write(const char *dir, const char *name, const void *data, size_t size);
+bool __wrap_rp_cache_write(const char *dir, const char *name, const void *data, size_t size);
+bool __wrap_rp_cache_write(const char *dir, const char *name, const void *data, size_t size) {
     if (!strncmp(name, "pipelines-", 10)) pass("pipelines");
-    __real_rp_cache_write(dir, name, data, size);
+    return __real_rp_cache_write(dir, name, data, size);
 }
 
 /* ---- the two threads ---- */

@@ -15,7 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "model/model.h"
+#include "model/submission.h"
 #include "support_faults.h"
 #include "support_fixture.h"
 #include "support_vk.h"
@@ -239,6 +239,53 @@ static void test_slow_device(void **state) {
     fault_delay = 0; /* and when it is fast again, it is asked in one piece again */
     for (int i = 0; submissions > 1 && i < 200; i++) submissions = run(model, 1, got).submissions;
     assert_int_equal(submissions, 1);
+    assert_memory_equal(got, wanted, sizeof wanted);
+    rp_model_close(&model);
+    rp_device_close(&device);
+}
+
+static void test_batch_budget(void **state) {
+    rp_pace pace = {.batch = 0.5, .operation = 1e-3};
+    (void)state;
+    assert_true(rp_pace_batch(&pace) == 500);
+    assert_true(isinf(rp_pace_most(&pace))); /* the other budget */
+    pace.operation = 0;                      /* not known: the device is supposed to be slow */
+    assert_in_range(rp_pace_batch(&pace), 1e9, 1e11);
+    pace = (rp_pace){.operation = 1e-3};
+    assert_true(isinf(rp_pace_batch(&pace)));
+    pace = (rp_pace){.batch = 0.5};
+    rp_pace_learn(&pace, 1e9, 2); /* a cold guess that was wrong is put right by the first batch */
+    assert_in_range(rp_pace_batch(&pace), 249999999, 250000001);
+    rp_pace_learn(&pace, 1e6, 1); /* small: it waited */
+    assert_in_range(rp_pace_batch(&pace), 249999999, 250000001);
+    for (int i = 0; i < 20; i++) rp_pace_learn(&pace, rp_pace_batch(&pace), 0.1); /* as large as it may be */
+    assert_true(rp_pace_batch(&pace) > 1e9);
+}
+
+/* No more sequences in a batch than the batch budget allows, also where no submission has a limit; at least
+ * one; and as many as before where all are allowed. */
+static void test_batches_stay_short(void **state) {
+    (void)state;
+    open_slow_device(0, COPIES);
+    rp_model *model = open_model();
+    double work = 0, longest = 0;
+    for (size_t i = 0; i < COPIES; i++) {
+        double one = rp_sequence_work(&model->config, &sequences[i]);
+        work += one;
+        longest = fmax(longest, one);
+    }
+    for (uint32_t parts = 1; parts <= COPIES; parts++) {
+        model->pace = (rp_pace){.batch = 0.5, .operation = 0.5 * parts / work, .known = PINNED};
+        most_work = 0;
+        uint32_t submissions = run(model, COPIES, got).submissions;
+        bool fits = longest * model->pace.operation <= 0.5;
+        assert_in_range(submissions, fits ? parts : 1, COPIES);
+        assert_true(most_work <=
+                    fmax(0.5, longest * model->pace.operation) * 1.1); /* an output comes on top */
+        assert_memory_equal(got, wanted, sizeof wanted);
+    }
+    model->pace = (rp_pace){.batch = 0.5, .operation = 1, .known = PINNED};
+    assert_int_equal(run(model, COPIES, got).submissions, COPIES);
     assert_memory_equal(got, wanted, sizeof wanted);
     rp_model_close(&model);
     rp_device_close(&device);
@@ -498,6 +545,8 @@ int main(void) {
         cmocka_unit_test(test_learn),
         cmocka_unit_test(test_learn_again),
         cmocka_unit_test(test_slow_device),
+        cmocka_unit_test(test_batch_budget),
+        cmocka_unit_test(test_batches_stay_short),
         cmocka_unit_test(test_smaller_batches),
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_two_models),

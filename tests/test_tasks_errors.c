@@ -152,8 +152,8 @@ static void test_a_missing_head_says_what_there_is(void **state) {
     assert_non_null(strstr(err.message, "it can do classify, embed"));
     assert_call(rp_fill_mask(model, &text, 1, NULL, &result, &err), RP_ERROR_HEAD, "fill-mask");
     assert_call(rp_answer_questions(model, &question, 1, NULL, &result, &err), RP_ERROR_HEAD, "answer");
-    assert_call(rp_coherence(model, &input, 1, &result, &err), RP_ERROR_HEAD, "coherence");
-    assert_call(rp_choose(model, &choice, 1, &result, &err), RP_ERROR_HEAD, "choose");
+    assert_call(rp_coherence(model, &input, 1, NULL, &result, &err), RP_ERROR_HEAD, "coherence");
+    assert_call(rp_choose(model, &choice, 1, NULL, &result, &err), RP_ERROR_HEAD, "choose");
     end_test(NULL);
     open_case("order");
     assert_call(rp_classify(model, &input, 1, NULL, &result, &err), RP_ERROR_HEAD,
@@ -485,7 +485,7 @@ static void test_coherence_needs_a_pair(void **state) {
     const rp_input inputs[] = {{TEXT("one"), {0}}, {TEXT("one"), TEXT("two")}};
     (void)state;
     open_case("order");
-    ok(rp_coherence(model, inputs, 2, &result, &err));
+    ok(rp_coherence(model, inputs, 2, NULL, &result, &err));
     assert_entry(0, RP_ERROR_TEXT, "text_pair");
     assert_true(rp_result_in_order(result, 0) == -1);
     assert_true(rp_result_in_order(result, 1) >= 0 && rp_result_in_order(result, 1) <= 1);
@@ -500,7 +500,7 @@ static void test_choose_needs_usable_choices(void **state) {
     size_t rows = 0, columns = 0;
     (void)state;
     open_case("choose");
-    ok(rp_choose(model, inputs, 5, &result, &err));
+    ok(rp_choose(model, inputs, 5, NULL, &result, &err));
     assert_entry(0, RP_ERROR_TEXT, "nothing to choose from");
     assert_entry(1, RP_ERROR_TEXT, "UTF-8");
     assert_entry(3, RP_ERROR_TEXT, "missing");
@@ -526,7 +526,7 @@ static void test_choose_from_many(void **state) {
     assert_int_equal(
         rp_model_open(device, fixture.dir, &(rp_model_params){.max_batch_tokens = 1}, &model, &err), RP_OK);
     assert_true(rp_model_get_info(model)->max_batch_tokens < MANY / 4);
-    ok(rp_choose(model, inputs, 4, &result, &err));
+    ok(rp_choose(model, inputs, 4, NULL, &result, &err));
     assert_entry(1, RP_ERROR_TEXT, "missing");
     const float *few = rp_result_vectors(result, 0, NULL, NULL),
                 *last = rp_result_vectors(result, 3, NULL, NULL);

@@ -187,8 +187,8 @@ static void test_two_devices(void **state) {
     run_threads(use_own_model, true);
 }
 
-/* While a run holds the model, and a submission the queue, host work goes on: were a lock needed, this would
- * wait for itself until the alarm. */
+/* While a run has the model's turn, and a submission the queue, host work goes on: were a lock needed, this
+ * would wait for itself until the alarm. */
 static void test_host_work_needs_no_lock(void **state) {
     worker self = {.number = 4}, *w = &self;
     rp_sequence sequence = {.ids = (int32_t[]){2, 3}, .count = 2};
@@ -198,7 +198,7 @@ static void test_host_work_needs_no_lock(void **state) {
     rp_error err;
     (void)state;
     alarm(120);
-    pthread_mutex_lock(&models[0]->lock);
+    rp_turns_take(&models[0]->turns, NULL);
     pthread_mutex_lock(&devices[0]->queue_lock);
     ask(w, devices[0], models[0]);
     MUST(rp_model_output_size(models[0], &sequence, 1, NULL) > 0);
@@ -206,7 +206,7 @@ static void test_host_work_needs_no_lock(void **state) {
     MUST(rp_result_status(result, 0, NULL) == RP_ERROR_TEXT);
     rp_result_free(&result);
     pthread_mutex_unlock(&devices[0]->queue_lock);
-    pthread_mutex_unlock(&models[0]->lock);
+    rp_turns_give(&models[0]->turns);
     alarm(0);
     assert_int_equal(self.failures, 0);
 }

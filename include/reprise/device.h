@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "call.h"
 #include "status.h"
 
 #ifdef __cplusplus
@@ -76,14 +77,18 @@ typedef struct rp_device_params {
     const rp_tuning_handler *on_tuning; /* copied; NULL: no callback */
     const char *try_program;            /* a program that calls rp_try_main; NULL: reprise-try, where the
                                            library finds it installed; "": none */
-    uint64_t reserved[2];               /* zero; see reprise.h */
+    const rp_call *call; /* for rp_device_open, which looks at its deadline and cancel before it begins; NULL:
+                            none. The library keeps copies of `log` and `user`: that log hears, until the
+                            device is closed, on whatever thread, and on several at once, what is found in
+                            calls on the device and its models that have no log of their own */
+    uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_device_params;
 
 /* An open device with its queue.
  *
  * Thread-safety: a program may call every function from any thread, open several models on one device, and
- * several devices at once; the library submits to one device from one thread at a time. When a thread closes
- * the device, no other thread may be using the handle.
+ * several devices at once; the library submits to one device from one thread at a time. rp_device_close says
+ * what happens to calls that are going on when a thread closes the device.
  *
  * Loss. A driver may give up a device while it works: after a reset, a watchdog, a card that was pulled out.
  * A call that is working then returns RP_ERROR_DEVICE_LOST, and what it has written to the caller's buffers
@@ -98,9 +103,9 @@ typedef struct rp_device_params {
  *
  * Fork. A device and its models belong to the process that opened them. In a child of that process every call
  * that needs the device returns RP_ERROR_DEVICE; rp_device_close and rp_model_close only set the handle to
- * NULL; calls that need no device work (rp_tokenize, rp_device_get_info, rp_model_get_info). A child may open
- * a device of its own where the driver allows it; every driver does when the parent has not opened one before
- * the fork. */
+ * NULL and return RP_OK; calls that need no device work (rp_tokenize, rp_device_get_info, rp_model_get_info).
+ * A child may open a device of its own where the driver allows it; every driver does when the parent has not
+ * opened one before the fork. */
 typedef struct rp_device rp_device;
 
 /* Open a device. `params` may be NULL. On success the caller owns `*out` (rp_device_close). Where shader_dir
@@ -108,9 +113,14 @@ typedef struct rp_device rp_device;
  * REPRISE_CACHE_DIR. Thread-safe. */
 RP_API rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_error *err);
 
-/* Close a device and set `*device` to NULL. NULL and a pointer to NULL are allowed. The caller has closed the
- * models that were opened on it. */
-RP_API void rp_device_close(rp_device **device);
+/* Close a device, set `*device` to NULL and return RP_OK. NULL and a pointer to NULL are allowed.
+ *
+ * This waits for calls of rp_model_open and rp_check_kernels on the device that began before. Calls that
+ * begin while it waits return RP_ERROR_ARGUMENT; to use the handle after that is an error that the library
+ * cannot see. The device stays open, `*device` stays as it is and the function returns RP_ERROR_ARGUMENT at
+ * once when a callback of such a call calls it, which would have to wait for itself; and when a model is open
+ * on the device: close the models first. */
+RP_API rp_status rp_device_close(rp_device **device);
 
 /* The main function of a program that runs one kernel in a process of its own: reprise-try, which is
  * installed with the library, or a program of the app's own, which rp_device_params.try_program names.

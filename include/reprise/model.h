@@ -12,10 +12,13 @@ extern "C" {
 
 /* An ALBERT (or BERT, or DistilBERT) encoder with its heads: weights on the device, command buffers recorded.
  *
- * Thread-safety: a program may call every function from any thread. Runs on one model take turns: one run
- * holds the model from writing its inputs until its results are copied. Tokenizing, building results, reading
- * the model's info and runs on other models do not wait for it. When a thread closes the model, no other
- * thread may be using the handle.
+ * Thread-safety: a program may call every function from any thread. Runs on one model take turns, batch by
+ * batch: a run cuts its sequences into batches, each of about half a second of work or of one sequence that
+ * takes longer, and the thread that has waited longest is next. So a short call beside a long one waits for
+ * the batch that the device works on, and calls of several threads advance side by side. What else runs
+ * changes no bit of a result. Tokenizing, building results, reading the model's info and runs on other models
+ * wait for no turn. rp_model_close says what happens to calls that are going on when a thread closes the
+ * model.
  *
  * A model outlives the loss of its device (device.h): its next run sends the weights again. The library keeps
  * the weight files mapped for that, which takes no memory of its own, so a user may remove or replace them
@@ -78,8 +81,9 @@ typedef struct rp_mismatch {
 } rp_mismatch;
 
 /* A callback that takes the mismatches of a cross-check. The library calls `take` on a thread of the model,
- * for one sequence at a time. `take` must not close the model, wait in rp_model_verify_counts, or run a model
- * with verify_all. */
+ * for one sequence at a time. In `take`, rp_model_close of this model returns RP_ERROR_ARGUMENT,
+ * rp_model_verify_counts does not wait, and a run leaves sequences out as without verify_all: each of these
+ * would wait for `take` to return. */
 typedef struct rp_mismatch_handler {
     void (*take)(void *user, const rp_mismatch *mismatch);
     void *user;
@@ -106,7 +110,10 @@ typedef struct rp_model_params {
                      whatever config.json names: RP_HEAD_CLASSIFIER, RP_HEAD_TOKENS, RP_HEAD_SPANS or
                      RP_HEAD_CHOICE. 0: the head that `architectures` names or, where it names none, the one
                      that the tensors imply */
-    uint64_t reserved[1]; /* zero; see reprise.h */
+    const rp_call *call;  /* for rp_model_open: when it is to end and who hears of it; not kept; NULL: none.
+                             Opening has no progress to tell. It can end before and after it reads the files
+                             and before each kernel that it tries */
+    uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_model_params;
 
 /* Open the Hugging Face folder `dir`, or the model of that name (rp_find_model of pull.h), on `device`:
@@ -132,8 +139,14 @@ RP_API rp_status rp_model_open(rp_device *device, const char *dir, const rp_mode
 RP_API rp_status rp_model_open_random(rp_device *device, const char *config, const rp_model_params *params,
                                       rp_model **out, rp_error *err);
 
-/* Free the model and set `*model` to NULL. NULL and a pointer to NULL are allowed. */
-RP_API void rp_model_close(rp_model **model);
+/* Free the model, set `*model` to NULL and return RP_OK. NULL and a pointer to NULL are allowed.
+ *
+ * This waits for calls on the model that began before: runs, tasks of tasks.h, rp_model_verify_counts
+ * (rp_call_cancel ends them sooner). Calls that begin while it waits return RP_ERROR_ARGUMENT; to use the
+ * handle, its info or its tokenizer after that is an error that the library cannot see. When a callback of
+ * such a call, or one of on_mismatch, calls this, it would have to wait for itself: it returns
+ * RP_ERROR_ARGUMENT at once, the model stays open and `*model` stays as it is. */
+RP_API rp_status rp_model_close(rp_model **model);
 
 /* What the cross-checks of verify_every have found so far. */
 typedef struct rp_verify_counts {
@@ -200,7 +213,8 @@ typedef struct rp_run_params {
     rp_output output;
     const rp_row *rows; /* [row_count], for RP_OUTPUT_MASKED_LM only; sequences in ascending order */
     size_t row_count;
-    uint64_t reserved[4]; /* zero; see reprise.h */
+    const rp_call *call;  /* NULL: none. Its inputs are the sequences */
+    uint64_t reserved[3]; /* zero; see reprise.h */
 } rp_run_params;
 
 /* Times of one run in seconds, summed over its submissions. */

@@ -15,11 +15,13 @@
  * - a params struct keeps its size. A new field takes the place of `reserved` words, and its zero value is
  * what the library did before: zero the whole struct (`= {0}`, designated initializers), and it means the
  * same to every version. A library that does not know a field that is set returns RP_ERROR_ARGUMENT;
+ * - rp_call keeps its size likewise, since programs make it;
  * - a struct that the library fills for the caller (rp_device_info, rp_run_times, rp_encoding,
  *   rp_verify_counts) keeps its size too; new fields take the place of `reserved`, which older libraries set
  *   to zero;
- * - rp_model_info, rp_mismatch, rp_pull_progress and rp_check_result, which only the library makes and hands out by pointer,
- * may grow at their ends: use them where they are, and copy what you need of them, field by field;
+ * - rp_model_info, rp_mismatch, rp_pull_progress and rp_check_result, which only the library makes and hands
+ * out by pointer, may grow at their ends: use them where they are, and copy what you need of them, field by
+ * field;
  * - every other struct stays as it is, since arrays of them are passed, or they are returned by value
  *   (rp_special_ids), or are in others: what is new comes through new functions;
  * - enums get new values at their end: take one you do not know for "other".
@@ -28,6 +30,7 @@
 #define REPRISE_H
 
 #include "status.h"
+#include "call.h"
 #include "device.h"
 #include "tokenizer.h"
 #include "check.h"

@@ -30,6 +30,8 @@ typedef enum rp_status {
     RP_ERROR_DEVICE_MEMORY, /* out of device memory */
     RP_ERROR_STOPPED,       /* rp_device_stop was called, or a progress handler said so */
     RP_ERROR_NETWORK,       /* a hub cannot be reached, refuses, or asks to wait */
+    RP_ERROR_CANCELLED,     /* rp_call_cancel was called */
+    RP_ERROR_DEADLINE,      /* rp_call.deadline has passed */
 } rp_status;
 
 /* Where a failing call explains itself. The message is UTF-8, NUL-terminated and cut to fit.

@@ -8,8 +8,11 @@
  * Ownership: inputs and params are borrowed for the call, and params may be NULL, the defaults. On success
  * `*out` is owned by the caller (rp_result_free); on failure it is NULL.
  *
- * Thread-safety: every task may be called from any thread; runs on one model take turns. A result is
- * read-only and may be read by several threads. */
+ * Thread-safety: every task may be called from any thread; calls on one model take turns, batch by batch
+ * (model.h). A result is read-only and may be read by several threads.
+ *
+ * Each params struct has `call`, which may be NULL: when the call is to end, and who is told how it goes
+ * (call.h). A call that ends early returns RP_ERROR_CANCELLED or RP_ERROR_DEADLINE and no result. */
 #ifndef REPRISE_TASKS_H
 #define REPRISE_TASKS_H
 
@@ -83,7 +86,8 @@ typedef struct rp_input {
 
 typedef struct rp_classify_params {
     uint32_t top_k;       /* labels returned, best first; 0: all */
-    uint64_t reserved[4]; /* zero; see reprise.h */
+    const rp_call *call;  /* NULL: none */
+    uint64_t reserved[3]; /* zero; see reprise.h */
 } rp_classify_params;
 
 typedef struct rp_label {
@@ -104,7 +108,8 @@ RP_API const rp_label *rp_result_labels(const rp_result *result, size_t i, size_
 
 typedef struct rp_fill_params {
     uint32_t top_k;       /* candidates for each [MASK]; 0: 5 */
-    uint64_t reserved[4]; /* zero; see reprise.h */
+    const rp_call *call;  /* NULL: none */
+    uint64_t reserved[3]; /* zero; see reprise.h */
 } rp_fill_params;
 
 typedef struct rp_fill {
@@ -139,7 +144,8 @@ typedef struct rp_tag_params {
     rp_aggregation aggregation;
     uint32_t stride; /* tokens shared by neighbouring windows of a text longer than the model; 0: 64. A stride
                         that leaves no room for new tokens is half a window */
-    uint64_t reserved[4]; /* zero; see reprise.h */
+    const rp_call *call;  /* NULL: none */
+    uint64_t reserved[3]; /* zero; see reprise.h */
 } rp_tag_params;
 
 typedef struct rp_entity {
@@ -171,7 +177,8 @@ typedef struct rp_answer_params {
     uint32_t max_question_tokens; /* longer questions are cut; 0: 64 */
     uint32_t max_answer_tokens;   /* longest answer; 0: 15 */
     bool allow_no_answer;         /* an empty answer may win */
-    uint64_t reserved[4];         /* zero; see reprise.h */
+    const rp_call *call;          /* NULL: none */
+    uint64_t reserved[3];         /* zero; see reprise.h */
 } rp_answer_params;
 
 typedef struct rp_answer {
@@ -214,7 +221,8 @@ typedef struct rp_embed_params {
     const char *prompt; /* the text to put there instead, whatever the folder says; "": none; NULL: by name */
     uint32_t dimensions;  /* keep so many columns (of a model trained for that, "Matryoshka"), and normalize
                              what  is left where vectors are normalized; 0: all */
-    uint64_t reserved[1]; /* zero; see reprise.h */
+    const rp_call *call;  /* NULL: none */
+    uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_embed_params;
 
 /* Vectors as sentence-transformers 3.0.1 gives them: modules.json with Transformer, Pooling, Dense,
@@ -233,9 +241,14 @@ RP_API const float *rp_result_vectors(const rp_result *result, size_t i, size_t 
 
 /* ---- coherence: sentence order prediction ---- */
 
+typedef struct rp_coherence_params {
+    const rp_call *call;  /* NULL: none */
+    uint64_t reserved[4]; /* zero; see reprise.h */
+} rp_coherence_params;
+
 /* Is `pair` the text that follows `text`? Inputs without a pair are RP_ERROR_TEXT. */
-RP_API rp_status rp_coherence(rp_model *model, const rp_input *inputs, size_t count, rp_result **out,
-                              rp_error *err);
+RP_API rp_status rp_coherence(rp_model *model, const rp_input *inputs, size_t count,
+                              const rp_coherence_params *params, rp_result **out, rp_error *err);
 
 /* Probability that entry i is in order; -1 when the entry failed. */
 RP_API float rp_result_in_order(const rp_result *result, size_t i);
@@ -248,10 +261,15 @@ typedef struct rp_choice {
     size_t choice_count;    /* at least 1 */
 } rp_choice;
 
+typedef struct rp_choose_params {
+    const rp_call *call;  /* NULL: none */
+    uint64_t reserved[4]; /* zero; see reprise.h */
+} rp_choose_params;
+
 /* The probability of each choice: rp_result_vectors, one row of choice_count. Without a choice, or with one
  * that cannot be used, the entry fails. */
-RP_API rp_status rp_choose(rp_model *model, const rp_choice *inputs, size_t count, rp_result **out,
-                           rp_error *err);
+RP_API rp_status rp_choose(rp_model *model, const rp_choice *inputs, size_t count,
+                           const rp_choose_params *params, rp_result **out, rp_error *err);
 
 #ifdef __cplusplus
 }

@@ -94,6 +94,10 @@ const char *rp_status_name(rp_status status) {
         return "stopped";
     case RP_ERROR_NETWORK:
         return "network";
+    case RP_ERROR_CANCELLED:
+        return "cancelled";
+    case RP_ERROR_DEADLINE:
+        return "deadline";
     }
     return "unknown status";
 }

@@ -130,14 +130,21 @@ static bool give_name(int fd, const char *path) {
     return true;
 }
 
+static void close_quietly(int fd) {
+    int why = errno;
+    close(fd);
+    errno = why;
+}
+
 /* Write a file that has no name until it is whole: whenever this process ends, nothing half-written stays.
- * False where the file system cannot do that. */
-static bool write_unnamed(const entry *e) {
+ * False where the file system cannot do that; `*written`: it is there. */
+static bool write_unnamed(const entry *e, bool *written) {
     int fd = open(e->dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
     if (fd < 0) return false;
-    bool done = !fill(fd, e) || give_name(fd, e->path);
-    close(fd);
-    return done;
+    bool filled = fill(fd, e);
+    *written = filled && give_name(fd, e->path);
+    close_quietly(fd);
+    return *written || !filled;
 }
 
 static const char temporary_name[] = ".reprise-XXXXXX";
@@ -160,33 +167,44 @@ static void sweep(const char *dir) {
 }
 
 /* The same with a temporary file, which the next writer removes should this process not get to it. */
-static void write_named(const entry *e) {
+static bool write_named(const entry *e) {
     char *temporary = NULL;
     sweep(e->dir);
-    if (asprintf(&temporary, "%s/%s", e->dir, temporary_name) < 0) return;
+    if (asprintf(&temporary, "%s/%s", e->dir, temporary_name) < 0) return false;
     int fd = mkostemp(temporary, O_CLOEXEC);
-    if (fd >= 0) {
-        bool good = !flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK;
+    bool good = fd >= 0;
+    if (good) {
+        good = !flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK;
         good = good && fill(fd, e);
         if (good && rename(temporary, e->path)) /* a folder has that name */
             good = (errno == EISDIR || errno == ENOTEMPTY || errno == EEXIST) && make_way(e->path) &&
                    !rename(temporary, e->path);
+        int why = errno;
         if (!good) unlink(temporary);
-        close(fd);
+        errno = why;
+        close_quietly(fd);
     }
+    int why = errno;
     free(temporary);
+    errno = why;
+    return good;
 }
 
-void rp_cache_write(const char *dir, const char *name, const void *data, size_t size) {
+bool rp_cache_write(const char *dir, const char *name, const void *data, size_t size) {
     char *path = NULL;
-    if (!dir || size > MAX_ENTRY || !rp_file_limit_allows(size + sizeof(header))) return;
-    if (asprintf(&path, "%s/%s", dir, name) < 0) return;
+    bool written = false;
+    errno = EFBIG;
+    if (!dir || size > MAX_ENTRY || !rp_file_limit_allows(size + sizeof(header))) return false;
+    if (asprintf(&path, "%s/%s", dir, name) < 0) return false;
     entry e = {.dir = dir, .path = path, .data = data};
     memcpy(e.head.magic, cache_magic, sizeof cache_magic);
     e.head.size = size;
     e.head.hash = hash_of(name, data, size);
-    if (!write_unnamed(&e)) write_named(&e);
+    if (!write_unnamed(&e, &written)) written = write_named(&e);
+    int why = errno;
     free(path);
+    errno = why;
+    return written;
 }
 
 /* ---- notes of tries: "unclear certain boot what" and a line end ---- */

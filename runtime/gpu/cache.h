@@ -16,8 +16,8 @@ char *rp_cache_dir(const char *wanted);
 bool rp_cache_read(const char *dir, const char *name, void **data, size_t *size);
 
 /* Write it whole or not at all, also when the process is killed, the disk is full or another process writes
- * the same. Failing is silent: a cache only saves time. Thread-safe. */
-void rp_cache_write(const char *dir, const char *name, const void *data, size_t size);
+ * the same. False, and errno says why: it is not there, nor did another process write it. Thread-safe. */
+bool rp_cache_write(const char *dir, const char *name, const void *data, size_t size);
 
 enum { RP_ATTEMPT_TEXT = 96, RP_MOST_ATTEMPTS = 9 };
 

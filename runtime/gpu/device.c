@@ -15,6 +15,9 @@
  * wrong. */
 static const double SUBMIT_LIMIT = 0.5;
 
+/* Seconds that a call may have to wait for the batch of another one. */
+static const double BATCH_LIMIT = 0.5;
+
 /* Seconds. No submission to a GPU takes so long: SUBMIT_LIMIT is its budget. */
 static const double ANSWER_LIMIT = 600;
 
@@ -247,11 +250,22 @@ void rp_device_take_pipelines(rp_device *device, rp_pipelines *pipelines) {
     }
 }
 
+/* Unless nobody wants one. */
+static void say_no_cache(rp_device *device, const rp_device_params *params) {
+    const char *wanted = params && params->cache_dir ? params->cache_dir : getenv("REPRISE_CACHE_DIR");
+    if (device->cache_dir || (wanted && !*wanted)) return;
+    device->cache_failed = true;
+    rp_log_say(&device->log, RP_LOG_WARNING,
+               "there is no cache folder (%s cannot be made): each start takes longer; name a folder that "
+               "can be written in REPRISE_CACHE_DIR",
+               wanted ? wanted : "one below XDG_CACHE_HOME or HOME");
+}
+
 void rp_device_write_pipelines(rp_device *device, rp_pipelines *pipelines) {
     char name[64];
     if (!pipelines->data) return;
     pipeline_cache_name(device, name);
-    rp_cache_write(device->cache_dir, name, pipelines->data, pipelines->size);
+    rp_device_write_cache(device, name, pipelines->data, pipelines->size);
     free(pipelines->data);
     *pipelines = (rp_pipelines){0};
 }
@@ -282,6 +296,7 @@ static rp_status copy_params(rp_device *device, const rp_device_params *params, 
     device->cache_dir = rp_cache_dir(params ? params->cache_dir : NULL);
     device->try_program = rp_helper_find(params ? params->try_program : NULL);
     if (params && params->on_tuning) device->tuning = *params->on_tuning;
+    if (params && params->call) device->log = (rp_log){params->call->log, params->call->user};
     return RP_OK;
 }
 
@@ -303,6 +318,7 @@ static rp_status open_device(rp_device *device, const rp_device_params *params, 
         device->caps = caps[chosen];
         bool cpu = device->caps.info.type == RP_DEVICE_CPU;
         device->answer_limit = ANSWER_LIMIT;
+        device->batch_limit = BATCH_LIMIT;
         device->submit_limit = cpu ? 0 : SUBMIT_LIMIT;
         device->tuning_limit = cpu ? CPU_TUNING_LIMIT : TUNING_LIMIT;
         status = rp_device_connect(device, err);
@@ -319,26 +335,48 @@ static rp_status open_device(rp_device *device, const rp_device_params *params, 
 rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_error *err) {
     if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_device_open: out must not be NULL");
     *out = NULL;
-    rp_status status = rp_check_reserved(params ? params->reserved : NULL, 2, "rp_device_open", err);
+    rp_visit visit;
+    rp_status status = rp_check_reserved(params ? params->reserved : NULL, RP_COUNT(params->reserved),
+                                         "rp_device_open", err);
+    if (!status) status = rp_visit_enter(&visit, NULL, params ? params->call : NULL, "rp_device_open", err);
     if (status) return status;
     rp_device *device = rp_new(rp_device);
-    if (!device) return rp_fail_memory(err, "a device", sizeof *device);
+    if (!device) {
+        rp_visit_leave(&visit);
+        return rp_fail_memory(err, "a device", sizeof *device);
+    }
     device->owner = getpid();
     pthread_mutex_init(&device->queue_lock, NULL);
     pthread_mutex_init(&device->users_lock, NULL);
     pthread_mutex_init(&device->losses_lock, NULL);
     pthread_rwlock_init(&device->use, NULL);
+    rp_gate_init(&device->gate);
     status = open_device(device, params, err);
+    if (!status) say_no_cache(device, params);
+    rp_visit_leave(&visit);
     if (status) rp_device_close(&device);
     *out = device;
     return status;
 }
 
-void rp_device_close(rp_device **pointer) {
-    if (!pointer || !*pointer) return;
+/* False: there are models on it, which use it. */
+static bool is_unused(rp_device *device) {
+    pthread_mutex_lock(&device->users_lock);
+    bool unused = !device->users;
+    pthread_mutex_unlock(&device->users_lock);
+    if (!unused) rp_gate_reopen(&device->gate);
+    return unused;
+}
+
+rp_status rp_device_close(rp_device **pointer) {
+    if (!pointer || !*pointer) return RP_OK;
     rp_device *device = *pointer;
+    if (rp_device_forked(device)) {
+        *pointer = NULL;
+        return RP_OK;
+    }
+    if (!rp_gate_close(&device->gate) || !is_unused(device)) return RP_ERROR_ARGUMENT;
     *pointer = NULL;
-    if (rp_device_forked(device)) return;
     rp_pipelines made = {0};
     if (device->handle && !device->lost) rp_device_take_pipelines(device, &made);
     rp_device_write_pipelines(device, &made);
@@ -349,10 +387,12 @@ void rp_device_close(rp_device **pointer) {
     pthread_mutex_destroy(&device->losses_lock);
     free(device->losses);
     pthread_rwlock_destroy(&device->use);
+    rp_gate_finish(&device->gate);
     free(device->shader_dir);
     free(device->cache_dir);
     free(device->try_program);
     free(device);
+    return RP_OK;
 }
 
 const rp_device_info *rp_device_get_info(const rp_device *device) {

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "base/call.h"
 #include "gpu/caps.h"
 
 /* An owner of Vulkan objects that outlive a call, such as a model. */
@@ -55,11 +56,15 @@ struct rp_device {
     _Atomic uint64_t bytes;             /* device memory allocated now */
     double answer_limit;                /* seconds without an answer after which the driver counts as hung */
     double submit_limit; /* the submission budget: seconds that one may take, for watchdogs; 0: no limit */
+    double batch_limit;  /* the batch budget (model/pace.h) */
     double tuning_limit; /* seconds after which opening a model times no more kernels */
     char *shader_dir;    /* a folder of GLSL to compile; NULL: the built-in shaders */
     char *cache_dir;     /* NULL: no cache */
     char *try_program;   /* NULL: none */
     rp_tuning_handler tuning; /* take NULL: no callback */
+    rp_log log;               /* hears what no call wants to hear */
+    rp_gate gate;             /* calls that use the device but no model are inside */
+    atomic_bool cache_failed; /* somebody was told that the cache cannot be written */
     bool debug_names;         /* VK_EXT_debug_utils is on: objects are named */
     struct {
         double loader, instance, choice, device; /* seconds of rp_device_open */
@@ -107,7 +112,8 @@ static inline bool rp_device_forked(const rp_device *device) {
 }
 rp_status rp_device_check_owner(const rp_device *device, rp_error *err);
 
-/* Returns RP_ERROR_STOPPED after rp_device_stop. A thread calls it before each kernel that it tries. */
+/* Returns RP_ERROR_STOPPED after rp_device_stop, and what rp_call_check returns. A thread calls it before
+ * each kernel that it tries. */
 rp_status rp_device_check_stopped(const rp_device *device, rp_error *err);
 
 /* Both are called between enter and leave. Removing a user that was never added does nothing. */
@@ -129,6 +135,9 @@ rp_status rp_device_submit_timed(rp_device *device, const VkCommandBuffer *buffe
 
 /* ---- known.c: what earlier starts learnt about the device's kernels, in the cache folder ---- */
 
+/* Write an entry to the cache folder, if there is one (gpu/cache.h); where that fails, say so, once. */
+void rp_device_write_cache(rp_device *device, const char *name, const void *data, size_t size);
+
 /* A key of all that decides whether a kernel is right and how fast it is, itself apart: the device, its
  * driver, the shaders and the code of the library. */
 void rp_device_key(const rp_device *device, char out[33]);
@@ -142,7 +151,7 @@ void rp_device_entry(const rp_device *device, const char *kind, const char *op, 
 /* Read such an entry. NULL: there is none. Freed by free(). With a shader_dir there is none, and
  * rp_device_remember, which writes one, does nothing: the key is not that of such shaders. */
 char *rp_device_recall(const rp_device *device, const char *entry);
-void rp_device_remember(const rp_device *device, const char *entry, const char *answer);
+void rp_device_remember(rp_device *device, const char *entry, const char *answer);
 
 /* True when the header of `data` is that of vkGetPipelineCacheData on this device and driver. Drivers trust
  * what follows the header. */

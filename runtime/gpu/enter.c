@@ -21,7 +21,7 @@ void rp_device_stop(rp_device *device) {
 }
 
 rp_status rp_device_check_stopped(const rp_device *device, rp_error *err) {
-    if (!device->stopped) return RP_OK;
+    if (!device->stopped) return rp_call_check(err);
     return rp_fail(err, RP_ERROR_STOPPED, "stopped before all kernels were tried on %s",
                    device->caps.info.name);
 }
@@ -52,8 +52,13 @@ rp_status rp_device_enter(rp_device *device, rp_error *err) {
                            "update the driver",
                            device->caps.info.name);
         pthread_rwlock_wrlock(&device->use);
-        if (device->lost) status = reopen(device, err);
+        bool lost = device->lost;
+        if (lost) status = reopen(device, err);
         pthread_rwlock_unlock(&device->use);
+        if (lost && !status)
+            rp_log_say(&device->log, RP_LOG_WARNING,
+                       "%s was lost, and has been opened again; if that comes often, update the driver",
+                       device->caps.info.name);
     }
     return status;
 }

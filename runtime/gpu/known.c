@@ -38,6 +38,6 @@ char *rp_device_recall(const rp_device *device, const char *entry) {
     return answer;
 }
 
-void rp_device_remember(const rp_device *device, const char *entry, const char *answer) {
-    if (!device->shader_dir) rp_cache_write(device->cache_dir, entry, answer, strlen(answer));
+void rp_device_remember(rp_device *device, const char *entry, const char *answer) {
+    if (!device->shader_dir) rp_device_write_cache(device, entry, answer, strlen(answer));
 }

@@ -46,7 +46,7 @@ static rp_status compile(rp_device *device, const rp_shader_variant *variant, rp
     } else {
         free(data);
         status = rp_glsl_compile(source, variant, &out->words, &out->count, err);
-        if (!status) rp_cache_write(device->cache_dir, name, out->words, out->count * 4);
+        if (!status) rp_device_write_cache(device, name, out->words, out->count * 4);
     }
     free(source);
     return status;

@@ -23,6 +23,7 @@ typedef struct task {
 struct rp_canary {
     rp_plain plain;
     const rp_model *model;
+    rp_gate *gate; /* the model's: whoever closes it from a callback is told so */
     uint32_t every;
     bool all; /* a run waits for room in the queue */
     double bound;
@@ -30,9 +31,10 @@ struct rp_canary {
     pthread_t thread;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
+    pthread_t self; /* `thread`, as that thread knows it before pthread_create has returned */
     task *queue[QUEUE];
     size_t waiting;
-    bool busy, closing;
+    bool begun, busy, closing;
     uint64_t seen; /* texts so far */
     rp_verify_counts counts;
 };
@@ -92,7 +94,10 @@ static void judge(rp_canary *c, const task *t) {
     pthread_mutex_unlock(&c->lock);
     if (!wrong || !c->report.take) return;
     const rp_mismatch mismatch = {t->number, t->output, t->sequence.count, error, c->bound};
+    rp_visit visit;
+    rp_visit_push(&visit, c->gate);
     c->report.take(c->report.user, &mismatch);
+    rp_visit_pop(&visit);
 }
 
 /* ---- the thread ---- */
@@ -100,6 +105,8 @@ static void judge(rp_canary *c, const task *t) {
 static void *work(void *user) {
     rp_canary *c = user;
     pthread_mutex_lock(&c->lock);
+    c->self = pthread_self();
+    c->begun = true;
     while (!c->closing) {
         if (!c->waiting) {
             pthread_cond_wait(&c->changed, &c->lock);
@@ -125,18 +132,18 @@ static double bound_of(rp_precision precision) {
     return precision <= RP_PRECISION_F32 ? 2e-3 : 0.2;
 }
 
-rp_status rp_canary_open(const rp_model *model, const rp_model_params *params, rp_canary **out,
-                         rp_error *err) {
+rp_status rp_canary_open(rp_model *model, const rp_model_params *params, rp_canary **out, rp_error *err) {
     rp_canary *c = rp_new(rp_canary);
     if (!c) return rp_fail_memory(err, "the verification of texts", sizeof *c);
     c->model = model;
+    c->gate = &model->gate;
     c->every = params->verify_every;
     c->all = params->verify_all;
     if (params->on_mismatch) c->report = *params->on_mismatch;
     c->bound = bound_of(model->precision);
     rp_status status = rp_plain_init(&c->plain, model, err);
     pthread_mutex_init(&c->lock, NULL);
-    pthread_cond_init(&c->changed, NULL);
+    rp_call_init_cond(&c->changed);
     if (!status && pthread_create(&c->thread, NULL, work, c))
         status = rp_fail(err, RP_ERROR_HOST_MEMORY, "the thread that verifies texts cannot be started");
     if (status) {
@@ -167,9 +174,14 @@ void rp_canary_close(rp_canary **pointer) {
     free(c);
 }
 
+/* In a callback, which must not wait for itself. Under the lock. */
+static bool is_canary(const rp_canary *c) {
+    return c->begun && pthread_equal(c->self, pthread_self());
+}
+
 void rp_canary_counts(rp_canary *c, bool wait, rp_verify_counts *out) {
     pthread_mutex_lock(&c->lock);
-    while (wait && (c->waiting || c->busy)) pthread_cond_wait(&c->changed, &c->lock);
+    while (wait && !is_canary(c) && (c->waiting || c->busy)) pthread_cond_wait(&c->changed, &c->lock);
     *out = c->counts;
     pthread_mutex_unlock(&c->lock);
 }
@@ -220,10 +232,19 @@ static task *copy_task(const rp_canary *c, const rp_sequence *sequence, const rp
     return t;
 }
 
+/* Until there is room in the queue, or the call is to end. Under the lock. */
+static rp_status wait_for_room(rp_canary *c, rp_error *err) {
+    rp_status status = RP_OK;
+    while (c->waiting == QUEUE && !c->closing && !is_canary(c) && !(status = rp_call_check(err)))
+        rp_call_wait(&c->changed, &c->lock);
+    return status;
+}
+
 /* Put it into the queue; or count it as left out. */
-static void enqueue(rp_canary *c, task *t, uint64_t number) {
+static rp_status enqueue(rp_canary *c, task *t, uint64_t number, rp_error *err) {
+    rp_status status = RP_OK;
     pthread_mutex_lock(&c->lock);
-    while (t && c->all && c->waiting == QUEUE && !c->closing) pthread_cond_wait(&c->changed, &c->lock);
+    if (t && c->all) status = wait_for_room(c, err);
     bool room = t && c->waiting < QUEUE && !c->closing;
     if (room) {
         t->number = number;
@@ -234,10 +255,12 @@ static void enqueue(rp_canary *c, task *t, uint64_t number) {
     }
     pthread_mutex_unlock(&c->lock);
     if (!room) free(t);
+    return status;
 }
 
-void rp_canary_offer(rp_canary *c, const rp_sequence *sequences, size_t count, const rp_run_params *params,
-                     const float *out) {
+rp_status rp_canary_offer(rp_canary *c, const rp_sequence *sequences, size_t count,
+                          const rp_run_params *params, const float *out, rp_error *err) {
+    rp_status status = RP_OK;
     pthread_mutex_lock(&c->lock);
     uint64_t number = c->seen, room = QUEUE - c->waiting;
     c->seen += count;
@@ -250,10 +273,13 @@ void rp_canary_offer(rp_canary *c, const rp_sequence *sequences, size_t count, c
     for (size_t i = 0; i < count; token += sequences[i++].count) {
         size_t first, rows;
         if ((number + i) % c->every) continue;
-        bool taken = (nth + 1) * room / due > nth * room / due;
+        bool taken = !status && (nth + 1) * room / due > nth * room / due;
         nth++;
         rows_of(params, sequences, i, token, &first, &rows);
         if (!rows) continue;
-        enqueue(c, taken ? copy_task(c, &sequences[i], params, first, rows, out) : NULL, number + i);
+        task *t = taken ? copy_task(c, &sequences[i], params, first, rows, out) : NULL;
+        rp_status ended = enqueue(c, t, number + i, err);
+        if (ended) status = ended;
     }
+    return status;
 }

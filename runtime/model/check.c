@@ -315,10 +315,12 @@ rp_status rp_check_kernels(rp_device *device, const rp_check_params *params, rp_
                            uint32_t *failed, rp_error *err) {
     if (failed) *failed = 0;
     if (!device) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_check_kernels: device must not be NULL");
+    rp_visit visit;
     rp_status status = rp_check_reserved(params ? params->reserved : NULL, RP_COUNT(params->reserved),
                                          "rp_check_kernels", err);
     if (!status) status = rp_device_check_owner(device, err);
     if (!status) status = rp_device_check_stopped(device, err);
+    if (!status) status = rp_visit_enter(&visit, &device->gate, NULL, "rp_check_kernels", err);
     if (status) return status;
     check c = {.device = device};
     if (params) c.params = *params;
@@ -331,5 +333,6 @@ rp_status rp_check_kernels(rp_device *device, const rp_check_params *params, rp_
     pthread_cond_destroy(&c.changed);
     pthread_mutex_destroy(&c.lock);
     free(c.jobs);
+    rp_visit_leave(&visit);
     return status;
 }

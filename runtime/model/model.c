@@ -233,8 +233,10 @@ static rp_model *new_model(rp_device *device, char *dir, rp_error *err) {
     model->device = device;
     model->user.drop = drop_user;
     model->pace.limit = device->submit_limit;
+    model->pace.batch = device->batch_limit;
     model->dir = dir;
-    pthread_mutex_init(&model->lock, NULL);
+    rp_turns_init(&model->turns);
+    rp_gate_init(&model->gate);
     return model;
 }
 
@@ -278,7 +280,8 @@ static void destroy(rp_model *model) {
     rp_config_finish(&model->config);
     rp_tokenizer_close(&model->tokenizer);
     rp_pooling_finish(&model->pooling);
-    pthread_mutex_destroy(&model->lock);
+    rp_turns_finish(&model->turns);
+    rp_gate_finish(&model->gate);
     free(model->files);
     free(model->dir);
     free(model);
@@ -322,10 +325,34 @@ static bool is_choice_of_head(rp_head head, bool random) {
 
 /* Files are read before the device is entered, and waited for after it was left: a thread that finds it lost
  * and opens it again waits for those that have entered. */
-static rp_status open_model(rp_device *device, const char *name, bool random, const rp_model_params *params,
+static rp_status load_and_prepare(rp_model *model, const rp_model_params *params, rp_error *err) {
+    double begun = rp_seconds();
+    side_work side = {0};
+    rp_status status = load_files(model, params, &side, err);
+    model->start.files = rp_seconds() - begun;
+    if (!status) status = rp_call_check(err);
+    if (!status) status = enter_to_prepare(model, params, err);
+    return end_side_work(&side, status, err);
+}
+
+/* Within the call of this thread on the device. `dir` becomes the model's. */
+static rp_status make_model(rp_device *device, char *dir, bool random, const rp_model_params *params,
                             rp_model **out, rp_error *err) {
-    rp_error unwanted;
-    if (!err) err = &unwanted;
+    rp_model *model = new_model(device, dir, err);
+    if (!model) return RP_ERROR_HOST_MEMORY;
+    model->random = random;
+    if (params) model->precision = params->precision;
+    model->half = model->precision >= RP_PRECISION_F16;
+    rp_status status = load_and_prepare(model, params, err);
+    if (status)
+        destroy(model);
+    else
+        *out = model;
+    return status;
+}
+
+static rp_status check_open(const rp_device *device, const char *name, bool random,
+                            const rp_model_params *params, rp_model **out, rp_error *err) {
     if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: out must not be NULL");
     *out = NULL;
     if (!device || !name)
@@ -341,26 +368,25 @@ static rp_status open_model(rp_device *device, const char *name, bool random, co
                        (int)params->head);
     rp_status status =
         rp_check_reserved(params ? params->reserved : NULL, RP_COUNT(params->reserved), "rp_model_open", err);
-    if (!status) status = rp_device_check_owner(device, err);
-    char *dir = random ? strdup(name) : NULL;
-    if (random && !dir) status = rp_fail_memory(err, "a model", strlen(name));
-    if (!status && !random) status = rp_find_model(name, &dir, err);
+    return status ? status : rp_device_check_owner(device, err);
+}
+
+static rp_status open_model(rp_device *device, const char *name, bool random, const rp_model_params *params,
+                            rp_model **out, rp_error *err) {
+    rp_error unwanted;
+    rp_visit visit;
+    char *dir = NULL;
+    if (!err) err = &unwanted;
+    rp_status status = check_open(device, name, random, params, out, err);
+    if (!status)
+        status = rp_visit_enter(&visit, &device->gate, params ? params->call : NULL, "rp_model_open", err);
     if (status) return status;
-    rp_model *model = new_model(device, dir, err);
-    if (!model) return RP_ERROR_HOST_MEMORY;
-    double begun = rp_seconds();
-    model->random = random;
-    if (params) model->precision = params->precision;
-    model->half = model->precision >= RP_PRECISION_F16;
-    side_work side = {0};
-    status = load_files(model, params, &side, err);
-    model->start.files = rp_seconds() - begun;
-    if (!status) status = enter_to_prepare(model, params, err);
-    status = end_side_work(&side, status, err);
-    if (status)
-        destroy(model);
-    else
-        *out = model;
+    if (!random)
+        status = rp_find_model(name, &dir, err);
+    else if (!(dir = strdup(name)))
+        status = rp_fail_memory(err, "a model", strlen(name));
+    if (!status) status = make_model(device, dir, random, params, out, err);
+    rp_visit_leave(&visit);
     return status;
 }
 
@@ -374,15 +400,22 @@ rp_status rp_model_open_random(rp_device *device, const char *config, const rp_m
     return open_model(device, config, true, params, out, err);
 }
 
-void rp_model_close(rp_model **pointer) {
-    if (!pointer || !*pointer) return;
+rp_status rp_model_close(rp_model **pointer) {
+    if (!pointer || !*pointer) return RP_OK;
     rp_model *model = *pointer;
+    bool forked = rp_device_forked(model->device);
+    if (!forked && !rp_gate_close(&model->gate)) return RP_ERROR_ARGUMENT;
     *pointer = NULL;
-    if (!rp_device_forked(model->device)) destroy(model);
+    if (!forked) destroy(model);
+    return RP_OK;
 }
 
 void rp_model_verify_counts(rp_model *model, bool wait, rp_verify_counts *out) {
+    rp_visit visit;
     *out = (rp_verify_counts){0};
-    if (model && model->canary && !rp_device_forked(model->device))
-        rp_canary_counts(model->canary, wait, out);
+    if (!model || !model->canary || rp_device_forked(model->device) ||
+        rp_visit_enter(&visit, &model->gate, NULL, "rp_model_verify_counts", NULL))
+        return;
+    rp_canary_counts(model->canary, wait, out);
+    rp_visit_leave(&visit);
 }

@@ -7,7 +7,9 @@
 
 #include "loader/pooling.h"
 #include "loader/weights.h"
+#include "base/call.h"
 #include "model/pace.h"
+#include "model/turns.h"
 #include "ops/op.h"
 
 typedef struct rp_canary rp_canary;
@@ -134,24 +136,35 @@ struct rp_model {
                                     each slice; 1 and all tokens where no operator exceeds the budget */
     rp_step *steps;              /* room for the steps of a batch: 1 + layers + 1, or single operators */
     VkCommandBuffer *submitted;  /* as many: the command buffers that one submission lists */
-    pthread_mutex_t lock; /* held by the run that uses inputs, activations and outputs, of which there is one
-                             set. A thread takes it before it enters the device */
-    rp_pace pace;         /* under the lock too */
-    rp_canary *canary;    /* cross-checks texts; NULL: none */
+    rp_turns turns; /* whoever has the turn uses inputs, activations and outputs, of which there is one set,
+                       for one batch. A thread takes it before it enters the device */
+    rp_pace pace;   /* belongs to the turn too */
+    rp_gate gate;   /* calls on this model are inside */
+    rp_canary *canary; /* cross-checks texts; NULL: none */
     rp_start_times start;
 };
 
-/* Every call that submits work stands between these two. rp_model_begin locks the model, enters the device
- * and, where the device was lost since the last run, makes the model's objects again; where it fails the
- * model is unlocked and the device left. rp_model_end undoes both and returns `status`, with which the call
- * ends. */
+/* Every batch stands between these two. rp_model_begin waits for a turn, enters the device and, where the
+ * device was lost since the last batch, makes the model's objects again; where it fails, or the call of this
+ * thread is to end (base/call.h), the thread has no turn and is not in the device. rp_model_end leaves the
+ * device, gives the turn to the next, and returns `status`, with which the batch ended. */
 rp_status rp_model_begin(rp_model *model, rp_error *err);
 rp_status rp_model_end(rp_model *model, rp_status status);
 
 /* Enter the device and make again what the model lost with it: weights, buffers and recordings. The caller
- * holds the model's lock and has not entered. Where it fails the device is left and the model is not built.
+ * has the model's turn and has not entered. Where it fails the device is left and the model is not built.
  */
 rp_status rp_model_enter_to_rebuild(rp_model *model, rp_error *err);
+
+/* Begin the visit of a call on this model (base/call.h); rp_visit_leave ends it. RP_ERROR_DEVICE in a
+ * forked process. */
+rp_status rp_model_enter(rp_model *model, rp_visit *visit, const rp_call *call, const char *function,
+                         rp_error *err);
+
+/* rp_model_run for a thread that is in a call on this model: inside its gate, with sequences of that call. */
+rp_status rp_model_run_inside(rp_model *model, const rp_sequence *sequences, size_t count,
+                              const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
+                              rp_error *err);
 
 /* Pack every weight and send it to the device. */
 rp_status rp_model_upload(rp_model *model, rp_error *err);

@@ -6,6 +6,11 @@ double rp_pace_most(const rp_pace *pace) {
     return pace->limit > 0 && pace->operation > 0 ? pace->limit / pace->operation : INFINITY;
 }
 
+double rp_pace_batch(const rp_pace *pace) {
+    static const double SLOW = 1e-10; /* seconds: ten billion operations a second */
+    return pace->batch > 0 ? pace->batch / (pace->operation > 0 ? pace->operation : SLOW) : INFINITY;
+}
+
 double rp_steps_work(const rp_step *steps, uint32_t count) {
     double work = 0;
     for (uint32_t i = 0; i < count; i++) work += steps[i].work;
@@ -28,7 +33,8 @@ uint32_t rp_pace_slice(const rp_pace *pace, double work, uint32_t rows, uint32_t
 }
 
 void rp_pace_learn(rp_pace *pace, double work, double seconds) {
-    if (!(work > 0) || !(seconds > 0) || work < fmin(pace->known, rp_pace_most(pace)) / 2) return;
+    double allowed = fmin(rp_pace_most(pace), rp_pace_batch(pace));
+    if (!(work > 0) || !(seconds > 0) || work < fmin(pace->known, allowed) / 2) return;
     double now = seconds / work;
     pace->operation = now > pace->operation ? now : (pace->operation + now) / 2;
     if (work > pace->known) pace->known = work;

@@ -1,6 +1,7 @@
-/* The submission budget: how a run is cut so that no submission takes longer than a watchdog allows. It rests
- * on an estimate of the device's speed. Work is counted in floating point operations. No function here
- * touches the device; rp_pace_learn alone changes anything. */
+/* Two budgets, which rest on one estimate of the device's speed. The submission budget: how a batch is cut so
+ * that no submission takes longer than a watchdog allows. The batch budget: how much a run takes at a time,
+ * so that other calls on the model get their turn soon. Work is counted in floating point operations. No
+ * function here touches the device; rp_pace_learn alone changes anything. */
 #ifndef RP_MODEL_PACE_H
 #define RP_MODEL_PACE_H
 
@@ -10,7 +11,9 @@
 
 typedef struct rp_pace {
     double limit;     /* the budget: seconds that one submission may take; 0: no limit */
-    double operation; /* estimated seconds of one floating point operation; 0: unknown, and nothing is cut */
+    double batch;     /* the batch budget: seconds; 0: no limit */
+    double operation; /* estimated seconds of one floating point operation; 0: unknown, and no submission is
+                         cut */
     double known;     /* the most work that was timed in one submission */
 } rp_pace;
 
@@ -30,6 +33,10 @@ double rp_steps_work(const rp_step *steps, uint32_t count);
 /* The most work that stays within the budget; infinite where there is no limit. */
 double rp_pace_most(const rp_pace *pace);
 
+/* The most work that stays within the batch budget. As long as the speed is unknown, that of a slow device is
+ * supposed. Infinite where there is no limit. */
+double rp_pace_batch(const rp_pace *pace);
+
 /* How many rows of an operator one slice takes, when the operator has `work` operations for `rows` rows: all
  * rows where they stay within the budget. Else a slice takes half of the budget, because the device may get
  * slower later and the slices stay as they are; but there are at most `most` slices, and each has a multiple
@@ -38,7 +45,7 @@ uint32_t rp_pace_slice(const rp_pace *pace, double work, uint32_t rows, uint32_t
 
 /* Learn from a submission of `work` that took `seconds`; 0: nobody knows how long it took. Once larger work
  * has been timed, a small submission, most of which is waiting, changes nothing; but it counts when the
- * budget no longer allows larger ones. When the device got slower the estimate follows at once, when it got
+ * budgets no longer allow larger ones. When the device got slower the estimate follows at once, when it got
  * faster by half. */
 void rp_pace_learn(rp_pace *pace, double work, double seconds);
 

@@ -1,4 +1,5 @@
-/* Running a model: sequences are cut into batches, each batch is one submission. */
+/* Running a model: sequences are cut into batches. A run waits for its turn before each batch, so that runs
+ * of several threads go on side by side. */
 #include "model/canary.h"
 #include "model/submission.h"
 
@@ -87,15 +88,26 @@ static rp_status check(const run *r, size_t capacity, rp_error *err) {
 
 /* ---- batches ---- */
 
-/* As many whole sequences, and as many of their chosen rows, as fit after those already done; and no
- * more than a single step takes below the limit of a submission. */
+/* How many rows from number `first` on belong to sequence `i`. */
+static size_t rows_of(const run *r, size_t first, size_t i) {
+    const rp_run_params *params = r->params;
+    size_t end = first;
+    if (rp_output_rows(params->output) != RP_COUNT_ROWS) return 0;
+    while (end < params->row_count && params->rows[end].sequence == i) end++;
+    return end - first;
+}
+
+/* As many whole sequences, and as many of their chosen rows, as fit after those already done; no more than a
+ * single step takes below the limit of a submission; and, one sequence apart, no more than the batch budget
+ * allows. Belongs to the turn. */
 static batch next_batch(const run *r, batch done) {
     const rp_model *model = r->model;
     const rp_run_params *params = r->params;
     rp_count kind = rp_output_rows(params->output);
     size_t room = model->output_floats / rp_padded(rp_output_width(model, params->output));
     batch next = {.first = done.first + done.count, .first_row = done.first_row + done.row_count};
-    double most = rp_pace_most(&model->pace), work = 0;
+    double most = rp_pace_most(&model->pace), layer = 0;
+    double budget = rp_pace_batch(&model->pace), work = 0;
     if (kind == RP_COUNT_ROWS && (double)room * rp_row_work(&model->config) > most)
         room = most < rp_row_work(&model->config) ? 1 : (size_t)(most / rp_row_work(&model->config));
     size_t last_row = next.first_row, rows = kind == RP_COUNT_ROWS ? params->row_count : 0;
@@ -107,9 +119,11 @@ static batch next_batch(const run *r, batch done) {
         size_t used = kind == RP_COUNT_ROWS     ? next.row_count + 1
                       : kind == RP_COUNT_TOKENS ? tokens
                                                 : next.count + 1;
-        work += rp_layer_work(&model->config, &r->sequences[i]);
+        layer += rp_layer_work(&model->config, &r->sequences[i]);
+        work += rp_sequence_work(&model->config, &r->sequences[i]) +
+                (double)rows_of(r, last_row, i) * rp_row_work(&model->config);
         if (tokens > model->batch_tokens || used > room) break;
-        if (next.count && (tokens > r->most_tokens || work > most)) break;
+        if (next.count && (tokens > r->most_tokens || layer > most || work > budget)) break;
         next.tokens = tokens;
         next.count++;
         while (last_row < rows && params->rows[last_row].sequence == i && next.row_count < room) {
@@ -162,39 +176,74 @@ static rp_status run_batch(run *r, const batch *b, float **out, rp_error *err) {
     return status;
 }
 
-/* A device that has no memory for a batch gets half of it, down to single sequences. */
+/* The sequences before which everything is done, and `*all`: so is everything. */
+static size_t count_done(const run *r, const batch *done, bool *all) {
+    size_t sequences = done->first + done->count, row = done->first_row + done->row_count;
+    bool rows = rp_output_rows(r->params->output) == RP_COUNT_ROWS && row < r->params->row_count;
+    *all = sequences == r->count && !rows;
+    return rows && r->params->rows[row].sequence < sequences ? r->params->rows[row].sequence : sequences;
+}
+
+/* A turn for each batch. A device that has no memory for a batch gets half of it, down to single sequences.
+ */
 static rp_status run_batches(run *r, float *out, rp_error *err) {
-    r->most_tokens = r->model->batch_tokens;
-    for (batch done = {0}, b; (b = next_batch(r, done)).count;) {
-        rp_status status = run_batch(r, &b, &out, err);
+    batch done = {0};
+    r->most_tokens = UINT32_MAX;
+    for (bool all = false; !all;) {
+        rp_status status = rp_model_begin(r->model, err);
+        if (status) return status;
+        batch b = next_batch(r, done);
+        if (b.count) status = run_batch(r, &b, &out, err);
+        rp_model_end(r->model, status);
         if (status == RP_ERROR_DEVICE_MEMORY && b.count > 1) {
             r->most_tokens = b.tokens / 2;
             continue;
         }
-        if (status) return status;
+        if (status || !b.count) return status;
         done = b;
+        size_t sequences = count_done(r, &done, &all);
+        rp_call_run_progress(all ? r->count : sequences, r->count);
     }
     return RP_OK;
 }
 
 /* ---- the call ---- */
 
+rp_status rp_model_enter(rp_model *model, rp_visit *visit, const rp_call *call, const char *function,
+                         rp_error *err) {
+    rp_status status = rp_device_check_owner(model->device, err);
+    return status ? status : rp_visit_enter(visit, &model->gate, call, function, err);
+}
+
 rp_status rp_model_begin(rp_model *model, rp_error *err) {
     rp_status status = rp_device_check_owner(model->device, err);
+    if (!status) status = rp_turns_take(&model->turns, err);
     if (status) return status;
-    pthread_mutex_lock(&model->lock);
     status = rp_device_enter(model->device, err);
     if (!status && !model->built) {
         rp_device_leave(model->device, RP_OK); /* while weights are looked for */
         status = rp_model_enter_to_rebuild(model, err);
     }
-    if (status) pthread_mutex_unlock(&model->lock);
+    if (status) rp_turns_give(&model->turns);
     return status;
 }
 
 rp_status rp_model_end(rp_model *model, rp_status status) {
     rp_device_leave(model->device, status);
-    pthread_mutex_unlock(&model->lock);
+    rp_turns_give(&model->turns);
+    return status;
+}
+
+rp_status rp_model_run_inside(rp_model *model, const rp_sequence *sequences, size_t count,
+                              const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
+                              rp_error *err) {
+    run r = {.model = model, .sequences = sequences, .count = count, .params = params};
+    rp_status status = check(&r, capacity, err);
+    if (status) return status;
+    status = run_batches(&r, out, err);
+    if (!status && model->canary)
+        status = rp_canary_offer(model->canary, sequences, count, r.params, out, err);
+    if (times) *times = r.times;
     return status;
 }
 
@@ -203,20 +252,17 @@ rp_status rp_model_run(rp_model *model, const rp_sequence *sequences, size_t cou
                        rp_error *err) {
     static const rp_run_params defaults = {0};
     rp_error unwanted;
+    rp_visit visit;
     if (!err) err = &unwanted;
+    if (!params) params = &defaults;
     if (!model || (count && !sequences) || (capacity && !out))
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_run: model, sequences and out must not be NULL");
-    run r = {.model = model, .sequences = sequences, .count = count, .params = params ? params : &defaults};
-    rp_status status =
-        rp_check_reserved(r.params->reserved, RP_COUNT(r.params->reserved), "rp_model_run", err);
-    if (!status) status = check(&r, capacity, err);
+    rp_status status = rp_check_reserved(params->reserved, RP_COUNT(params->reserved), "rp_model_run", err);
+    if (!status) status = rp_model_enter(model, &visit, params->call, "rp_model_run", err);
     if (status) return status;
-    status = rp_model_begin(model, err);
-    if (status) return status;
-    const float *results = out;
-    status = rp_model_end(model, run_batches(&r, out, err));
-    if (!status && model->canary) rp_canary_offer(model->canary, sequences, count, r.params, results);
-    if (times) *times = r.times;
+    visit.total = visit.after = count;
+    status = rp_model_run_inside(model, sequences, count, params, out, capacity, times, err);
+    rp_visit_leave(&visit);
     return status;
 }
 

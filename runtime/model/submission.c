@@ -31,6 +31,10 @@ static double prologue_work(const rp_config *c, uint32_t tokens) {
     return 2.0 * tokens * c->hidden_size * c->embedding_size;
 }
 
+double rp_sequence_work(const rp_config *c, const rp_sequence *sequence) {
+    return prologue_work(c, sequence->count) + c->layers * rp_layer_work(c, sequence);
+}
+
 static double output_work(const rp_config *c, const rp_batch *b) {
     double h = c->hidden_size;
     switch (rp_output_rows(b->output)) {

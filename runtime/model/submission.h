@@ -1,5 +1,5 @@
 /* One batch: what the host writes for it, and the steps that its submissions list. The caller holds the
- * model's lock and has entered the device. */
+ * model's turn and has entered the device. */
 #ifndef RP_MODEL_SUBMISSION_H
 #define RP_MODEL_SUBMISSION_H
 
@@ -22,6 +22,9 @@ int32_t rp_type_of(const rp_config *config, const rp_sequence *sequence, uint32_
  * operations of the products and of attention, which take nearly all the time. */
 double rp_layer_work(const rp_config *config, const rp_sequence *sequence);
 double rp_row_work(const rp_config *config);
+
+/* Work of all layers and the prologue for one sequence. */
+double rp_sequence_work(const rp_config *config, const rp_sequence *sequence);
 
 /* List the steps of a batch in model->steps: the prologue, every layer (or its operators one by one, where a
  * layer exceeds the submission budget), the output. Returns their number. `*slice_rows`: tokens of a slice

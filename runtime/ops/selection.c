@@ -42,6 +42,25 @@ typedef struct passed_over {
     rp_status shortage; /* the driver said that it had no memory for one; RP_OK: it did not */
 } passed_over;
 
+static void say_passed_over(rp_ops *ops, const rp_candidates *c, const rp_kernel *kernel, rp_log_level level,
+                            const char *why) {
+    rp_log_say(&ops->device->log, level, "%s: the kernel %s for %s is passed over, since %s",
+               ops->device->caps.info.name, kernel->name, c->op->class->name, why);
+}
+
+/* Say what the attempt at a kernel showed. */
+static void say_verdict(rp_ops *ops, const rp_candidates *c, const rp_kernel *kernel, rp_status status,
+                        verdict found) {
+    if (status == RP_ERROR_DEVICE_LOST)
+        rp_log_say(&ops->device->log, RP_LOG_WARNING,
+                   "%s was lost while the kernel %s for %s was tried; a kernel that loses it twice is passed "
+                   "over from then on",
+                   ops->device->caps.info.name, kernel->name, c->op->class->name);
+    if (!status && found == WRONG)
+        say_passed_over(ops, c, kernel, RP_LOG_WARNING,
+                        "its results are wrong; update the driver, or see 'reprise check'");
+}
+
 /* The verdict of one candidate. At a second look none is read, and what did not end twice is run once more. A
  * kernel that the driver refuses counts as WRONG, but that is not kept. */
 static rp_status judge(rp_ops *ops, const rp_candidates *c, const rp_kernel *kernel, bool second_look,
@@ -54,6 +73,8 @@ static rp_status judge(rp_ops *ops, const rp_candidates *c, const rp_kernel *ker
     rp_device_entry(device, "verdict", op, about, entry);
     *out = second_look ? VERDICTS : read_verdict(device, entry);
     over->doubtful |= *out < VERDICTS;
+    if (*out == WRONG)
+        say_passed_over(ops, c, kernel, RP_LOG_NOTE, "an earlier start found its results wrong");
     if (*out < VERDICTS) return RP_OK;
     *out = WRONG;
     rp_status status = rp_device_check_stopped(device, err);
@@ -62,13 +83,16 @@ static rp_status judge(rp_ops *ops, const rp_candidates *c, const rp_kernel *ker
     const rp_attempted what = {op, kernel->name, &c->use};
     if (!(second_look ? rp_attempt_begin_third : rp_attempt_begin)(&attempt, device, &what)) {
         over->doubtful = true;
+        say_passed_over(ops, c, kernel, RP_LOG_NOTE, "attempts at it lost the device, or ended the program");
         return RP_OK;
     }
     status = prove(ops, c, kernel, out, err);
     rp_attempt_end(&attempt, status, !status);
+    say_verdict(ops, c, kernel, status, *out);
     if (!status) rp_device_remember(device, entry, words[*out]);
     if (!rp_pipelines_refused(ops->pipelines, status)) return status;
     *out = WRONG;
+    say_passed_over(ops, c, kernel, RP_LOG_WARNING, "the driver refuses to compile it");
     if (status != RP_ERROR_DEVICE) over->shortage = status;
     return RP_OK;
 }

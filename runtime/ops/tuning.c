@@ -154,7 +154,7 @@ static bool take_order(rp_candidates *c, char *list) {
     return found == c->count;
 }
 
-static void keep_order(const rp_device *device, const char *entry, const rp_candidates *c) {
+static void keep_order(rp_device *device, const char *entry, const rp_candidates *c) {
     char list[RP_MAX_KERNELS * (RP_KERNEL_NAME + 1)] = "";
     size_t used = 0;
     for (uint32_t i = 0; i < c->count; i++)

@@ -176,8 +176,14 @@ static rp_status run(answer_task *t, size_t count, rp_encoding *encodings, rp_wi
 
 rp_status rp_answer_questions(rp_model *model, const rp_question *questions, size_t count,
                               const rp_answer_params *params, rp_result **out, rp_error *err) {
-    rp_status status = rp_task_begin(model, RP_HEAD_SPANS, "answer", questions, count,
-                                     params ? params->reserved : NULL, out, err);
+    rp_task task = {.model = model,
+                    .head = RP_HEAD_SPANS,
+                    .command = "answer",
+                    .inputs = questions,
+                    .count = count,
+                    .out = out};
+    RP_TASK_PARAMS(task, params);
+    rp_status status = rp_task_begin(&task, err);
     if (status) return status;
     answer_task t = {.model = model, .questions = questions, .result = *out};
     set_params(&t, params);
@@ -198,6 +204,5 @@ rp_status rp_answer_questions(rp_model *model, const rp_question *questions, siz
     free(t.best.items);
     free(t.found);
     free(windows.items);
-    if (status) rp_result_free(out);
-    return status;
+    return rp_task_end(&task, status);
 }

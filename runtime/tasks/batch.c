@@ -12,7 +12,8 @@ rp_status rp_task_tokenize(const rp_model *model, rp_text text, rp_text pair,
                            const rp_tokenize_params *params, rp_encoding *out, rp_error *err) {
     const rp_tokenizer *tokenizer = rp_model_get_tokenizer(model);
     uint32_t rows = rp_model_get_info(model)->vocab_size;
-    rp_status status = rp_tokenize(tokenizer, text, pair, params, out, err);
+    rp_status status = rp_call_check(err);
+    if (!status) status = rp_tokenize(tokenizer, text, pair, params, out, err);
     for (size_t i = 0; !status && i < out->count; i++) {
         if ((uint32_t)out->ids[i] < rows) continue;
         const char *piece = rp_tokenizer_piece(tokenizer, out->ids[i]);
@@ -66,8 +67,11 @@ rp_status rp_batch_run(const rp_batch *batch, rp_model *model, rp_output output,
     float *values = rp_new_array(float, floats);
     if (!values)
         return rp_fail_memory(err, "the outputs of a batch", (unsigned long long)floats * sizeof(float));
+    rp_visit *visit = rp_visit_current();
+    visit->inputs = batch->entries;
+    visit->after = batch->entries[batch->count - 1] + !batch->partial;
     rp_status status =
-        rp_model_run(model, batch->sequences, batch->count, &params, values, floats, NULL, err);
+        rp_model_run_inside(model, batch->sequences, batch->count, &params, values, floats, NULL, err);
     if (status) {
         free(values);
         return status;

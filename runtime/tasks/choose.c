@@ -34,8 +34,10 @@ static rp_status add_choice(choosing *c, rp_model *model, rp_text text, rp_text 
     }
     rp_status status = rp_batch_add(&c->batch, model, text, choice, i, result, err);
     if (!status && c->batch.count > before) c->tokens += c->batch.sequences[before].count;
-    if (!status && c->tokens / 4 >= rp_model_get_info(model)->max_batch_tokens)
-        status = run_choices(c, model, result, err);
+    if (status || c->tokens / 4 < rp_model_get_info(model)->max_batch_tokens) return status;
+    c->batch.partial = true;
+    status = run_choices(c, model, result, err);
+    c->batch.partial = false;
     return status;
 }
 
@@ -59,8 +61,16 @@ static rp_status add_choices(choosing *c, rp_model *model, const rp_choice *inpu
     return status;
 }
 
-rp_status rp_choose(rp_model *model, const rp_choice *inputs, size_t count, rp_result **out, rp_error *err) {
-    rp_status status = rp_task_begin(model, RP_HEAD_CHOICE, "choose", inputs, count, NULL, out, err);
+rp_status rp_choose(rp_model *model, const rp_choice *inputs, size_t count, const rp_choose_params *params,
+                    rp_result **out, rp_error *err) {
+    rp_task task = {.model = model,
+                    .head = RP_HEAD_CHOICE,
+                    .command = "choose",
+                    .inputs = inputs,
+                    .count = count,
+                    .out = out};
+    RP_TASK_PARAMS(task, params);
+    rp_status status = rp_task_begin(&task, err);
     if (status) return status;
     choosing c = {0};
     for (size_t i = 0; !status && i < count; i++) status = add_choices(&c, model, &inputs[i], i, *out, err);
@@ -75,6 +85,5 @@ rp_status rp_choose(rp_model *model, const rp_choice *inputs, size_t count, rp_r
         scores += entry->columns;
     }
     rp_batch_finish(&c.batch);
-    if (status) rp_result_free(out);
-    return status;
+    return rp_task_end(&task, status);
 }

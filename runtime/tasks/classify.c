@@ -36,8 +36,14 @@ static rp_status add_input(rp_batch *batch, const rp_model *model, const rp_inpu
 
 rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count, const rp_classify_params *params,
                       rp_result **out, rp_error *err) {
-    rp_status status = rp_task_begin(model, RP_HEAD_CLASSIFIER, "classify", inputs, count,
-                                     params ? params->reserved : NULL, out, err);
+    rp_task task = {.model = model,
+                    .head = RP_HEAD_CLASSIFIER,
+                    .command = "classify",
+                    .inputs = inputs,
+                    .count = count,
+                    .out = out};
+    RP_TASK_PARAMS(task, params);
+    rp_status status = rp_task_begin(&task, err);
     if (status) return status;
     const rp_model_info *info = rp_model_get_info(model);
     rp_batch batch = {0};
@@ -49,14 +55,20 @@ rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count, con
                              batch.entries[s], err);
     free(logits);
     rp_batch_finish(&batch);
-    if (status) rp_result_free(out);
-    return status;
+    return rp_task_end(&task, status);
 }
 
-rp_status rp_coherence(rp_model *model, const rp_input *inputs, size_t count, rp_result **out,
-                       rp_error *err) {
+rp_status rp_coherence(rp_model *model, const rp_input *inputs, size_t count,
+                       const rp_coherence_params *params, rp_result **out, rp_error *err) {
     static const rp_error no_pair = {RP_ERROR_TEXT, "coherence compares two texts: give text and text_pair"};
-    rp_status status = rp_task_begin(model, RP_HEAD_ORDER, "coherence", inputs, count, NULL, out, err);
+    rp_task task = {.model = model,
+                    .head = RP_HEAD_ORDER,
+                    .command = "coherence",
+                    .inputs = inputs,
+                    .count = count,
+                    .out = out};
+    RP_TASK_PARAMS(task, params);
+    rp_status status = rp_task_begin(&task, err);
     if (status) return status;
     rp_batch batch = {0};
     float *logits = NULL;
@@ -73,6 +85,5 @@ rp_status rp_coherence(rp_model *model, const rp_input *inputs, size_t count, rp
     }
     free(logits);
     rp_batch_finish(&batch);
-    if (status) rp_result_free(out);
-    return status;
+    return rp_task_end(&task, status);
 }

@@ -293,16 +293,17 @@ static rp_status embed_all(embedder *e, const rp_text *texts, size_t count, rp_e
 rp_status rp_embed(rp_model *model, const rp_text *texts, size_t count, const rp_embed_params *params,
                    rp_result **out, rp_error *err) {
     const rp_embed_params chosen = params ? *params : (rp_embed_params){0};
-    rp_status status = rp_task_begin(model, 0, "embed", texts, count, NULL, out, err);
+    rp_task task = {
+        .model = model, .head = 0, .command = "embed", .inputs = texts, .count = count, .out = out};
+    RP_TASK_PARAMS(task, params);
+    rp_status status = rp_task_begin(&task, err);
     if (status) return status;
     embedder e = {.model = model, .result = *out};
     (*out)->many = chosen.pooling == RP_POOLING_NONE;
-    status = rp_check_reserved(chosen.reserved, RP_COUNT(chosen.reserved), "embed", err);
-    if (!status) status = make_plan(model, &chosen, &e.plan, err);
+    status = make_plan(model, &chosen, &e.plan, err);
     if (!status) status = embed_all(&e, texts, count, err);
     rp_batch_finish(&e.batch);
     free(e.vector);
     free(e.scratch);
-    if (status) rp_result_free(out);
-    return status;
+    return rp_task_end(&task, status);
 }

@@ -115,8 +115,12 @@ static rp_status run_rows(const fill_task *t, size_t first, size_t end, float *l
     for (size_t i = 0; i < count; i++)
         rows[i] = (rp_row){t->rows[first + i].sequence - base, t->rows[first + i].token};
     const rp_run_params params = {.output = RP_OUTPUT_MASKED_LM, .rows = rows, .row_count = count};
-    rp_status status = rp_model_run(t->model, t->batch.sequences + base, sequences, &params, logits,
-                                    count * t->vocabulary, NULL, err);
+    rp_visit *visit = rp_visit_current();
+    visit->inputs = t->batch.entries + base;
+    visit->after = end < t->row_count ? t->batch.entries[t->rows[end].sequence]
+                                      : t->batch.entries[t->batch.count - 1] + 1;
+    rp_status status = rp_model_run_inside(t->model, t->batch.sequences + base, sequences, &params, logits,
+                                           count * t->vocabulary, NULL, err);
     size_t mask = 0; // number of the row among those of its sequence
     for (size_t i = first; i > 0 && t->rows[i - 1].sequence == base; i--) mask++;
     for (size_t i = first; !status && i < end; i++, mask++) {
@@ -125,7 +129,8 @@ static rp_status run_rows(const fill_task *t, size_t first, size_t end, float *l
         size_t entry = t->batch.entries[row->sequence];
         float *scores = logits + (i - first) * t->vocabulary;
         rp_result_check(t->result, entry, scores, t->vocabulary);
-        status = fill_row(t, row, scores, &t->result->entries[entry].masks[mask], err);
+        status = rp_call_check(err);
+        if (!status) status = fill_row(t, row, scores, &t->result->entries[entry].masks[mask], err);
     }
     return status;
 }
@@ -153,8 +158,14 @@ static rp_status run_all(fill_task *t, rp_error *err) {
 
 rp_status rp_fill_mask(rp_model *model, const rp_text *texts, size_t count, const rp_fill_params *params,
                        rp_result **out, rp_error *err) {
-    rp_status status = rp_task_begin(model, RP_HEAD_MASKED_LM, "fill-mask", texts, count,
-                                     params ? params->reserved : NULL, out, err);
+    rp_task task = {.model = model,
+                    .head = RP_HEAD_MASKED_LM,
+                    .command = "fill-mask",
+                    .inputs = texts,
+                    .count = count,
+                    .out = out};
+    RP_TASK_PARAMS(task, params);
+    rp_status status = rp_task_begin(&task, err);
     if (status) return status;
     const rp_model_info *info = rp_model_get_info(model);
     fill_task t = {.model = model,
@@ -173,6 +184,5 @@ rp_status rp_fill_mask(rp_model *model, const rp_text *texts, size_t count, cons
     free(t.filled);
     free(t.rows);
     rp_batch_finish(&t.batch);
-    if (status) rp_result_free(out);
-    return status;
+    return rp_task_end(&task, status);
 }

@@ -62,19 +62,9 @@ static bool keep_bare_labels(rp_result *result, const rp_model_info *info) {
     return true;
 }
 
-rp_status rp_task_begin(const rp_model *model, unsigned head, const char *command, const void *inputs,
-                        size_t count, const uint64_t *reserved, rp_result **out, rp_error *err) {
-    if (out) *out = NULL;
-    if (!model || !out || (count && !inputs))
-        return rp_fail(err, RP_ERROR_ARGUMENT, "%s: model, inputs and out must not be NULL", command);
-    rp_status status = rp_check_reserved(reserved, 4, command, err);
-    if (status) return status;
-    const rp_model_info *info = rp_model_get_info(model);
-    if ((info->heads & head) != head) return missing_head(model, head, command, err);
-    if (!rp_model_get_tokenizer(model))
-        return rp_fail(err, RP_ERROR_FILE,
-                       "%s: no tokenizer.json, spiece.model or vocab.txt; %s needs the model's tokenizer",
-                       info->dir, command);
+static rp_status make_result(const rp_task *task, rp_error *err) {
+    const rp_model_info *info = rp_model_get_info(task->model);
+    size_t count = task->count;
     rp_result *result = rp_new(rp_result);
     rp_entry *entries = rp_new_array(rp_entry, count);
     if (!result || !entries) {
@@ -83,13 +73,45 @@ rp_status rp_task_begin(const rp_model *model, unsigned head, const char *comman
         return rp_fail_memory(err, "the results", (unsigned long long)count * sizeof *entries);
     }
     for (size_t i = 0; i < count; i++) entries[i].message = "";
-    *result = (rp_result){.entries = entries, .count = count, .head = head};
-    if (head & (RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS) && !keep_bare_labels(result, info)) {
+    *result = (rp_result){.entries = entries, .count = count, .head = task->head};
+    if (task->head & (RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS) && !keep_bare_labels(result, info)) {
         rp_result_free(&result);
         return rp_fail_memory(err, "the results", (unsigned long long)info->label_count * sizeof(char *));
     }
-    *out = result;
+    *task->out = result;
     return RP_OK;
+}
+
+/* During the visit of the call. */
+static rp_status check_model(const rp_task *task, rp_error *err) {
+    const rp_model_info *info = rp_model_get_info(task->model);
+    if ((info->heads & task->head) != task->head)
+        return missing_head(task->model, task->head, task->command, err);
+    if (rp_model_get_tokenizer(task->model)) return RP_OK;
+    return rp_fail(err, RP_ERROR_FILE,
+                   "%s: no tokenizer.json, spiece.model or vocab.txt; %s needs the model's tokenizer",
+                   info->dir, task->command);
+}
+
+rp_status rp_task_begin(rp_task *task, rp_error *err) {
+    if (task->out) *task->out = NULL;
+    if (!task->model || !task->out || (task->count && !task->inputs))
+        return rp_fail(err, RP_ERROR_ARGUMENT, "%s: model, inputs and out must not be NULL", task->command);
+    rp_status status = rp_check_reserved(task->reserved, task->reserved_count, task->command, err);
+    if (!status) status = rp_model_enter(task->model, &task->visit, task->call, task->command, err);
+    if (status) return status;
+    task->visit.total = task->count;
+    status = check_model(task, err);
+    if (!status) status = make_result(task, err);
+    if (status) rp_visit_leave(&task->visit);
+    return status;
+}
+
+rp_status rp_task_end(rp_task *task, rp_status status) {
+    if (!status) rp_call_progress(task->count);
+    rp_visit_leave(&task->visit);
+    if (status) rp_result_free(task->out);
+    return status;
 }
 
 void rp_result_fail(rp_result *result, size_t i, const rp_error *why) {
@@ -108,7 +130,8 @@ void rp_result_count_tokens(rp_result *result, size_t i, const rp_encoding *enco
 }
 
 rp_status rp_result_blame(rp_result *result, size_t i, rp_status status, const rp_error *why, rp_error *err) {
-    if (status == RP_ERROR_HOST_MEMORY) return rp_fail(err, status, "%s", why->message);
+    if (status == RP_ERROR_HOST_MEMORY || status == RP_ERROR_CANCELLED || status == RP_ERROR_DEADLINE)
+        return rp_fail(err, status, "%s", why->message);
     if (status) rp_result_fail(result, i, why);
     return RP_OK;
 }

@@ -86,8 +86,14 @@ static rp_status make_windows(const rp_model *model, const rp_text *texts, size_
 
 rp_status rp_tag(rp_model *model, const rp_text *texts, size_t count, const rp_tag_params *params,
                  rp_result **out, rp_error *err) {
-    rp_status status =
-        rp_task_begin(model, RP_HEAD_TOKENS, "tag", texts, count, params ? params->reserved : NULL, out, err);
+    rp_task task = {.model = model,
+                    .head = RP_HEAD_TOKENS,
+                    .command = "tag",
+                    .inputs = texts,
+                    .count = count,
+                    .out = out};
+    RP_TASK_PARAMS(task, params);
+    rp_status status = rp_task_begin(&task, err);
     if (status) return status;
     const rp_model_info *info = rp_model_get_info(model);
     rp_windows windows = {0};
@@ -113,6 +119,5 @@ rp_status rp_tag(rp_model *model, const rp_text *texts, size_t count, const rp_t
     free(t.scores);
     free(windows.items);
     rp_tagger_finish(&t.tagger);
-    if (status) rp_result_free(out);
-    return status;
+    return rp_task_end(&task, status);
 }

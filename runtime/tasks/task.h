@@ -50,13 +50,37 @@ struct rp_result {
     uint32_t label_count;
 };
 
-/* Check what a task needs before it starts and make an empty result: the model, its tokenizer, `head` (one
- * bit of rp_head; 0: none needed) and `out`. `command` is the task's name in the command line, for messages.
- * RP_ERROR_HEAD says what the folder holds, or why a head of it was left out, and which commands it can
- * serve.
- */
-rp_status rp_task_begin(const rp_model *model, unsigned head, const char *command, const void *inputs,
-                        size_t count, const uint64_t *reserved, rp_result **out, rp_error *err);
+/* A call of a task. The first fields are its arguments. */
+typedef struct rp_task {
+    rp_model *model;
+    unsigned head;       // one bit of rp_head; 0: none needed
+    const char *command; // the task's name in the command line, for messages
+    const void *inputs;  // [count]
+    size_t count;
+    rp_result **out;
+    const rp_call *call; // these three by RP_TASK_PARAMS; zero: the caller gave no params
+    const uint64_t *reserved;
+    size_t reserved_count;
+    rp_visit visit;
+} rp_task;
+
+/* Take from `params`, which may be NULL, what all params structs have. */
+#define RP_TASK_PARAMS(task, params)                          \
+    do {                                                      \
+        if (!(params)) break;                                 \
+        (task).call = (params)->call;                         \
+        (task).reserved = (params)->reserved;                 \
+        (task).reserved_count = RP_COUNT((params)->reserved); \
+    } while (0)
+
+/* Begin the call: check what it needs (the model, its tokenizer, the head), begin its visit (base/call.h) and
+ * make an empty result. Where it fails there is nothing to end. RP_ERROR_HEAD says what the folder holds, or
+ * why a head of it was left out, and which commands it can serve. */
+rp_status rp_task_begin(rp_task *task, rp_error *err);
+
+/* End it with `status`, which is returned: tell the caller that all inputs are done or, where it failed, free
+ * the result. */
+rp_status rp_task_end(rp_task *task, rp_status status);
 
 /* Give entry `i` what went wrong with its input alone. */
 void rp_result_fail(rp_result *result, size_t i, const rp_error *why);
@@ -65,7 +89,7 @@ void rp_result_fail(rp_result *result, size_t i, const rp_error *why);
 void rp_result_count_tokens(rp_result *result, size_t i, const rp_encoding *encoding);
 
 /* Where `status` and `*why` are the fault of input `i`, fail its entry and return RP_OK; running out of
- * memory is nobody's, and is passed on. */
+ * memory and the end of the call are no input's, and are passed on. */
 rp_status rp_result_blame(rp_result *result, size_t i, rp_status status, const rp_error *why, rp_error *err);
 
 /* Numbers that the model computed for input `i`. Where one is not finite its entry fails, and all of them
@@ -82,8 +106,8 @@ rp_status rp_result_place(rp_result *result, size_t i, rp_text text, rp_error *e
 /* RP_ERROR_UNSUPPORTED when the tokenizer gives the texts of a pair a type that the model has none for. */
 rp_status rp_task_check_pairs(const rp_model *model, rp_error *err);
 
-/* Tokenize a text of the task, or a pair of them, for the model. RP_ERROR_TEXT, too, when it holds a token
- * that the model has no embedding for. */
+/* Tokenize a text of the task, or a pair of them, for the model, unless the call is to end. RP_ERROR_TEXT,
+ * too, when it holds a token that the model has no embedding for. */
 rp_status rp_task_tokenize(const rp_model *model, rp_text text, rp_text pair,
                            const rp_tokenize_params *params, rp_encoding *out, rp_error *err);
 
@@ -96,6 +120,7 @@ typedef struct rp_batch {
     size_t *entries;        // [count] the input that each belongs to
     size_t count, encoding_capacity, sequence_capacity, entry_capacity;
     uint32_t max_tokens; // longest sequence, special tokens included; 0: rp_task_max_tokens
+    bool partial;        // the last input has more sequences, which are run later
 } rp_batch;
 
 /* The longest input that the model and its tokenizer take, special tokens included. */

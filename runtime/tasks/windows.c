@@ -56,6 +56,7 @@ rp_status rp_windows_add(rp_windows *windows, const rp_model *model, size_t entr
 /* The windows of one submission, as sequences. */
 typedef struct slice {
     rp_sequence *sequences; // [windows]
+    size_t *entries;        // [windows] the input of each
     int32_t *ids;           // [tokens]
     int32_t *types;         // [tokens]
     float *rows;            // [tokens, columns]
@@ -90,11 +91,15 @@ static rp_status run_slice(const rp_window *windows, size_t count, rp_model *mod
     for (size_t i = 0; i < count; i++) {
         int32_t *types = s->types + (ids - s->ids);
         s->sequences[i] = (rp_sequence){ids, types, windows[i].size};
+        s->entries[i] = windows[i].entry;
         ids = write_sequence(&windows[i], typed, ids, types);
     }
     size_t tokens = (size_t)(ids - s->ids);
+    rp_visit *visit = rp_visit_current();
+    visit->inputs = s->entries;
+    visit->after = windows[count - 1].entry + windows[count - 1].last;
     rp_status status =
-        rp_model_run(model, s->sequences, count, &params, s->rows, tokens * columns, NULL, err);
+        rp_model_run_inside(model, s->sequences, count, &params, s->rows, tokens * columns, NULL, err);
     float *rows = s->rows;
     for (size_t i = 0; !status && i < count; i++) {
         size_t floats = windows[i].size * columns;
@@ -113,12 +118,13 @@ rp_status rp_windows_run(const rp_windows *windows, rp_model *model, rp_output o
     slice s = {.tokens = total < info->max_batch_tokens ? total : info->max_batch_tokens};
     s.windows = s.tokens < windows->count ? s.tokens : windows->count;
     s.sequences = rp_new_array(rp_sequence, s.windows);
+    s.entries = rp_new_array(size_t, s.windows);
     s.ids = rp_new_array(int32_t, s.tokens);
     s.types = rp_new_array(int32_t, s.tokens);
     uint64_t floats = (uint64_t)s.tokens * columns;
     s.rows = rp_new_array(float, floats);
     rp_status status = RP_OK;
-    if (!s.sequences || !s.ids || !s.types || !s.rows)
+    if (!s.sequences || !s.entries || !s.ids || !s.types || !s.rows)
         status = rp_fail_memory(err, "the windows of a text", s.tokens * (columns + 2) * 4ull);
     for (size_t first = 0, end; !status && first < windows->count; first = end) {
         size_t tokens = windows->items[first].size;
@@ -129,6 +135,7 @@ rp_status rp_windows_run(const rp_windows *windows, rp_model *model, rp_output o
         status = run_slice(windows->items + first, end - first, model, output, result, &s, read, task, err);
     }
     free(s.sequences);
+    free(s.entries);
     free(s.ids);
     free(s.types);
     free(s.rows);

@@ -18,7 +18,7 @@ class rp_error(Structure):
 
 class rp_device_params(Structure):
     _fields_ = [("index", c_uint32), ("name", c_char_p), ("cache_dir", c_char_p), ("shader_dir", c_char_p),
-                ("on_tuning", c_void_p), ("try_program", c_char_p), ("reserved", c_uint64 * 2)]
+                ("on_tuning", c_void_p), ("try_program", c_char_p), ("call", c_void_p), ("reserved", c_uint64 * 4)]
 
 
 class rp_device_info(Structure):
@@ -34,7 +34,7 @@ class rp_device_info(Structure):
 class rp_model_params(Structure):
     _fields_ = [("max_batch_tokens", c_uint32), ("random_seed", c_uint32), ("random_groups", c_uint32),
                 ("precision", c_int), ("verify_every", c_uint32), ("verify_all", c_bool), ("on_mismatch", c_void_p),
-                ("head", c_int), ("reserved", c_uint64 * 1)]
+                ("head", c_int), ("call", c_void_p), ("reserved", c_uint64 * 4)]
 
 
 class rp_sequence(Structure):

@@ -78,7 +78,7 @@ static rp_status run_embed(const rp_cli_session *session, const rp_cli_item *con
 static rp_status run_coherence(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
                                rp_result **out, rp_error *err) {
     rp_input *inputs = inputs_of(items, count);
-    rp_status status = rp_coherence(session->model, inputs, count, out, err);
+    rp_status status = rp_coherence(session->model, inputs, count, NULL, out, err);
     free(inputs);
     return status;
 }
@@ -88,7 +88,7 @@ static rp_status run_choose(const rp_cli_session *session, const rp_cli_item *co
     rp_choice *choices = rp_cli_calloc(count, sizeof *choices);
     for (size_t i = 0; i < count; i++)
         choices[i] = (rp_choice){items[i]->text, items[i]->choices, items[i]->choice_count};
-    rp_status status = rp_choose(session->model, choices, count, out, err);
+    rp_status status = rp_choose(session->model, choices, count, NULL, out, err);
     free(choices);
     return status;
 }
