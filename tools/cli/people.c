@@ -8,6 +8,7 @@
 
 #include <langinfo.h>
 #include <locale.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,7 +129,7 @@ void rp_cli_people_heading(rp_cli_people *people, rp_text text, rp_text pair) {
 
 /* ---- the progress bar ---- */
 
-static bool progress_shown;
+static atomic_bool progress_shown;
 
 static void put_error(const char *text) {
     if (write(STDERR_FILENO, text, strlen(text)) < 0) progress_shown = false;

@@ -4,6 +4,7 @@
 #include "session.h"
 #include "stop.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <stdbool.h>
@@ -26,10 +27,32 @@ static void say_tuning(void *said, const char *op) {
     *(bool *)said = true;
 }
 
+/* What the library has to say, each thing once. Called on any thread. */
+static void say_warning(void *unused, rp_log_level level, const char *message) {
+    enum { MOST = 32 };
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static uint64_t said[MOST]; /* hashes, FNV-1a */
+    static size_t count;
+    uint64_t hash = 0xcbf29ce484222325;
+    size_t i = 0;
+    (void)unused;
+    if (level < RP_LOG_WARNING) return;
+    for (const char *at = message; *at; at++) hash = (hash ^ (unsigned char)*at) * 0x100000001b3;
+    pthread_mutex_lock(&lock);
+    while (i < count && said[i] != hash) i++;
+    bool new = i == count &&count < MOST;
+    if (new) said[count++] = hash;
+    pthread_mutex_unlock(&lock);
+    if (!new) return;
+    rp_cli_progress_end();
+    rp_cli_complain("%s", message);
+}
+
 rp_status rp_cli_device_open(const char *name, rp_device **out, rp_error *err) {
     static bool said;
     static const rp_tuning_handler handler = {say_tuning, &said};
-    rp_device_params params = {.on_tuning = isatty(STDERR_FILENO) ? &handler : NULL};
+    static const rp_call call = {.log = say_warning};
+    rp_device_params params = {.on_tuning = isatty(STDERR_FILENO) ? &handler : NULL, .call = &call};
     /* One or two digits are an index; more are part of a name, such as "3060". */
     size_t digits = name ? strspn(name, "0123456789") : 0;
     if (name && digits && digits <= 2 && !name[digits])
