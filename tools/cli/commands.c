@@ -106,6 +106,8 @@ static const char help_classify[] =
     "  reprise classify \"a warm and funny film\"\n"
     "  reprise classify --json < reviews.txt > scores.jsonl\n"
     "  reprise classify -m intents --top-k 3 -f questions.txt\n"
+    "  reprise classify --csv -f reviews.csv > answered.csv\n"
+    "  reprise classify --files letters/*.txt > answered.jsonl\n"
     "  printf '{\"text\": \"dull\"}\\n' | reprise classify --jsonl\n";
 
 static const char help_fill_mask[] = "Fill every [MASK] of a text with the likeliest tokens.\n"
@@ -142,7 +144,8 @@ static const char help_answer[] =
     "Examples:\n"
     "  reprise answer -m squad \"Who wrote it?\" \"It was written by Ada Lovelace in 1843.\"\n"
     "  printf 'Who wrote it?\\tAda wrote it.\\n' | reprise answer -m squad --json --top-k 3\n"
-    "  reprise answer -m squad2 --allow-no-answer --jsonl -f questions.jsonl\n";
+    "  reprise answer -m squad2 --allow-no-answer --jsonl -f questions.jsonl\n"
+    "  reprise answer -m squad --csv -f questions.csv > answered.csv\n";
 
 static const char help_embed[] =
     "Vectors of sentences (or, with --pooling none, of every token), as sentence-transformers makes them.\n"
