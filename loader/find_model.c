@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/auxv.h>
+#endif
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,15 +39,54 @@ static bool is_bundled_name(const char *name) {
     return false;
 }
 
-/* The folder that this library (or the program that has it inside) lies in; "" when it cannot be told. */
+/* The path of the program that runs. Where /proc is mounted, it holds wherever the program has gone since;
+ * else it is the one that the program was started by. "": the system does not tell. */
+static void program_path(char *out, size_t size) {
+    ssize_t got = readlink("/proc/self/exe", out, size - 1);
+    out[got > 0 ? got : 0] = '\0';
+#ifdef __linux__
+    const char *started = (const char *)getauxval(AT_EXECFN);
+    if (got <= 0 && started && snprintf(out, size, "%s", started) >= (int)size) out[0] = '\0';
+#endif
+}
+
+/* The folder that this library lies in, or the program that has it inside, which dladdr names as the program
+ * was called; "" when it cannot be told. */
 static void own_folder(char *out, size_t size) {
     static const char here;
     Dl_info info;
-    out[0] = '\0';
-    if (!dladdr(&here, &info) || !info.dli_fname || !strchr(info.dli_fname, '/')) return;
-    if (snprintf(out, size, "%s", info.dli_fname) >= (int)size) out[0] = '\0';
+    const char *path = dladdr(&here, &info) && info.dli_fname ? info.dli_fname : "";
+    const char *name = strrchr(path, '/');
+    bool library = name && strstr(name, ".so");
+    if (!library && path[0] != '/')
+        program_path(out, size);
+    else if (snprintf(out, size, "%s", path) >= (int)size)
+        out[0] = '\0';
     char *slash = strrchr(out, '/');
-    if (slash) *slash = '\0';
+    if (slash)
+        *slash = '\0';
+    else
+        out[0] = '\0';
+}
+
+/* Where the models that come along may lie: `root` and what is between it and their folder. */
+enum { PLACES = 4 };
+
+typedef struct places {
+    char own[4096];
+    struct {
+        const char *root, *between;
+    } list[PLACES];
+} places;
+
+static void find_places(places *p) {
+    own_folder(p->own, sizeof p->own);
+    static const char *const between[PLACES] = {REPRISE_DATA_BESIDE "/", REPRISE_DATA_BESIDE_LIBEXEC "/",
+                                                "" /* of what was just built */, ""};
+    for (size_t i = 0; i < PLACES; i++) {
+        p->list[i].root = i + 1 < PLACES ? p->own : REPRISE_DATA_DIR;
+        p->list[i].between = between[i];
+    }
 }
 
 /* root/between/models/name where such a folder has a config.json. False: it is not there; or, with `*memory`,
@@ -66,21 +108,27 @@ static bool try_bundled(const char *root, const char *between, const char *name,
 }
 
 static bool find_bundled(const char *name, char **out, bool *memory) {
-    char own[4096];
+    places p;
     if (!is_bundled_name(name)) return false;
-    own_folder(own, sizeof own);
-    return try_bundled(own, REPRISE_DATA_BESIDE "/", name, out, memory) ||
-           try_bundled(own, REPRISE_DATA_BESIDE_LIBEXEC "/", name, out, memory) ||
-           try_bundled(own, "", name, out, memory) || /* what was just built */
-           try_bundled(REPRISE_DATA_DIR, "", name, out, memory);
+    find_places(&p);
+    for (size_t i = 0; i < PLACES && !*memory; i++)
+        if (try_bundled(p.list[i].root, p.list[i].between, name, out, memory)) return true;
+    return false;
 }
 
 static rp_status fail_bundled(const char *name, rp_error *err) {
-    return rp_fail(
-        err, RP_ERROR_FILE,
-        "%.*s: no such model comes along, or it is not installed (%s/models); name a Hugging Face folder, or "
-        "a model for `reprise pull`",
-        rp_text_fit(name, 100), name, REPRISE_DATA_DIR);
+    places p;
+    char looked[360] = "";
+    if (!is_bundled_name(name))
+        return rp_fail(err, RP_ERROR_FILE,
+                       "bundled:%.*s: there is no such bundled model; those are sentiment and pretrained",
+                       rp_text_fit(name, 100), name);
+    find_places(&p);
+    for (size_t i = 0, used = 0; i < PLACES && used < sizeof looked; i++)
+        if (p.list[i].root[0])
+            used += (size_t)snprintf(looked + used, sizeof looked - used, "%s%s/%smodels", used ? ", " : "",
+                                     p.list[i].root, p.list[i].between);
+    return rp_fail(err, RP_ERROR_FILE, "%s: this bundled model is not installed; looked in %s", name, looked);
 }
 
 /* ---- models of a hub ---- */
@@ -136,7 +184,9 @@ static rp_status find_name(const char *text, char **out, rp_error *err) {
     rp_status status = rp_hub_cache_folder(NULL, &cache, NULL);
     if (!status) status = find_fetched(&name, cache, out, err);
     if (status != RP_ERROR_HOST_MEMORY && !*out)
-        status = rp_path_exists(text) ? rp_folder_check(text, err) : fail_nowhere(text, &name, cache, err);
+        status = rp_path_exists(text)    ? rp_folder_check(text, err)
+                 : is_bundled_name(text) ? fail_bundled(text, err)
+                                         : fail_nowhere(text, &name, cache, err);
     free(cache);
     return status;
 }
@@ -147,8 +197,9 @@ rp_status rp_find_model(const char *name, char **out, rp_error *err) {
     *out = NULL;
     if (!name || !*name) return rp_folder_check(name, err);
     if (!strncmp(name, bundled_prefix, strlen(bundled_prefix))) {
-        if (find_bundled(name + strlen(bundled_prefix), out, &memory)) return RP_OK;
-        return memory ? rp_fail_memory(err, "a path", strlen(name)) : fail_bundled(name, err);
+        const char *asked = name + strlen(bundled_prefix);
+        if (find_bundled(asked, out, &memory)) return RP_OK;
+        return memory ? rp_fail_memory(err, "a path", strlen(name)) : fail_bundled(asked, err);
     }
     if (!is_folder(name)) return find_name(name, out, err);
     if (rp_hub_is_repo(name)) return open_repo(name, out, err);

@@ -186,6 +186,48 @@ static void test_labels_are_whole_in_a_pipe(void **state) {
     fixture_remove_dir(dir);
 }
 
+/* The command and the library alone, as somebody may have copied them: the output, owned by the caller. */
+static char *run_copied(const char *dir, const char *prepare) {
+    char line[5 * FIXTURE_PATH_SIZE];
+    char *said = calloc(1, 4096);
+    assert_non_null(said);
+    snprintf(line, sizeof line,
+             "cd '%s' && cp " BINARY_DIR "/reprise . && cp -P " BINARY_DIR "/libreprise.so* . && %s"
+             "LD_LIBRARY_PATH='%s' ./reprise classify --json fine%s 2>&1",
+             dir, prepare, dir, *prepare ? "\"" : "");
+    FILE *pipe = popen(line, "r");
+    assert_non_null(pipe);
+    said[fread(said, 1, 4095, pipe)] = '\0';
+    pclose(pipe);
+    return said;
+}
+
+/* Who copies the command without its models reads where they could be; beside the library they are found, and
+ * nothing asks /proc for that. */
+static void test_bundled_models_are_looked_for_beside_the_library(void **state) {
+    (void)state;
+    char dir[FIXTURE_PATH_SIZE], command[3 * FIXTURE_PATH_SIZE];
+    if (!access("/usr/local/share/reprise-0.2", F_OK)) skip(); /* it would be found there */
+    assert_true(fixture_make_dir(dir));
+    char *said = run_copied(dir, "");
+    snprintf(command, sizeof command, "looked in %s/", dir);
+    assert_non_null(strstr(said, "this bundled model is not installed"));
+    assert_non_null(strstr(said, command));
+    assert_non_null(strstr(said, "/share/reprise"));
+    free(said);
+    snprintf(command, sizeof command, "ln -s " SOURCE_DIR "/tools/models '%s/models'", dir);
+    assert_int_equal(system(command), 0);
+    said = run_copied(dir, "");
+    assert_non_null(strstr(said, "POSITIVE"));
+    free(said);
+    if (!system("unshare -m mount -t tmpfs none /proc 2>/dev/null")) {
+        said = run_copied(dir, "unshare -m sh -c \"mount -t tmpfs none /proc && ");
+        if (!strstr(said, "POSITIVE")) fail_msg("%s", said);
+        free(said);
+    }
+    fixture_remove_dir(dir);
+}
+
 /* One in so many is recomputed, however they come, and that is said. */
 static void test_one_in_so_many_is_verified(void **state) {
     (void)state;
@@ -474,6 +516,7 @@ int main(void) {
         cmocka_unit_test(test_a_bad_input_does_not_harm_the_others),
         cmocka_unit_test(test_a_cut_text_is_said_once),
         cmocka_unit_test(test_labels_are_whole_in_a_pipe),
+        cmocka_unit_test(test_bundled_models_are_looked_for_beside_the_library),
         cmocka_unit_test(test_one_in_so_many_is_verified),
         cmocka_unit_test(test_classify_streams),
         cmocka_unit_test(test_sentiment_is_as_right_as_hugging_face),

@@ -7,8 +7,12 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/auxv.h>
+#endif
 #include <unistd.h>
 
 /* The path of what lies at `path` from the folder of this program; NULL: nobody knows. Owned by the caller.
@@ -16,6 +20,13 @@
 static char *beside(const char *path) {
     char program[4096];
     ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
+#ifdef __linux__
+    if (size <= 0) { /* no /proc here: as it was started */
+        const char *started = (const char *)getauxval(AT_EXECFN);
+        size = started ? snprintf(program, sizeof program, "%s", started) : -1;
+        if (size >= (ssize_t)sizeof program) size = -1;
+    }
+#endif
     char *slash = size > 0 ? memrchr(program, '/', (size_t)size) : NULL;
     rp_cli_buffer out = {0};
     if (slash) rp_cli_printf(&out, "%.*s/%s", (int)(slash - program), program, path);
