@@ -142,8 +142,8 @@ static void lose(rp_model *model) {
 
 /* Nobody has entered the device, or whoever has leaves it. */
 static void wait_until_left(void) {
-    while (pthread_rwlock_trywrlock(&device->use)) usleep(1000);
-    pthread_rwlock_unlock(&device->use);
+    while (pthread_rwlock_trywrlock(&device->entered)) usleep(1000);
+    pthread_rwlock_unlock(&device->entered);
 }
 
 /* The device is lost and opened again while the other thread waits in what is slow. */

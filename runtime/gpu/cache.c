@@ -28,7 +28,7 @@ static const char cache_magic[8] = {'r', 'e', 'p', 'r', 'i', 's', 'e', '2'};
 
 char *rp_cache_dir(const char *wanted) {
     const char *given = wanted ? wanted : getenv("REPRISE_CACHE_DIR");
-    bool memory = false; /* without it there is no cache either */
+    bool memory = false; /* it ran out, and so there is no cache either */
     if (given && !given[0]) return NULL;
     char *path = given ? strdup(given) : rp_user_cache("reprise", &memory);
     if (path && rp_make_folders(path, 0700)) return path;
@@ -61,7 +61,7 @@ static uint64_t hash_of(const char *name, const void *data, size_t size) {
     return XXH3_64bits_withSeed(data, size, XXH3_64bits(name, strlen(name)));
 }
 
-/* What others may have written is not read: drivers trust what comes out of a cache. */
+/* False for a file that another user may have written: drivers trust what comes out of a cache. */
 static bool is_trusted(const struct stat *info) {
     return S_ISREG(info->st_mode) && (info->st_uid == geteuid() || info->st_uid == 0) &&
            !(info->st_mode & (S_IWGRP | S_IWOTH));
@@ -93,7 +93,7 @@ bool rp_cache_read(const char *dir, const char *name, void **data, size_t *size)
 
 /* ---- writing ---- */
 
-/* What is written: an entry, and where. */
+/* An entry to write, and where. */
 typedef struct entry {
     const char *dir, *path;
     header head;
@@ -104,11 +104,11 @@ static bool fill(int fd, const entry *e) {
     return write_all(fd, &e->head, sizeof e->head) && write_all(fd, e->data, e->head.size);
 }
 
-/* What has the name of an entry goes: a file, an empty folder. A folder with something in it, which nobody
- * here has made, is moved aside. */
+/* Remove what has the name of an entry, a file or an empty folder. A folder with something in it, which this
+ * library did not make, is moved aside. */
 static bool make_way(const char *path) {
     char *aside = NULL;
-    /* what is no longer there, or no folder, another process has just put out of the way or put there */
+    /* these errors say that another process removed it, or put an entry there, at the same moment */
     if (!unlink(path) || errno == ENOENT || !rmdir(path) || errno == ENOENT || errno == ENOTDIR) return true;
     if (asprintf(&aside, "%s.aside", path) < 0) return false;
     bool moved = !rename(path, aside);
@@ -116,15 +116,16 @@ static bool make_way(const char *path) {
     return moved;
 }
 
-/* Give the file its name, in place of what has it. Between the two steps there is no entry, which only costs
- * time: a link cannot replace a file, and a second name to rename from would stay if this process died. */
+/* Give a file without a name the name `path`, in place of what has it. A link cannot replace a file, so for a
+ * moment there is no entry, which only costs time; a temporary name, from which to rename, would stay in the
+ * folder if this process died. */
 static bool give_name(int fd, const char *path) {
     char self[64];
     snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    for (int tries = 0; tries < 2; tries++) {
+    for (int again = 0; again < 2; again++) {
         if (!linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW)) return true;
         if (errno != EEXIST) return false;
-        if (tries || !make_way(path))
+        if (again || !make_way(path))
             return true; /* another process writes the same, or it cannot be replaced */
     }
     return true;
@@ -136,8 +137,9 @@ static void close_quietly(int fd) {
     errno = why;
 }
 
-/* Write a file that has no name until it is whole: whenever this process ends, nothing half-written stays.
- * False where the file system cannot do that; `*written`: it is there. */
+/* Write the entry to a file that has no name until it is whole: whenever this process ends, nothing
+ * half-written stays in the folder. False: the file system has no such files. `*written`: the entry is there.
+ */
 static bool write_unnamed(const entry *e, bool *written) {
     int fd = open(e->dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
     if (fd < 0) return false;
@@ -149,7 +151,7 @@ static bool write_unnamed(const entry *e, bool *written) {
 
 static const char temporary_name[] = ".reprise-XXXXXX";
 
-/* Remove the temporary files of processes that have ended: those of living ones are locked. */
+/* Remove the temporary files of processes that ended: those of living processes are locked. */
 static void sweep(const char *dir) {
     DIR *list = opendir(dir);
     if (!list) return;
@@ -166,7 +168,8 @@ static void sweep(const char *dir) {
     closedir(list);
 }
 
-/* The same with a temporary file, which the next writer removes should this process not get to it. */
+/* Write the entry to a temporary file and rename it. Where this process ends in between, the next writer
+ * removes that file. */
 static bool write_named(const entry *e) {
     char *temporary = NULL;
     sweep(e->dir);
@@ -207,11 +210,11 @@ bool rp_cache_write(const char *dir, const char *name, const void *data, size_t 
     return written;
 }
 
-/* ---- notes of tries: "unclear certain boot what" and a line end ---- */
+/* ---- the attempt log: a file holds "unclear certain boot what" and a line end ---- */
 
 enum { BOOT = 36, NOTE = 8 + BOOT + RP_ATTEMPT_TEXT };
 
-/* What no other start of this system has. */
+/* Write what tells this start of the system from all others. */
 static void read_boot(char out[BOOT + 1]) {
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     out[BOOT] = '\0';
@@ -220,9 +223,11 @@ static void read_boot(char out[BOOT + 1]) {
     if (fd >= 0) close(fd);
 }
 
-static void read_note(rp_attempt_note *tries) {
+/* An attempt that was noted before the system started again did not end because of a kill: it took the system
+ * down. */
+static void read_note(rp_attempt_note *note) {
     char text[NOTE + 1], written[BOOT + 1], boot[BOOT + 1];
-    ssize_t size = pread(tries->file, text, NOTE, 0);
+    ssize_t size = pread(note->file, text, NOTE, 0);
     unsigned unclear, certain;
     int begin = 0;
     text[size > 0 ? size : 0] = '\0';
@@ -231,24 +236,24 @@ static void read_note(rp_attempt_note *tries) {
     *end = '\0';
     if (sscanf(text, "%1u %1u %36s %n", &unclear, &certain, written, &begin) != 3 || !begin) return;
     if (strlen(text + begin) >= RP_ATTEMPT_TEXT || strlen(written) != BOOT) return;
-    strcpy(tries->what, text + begin);
+    strcpy(note->what, text + begin);
     read_boot(boot);
     bool same = !strcmp(boot, written);
-    tries->unclear = same ? unclear : 0;
-    tries->certain = same ? certain : certain + unclear;
+    note->unclear = same ? unclear : 0;
+    note->certain = same ? certain : certain + unclear;
 }
 
-void rp_attempt_note_open(rp_attempt_note *tries, const char *dir, const char *name) {
+void rp_attempt_note_open(rp_attempt_note *note, const char *dir, const char *name) {
     struct stat info;
-    *tries = (rp_attempt_note){.file = -1};
-    if (!dir || !rp_file_limit_allows(NOTE) || asprintf(&tries->path, "%s/%s", dir, name) < 0) {
-        tries->path = NULL;
+    *note = (rp_attempt_note){.file = -1};
+    if (!dir || !rp_file_limit_allows(NOTE) || asprintf(&note->path, "%s/%s", dir, name) < 0) {
+        note->path = NULL;
         return;
     }
     int fd = -1;
     for (int i = 0; i < 2 && fd < 0; i++) {
-        if (i && !make_way(tries->path)) return; /* what is there is no such file */
-        fd = open(tries->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+        if (i && !make_way(note->path)) return; /* a folder has that name, or the file is not ours */
+        fd = open(note->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
         if (fd < 0 || (!fstat(fd, &info) && is_trusted(&info))) continue;
         close(fd);
         fd = -1;
@@ -258,28 +263,29 @@ void rp_attempt_note_open(rp_attempt_note *tries, const char *dir, const char *n
         close(fd);
         return;
     }
-    tries->file = fd;
-    read_note(tries);
+    note->file = fd;
+    read_note(note);
 }
 
-void rp_attempt_note_write(const rp_attempt_note *tries) {
+void rp_attempt_note_write(const rp_attempt_note *note) {
     char boot[BOOT + 1], text[NOTE + 1];
-    if (tries->file < 0) return;
+    if (note->file < 0) return;
     read_boot(boot);
-    uint32_t unclear = tries->unclear < RP_MOST_ATTEMPTS ? tries->unclear : RP_MOST_ATTEMPTS;
-    uint32_t certain = tries->certain < RP_MOST_ATTEMPTS ? tries->certain : RP_MOST_ATTEMPTS;
-    int size = snprintf(text, sizeof text, "%u %u %s %s\n", unclear, certain, boot, tries->what);
+    uint32_t unclear = note->unclear < RP_MOST_ATTEMPTS ? note->unclear : RP_MOST_ATTEMPTS;
+    uint32_t certain = note->certain < RP_MOST_ATTEMPTS ? note->certain : RP_MOST_ATTEMPTS;
+    int size = snprintf(text, sizeof text, "%u %u %s %s\n", unclear, certain, boot, note->what);
     if (!unclear && !certain) size = 0;
-    if (ftruncate(tries->file, 0) || pwrite(tries->file, text, (size_t)size, 0) < 0) return; /* a full disk */
+    if (ftruncate(note->file, 0) || pwrite(note->file, text, (size_t)size, 0) < 0)
+        return; /* a full disk: the attempt goes unnoted */
 }
 
-void rp_attempt_note_close(rp_attempt_note *tries) {
-    if (tries->file >= 0) {
-        if (!tries->unclear && !tries->certain) unlink(tries->path);
-        close(tries->file);
+void rp_attempt_note_close(rp_attempt_note *note) {
+    if (note->file >= 0) {
+        if (!note->unclear && !note->certain) unlink(note->path);
+        close(note->file);
     }
-    free(tries->path);
-    *tries = (rp_attempt_note){.file = -1};
+    free(note->path);
+    *note = (rp_attempt_note){.file = -1};
 }
 
 void rp_cache_key(const void *data, size_t size, char out[33]) {

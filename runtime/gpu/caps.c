@@ -151,6 +151,7 @@ static void probe_features(VkInstance instance, VkPhysicalDevice physical, rp_ca
     feature_chain has;
     ask_features(physical, list, count, &has);
     out->is_portability_subset = has_extension(list, count, RP_PORTABILITY_SUBSET);
+    out->has_budget = has_extension(list, count, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     out->has_statistics = has.statistics.pipelineExecutableInfo;
     out->has_storage_16 = out->info.fp16_storage = has.storage.storageBuffer16BitAccess;
     out->has_float16_int8 = out->info.fp16_arithmetic = has.small.shaderFloat16;
@@ -358,6 +359,11 @@ rp_status rp_caps_choose(const rp_caps *caps, uint32_t count, const rp_device_pa
         err, RP_ERROR_DEVICE,
         "no GPU was found that Vulkan can use; install the driver of your GPU, or a software driver "
         "(Debian and Ubuntu: apt install mesa-vulkan-drivers)");
+}
+
+uint64_t rp_caps_range_limit(const rp_caps *caps) {
+    uint64_t bound = caps->info.max_storage_bytes;
+    return bound < caps->max_allocation ? bound : caps->max_allocation;
 }
 
 /* Points of a memory type for a use; -1 when it cannot serve. */

@@ -45,6 +45,7 @@ typedef struct rp_caps {
     bool is_portability_subset; /* the driver stands on another API and lacks parts of Vulkan, none of which
                                    is used here; such a device must be opened with RP_PORTABILITY_SUBSET */
     bool has_statistics;        /* VK_KHR_pipeline_executable_properties: likewise */
+    bool has_budget;            /* VK_EXT_memory_budget, which is asked of the physical device */
 } rp_caps;
 
 /* Ask `physical`, a device of `instance`, everything; `matrix_nv` says whose cooperative matrices matter.
@@ -59,6 +60,9 @@ bool rp_name_contains(const char *text, const char *part);
  * RP_ERROR_DEVICE, listing what there is, when none fits. */
 rp_status rp_caps_choose(const rp_caps *caps, uint32_t count, const rp_device_params *params, uint32_t *out,
                          rp_error *err);
+
+/* Bytes of the largest range that fits one allocation and one descriptor. */
+uint64_t rp_caps_range_limit(const rp_caps *caps);
 
 /* What a buffer is for. */
 typedef enum rp_memory_use {

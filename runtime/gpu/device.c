@@ -349,7 +349,7 @@ rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_err
     pthread_mutex_init(&device->queue_lock, NULL);
     pthread_mutex_init(&device->users_lock, NULL);
     pthread_mutex_init(&device->losses_lock, NULL);
-    pthread_rwlock_init(&device->use, NULL);
+    pthread_rwlock_init(&device->entered, NULL);
     rp_gate_init(&device->gate);
     status = open_device(device, params, err);
     if (!status) say_no_cache(device, params);
@@ -371,7 +371,7 @@ static bool is_unused(rp_device *device) {
 rp_status rp_device_close(rp_device **pointer) {
     if (!pointer || !*pointer) return RP_OK;
     rp_device *device = *pointer;
-    if (rp_device_forked(device)) {
+    if (device->owner != getpid()) { /* nothing of it belongs to a forked process */
         *pointer = NULL;
         return RP_OK;
     }
@@ -386,7 +386,7 @@ rp_status rp_device_close(rp_device **pointer) {
     pthread_mutex_destroy(&device->users_lock);
     pthread_mutex_destroy(&device->losses_lock);
     free(device->losses);
-    pthread_rwlock_destroy(&device->use);
+    pthread_rwlock_destroy(&device->entered);
     rp_gate_finish(&device->gate);
     free(device->shader_dir);
     free(device->cache_dir);

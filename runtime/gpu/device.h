@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
-#include <unistd.h>
 
 #include "base/call.h"
 #include "gpu/caps.h"
@@ -37,12 +36,12 @@ struct rp_device {
     pthread_mutex_t queue_lock; /* held by the thread that uses `queue` or what follows */
     uint64_t submitted, ended;  /* number of submissions; and of the latest that a thread has seen end */
     double ended_at;            /* when that was, in rp_seconds */
-    pthread_rwlock_t use;       /* calls hold it for reading, the one that opens `handle` again for writing */
+    pthread_rwlock_t entered;   /* calls hold it for reading, the one that opens `handle` again for writing */
     atomic_bool lost; /* the driver gave `handle` up, or it is VK_NULL_HANDLE: the next call opens it again */
     atomic_bool hung; /* the driver stopped answering: it may use the objects of `handle` for ever, so nothing
                          of them is destroyed */
     bool kept;        /* a `handle` that hung was never destroyed, so `instance` is not either */
-    atomic_bool stopped; /* rp_device_stop was called: no thread tries kernels any more */
+    atomic_bool stopped; /* rp_device_stop was called: no thread attempts kernels any more */
     pid_t owner;         /* the process that opened the device: a driver's state does not survive a fork */
     rp_device_user *users;
     pthread_mutex_t users_lock;
@@ -107,13 +106,11 @@ rp_status rp_device_leave(rp_device *device, rp_status status);
 
 /* True in a process that was forked from the owner. Such a process must touch no lock, since a thread of the
  * parent may have held it, and no Vulkan object, whose memory belongs to the parent. */
-static inline bool rp_device_forked(const rp_device *device) {
-    return device->owner != getpid();
-}
+bool rp_device_forked(const rp_device *device);
 rp_status rp_device_check_owner(const rp_device *device, rp_error *err);
 
 /* Returns RP_ERROR_STOPPED after rp_device_stop, and what rp_call_check returns. A thread calls it before
- * each kernel that it tries. */
+ * each kernel that it attempts. */
 rp_status rp_device_check_stopped(const rp_device *device, rp_error *err);
 
 /* Both are called between enter and leave. Removing a user that was never added does nothing. */

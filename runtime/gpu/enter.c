@@ -1,10 +1,14 @@
-/* Who may use a device when: calls share it, a lost one is replaced while nobody has it, a forked process
- * leaves it alone, and nobody tries kernels on one that is to stop. */
+/* Entering a device: calls share it, a lost one is opened again while no call is in it, a forked process
+ * leaves it alone, and no thread attempts kernels on one that is to stop. */
 #include <unistd.h>
 
 #include "gpu/device.h"
 
 /* ---- fork ---- */
+
+bool rp_device_forked(const rp_device *device) {
+    return device->owner != getpid();
+}
 
 rp_status rp_device_check_owner(const rp_device *device, rp_error *err) {
     if (!rp_device_forked(device)) return RP_OK;
@@ -22,13 +26,13 @@ void rp_device_stop(rp_device *device) {
 
 rp_status rp_device_check_stopped(const rp_device *device, rp_error *err) {
     if (!device->stopped) return rp_call_check(err);
-    return rp_fail(err, RP_ERROR_STOPPED, "stopped before all kernels were tried on %s",
+    return rp_fail(err, RP_ERROR_STOPPED, "stopped before all kernels of %s were proven",
                    device->caps.info.name);
 }
 
 /* ---- loss ---- */
 
-/* Alone with the device: its users let go, and it is opened again. */
+/* Open the device again, after its users have destroyed their objects. This thread is alone with it. */
 static rp_status reopen(rp_device *device, rp_error *err) {
     rp_error why = {0};
     for (rp_device_user *user = device->users; user; user = user->next) user->drop(user);
@@ -42,19 +46,19 @@ static rp_status reopen(rp_device *device, rp_error *err) {
 
 rp_status rp_device_enter(rp_device *device, rp_error *err) {
     rp_status status = rp_device_check_owner(device, err);
-    for (bool tried = false; !status; tried = true) {
-        pthread_rwlock_rdlock(&device->use);
+    for (bool again = false; !status; again = true) {
+        pthread_rwlock_rdlock(&device->entered);
         if (!device->lost) return RP_OK;
-        pthread_rwlock_unlock(&device->use);
-        if (tried) /* others lose it as fast as it is opened */
+        pthread_rwlock_unlock(&device->entered);
+        if (again) /* other threads lose it as fast as this one opens it */
             return rp_fail(err, RP_ERROR_DEVICE_LOST,
                            "%s was lost again as soon as it had been opened again; use smaller batches, or "
                            "update the driver",
                            device->caps.info.name);
-        pthread_rwlock_wrlock(&device->use);
+        pthread_rwlock_wrlock(&device->entered);
         bool lost = device->lost;
         if (lost) status = reopen(device, err);
-        pthread_rwlock_unlock(&device->use);
+        pthread_rwlock_unlock(&device->entered);
         if (lost && !status)
             rp_log_say(&device->log, RP_LOG_WARNING,
                        "%s was lost, and has been opened again; if that comes often, update the driver",
@@ -64,12 +68,12 @@ rp_status rp_device_enter(rp_device *device, rp_error *err) {
 }
 
 void rp_device_enter_to_close(rp_device *device) {
-    pthread_rwlock_rdlock(&device->use);
+    pthread_rwlock_rdlock(&device->entered);
 }
 
 rp_status rp_device_leave(rp_device *device, rp_status status) {
     if (status == RP_ERROR_DEVICE_LOST) device->lost = true;
-    pthread_rwlock_unlock(&device->use);
+    pthread_rwlock_unlock(&device->entered);
     return status;
 }
 

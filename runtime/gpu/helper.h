@@ -1,4 +1,5 @@
-/* A kernel is tried in another process, by the program of rp_try_main (reprise/device.h). */
+/* The helper: a program, reprise-try, that repeats an attempt in a process of its own. It is the main of
+ * ops/helper_main.c, which a program of an app may call too (rp_try_main in reprise/device.h). */
 #ifndef RP_GPU_HELPER_H
 #define RP_GPU_HELPER_H
 
@@ -9,16 +10,16 @@
 char *rp_helper_find(const char *wanted);
 
 typedef enum rp_end {
-    RP_END_UNKNOWN, /* the kernel was not tried, or somebody killed the process */
+    RP_END_UNKNOWN, /* it did not run the kernel, or somebody killed it */
     RP_END_LIVED,
     RP_END_LOST, /* the kernel lost the device */
     RP_END_DIED, /* the process ended by itself */
 } rp_end;
 
-/* What the program writes to its standard output when it has tried the kernel, unless the device was lost. */
+/* What the helper writes to its standard output when it has run the kernel, unless it lost the device. */
 static const char RP_HELPER_LIVED = 'y';
 
-/* How the program leaves, when nothing happens to it. */
+/* The exit status of a helper to which nothing happened. */
 enum { RP_HELPER_DONE = 0, RP_HELPER_UNTRIED = 120, RP_HELPER_LOST = 121 };
 
 /* Have another process run a kernel in a use (rp_use_write) on this device, and wait for it. RP_END_UNKNOWN

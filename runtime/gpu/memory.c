@@ -1,7 +1,5 @@
 #include "gpu/memory.h"
 
-#include <string.h>
-
 #include "base/alloc.h"
 
 /* Allocate memory for a buffer from the best type. Buffers that the host maps are small: where the best type
@@ -104,42 +102,8 @@ rp_range rp_buffer_range(const rp_buffer *buffer, VkDeviceSize offset, VkDeviceS
     return (rp_range){buffer->handle, offset, size, buffer->size + buffer->room - offset - size};
 }
 
-/* The first `size` bytes of the memory, rounded up to whole atoms, but not past the allocation. */
-static VkMappedMemoryRange mapped_range(const rp_device *device, const rp_buffer *buffer, VkDeviceSize size) {
-    VkDeviceSize whole = rp_round_up(size, device->caps.atom_size);
-    return (VkMappedMemoryRange){.sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
-                                 .memory = buffer->memory,
-                                 .size = whole < buffer->allocated ? whole : VK_WHOLE_SIZE};
-}
-
-rp_status rp_buffer_flush(rp_device *device, const rp_buffer *buffer, VkDeviceSize size, rp_error *err) {
-    if (buffer->coherent || !buffer->mapped || !size) return RP_OK;
-    VkMappedMemoryRange range = mapped_range(device, buffer, size);
-    return rp_vk_check(device->vk.vkFlushMappedMemoryRanges(device->handle, 1, &range),
-                       "vkFlushMappedMemoryRanges", err);
-}
-
-rp_status rp_buffer_invalidate(rp_device *device, const rp_buffer *buffer, VkDeviceSize size, rp_error *err) {
-    if (buffer->coherent || !buffer->mapped || !size) return RP_OK;
-    VkMappedMemoryRange range = mapped_range(device, buffer, size);
-    return rp_vk_check(device->vk.vkInvalidateMappedMemoryRanges(device->handle, 1, &range),
-                       "vkInvalidateMappedMemoryRanges", err);
-}
-
-static bool has_budget(VkPhysicalDevice physical) {
-    uint32_t count = 0;
-    bool found = false;
-    if (vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL) < 0) return false;
-    VkExtensionProperties *list = rp_new_array(VkExtensionProperties, count);
-    if (list && vkEnumerateDeviceExtensionProperties(physical, NULL, &count, list) >= 0)
-        for (uint32_t i = 0; i < count && !found; i++)
-            found = !strcmp(list[i].extensionName, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
-    free(list);
-    return found;
-}
-
 bool rp_device_memory_left(const rp_device *device, uint64_t *bytes) {
-    if (!has_budget(device->physical)) return false;
+    if (!device->caps.has_budget) return false;
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
     VkPhysicalDeviceMemoryProperties2 properties = {

@@ -36,7 +36,7 @@ rp_range rp_buffer_range(const rp_buffer *buffer, VkDeviceSize offset, VkDeviceS
 VkDeviceSize rp_view_size(const rp_device *device, const rp_range *range);
 
 /* Make the first `size` bytes that the host wrote visible to the device (flush), or those that the device
- * wrote visible to the host (invalidate). Both do nothing on coherent memory. */
+ * wrote visible to the host (invalidate). Both do nothing on coherent memory. (submit.c) */
 rp_status rp_buffer_flush(rp_device *device, const rp_buffer *buffer, VkDeviceSize size, rp_error *err);
 rp_status rp_buffer_invalidate(rp_device *device, const rp_buffer *buffer, VkDeviceSize size, rp_error *err);
 
@@ -53,6 +53,7 @@ typedef struct rp_store {
     size_t count, capacity;
     VkDeviceSize used;  /* reserved bytes of the last block */
     VkDeviceSize block; /* size of the next block, bytes */
+    VkDeviceSize limit; /* bytes of the largest range, set by the owner; 0: as the device allows */
     struct rp_staging *staging;
 } rp_store;
 
@@ -61,7 +62,10 @@ typedef struct rp_store {
 void rp_store_init(rp_store *store, rp_device *device, VkDeviceSize expected, const char *name);
 void rp_store_finish(rp_store *store);
 
-/* Reserve a range of `size` bytes, which is at most max_storage_bytes. RP_ERROR_DEVICE_MEMORY. */
+/* Bytes of the largest range that can be reserved. */
+VkDeviceSize rp_store_limit(const rp_store *store);
+
+/* Reserve a range of `size` bytes. RP_ERROR_DEVICE_MEMORY. */
 rp_status rp_store_reserve(rp_store *store, VkDeviceSize size, rp_range *out, rp_error *err);
 
 /* Returns host memory for `size` bytes, at most RP_STAGING_BYTES, whose content will be at `offset` of

@@ -17,13 +17,8 @@ struct rp_staging {
 
 enum { MIN_BLOCK = 1 << 20, MAX_BLOCK = 1 << 30 };
 
-static VkDeviceSize block_limit(const rp_device *device) {
-    VkDeviceSize limit = device->caps.max_allocation;
-    return limit < MAX_BLOCK ? limit : MAX_BLOCK;
-}
-
 void rp_store_init(rp_store *store, rp_device *device, VkDeviceSize expected, const char *name) {
-    VkDeviceSize limit = block_limit(device);
+    VkDeviceSize limit = device->caps.max_allocation < MAX_BLOCK ? device->caps.max_allocation : MAX_BLOCK;
     if (expected < MIN_BLOCK) expected = MIN_BLOCK;
     *store = (rp_store){.device = device, .name = name, .block = expected < limit ? expected : limit};
 }
@@ -42,6 +37,10 @@ void rp_store_finish(rp_store *store) {
     for (size_t i = 0; i < store->count; i++) rp_buffer_destroy(store->device, &store->blocks[i]);
     free(store->blocks);
     *store = (rp_store){0};
+}
+
+VkDeviceSize rp_store_limit(const rp_store *store) {
+    return store->limit ? store->limit : rp_caps_range_limit(&store->device->caps);
 }
 
 rp_status rp_store_reserve(rp_store *store, VkDeviceSize size, rp_range *out, rp_error *err) {

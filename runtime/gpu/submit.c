@@ -1,7 +1,30 @@
-/* Submitting command buffers, and waiting for the device. */
-#include "gpu/device.h"
-
+/* A submission: what the host wrote becomes visible to the device, the device runs command buffers and this
+ * thread waits, and what the device wrote becomes visible to the host. */
+#include "base/alloc.h"
 #include "base/clock.h"
+#include "gpu/memory.h"
+
+/* The first `size` bytes of the memory, rounded up to whole atoms, but not past the allocation. */
+static VkMappedMemoryRange mapped_range(const rp_device *device, const rp_buffer *buffer, VkDeviceSize size) {
+    VkDeviceSize whole = rp_round_up(size, device->caps.atom_size);
+    return (VkMappedMemoryRange){.sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
+                                 .memory = buffer->memory,
+                                 .size = whole < buffer->allocated ? whole : VK_WHOLE_SIZE};
+}
+
+rp_status rp_buffer_flush(rp_device *device, const rp_buffer *buffer, VkDeviceSize size, rp_error *err) {
+    if (buffer->coherent || !buffer->mapped || !size) return RP_OK;
+    VkMappedMemoryRange range = mapped_range(device, buffer, size);
+    return rp_vk_check(device->vk.vkFlushMappedMemoryRanges(device->handle, 1, &range),
+                       "vkFlushMappedMemoryRanges", err);
+}
+
+rp_status rp_buffer_invalidate(rp_device *device, const rp_buffer *buffer, VkDeviceSize size, rp_error *err) {
+    if (buffer->coherent || !buffer->mapped || !size) return RP_OK;
+    VkMappedMemoryRange range = mapped_range(device, buffer, size);
+    return rp_vk_check(device->vk.vkInvalidateMappedMemoryRanges(device->handle, 1, &range),
+                       "vkInvalidateMappedMemoryRanges", err);
+}
 
 void rp_device_wait_idle(rp_device *device) {
     if (device->hung) return;

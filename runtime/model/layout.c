@@ -95,8 +95,7 @@ static uint32_t widest_row(const rp_model *model) {
 static rp_status choose_batch(rp_model *model, uint32_t wanted, uint32_t *out, rp_error *err) {
     const rp_caps *caps = &model->device->caps;
     uint64_t row = widest_row(model), positions = model->config.max_positions;
-    uint64_t range = caps->info.max_storage_bytes < caps->max_allocation ? caps->info.max_storage_bytes
-                                                                         : caps->max_allocation;
+    uint64_t range = rp_caps_range_limit(caps);
     uint64_t tokens = wanted;
     if (!wanted) {
         tokens =

@@ -59,45 +59,27 @@ static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
 
 /* ---- proof ---- */
 
-enum { ROWS = 37, WIDTH = 315, WORDS = 77, FIRST_CHUNK = RP_PANEL };
-
-/* A table, in two chunks where it has more rows than one of them. */
-static rp_status make_table(rp_proof *proof, uint32_t rows, rp_format format, uint32_t seed, float **values,
-                            rp_matrix *table, rp_matrix_chunk chunks[2], rp_error *err) {
-    uint32_t first = rows > WORDS - 1 ? FIRST_CHUNK : rows;
-    rp_matrix *part;
-    rp_status status;
-    RP_TRY(rp_proof_floats(proof, (size_t)rows * WIDTH, values, err));
-    for (uint32_t i = 0; i < rows * WIDTH; i++)
-        (*values)[i] = rp_proof_number(seed + i, format != RP_FORMAT_F32);
-    RP_TRY(rp_proof_matrix(proof, *values, first, WIDTH, format, &part, err));
-    *table = *part;
-    table->chunks = chunks;
-    chunks[0] = part->chunks[0];
-    if (first == rows) goto done;
-    RP_TRY(rp_proof_matrix(proof, *values + first * WIDTH, rows - first, WIDTH, format, &part, err));
-    table->rows += part->rows;
-    table->chunk_count = 2;
-    chunks[1] = part->chunks[0];
-    chunks[1].first_panel = FIRST_CHUNK / RP_PANEL;
-done:
-    return status;
-}
+enum { ROWS = 37, WIDTH = 315, WORDS = 77 };
 
 static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
     static const uint32_t sizes[3] = {WORDS, ROWS + 3, 2}; /* words, positions, types */
-    rp_matrix tables[3];
-    rp_matrix_chunk chunks[3][2];
+    rp_matrix *table;
     float *values[3], *want;
-    rp_op op = {.width = WIDTH, .w = {&tables[0], &tables[1], &tables[2]}};
+    rp_op op = {.width = WIDTH};
     rp_status status;
     (void)n;
     proof->difference->bound = rp_rounding_bound(RP_ROUNDING_NONE);
     RP_TRY(rp_proof_open(proof, rp_proof_bytes(ROWS + 1, rp_padded(WIDTH)) + ROWS * 16,
                          160 * 4 * rp_padded(WIDTH), err));
-    for (uint32_t i = 0; i < 3; i++)
-        RP_TRY(make_table(proof, sizes[i], proof->use.formats[i], i << 20, &values[i], &tables[i], chunks[i],
-                          err));
+    for (uint32_t t = 0; t < 3; t++) {
+        rp_format format = proof->use.formats[t];
+        RP_TRY(rp_proof_floats(proof, (size_t)sizes[t] * WIDTH, &values[t], err));
+        for (uint32_t i = 0; i < sizes[t] * WIDTH; i++)
+            values[t][i] = rp_proof_number((t << 20) + i, format != RP_FORMAT_F32);
+        proof->in_chunks = t == 0;
+        RP_TRY(rp_proof_matrix(proof, values[t], sizes[t], WIDTH, format, &table, err));
+        op.w[t] = table;
+    }
     RP_TRY(rp_proof_floats(proof, ROWS * WIDTH, &want, err));
     op.list = rp_proof_take(proof, ROWS * 16);
     op.out = rp_proof_take(proof, rp_proof_bytes(ROWS + 1, rp_padded(WIDTH)));

@@ -1,4 +1,4 @@
-/* The program that tries one kernel, so that no other process ends with it. */
+/* The helper program: it repeats one attempt, so that no other process ends with the kernel. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>

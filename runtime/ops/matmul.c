@@ -136,8 +136,6 @@ typedef struct product {
     size_t count;   /* of these */
     float *want, *scales;
     rp_op op;
-    rp_matrix matrix;
-    rp_matrix_chunk chunks[2];
     rp_proof_rows residual_at, out_at;
 } product;
 
@@ -204,25 +202,12 @@ static void compute_want(const rp_proof *proof, product *p) {
     }
 }
 
-/* Put the weights on the device: in two chunks, of which the first is one panel, where it is to be like
- * that. */
-static rp_status send_weights(rp_proof *proof, product *p, bool chunks, rp_error *err) {
+static rp_status send_weights(rp_proof *proof, product *p, rp_error *err) {
     const rp_use *use = &proof->use;
-    uint32_t first = chunks ? RP_PANEL : p->n;
-    rp_matrix *parts[2];
+    rp_matrix *w;
     rp_status status;
-    RP_TRY(rp_proof_matrix(proof, p->w, first, p->k, use->formats[0], &parts[0], err));
-    p->matrix = *parts[0];
-    p->matrix.chunks = p->chunks;
-    p->chunks[0] = parts[0]->chunks[0];
-    if (chunks) {
-        RP_TRY(rp_proof_matrix(proof, p->w + (size_t)first * p->k, p->n - first, p->k, use->formats[0],
-                               &parts[1], err));
-        p->matrix.rows += parts[1]->rows;
-        p->chunks[p->matrix.chunk_count] = parts[1]->chunks[0];
-        p->chunks[p->matrix.chunk_count++].first_panel = 1;
-    }
-    p->op.w[0] = &p->matrix;
+    RP_TRY(rp_proof_matrix(proof, p->w, p->n, p->k, use->formats[0], &w, err));
+    p->op.w[0] = w;
     if (use->bias) RP_TRY(rp_proof_vectors(proof, p->bias, 1, p->n, &p->op.bias, err));
     if (use->norm) RP_TRY(rp_proof_vectors(proof, p->norm, 2, p->n, &p->op.norm, err));
 done:
@@ -278,9 +263,7 @@ static uint32_t more_than(uint32_t tile, uint32_t least) {
 /* So many rows and columns that more workgroups meet at each counter, and at more counters, than a device
  * runs at once; fewer where its buffers are small. Some of the rows are looked at, the last too. */
 static rp_status crowd(rp_proof *proof, product *p, rp_error *err) {
-    const rp_caps *caps = &proof->owner->device->caps;
-    uint64_t limit = caps->max_allocation < caps->info.max_storage_bytes ? caps->max_allocation
-                                                                         : caps->info.max_storage_bytes;
+    uint64_t limit = rp_caps_range_limit(&proof->owner->device->caps);
     p->k = SHORT_K;
     p->rows = ROW_GROUPS * proof->kernel->rows;
     p->n = COLUMN_GROUPS * 4 * proof->kernel->columns;
@@ -313,7 +296,8 @@ static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
     RP_TRY(rp_proof_open(proof, rp_proof_bytes(p.rows + 1, room),
                          rp_panel_bytes(use->formats[0], rp_padded(p.k), p.n), err));
     RP_TRY(fill(proof, &p, err));
-    RP_TRY(send_weights(proof, &p, like_layers, err));
+    proof->in_chunks = like_layers;
+    RP_TRY(send_weights(proof, &p, err));
     send_rows(proof, &p);
     compute_want(proof, &p);
     status = run(proof, &p, like_layers, err);

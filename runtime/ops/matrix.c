@@ -254,10 +254,7 @@ rp_status rp_matrix_create(rp_store *store, const rp_host_matrix *parts, uint32_
                            const char *name, rp_matrix *out, rp_error *err) {
     rp_format format = choose_format(parts, count, storage);
     *out = (rp_matrix){.format = format, .rows = padded_rows(parts, count), .k = rp_padded(parts[0].columns)};
-    const rp_caps *caps = &store->device->caps;
-    uint64_t limit = caps->info.max_storage_bytes < caps->max_allocation ? caps->info.max_storage_bytes
-                                                                         : caps->max_allocation;
-    uint64_t panel_bytes = rp_panel_bytes(format, out->k, 1);
+    uint64_t limit = rp_store_limit(store), panel_bytes = rp_panel_bytes(format, out->k, 1);
     uint32_t panels = out->rows / RP_PANEL;
     if (panel_bytes > limit)
         return rp_fail(err, RP_ERROR_UNSUPPORTED,

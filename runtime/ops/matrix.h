@@ -15,8 +15,7 @@
 #include <stdbool.h>
 
 #include "gpu/memory.h"
-
-enum { RP_PANEL = 32 };
+#include "ops/padding.h"
 
 /* Element formats; FORMAT_* of shaders/common.glsl. */
 typedef enum rp_format {
@@ -54,24 +53,6 @@ typedef struct rp_matrix {
     rp_matrix_chunk *chunks; /* NULL: there is no such matrix */
     uint32_t chunk_count;
 } rp_matrix;
-
-/* `width` rounded up to whole panels: the row stride of every activation that wide, in floats. */
-static inline uint32_t rp_padded(uint32_t width) {
-    return (width + RP_PANEL - 1) / RP_PANEL * RP_PANEL;
-}
-
-/* The row stride of an activation that a product reads, in elements of `bytes`: `width`, with a panel more
- * where the rows would lie so that they meet in a few sets of a cache. A tile reads 32 of them side by side.
- */
-static inline uint32_t rp_spread_stride(uint32_t width, uint32_t bytes) {
-    uint32_t padded = rp_padded(width);
-    return padded * bytes % 2048 ? padded : padded + RP_PANEL;
-}
-
-/* `head_dim` rounded up to whole vec4s: the columns of one attention head. */
-static inline uint32_t rp_head_width(uint32_t head_dim) {
-    return (head_dim + 3) / 4 * 4;
-}
 
 /* An integer format: read as words. */
 static inline bool rp_format_words(rp_format format) {

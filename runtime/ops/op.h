@@ -1,4 +1,4 @@
-/* An operator is described (which operands, which epilogue), a kernel is chosen for the description
+/* An operator is described (which operands, which epilogue), a kernel is selected for the description
  * (selection.h), and only then it is recorded.
  *
  * It is recorded once and submitted many times. The device reads from counts[] how many rows it works on, and
@@ -72,7 +72,7 @@ typedef struct rp_op {
     unsigned halves;     // bits of rp_halves: which of x, residual and out hold float16
     rp_slice slice;      // of the rows; the kernel is the one for all of them, and so are the bits
     uint32_t most_rows;  // the batch never has more, and the kernel has the bits of that for any; 0: it may
-    rp_kernel kernel;    // chosen for all of this
+    rp_kernel kernel;    // selected for all of this
 } rp_op;
 
 /* Workgroups: x = counts[count] / per_group, rounded up, or with per_group 0 the number `count` itself; y is

@@ -156,6 +156,8 @@ rp_status rp_proof_matrix(rp_proof *p, const float *values, uint32_t rows, uint3
         host.format = format;
     }
     *out = matrix;
+    uint32_t half = (rp_padded(rows) / RP_PANEL + 1) / 2; /* of its panels */
+    p->weights.limit = p->in_chunks ? rp_panel_bytes(format, rp_padded(columns), half) : 0;
     return rp_matrix_create(&p->weights, &host, 1,
                             rp_format_words(format) ? storages[format] : RP_STORAGE_AS_IS, "proof", matrix,
                             err);

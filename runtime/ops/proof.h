@@ -35,6 +35,7 @@ typedef struct rp_proof {
     rp_store weights;
     rp_matrix matrices[RP_PROOF_MATRICES]; /* to be finished with the proof */
     rp_arena host;                         /* what plain C works on */
+    bool in_chunks;                        /* set by a case: rp_proof_matrix cuts matrices in two */
     bool ended;                            /* nothing more is recorded */
 } rp_proof;
 
@@ -95,7 +96,8 @@ void rp_proof_send(rp_proof *proof, const rp_proof_rows *to, const float *data);
 rp_status rp_proof_input(rp_proof *proof, const rp_proof_rows *rows, uint32_t seed, float **values,
                          rp_range *out, rp_error *err);
 
-/* A matrix of `rows` rows with these values, which the format holds or rounds. The store is to be flushed. */
+/* Put a matrix with these values, [rows, columns], on the device, in a format that holds or rounds them. The
+ * proof owns it. */
 rp_status rp_proof_matrix(rp_proof *proof, const float *values, uint32_t rows, uint32_t columns,
                           rp_format format, rp_matrix **out, rp_error *err);
 rp_status rp_proof_vectors(rp_proof *proof, const float *values, uint32_t count, uint32_t width,
