@@ -10,7 +10,7 @@ add_executable(app app.c)
 target_link_libraries(app PRIVATE reprise::reprise)
 END
 rm -rf project/build
-cmake -S project -B project/build -DCMAKE_PREFIX_PATH="$1"
+cmake -S project -B project/build -G Ninja -DCMAKE_PREFIX_PATH="$1"
 cmake --build project/build
 project/build/app sentiment "a warm and funny film" "dull , flat and too long" | tee output
 grep -q 'POSITIVE: a warm' output
