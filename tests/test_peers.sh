@@ -62,3 +62,16 @@ without "$scratch/nothing" "Reprise cannot be measured:.*libreprise.so"
 without "$build" "Reprise was not measured" # the folder that it opens is empty
 grep -q "Reprise is left out: .*config.json" "$scratch/output" || { cat "$scratch/output"; exit 1; }
 grep -q "^case 3 sequences of 128 tokens" "$scratch/output" || { cat "$scratch/output"; exit 1; }
+
+# A start to the answer: a line for each kind of start; Hugging Face's pipeline is left out with a word where it is missing.
+if [ -x "$build/reprise" ]; then
+    python3 - "$build" "$source/tools/models/sentiment" >"$scratch/starts" 2>"$scratch/left_out" <<'END'
+import sys, types
+import starting
+starting.PIPELINE = "import a_module_that_is_missing"
+starting.main(types.SimpleNamespace(build=sys.argv[1], start=sys.argv[2], repeat=1))
+END
+    grep -q "^Python.*is left out: .*a_module_that_is_missing" "$scratch/left_out" || { cat "$scratch/left_out"; exit 1; }
+    [ "$(grep -cE '^\| `reprise classify`.* \| [0-9]+\.[0-9]+ \| [0-9]+\.[0-9]+ \| [0-9]+ MiB \|  \|$' "$scratch/starts")" = 2 ] ||
+        { cat "$scratch/starts"; exit 1; }
+fi

@@ -1,6 +1,7 @@
 # Vectors as a file that NumPy reads, and a search among them.
 set -eu
 reprise/build/reprise embed --help | grep -q npy || { echo "embed writes no .npy yet"; exit 77; }
+python3 -c "import numpy" || { echo "NumPy is not installed here"; exit 77; }
 printf '%s\n' "the ship left the harbour at night" "she baked bread for the whole village" \
     "a boat sailed out to sea in the dark" "the bill must be paid by friday" >lines.txt
 reprise/build/reprise embed --format npy -o vectors.npy -f lines.txt
