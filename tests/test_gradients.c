@@ -177,6 +177,81 @@ static void test_activations(void **state) {
     }
 }
 
+/* ---- attention ---- */
+
+enum { SEQUENCES = 2, TOKENS = 8, HEADS = 2, HEAD_DIM = 3, HEAD = 4, ATTENTION_WIDTH = 32, PLACE = 7 };
+static const uint32_t starts[SEQUENCES + 1] = {0, 3, TOKENS};
+static const rp_step attention_step = {.seed = {1, 2}, .step = 3, .first_row = 4, .layer = 5};
+static float attention_dy[TOKENS * ATTENTION_WIDTH];
+
+static double attend(const double *in, float rate, size_t head, size_t query, size_t first, size_t n) {
+    const double *q = in + query * 3 * ATTENTION_WIDTH + head * HEAD;
+    double e[TOKENS], total = 0, sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double *k = in + (first + i) * 3 * ATTENTION_WIDTH + ATTENTION_WIDTH + head * HEAD;
+        e[i] = exp((q[0] * k[0] + q[1] * k[1] + q[2] * k[2]) / sqrt(HEAD_DIM));
+        total += e[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        const double *v = in + (first + i) * 3 * ATTENTION_WIDTH + 2 * ATTENTION_WIDTH + head * HEAD;
+        const uint32_t in_sequence = (uint32_t)(query - first);
+        const uint32_t element[4] = {(uint32_t)first, in_sequence / 4, (uint32_t)i, (uint32_t)head};
+        float kept[4] = {1, 1, 1, 1};
+        if (rate > 0) rp_kept(&attention_step, PLACE, rate, element, kept);
+        for (size_t d = 0; d < HEAD_DIM; d++)
+            sum += e[i] / total * kept[in_sequence % 4] * v[d] *
+                   attention_dy[query * ATTENTION_WIDTH + head * HEAD + d];
+    }
+    return sum;
+}
+
+static double attention_loss(const double *in, const void *user) {
+    double sum = 0;
+    for (size_t s = 0; s < SEQUENCES; s++)
+        for (size_t query = starts[s]; query < starts[s + 1]; query++)
+            for (size_t head = 0; head < HEADS; head++)
+                sum += attend(in, *(const float *)user, head, query, starts[s], starts[s + 1] - starts[s]);
+    return sum;
+}
+
+static void test_attention(void **state) {
+    enum { ALL = TOKENS * 3 * ATTENTION_WIDTH };
+    static const float rates[] = {0, 0.3f};
+    static float qkv[ALL], got[ALL], context[TOKENS * ATTENTION_WIDTH];
+    (void)state;
+    fill(qkv, ALL, 1);
+    fill(attention_dy, TOKENS * ATTENTION_WIDTH, 5000);
+    for (size_t r = 0; r < RP_COUNT(rates); r++) {
+        static double dqkv[ALL], loss = 0;
+        memset(dqkv, 0, sizeof dqkv);
+        const rp_reference_attention_grad op = {.sequences = SEQUENCES,
+                                                .heads = HEADS,
+                                                .head_dim = HEAD_DIM,
+                                                .head_stride = HEAD,
+                                                .width = ATTENTION_WIDTH,
+                                                .starts = starts,
+                                                .qkv = {qkv, 3 * ATTENTION_WIDTH},
+                                                .dy = {attention_dy, ATTENTION_WIDTH},
+                                                .step = &attention_step,
+                                                .place = PLACE,
+                                                .rate = rates[r],
+                                                .out = {context, ATTENTION_WIDTH},
+                                                .dqkv = dqkv};
+        assert_int_equal(rp_reference_attention_grad_run(&op, NULL), RP_OK);
+        for (size_t i = 0; i < ALL; i++) got[i] = (float)dqkv[i];
+        check(&(subject){attention_loss, &rates[r], qkv, got, ALL}, "attention");
+        /* the context, too */
+        loss = 0;
+        for (size_t i = 0; i < TOKENS; i++)
+            for (size_t c = 0; c < HEADS * HEAD; c++)
+                loss += context[i * ATTENTION_WIDTH + c] *
+                        (c % HEAD < HEAD_DIM ? attention_dy[i * ATTENTION_WIDTH + c] : 0.0f);
+        double in[ALL];
+        for (size_t i = 0; i < ALL; i++) in[i] = qkv[i];
+        assert_true(fabs(loss - attention_loss(in, &rates[r])) < 1e-5);
+    }
+}
+
 /* ---- dropout ---- */
 
 /* So many are dropped, and what is dropped depends on everything that it is to depend on. */
@@ -218,9 +293,8 @@ static void test_dropout(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_product),
-        cmocka_unit_test(test_layernorm),
-        cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_product),     cmocka_unit_test(test_layernorm),
+        cmocka_unit_test(test_activations), cmocka_unit_test(test_attention),
         cmocka_unit_test(test_dropout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,7 +51,9 @@ static void test_others(void **state) {
             const rp_class *class = rp_classes[c];
             const rp_scope scope = {.caps = &ops_device->caps, .head_dim = dims[d]};
             rp_use use;
-            if (class == &rp_class_matmul || (d && class != &rp_class_attention)) continue;
+            if (class == &rp_class_matmul ||
+                (d && class != &rp_class_attention && class != &rp_class_attention_grad))
+                continue;
             for (uint32_t n = 0; class->use(&scope, n, &use); n++) check_use(class, &use, 0);
         }
 }

@@ -26,4 +26,20 @@ void rp_reference_layernorm_grad_run(const rp_reference_layernorm_grad *op);
 /* The derivative of rp_reference_activate. */
 double rp_reference_slope(double x, rp_op_activation activation);
 
+/* Attention, forward and back, as rp_reference_attention says. */
+typedef struct rp_reference_attention_grad {
+    size_t sequences, heads, head_dim, head_stride, width;
+    const uint32_t *starts; // [sequences + 1]
+    rp_const_rows qkv;      // [tokens, 3 * width]
+    rp_const_rows dy;       // [tokens, width]: the gradient by the context
+    const rp_step *step;    // of dropout, with place and rate; rate 0: none
+    uint32_t place;
+    float rate;
+    float *stats; // [tokens, heads, 2]: log-sum-exp of scores, sum of dy * context; NULL: not wanted
+    rp_rows out;  // [tokens, width]: the context; no data: not wanted
+    double *dqkv; // [tokens, 3 * width]: added to; NULL: not wanted
+} rp_reference_attention_grad;
+/* RP_ERROR_HOST_MEMORY when a row of probabilities cannot be allocated. */
+rp_status rp_reference_attention_grad_run(const rp_reference_attention_grad *op, rp_error *err);
+
 #endif
