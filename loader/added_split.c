@@ -15,8 +15,9 @@ static bool is_inside(const rp_char *chars, size_t begin, size_t end, size_t sta
     return (start > begin && is_word(chars[start - 1].code)) || (stop < end && is_word(chars[stop].code));
 }
 
-bool rp_added_split(const rp_added_vocab *added, const rp_added_trie *trie, rp_flow *flow, size_t begin,
-                    size_t end, const rp_char *chars, rp_splits *out) {
+/* Cut chars[begin..end) at the tokens of `trie`, and append the tokens and what is between them to `out`. */
+static bool cut(const rp_added_vocab *added, const rp_added_trie *trie, rp_flow *flow, size_t begin,
+                size_t end, const rp_char *chars, rp_splits *out) {
     size_t from = begin;    /* where the text that no token has taken begins */
     size_t white = begin;   /* where the white space that was looked at last ends */
     size_t last = SIZE_MAX; /* where the last token ended */
@@ -68,18 +69,17 @@ static bool extract_split(const rp_added_vocab *added, const rp_normalizer *norm
     work->count = 0;
     return rp_flow_append(flow, work, from, count) && rp_normal_run(normalizer, flow, work, from[0].start) &&
            rp_flow_append(flow, joined, work->items, work->count) &&
-           rp_added_split(added, &added->normalized, flow, begin, joined->count, joined->items,
-                          &flow->splits);
+           cut(added, &added->normalized, flow, begin, joined->count, joined->items, &flow->splits);
 }
 
 bool rp_added_extract(const rp_added_vocab *added, const rp_normalizer *normalizer, rp_flow *flow) {
     rp_splits *raw = &flow->spare_splits;
     rp_chars *chars = &flow->chars;
     raw->count = flow->splits.count = 0;
-    if (!rp_added_split(added, &added->raw, flow, 0, chars->count, chars->items, raw)) return false;
+    if (!cut(added, &added->raw, flow, 0, chars->count, chars->items, raw)) return false;
     if (raw->count == 1 && raw->items[0].id < 0)
         return rp_normal_run(normalizer, flow, chars, 0) &&
-               rp_added_split(added, &added->normalized, flow, 0, chars->count, chars->items, &flow->splits);
+               cut(added, &added->normalized, flow, 0, chars->count, chars->items, &flow->splits);
     flow->joined.count = 0;
     for (size_t i = 0; i < raw->count; i++)
         if (!extract_split(added, normalizer, flow, raw->items[i])) return false;

@@ -112,7 +112,8 @@ bool rp_hub_id_of(const char *path, char id[RP_HUB_NAME_BYTES + 1]) {
 
 /* ---- revisions ---- */
 
-bool rp_hub_ref_read(const char *folder, const char *revision, char commit[RP_HUB_COMMIT + 1]) {
+/* Read which commit `revision` stands for; a commit stands for itself. False: the cache does not know. */
+static bool read_ref(const char *folder, const char *revision, char commit[RP_HUB_COMMIT + 1]) {
     char text[RP_HUB_COMMIT + 8] = "";
     char *path = NULL;
     uint64_t size = 0;
@@ -144,7 +145,7 @@ static char *temporary_path(const char *folder) {
 
 rp_status rp_hub_ref_write(const rp_hub_repo *repo, const char *revision, const char *commit, rp_error *err) {
     char known[RP_HUB_COMMIT + 1];
-    if (rp_hub_ref_read(repo->folder, revision, known) && !strcmp(known, commit)) return RP_OK;
+    if (read_ref(repo->folder, revision, known) && !strcmp(known, commit)) return RP_OK;
     char *path = rp_hub_repo_path(repo, "refs/%s", revision), *temporary = temporary_path(repo->folder);
     rp_status status = RP_OK;
     int fd = -1;
@@ -171,7 +172,7 @@ done:
 char *rp_hub_snapshot(const char *folder, const char *revision, bool *memory) {
     char commit[RP_HUB_COMMIT + 1];
     char *path = NULL;
-    if (!rp_hub_ref_read(folder, revision, commit)) return NULL;
+    if (!read_ref(folder, revision, commit)) return NULL;
     if (asprintf(&path, "%s/snapshots/%s", folder, commit) < 0) {
         *memory = true;
         return NULL;

@@ -31,9 +31,6 @@ void rp_hub_repo_finish(rp_hub_repo *repo);
 char *rp_hub_repo_path(const rp_hub_repo *repo, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Read which commit `revision` stands for; a commit stands for itself. False: the cache does not know. */
-bool rp_hub_ref_read(const char *folder, const char *revision, char commit[RP_HUB_COMMIT + 1]);
-
 /* Write which commit `revision` stands for, in place of what the cache had. */
 rp_status rp_hub_ref_write(const rp_hub_repo *repo, const char *revision, const char *commit, rp_error *err);
 

@@ -5,6 +5,7 @@ enum { FREE_CHARS = 65536, FACTOR = 32 }; /* how many characters a text may beco
 
 /* ---- unigram ---- */
 
+/* Write characters as UTF-8 to flow->bytes, which has room; returns the number of bytes. */
 static size_t put_bytes(rp_flow *flow, const rp_char *chars, size_t count) {
     size_t size = 0;
     for (size_t i = 0; i < count; i++) {
@@ -26,6 +27,7 @@ static bool no_unknown(const rp_tokenizer *t, rp_flow *flow, const char *text, s
     return false;
 }
 
+/* Append the tokens of one split, which is word `number` of its text. */
 static bool unigram_encode(const rp_tokenizer *t, rp_flow *flow, const rp_char *chars, size_t count,
                            int32_t number, rp_tokens *out) {
     if (!flow->model_tokens && !(flow->model_tokens = rp_new(rp_unigram_tokens))) return rp_flow_memory(flow);
@@ -49,6 +51,7 @@ static bool unigram_encode(const rp_tokenizer *t, rp_flow *flow, const rp_char *
 
 /* ---- the whole ---- */
 
+/* Append the tokens of each split. */
 static bool encode(const rp_tokenizer *t, rp_flow *flow, rp_tokens *out) {
     for (size_t i = 0; i < flow->splits.count; i++) {
         rp_split split = flow->splits.items[i];

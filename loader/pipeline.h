@@ -263,10 +263,6 @@ bool rp_added_skipped(const rp_added_vocab *added, const char *text, size_t size
 int32_t rp_added_id(const rp_added_vocab *added, const char *text, size_t size);
 void rp_added_finish(rp_added_vocab *added);
 
-/* Cut chars[begin..end) at the tokens of `trie`, and append the tokens and what is between them to `out`. */
-bool rp_added_split(const rp_added_vocab *added, const rp_added_trie *trie, rp_flow *flow, size_t begin,
-                    size_t end, const rp_char *chars, rp_splits *out);
-
 bool rp_added_trie_push(rp_added_trie *trie, const rp_char *codes, size_t count, int32_t id);
 /* Find the longest text of the trie that chars[0..count) begins with. Returns its length in characters, 0 for
  * none. */

@@ -33,71 +33,73 @@ static bool is_word(uint32_t c) {
     return c < 128 ? ascii_class(c) & WORD : rp_char_is_word(c);
 }
 
-/* ---- what becomes of matches ---- */
+/* ---- what a pre-tokenizer makes of matches ---- */
 
-/* Append chars[begin, end) unless there is nothing in it. */
+/* Append the split [begin, end) unless it is empty. */
 static bool put(rp_flow *flow, size_t begin, size_t end) {
     return begin >= end || rp_flow_push(flow, &flow->spare_splits, begin, end, -1);
 }
 
-/* Merge each match with the part before it, or behind it; a second match beside one stands alone. */
-static void merge(rp_splits *parts, bool next) {
-    rp_split *items = parts->items;
+/* Merge each match with the split before it, or with `next` with the one behind it. Of two matches side by
+ * side the one that is farther from that split stands alone. */
+static void merge(rp_splits *splits, bool next) {
+    rp_split *items = splits->items;
     size_t kept = 0;
-    bool before = false; /* the part before is a match */
-    for (size_t k = 0; k < parts->count; k++) {
-        size_t i = next ? parts->count - 1 - k : k;
-        rp_split part = items[i];
-        rp_split *last = kept ? &items[next ? parts->count - kept : kept - 1] : NULL;
-        bool match = part.id >= 0;
+    bool before = false; /* the split before is a match */
+    for (size_t k = 0; k < splits->count; k++) {
+        size_t i = next ? splits->count - 1 - k : k;
+        rp_split split = items[i];
+        rp_split *last = kept ? &items[next ? splits->count - kept : kept - 1] : NULL;
+        bool match = split.id >= 0;
         if (match && !before && last) {
             if (next)
-                last->begin = part.begin;
+                last->begin = split.begin;
             else
-                last->end = part.end;
+                last->end = split.end;
         } else {
-            items[next ? parts->count - 1 - kept : kept] = part;
+            items[next ? splits->count - 1 - kept : kept] = split;
             kept++;
         }
         before = match;
     }
-    if (next) memmove(items, items + parts->count - kept, kept * sizeof *items);
-    parts->count = kept;
+    if (next) memmove(items, items + splits->count - kept, kept * sizeof *items);
+    splits->count = kept;
 }
 
-/* Neighbours that both are matches, or both none, become one. */
-static void join(rp_splits *parts) {
+/* Make one split of neighbours that both are matches, or both none. */
+static void join(rp_splits *splits) {
     size_t kept = 0;
     bool before = false;
-    for (size_t i = 0; i < parts->count; i++) {
-        rp_split part = parts->items[i];
-        bool match = part.id >= 0;
+    for (size_t i = 0; i < splits->count; i++) {
+        rp_split split = splits->items[i];
+        bool match = split.id >= 0;
         if (match == before && kept)
-            parts->items[kept - 1].end = part.end;
+            splits->items[kept - 1].end = split.end;
         else
-            parts->items[kept++] = part;
+            splits->items[kept++] = split;
         before = match;
     }
-    parts->count = kept;
+    splits->count = kept;
 }
 
-/* Hand on flow->matches, the parts of one split in order; those whose id is not -1 are matches. */
-static bool put_parts(rp_flow *flow, rp_behavior behavior) {
-    rp_splits *parts = &flow->matches;
+/* Append what `behavior` makes of flow->matches: the splits that one split was cut into, in order, of which
+ * those whose id is not -1 are matches. */
+static bool put_matches(rp_flow *flow, rp_behavior behavior) {
+    rp_splits *splits = &flow->matches;
     if (behavior == RP_BEHAVIOR_PREVIOUS || behavior == RP_BEHAVIOR_NEXT)
-        merge(parts, behavior == RP_BEHAVIOR_NEXT);
-    if (behavior == RP_BEHAVIOR_CONTIGUOUS) join(parts);
-    for (size_t i = 0; i < parts->count; i++) {
-        rp_split part = parts->items[i];
-        if (behavior == RP_BEHAVIOR_REMOVED && part.id >= 0) continue;
-        if (!put(flow, part.begin, part.end)) return false;
+        merge(splits, behavior == RP_BEHAVIOR_NEXT);
+    if (behavior == RP_BEHAVIOR_CONTIGUOUS) join(splits);
+    for (size_t i = 0; i < splits->count; i++) {
+        rp_split split = splits->items[i];
+        if (behavior == RP_BEHAVIOR_REMOVED && split.id >= 0) continue;
+        if (!put(flow, split.begin, split.end)) return false;
     }
     return true;
 }
 
 /* ---- cutting one split ---- */
 
-/* Characters of a class are matches, each of them. */
+/* Cut where `is` is true of a character; each such character is a match. */
 static bool cut_class(rp_flow *flow, rp_split split, bool (*is)(uint32_t), rp_behavior behavior) {
     const rp_char *c = flow->chars.items;
     size_t from = split.begin;
@@ -109,10 +111,10 @@ static bool cut_class(rp_flow *flow, rp_split split, bool (*is)(uint32_t), rp_be
         from = i + 1;
     }
     if (from < split.end && !rp_flow_push(flow, &flow->matches, from, split.end, -1)) return false;
-    return put_parts(flow, behavior);
+    return put_matches(flow, behavior);
 }
 
-/* At white space, which goes, and around punctuation. */
+/* Cut at white space, which is left out, and around each punctuation character. */
 static bool cut_bert(rp_flow *flow, rp_split split) {
     const rp_char *c = flow->chars.items;
     size_t from = split.begin;
@@ -135,6 +137,7 @@ static bool cut_bert(rp_flow *flow, rp_split split) {
     return put(flow, from, split.end);
 }
 
+/* Cut at white space, which is left out. */
 static bool cut_white(rp_flow *flow, rp_split split) {
     const rp_char *c = flow->chars.items;
     size_t from = split.begin;
@@ -146,7 +149,7 @@ static bool cut_white(rp_flow *flow, rp_split split) {
     return put(flow, from, split.end);
 }
 
-/* Runs of word characters, and runs of what is neither those nor white space. */
+/* Cut into words, and into what stands between words and white space; white space is left out. */
 static bool cut_words(rp_flow *flow, rp_split split) {
     const rp_char *c = flow->chars.items;
     for (size_t i = split.begin; i < split.end;) {
@@ -161,6 +164,7 @@ static bool cut_words(rp_flow *flow, rp_split split) {
     return true;
 }
 
+/* Cut at the matches of a pattern, or with `invert` take what is between them for the matches. */
 static bool cut_pattern(const rp_pre *step, rp_flow *flow, rp_split split) {
     const rp_char *c = flow->chars.items + split.begin;
     size_t count = split.end - split.begin, from = 0, start, end;
@@ -177,12 +181,12 @@ static bool cut_pattern(const rp_pre *step, rp_flow *flow, rp_split split) {
     if (flow->status) return false;
     if (from != count && !rp_flow_push(flow, &flow->matches, split.begin + from, split.end, -match))
         return false;
-    return put_parts(flow, step->behavior);
+    return put_matches(flow, step->behavior);
 }
 
 /* ---- Metaspace ---- */
 
-/* At each symbol begins a word. */
+/* Cut characters [begin, end) of flow->spare so that each symbol begins a word. */
 static bool cut_symbols(const rp_pre *step, rp_flow *flow, size_t begin, size_t end) {
     const rp_char *c = flow->spare.items;
     size_t from = begin;
@@ -194,7 +198,8 @@ static bool cut_symbols(const rp_pre *step, rp_flow *flow, size_t begin, size_t 
     return put(flow, from, end);
 }
 
-/* Spaces become the symbol, and one more stands in front where the options say so. */
+/* Write a split to flow->spare with the symbol in place of spaces, and with one in front where the options
+ * say so; then cut it. A split that is a token stays as it is. */
 static bool metaspace_split(const rp_pre *step, rp_flow *flow, rp_split split) {
     rp_chars *out = &flow->spare;
     const rp_char *c = flow->chars.items + split.begin;
@@ -215,6 +220,7 @@ static bool metaspace_split(const rp_pre *step, rp_flow *flow, rp_split split) {
     return rp_flow_push(flow, &flow->spare_splits, begin, out->count, split.id);
 }
 
+/* Metaspace rewrites the whole text, as the symbol in front makes it longer. */
 static bool metaspace(const rp_pre *step, rp_flow *flow) {
     flow->spare.count = 0;
     for (size_t i = 0; i < flow->splits.count; i++)

@@ -19,7 +19,8 @@ static const struct {
     [RP_ELEMENT_BF16] = {2, RP_BF16}, [RP_ELEMENT_F64] = {8, RP_F32},
 };
 
-size_t rp_element_size(rp_element element) {
+/* Bytes of one element; 0 for RP_ELEMENT_OTHER. */
+static size_t size_of(rp_element element) {
     return elements[element].size;
 }
 
@@ -184,7 +185,7 @@ static void copy_row(rp_element element, bool swapped, const unsigned char *from
     uint16_t half;
     uint32_t word;
     uint64_t wide;
-    for (size_t i = 0; i < count && rp_element_size(element) == 2; i++, from += step, to += 2) {
+    for (size_t i = 0; i < count && size_of(element) == 2; i++, from += step, to += 2) {
         memcpy(&half, from, 2);
         if (swapped) half = __builtin_bswap16(half);
         memcpy(to, &half, 2);
@@ -220,7 +221,7 @@ static void copy_matrix(const rp_tensor_entry *entry, size_t rows, size_t column
 static rp_status copy_tensor(rp_tensor_file *file, rp_tensor_entry *entry, size_t rows, size_t columns,
                              rp_error *err) {
     rp_dtype dtype = elements[entry->element].dtype;
-    size_t element = rp_element_size(entry->element), width = dtype == RP_F32 ? 4 : 2, bytes;
+    size_t element = size_of(entry->element), width = dtype == RP_F32 ? 4 : 2, bytes;
     uint64_t across = entry->strides ? entry->strides[entry->rank - 1] : 1;
     uint64_t down = entry->rank == 1 ? 0 : entry->strides ? entry->strides[0] : columns;
     bool fits = !__builtin_mul_overflow(rows * columns, width, &bytes);

@@ -26,9 +26,6 @@ typedef enum rp_element {
     RP_ELEMENT_F64,
 } rp_element;
 
-/* Bytes of one element; 0 for RP_ELEMENT_OTHER. */
-size_t rp_element_size(rp_element element);
-
 /* A tensor as its file describes it. The reader of the format has checked that every element lies in the
  * file. */
 typedef struct rp_tensor_entry {

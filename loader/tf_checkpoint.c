@@ -125,7 +125,8 @@ static bool read_variable(rp_tf_span message, rp_tf_variable *v, uint64_t *shard
     return true;
 }
 
-size_t rp_tf_dtype_bytes(uint64_t dtype) {
+/* Bytes of an element of that type; 0 when it is not one of rp_tf_dtype. */
+static size_t bytes_of(uint64_t dtype) {
     if (dtype == RP_TF_DOUBLE) return 8;
     if (dtype == RP_TF_FLOAT) return 4;
     return dtype == RP_TF_HALF || dtype == RP_TF_BFLOAT16 ? 2 : 0;
@@ -133,7 +134,7 @@ size_t rp_tf_dtype_bytes(uint64_t dtype) {
 
 /* True when the bytes are as many as the shape and the type need. */
 static bool has_its_size(const rp_tf_variable *v) {
-    uint64_t bytes = rp_tf_dtype_bytes(v->dtype);
+    uint64_t bytes = bytes_of(v->dtype);
     if (!bytes || v->odd || v->partitioned) return true;
     for (uint32_t i = 0; i < v->rank; i++)
         if (__builtin_mul_overflow(bytes, v->shape[i], &bytes)) return false;

@@ -50,9 +50,6 @@ void rp_tf_checkpoint_close(rp_tf_checkpoint *checkpoint);
 /* The variable of that name, or NULL. */
 const rp_tf_variable *rp_tf_checkpoint_find(const rp_tf_checkpoint *checkpoint, const char *name);
 
-/* Bytes of an element of that type; 0 when it is not one of rp_tf_dtype. */
-size_t rp_tf_dtype_bytes(uint64_t dtype);
-
 /* The path of a shard, to be freed; NULL when out of memory. */
 char *rp_tf_shard_path(const rp_tf_checkpoint *checkpoint, uint32_t shard);
 

@@ -1,6 +1,7 @@
 /* A text, or a pair of texts, to the ids that the model reads. */
 #include "loader/tokenizer.h"
 
+/* Check a text, and append its tokens, without special ones. */
 static rp_status tokenize_text(const rp_tokenizer *t, rp_text text, const char *name, rp_tokens *out,
                                rp_error *err) {
     if (!text.data) text = (rp_text){"", 0};
@@ -16,10 +17,10 @@ static rp_status tokenize_text(const rp_tokenizer *t, rp_text text, const char *
                                       : rp_pipeline_encode(t, text, out, err);
 }
 
-/* How many tokens each of the two texts loses, as truncation=True decides. Where both lose some and an odd
- * number is left, the longer one (the second of equals) keeps one more: so do the fast tokenizers, which the
- * pipelines use; the slow ones favour the first. */
-static void plan_cut(size_t first, size_t second, size_t excess, size_t *cut_first, size_t *cut_second) {
+/* Share `excess` tokens that must go between two texts, as truncation=True does. Where both lose some and an
+ * odd number is left, the longer text (the second of equals) keeps one more: so do the fast tokenizers, which
+ * the pipelines use, while the slow ones favour the first. */
+static void share_cut(size_t first, size_t second, size_t excess, size_t *cut_first, size_t *cut_second) {
     size_t left = first + second - excess, shorter = first < second ? first : second;
     size_t keep_shorter = shorter <= left / 2 ? shorter : left / 2, keep_longer = left - keep_shorter;
     *cut_first = first - (first > second ? keep_longer : keep_shorter);
@@ -51,9 +52,9 @@ static rp_status alloc_encoding(rp_encoding *out, size_t count, rp_error *err) {
     return rp_fail_memory(err, "the tokens of a text", count * 21);
 }
 
-/* How many tokens of each text are cut so that the whole fits. */
-static rp_status plan_cuts(const rp_tokens tokens[2], bool pair, size_t specials,
-                           const rp_tokenize_params *params, size_t cut[2], rp_error *err) {
+/* Count the tokens that each text loses so that both fit into params->max_tokens with the special tokens. */
+static rp_status count_cuts(const rp_tokens tokens[2], bool pair, size_t specials,
+                            const rp_tokenize_params *params, size_t cut[2], rp_error *err) {
     size_t total = tokens[0].count + tokens[1].count + specials;
     if (!params->max_tokens || params->truncation == RP_TRUNCATE_NONE || total <= params->max_tokens)
         return RP_OK;
@@ -63,18 +64,18 @@ static rp_status plan_cuts(const rp_tokens tokens[2], bool pair, size_t specials
                        params->max_tokens, pair ? "a pair" : "a text", specials);
     size_t excess = total - params->max_tokens;
     if (pair)
-        plan_cut(tokens[0].count, tokens[1].count, excess, &cut[0], &cut[1]);
+        share_cut(tokens[0].count, tokens[1].count, excess, &cut[0], &cut[1]);
     else
         cut[0] = excess;
     return RP_OK;
 }
 
-/* What the template makes of the texts, cut to fit. */
+/* Cut the texts to fit, and put their tokens and the special ones in the order of the template. */
 static rp_status assemble(const rp_tokenizer *t, const rp_tokens tokens[2], bool pair,
                           const rp_tokenize_params *params, rp_encoding *out, rp_error *err) {
     const rp_template *template = pair ? &t->pair : &t->single;
     size_t specials = params->no_special_tokens ? 0 : template->specials, cut[2] = {0, 0}, from, to;
-    rp_status status = plan_cuts(tokens, pair, specials, params, cut, err);
+    rp_status status = count_cuts(tokens, pair, specials, params, cut, err);
     if (!status)
         status = alloc_encoding(out, tokens[0].count + tokens[1].count - cut[0] - cut[1] + specials, err);
     if (status) return status;

@@ -134,10 +134,6 @@ rp_status rp_tokenizer_flag(const rp_tokenizer_files *files, const char *field, 
 /* tokenizer.json: all that the pipeline is made of (tokenizer_json.c, tokenizer_parts.c). */
 rp_status rp_tokenizer_json_read(rp_tokenizer *t, const rp_json *root, const char *path, rp_error *err);
 rp_status rp_tokenizer_parts_read(rp_tokenizer *t, const rp_json *root, const char *path, rp_error *err);
-rp_status rp_tokenizer_decoder_read(rp_tokenizer *t, const rp_json *root, const char *path, rp_error *err);
-/* A string or a regular expression to look for. */
-rp_status rp_tokenizer_pattern_read(rp_tokenizer *t, const rp_json *value, const char *path,
-                                    const char *where, rp_pattern *out, rp_error *err);
 
 /* The pipeline of BertTokenizerFast for a vocab.txt that is read. */
 rp_status rp_tokenizer_bert(rp_tokenizer *t, rp_error *err);
