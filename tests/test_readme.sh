@@ -20,6 +20,12 @@ while read -r link; do
     [ -e "${link%/}" ] || { echo "README or CONTRIBUTING names what is not there: $link"; exit 1; }
 done <"$scratch/links"
 
+abi=$(sed -nE 's/^project\(reprise VERSION ([0-9]+\.[0-9]+).*/\1/p' CMakeLists.txt)
+for name in "libreprise.so.$abi\`" "libexec/reprise-$abi\`" "find_package(reprise $abi REQUIRED)"; do
+    grep -qF "$name" README.md || { echo "README speaks of another version than $abi: no $name"; exit 1; }
+done
+grep -q "^## $abi\." CHANGELOG.md || { echo "CHANGELOG has no section of $abi"; exit 1; }
+
 [ -x "$build/reprise" ] || exit 77
 sed -n '/^\$ build\/reprise classify/,/^\(\$\|```\)/p' README.md | sed '1d;$d' >"$scratch/said"
 [ "$(wc -l <"$scratch/said")" = 9 ] || { echo "README's first answers are not nine lines"; cat "$scratch/said"; exit 1; }
