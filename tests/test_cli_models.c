@@ -186,6 +186,26 @@ static void test_labels_are_whole_in_a_pipe(void **state) {
     fixture_remove_dir(dir);
 }
 
+/* It costs time at each start, so it is said, and once. */
+static void test_a_cache_that_cannot_be_written_is_said_once(void **state) {
+    (void)state;
+    const char *before = getenv("REPRISE_CACHE_DIR");
+    char *kept = before ? strdup(before) : NULL;
+    setenv("REPRISE_CACHE_DIR", "/dev/null/cache", 1);
+    cli_run run = cli(CLI_ARGS("classify", "--json", "good", "bad"), NULL, 0);
+    setenv("REPRISE_CACHE_DIR", "", 1); /* nobody wants one */
+    cli_run none = cli(CLI_ARGS("classify", "--json", "good"), NULL, 0);
+    kept ? setenv("REPRISE_CACHE_DIR", kept, 1) : unsetenv("REPRISE_CACHE_DIR");
+    free(kept);
+    assert_int_equal(run.status | none.status, 0);
+    const char *said = strstr(run.err, "/dev/null/cache");
+    assert_non_null(said);
+    assert_null(strstr(said + 1, "/dev/null/cache"));
+    assert_int_equal(none.err_size, 0);
+    cli_free(&run);
+    cli_free(&none);
+}
+
 /* The command and the library alone, as somebody may have copied them: the output, owned by the caller. */
 static char *run_copied(const char *dir, const char *prepare) {
     char line[5 * FIXTURE_PATH_SIZE];
@@ -516,6 +536,7 @@ int main(void) {
         cmocka_unit_test(test_a_bad_input_does_not_harm_the_others),
         cmocka_unit_test(test_a_cut_text_is_said_once),
         cmocka_unit_test(test_labels_are_whole_in_a_pipe),
+        cmocka_unit_test(test_a_cache_that_cannot_be_written_is_said_once),
         cmocka_unit_test(test_bundled_models_are_looked_for_beside_the_library),
         cmocka_unit_test(test_one_in_so_many_is_verified),
         cmocka_unit_test(test_classify_streams),
