@@ -13,7 +13,8 @@ static bool has_extension(const VkExtensionProperties *list, uint32_t count, con
     return false;
 }
 
-/* A family with compute; one without graphics is often a queue that does not wait for the desktop. */
+/* Take a family with compute, if there is one without graphics: its queue often does not wait for the
+ * desktop. */
 static void probe_queue(VkPhysicalDevice physical, rp_caps *out) {
     uint32_t count = 0;
     vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, NULL);
@@ -88,7 +89,7 @@ static void ask_features(VkPhysicalDevice physical, const VkExtensionProperties 
     vkGetPhysicalDeviceFeatures2(physical, &chain->features);
 }
 
-/* What the driver lists; NULL: nothing. Freed by free(). */
+/* Return the cooperative matrices that the driver lists. NULL: none. Freed by free(). */
 static VkCooperativeMatrixPropertiesKHR *list_matrices(VkInstance instance, VkPhysicalDevice physical,
                                                        uint32_t *count) {
     PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR get =
@@ -102,7 +103,7 @@ static VkCooperativeMatrixPropertiesKHR *list_matrices(VkInstance instance, VkPh
     return list;
 }
 
-/* The same by NV's extension, whose numbers are those of KHR's. */
+/* The same by the extension of NV, whose enums have the numbers of KHR's. */
 static VkCooperativeMatrixPropertiesKHR *list_matrices_nv(VkInstance instance, VkPhysicalDevice physical,
                                                           uint32_t *count) {
     PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV get =
@@ -209,8 +210,8 @@ static void copy_limits(const VkPhysicalDeviceProperties *properties, rp_caps *o
     memcpy(out->uuid, properties->pipelineCacheUUID, VK_UUID_SIZE);
 }
 
-/* The least of each limit that the operators live with. Vulkan promises more of all but the storage buffers,
- * but a driver need not keep a promise. */
+/* Say in info->reason which limit is too low for the operators. Vulkan promises more of each but the size of
+ * storage buffers, and not every driver keeps that promise. */
 static void check_limits(const VkPhysicalDeviceLimits *limits, rp_device_info *info) {
     const struct {
         const char *what;
@@ -366,13 +367,13 @@ uint64_t rp_caps_range_limit(const rp_caps *caps) {
     return bound < caps->max_allocation ? bound : caps->max_allocation;
 }
 
-/* Points of a memory type for a use; -1 when it cannot serve. */
+/* Points of a type of memory for a use; -1: it cannot serve. */
 static int score(const rp_caps *caps, rp_memory_use use, VkMemoryPropertyFlags flags) {
     bool local = flags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
          visible = flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
     bool coherent = flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
          cached = flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
-    /* types for render targets, and those of features that are off */
+    /* types for render targets, and types of features that are not enabled */
     if (flags & (VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT |
                  VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD))
         return -1;

@@ -411,3 +411,30 @@ void rp_device_name(rp_device *device, VkObjectType type, uint64_t handle, const
                                           .pObjectName = name};
     vkSetDebugUtilsObjectNameEXT(device->handle, &info);
 }
+
+void rp_device_stop(rp_device *device) {
+    if (device) device->stopped = true;
+}
+
+rp_status rp_device_check_stopped(const rp_device *device, rp_error *err) {
+    if (!device->stopped) return rp_call_check(err);
+    return rp_fail(err, RP_ERROR_STOPPED, "stopped before all kernels of %s were proven",
+                   device->caps.info.name);
+}
+
+void rp_device_add_user(rp_device *device, rp_device_user *user) {
+    pthread_mutex_lock(&device->users_lock);
+    user->next = device->users;
+    device->users = user;
+    pthread_mutex_unlock(&device->users_lock);
+}
+
+void rp_device_remove_user(rp_device *device, rp_device_user *user) {
+    pthread_mutex_lock(&device->users_lock);
+    for (rp_device_user **at = &device->users; *at; at = &(*at)->next)
+        if (*at == user) {
+            *at = user->next;
+            break;
+        }
+    pthread_mutex_unlock(&device->users_lock);
+}

@@ -1,5 +1,5 @@
-/* Entering a device: calls share it, a lost one is opened again while no call is in it, a forked process
- * leaves it alone, and no thread attempts kernels on one that is to stop. */
+/* Entering a device: calls share it, a lost one is opened again while no call is in it, and a forked process
+ * leaves it alone. */
 #include <unistd.h>
 
 #include "gpu/device.h"
@@ -16,18 +16,6 @@ rp_status rp_device_check_owner(const rp_device *device, rp_error *err) {
                    "%s was opened by process %ld, and this is %ld, forked from it: a device cannot be used "
                    "across a fork; open it, and its models, after the fork",
                    device->caps.info.name, (long)device->owner, (long)getpid());
-}
-
-/* ---- stopping ---- */
-
-void rp_device_stop(rp_device *device) {
-    if (device) device->stopped = true;
-}
-
-rp_status rp_device_check_stopped(const rp_device *device, rp_error *err) {
-    if (!device->stopped) return rp_call_check(err);
-    return rp_fail(err, RP_ERROR_STOPPED, "stopped before all kernels of %s were proven",
-                   device->caps.info.name);
 }
 
 /* ---- loss ---- */
@@ -75,21 +63,4 @@ rp_status rp_device_leave(rp_device *device, rp_status status) {
     if (status == RP_ERROR_DEVICE_LOST) device->lost = true;
     pthread_rwlock_unlock(&device->entered);
     return status;
-}
-
-void rp_device_add_user(rp_device *device, rp_device_user *user) {
-    pthread_mutex_lock(&device->users_lock);
-    user->next = device->users;
-    device->users = user;
-    pthread_mutex_unlock(&device->users_lock);
-}
-
-void rp_device_remove_user(rp_device *device, rp_device_user *user) {
-    pthread_mutex_lock(&device->users_lock);
-    for (rp_device_user **at = &device->users; *at; at = &(*at)->next)
-        if (*at == user) {
-            *at = user->next;
-            break;
-        }
-    pthread_mutex_unlock(&device->users_lock);
 }

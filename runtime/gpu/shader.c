@@ -30,7 +30,7 @@ static const rp_packed_shader *find_packed(const char *name) {
 }
 
 #ifdef REPRISE_GLSLANG
-/* Compile the GLSL in the device's shader folder, or take what an earlier run made of the same source. */
+/* Compile the GLSL of device->shader_dir, or read what an earlier process compiled of the same source. */
 static rp_status compile(rp_device *device, const rp_shader_variant *variant, rp_spirv *out, rp_error *err) {
     char *source = rp_glsl_source(device->shader_dir, variant, rp_glslang_version(), err);
     if (!source) return err ? err->status : RP_ERROR_FILE;

@@ -1,4 +1,5 @@
-/* Timing recorded work: by the device's own time stamps where it has them, else by the clock of the host. */
+/* A harness: it records work, runs it alone, and times it by the device's time stamps, or where the device
+ * has none by the clock of the host. */
 #ifndef RP_OPS_HARNESS_H
 #define RP_OPS_HARNESS_H
 
@@ -6,7 +7,7 @@
 
 typedef struct rp_harness {
     rp_device *device;
-    rp_ops ops;          /* what is timed is recorded with it */
+    rp_ops ops;          /* record with it what is to run */
     rp_buffer arguments; /* counts and grids */
     VkFence fence;
     VkQueryPool stamps;       /* two; VK_NULL_HANDLE: the host's clock */
@@ -19,17 +20,17 @@ typedef struct rp_harness {
 rp_status rp_harness_open(rp_harness *harness, rp_device *device, rp_pipeline_set *pipelines, rp_error *err);
 void rp_harness_close(rp_harness *harness);
 
-/* Begin a command buffer, timer->commands, and end it. What is recorded between them is what is timed. */
+/* Begin a command buffer, harness->commands, and end it. The caller records the work between the two. */
 rp_status rp_harness_begin(rp_harness *timer, rp_error *err);
 rp_status rp_harness_end(rp_harness *timer, rp_error *err);
 
-/* Run the last command buffer with these counts and wait for it. `*seconds` is its time: between the stamps,
+/* Run the last command buffer with these counts and wait for it. `*seconds` gets the time between the stamps,
  * or from submission to the fence. */
 rp_status rp_harness_run(rp_harness *timer, const uint32_t counts[RP_COUNT_KINDS], double *seconds,
                          rp_error *err);
 
-/* The least time of several runs, after one that is not timed: at most `most` of them, and no more after
- * `enough` seconds. */
+/* Run it once, and then several times: `most` times, or until `enough` seconds have passed. `*seconds` gets
+ * the least time of these. */
 rp_status rp_harness_best(rp_harness *timer, const uint32_t counts[RP_COUNT_KINDS], uint32_t most,
                           double enough, double *seconds, rp_error *err);
 

@@ -1,8 +1,8 @@
-/* Is a kernel right on this device? It is run at odd shapes that leave partial tiles on every side, in the
- * ways that models run it, on numbers that show it when an input is rounded more than the kernel says, and
- * compared with plain C.
+/* Proving that a kernel is right on this device: it runs at odd shapes, which leave partial tiles on every
+ * side, in the ways that models run it, and its results are compared with plain C. The numbers are such that
+ * a kernel which rounds an input more than it says is found out.
  *
- * Here is what the proofs of all operators share; the cases are in their own files. */
+ * This file has what the proofs of all operators share; the cases are in the files of the operators. */
 #ifndef RP_OPS_PROOF_H
 #define RP_OPS_PROOF_H
 
@@ -39,29 +39,28 @@ typedef struct rp_proof {
     bool ended;                            /* nothing more is recorded */
 } rp_proof;
 
-/* Run every case of this kernel. Pipelines come from `ops` and stay there. RP_OK also when the kernel is
- * wrong: the verdict says so. An error means that it could not be tried, such as a pipeline that the driver
- * refuses. */
+/* Run every case of this kernel, with the pipelines of `ops`. RP_OK also when the kernel is wrong: `*out`
+ * says so. An error says that it could not be run, such as when the driver refuses its pipeline. */
 rp_status rp_prove(rp_ops *ops, const rp_class *class, const rp_kernel *kernel, const rp_use *use,
                    rp_difference *out, rp_error *err);
 
-/* ---- for a case: nothing of it needs to be given back ---- */
+/* ---- for a case; rp_prove frees whatever these take ---- */
 
-/* Begin, with room for `bytes` of data in at most eight ranges, and `weights` bytes of weights. */
+/* Begin: make room for `bytes` of data, in at most eight ranges, and `weights` bytes of weights. */
 rp_status rp_proof_open(rp_proof *proof, VkDeviceSize bytes, VkDeviceSize weights, rp_error *err);
 
-/* Room for `bytes`, full of NaNs; and as the host sees it. */
+/* Take a range of `bytes` from that room, full of NaNs. rp_proof_seen: its address for the host. */
 rp_range rp_proof_take(rp_proof *proof, VkDeviceSize bytes);
 void *rp_proof_seen(const rp_proof *proof, rp_range range);
 
-/* Zeroes for plain C to work on: an array of `count` elements of `size` bytes, or of floats. */
+/* Allocate zeroes for plain C: an array of `count` elements of `size` bytes, or of floats. */
 rp_status rp_proof_alloc(rp_proof *proof, size_t count, size_t size, void **out, rp_error *err);
 rp_status rp_proof_floats(rp_proof *proof, size_t count, float **out, rp_error *err);
 
-/* Record one operator; those that were recorded before are over when it begins. */
+/* Record one operator, which begins when those recorded before have ended. */
 rp_status rp_proof_record(rp_proof *proof, const rp_op *op, rp_error *err);
 
-/* Run what was recorded: as often as one likes. A replay runs on what the one before has left. */
+/* Run what was recorded. A case may call it again: the replay runs on what the run before left. */
 rp_status rp_proof_run(rp_proof *proof, const uint32_t counts[RP_COUNT_KINDS], rp_error *err);
 
 /* Record one operator and run it twice. */
