@@ -15,7 +15,6 @@ unset VK_INSTANCE_LAYERS
 watched() { VK_INSTANCE_LAYERS=$layers "$@"; }
 
 cmake --install "$build" --prefix "$prefix" >"$scratch/install.log"
-lib=$(dirname "$(find "$prefix" -name 'libreprise.so')")
 version=$(sed -nE 's/^project\(reprise VERSION ([0-9.]+).*/\1/p' "$source/CMakeLists.txt")
 abi=$(echo "$version" | cut -d. -f1-2)
 data=$prefix/share/reprise-$abi libexec=$prefix/libexec/reprise-$abi
@@ -26,8 +25,12 @@ for file in "$prefix/bin/reprise" "$prefix/bin/reprise-$abi" "$libexec/reprise-b
 done
 
 # No installed file names the folders that it was built in.
-if grep -rlF -e "$source" -e "$build" "$prefix" >"$scratch/paths"; then
+if grep -rlF -e "$source" -e "$build" --exclude='*.pc' "$prefix" >"$scratch/paths"; then
     fail "a folder of the build is named in: $(cat "$scratch/paths")"
+fi
+lib=$(dirname "$(find "$prefix" -name 'libreprise.so')")
+if sed "s|^prefix=$prefix$||" "$lib/pkgconfig/reprise.pc" | grep -F -e "$source" -e "$build"; then
+    fail "reprise.pc names a folder of the build" # the prefix of this test is one itself
 fi
 
 # Every public header compiles alone, in both languages, without a warning.
@@ -56,6 +59,7 @@ PKG_CONFIG_PATH=$lib/pkgconfig
 export PKG_CONFIG_PATH
 flags=$(pkg-config --cflags --libs reprise)
 models=$(pkg-config --variable=models reprise)
+[ "$(pkg-config --variable=libdir reprise)" = "$lib" ] || fail "libdir is $(pkg-config --variable=libdir reprise)"
 [ -e "$models/pretrained/config.json" ] || fail "pkg-config --variable=models: $models"
 [ "$(pkg-config --modversion reprise)" = "$version" ] || fail "pkg-config: version $(pkg-config --modversion reprise)"
 "$cc" -std=c11 -Wall -Wextra -Werror "$source/tools/examples/classify.c" $flags -Wl,-rpath,"$lib" -o "$scratch/with_pkgconfig"

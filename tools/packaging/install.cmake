@@ -32,13 +32,15 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/repriseConfigVersio
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/repriseConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/repriseConfigVersion.cmake
         DESTINATION ${package_dir})
 
-file(RELATIVE_PATH to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
-string(REGEX REPLACE "/$" "" to_prefix ${to_prefix})
 set(REPRISE_LINK_FLAG -lreprise)
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux") # Android's libraries have no versions
   set(REPRISE_LINK_FLAG -l:libreprise.so.${REPRISE_SOVERSION})
 endif()
-configure_file(tools/packaging/reprise.pc.in ${REPRISE_NAME}.pc @ONLY)
+# Its folders are those of the prefix that is installed to, which may not be the configured one, as they are: what begins
+# at the .pc file (pcfiledir) would need that file's folder on every machine that a program with such an rpath runs on.
+set(prefix @CMAKE_INSTALL_PREFIX@)
+configure_file(tools/packaging/reprise.pc.in reprise.pc.in @ONLY)
+install(CODE "configure_file(\"${CMAKE_CURRENT_BINARY_DIR}/reprise.pc.in\" \"${CMAKE_CURRENT_BINARY_DIR}/${REPRISE_NAME}.pc\" @ONLY)")
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${REPRISE_NAME}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 install_link(${CMAKE_INSTALL_LIBDIR}/pkgconfig reprise.pc ${REPRISE_NAME}.pc)
 
