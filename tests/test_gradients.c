@@ -252,6 +252,72 @@ static void test_attention(void **state) {
     }
 }
 
+/* ---- losses ---- */
+
+typedef struct loss_case {
+    uint32_t label;
+    float smoothing;
+} loss_case;
+enum { CLASSES = 6, BETWEEN = 2 };
+
+/* The cross entropy of a softmax, as its definition has it. */
+static double cross_entropy(const double *in, const void *user) {
+    const loss_case *c = user;
+    double total = 0, loss = 0;
+    for (size_t i = 0; i < CLASSES; i++) total += exp(in[i * BETWEEN]);
+    for (size_t i = 0; i < CLASSES && c->label < CLASSES; i++) {
+        double wanted = (double)c->smoothing / CLASSES + (i == c->label ? 1 - (double)c->smoothing : 0);
+        loss -= wanted * log(exp(in[i * BETWEEN]) / total);
+    }
+    return loss;
+}
+
+static double logistic(const double *in, const void *user) {
+    const float *y = user;
+    double loss = 0;
+    for (size_t i = 0; i < CLASSES; i++) {
+        double p = 1 / (1 + exp(-in[i]));
+        loss += weights[i] * -(y[i] * log(p) + (1 - y[i]) * log(1 - p));
+    }
+    return loss;
+}
+
+static double squares(const double *in, const void *user) {
+    const float *y = user;
+    double loss = 0;
+    for (size_t i = 0; i < CLASSES; i++) loss += weights[i] * (in[i] - y[i]) * (in[i] - y[i]);
+    return loss;
+}
+
+static void test_losses(void **state) {
+    static const loss_case cases[] = {{2, 0}, {0, 0.1f}, {CLASSES - 1, 0.5f}};
+    static const float y[CLASSES] = {0, 1, 1, 0, 0.25f, 1};
+    float in[CLASSES * BETWEEN], got[CLASSES * BETWEEN] = {0};
+    double gradient[CLASSES], wide[CLASSES * BETWEEN];
+    (void)state;
+    fill(in, CLASSES * BETWEEN, 1);
+    for (size_t i = 0; i < CLASSES * BETWEEN; i++) wide[i] = in[i] *= 3;
+    for (size_t n = 0; n < RP_COUNT(cases); n++) {
+        double loss =
+            rp_reference_cross_entropy(in, BETWEEN, CLASSES, cases[n].label, cases[n].smoothing, gradient);
+        assert_true(fabs(loss - cross_entropy(wide, &cases[n])) < 1e-9);
+        for (size_t i = 0; i < CLASSES; i++) got[i * BETWEEN] = (float)gradient[i];
+        check(&(subject){cross_entropy, &cases[n], in, got, CLASSES * BETWEEN}, "cross entropy");
+    }
+    assert_true(rp_reference_cross_entropy(in, BETWEEN, CLASSES, UINT32_MAX, 0, gradient) == 0);
+    for (size_t i = 0; i < CLASSES; i++) assert_true(gradient[i] == 0);
+    fill(weights, CLASSES, 7);
+    for (int kind = 0; kind < 2; kind++) {
+        double loss = 0;
+        for (size_t i = 0; i < CLASSES; i++) {
+            loss += weights[i] * (kind ? rp_reference_squares : rp_reference_logistic)(in[i], y[i], gradient);
+            got[i] = (float)(weights[i] * *gradient);
+        }
+        assert_true(fabs(loss - (kind ? squares : logistic)(wide, y)) < 1e-6);
+        check(&(subject){kind ? squares : logistic, y, in, got, CLASSES}, kind ? "squares" : "logistic");
+    }
+}
+
 /* ---- dropout ---- */
 
 /* So many are dropped, and what is dropped depends on everything that it is to depend on. */
@@ -295,7 +361,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_product),     cmocka_unit_test(test_layernorm),
         cmocka_unit_test(test_activations), cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_losses),      cmocka_unit_test(test_dropout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,4 +42,20 @@ typedef struct rp_reference_attention_grad {
 /* RP_ERROR_HOST_MEMORY when a row of probabilities cannot be allocated. */
 rp_status rp_reference_attention_grad_run(const rp_reference_attention_grad *op, rp_error *err);
 
+/* The loss of one softmax over n logits, `between` floats apart, by a label (n or more: none), and its
+ * gradient [n]. */
+double rp_reference_cross_entropy(const float *x, size_t between, size_t n, uint32_t label, double smoothing,
+                                  double *gradient);
+
+/* The losses of one logit that is to be y, and their derivatives. */
+double rp_reference_logistic(double x, double y, double *gradient);
+double rp_reference_squares(double x, double y, double *gradient);
+
+/* Of the optimizers, for one element: the factor of a gradient whose squares have this sum; its moments; the
+ * parameter after a step of AdamW; what LAMB multiplies by the learning rate and the tensor's ratio. */
+double rp_reference_clip(const rp_step *step, double squares);
+void rp_reference_moments(const rp_step *step, double g, float *m, float *v);
+float rp_reference_adamw(const rp_step *step, bool decays, float w, float m, float v);
+double rp_reference_lamb(const rp_step *step, bool decays, float w, float m, float v);
+
 #endif

@@ -1,0 +1,115 @@
+// Losses and their gradients. Every item (a row; or a column of a segment of rows) gets the gradient by its logits,
+// its loss, and 1 where the label has the largest logit. One workgroup an item.
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint LANES = 64u;
+layout(constant_id = 1) const uint VARIANT = 0u; // rp_loss_variant of runtime/ops/training.h
+layout(constant_id = 2) const bool ADD = false;  // to what stands there
+
+ALIASED layout(std430, set = 0, binding = 1) readonly buffer X { float x[]; };
+layout(std430, set = 0, binding = 2) readonly buffer Starts { uint starts[]; }; // of segments
+layout(std430, set = 0, binding = 3) readonly buffer Wanted { uint wanted[]; };
+ALIASED layout(std430, set = 0, binding = 4) buffer Out { float result[]; };
+layout(std430, set = 0, binding = 5) buffer Losses { vec2 losses[]; };
+
+layout(push_constant) uniform Push {
+    uint count;
+    uint width;  // logits of a row; columns of a segment
+    uint stride; // floats
+    float smoothing;
+} p;
+
+shared float partial[LANES];
+float sum_over_lanes(float value)
+{
+    partial[gl_LocalInvocationID.x] = value;
+    barrier();
+    float sum = 0.0;
+    for (uint i = 0u; i < LANES; i++) sum += partial[i];
+    barrier();
+    return sum;
+}
+float largest_over_lanes(float value)
+{
+    partial[gl_LocalInvocationID.x] = value;
+    barrier();
+    float most = value;
+    for (uint i = 0u; i < LANES; i++) most = max(most, partial[i]);
+    barrier();
+    return most;
+}
+
+void store(uint at, float value)
+{
+    if (ADD) value += result[at];
+    result[at] = value;
+}
+
+// Softmax and cross entropy of n logits, `between` floats apart.
+vec2 cross_entropy(uint base, uint between, uint n, uint label, float weight)
+{
+    uint lane = gl_LocalInvocationID.x;
+    float most = -3.4e38, total = 0.0, all = 0.0;
+    for (uint i = lane; i < n; i += LANES) most = max(most, x[base + i * between]);
+    most = largest_over_lanes(most);
+    for (uint i = lane; i < n; i += LANES) {
+        float above = x[base + i * between] - most;
+        total += exp(above);
+        all += above;
+    }
+    total = sum_over_lanes(total);
+    all = sum_over_lanes(all);
+    bool there = label < n;
+    if (!there) weight = 0.0;
+    float even = p.smoothing / float(n), chosen = there ? x[base + label * between] - most : 0.0;
+    barrier(); // the gradient may replace the logits
+    for (uint i = lane; i < n; i += LANES) {
+        uint at = base + i * between;
+        float target = even + (i == label ? 1.0 - p.smoothing : 0.0);
+        store(at, weight == 0.0 ? 0.0 : weight * (exp(x[at] - most) / total - target));
+    }
+    if (weight == 0.0) return vec2(0.0, there && chosen >= 0.0 ? 1.0 : 0.0);
+    return vec2(weight * (log(total) - (1.0 - p.smoothing) * chosen - even * all), chosen >= 0.0 ? 1.0 : 0.0);
+}
+
+vec2 squares_or_logistic(uint row, float weight)
+{
+    float loss = 0.0;
+    for (uint i = gl_LocalInvocationID.x; i < p.width; i += LANES) {
+        float v = x[row * p.stride + i], y = uintBitsToFloat(wanted[row * (p.width + 1u) + 1u + i]);
+        if (VARIANT == 2u) {
+            float e = exp(-abs(v));
+            loss += max(v, 0.0) - v * y + log(1.0 + e);
+            store(row * p.stride + i, weight * ((v < 0.0 ? e : 1.0) / (1.0 + e) - y));
+        } else {
+            loss += (v - y) * (v - y);
+            store(row * p.stride + i, weight * 2.0 * (v - y));
+        }
+    }
+    return vec2(weight * sum_over_lanes(loss), 0.0);
+}
+
+void main()
+{
+    uint item = gl_WorkGroupID.x, column = gl_WorkGroupID.y, lane = gl_LocalInvocationID.x;
+    if (item >= counts[p.count]) return;
+    vec2 loss;
+    uint at = item;
+    if (VARIANT == 1u) {
+        uint first = starts[item], n = starts[item + 1u] - first;
+        at = item * p.width + column;
+        loss = cross_entropy(first * p.stride + column, p.stride, n, wanted[2u * at + 1u],
+                             uintBitsToFloat(wanted[2u * at]));
+        if (column == 0u && !ADD)
+            for (uint i = lane; i < n * (p.stride - p.width); i += LANES)
+                result[(first + i / (p.stride - p.width)) * p.stride + p.width + i % (p.stride - p.width)] = 0.0;
+    } else {
+        if (VARIANT == 0u)
+            loss = cross_entropy(item * p.stride, 1u, p.width, wanted[2u * item + 1u],
+                                 uintBitsToFloat(wanted[2u * item]));
+        else
+            loss = squares_or_logistic(item, uintBitsToFloat(wanted[item * (p.width + 1u)]));
+        if (!ADD)
+            for (uint i = p.width + lane; i < p.stride; i += LANES) result[item * p.stride + i] = 0.0;
+    }
+    if (lane == 0u) losses[at] = ADD ? losses[at] + loss : loss;
+}

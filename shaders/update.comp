@@ -1,0 +1,66 @@
+// One step of an optimizer on blocks of parameters, each of one tensor. The gradient is cleared for the next step. One
+// workgroup a block. Where the norm of the gradient is not finite nothing else is changed.
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint LANES = 64u;
+layout(constant_id = 1) const uint VARIANT = 0u; // rp_update_variant of runtime/ops/training.h
+const uint ADAMW = 0u, LAMB_MOMENTS = 1u, LAMB_APPLY = 2u;
+const uint DECAYS = 1u, ADAPTS = 2u; // flags of a block
+
+layout(std430, set = 0, binding = 1) buffer W { vec4 w[]; };
+layout(std430, set = 0, binding = 2) buffer G { vec4 gradient[]; };
+layout(std430, set = 0, binding = 3) buffer M { vec4 moment[]; };
+layout(std430, set = 0, binding = 4) buffer V { vec4 square[]; };
+layout(std430, set = 0, binding = 5) readonly buffer Blocks { uvec4 blocks[]; }; // first vec4, number, tensor, flags
+layout(std430, set = 0, binding = 6) readonly buffer State { float state[]; };   // rp_step of runtime/ops/training.h
+// [0]: the square of the norm of the whole gradient; LAMB_MOMENTS writes |w|^2, |u|^2 of block i to [4 + 2 * i]
+layout(std430, set = 0, binding = 7) buffer Sums { float sums[]; }; // LAMB_APPLY: those of each tensor
+
+shared vec2 partial[LANES];
+
+bool is_finite(float value) { return (floatBitsToUint(value) & 0x7f800000u) != 0x7f800000u; }
+
+void main()
+{
+    uint lane = gl_LocalInvocationID.x;
+    uvec4 block = blocks[gl_WorkGroupID.x];
+    float rate = state[8], beta1 = state[9], beta2 = state[10], eps = state[11];
+    float decay = (block.w & DECAYS) != 0u ? state[12] : 0.0;
+    float factor = state[16], ratio = 1.0;
+    bool go = true;
+    if (VARIANT == LAMB_APPLY) {
+        float weights = sums[2u * block.z], updates = sums[2u * block.z + 1u];
+        go = weights >= 0.0; // the moments were made
+        if ((block.w & ADAPTS) != 0u && weights > 0.0 && updates > 0.0) ratio = sqrt(weights) / sqrt(updates);
+    } else {
+        float norm = sqrt(sums[0]) * factor;
+        go = is_finite(norm);
+        if (state[15] > 0.0) factor *= min(1.0, state[15] / (norm + state[17]));
+    }
+    vec2 norms = vec2(0.0);
+    for (uint i = block.x + lane; i < block.x + block.y; i += LANES) {
+        vec4 g = gradient[i] * factor, m = moment[i], v = square[i], x = w[i];
+        if (VARIANT != LAMB_APPLY) gradient[i] = vec4(0.0);
+        if (!go) continue;
+        if (VARIANT != LAMB_APPLY) {
+            m = beta1 * m + (1.0 - beta1) * g;
+            v = beta2 * v + (1.0 - beta2) * g * g;
+            moment[i] = m;
+            square[i] = v;
+        }
+        if (VARIANT == ADAMW) {
+            w[i] = x * (1.0 - rate * decay) - rate * state[13] * (m / (sqrt(v) * state[14] + eps));
+            continue;
+        }
+        vec4 u = m / (sqrt(v) + eps) + decay * x;
+        norms += vec2(dot(x, x), dot(u, u));
+        if (VARIANT == LAMB_APPLY) w[i] = x - rate * ratio * u;
+    }
+    if (VARIANT != LAMB_MOMENTS) return;
+    partial[lane] = norms;
+    barrier();
+    if (lane != 0u) return;
+    for (uint i = 1u; i < LANES; i++) norms += partial[i];
+    if (!go) norms = vec2(-1.0, 0.0);
+    sums[4u + 2u * gl_WorkGroupID.x] = norms.x;
+    sums[5u + 2u * gl_WorkGroupID.x] = norms.y;
+}
