@@ -151,8 +151,8 @@ static void test_what_is_refused(void **state) {
         {{"embed", "--format", "npy", "-o", file, "--json", "x"}, "leave out --json", 2},
         {{"embed", "--format", "csv", "x"}, "text, json or npy", 2},
         {{"classify", "--format", "npy", "-o", file, "x"}, "not an option", 2},
-        {{"embed", "--format", "npy", "-o", "/dev/null", "x"}, "is no file", 1},
-        {{"embed", "--format", "npy", "-o", folder, "x"}, "is no file", 1},
+        {{"embed", "--format", "npy", "-o", "/dev/null", "x"}, "is not a regular file", 1},
+        {{"embed", "--format", "npy", "-o", folder, "x"}, "is not a regular file", 1},
         {{"embed", "--format", "npy", "-o", "/nonexistent/v.npy", "x"}, "cannot write", 1},
         {{"embed", "--format", "npy", "-o", file, "-m", "/nonexistent/model", "x"}, "/nonexistent/model", 1},
     };

@@ -81,7 +81,7 @@ static void test_wrong_usage_is_said_in_one_line(void **state) {
         {{"bench", "--precision", "default"}, "f32, f16, int8 or int4"},
         {{"classify", "--precision"}, "--precision needs a value"},
         {{"tokenize", "--precision", "f16", "x"}, "--precision is not an option"},
-        {{"tag", "x"}, "-m DIR"},
+        {{"tag", "x"}, "-m DIR or REPRISE_MODEL, such as dslim/bert-base-NER, which 'reprise pull"},
         {{"answer", "q", "c"}, "-m DIR"},
         {{"choose", "t", "c"}, "-m DIR"},
         {{"devices", "x"}, "takes no TEXT"},

@@ -4,6 +4,7 @@
 #include "job.h"
 #include "npy.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -238,8 +239,8 @@ int rp_cli_answer_session(const rp_cli_command *command, const rp_cli_session *s
     int signal = rp_cli_stop_signal();
     out->unfinished = signal || !all_read;
     if (signal) {
-        rp_cli_complain("stopped by signal %d after %zu input%s", signal, f.answered,
-                        f.answered == 1 ? "" : "s");
+        rp_cli_complain("stopped by %s after %zu input%s", signal == SIGINT ? "Ctrl-C (SIGINT)" : "SIGTERM",
+                        f.answered, f.answered == 1 ? "" : "s");
         return 128 + signal;
     }
     return broken->status || f.failures || !all_read ? 1 : 0;
@@ -270,14 +271,23 @@ static int answer_npy(const rp_cli_command *command, rp_cli_session *session, rp
     return rp_cli_npy_finish(&npy, session->columns, status);
 }
 
+/* Where no bundled model serves: one of a hub that does. */
+static void say_no_bundled(const char *command) {
+    const char *known = !strcmp(command, "tag")      ? "dslim/bert-base-NER"
+                        : !strcmp(command, "answer") ? "distilbert/distilbert-base-cased-distilled-squad"
+                                                     : "aisuko/ft-bert-with-swag"; /* choose */
+    rp_cli_complain(
+        "%s: no bundled model can do this; name one with -m DIR or REPRISE_MODEL, such as %s, which "
+        "'reprise pull %s' fetches; try 'reprise %s --help'",
+        command, known, known, command);
+}
+
 int rp_cli_answer_inputs(const rp_cli_command *command, const rp_cli_options *options, rp_cli_output *out) {
     rp_cli_input input;
     rp_cli_session session;
     rp_error broken = {0};
     if (!options->model && !command->bundled) {
-        rp_cli_complain("%s: no bundled model serves this command; give a Hugging Face folder with -m DIR or "
-                        "REPRISE_MODEL; try 'reprise %s --help'",
-                        command->name, command->name);
+        say_no_bundled(command->name);
         return 2;
     }
     if (options->npy && !rp_cli_npy_check(options->output)) return 1;

@@ -43,8 +43,8 @@ bool rp_cli_npy_check(const char *path) {
     if (!stat(path, &info)) {
         if (S_ISREG(info.st_mode)) return true;
         rp_cli_complain(
-            "%s: is no file, and --format npy goes back to its beginning when all is written; name a "
-            "file with --output",
+            "%s: is not a regular file, which --format npy needs, since it writes the header last; name "
+            "another with --output",
             path);
         return false;
     }

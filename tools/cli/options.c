@@ -253,9 +253,9 @@ void rp_cli_options_free(rp_cli_options *options) {
 /* bench measures one thing at a time. */
 static bool set_bench(const char *name, rp_cli_bench_kind kind, rp_cli_options *o) {
     if (o->bench && o->bench != kind) {
-        rp_cli_complain(
-            "%s: takes one of --roofline, --ops, --replay, --startup and --accuracy; try 'reprise %s --help'",
-            name, name);
+        rp_cli_complain("%s: give only one of --roofline, --ops, --replay, --startup and --accuracy; try "
+                        "'reprise %s --help'",
+                        name, name);
         return false;
     }
     o->bench = kind;
@@ -486,12 +486,12 @@ static const char *environment(const char *variable) {
 static bool check_bench(const char *name, const bool given[R_COUNT], const rp_cli_options *o) {
     for (int i = 0; i < R_COUNT; i++) {
         if (!given[i] || !rules[i].kinds || rules[i].kinds & 1u << o->bench) continue;
-        rp_cli_complain("%s: --%s does not read --%s; try 'reprise %s --help'", name,
+        rp_cli_complain("%s: --%s does not use --%s; leave it out; try 'reprise %s --help'", name,
                         rules[R_ROOFLINE + o->bench - RP_CLI_BENCH_ROOFLINE].name, rules[i].name, name);
         return false;
     }
     if (given[R_MODEL] && given[R_CONFIG]) {
-        rp_cli_complain("%s: takes one of --model and --config; try 'reprise %s --help'", name, name);
+        rp_cli_complain("%s: give either --model or --config, not both; try 'reprise %s --help'", name, name);
         return false;
     }
     if (given[R_HEAD] && given[R_CONFIG]) {
@@ -501,7 +501,8 @@ static bool check_bench(const char *name, const bool given[R_COUNT], const rp_cl
     }
     bool file = o->lengths && strcmp(o->lengths, "sst2") && strcmp(o->lengths, "uniform");
     if (file && (given[R_TOKENS] || given[R_BATCH])) {
-        rp_cli_complain("%s: a file of --lengths stands for --batch and --tokens; try 'reprise %s --help'",
+        rp_cli_complain("%s: the file of --lengths already says what --batch and --tokens say; leave them "
+                        "out; try 'reprise %s --help'",
                         name, name);
         return false;
     }
