@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,7 +83,7 @@ enum {
 
 static const rule rules[R_COUNT] = {
     [R_MODEL] = {'m', "model", "DIR", RP_CLI_MODEL, "Hugging Face folder or name of a model",
-                 RUN | STARTUP | ACCURACY, .otherwise = "REPRISE_MODEL, else a bundled model that serves"},
+                 RUN | STARTUP | ACCURACY, .otherwise = "REPRISE_MODEL, else a bundled one"},
     [R_DEVICE] = {'d', "device", "NAME", RP_CLI_DEVICE, "number or part of a name in 'reprise devices'",
                   .otherwise = "REPRISE_DEVICE, else the fastest kind"},
     [R_FILE] = {'f', "file", "FILE", RP_CLI_FILE,
@@ -167,6 +168,10 @@ static const struct {
     int rule;
     const char *command, *otherwise;
 } defaults[] = {
+    {R_MODEL, "tag", "REPRISE_MODEL"},
+    {R_MODEL, "answer", "REPRISE_MODEL"},
+    {R_MODEL, "choose", "REPRISE_MODEL"},
+    {R_MODEL, "bench", "random weights"},
     {R_TOP_K, "classify", "all"},
     {R_TOP_K, "fill-mask", "5"},
     {R_TOP_K, "answer", "1"},
@@ -558,6 +563,19 @@ bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allow
     return true;
 }
 
+/* Append `text` and a line end, in lines that fit beside the options. */
+static void put_wrapped(rp_cli_buffer *out, const char *text) {
+    enum { BEFORE = 32, MOST = 78 };
+    for (size_t size = strlen(text); size > MOST; size = strlen(text)) {
+        size_t end = MOST;
+        while (end && text[end] != ' ') end--;
+        if (!end) break;
+        rp_cli_printf(out, "%.*s\n%*s", (int)end, text, BEFORE, "");
+        text += end + 1;
+    }
+    rp_cli_printf(out, "%s\n", text);
+}
+
 void rp_cli_options_help(rp_cli_buffer *out, const char *command, unsigned allowed) {
     rp_cli_puts(out, "Options:\n");
     for (int i = 0; i < R_COUNT; i++) {
@@ -571,9 +589,10 @@ void rp_cli_options_help(rp_cli_buffer *out, const char *command, unsigned allow
         }
         strcat(strcat(form, "--"), r->name);
         if (r->value) strcat(strcat(form, " "), r->value);
-        rp_cli_printf(out, "  %-29s %s", form, r->help);
+        char text[200];
         const char *otherwise = default_of(i, command);
-        if (otherwise) rp_cli_printf(out, " (default: %s)", otherwise);
-        rp_cli_puts(out, "\n");
+        snprintf(text, sizeof text, otherwise ? "%s (default: %s)" : "%s", r->help, otherwise);
+        rp_cli_printf(out, "  %-29s ", form);
+        put_wrapped(out, text);
     }
 }
