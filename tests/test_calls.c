@@ -248,6 +248,41 @@ static void test_lost_between_two_calls(void **state) {
     }
 }
 
+static bool is_matmul(const char *shader) {
+    static const char *first; /* the one that the library would take */
+    if (strncmp(shader, "matmul", 6)) return false;
+    if (!first) first = shader;
+    return !strcmp(shader, first);
+}
+
+/* A kernel that the driver refuses: the model does without, and the call hears of it. */
+static void test_kernel_passed_over(void **state) {
+    char dir[FIXTURE_PATH_SIZE];
+    heard h = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    const rp_call call = {.log = hear, .user = &h};
+    const rp_model_params params = {.call = &call};
+    rp_device *other = NULL;
+    rp_model *on_it = NULL;
+    rp_error err;
+    (void)state;
+    assert_true(fixture_make_dir(dir));
+    assert_int_equal(rp_device_open(&(rp_device_params){.cache_dir = dir}, &other, &err), RP_OK);
+    assert_int_equal(rp_model_open(other, g.dir, &params, &on_it, &err), RP_OK);
+    assert_int_equal(rp_model_close(&on_it), RP_OK);
+    assert_int_equal(h.warnings, 0);
+    fault_shaders(is_matmul, VK_ERROR_INVALID_SHADER_NV);
+    assert_int_equal(rp_device_close(&other), RP_OK);
+    assert_int_equal(rp_device_open(&(rp_device_params){.cache_dir = ""}, &other, &err), RP_OK);
+    assert_int_equal(rp_model_open(other, g.dir, &params, &on_it, &err), RP_OK);
+    fault_shaders(NULL, VK_SUCCESS);
+    assert_true(h.warnings > 0);
+    assert_non_null(strstr(h.last, "is passed over"));
+    assert_non_null(strstr(h.last, "matmul"));
+    assert_int_equal(rp_model_close(&on_it), RP_OK);
+    assert_int_equal(rp_device_close(&other), RP_OK);
+    fixture_remove_dir(dir);
+}
+
 /* Said once, to the call that finds it, or else to the device's log. */
 static void test_cache_that_cannot_be_written(void **state) {
     char dir[FIXTURE_PATH_SIZE], file[FIXTURE_PATH_SIZE + 16];
@@ -283,6 +318,7 @@ int main(void) {
         cmocka_unit_test(test_close_waits),
         cmocka_unit_test(test_open_run_and_close),
         cmocka_unit_test(test_lost_between_two_calls),
+        cmocka_unit_test(test_kernel_passed_over),
         cmocka_unit_test(test_cache_that_cannot_be_written),
     };
     return cmocka_run_group_tests(tests, callers_setup, callers_teardown);

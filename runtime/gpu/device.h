@@ -112,6 +112,9 @@ rp_status rp_device_check_owner(const rp_device *device, rp_error *err);
 /* Returns RP_ERROR_STOPPED after rp_device_stop, and what rp_call_check returns. A thread calls it before
  * each kernel that it attempts. */
 rp_status rp_device_check_stopped(const rp_device *device, rp_error *err);
+static inline bool rp_device_is_stopped(const rp_device *device) {
+    return device->stopped || rp_call_check(NULL);
+}
 
 /* Both are called between enter and leave. Removing a user that was never added does nothing. */
 void rp_device_add_user(rp_device *device, rp_device_user *user);

@@ -64,12 +64,12 @@ static pid_t start(const char *program, char *const *argv, int out) {
     return failed ? 0 : child;
 }
 
-/* Did the other process say that it lived? Waits until it has said so or has ended; not after rp_device_stop.
- */
+/* Did the other process say that it lived? Waits until it has said so or has ended, or
+ * until this thread is to stop. */
 static bool hears(rp_device *device, int from) {
     struct pollfd wait = {.fd = from, .events = POLLIN};
     char said = 0;
-    while (!device->stopped) {
+    while (!rp_device_is_stopped(device)) {
         int ready = poll(&wait, 1, 20);
         if (!ready || (ready < 0 && errno == EINTR)) continue;
         ssize_t size = read(from, &said, 1);
@@ -112,7 +112,8 @@ rp_end rp_helper_attempt(rp_device *device, const char *op, const char *kernel, 
     bool lived = child && hears(device, ends[0]);
     close(ends[0]);
     if (!child) return RP_END_UNKNOWN;
-    if (device->stopped && !lived) kill(child, SIGKILL);
+    bool stopped = rp_device_is_stopped(device);
+    if (stopped && !lived) kill(child, SIGKILL);
     rp_end end = end_of(child);
-    return lived ? RP_END_LIVED : device->stopped ? RP_END_UNKNOWN : end;
+    return lived ? RP_END_LIVED : stopped ? RP_END_UNKNOWN : end;
 }

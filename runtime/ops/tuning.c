@@ -72,7 +72,7 @@ static const double ALIKE = 1.02; /* times the best: two measurements of one ker
 /* True when a kernel is to be timed in this round. All those near the best are, in each round: what else the
  * machine does meanwhile slows them alike. */
 static bool is_due(rp_tuning *t, uint32_t round, double time) {
-    bool over = rp_seconds() >= t->until || t->owner->device->stopped;
+    bool over = rp_seconds() >= t->until || rp_device_is_stopped(t->owner->device);
     if (!round) t->cut_short |= over;
     return !over && (!round || time <= NEAR * t->best);
 }
