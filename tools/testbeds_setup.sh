@@ -94,15 +94,28 @@ aarch64() {
         xargs -r sed -i 's#/usr/aarch64-linux-gnu/lib/##g'
 }
 
-build_aarch64() {
-    local tools=$cache/aarch64-tools/usr root=$cache/aarch64 folder=$build/aarch64 triplet=aarch64-linux-gnu
+# The same for 32-bit processors, whose programs run here without an emulator.
+i386() {
+    unpack i386-tools amd64 missing "$release" g++-i686-linux-gnu &&
+        unpack i386 i386 all "$release" libc6-dev libstdc++-12-dev libvulkan-dev libvulkan-volk-dev libcmocka-dev \
+            libjansson-dev libutf8proc-dev libxxhash-dev libsentencepiece-dev mesa-vulkan-drivers \
+            vulkan-validationlayers libcurl4 &&
+        find "$cache/i386-tools/usr/i686-linux-gnu/lib" -name '*.so' -size -4k -exec grep -Il GROUP {} + |
+        xargs -r sed -i 's#/usr/i686-linux-gnu/lib/##g'
+}
+
+# build_cross NAME TRIPLET PREFIX TARGET...: build for another processor, with the compiler PREFIX-gcc of NAME-tools and
+# the libraries of NAME.
+build_cross() {
+    local tools=$cache/$1-tools/usr root=$cache/$1 folder=$build/$1 triplet=$2 prefix=$3
+    shift 3
     say "Building ${folder#"$source"/}"
     mkdir -p "$folder"
     cat >"$folder/toolchain.cmake" <<END
 set(CMAKE_SYSTEM_NAME Linux)
-set(CMAKE_SYSTEM_PROCESSOR aarch64)
-set(CMAKE_C_COMPILER $tools/bin/$triplet-gcc)
-set(CMAKE_CXX_COMPILER $tools/bin/$triplet-g++)
+set(CMAKE_SYSTEM_PROCESSOR ${prefix%%-*})
+set(CMAKE_C_COMPILER $tools/bin/$prefix-gcc)
+set(CMAKE_CXX_COMPILER $tools/bin/$prefix-g++)
 set(CMAKE_SYSROOT $root)
 set(CMAKE_LIBRARY_ARCHITECTURE $triplet)
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
@@ -116,6 +129,6 @@ END
         quietly "$folder/configure.log" cmake -S . -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Release \
             -DCMAKE_TOOLCHAIN_FILE="$folder/toolchain.cmake" -DREPRISE_GLSLANG=OFF \
             -DREPRISE_SHADERPACK="$build/shaderpack" &&
-            quietly "$folder/build.log" ninja -C "$folder" reprise_cli compile_kernels snapshot test_encoder test_ops_rows
+            quietly "$folder/build.log" ninja -C "$folder" "$@"
     )
 }

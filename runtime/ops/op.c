@@ -57,7 +57,7 @@ static rp_status grid_index(rp_ops *ops, rp_grid grid, uint32_t *out, rp_error *
 rp_status rp_op_dispatch(rp_op_target target, const rp_pipeline_key *key, rp_grid grid, const char *label,
                          rp_dispatch *dispatch, rp_error *err) {
     rp_ops *ops = target.ops;
-    uint32_t index;
+    uint32_t index = 0;
     if (grid.y > ops->device->caps.max_groups[1])
         return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s: %u workgroups, and the device takes %u", label, grid.y,
                        ops->device->caps.max_groups[1]);
