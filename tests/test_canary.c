@@ -187,6 +187,110 @@ static void test_all(void **state) {
     golden_close(&g);
 }
 
+/* ---- callbacks, and ends of calls ---- */
+
+typedef struct inside {
+    rp_model *model;
+    rp_status closed, ran;
+    bool same;
+    atomic_bool done;
+} inside;
+
+/* Whatever would wait for the thread that calls this. */
+static void wait_for_itself(void *user, const rp_mismatch *mismatch) {
+    static const int32_t ids[2] = {1, 2};
+    const rp_run_params run = {.output = RP_OUTPUT_CLS};
+    rp_sequence texts[12];
+    static float out[RP_COUNT(texts) * 768];
+    inside *in = user;
+    rp_model *same = in->model;
+    rp_verify_counts counts;
+    (void)mismatch;
+    if (in->done) return;
+    in->closed = rp_model_close(&same);
+    in->same = same == in->model;
+    rp_model_verify_counts(in->model, true, &counts);
+    for (size_t i = 0; i < RP_COUNT(texts); i++) texts[i] = (rp_sequence){ids, NULL, 2};
+    in->ran = rp_model_run(in->model, texts, RP_COUNT(texts), &run, out, RP_COUNT(out), NULL, NULL);
+    in->done = true;
+}
+
+/* The device is said to have given zeros. */
+static void offer_zeros(rp_model *model) {
+    static const int32_t ids[2] = {1, 2};
+    static const float zeros[768];
+    const rp_sequence text = {ids, NULL, 2};
+    const rp_run_params run = {.output = RP_OUTPUT_CLS};
+    assert_int_equal(rp_canary_offer(model->canary, &text, 1, &run, zeros, NULL), RP_OK);
+}
+
+static void test_callback_that_waits_for_itself(void **state) {
+    inside in = {.closed = RP_OK};
+    const rp_mismatch_handler handler = {wait_for_itself, &in};
+    const rp_model_params params = {.verify_every = 1, .verify_all = true, .on_mismatch = &handler};
+    rp_verify_counts counts;
+    rp_error err;
+    golden g;
+    (void)state;
+    alarm(300);
+    assert_true(golden_open("groups", NULL, &g));
+    assert_int_equal(rp_model_open(device, g.dir, &params, &in.model, &err), RP_OK);
+    offer_zeros(in.model);
+    rp_model_verify_counts(in.model, true, &counts);
+    assert_true(in.done);
+    assert_int_equal(in.closed, RP_ERROR_ARGUMENT);
+    assert_true(in.same);
+    assert_int_equal(in.ran, RP_OK);
+    assert_int_equal(counts.wrong, 1);
+    assert_true(counts.dropped > 0); /* more than had room */
+    assert_int_equal(rp_model_close(&in.model), RP_OK);
+    golden_close(&g);
+    alarm(0);
+}
+
+/* The thread is kept in a callback, so the queue stays full: a run that waits for room can be cancelled. */
+typedef struct kept {
+    atomic_bool in, go;
+} kept;
+
+static void stay(void *user, const rp_mismatch *mismatch) {
+    kept *k = user;
+    (void)mismatch;
+    k->in = true;
+    while (!k->go) usleep(1000);
+}
+
+static void test_deadline_of_a_run_that_waits(void **state) {
+    kept k = {false};
+    const rp_mismatch_handler handler = {stay, &k};
+    const rp_model_params params = {.verify_every = 1, .verify_all = true, .on_mismatch = &handler};
+    static const int32_t ids[2] = {1, 2};
+    rp_sequence texts[12];
+    static float out[RP_COUNT(texts) * 768];
+    rp_model *model = NULL;
+    rp_verify_counts counts;
+    rp_call call = {0};
+    const rp_run_params run = {.output = RP_OUTPUT_CLS, .call = &call};
+    rp_error err;
+    golden g;
+    (void)state;
+    alarm(300);
+    for (size_t i = 0; i < RP_COUNT(texts); i++) texts[i] = (rp_sequence){ids, NULL, 2};
+    assert_true(golden_open("groups", NULL, &g));
+    assert_int_equal(rp_model_open(device, g.dir, &params, &model, &err), RP_OK);
+    offer_zeros(model);
+    while (!k.in) usleep(1000);
+    call.deadline = rp_clock() + 1; /* enough for the device */
+    assert_int_equal(rp_model_run(model, texts, RP_COUNT(texts), &run, out, RP_COUNT(out), NULL, &err),
+                     RP_ERROR_DEADLINE);
+    k.go = true;
+    rp_model_verify_counts(model, true, &counts);
+    assert_true(counts.wrong == 1 && counts.checked + counts.dropped <= 1 + RP_COUNT(texts));
+    assert_int_equal(rp_model_close(&model), RP_OK);
+    golden_close(&g);
+    alarm(0);
+}
+
 /* A weight file that is cut while a text is being recomputed ends the text, not the program. */
 static void test_cut_file(void **state) {
     static const int32_t ids[2] = {1, 2};
@@ -351,8 +455,14 @@ static void test_notices(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_agrees),  cmocka_unit_test(test_one_in),   cmocka_unit_test(test_busy),
-        cmocka_unit_test(test_all),     cmocka_unit_test(test_cut_file), cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_agrees),
+        cmocka_unit_test(test_one_in),
+        cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_all),
+        cmocka_unit_test(test_callback_that_waits_for_itself),
+        cmocka_unit_test(test_deadline_of_a_run_that_waits),
+        cmocka_unit_test(test_cut_file),
+        cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_notices),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
