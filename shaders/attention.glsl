@@ -41,7 +41,7 @@ layout(push_constant) uniform Push {
     float scale;
 } p;
 
-// Zeros behind the last head, which clears them: the next matmul reads them.
+// The workgroups of the last head write the zeros behind it: the next product reads them.
 void clear_padding(uint row0, uint rows, uint head)
 {
     uint used = p.heads * HEAD, padding = p.out_stride - used;

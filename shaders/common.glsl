@@ -4,7 +4,7 @@
 #extension GL_KHR_shader_subgroup_shuffle : require
 #endif
 
-// Of a buffer whose memory another one of the shader may be too. Without the decoration a compiler may take for granted
+// Marks a buffer that may share its memory with another buffer of the shader. Without it a compiler may take for granted
 // that nothing is written through another name.
 #extension GL_EXT_spirv_intrinsics : require
 #define ALIASED spirv_decorate(20 /* Aliased */)
@@ -18,14 +18,14 @@ const uint PANEL = 32u;
 // Element formats, rp_format of runtime/ops/matrix.h.
 const uint FORMAT_F32 = 0u, FORMAT_F16 = 1u, FORMAT_BF16 = 2u, FORMAT_INT8 = 3u, FORMAT_INT4 = 4u;
 
-// Four 16-bit elements.
+// Four 16-bit elements as floats.
 vec4 unpack4(uvec2 bits, uint format)
 {
     if (format == FORMAT_F16) return vec4(unpackHalf2x16(bits.x), unpackHalf2x16(bits.y));
     return uintBitsToFloat(uvec4(bits.x << 16, bits.x & 0xffff0000u, bits.y << 16, bits.y & 0xffff0000u));
 }
 
-// The same as float16; finite values stay finite.
+// Four floats as float16; finite values stay finite.
 uvec2 pack_half4(vec4 v)
 {
     v = clamp(v, -65504.0, 65504.0);

@@ -2,7 +2,7 @@
 // that.
 //
 // Every kernel adds the products of one output in the same order, k ascending, each by one fma: whichever
-// kernel is chosen, and whatever else is in the batch, an output has the same bits. The rows of w are the columns of
+// kernel is selected, and whatever else is in the batch, an output has the same bits. The rows of w are the columns of
 // out; all widths, strides and columns count vec4s.
 #extension GL_EXT_control_flow_attributes : require
 
@@ -43,7 +43,7 @@ layout(std430, set = 0, binding = 3) readonly buffer Bias { vec4 bias[]; };
 ALIASED layout(std430, set = 0, binding = 4) readonly buffer Residual { vec4 residual[]; }; // may be Out
 ALIASED layout(std430, set = 0, binding = 4) readonly buffer Residual2 { uvec2 residual2[]; }; // HALF_OUT
 #ifdef NORM
-// Read by another workgroup than the one that wrote it.
+// Buffers that one workgroup writes and another one reads.
 #ifdef COOPERATIVE
 #define SHARED_BUFFER queuefamilycoherent buffer
 #else
@@ -83,7 +83,7 @@ uint panel_of(uint column)
 #ifdef WORDS
 vec4 int_field(uvec4 q, uint first, int bits) { return vec4(bitfieldExtract(ivec4(q), int(first), bits)); }
 
-// Without the scale, which multiplies the sum.
+// INT8 weights as floats. Their scale is left out: it multiplies the sum.
 mat4 load_int8(uint panel, uint column, uint k)
 {
     uvec4 q = load_words(panel + 8u + k * 8u + column % 8u);
@@ -114,7 +114,7 @@ mat4 load_weights(uint from, uint column, uint k)
 #endif
 }
 
-// What the sums of column `column` are to be multiplied with.
+// The scales by which the sums of column `column` are multiplied.
 vec4 scale_of(uint column)
 {
 #ifdef WORDS
@@ -228,17 +228,17 @@ void normalize_row(uint base, bool there)
         store_result(base + i, (load_result(base + i) - mean) * scale * norm[i] + norm[p.stride + i]);
 }
 
-// Whichever workgroup is the last to finish its part of these rows normalizes them: nobody waits. Every invocation of
-// the workgroup comes here.
+// The workgroup that is the last to finish its part of these rows normalizes them; no workgroup waits for another. Every
+// invocation of the workgroup calls this.
 void normalize_rows(uint first, uint end)
 {
     MAKE_VISIBLE;
-    wait_for_all(); // all parts of this workgroup are written
+    wait_for_all(); // all invocations of this workgroup have written their part
     uint before = 0u;
     if (gl_LocalInvocationIndex == 0u) {
-        MAKE_VISIBLE; // what the others wrote, on behalf of them: they take no part in the counting
+        MAKE_VISIBLE; // release what the other invocations wrote, which do not count themselves
         before = count_arrival(gl_WorkGroupID.x);
-        MAKE_VISIBLE; // and what other workgroups wrote
+        MAKE_VISIBLE; // acquire what other workgroups wrote
     }
     before = from_first(before);
     if (before + 1u < p.groups) return;

@@ -1,5 +1,5 @@
-/* The store: blocks of device memory, and the staging buffer through which the host fills those it cannot
- * see. */
+/* The store: blocks of device memory. The host writes to blocks that it can see, and fills the others through
+ * a staging buffer, from which the device copies. */
 #include "gpu/memory.h"
 
 #include "base/alloc.h"

@@ -12,7 +12,8 @@
 
 enum { LONGEST = 300 }; /* processor seconds: a compiler that goes round in circles is ended by SIGXCPU */
 
-/* End with the process that waits, leave no image of memory, and keep nothing open that was inherited. */
+/* Have the system end this process with the one that waits for it, leave no core dump, and close whatever was
+ * inherited but the standard files. */
 static void settle(void) {
     const struct rlimit no_core = {0, 0}, time = {LONGEST, LONGEST + 1};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -30,8 +31,8 @@ static const rp_class *find_class(const char *name) {
     return NULL;
 }
 
-/* As the library does before it uses the kernel. A driver that refuses it, or a kernel that is wrong, does no
- * harm. */
+/* Prove the kernel, as the library does before it uses it. A driver that refuses it and a kernel that is
+ * wrong do no harm: the process lives. */
 static int try_kernel(rp_device *device, const char *op, const char *name, const char *text) {
     rp_kernel kernels[RP_MAX_KERNELS];
     rp_difference verdict;
@@ -59,7 +60,7 @@ int rp_try_main(int argc, char **argv) {
     const rp_device_params params = {
         .index = (uint32_t)strtoul(argv[1], NULL, 10), .cache_dir = argv[2], .try_program = ""};
     if (rp_device_open(&params, &device, NULL)) return RP_HELPER_UNTRIED;
-    rp_device_key(device, key); /* of another library or device nothing would be learnt */
+    rp_device_key(device, key); /* another library or device would say nothing of this one */
     int end = strcmp(key, argv[3]) ? RP_HELPER_UNTRIED : try_kernel(device, argv[4], argv[5], argv[6]);
     rp_device_close(&device);
     return end;

@@ -5,13 +5,13 @@
 
 #include "base/alloc.h"
 
-/* Where a shader may run with subgroups of several sizes, the invocations of a subgroup share its registers,
- * and the widest, which is info.subgroup_size, has the fewest for each. */
+/* True for devices whose shaders run with subgroups of several sizes. The invocations of such a subgroup
+ * share its registers, and in the widest, which has info.subgroup_size invocations, each gets the fewest. */
 static bool shares_registers(const rp_caps *caps) {
     return caps->subgroup_control && caps->subgroup_min < caps->info.subgroup_size;
 }
 
-/* What a list of candidates is made from, and for. */
+/* The plan as far as it is made. */
 typedef struct matmul_plan {
     const rp_caps *caps;
     const rp_use *use;
@@ -19,13 +19,14 @@ typedef struct matmul_plan {
     uint32_t count;
 } matmul_plan;
 
-/* A shader without and with the LayerNorm, and the constants that are not the use's. */
+/* How a kernel cuts its work into tiles: a shader without and with the LayerNorm, and the constants that do
+ * not follow from the use. */
 typedef struct tile {
     const char *shader, *norm_shader;
     uint32_t lanes, blocks, rows, columns, depth;
     rp_matrix_shape matrix;
     uint32_t across;
-    uint32_t subgroup_size; /* that the pipeline must ask for; 0: none */
+    uint32_t subgroup_size; /* the pipeline asks for it; 0: for none */
     bool subgroup;          /* the workgroup is one subgroup */
     bool texels;            /* reads x and w as texel buffers */
     rp_rounding
@@ -74,23 +75,24 @@ static void put(matmul_plan *plan, const tile *t) {
     name(t, kernel->name);
 }
 
-/* Where it fits the device and the list, whose last place is the fallback's. */
+/* Add a kernel where it fits the device, and the list, whose last place is kept for the fallback. */
 static void add(matmul_plan *plan, const tile *t, uint64_t shared) {
     if (rp_workgroup_fits(plan->caps, t->lanes * t->blocks, shared) && plan->count < RP_MAX_KERNELS - 1)
         put(plan, t);
 }
 
-/* x holds float16 and so can w: less than float32 loses little. */
+/* True when x is float16, and w loses little as float16: then kernels may round. */
 static bool may_round(const matmul_plan *plan) {
     return plan->use->halves & RP_HALF_X && plan->use->formats[0] != RP_FORMAT_F32 &&
            plan->use->formats[0] != RP_FORMAT_BF16;
 }
 
-/* Cooperative matrices: tiles of out that one subgroup makes, and how many subgroups stand how. */
+/* Cooperative matrices. A row of the table: the tile of out that one subgroup makes, how many subgroups a
+ * workgroup has, and how many of them are side by side. */
 static void add_matrix_kernels(matmul_plan *plan) {
     static const struct {
         uint32_t rows, columns, blocks, across;
-        bool sharing; /* for shares_registers alone */
+        bool sharing; /* only where shares_registers */
     } tiles[] = {{64, 64, 8, 4, false}, {64, 32, 8, 4, false}, {32, 32, 4, 2, false},
                  {32, 16, 4, 4, false}, {16, 16, 4, 2, true},  {16, 32, 1, 1, false}};
     const rp_caps *caps = plan->caps;
@@ -125,7 +127,7 @@ static void add_matrix_kernels(matmul_plan *plan) {
 static void add_tile_kernels(matmul_plan *plan) {
     static const struct {
         uint32_t lanes, blocks, rows, columns, depth;
-        bool sharing; /* for shares_registers alone */
+        bool sharing; /* only where shares_registers */
     } tiles[] = {
         {16, 16, 8, 2, 4, false}, {16, 8, 8, 1, 4, false}, {16, 8, 4, 1, 4, true}, {8, 8, 4, 1, 8, false}};
     if (plan->caps->info.type == RP_DEVICE_CPU) return; /* barriers are slow there */
@@ -157,7 +159,7 @@ static void add_tile_kernels(matmul_plan *plan) {
         }
 }
 
-/* A subgroup that hands rows of x round by shuffles. */
+/* A workgroup that is one subgroup, whose lanes hand rows of x round by shuffles. */
 static void add_subgroup_kernels(matmul_plan *plan) {
     /* rows x columns: what a subgroup can hold differs; a GPU's lanes have fewer registers than a CPU has
      * cache. Which of texel and storage buffers a software driver reads faster differs too */

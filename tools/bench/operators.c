@@ -209,7 +209,7 @@ done:
     return status;
 }
 
-/* An operator that takes one workgroup a row, by the kernel that is chosen. */
+/* An operator that takes one workgroup a row, by the kernel that is selected. */
 static rp_status time_rows(op_bench *b, const rp_class *class, rp_error *err) {
     uint32_t width = b->config->hidden_size, padded = rp_padded(width);
     const uint32_t counts[RP_COUNT_KINDS] = {[RP_COUNT_TOKENS] = b->tokens};
