@@ -7,7 +7,7 @@ double rp_pace_most(const rp_pace *pace) {
 }
 
 double rp_pace_batch(const rp_pace *pace) {
-    static const double SLOW = 1e-10; /* seconds: ten billion operations a second */
+    static const double SLOW = 4e-10; /* seconds: 2.5 billion operations a second */
     return pace->batch > 0 ? pace->batch / (pace->operation > 0 ? pace->operation : SLOW) : INFINITY;
 }
 
