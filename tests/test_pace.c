@@ -294,9 +294,8 @@ static void test_batches_stay_short(void **state) {
 /* A single layer of all sequences together would take too long: there are fewer in a batch. */
 static void test_smaller_batches(void **state) {
     (void)state;
-    open_slow_device(0, COPIES); /* nothing is timed, and no parts are recorded */
+    open_slow_device(0, COPIES); /* nothing is timed, and a layer stays whole */
     rp_model *model = open_model();
-    assert_null(model->parts);
     const rp_config *c = &model->config;
     double h = c->hidden_size, tokens = sequences[0].count;
     double one = 2 * tokens * h * (4 * h + 2.0 * c->intermediate_size) + 4 * tokens * tokens * h;
@@ -320,7 +319,6 @@ static void test_parts(void **state) {
     rp_model *model = open_model();
     fault_delay = 0;
     const rp_config *c = &model->config;
-    assert_non_null(model->parts);
     model->pace = (rp_pace){.limit = 0.5, .operation = 1, .known = PINNED};
     vk_watch(device);
     rp_run_times times = run(model, 1, got);
@@ -433,29 +431,10 @@ static rp_run_times run_long(rp_model *model, uint32_t tokens, float *out) {
     return times;
 }
 
-/* Each slice has the workgroups that its own tokens and tiles ask for. */
-static void check_grids(const rp_model *model, uint32_t tokens) {
-    const rp_activations *a = &model->activations;
-    const char *base = a->input.mapped;
-    const VkDispatchIndirectCommand *commands = (const void *)(base + a->at.indirect);
-    uint32_t slices = 0;
-    for (uint32_t i = 0; i < model->ops.grid_count; i++) {
-        const rp_grid *grid = &model->ops.grids[i];
-        if ((uint32_t)grid->count < RP_COUNT_KINDS) continue;
-        bool tiles = grid->count >= rp_count_slice(RP_COUNT_TILES, 0);
-        uint32_t slice = grid->count - rp_count_slice(tiles ? RP_COUNT_TILES : RP_COUNT_TOKENS, 0);
-        uint32_t before = slice * model->slice_rows, left = tokens > before ? tokens - before : 0;
-        if (left > model->slice_rows) left = model->slice_rows;
-        assert_int_equal(commands[i].x, rp_div_up(left, tiles ? model->queries : grid->per_group));
-        slices++;
-    }
-    assert_true(slices >= 4 * model->slices);
-}
-
 /* Cut so that the largest slice of the longest sequence takes just the limit: every submission stays below
  * it, and the bits are those of one piece. */
 static void check_slices(rp_model *model, uint32_t tokens) {
-    double largest = 4.0 * model->slice_rows * LONG * WIDTH; /* attention */
+    double largest = 4.0 * RP_SLICE_ROWS * LONG * WIDTH; /* attention */
     model->pace = (rp_pace){.limit = 0.1, .operation = 0.1 / largest, .known = PINNED};
     most_work = 0;
     vk_watch(device); /* nothing but submissions */
@@ -465,11 +444,10 @@ static void check_slices(rp_model *model, uint32_t tokens) {
     assert_int_equal(vk_seen.others, 0);
     assert_memory_equal(got, wanted, sizeof wanted);
     assert_true(most_work > 0 && most_work <= 0.1 * (1 + 1e-9));
-    if (times.submissions > LAYERS + 2) check_grids(model, tokens); /* short ones need no slices */
     if (tokens == LONG) {
         assert_true(4.0 * LONG * LONG * WIDTH * model->pace.operation > 0.4); /* of one attention */
         assert_true(most_work > 0.099);
-        assert_true(times.submissions > LAYERS * INNER_LAYERS * model->slices);
+        assert_true(times.submissions > LAYERS * INNER_LAYERS * RP_LAYER_PARTS + 2);
     }
     model->pace.operation /= 1e6; /* and in one piece again */
     assert_int_equal(run_long(model, tokens, got).submissions, 1);
@@ -491,14 +469,10 @@ static void test_slices(void **state) {
     for (size_t p = 0; p < RP_COUNT(precisions); p++) {
         assert_int_equal(rp_device_open(NULL, &device, &err), RP_OK);
         rp_model *whole = open_long_model(dir, precisions[p]);
-        assert_null(whole->parts);
         device->submit_limit = 0.1;
         fault_delay = 0.010;
         rp_model *model = open_long_model(dir, precisions[p]);
         fault_delay = 0;
-        assert_non_null(model->parts);
-        assert_int_equal(model->slice_rows, RP_SLICE_ROWS);
-        assert_int_equal(model->slices, 5);
         for (size_t i = 0; i < RP_COUNT(lengths); i++) {
             assert_int_equal(run_long(whole, lengths[i], wanted).submissions, 1);
             check_slices(model, lengths[i]);
