@@ -46,8 +46,10 @@ static bool same(float got, float want) {
     return got == want || (isnan(got) && isnan(want));
 }
 
-/* The largest difference, in units of the largest of the value itself and of what is usual in this result. */
-static double difference(const float *got, const float *want, size_t count) {
+/* The largest difference, in units of the largest of the value itself, of what is usual in this result, and
+ * of what the reference model gives as a unit. Where the model's own numbers are huge, the order of additions
+ * decides which sums overflow: there a value that is not finite says nothing. */
+static double difference(const float *got, const float *want, size_t count, const rp_plain_result *known) {
     double squares = 0, worst = 0;
     size_t finite = 0;
     for (size_t i = 0; i < count; i++) {
@@ -55,9 +57,9 @@ static double difference(const float *got, const float *want, size_t count) {
         squares += (double)want[i] * want[i];
         finite++;
     }
-    double usual = fmax(sqrt(squares / (double)(finite ? finite : 1)), 1e-6);
+    double usual = fmax(fmax(sqrt(squares / (double)(finite ? finite : 1)), known->unit), 1e-6);
     for (size_t i = 0; i < count; i++) {
-        if (same(got[i], want[i])) continue;
+        if (same(got[i], want[i]) || (known->huge && !(isfinite(got[i]) && isfinite(want[i])))) continue;
         double error = fabs((double)got[i] - want[i]) / fmax(usual, fabs(want[i]));
         if (!(error <= worst)) worst = isnan(error) ? INFINITY : error;
     }
@@ -71,12 +73,13 @@ static bool is_unchanged(const rp_canary *c) {
 /* False: it could not be done, or was stopped. */
 static bool recompute(rp_canary *c, const task *t, double *error) {
     float *want = rp_new_array(float, t->floats);
-    bool done = false;
+    rp_plain_result known = {0};
     if (!want) return false;
-    if (is_unchanged(c) &&
-        !rp_plain_run(&c->plain, &t->sequence, t->output, t->rows, t->row_count, want, &done, NULL))
-        done = done && is_unchanged(c);
-    if (done) *error = difference(t->got, want, t->floats);
+    bool done =
+        is_unchanged(c) &&
+        !rp_plain_run(&c->plain, &t->sequence, t->output, t->rows, t->row_count, want, &known, NULL) &&
+        known.done && is_unchanged(c);
+    if (done) *error = difference(t->got, want, t->floats, &known);
     free(want);
     return done;
 }
@@ -127,9 +130,13 @@ static void *work(void *user) {
     return NULL;
 }
 
-static double bound_of(rp_precision precision) {
-    /* float32 is within 2e-4 of the reference; below it, a dozen layers add up what each rounds */
-    return precision <= RP_PRECISION_F32 ? 2e-3 : 0.2;
+/* Sums of the device differ in their last bits from those of the reference model. Below float32 that decides
+ * now and then to which of two neighbours a value is rounded, and layers add such differences up: 0.0095 was
+ * the most of 800 texts of models in base's shape and of the bundled ones. Where a kernel rounds to 8 bits
+ * too, it was 0.042. Float32 stays within 2e-4. */
+static double bound_of(const rp_model *model, const rp_plain *plain) {
+    if (model->precision <= RP_PRECISION_F32) return 2e-3;
+    return plain->bytes ? 0.2 : 0.03;
 }
 
 rp_status rp_canary_open(rp_model *model, const rp_model_params *params, rp_canary **out, rp_error *err) {
@@ -140,8 +147,8 @@ rp_status rp_canary_open(rp_model *model, const rp_model_params *params, rp_cana
     c->every = params->verify_every;
     c->all = params->verify_all;
     if (params->on_mismatch) c->report = *params->on_mismatch;
-    c->bound = bound_of(model->precision);
     rp_status status = rp_plain_init(&c->plain, model, err);
+    c->bound = bound_of(model, &c->plain);
     pthread_mutex_init(&c->lock, NULL);
     rp_call_init_cond(&c->changed);
     if (!status && pthread_create(&c->thread, NULL, work, c))

@@ -168,13 +168,13 @@ static rp_status prepare(rp_model *model, const rp_model_params *params, rp_pipe
     double begun = rp_seconds(), pipelines = device->spent.pipelines, tuning = device->spent.tuning;
     uint64_t weights = rp_model_weight_bytes(model);
     RP_TRY(rp_model_upload(model, err));
-    if (params && params->verify_every && !model->canary)
-        RP_TRY(rp_canary_open(model, params, &model->canary, err));
-    rest_weights(model);
     start->upload = rp_seconds() - begun;
     begun = rp_seconds();
     RP_TRY(record_what_fits(model, params ? params->max_batch_tokens : 0, err));
     RP_TRY(rp_model_measure_pace(model, err));
+    if (params && params->verify_every && !model->canary)
+        RP_TRY(rp_canary_open(model, params, &model->canary, err));
+    rest_weights(model);
     model->info.max_batch_tokens = model->batch_tokens;
     model->info.device_bytes = bytes_on_device(model);
     rp_device_take_pipelines(device, pipelines_made);

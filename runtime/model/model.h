@@ -83,8 +83,8 @@ typedef struct rp_activations {
     rp_input_layout at;
     rp_range arrived; // uint32 [T], in the store of the weights
     rp_buffer hidden; // [T, h]
-    rp_range apart; // [T, h]: takes the attention's output in place of `hidden`; tests set it, models do not
-    rp_buffer wide; // [T, max(4h, i, e)]
+    rp_range apart;   // [T, h]: takes the attention's output in place of `hidden`; `bench --replay` sets it
+    rp_buffer wide;   // [T, max(4h, i, e)]
 } rp_activations;
 
 /* Seconds that opening a model took. rp_model_open fills it in; the first four come from the device. */

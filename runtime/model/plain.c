@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/half.h"
+#include "model/describe.h"
 #include "ops/reference.h"
+#include "ops/selection.h"
 
 _Static_assert((int)RP_OP_GELU == RP_ACTIVATION_GELU && (int)RP_OP_GELU_TANH == RP_ACTIVATION_GELU_TANH &&
                    (int)RP_OP_RELU == RP_ACTIVATION_RELU && (int)RP_OP_TANH == RP_ACTIVATION_TANH,
@@ -24,7 +26,24 @@ typedef struct pass {
     float *inner;             /* [T, max(I, E)] */
     float *gamma, *beta, *bias;
     bool lost; /* a file no longer has its weights */
+    bool huge;
+    double unit;
 } pass;
+
+static rp_status note_layer(rp_plain *plain, const rp_model *model, uint32_t i, rp_error *err) {
+    const rp_device_layer *layer = &model->on_device.layers[i];
+    rp_layer_buffers at = rp_model_layer_buffers(model);
+    rp_status status = RP_OK;
+    rp_op_list list;
+    plain->layers[i] =
+        (rp_plain_layer){layer->qkv.format, layer->dense.format, layer->ffn.format, layer->ffn_output.format};
+    rp_describe_layer(&model->config, model->half, layer, &at, 0, &list);
+    for (uint32_t n = 0; !status && n < list.count; n++) {
+        status = rp_op_recall(&model->ops, &list.ops[n], err);
+        plain->bytes |= list.ops[n].kernel.rounding == RP_ROUNDING_INT8;
+    }
+    return status;
+}
 
 rp_status rp_plain_init(rp_plain *plain, const rp_model *model, rp_error *err) {
     const rp_device_weights *d = &model->on_device;
@@ -42,12 +61,9 @@ rp_status rp_plain_init(rp_plain *plain, const rp_model *model, rp_error *err) {
     plain->lm_decoder = d->lm_decoder.chunk_count ? d->lm_decoder.format : d->word.format;
     plain->layers = rp_new_array(rp_plain_layer, d->layer_count);
     if (!plain->layers) return rp_fail_memory(err, "layers", d->layer_count * sizeof *plain->layers);
-    for (uint32_t i = 0; i < d->layer_count; i++) {
-        const rp_device_layer *layer = &d->layers[i];
-        plain->layers[i] = (rp_plain_layer){layer->qkv.format, layer->dense.format, layer->ffn.format,
-                                            layer->ffn_output.format};
-    }
-    return rp_weights_reader_open(plain->weights, &plain->reader, err);
+    rp_status status = RP_OK;
+    for (uint32_t i = 0; !status && i < d->layer_count; i++) status = note_layer(plain, model, i, err);
+    return status ? status : rp_weights_reader_open(plain->weights, &plain->reader, err);
 }
 
 void rp_plain_finish(rp_plain *plain) {
@@ -93,13 +109,21 @@ static const float *vector(pass *p, const rp_tensor *tensor, size_t count, float
     return out;
 }
 
+/* A float32 sum of products of numbers above this may overflow, in the order in which the device adds. */
+static void note_huge(pass *p, const float *values, size_t count) {
+    static const float MOST = 1e17f;
+    for (size_t i = 0; i < count; i++) p->huge |= !(fabsf(values[i]) <= MOST);
+}
+
 /* out[row][n] = activation(x * w^T + bias), [rows, stride]. False: stopped, or lost. */
 static bool multiply(pass *p, const rp_tensor *w, rp_format format, uint32_t head, const rp_tensor *bias,
                      rp_op_activation activation, const float *x, size_t rows, float *out, size_t stride) {
     const float *b = vector(p, bias, w->rows, p->bias);
+    note_huge(p, x, rows * w->columns);
     for (size_t n = 0; n < w->rows; n++) {
         if (p->plain->stop || p->lost) return false;
         const float *row = stored_row(p, w, format, n, head);
+        note_huge(p, row, w->columns);
         for (size_t i = 0; i < rows; i++) {
             double sum = 0;
             for (size_t k = 0; k < w->columns; k++) sum += (double)x[i * w->columns + k] * row[k];
@@ -114,6 +138,23 @@ static bool linear(pass *p, const rp_tensor *w, rp_format format, const rp_tenso
     return multiply(p, w, format, 0, bias, activation, x, rows, out, stride);
 }
 
+/* The few outputs of a head, and their unit: their sums may cancel, so they tell nothing of it themselves. */
+static bool head(pass *p, const rp_tensor *w, rp_format format, const rp_tensor *bias, const float *x,
+                 size_t rows, float *out) {
+    for (size_t n = 0; n < w->rows; n++) {
+        const float *row = stored_row(p, w, format, n, 0);
+        for (size_t i = 0; i < rows; i++) {
+            double squares = 0;
+            for (size_t k = 0; k < w->columns; k++) {
+                double term = (double)x[i * w->columns + k] * row[k];
+                squares += term * term;
+            }
+            p->unit = fmax(p->unit, sqrt(squares));
+        }
+    }
+    return linear(p, w, format, bias, RP_OP_NONE, x, rows, out, w->rows);
+}
+
 static void normalize(pass *p, const rp_tensor *gamma, const rp_tensor *beta, float *x, size_t rows,
                       size_t width) {
     rp_reference_layernorm op = {.rows = rows,
@@ -123,6 +164,7 @@ static void normalize(pass *p, const rp_tensor *gamma, const rp_tensor *beta, fl
                                  .gamma = vector(p, gamma, width, p->gamma),
                                  .beta = vector(p, beta, width, p->beta),
                                  .out = {x, width}};
+    note_huge(p, x, rows * width);
     rp_reference_layernorm_run(&op);
 }
 
@@ -191,6 +233,7 @@ static rp_status run_layer(pass *p, const rp_layer_weights *w, const rp_plain_la
             linear(p, &w->key, f->qkv, &w->key_bias, RP_OP_NONE, p->hidden, t, p->qkv + h, 3 * h) &&
             linear(p, &w->value, f->qkv, &w->value_bias, RP_OP_NONE, p->hidden, t, p->qkv + 2 * h, 3 * h);
     store(p, p->qkv, 3 * t * h);
+    note_huge(p, p->qkv, 3 * t * h);
     rp_status status = *done ? attend(p, err) : RP_OK;
     if (status || !*done) return status;
     store(p, p->context, t * h);
@@ -241,15 +284,15 @@ static bool masked_lm(pass *p, const uint32_t *rows, size_t count, float *out) {
 /* First token -> pooler -> a head that stands on it. */
 static bool pooled(pass *p, rp_output output, float *out) {
     const rp_weights *w = p->plain->weights;
-    bool order = output == RP_OUTPUT_ORDER, head = output != RP_OUTPUT_POOLED;
+    bool order = output == RP_OUTPUT_ORDER, more = output != RP_OUTPUT_POOLED;
     const rp_tensor *matrix = order ? &w->order : &w->classifier;
     const rp_tensor *bias = order ? &w->order_bias : &w->classifier_bias;
     size_t h = p->config->hidden_size;
     rp_op_activation activation = p->config->no_pooler ? RP_OP_RELU : RP_OP_TANH;
     return linear(p, &w->pooler, p->plain->pooler, &w->pooler_bias, activation, p->hidden, 1,
-                  head ? p->attended : out, h) &&
-           (!head || linear(p, matrix, order ? p->plain->order : p->plain->classifier, bias, RP_OP_NONE,
-                            p->attended, 1, out, matrix->rows));
+                  more ? p->attended : out, h) &&
+           (!more ||
+            head(p, matrix, order ? p->plain->order : p->plain->classifier, bias, p->attended, 1, out));
 }
 
 static bool make_output(pass *p, rp_output output, const uint32_t *rows, size_t row_count, float *out) {
@@ -270,8 +313,7 @@ static bool make_output(pass *p, rp_output output, const uint32_t *rows, size_t 
         return true;
     case RP_OUTPUT_TOKENS:
     case RP_OUTPUT_SPANS:
-        return linear(p, &w->classifier, p->plain->classifier, &w->classifier_bias, RP_OP_NONE, p->hidden,
-                      p->tokens, out, w->classifier.rows);
+        return head(p, &w->classifier, p->plain->classifier, &w->classifier_bias, p->hidden, p->tokens, out);
     case RP_OUTPUT_MASKED_LM:
         return masked_lm(p, rows, row_count, out);
     default:
@@ -303,12 +345,13 @@ static rp_status allocate(pass *p, rp_error *err) {
 }
 
 rp_status rp_plain_run(rp_plain *plain, const rp_sequence *sequence, rp_output output, const uint32_t *rows,
-                       size_t row_count, float *out, bool *done, rp_error *err) {
+                       size_t row_count, float *out, rp_plain_result *result, rp_error *err) {
     pass p = {.plain = plain, .config = plain->config, .sequence = sequence, .tokens = sequence->count};
-    *done = false;
+    bool done = false;
     rp_status status = allocate(&p, err);
-    if (!status) status = encode(&p, done, err);
-    if (!status && *done) *done = make_output(&p, output, rows, row_count, out) && !p.lost;
+    if (!status) status = encode(&p, &done, err);
+    if (!status && done) done = make_output(&p, output, rows, row_count, out) && !p.lost;
+    *result = (rp_plain_result){done, p.huge, p.unit};
     rp_arena_finish(&p.arena);
     return status;
 }

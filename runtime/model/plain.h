@@ -21,19 +21,28 @@ typedef struct rp_plain {
     rp_weights_reader reader; /* reads the elements of the weights */
     rp_format word, position, type, mapping, pooler, classifier, order, lm_dense, lm_decoder;
     rp_plain_layer *layers;
+    bool bytes; /* a kernel of the layers rounds what it multiplies to 8 bits, which the reference model does
+                   not */
     atomic_bool stop; /* another thread sets it: stop computing */
 } rp_plain;
 
-/* Note how the device stores the weights of an open model, and open its weight files. `plain` is zeroed; the
+/* What the reference model knows of a result. */
+typedef struct rp_plain_result {
+    bool done;   /* false: another thread set `stop`, or a file no longer has its weights */
+    bool huge;   /* some of the numbers are so large that float32 sums of them may overflow */
+    double unit; /* root of the sum of squares of what the last product adds up, at most; 0: there is no such
+                    product behind the hidden states, or it has many outputs */
+} rp_plain_result;
+
+/* Note how the device stores the weights of a recorded model, and which kernels it uses; and open the weight
+ * files. `plain` is zeroed; the
  * caller calls rp_plain_finish on success and on failure. */
 rp_status rp_plain_init(rp_plain *plain, const rp_model *model, rp_error *err);
 void rp_plain_finish(rp_plain *plain);
 
 /* Compute the output of one sequence, in the form of rp_model_run. rows: tokens [row_count] for
- * RP_OUTPUT_MASKED_LM.
- * `*done` is false when another thread set `stop`, or a file no longer has its weights. RP_ERROR_HOST_MEMORY.
- * Thread-safe. */
+ * RP_OUTPUT_MASKED_LM. RP_ERROR_HOST_MEMORY. Thread-safe. */
 rp_status rp_plain_run(rp_plain *plain, const rp_sequence *sequence, rp_output output, const uint32_t *rows,
-                       size_t row_count, float *out, bool *done, rp_error *err);
+                       size_t row_count, float *out, rp_plain_result *result, rp_error *err);
 
 #endif
