@@ -3,8 +3,6 @@
 #include "ops/class.h"
 #include "ops/reference.h"
 
-#include <stdio.h>
-
 /* ---- planning ---- */
 
 static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]) {

@@ -3,7 +3,6 @@
 #include "ops/reference.h"
 
 #include <math.h>
-#include <stdio.h>
 
 /* ---- planning ---- */
 

@@ -5,7 +5,6 @@
 #include "ops/reference.h"
 
 #include <math.h>
-#include <stdio.h>
 
 /* ---- planning ---- */
 
