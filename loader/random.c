@@ -67,7 +67,7 @@ rp_status rp_weights_random(const rp_config *config, uint32_t seed, rp_weights *
     filler f = {0};
     if (out->layers && out->files) {
         visit_all(config, out, out->heads, &f);
-        if (f.elements <= memory_bytes() / sizeof(float))
+        if (f.elements <= memory_bytes() / sizeof(float) && f.elements <= SIZE_MAX / sizeof(float))
             out->files->memory = malloc((size_t)f.elements * sizeof(float));
     }
     if (!out->layers || !out->files || !out->files->memory) {

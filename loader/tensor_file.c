@@ -224,7 +224,7 @@ static rp_status copy_tensor(rp_tensor_file *file, rp_tensor_entry *entry, size_
     size_t element = size_of(entry->element), width = dtype == RP_F32 ? 4 : 2, bytes;
     uint64_t across = entry->strides ? entry->strides[entry->rank - 1] : 1;
     uint64_t down = entry->rank == 1 ? 0 : entry->strides ? entry->strides[0] : columns;
-    bool fits = !__builtin_mul_overflow(rows * columns, width, &bytes);
+    bool fits = !__builtin_mul_overflow((uint64_t)rows * columns, width, &bytes);
     // a tensor that repeats its elements may be far larger than its file
     if (!fits || bytes > FREE_COPIES + COPIES_PER_BYTE * file->size - file->copied)
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
