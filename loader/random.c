@@ -29,12 +29,12 @@ static void fill(float *out, size_t count, uint64_t seed, float offset, float sc
 
 static rp_status fill_slot(const rp_slot *slot, void *context) {
     filler *f = context;
-    size_t count = (size_t)slot->rows * slot->columns;
+    uint64_t count = (uint64_t)slot->rows * slot->columns;
     if (f->next) {
         bool matrix = slot->kind == RP_SLOT_MATRIX;
         *slot->tensor =
             (rp_tensor){.data = f->next, .dtype = RP_F32, .rows = slot->rows, .columns = slot->columns};
-        fill(f->next, count, mix(f->seed, f->elements), slot->kind == RP_SLOT_SCALE ? 1.0f : 0.0f,
+        fill(f->next, (size_t)count, mix(f->seed, f->elements), slot->kind == RP_SLOT_SCALE ? 1.0f : 0.0f,
              matrix ? 0.05f : 0.02f);
         f->next += count;
     }
