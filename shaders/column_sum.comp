@@ -5,8 +5,17 @@ layout(constant_id = 0) const uint LANES = 64u;
 layout(constant_id = 1) const bool NORM = false; // the gradients of gamma and beta: dy * normalized x, dy
 layout(constant_id = 2) const bool LAST = false; // the second step
 
-ALIASED layout(std430, set = 0, binding = 1) readonly buffer Dy { vec4 dy[]; }; // LAST: the sums of the workgroups
+#ifdef TEXEL
+layout(set = 0, binding = 1) uniform samplerBuffer dy; // LAST: the sums of the workgroups
+layout(set = 0, binding = 2) uniform samplerBuffer x;
+vec4 load_dy(uint at) { return texelFetch(dy, int(at)); }
+vec4 load_x(uint at) { return texelFetch(x, int(at)); }
+#else
+ALIASED layout(std430, set = 0, binding = 1) readonly buffer Dy { vec4 dy[]; };
 ALIASED layout(std430, set = 0, binding = 2) readonly buffer X { vec4 x[]; };
+vec4 load_dy(uint at) { return dy[at]; }
+vec4 load_x(uint at) { return x[at]; }
+#endif
 layout(std430, set = 0, binding = 3) readonly buffer Stats { vec2 stats[]; }; // of each row of x: mean, 1 / deviation
 ALIASED layout(std430, set = 0, binding = 4) buffer Out { vec4 result[]; };
 
@@ -24,8 +33,8 @@ void main()
     if (LAST) end = (rows + p.group - 1u) / p.group;
     vec4 sum = vec4(0.0), scaled = vec4(0.0);
     for (uint row = LAST ? 0u : first; row < end; row++) {
-        vec4 y = dy[row * p.stride + i];
-        if (NORM) scaled = fma((x[row * p.stride + i] - stats[row].x) * stats[row].y, y, scaled);
+        vec4 y = load_dy(row * p.stride + i);
+        if (NORM) scaled = fma((load_x(row * p.stride + i) - stats[row].x) * stats[row].y, y, scaled);
         sum += y;
     }
     if (LAST) {

@@ -17,31 +17,36 @@
 
 /* ---- planning ---- */
 
-enum { OWN = 8 }; /* rows of a tile */
+/* Rows of a tile, the same for all steps: what a subgroup that is a vector of a CPU holds. */
+static uint32_t own_rows(const rp_caps *caps, const rp_use *use) {
+    uint32_t held = (uint32_t)rp_div_up(rp_head_width(use->head_dim) / 4, caps->info.subgroup_size);
+    return caps->info.type == RP_DEVICE_CPU && held <= 4 ? 16 : 8;
+}
 
-static rp_kernel *put(rp_kernel *kernel, const rp_use *use, const char *shader, uint32_t lanes,
+static rp_kernel *put(rp_kernel *kernel, const rp_use *use, const char *shader, uint32_t own, uint32_t lanes,
                       uint32_t others) {
     *kernel =
         (rp_kernel){.key = {.shader = shader,
-                            .constants = {lanes, rp_head_width(use->head_dim) / 4, OWN, others, use->variant},
+                            .constants = {lanes, rp_head_width(use->head_dim) / 4, own, others, use->variant},
                             .constant_count = 5,
                             .bindings = 8,
                             .push_words = 8},
-                    .rows = OWN,
+                    .rows = own,
                     .columns = others};
-    snprintf(kernel->name, sizeof kernel->name, "%s %u, %ux%u", shader, lanes, OWN, others);
+    snprintf(kernel->name, sizeof kernel->name, "%s %u, %ux%u", shader, lanes, own, others);
     return kernel;
 }
 
 static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]) {
-    uint32_t count = 0, lanes = caps->info.subgroup_size, head = rp_head_width(use->head_dim);
+    uint32_t count = 0, lanes = caps->info.subgroup_size, head = rp_head_width(use->head_dim),
+             own = own_rows(caps, use);
     bool cpu = caps->info.type == RP_DEVICE_CPU;
     if (cpu && rp_has_subgroups(caps) && use->texels <= caps->max_texels && head <= 32 * lanes) {
-        rp_kernel *kernel = put(&out[count++], use, "attention_grad_subgroup_texel", lanes, 4 * lanes);
+        rp_kernel *kernel = put(&out[count++], use, "attention_grad_subgroup_texel", own, lanes, 4 * lanes);
         kernel->key.texels = 1 << 1 | 1 << 4;
         kernel->shuffles = true;
     }
-    put(&out[count++], use, "attention_grad", 64, 32);
+    put(&out[count++], use, "attention_grad", own, 64, 32);
     return count;
 }
 
@@ -222,10 +227,10 @@ done:
     return status;
 }
 
-static uint32_t cut(uint32_t *tiles) {
+static uint32_t cut(const rp_proof *proof, uint32_t *tiles) {
     uint32_t count = 0;
     for (uint32_t s = 0; s < SEQUENCES; s++)
-        for (uint32_t q = 0; q < starts_of[s + 1] - starts_of[s]; q += OWN) {
+        for (uint32_t q = 0; q < starts_of[s + 1] - starts_of[s]; q += proof->kernel->rows) {
             tiles[2 * count] = s;
             tiles[2 * count++ + 1] = q;
         }
@@ -282,7 +287,7 @@ static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
         rp_proof_send(proof, &(rp_proof_rows){op.out, TOKENS, h.width, 0, false}, h.context);
     else
         memcpy(rp_proof_seen(proof, op.stats), h.stats, 8 * TOKENS * HEADS);
-    uint32_t counts[RP_COUNT_KINDS] = {TOKENS, SEQUENCES, 0, cut(tiles)};
+    uint32_t counts[RP_COUNT_KINDS] = {TOKENS, SEQUENCES, 0, cut(proof, tiles)};
     memcpy(rp_proof_seen(proof, op.tiles), tiles, sizeof tiles);
     memcpy(rp_proof_seen(proof, op.list), starts_of, sizeof starts_of);
     memcpy(rp_proof_seen(proof, op.state), &STEP, sizeof STEP);

@@ -13,17 +13,25 @@ enum { GROUP = 64 }; /* rows that one workgroup of the first step adds up */
 /* ---- planning ---- */
 
 static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]) {
-    out[0] = rp_row_kernel(caps, "column_sum", use->variant, 5, 3);
-    out[0].key.constant_count = 3;
-    return 1;
+    uint32_t count = 0;
+    bool texels = caps->info.type == RP_DEVICE_CPU && use->texels <= caps->max_texels;
+    for (int texel = texels; texel >= 0; texel--) {
+        rp_kernel *kernel = &out[count++];
+        *kernel = rp_row_kernel(caps, texel ? "column_sum_texel" : "column_sum", use->variant, 5, 3);
+        kernel->key.constant_count = 3;
+        kernel->key.texels = texel ? 1 << 1 | 1 << 2 : 0;
+    }
+    return count;
 }
 
 /* ---- recording ---- */
 
 static rp_status record(rp_op_target target, const rp_op *op, rp_error *err) {
+    const VkFormat format = VK_FORMAT_R32G32B32A32_SFLOAT;
     bool norm = op->variant == RP_COLUMN_SUM_NORM;
     uint32_t columns = rp_padded(op->width) / 4, lanes = op->kernel.columns;
     rp_dispatch parts = {
+        .formats = {[1] = format, [2] = format},
         .bindings = {{0}, op->dy, norm ? op->x : op->dy, norm ? op->stats : op->dy, op->scratch},
         .push = {op->rows, GROUP, columns}};
     rp_grid grid = {op->rows, GROUP, (uint32_t)rp_div_up(columns, lanes)};
@@ -34,7 +42,8 @@ static rp_status record(rp_op_target target, const rp_op *op, rp_error *err) {
     last.constants[1] = RP_COLUMN_SUM_BIAS;
     last.constants[2] = true;
     columns *= norm ? 2 : 1;
-    rp_dispatch sums = {.bindings = {{0}, op->scratch, op->scratch, op->scratch, op->out},
+    rp_dispatch sums = {.formats = {[1] = format, [2] = format},
+                        .bindings = {{0}, op->scratch, op->scratch, op->scratch, op->out},
                         .push = {op->rows, GROUP, columns}};
     grid = (rp_grid){(rp_count)1, 0, (uint32_t)rp_div_up(columns, lanes)};
     return rp_op_dispatch(target, &last, grid, op->label, &sums, err);
