@@ -93,23 +93,21 @@ void main()
     uint item = gl_WorkGroupID.x, column = gl_WorkGroupID.y, lane = gl_LocalInvocationID.x;
     if (item >= counts[p.count]) return;
     vec2 loss;
-    uint at = item;
+    uint at = item, first = item, rows = 1u, between = 1u;
     if (VARIANT == 1u) {
-        uint first = starts[item], n = starts[item + 1u] - first;
         at = item * p.width + column;
-        loss = cross_entropy(first * p.stride + column, p.stride, n, wanted[2u * at + 1u],
-                             uintBitsToFloat(wanted[2u * at]));
-        if (column == 0u && !ADD)
-            for (uint i = lane; i < n * (p.stride - p.width); i += LANES)
-                result[(first + i / (p.stride - p.width)) * p.stride + p.width + i % (p.stride - p.width)] = 0.0;
-    } else {
-        if (VARIANT == 0u)
-            loss = cross_entropy(item * p.stride, 1u, p.width, wanted[2u * item + 1u],
-                                 uintBitsToFloat(wanted[2u * item]));
-        else
-            loss = squares_or_logistic(item, uintBitsToFloat(wanted[item * (p.width + 1u)]));
-        if (!ADD)
-            for (uint i = p.width + lane; i < p.stride; i += LANES) result[item * p.stride + i] = 0.0;
+        first = starts[item];
+        rows = starts[item + 1u] - first;
+        between = p.stride;
     }
+    if (VARIANT <= 1u)
+        loss = cross_entropy(first * p.stride + column, between, VARIANT == 1u ? rows : p.width, wanted[2u * at + 1u],
+                             uintBitsToFloat(wanted[2u * at]));
+    else
+        loss = squares_or_logistic(item, uintBitsToFloat(wanted[item * (p.width + 1u)]));
+    uint padding = p.stride - p.width;
+    if (column == 0u && !ADD)
+        for (uint i = lane; i < rows * padding; i += LANES)
+            result[(first + i / padding) * p.stride + p.width + i % padding] = 0.0;
     if (lane == 0u) losses[at] = ADD ? losses[at] + loss : loss;
 }

@@ -4,17 +4,8 @@ layout(constant_id = 0) const uint LANES = 64u;
 layout(constant_id = 1) const uint VARIANT = 0u; // rp_pointwise_variant of runtime/ops/training.h
 layout(constant_id = 2) const uint ACTIVATION = 0u;
 
-#ifdef TEXEL
-layout(set = 0, binding = 1) uniform samplerBuffer x;
-layout(set = 0, binding = 2) uniform samplerBuffer dy;
-vec4 load_x(uint at) { return texelFetch(x, int(at)); }
-vec4 load_dy(uint at) { return texelFetch(dy, int(at)); }
-#else
 ALIASED layout(std430, set = 0, binding = 1) readonly buffer X { vec4 x[]; };
 ALIASED layout(std430, set = 0, binding = 2) readonly buffer Dy { vec4 dy[]; };
-vec4 load_x(uint at) { return x[at]; }
-vec4 load_dy(uint at) { return dy[at]; }
-#endif
 ALIASED layout(std430, set = 0, binding = 4) writeonly buffer Out { vec4 result[]; };
 
 layout(push_constant) uniform Push {
@@ -45,11 +36,11 @@ void main()
     if (row >= counts[p.count]) return;
     for (uint i = gl_LocalInvocationID.x; i < p.stride; i += LANES) {
         uint at = row * p.stride + i;
-        vec4 y = load_x(at);
+        vec4 y = x[at];
         if (VARIANT == 0u)
             y = activate(y, ACTIVATION);
         else if (VARIANT == 1u)
-            y = load_dy(at) * slope(y);
+            y = dy[at] * slope(y);
         else
             y *= kept(uvec4(row, i, 0u, 0u), p.place, p.threshold, p.scale);
         result[at] = y;

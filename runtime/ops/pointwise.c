@@ -9,30 +9,22 @@
 /* ---- planning ---- */
 
 static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]) {
-    uint32_t count = 0;
-    bool texels = caps->info.type == RP_DEVICE_CPU && use->texels <= caps->max_texels;
-    for (int texel = texels; texel >= 0; texel--) {
-        rp_kernel *kernel = &out[count++];
-        *kernel = rp_row_kernel(caps, texel ? "pointwise_texel" : "pointwise", use->variant, 5, 5);
-        kernel->key.constants[2] = use->activation;
-        kernel->key.constant_count = 3;
-        kernel->key.texels = texel ? 1 << 1 | 1 << 2 : 0;
-    }
-    return count;
+    out[0] = rp_row_kernel(caps, "pointwise", use->variant, 5, 5);
+    out[0].key.constants[2] = use->activation;
+    out[0].key.constant_count = 3;
+    return 1;
 }
 
 /* ---- recording ---- */
 
 static rp_status record(rp_op_target target, const rp_op *op, rp_error *err) {
-    rp_dispatch dispatch = {
-        .bindings = {{0},
-                     op->x,
-                     op->dy.buffer ? op->dy : op->x,
-                     op->state.buffer ? op->state : target.ops->counts,
-                     op->out},
-        .formats = {[1] = VK_FORMAT_R32G32B32A32_SFLOAT, [2] = VK_FORMAT_R32G32B32A32_SFLOAT},
-        .push = {op->rows, rp_padded(op->width) / 4, op->place, rp_drop_threshold(op->rate),
-                 rp_float_bits(rp_keep_factor(op->rate))}};
+    rp_dispatch dispatch = {.bindings = {{0},
+                                         op->x,
+                                         op->dy.buffer ? op->dy : op->x,
+                                         op->state.buffer ? op->state : target.ops->counts,
+                                         op->out},
+                            .push = {op->rows, rp_padded(op->width) / 4, op->place,
+                                     rp_drop_threshold(op->rate), rp_float_bits(rp_keep_factor(op->rate))}};
     return rp_op_dispatch(target, &op->kernel.key, (rp_grid){op->rows, 1, 1}, op->label, &dispatch, err);
 }
 
