@@ -75,6 +75,18 @@ static void compile_others(const rp_config *c) {
                 &(rp_use){.norm = true, .texels = (uint64_t)TOKENS * rp_padded(c->hidden_size) / 4});
 }
 
+/* What a training step needs besides. */
+static void compile_training(const rp_config *c) {
+    const rp_scope scope = {.caps = &device->caps, .head_dim = c->hidden_size / c->attention_heads};
+    for (uint32_t i = 0; i < rp_class_count; i++) {
+        const rp_class *class = rp_classes[i];
+        rp_use use;
+        if (class == &rp_class_matmul || class == &rp_class_attention || class == &rp_class_layernorm)
+            continue;
+        for (uint32_t n = 0; class->use(&scope, n, &use); n++) compile_all(class->name, class, &use);
+    }
+}
+
 static rp_status compile_config(const char *name) {
     static const struct {
         const char *name;
@@ -87,6 +99,7 @@ static rp_status compile_config(const char *name) {
     config_name = name;
     weights_name = "-";
     compile_others(&c);
+    compile_training(&c);
     uint32_t h = rp_padded(c.hidden_size), inner = rp_padded(c.intermediate_size);
     uint32_t w = rp_attention_width(c.attention_heads, c.hidden_size / c.attention_heads);
     rp_op_activation gelu = c.activation == RP_ACTIVATION_GELU ? RP_OP_GELU : RP_OP_GELU_TANH;

@@ -19,8 +19,9 @@
 
 /* Rows of a tile, the same for all steps: what a subgroup that is a vector of a CPU holds. */
 static uint32_t own_rows(const rp_caps *caps, const rp_use *use) {
-    uint32_t held = (uint32_t)rp_div_up(rp_head_width(use->head_dim) / 4, caps->info.subgroup_size);
-    return caps->info.type == RP_DEVICE_CPU && held <= 4 ? 16 : 8;
+    return caps->info.type == RP_DEVICE_CPU && rp_head_width(use->head_dim) <= 16 * caps->info.subgroup_size
+               ? 16
+               : 8;
 }
 
 static rp_kernel *put(rp_kernel *kernel, const rp_use *use, const char *shader, uint32_t own, uint32_t lanes,

@@ -23,7 +23,8 @@ void rp_use_text(const rp_class *class, const rp_use *use, char out[RP_USE_TEXT]
     const rp_format *f = use->formats;
     char text[RP_USE_TEXT];
     *out = 0;
-    if (class->variants) snprintf(out, RP_USE_TEXT, "%s", class->variants[use->variant]);
+    for (uint32_t i = 0; class->variants && class->variants[i]; i++)
+        if (i == use->variant) say(out, class->variants[i]);
     if (class->weights && f[0] == f[1] && f[0] == f[2])
         snprintf(out, RP_USE_TEXT, "%s %s", formats[f[0]], class->weights);
     else if (class->weights)
