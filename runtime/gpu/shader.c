@@ -62,9 +62,14 @@ static rp_status compile(rp_device *device, const rp_shader_variant *variant, rp
 #endif
 
 rp_status rp_shader_unpack(const rp_packed_shader *shader, rp_spirv *out, rp_error *err) {
-    *out = (rp_spirv){rp_new_array(uint32_t, shader->count), shader->count};
-    if (!out->words) return rp_fail_memory(err, "a shader", shader->count * sizeof *out->words);
-    if (rp_spirv_unpack(shader->packed, shader->size, out->words, out->count)) return RP_OK;
+    size_t room =
+        shader->count + shader->bytes / sizeof *out->words + 1; /* the bytes stand behind the words */
+    *out = (rp_spirv){rp_new_array(uint32_t, room), shader->count};
+    if (!out->words) return rp_fail_memory(err, "a shader", room * sizeof *out->words);
+    unsigned char *bytes = (unsigned char *)(out->words + shader->count);
+    if (rp_bytes_grow(shader->packed, shader->size, bytes, shader->bytes) &&
+        rp_spirv_unpack(bytes, shader->bytes, out->words, out->count))
+        return RP_OK;
     free(out->words);
     *out = (rp_spirv){0};
     return rp_fail(err, RP_ERROR_FORMAT, "the shader %s is damaged; install the library again",
