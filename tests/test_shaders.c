@@ -189,35 +189,6 @@ static void test_packing(void **state) {
     assert_false(rp_spirv_unpack(endless, sizeof endless, again, 1));
 }
 
-/* Bytes with and without repetitions come back, near and far; a stream that is cut or says too much is found
- * out. */
-static void test_shrinking(void **state) {
-    (void)state;
-    enum { SIZE = 40000 };
-    static unsigned char bytes[SIZE], shrunk[RP_SHRUNK_MAX(SIZE)], again[SIZE];
-    for (int kind = 0; kind < 3; kind++) {
-        uint32_t x = 1;
-        for (size_t i = 0; i < SIZE; i++) {
-            x = x * 1664525u + 1013904223u;
-            bytes[i] = kind == 0 ? 7 : kind == 1 ? (unsigned char)(x >> 24) : (unsigned char)(i * i >> 5);
-        }
-        for (size_t size = 0; size <= SIZE; size = 3 * size + 1) {
-            size_t n = rp_bytes_shrink(bytes, size, shrunk);
-            assert_true(n <= RP_SHRUNK_MAX(size));
-            memset(again, 0, sizeof again);
-            assert_true(rp_bytes_grow(shrunk, n, again, size));
-            assert_memory_equal(bytes, again, size);
-            if (!n) continue;
-            assert_false(rp_bytes_grow(shrunk, n - 1, again, size));
-            assert_false(rp_bytes_grow(shrunk, n, again, size - 1));
-        }
-    }
-    const unsigned char before[] = {0, 1, 0x80, 2}, none[] = {0, 1, 0x80, 0}, cut[] = {5, 1};
-    assert_false(rp_bytes_grow(before, sizeof before, again, 5));
-    assert_false(rp_bytes_grow(none, sizeof none, again, 5));
-    assert_false(rp_bytes_grow(cut, sizeof cut, again, 6));
-}
-
 /* The unchanged folder gives what the pack holds. */
 static void test_folder_equals_pack(void **state) {
     (void)state;
@@ -602,7 +573,6 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pack),
         cmocka_unit_test(test_packing),
-        cmocka_unit_test(test_shrinking),
         TEST(test_folder_equals_pack),
         TEST(test_matrices_for_old_compilers),
         TEST(test_edited_shader_takes_effect),

@@ -51,10 +51,11 @@ bool rp_spirv_unpack(const unsigned char *packed, size_t size, uint32_t *words, 
     return at == end;
 }
 
-/* ---- repetitions: a byte below REPEAT begins as many bytes and one more, as they are; another one is a
- * length, and a distance follows ---- */
+/* ---- repetitions: a byte holds how many bytes follow as they are, and how long what is repeated behind them
+ * is, 15 or more with another number; then those bytes, then the distance. The last repetition may be missing
+ * ---- */
 
-enum { REPEAT = 0x80, SHORTEST = 4, LONGEST = SHORTEST + 0x7f, FARTHEST = 0x3fff };
+enum { MANY = 15, SHORTEST = 4, LONGEST = 1 << 12, FARTHEST = 0x7fff };
 
 /* The longest that stood before; length 0: none that is worth it. */
 static size_t find(const unsigned char *bytes, size_t size, size_t at, size_t *distance) {
@@ -70,23 +71,21 @@ static size_t find(const unsigned char *bytes, size_t size, size_t at, size_t *d
 }
 
 size_t rp_bytes_shrink(const unsigned char *bytes, size_t size, unsigned char *out) {
-    size_t used = 0, run = 0; /* where the length of the bytes as they are stands, and how many they are */
-    for (size_t at = 0, distance = 0; at < size;) {
-        size_t length = find(bytes, size, at, &distance);
-        if (length) {
-            out[used++] = (unsigned char)(REPEAT | (length - SHORTEST));
-            used += put(out + used, (uint32_t)distance);
-            at += length;
-            run = 0;
+    size_t used = 0;
+    for (size_t at = 0, begin = 0, distance = 0; at < size || begin < size;) {
+        size_t length = at < size ? find(bytes, size, at, &distance) : 0, run = at - begin;
+        if (at < size && !length) {
+            at++;
             continue;
         }
-        if (!run || run == REPEAT) {
-            used++;
-            run = 0;
-        }
-        out[used++] = bytes[at++];
-        out[used - 2 - run] = (unsigned char)run;
-        run++;
+        size_t more = length ? length - SHORTEST : 0;
+        out[used++] = (unsigned char)((run < MANY ? run : MANY) << 4 | (more < MANY ? more : MANY));
+        if (run >= MANY) used += put(out + used, (uint32_t)(run - MANY));
+        if (more >= MANY) used += put(out + used, (uint32_t)(more - MANY));
+        for (; begin < at; begin++) out[used++] = bytes[begin];
+        if (length) used += put(out + used, (uint32_t)distance);
+        begin = at += length;
+        if (!length) break;
     }
     return used;
 }
@@ -95,16 +94,18 @@ bool rp_bytes_grow(const unsigned char *shrunk, size_t size, unsigned char *out,
     const unsigned char *at = shrunk, *end = shrunk + size;
     size_t made = 0;
     while (at < end) {
-        size_t first = *at++;
-        uint32_t distance;
-        if (first < REPEAT) {
-            if (++first > (size_t)(end - at) || first > count - made) return false;
-            while (first--) out[made++] = *at++;
-            continue;
-        }
-        first = first - REPEAT + SHORTEST;
-        if (!get(&at, end, &distance) || !distance || distance > made || first > count - made) return false;
-        for (; first--; made++) out[made] = out[made - distance];
+        uint32_t run = *at >> 4, length = *at & MANY, more = 0, distance;
+        at++;
+        if (run == MANY && !get(&at, end, &more)) return false;
+        if (more > count || (run += more) > count - made) return false;
+        more = 0;
+        if ((length == MANY && !get(&at, end, &more)) || run > (size_t)(end - at)) return false;
+        while (run--) out[made++] = *at++;
+        if (at == end) break;
+        if (more > count || !get(&at, end, &distance)) return false;
+        length += more + SHORTEST;
+        if (!distance || distance > made || length > count - made) return false;
+        for (; length--; made++) out[made] = out[made - distance];
     }
     return made == count;
 }

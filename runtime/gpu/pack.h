@@ -19,9 +19,9 @@ size_t rp_spirv_pack(const uint32_t *words, size_t count, unsigned char *out);
  * for exactly so many. */
 bool rp_spirv_unpack(const unsigned char *packed, size_t size, uint32_t *words, size_t count);
 
-/* Write `size` bytes with what stood among the last 16383 before as its length and distance. `out` has room
+/* Write `size` bytes with what stood among the last 32767 before as its length and distance. `out` has room
  * for RP_SHRUNK_MAX(size) bytes; returns how many were written. */
-#define RP_SHRUNK_MAX(size) ((size) + (size) / 128 + 1)
+#define RP_SHRUNK_MAX(size) ((size) + (size) / 4 + 16)
 size_t rp_bytes_shrink(const unsigned char *bytes, size_t size, unsigned char *out);
 
 /* The inverse: write to `out` the `count` bytes that `size` others stand for. False when they do not stand
