@@ -452,3 +452,25 @@ put("regex", "pieces", "'s|'t| ?\\p{L}+| ?\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+|\\s+
 put("regex", "loops", "(?:(a*)*|b??|(|c+?){2,}){,3}\\b.$\naabbcc\na")
 put("regex", "classes", "[]\\x41-\\x{5a}\\u00e9\\h-][^\\W\\d\\P{Lu}-]\\Z\nA-B\n")
 put("regex", "refused", "(?=a)[a&&b]\\1a*+\n")
+
+# ---- labelled data ----
+# The format (0 .json, 1 tsv, 2 csv, 3 cola, 4 jsonl, 5 conll, 6 squad), what is asked of rows (1 labelled, 2 numbers, 4 many
+# labels, 8 bad rows are left out, 16 labels are collected, 32 the column l), and the file.
+def data(name, form, asked, text):
+    put("data", name, bytes([form, asked]) + text.encode("utf-8", "surrogateescape"))
+
+
+data("tsv", 1, 16, 'sentence1\tsentence2\tlabel\na "b\tc\t1\n\nd\te\t0\n')
+data("numbers", 1, 11, "sentence\tlabel\na\t-.5\nb\t1e3\nc\tx\nd\t\n")
+data("csv", 2, 52, 'text;l\n"a ""b""\nc";x, y,\nd;\n')
+data("cola", 3, 16, "gj04\t1\t\tOur friends.\ngj04\t0\t*\tMe.\n")
+data("jsonl", 4, 28, '{"text": "a", "label": ["x", 2.5, true]}\n\n{"text": "b", "text_pair": "c", "labels": []}\r\n[]\n')
+data("tokens", 4, 24, '{"tokens": ["a", "b"], "tags": ["O", "B-X"]}\n{"tokens": ["c"], "ner_tags": [3]}\n{"tokens": []}')
+data("choices", 4, 9, '{"text": "a", "choices": ["x", "y"], "label": 1}\n{"text": "a", "choices": ["x"], "label": 1}\n')
+QUESTION = '{"question": "q", "context": "\u00e9 b b", "id": 1, "answers": {"text": ["b", "b"], "answer_start": [2, 4]}}'
+data("questions", 4, 8, QUESTION + '\n{"question": "q", "context": "c", "answers": "c"}\n{"question": "q", "context": "c", "answers": []}')
+data("json-lines", 0, 8, '{"text": "a", "label": 1}\n{"text": "b", "label": 0}\n')
+data("conll", 5, 24, "-DOCSTART- -X- O O\n\nEU NNP B-NP B-ORG\nsaid VBD B-VP O\r\n\n \nx\ty z\tO \n#\tB-X\n\n\tO")
+SQUAD = '{"data": [{"paragraphs": [{"context": "a \u00e9 b", "qas": [{"id": "1", "question": "q", "answers": [{"text": "b", "answer_start": 4}]}, {"id": "2", "question": "r", "answers": []}]}]}]}'
+data("squad", 6, 0, SQUAD)
+data("squad-by-name", 0, 8, SQUAD.replace('"id": "2", ', '"id": 2, ').replace(": 4}", ": 5}"))
