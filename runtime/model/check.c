@@ -12,33 +12,34 @@
 
 enum { MOST_THREADS = 16 };
 
-/* ---- what is to be tried ---- */
+/* ---- what is to be checked ---- */
 
+/* A kernel in one of its uses. */
 typedef struct job {
     const rp_class *class;
     rp_kernel kernel;
     rp_use use;
-    bool taken, done;
-    bool suspect;    /* a process ended while its kernel was tried, maybe because of it */
-    uint32_t losses; /* of the device, while it was tried */
+    bool taken;   /* a thread runs this kernel in all its uses: the attempt log has one note of a kernel */
+    bool done;    /* `result` is final */
+    bool suspect; /* an earlier process ended while it ran this kernel and others: this one may have ended it
+                   */
+    uint32_t losses; /* of the device, while this ran */
     rp_check_result result;
 } job;
 
 typedef struct check {
     rp_device *device;
     rp_check_params params;
-    job *jobs;
-    size_t count, capacity;
-    size_t delivered; /* of the jobs, to whom it may concern */
-    uint32_t failed;  /* of these */
-    bool alone;       /* what was tried when the device was lost, or a process ended, is tried again, one
-                         after the other */
-    bool lost;        /* the device is, and every thread ends */
-    rp_status status;
-    rp_error error; /* of the first that could not be tried */
-    pthread_mutex_t lock;
+    job *jobs; /* the kernels of each use of each class */
+    size_t count, capacity, delivered;
+    uint32_t failed;      /* of those that were delivered */
+    pthread_mutex_t lock; /* of what follows, of `delivered`, and of what the jobs have come to */
     pthread_cond_t changed;
+    bool alone; /* one thread runs those that were running when the device was lost or a process ended */
+    bool lost;  /* the device was lost: every thread ends */
     uint32_t running; /* threads */
+    rp_status status;
+    rp_error error; /* of the first job that could not be run */
 } check;
 
 static rp_status add(check *c, const rp_class *class, const rp_kernel *kernel, const rp_use *use,
@@ -50,10 +51,12 @@ static rp_status add(check *c, const rp_class *class, const rp_kernel *kernel, c
     *one = (job){.class = class, .kernel = *kernel, .use = *use, .result.op = class->name};
     memcpy(one->result.kernel, kernel->name, RP_KERNEL_NAME);
     rp_use_text(class, use, one->result.use);
+    one->suspect = rp_attempt_is_suspect(c->device, class->name, kernel->name);
     return RP_OK;
 }
 
-/* The plan for small buffers, and for those that no texel buffer covers where there can be any. */
+/* The plan of a use for small weights, and where the device has room for weights that no texel buffer covers,
+ * the plan for these. */
 static uint32_t plan(const rp_caps *caps, const rp_class *class, const rp_use *use,
                      rp_kernel out[2 * RP_MAX_KERNELS]) {
     rp_kernel more[RP_MAX_KERNELS];
@@ -78,8 +81,8 @@ static bool is_smallest(const rp_kernel *kernels, uint32_t count, uint32_t i) {
     return true;
 }
 
-/* A software driver takes seconds to compile a large tile: only where they are small indeed are the smallest
- * of a shader tried in every use there. */
+/* A software driver takes seconds to compile a large tile: in a use that is not of RP_RANK_ALL the check
+ * leaves such kernels out there. */
 static bool is_due(const rp_caps *caps, rp_rank rank, const rp_kernel *kernels, uint32_t count, uint32_t i) {
     enum { QUICK = 128 };
     bool cpu = caps->info.type == RP_DEVICE_CPU;
@@ -120,151 +123,112 @@ done:
 
 /* ---- running one ---- */
 
-/* Make its pipeline, and ask the driver about it. */
-static rp_status compile(rp_ops *ops, const job *one, rp_check_result *result, rp_error *err) {
+/* Have the driver compile it, or prove it. The device is entered. */
+static rp_status run_one(check *c, job *one, rp_error *err) {
+    rp_check_result *result = &one->result;
+    rp_difference found;
     const rp_pipeline *pipeline;
-    ops->pipelines->statistics = ops->device->caps.has_statistics;
-    rp_status status = rp_pipeline_get(ops->pipelines, &one->kernel.key, &pipeline, err);
-    if (!status &&
-        rp_pipeline_statistics(ops->device, pipeline, result->statistics, sizeof result->statistics))
-        result->verdict = RP_CHECK_SPILLS;
-    return status;
-}
-
-static rp_status verify(rp_ops *ops, const job *one, rp_check_result *result, rp_error *err) {
-    rp_difference verdict;
-    rp_status status = rp_prove(ops, one->class, &one->kernel, &one->use, &verdict, err);
-    if (status) return status;
-    result->error = verdict.error;
-    result->bound = verdict.bound;
-    if (!rp_difference_allowed(&verdict)) result->verdict = RP_CHECK_WRONG;
-    return RP_OK;
-}
-
-/* The device is entered. */
-static rp_status try_one(check *c, job *one, rp_error *err) {
+    rp_status status;
     rp_ops ops = {0};
     rp_ops_init(&ops, c->device, (rp_range){0}, (rp_range){0});
-    rp_status status = (c->params.compile_only ? compile : verify)(&ops, one, &one->result, err);
+    if (c->params.compile_only) {
+        ops.pipelines->statistics = c->device->caps.has_statistics;
+        RP_TRY(rp_pipeline_get(ops.pipelines, &one->kernel.key, &pipeline, err));
+        if (rp_pipeline_statistics(c->device, pipeline, result->statistics, sizeof result->statistics))
+            result->verdict = RP_CHECK_SPILLS;
+    } else {
+        RP_TRY(rp_prove(&ops, one->class, &one->kernel, &one->use, &found, err));
+        result->error = found.error;
+        result->bound = found.bound;
+        if (!rp_difference_allowed(&found)) result->verdict = RP_CHECK_WRONG;
+    }
+done:
     if (rp_pipelines_refused(ops.pipelines, status)) {
-        one->result.verdict = RP_CHECK_REFUSED;
+        result->verdict = RP_CHECK_REFUSED;
         status = RP_OK;
     }
     rp_ops_finish(&ops);
     return status;
 }
 
-/* ---- notes of what is being tried, for the process that comes after this one ---- */
-
-static bool same_kernel(const job *a, const job *b) {
-    return !strcmp(a->result.op, b->result.op) && !strcmp(a->result.kernel, b->result.kernel);
-}
-
-/* Several may have been tried when a process ended, and one of them may have ended it: all are tried again
- * before the rest, one after the other, so that the note of the guilty alone is raised. */
-static void find_suspects(check *c) {
-    for (size_t i = 0; i < c->count; i++) {
-        job *one = &c->jobs[i], *before = i ? one - 1 : NULL;
-        one->suspect = before && same_kernel(before, one)
-                           ? before->suspect
-                           : rp_attempt_is_suspect(c->device, one->result.op, one->result.kernel);
-    }
-}
-
-/* Every other try of this kernel has ended: only this thread writes to them, as long as it has one of them.
- */
-static bool is_last_try(const check *c, const job *one) {
-    for (size_t i = 0; i < c->count; i++)
-        if (&c->jobs[i] != one && !c->jobs[i].done && same_kernel(&c->jobs[i], one)) return false;
-    return true;
-}
-
-/* The note of a kernel is wiped when it was run in all the ways there are. A loss of the device is not noted:
- * with several threads nobody knows whose it is. */
-static rp_status try_noted(check *c, job *one, rp_error *err) {
-    rp_attempt trial;
-    if (!rp_attempt_begin_check(&trial, c->device,
+/* The same between a note in the attempt log and its end; `last`: the kernel has run in all other uses, and
+ * its note is wiped. A loss of the device is not noted: with several threads nobody knows whose it is. */
+static rp_status attempt(check *c, job *one, bool last, rp_error *err) {
+    rp_attempt noted;
+    if (!rp_attempt_begin_check(&noted, c->device,
                                 &(rp_attempted){one->result.op, one->result.kernel, &one->use})) {
         one->result.verdict = RP_CHECK_ENDS;
         return RP_OK;
     }
-    rp_status status = try_one(c, one, err);
-    rp_attempt_end(&trial, RP_OK, !status && !c->params.compile_only && is_last_try(c, one));
+    rp_status status = run_one(c, one, err);
+    rp_attempt_end(&noted, RP_OK, !status && !c->params.compile_only && last);
     return status;
 }
 
-/* ---- the threads ---- */
+/* ---- the threads: whoever calls these holds the lock ---- */
 
-/* A note is of a kernel, and the threads would wipe each other's. The lock is held here and in the next
- * three.
- */
-static bool kernel_taken(const check *c, const job *one) {
-    for (size_t i = c->delivered; i < c->count; i++)
-        if (c->jobs[i].taken && same_kernel(&c->jobs[i], one)) return true;
-    return false;
+/* Of the jobs from `one` on the first with this kernel that has no result; NULL: none. */
+static job *next_use(const check *c, job *one, const job *like) {
+    for (; one < c->jobs + c->count; one++)
+        if (!one->done && one->class == like->class && !strcmp(one->result.kernel, like->result.kernel))
+            return one;
+    return NULL;
 }
 
-/* The next that no thread has taken; NULL: there is none that another thread does not come to. */
-static job *take_job(check *c) {
-    for (size_t i = c->delivered; i < c->count; i++) {
-        job *one = &c->jobs[i];
+/* Take the next kernel that no thread has; returns its first use. */
+static job *take_kernel(check *c) {
+    for (job *one = c->jobs + c->delivered; one < c->jobs + c->count; one++) {
         if (one->taken || one->done || (c->alone && !one->losses && !one->suspect)) continue;
-        if (kernel_taken(c, one)) continue;
-        one->taken = true;
-        return one;
+        for (job *use = c->jobs; (use = next_use(c, use, one)); use++) use->taken = true;
+        return next_use(c, c->jobs, one);
     }
     return NULL;
 }
 
-/* Which of those that were tried at that moment loses the device, if any does, only a try on its own tells.
- * Whoever loses it then too is not tried in other ways either. */
+/* Several kernels were running when the device was lost: which of them loses it, running each alone tells.
+ * The one that loses it then too is not run in its other uses. */
 static void note_loss(check *c, job *one) {
     c->lost = true;
     if (++one->losses < 2) return;
-    for (size_t i = 0; i < c->count; i++) {
-        job *other = &c->jobs[i];
-        if (!same_kernel(other, one) || other->done) continue;
-        other->result.verdict = RP_CHECK_LOSES;
-        other->done = true;
-    }
+    for (job *use = c->jobs; (use = next_use(c, use, one)); use->done = true)
+        use->result.verdict = RP_CHECK_LOSES;
 }
 
-/* `tried`: the device could be entered. */
-static void note_end(check *c, job *one, bool tried, rp_status status, const rp_error *err) {
-    one->taken = false;
-    if (tried && status == RP_ERROR_DEVICE_LOST) {
-        note_loss(c, one);
-        return;
-    }
-    one->done = true;
+/* Run a job, without the lock. This thread enters the device for each anew: another one that wants to open a
+ * lost device again waits for no more than a job. */
+static void run_job(check *c, job *one, bool last) {
+    rp_error err = {0};
+    pthread_mutex_unlock(&c->lock);
+    rp_status status = rp_device_enter(c->device, &err);
+    bool entered = !status;
+    if (entered) status = rp_device_leave(c->device, attempt(c, one, last, &err));
+    pthread_mutex_lock(&c->lock);
+    bool lost = entered && status == RP_ERROR_DEVICE_LOST;
+    one->done = !lost;
+    if (lost) note_loss(c, one);
+    if (lost || !status) status = rp_device_check_stopped(c->device, &err);
     if (status && !c->status) {
         c->status = status;
-        c->error = *err;
+        c->error = err;
     }
+    pthread_cond_signal(&c->changed);
 }
 
-/* The device is entered for each, and for nothing else: whoever wants to open it again waits for no more. */
 static void *work(void *user) {
     check *c = user;
     pthread_mutex_lock(&c->lock);
-    for (job *one; !c->status && !c->lost && (one = take_job(c));) {
-        rp_error err = {0};
-        pthread_mutex_unlock(&c->lock);
-        rp_status status = rp_device_enter(c->device, &err);
-        bool entered = !status;
-        if (entered) status = rp_device_leave(c->device, try_noted(c, one, &err));
-        pthread_mutex_lock(&c->lock);
-        note_end(c, one, entered, status, &err);
-        if (!c->status) c->status = rp_device_check_stopped(c->device, &c->error);
-        pthread_cond_signal(&c->changed);
-    }
+    for (job *one, *next; !c->status && !c->lost && (one = take_kernel(c));)
+        for (; one && !c->status && !c->lost; one = next) {
+            next = next_use(c, one + 1, one);
+            run_job(c, one, !next);
+        }
     c->running--;
     pthread_cond_signal(&c->changed);
     pthread_mutex_unlock(&c->lock);
     return NULL;
 }
 
-/* Give results in order, as they come; the lock is held but not while `each` runs. */
+/* Give the caller the results in order, as they come; he gets each without the lock. */
 static void deliver(check *c, rp_check_fn each, void *user) {
     pthread_mutex_lock(&c->lock);
     for (; c->delivered < c->count; c->delivered++) {
@@ -279,12 +243,17 @@ static void deliver(check *c, rp_check_fn each, void *user) {
     pthread_mutex_unlock(&c->lock);
 }
 
-/* Until everything is tried or the device is lost. */
+/* Until every job is done or the device is lost. */
 static rp_status run_round(check *c, rp_check_fn each, void *user, rp_error *err) {
     pthread_t threads[MOST_THREADS];
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     uint32_t wanted = c->params.threads ? c->params.threads : processors > 0 ? (uint32_t)processors : 1;
     uint32_t started = 0;
+    c->alone = c->lost = false;
+    for (size_t i = 0; i < c->count; i++) {
+        c->jobs[i].taken = false;
+        c->alone |= (c->jobs[i].losses || c->jobs[i].suspect) && !c->jobs[i].done;
+    }
     if (wanted > MOST_THREADS) wanted = MOST_THREADS;
     if (c->alone) wanted = 1;
     pthread_mutex_lock(&c->lock);
@@ -296,19 +265,6 @@ static rp_status run_round(check *c, rp_check_fn each, void *user, rp_error *err
     for (uint32_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
     if (c->status && err) *err = c->error;
     return c->status;
-}
-
-/* In rounds, each of which a loss of the device ends: the next one opens it again. */
-static rp_status run(check *c, rp_check_fn each, void *user, rp_error *err) {
-    rp_status status = RP_OK;
-    while (!status && c->delivered < c->count) {
-        c->alone = false;
-        for (size_t i = c->delivered; i < c->count; i++)
-            c->alone = c->alone || ((c->jobs[i].losses || c->jobs[i].suspect) && !c->jobs[i].done);
-        c->lost = false;
-        status = run_round(c, each, user, err);
-    }
-    return status;
 }
 
 rp_status rp_check_kernels(rp_device *device, const rp_check_params *params, rp_check_fn each, void *user,
@@ -327,8 +283,7 @@ rp_status rp_check_kernels(rp_device *device, const rp_check_params *params, rp_
     pthread_mutex_init(&c.lock, NULL);
     pthread_cond_init(&c.changed, NULL);
     status = add_all(&c, err);
-    if (!status) find_suspects(&c);
-    if (!status) status = run(&c, each, user, err);
+    while (!status && c.delivered < c.count) status = run_round(&c, each, user, err);
     if (failed) *failed = c.failed;
     pthread_cond_destroy(&c.changed);
     pthread_mutex_destroy(&c.lock);
