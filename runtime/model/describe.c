@@ -2,6 +2,10 @@
 
 #include "ops/class.h"
 
+_Static_assert((int)RP_OP_GELU == RP_ACTIVATION_GELU && (int)RP_OP_GELU_TANH == RP_ACTIVATION_GELU_TANH &&
+                   (int)RP_OP_RELU == RP_ACTIVATION_RELU && (int)RP_OP_TANH == RP_ACTIVATION_TANH,
+               "the two lists of activations agree");
+
 static rp_range whole(const rp_buffer *buffer) {
     return rp_buffer_range(buffer, 0, buffer->size);
 }
@@ -16,18 +20,7 @@ static unsigned halves(const rp_model *model, unsigned which) {
 }
 
 static rp_op_activation activation(const rp_config *config) {
-    switch (config->activation) {
-    case RP_ACTIVATION_GELU:
-        return RP_OP_GELU;
-    case RP_ACTIVATION_GELU_TANH:
-        return RP_OP_GELU_TANH;
-    case RP_ACTIVATION_RELU:
-        return RP_OP_RELU;
-    case RP_ACTIVATION_TANH:
-        return RP_OP_TANH;
-    default:
-        return RP_OP_NONE;
-    }
+    return (rp_op_activation)config->activation;
 }
 
 /* The next operator of the list. */
@@ -48,12 +41,24 @@ static rp_op *product(rp_op_list *list, const char *label, rp_range x, const rp_
     return op;
 }
 
+/* LayerNorm over E, as the next operator. */
+static rp_op *layernorm(const rp_model *model, rp_op_list *list, const char *label, rp_range x, rp_range norm,
+                        rp_range out) {
+    rp_op *op = next(list, &rp_class_layernorm, label);
+    op->width = model->config.embedding_size;
+    op->eps = model->config.norm_eps;
+    op->x = x;
+    op->norm = norm;
+    op->out = out;
+    return op;
+}
+
 void rp_describe_prologue(const rp_model *model, rp_op_list *out) {
     const rp_device_weights *w = &model->on_device;
     const rp_activations *a = &model->activations;
     bool mapped = w->mapping.chunk_count;
-    rp_range sum = rp_model_part_of_wide(model, 0, w->word.k, 4);
-    rp_range normed = mapped ? rp_model_part_of_wide(model, w->word.k, w->word.k, 4) : whole(&a->hidden);
+    rp_range sum = rp_model_part_of_wide(model, 0, w->word.k, 4), hidden = whole(&a->hidden);
+    rp_range normed = mapped ? rp_model_part_of_wide(model, w->word.k, w->word.k, 4) : hidden;
     out->count = 0;
     rp_op *embed = next(out, &rp_class_embed, "embed");
     embed->list = input(model, a->at.tokens, model->batch_tokens * 16ull);
@@ -61,16 +66,9 @@ void rp_describe_prologue(const rp_model *model, rp_op_list *out) {
     embed->w[1] = &w->position;
     embed->w[2] = &w->type;
     embed->out = sum;
-    rp_op *norm = next(out, &rp_class_layernorm, "embedding norm");
-    norm->width = model->config.embedding_size;
-    norm->eps = model->config.norm_eps;
-    norm->x = sum;
-    norm->out = normed;
-    norm->norm = w->embedding_norm;
-    norm->halves = mapped ? 0 : halves(model, RP_HALF_OUT);
-    if (!mapped) return;
-    rp_op *mapping = product(out, "mapping in", normed, &w->mapping, w->mapping_bias, whole(&a->hidden));
-    mapping->halves = halves(model, RP_HALF_OUT);
+    rp_op *last = layernorm(model, out, "embedding norm", sum, w->embedding_norm, normed);
+    if (mapped) last = product(out, "mapping in", normed, &w->mapping, w->mapping_bias, hidden);
+    last->halves = halves(model, RP_HALF_OUT);
 }
 
 /* End in the sum with a residual, and its LayerNorm. */
@@ -136,12 +134,7 @@ static void describe_masked_lm(const rp_model *model, rp_op_list *list) {
            rows);
     rp_op *transform = product(list, "masked LM", rows, &w->lm_dense, w->lm_dense_bias, dense);
     transform->activation = activation(&model->config);
-    rp_op *norm = next(list, &rp_class_layernorm, "masked LM norm");
-    norm->width = model->config.embedding_size;
-    norm->eps = model->config.norm_eps;
-    norm->x = dense;
-    norm->out = normed;
-    norm->norm = w->lm_norm;
+    layernorm(model, list, "masked LM norm", dense, w->lm_norm, normed);
     product(list, "decoder", normed, w->lm_decoder.chunk_count ? &w->lm_decoder : &w->word, w->lm_bias,
             whole(&a->output));
     for (uint32_t i = 0; i < list->count; i++) list->ops[i].rows = RP_COUNT_ROWS;

@@ -8,12 +8,8 @@
 #include "ops/reference.h"
 #include "ops/selection.h"
 
-_Static_assert((int)RP_OP_GELU == RP_ACTIVATION_GELU && (int)RP_OP_GELU_TANH == RP_ACTIVATION_GELU_TANH &&
-                   (int)RP_OP_RELU == RP_ACTIVATION_RELU && (int)RP_OP_TANH == RP_ACTIVATION_TANH,
-               "the two lists of activations agree");
-
-/* One sequence on its way. T: its tokens. */
-typedef struct pass {
+/* One sequence on its way through the model. T: its tokens. */
+typedef struct forward {
     rp_plain *plain;
     const rp_config *config;
     const rp_sequence *sequence;
@@ -28,53 +24,41 @@ typedef struct pass {
     bool lost; /* a file no longer has its weights */
     bool huge;
     double unit;
-} pass;
-
-static rp_status note_layer(rp_plain *plain, const rp_model *model, uint32_t i, rp_error *err) {
-    const rp_device_layer *layer = &model->on_device.layers[i];
-    rp_layer_buffers at = rp_model_layer_buffers(model);
-    rp_status status = RP_OK;
-    rp_op_list list;
-    plain->layers[i] =
-        (rp_plain_layer){layer->qkv.format, layer->dense.format, layer->ffn.format, layer->ffn_output.format};
-    rp_describe_layer(&model->config, model->half, layer, &at, 0, &list);
-    for (uint32_t n = 0; !status && n < list.count; n++) {
-        status = rp_op_recall(&model->ops, &list.ops[n], err);
-        plain->bytes |= list.ops[n].kernel.rounding == RP_ROUNDING_INT8;
-    }
-    return status;
-}
+} forward;
 
 rp_status rp_plain_init(rp_plain *plain, const rp_model *model, rp_error *err) {
-    const rp_device_weights *d = &model->on_device;
+    const rp_device_weights *from = &model->on_device;
+    rp_layer_buffers at = rp_model_layer_buffers(model);
+    rp_status status;
     plain->config = &model->config;
     plain->weights = &model->weights;
     plain->half = model->half;
-    plain->word = d->word.format;
-    plain->position = d->position.format;
-    plain->type = d->type.format;
-    plain->mapping = d->mapping.format;
-    plain->pooler = d->pooler.format;
-    plain->classifier = d->classifier.format;
-    plain->order = d->order.format;
-    plain->lm_dense = d->lm_dense.format;
-    plain->lm_decoder = d->lm_decoder.chunk_count ? d->lm_decoder.format : d->word.format;
-    plain->layers = rp_new_array(rp_plain_layer, d->layer_count);
-    if (!plain->layers) return rp_fail_memory(err, "layers", d->layer_count * sizeof *plain->layers);
-    rp_status status = RP_OK;
-    for (uint32_t i = 0; !status && i < d->layer_count; i++) status = note_layer(plain, model, i, err);
-    return status ? status : rp_weights_reader_open(plain->weights, &plain->reader, err);
+    plain->stored = *from;
+    plain->stored.layers = rp_new_array(rp_device_layer, from->layer_count);
+    if (!plain->stored.layers) return rp_fail_memory(err, "layers", from->layer_count * sizeof *from->layers);
+    memcpy(plain->stored.layers, from->layers, from->layer_count * sizeof *from->layers);
+    for (uint32_t i = 0; i < from->layer_count; i++) {
+        rp_op_list list;
+        rp_describe_layer(&model->config, model->half, &from->layers[i], &at, 0, &list);
+        for (uint32_t n = 0; n < list.count; n++) {
+            RP_TRY(rp_op_recall(&model->ops, &list.ops[n], err));
+            plain->bytes |= list.ops[n].kernel.rounding == RP_ROUNDING_INT8;
+        }
+    }
+    status = rp_weights_reader_open(plain->weights, &plain->reader, err);
+done:
+    return status;
 }
 
 void rp_plain_finish(rp_plain *plain) {
     rp_weights_reader_close(&plain->reader);
-    free(plain->layers);
-    plain->layers = NULL;
+    free(plain->stored.layers);
+    plain->stored.layers = NULL;
 }
 
 /* ---- pieces ---- */
 
-static void read_elements(pass *p, const rp_tensor *tensor, size_t first, size_t count, float *out) {
+static void read_elements(forward *p, const rp_tensor *tensor, size_t first, size_t count, float *out) {
     if (rp_weights_reader_read(&p->plain->reader, tensor, first, count, out)) return;
     memset(out, 0, count * sizeof *out);
     p->lost = true;
@@ -82,7 +66,7 @@ static void read_elements(pass *p, const rp_tensor *tensor, size_t first, size_t
 
 /* Row `row` of a tensor, rounded as the device has it, until the next call. `head`: its columns are heads of
  * this size, each of which the device pads; that moves the groups of a rounding. 0: they are not. */
-static const float *stored_row(pass *p, const rp_tensor *tensor, rp_format format, size_t row,
+static const float *stored_row(forward *p, const rp_tensor *tensor, const rp_matrix *as, size_t row,
                                uint32_t head) {
     uint32_t columns = tensor->columns, padded = head ? rp_head_width(head) : 0;
     float *values = p->stored, *rounded = p->stored + p->widest;
@@ -94,14 +78,14 @@ static const float *stored_row(pass *p, const rp_tensor *tensor, rp_format forma
         memset(values, 0, one.columns * sizeof *values);
         for (uint32_t i = 0; i < columns; i++) values[i / head * padded + i % head] = rounded[i];
     }
-    rp_host_stored(&one, format, rounded);
+    rp_host_stored(&one, as->format, rounded);
     for (uint32_t i = 0; padded != head && i < columns; i++)
         rounded[i] = rounded[i / head * padded + i % head];
     return rounded;
 }
 
 /* `count` elements of a vector; zeros where there is none. */
-static const float *vector(pass *p, const rp_tensor *tensor, size_t count, float *out) {
+static const float *vector(forward *p, const rp_tensor *tensor, size_t count, float *out) {
     if (tensor && tensor->data)
         read_elements(p, tensor, 0, count, out);
     else
@@ -110,19 +94,20 @@ static const float *vector(pass *p, const rp_tensor *tensor, size_t count, float
 }
 
 /* A float32 sum of products of numbers above this may overflow, in the order in which the device adds. */
-static void note_huge(pass *p, const float *values, size_t count) {
+static void note_huge(forward *p, const float *values, size_t count) {
     static const float MOST = 1e17f;
     for (size_t i = 0; i < count; i++) p->huge |= !(fabsf(values[i]) <= MOST);
 }
 
-/* out[row][n] = activation(x * w^T + bias), [rows, stride]. False: stopped, or lost. */
-static bool multiply(pass *p, const rp_tensor *w, rp_format format, uint32_t head, const rp_tensor *bias,
-                     rp_op_activation activation, const float *x, size_t rows, float *out, size_t stride) {
+/* out[row][n] = activation(x * w^T + bias), [rows, stride]. `as`: how the device stores `w`; `head` as above.
+ * False: another thread set `stop`, or a file no longer has the weights. */
+static bool linear(forward *p, const rp_tensor *w, const rp_matrix *as, uint32_t head, const rp_tensor *bias,
+                   rp_op_activation activation, const float *x, size_t rows, float *out, size_t stride) {
     const float *b = vector(p, bias, w->rows, p->bias);
     note_huge(p, x, rows * w->columns);
     for (size_t n = 0; n < w->rows; n++) {
         if (p->plain->stop || p->lost) return false;
-        const float *row = stored_row(p, w, format, n, head);
+        const float *row = stored_row(p, w, as, n, head);
         note_huge(p, row, w->columns);
         for (size_t i = 0; i < rows; i++) {
             double sum = 0;
@@ -133,16 +118,11 @@ static bool multiply(pass *p, const rp_tensor *w, rp_format format, uint32_t hea
     return true;
 }
 
-static bool linear(pass *p, const rp_tensor *w, rp_format format, const rp_tensor *bias,
-                   rp_op_activation activation, const float *x, size_t rows, float *out, size_t stride) {
-    return multiply(p, w, format, 0, bias, activation, x, rows, out, stride);
-}
-
 /* The few outputs of a head, and their unit: their sums may cancel, so they tell nothing of it themselves. */
-static bool head(pass *p, const rp_tensor *w, rp_format format, const rp_tensor *bias, const float *x,
+static bool head(forward *p, const rp_tensor *w, const rp_matrix *as, const rp_tensor *bias, const float *x,
                  size_t rows, float *out) {
     for (size_t n = 0; n < w->rows; n++) {
-        const float *row = stored_row(p, w, format, n, 0);
+        const float *row = stored_row(p, w, as, n, 0);
         for (size_t i = 0; i < rows; i++) {
             double squares = 0;
             for (size_t k = 0; k < w->columns; k++) {
@@ -152,10 +132,10 @@ static bool head(pass *p, const rp_tensor *w, rp_format format, const rp_tensor 
             p->unit = fmax(p->unit, sqrt(squares));
         }
     }
-    return linear(p, w, format, bias, RP_OP_NONE, x, rows, out, w->rows);
+    return linear(p, w, as, 0, bias, RP_OP_NONE, x, rows, out, w->rows);
 }
 
-static void normalize(pass *p, const rp_tensor *gamma, const rp_tensor *beta, float *x, size_t rows,
+static void normalize(forward *p, const rp_tensor *gamma, const rp_tensor *beta, float *x, size_t rows,
                       size_t width) {
     rp_reference_layernorm op = {.rows = rows,
                                  .width = width,
@@ -175,34 +155,34 @@ static void add(float *to, const float *x, size_t count) {
 /* ---- the encoder ---- */
 
 /* As the device keeps them between two operators of a layer: finite values stay finite. */
-static void store(const pass *p, float *values, size_t count) {
+static void store(const forward *p, float *values, size_t count) {
     for (size_t i = 0; p->plain->half && i < count; i++)
         values[i] = rp_half_to_float(rp_float_to_half(fmaxf(-65504, fminf(values[i], 65504))));
 }
 
-static bool embed(pass *p) {
+static bool embed(forward *p) {
     const rp_weights *w = p->plain->weights;
-    const rp_plain *f = p->plain;
+    const rp_device_weights *as = &p->plain->stored;
     size_t e = p->config->embedding_size;
     float *sum = p->inner;
     for (size_t t = 0; t < p->tokens; t++) {
         size_t type = p->sequence->type_ids ? (size_t)p->sequence->type_ids[t] : 0;
-        memcpy(sum + t * e, stored_row(p, &w->word, f->word, (size_t)p->sequence->ids[t], 0),
+        memcpy(sum + t * e, stored_row(p, &w->word, &as->word, (size_t)p->sequence->ids[t], 0),
                e * sizeof *sum);
-        add(sum + t * e, stored_row(p, &w->position, f->position, t, 0), e);
-        if (w->type.data) add(sum + t * e, stored_row(p, &w->type, f->type, type, 0), e);
+        add(sum + t * e, stored_row(p, &w->position, &as->position, t, 0), e);
+        if (w->type.data) add(sum + t * e, stored_row(p, &w->type, &as->type, type, 0), e);
     }
     normalize(p, &w->embedding_norm, &w->embedding_norm_bias, sum, p->tokens, e);
     if (!w->mapping.data)
         memcpy(p->hidden, sum, p->tokens * e * sizeof *sum);
-    else if (!linear(p, &w->mapping, f->mapping, &w->mapping_bias, RP_OP_NONE, sum, p->tokens, p->hidden,
+    else if (!linear(p, &w->mapping, &as->mapping, 0, &w->mapping_bias, RP_OP_NONE, sum, p->tokens, p->hidden,
                      p->config->hidden_size))
         return false;
     store(p, p->hidden, p->tokens * p->config->hidden_size);
     return true;
 }
 
-static rp_status attend(pass *p, rp_error *err) {
+static rp_status attend(forward *p, rp_error *err) {
     size_t h = p->config->hidden_size, head = h / p->config->attention_heads;
     const uint32_t starts[2] = {0, (uint32_t)p->tokens};
     rp_reference_attention op = {.sequences = 1,
@@ -217,7 +197,7 @@ static rp_status attend(pass *p, rp_error *err) {
 }
 
 /* x = LayerNorm(x + residual), [T, H]. The sum is stored too. */
-static void end_in_norm(pass *p, float *x, const float *residual, const rp_tensor *gamma,
+static void end_in_norm(forward *p, float *x, const float *residual, const rp_tensor *gamma,
                         const rp_tensor *beta) {
     size_t h = p->config->hidden_size, count = p->tokens * h;
     add(x, residual, count);
@@ -226,55 +206,58 @@ static void end_in_norm(pass *p, float *x, const float *residual, const rp_tenso
     store(p, x, count);
 }
 
-static rp_status run_layer(pass *p, const rp_layer_weights *w, const rp_plain_layer *f, bool *done,
+static rp_status run_layer(forward *p, const rp_layer_weights *w, const rp_device_layer *as, bool *done,
                            rp_error *err) {
     size_t h = p->config->hidden_size, i = p->config->intermediate_size, t = p->tokens;
-    *done = linear(p, &w->query, f->qkv, &w->query_bias, RP_OP_NONE, p->hidden, t, p->qkv, 3 * h) &&
-            linear(p, &w->key, f->qkv, &w->key_bias, RP_OP_NONE, p->hidden, t, p->qkv + h, 3 * h) &&
-            linear(p, &w->value, f->qkv, &w->value_bias, RP_OP_NONE, p->hidden, t, p->qkv + 2 * h, 3 * h);
+    *done =
+        linear(p, &w->query, &as->qkv, 0, &w->query_bias, RP_OP_NONE, p->hidden, t, p->qkv, 3 * h) &&
+        linear(p, &w->key, &as->qkv, 0, &w->key_bias, RP_OP_NONE, p->hidden, t, p->qkv + h, 3 * h) &&
+        linear(p, &w->value, &as->qkv, 0, &w->value_bias, RP_OP_NONE, p->hidden, t, p->qkv + 2 * h, 3 * h);
     store(p, p->qkv, 3 * t * h);
     note_huge(p, p->qkv, 3 * t * h);
     rp_status status = *done ? attend(p, err) : RP_OK;
     if (status || !*done) return status;
     store(p, p->context, t * h);
-    *done = multiply(p, &w->dense, f->dense, (uint32_t)(h / p->config->attention_heads), &w->dense_bias,
-                     RP_OP_NONE, p->context, t, p->attended, h);
+    *done = linear(p, &w->dense, &as->dense, (uint32_t)(h / p->config->attention_heads), &w->dense_bias,
+                   RP_OP_NONE, p->context, t, p->attended, h);
     if (!*done) return RP_OK;
     end_in_norm(p, p->attended, p->hidden, &w->attention_norm, &w->attention_norm_bias);
-    *done = linear(p, &w->ffn, f->ffn, &w->ffn_bias, (rp_op_activation)p->config->activation, p->attended, t,
-                   p->inner, i);
+    *done = linear(p, &w->ffn, &as->ffn, 0, &w->ffn_bias, (rp_op_activation)p->config->activation,
+                   p->attended, t, p->inner, i);
     store(p, p->inner, t * i);
-    *done = *done && linear(p, &w->ffn_output, f->ffn_output, &w->ffn_output_bias, RP_OP_NONE, p->inner, t,
-                            p->hidden, h);
+    *done = *done && linear(p, &w->ffn_output, &as->ffn_output, 0, &w->ffn_output_bias, RP_OP_NONE, p->inner,
+                            t, p->hidden, h);
     if (*done) end_in_norm(p, p->hidden, p->attended, &w->output_norm, &w->output_norm_bias);
     return RP_OK;
 }
 
-static rp_status encode(pass *p, bool *done, rp_error *err) {
+static rp_status encode(forward *p, bool *done, rp_error *err) {
     const rp_config *c = p->config;
     rp_status status = RP_OK;
     *done = embed(p);
     for (uint32_t i = 0; !status && *done && i < c->layers; i++)
         for (uint32_t n = 0; !status && *done && n < c->inner_layers; n++) {
             uint32_t at = rp_config_group(c, i) * c->inner_layers + n;
-            status = run_layer(p, &p->plain->weights->layers[at], &p->plain->layers[at], done, err);
+            status = run_layer(p, &p->plain->weights->layers[at], &p->plain->stored.layers[at], done, err);
         }
     return status;
 }
 
 /* ---- outputs ---- */
 
-static bool masked_lm(pass *p, const uint32_t *rows, size_t count, float *out) {
+static bool masked_lm(forward *p, const uint32_t *rows, size_t count, float *out) {
     const rp_weights *w = p->plain->weights;
-    const rp_tensor *decoder = w->lm_decoder.data ? &w->lm_decoder : &w->word;
+    const rp_device_weights *as = &p->plain->stored;
+    bool tied = !w->lm_decoder.data;
+    const rp_tensor *decoder = tied ? &w->word : &w->lm_decoder;
     size_t h = p->config->hidden_size, e = p->config->embedding_size;
     for (size_t i = 0; i < count; i++) {
         float *x = p->hidden + rows[i] * h, *dense = p->inner;
-        if (!linear(p, &w->lm_dense, p->plain->lm_dense, &w->lm_dense_bias,
+        if (!linear(p, &w->lm_dense, &as->lm_dense, 0, &w->lm_dense_bias,
                     (rp_op_activation)p->config->activation, x, 1, dense, e))
             return false;
         normalize(p, &w->lm_norm, &w->lm_norm_bias, dense, 1, e);
-        if (!linear(p, decoder, p->plain->lm_decoder, &w->lm_bias, RP_OP_NONE, dense, 1,
+        if (!linear(p, decoder, tied ? &as->word : &as->lm_decoder, 0, &w->lm_bias, RP_OP_NONE, dense, 1,
                     out + i * decoder->rows, decoder->rows))
             return false;
     }
@@ -282,20 +265,20 @@ static bool masked_lm(pass *p, const uint32_t *rows, size_t count, float *out) {
 }
 
 /* First token -> pooler -> a head that stands on it. */
-static bool pooled(pass *p, rp_output output, float *out) {
+static bool pooled(forward *p, rp_output output, float *out) {
     const rp_weights *w = p->plain->weights;
     bool order = output == RP_OUTPUT_ORDER, more = output != RP_OUTPUT_POOLED;
     const rp_tensor *matrix = order ? &w->order : &w->classifier;
     const rp_tensor *bias = order ? &w->order_bias : &w->classifier_bias;
     size_t h = p->config->hidden_size;
     rp_op_activation activation = p->config->no_pooler ? RP_OP_RELU : RP_OP_TANH;
-    return linear(p, &w->pooler, p->plain->pooler, &w->pooler_bias, activation, p->hidden, 1,
+    return linear(p, &w->pooler, &p->plain->stored.pooler, 0, &w->pooler_bias, activation, p->hidden, 1,
                   more ? p->attended : out, h) &&
-           (!more ||
-            head(p, matrix, order ? p->plain->order : p->plain->classifier, bias, p->attended, 1, out));
+           (!more || head(p, matrix, order ? &p->plain->stored.order : &p->plain->stored.classifier, bias,
+                          p->attended, 1, out));
 }
 
-static bool make_output(pass *p, rp_output output, const uint32_t *rows, size_t row_count, float *out) {
+static bool make_output(forward *p, rp_output output, const uint32_t *rows, size_t row_count, float *out) {
     const rp_weights *w = p->plain->weights;
     size_t h = p->config->hidden_size;
     const uint32_t starts[2] = {0, (uint32_t)p->tokens};
@@ -313,7 +296,8 @@ static bool make_output(pass *p, rp_output output, const uint32_t *rows, size_t 
         return true;
     case RP_OUTPUT_TOKENS:
     case RP_OUTPUT_SPANS:
-        return head(p, &w->classifier, p->plain->classifier, &w->classifier_bias, p->hidden, p->tokens, out);
+        return head(p, &w->classifier, &p->plain->stored.classifier, &w->classifier_bias, p->hidden,
+                    p->tokens, out);
     case RP_OUTPUT_MASKED_LM:
         return masked_lm(p, rows, row_count, out);
     default:
@@ -325,7 +309,7 @@ static uint64_t larger(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
-static rp_status allocate(pass *p, rp_error *err) {
+static rp_status allocate(forward *p, rp_error *err) {
     const rp_config *c = p->config;
     uint64_t h = c->hidden_size, i = larger(c->intermediate_size, c->embedding_size), t = p->tokens;
     uint64_t widest = larger(larger(h, i), larger(c->vocab_size, c->label_count));
@@ -346,7 +330,7 @@ static rp_status allocate(pass *p, rp_error *err) {
 
 rp_status rp_plain_run(rp_plain *plain, const rp_sequence *sequence, rp_output output, const uint32_t *rows,
                        size_t row_count, float *out, rp_plain_result *result, rp_error *err) {
-    pass p = {.plain = plain, .config = plain->config, .sequence = sequence, .tokens = sequence->count};
+    forward p = {.plain = plain, .config = plain->config, .sequence = sequence, .tokens = sequence->count};
     bool done = false;
     rp_status status = allocate(&p, err);
     if (!status) status = encode(&p, &done, err);

@@ -8,22 +8,17 @@
 #include "loader/weights_reader.h"
 #include "model/model.h"
 
-/* How the device stores each matrix of a layer. */
-typedef struct rp_plain_layer {
-    rp_format qkv, dense, ffn, ffn_output;
-} rp_plain_layer;
-
 /* What the reference model needs of a model. It borrows `config` and `weights`. */
 typedef struct rp_plain {
     const rp_config *config;
     const rp_weights *weights;
-    bool half; /* activations are float16 from the first layer's input to the last one's output */
-    rp_weights_reader reader; /* reads the elements of the weights */
-    rp_format word, position, type, mapping, pooler, classifier, order, lm_dense, lm_decoder;
-    rp_plain_layer *layers;
+    rp_device_weights stored; /* its formats alone: how the device stores each matrix. Whatever else it names
+                                 may be gone */
+    bool half;  /* activations are float16 from the first layer's input to the last one's output */
     bool bytes; /* a kernel of the layers rounds what it multiplies to 8 bits, which the reference model does
                    not */
-    atomic_bool stop; /* another thread sets it: stop computing */
+    rp_weights_reader reader; /* reads the elements of the weights */
+    atomic_bool stop;         /* another thread sets it: stop computing */
 } rp_plain;
 
 /* What the reference model knows of a result. */
@@ -34,9 +29,8 @@ typedef struct rp_plain_result {
                     product behind the hidden states, or it has many outputs */
 } rp_plain_result;
 
-/* Note how the device stores the weights of a recorded model, and which kernels it uses; and open the weight
- * files. `plain` is zeroed; the
- * caller calls rp_plain_finish on success and on failure. */
+/* Copy from a recorded model how the device stores its weights and whether its kernels round to 8 bits, and
+ * open the weight files. `plain` is zeroed; the caller calls rp_plain_finish on success and on failure. */
 rp_status rp_plain_init(rp_plain *plain, const rp_model *model, rp_error *err);
 void rp_plain_finish(rp_plain *plain);
 
