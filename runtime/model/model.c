@@ -21,11 +21,11 @@ static rp_status open_tokenizer(rp_model *model, rp_error *err) {
     return status ? status : rp_tokenizer_check_ids(model->tokenizer, model->config.vocab_size, err);
 }
 
-/* The tokenizer is opened by a thread while the device is made ready: neither needs the other. */
+/* A thread opens the tokenizer while this one makes the device ready: neither needs the other. */
 typedef struct side_work {
     rp_model *model;
     pthread_t thread;
-    bool begun, threaded;
+    bool threaded;
     rp_error err;
 } side_work;
 
@@ -37,19 +37,15 @@ static void *do_side_work(void *pointer) {
 
 static void begin_side_work(side_work *side, rp_model *model) {
     side->model = model;
-    side->begun = true;
     side->threaded = !pthread_create(&side->thread, NULL, do_side_work, side);
+    if (!side->threaded) do_side_work(side);
 }
 
 /* Its error is reported where `status` is none. */
 static rp_status end_side_work(side_work *side, rp_status status, rp_error *err) {
     double begun = rp_seconds();
-    if (!side->begun) return status;
-    if (side->threaded)
-        pthread_join(side->thread, NULL);
-    else
-        do_side_work(side);
-    side->model->start.files += rp_seconds() - begun;
+    if (side->threaded) pthread_join(side->thread, NULL);
+    if (side->threaded) side->model->start.files += rp_seconds() - begun;
     if (status || !side->err.status) return status;
     *err = side->err;
     return err->status;
@@ -157,37 +153,7 @@ static rp_status fail_to_fit(const rp_model *model, uint64_t weights, rp_error *
         why.message);
 }
 
-/* On the device, which is entered. What is to be written to its cache of pipelines goes to `pipelines_made`.
- */
-static rp_status prepare(rp_model *model, const rp_model_params *params, rp_pipelines *pipelines_made,
-                         rp_error *err) {
-    rp_device *device = model->device;
-    rp_start_times *start = &model->start;
-    rp_status status;
-    fill_info(model);
-    double begun = rp_seconds(), pipelines = device->spent.pipelines, tuning = device->spent.tuning;
-    uint64_t weights = rp_model_weight_bytes(model);
-    RP_TRY(rp_model_upload(model, err));
-    start->upload = rp_seconds() - begun;
-    begun = rp_seconds();
-    RP_TRY(record_what_fits(model, params ? params->max_batch_tokens : 0, err));
-    RP_TRY(rp_model_measure_pace(model, err));
-    if (params && params->verify_every && !model->canary)
-        RP_TRY(rp_canary_open(model, params, &model->canary, err));
-    rest_weights(model);
-    model->info.max_batch_tokens = model->batch_tokens;
-    model->info.device_bytes = bytes_on_device(model);
-    rp_device_take_pipelines(device, pipelines_made);
-    start->pipelines = device->spent.pipelines - pipelines;
-    start->tuning = device->spent.tuning - tuning;
-    start->recording = rp_seconds() - begun - start->pipelines - start->tuning;
-    rp_device_add_user(device, &model->user);
-    model->built = true;
-done:
-    return status == RP_ERROR_DEVICE_MEMORY ? fail_to_fit(model, weights, err) : status;
-}
-
-/* Before they are uploaded once more. */
+/* The model's weights again, where rest_weights gave them up. */
 static rp_status find_weights(rp_model *model, rp_error *err) {
     if (!model->random) return rp_weights_check_unchanged(&model->weights, err);
     if (model->canary) return RP_OK; /* which kept them */
@@ -195,18 +161,25 @@ static rp_status find_weights(rp_model *model, rp_error *err) {
     return rp_weights_random(&model->config, model->random_seed, &model->weights, err);
 }
 
-/* As it was: the same weights and kernels; and the same batches where there is still room for them. */
-static rp_status rebuild(rp_model *model, rp_error *err) {
+/* Make everything that a model has on its device, which this thread has entered; where that fails nothing
+ * stays there. `most_tokens` of a batch; 0: as many as suit the model. `verify`: may ask for a cross-check;
+ * NULL. */
+static rp_status build(rp_model *model, uint32_t most_tokens, const rp_model_params *verify, rp_error *err) {
     uint64_t weights = rp_model_weight_bytes(model);
+    double begun = rp_seconds();
     rp_status status;
     RP_TRY(rp_model_upload(model, err));
-    RP_TRY(record_what_fits(model, model->info.max_batch_tokens, err));
+    model->start.upload = rp_seconds() - begun;
+    RP_TRY(record_what_fits(model, most_tokens, err));
     RP_TRY(rp_model_measure_pace(model, err));
+    if (verify && verify->verify_every && !model->canary)
+        RP_TRY(rp_canary_open(model, verify, &model->canary, err));
     model->built = true;
 done:
     rest_weights(model);
+    if (status == RP_ERROR_DEVICE_MEMORY) status = fail_to_fit(model, weights, err);
     if (status) drop(model);
-    return status == RP_ERROR_DEVICE_MEMORY ? fail_to_fit(model, weights, err) : status;
+    return status;
 }
 
 rp_status rp_model_enter_to_rebuild(rp_model *model, rp_error *err) {
@@ -216,29 +189,33 @@ rp_status rp_model_enter_to_rebuild(rp_model *model, rp_error *err) {
         rest_weights(model);
         return status;
     }
-    status = rebuild(model, err);
+    status = build(model, model->info.max_batch_tokens, NULL, err);
     return status ? rp_device_leave(model->device, status) : RP_OK;
 }
 
-/* ---- opening and closing ---- */
-
-/* `dir` becomes the model's, also on failure. */
-static rp_model *new_model(rp_device *device, char *dir, rp_error *err) {
-    rp_model *model = rp_new(rp_model);
-    if (!model) {
-        rp_fail_memory(err, "a model", sizeof *model);
-        free(dir);
-        return NULL;
+/* Build a model that is being opened, on the device that this thread has entered, and leave the device. */
+static rp_status build_and_leave(rp_model *model, const rp_model_params *params, rp_error *err) {
+    rp_device *device = model->device;
+    rp_start_times *start = &model->start;
+    rp_pipelines made = {0}; /* for the cache folder */
+    double begun = rp_seconds(), pipelines = device->spent.pipelines, tuning = device->spent.tuning;
+    fill_info(model);
+    rp_status status = build(model, params ? params->max_batch_tokens : 0, params, err);
+    if (!status) {
+        model->info.max_batch_tokens = model->batch_tokens;
+        model->info.device_bytes = bytes_on_device(model);
+        start->pipelines = device->spent.pipelines - pipelines;
+        start->tuning = device->spent.tuning - tuning;
+        rp_device_take_pipelines(device, &made);
+        rp_device_add_user(device, &model->user);
     }
-    model->device = device;
-    model->user.drop = drop_user;
-    model->pace.limit = device->submit_limit;
-    model->pace.batch = device->batch_limit;
-    model->dir = dir;
-    rp_turns_init(&model->turns);
-    rp_gate_init(&model->gate);
-    return model;
+    rp_device_leave(device, status);
+    rp_device_write_pipelines(device, &made);
+    start->recording = rp_seconds() - begun - start->upload - start->pipelines - start->tuning;
+    return status;
 }
+
+/* ---- opening and closing ---- */
 
 /* Configuration and weights, and what else is in the folder. */
 static rp_status load_files(rp_model *model, const rp_model_params *params, side_work *side, rp_error *err) {
@@ -287,27 +264,15 @@ static void destroy(rp_model *model) {
     free(model);
 }
 
-/* On the device, which is entered, and is left. Nothing of a model that fails stays there. */
-static rp_status prepare_and_leave(rp_model *model, const rp_model_params *params, rp_error *err) {
-    rp_pipelines made = {0};
-    rp_status status = prepare(model, params, &made, err);
-    if (status) drop(model);
-    rp_device_leave(model->device, status);
-    double begun = rp_seconds();
-    rp_device_write_pipelines(model->device, &made);
-    model->start.recording += rp_seconds() - begun;
-    return status;
-}
-
-/* Enter the device and make the model ready on it. One that is lost meanwhile is opened again: once for a
- * loss that nobody is to blame for, and as long as losses are noted against kernels, which are passed over
- * then. One that hangs is not: the caller has waited long enough. */
-static rp_status enter_to_prepare(rp_model *model, const rp_model_params *params, rp_error *err) {
+/* Enter the device, build the model, and leave. Where this thread loses the device it opens it again and
+ * starts anew: once for a loss that is noted against no kernel, and as often as one is, which is passed over
+ * then. Not where the device hung: the caller has waited long enough. */
+static rp_status enter_to_build(rp_model *model, const rp_model_params *params, rp_error *err) {
     rp_device *device = model->device;
     uint32_t noted = rp_losses_noted(device);
     rp_status status = rp_device_enter(device, err);
     for (bool blameless = false; !status;) {
-        status = prepare_and_leave(model, params, err);
+        status = build_and_leave(model, params, err);
         uint32_t now = rp_losses_noted(device);
         if (status != RP_ERROR_DEVICE_LOST || device->hung || (now == noted && blameless)) break;
         if (now == noted) blameless = true;
@@ -323,27 +288,33 @@ static bool is_choice_of_head(rp_head head, bool random) {
                                  head == RP_HEAD_SPANS || head == RP_HEAD_CHOICE));
 }
 
-/* Files are read before the device is entered, and waited for after it was left: a thread that finds it lost
- * and opens it again waits for those that have entered. */
-static rp_status load_and_prepare(rp_model *model, const rp_model_params *params, rp_error *err) {
-    double begun = rp_seconds();
-    side_work side = {0};
-    rp_status status = load_files(model, params, &side, err);
-    model->start.files = rp_seconds() - begun;
-    if (!status) status = rp_call_check(err);
-    if (!status) status = enter_to_prepare(model, params, err);
-    return end_side_work(&side, status, err);
-}
-
-/* Within the call of this thread on the device. `dir` becomes the model's. */
+/* Within the visit of this thread to the device. `dir` becomes the model's. This thread reads the files
+ * before it enters the device, and waits for the tokenizer after it has left: whoever opens a lost device
+ * again waits for those that have entered. */
 static rp_status make_model(rp_device *device, char *dir, bool random, const rp_model_params *params,
                             rp_model **out, rp_error *err) {
-    rp_model *model = new_model(device, dir, err);
-    if (!model) return RP_ERROR_HOST_MEMORY;
+    rp_model *model = rp_new(rp_model);
+    side_work side = {0};
+    double begun = rp_seconds();
+    if (!model) {
+        free(dir);
+        return rp_fail_memory(err, "a model", sizeof *model);
+    }
+    model->device = device;
+    model->user.drop = drop_user;
+    model->pace.limit = device->submit_limit;
+    model->pace.batch = device->batch_limit;
+    model->dir = dir;
     model->random = random;
     if (params) model->precision = params->precision;
     model->half = model->precision >= RP_PRECISION_F16;
-    rp_status status = load_and_prepare(model, params, err);
+    rp_turns_init(&model->turns);
+    rp_gate_init(&model->gate);
+    rp_status status = load_files(model, params, &side, err);
+    model->start.files = rp_seconds() - begun;
+    if (!status) status = rp_call_check(err);
+    if (!status) status = enter_to_build(model, params, err);
+    status = end_side_work(&side, status, err);
     if (status)
         destroy(model);
     else

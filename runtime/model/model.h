@@ -120,7 +120,6 @@ struct rp_model {
     rp_activations activations;
     rp_ops ops;
     uint32_t queries;       /* queries in one tile of the selected attention kernel */
-    rp_math_unit unit;      /* the unit that computes most products of a layer */
     uint32_t batch_tokens;  /* most tokens in one batch: info.max_batch_tokens, or fewer when the device was
                                lost and has less memory now */
     uint64_t output_floats; /* floats that the output buffer holds */

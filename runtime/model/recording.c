@@ -1,14 +1,14 @@
-/* Command buffers of a model: described, chosen for, and recorded, once. */
+/* The operators of a model: kernels are selected for them, and they are recorded in command buffers, once. */
 #include "model/describe.h"
 
 #include <string.h>
 
 #include "ops/selection.h"
 
-/* ---- choosing ---- */
+/* ---- selecting ---- */
 
 /* A kernel for every operator of the list. Its pipeline is noted, to be made with all others. */
-static rp_status choose(rp_model *model, rp_op_list *list, rp_error *err) {
+static rp_status select_kernels(rp_model *model, rp_op_list *list, rp_error *err) {
     rp_status status = RP_OK;
     for (uint32_t i = 0; !status && i < list->count; i++) {
         status = rp_op_select(&model->ops, &list->ops[i], err);
@@ -27,19 +27,6 @@ static uint32_t layer_count(const rp_model *model) {
     return model->config.groups * model->config.inner_layers;
 }
 
-/* The unit that most of the products of this layer are made by. */
-static rp_math_unit busiest_unit(const rp_op_list *layer) {
-    double work[RP_UNITS] = {0};
-    int most = 0;
-    for (uint32_t i = 0; i < layer->count; i++) {
-        const rp_op *op = &layer->ops[i];
-        if (op->w[0]) work[rp_kernel_unit(&op->kernel)] += (double)op->w[0]->rows * op->w[0]->k;
-    }
-    for (int u = 1; u < RP_UNITS; u++)
-        if (work[u] > work[most]) most = u;
-    return (rp_math_unit)most;
-}
-
 static bool same_kernels(const rp_op_list *a, const rp_op_list *b) {
     uint32_t i = 0;
     while (i < a->count && !strcmp(a->ops[i].kernel.name, b->ops[i].kernel.name)) i++;
@@ -48,19 +35,18 @@ static bool same_kernels(const rp_op_list *a, const rp_op_list *b) {
 
 /* For any number of tokens, and for few. Where the same kernels are the fastest for both, nothing is recorded
  * for few. */
-static rp_status choose_layers(rp_model *model, rp_error *err) {
+static rp_status select_for_layers(rp_model *model, rp_error *err) {
     uint32_t most_rows = rp_few_rows(&model->device->caps);
     rp_status status = RP_OK;
     model->few_tokens = 0;
     for (uint32_t i = 0; !status && i < layer_count(model); i++) {
         rp_op_list list, few;
         describe_layer(model, i, 0, &list);
-        RP_TRY(choose(model, &list, err));
+        RP_TRY(select_kernels(model, &list, err));
         model->queries = list.ops[RP_PART_ATTENTION].kernel.rows;
-        if (!i) model->unit = busiest_unit(&list);
         if (!most_rows) continue;
         describe_layer(model, i, most_rows, &few);
-        RP_TRY(choose(model, &few, err));
+        RP_TRY(select_kernels(model, &few, err));
         if (!same_kernels(&list, &few)) model->few_tokens = most_rows;
     }
 done:
@@ -69,16 +55,16 @@ done:
 
 /* A kernel for every operator, and every pipeline. Drivers take their time over one, and are asked for all at
  * once. */
-static rp_status choose_all(rp_model *model, rp_error *err) {
+static rp_status select_all(rp_model *model, rp_error *err) {
     rp_op_list list;
     rp_status status;
     rp_describe_prologue(model, &list);
-    RP_TRY(choose(model, &list, err));
-    RP_TRY(choose_layers(model, err));
+    RP_TRY(select_kernels(model, &list, err));
+    RP_TRY(select_for_layers(model, err));
     for (int output = 0; output < RP_OUTPUT_COUNT; output++) {
         if (!rp_output_available(model, (rp_output)output)) continue;
         rp_describe_output(model, (rp_output)output, &list);
-        RP_TRY(choose(model, &list, err));
+        RP_TRY(select_kernels(model, &list, err));
     }
     status = rp_pipeline_make(model->ops.pipelines, err);
 done:
@@ -87,7 +73,7 @@ done:
 
 /* ---- recording ---- */
 
-/* By the kernels that were chosen. */
+/* By the kernels that were selected. */
 static rp_status record(rp_model *model, rp_op_list *list, VkCommandBuffer commands, rp_error *err) {
     rp_status status = RP_OK;
     for (uint32_t i = 0; !status && i < list->count; i++) {
@@ -153,38 +139,23 @@ done:
     return status;
 }
 
-/* Part number `n` of those that rp_model_record_parts records. */
-static rp_status record_part(rp_model *model, uint32_t n, rp_error *err) {
-    uint32_t slice = n % model->slices, part = n / model->slices % RP_LAYER_PARTS;
-    rp_count kind = part == RP_PART_ATTENTION ? RP_COUNT_TILES : RP_COUNT_TOKENS;
-    rp_op_list layer, list = {.count = 1};
-    describe_layer(model, n / model->slices / RP_LAYER_PARTS, 0, &layer);
-    list.ops[0] = layer.ops[part];
-    if (model->slices > 1)
-        list.ops[0].slice = (rp_slice){rp_count_slice(kind, slice), slice * model->slice_rows};
-    return record_alone(model, &list, "part of a layer", false, &model->parts[n], err);
-}
-
-/* Room for so many steps between the prologue and the output. */
-static rp_status make_room(rp_model *model, uint32_t steps, rp_error *err) {
-    rp_step *list = realloc(model->steps, (steps + 2) * sizeof *list);
-    if (list) model->steps = list;
-    VkCommandBuffer *submitted = realloc(model->submitted, (steps + 2) * sizeof *submitted);
-    if (submitted) model->submitted = submitted;
-    return list && submitted ? RP_OK : rp_fail_memory(err, "the list of steps", (steps + 2) * sizeof *list);
-}
-
 rp_status rp_model_record_parts(rp_model *model, uint32_t slice_rows, rp_error *err) {
-    const rp_config *config = &model->config;
-    uint32_t slices = (uint32_t)rp_div_up(config->max_positions, slice_rows),
-             parts = config->inner_layers * RP_LAYER_PARTS * slices, count = config->groups * parts;
-    rp_status status = make_room(model, config->layers * parts, err);
-    if (status) return status;
-    model->parts = rp_new_array(VkCommandBuffer, count);
+    uint32_t slices = (uint32_t)rp_div_up(model->config.max_positions, slice_rows),
+             count = layer_count(model) * RP_LAYER_PARTS * slices;
+    rp_status status = RP_OK;
     model->slices = slices;
     model->slice_rows = slice_rows;
+    model->parts = rp_new_array(VkCommandBuffer, count);
     if (!model->parts) return rp_fail_memory(err, "command buffers", count * sizeof *model->parts);
-    for (uint32_t n = 0; !status && n < count; n++) status = record_part(model, n, err);
+    for (uint32_t n = 0; !status && n < count; n++) {
+        uint32_t slice = n % slices, part = n / slices % RP_LAYER_PARTS;
+        rp_count kind = part == RP_PART_ATTENTION ? RP_COUNT_TILES : RP_COUNT_TOKENS;
+        rp_op_list layer, one = {.count = 1};
+        describe_layer(model, n / slices / RP_LAYER_PARTS, 0, &layer);
+        one.ops[0] = layer.ops[part];
+        one.ops[0].slice = (rp_slice){rp_count_slice(kind, slice), slice * slice_rows};
+        status = record_alone(model, &one, "part of a layer", false, &model->parts[n], err);
+    }
     return status;
 }
 
@@ -207,11 +178,15 @@ rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *
     RP_TRY(rp_model_create_buffers(model, max_batch_tokens, err));
     rp_ops_init(&model->ops, device, rp_buffer_range(&a->input, a->at.counts, RP_ALL_COUNTS * 4),
                 rp_buffer_range(&a->input, a->at.indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)));
-    RP_TRY(choose_all(model, err));
+    RP_TRY(select_all(model, err));
     RP_TRY(record_all(model, err));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     RP_VK(vkCreateFence, (device->handle, &fence, NULL, &model->fence));
-    status = make_room(model, model->config.layers, err);
+    uint32_t steps = model->pace.limit > 0 ? model->config.inner_layers * RP_LAYER_PARTS * RP_MAX_SLICES : 1;
+    steps = model->config.layers * steps + 2; /* with the prologue and the output */
+    model->steps = rp_new_array(rp_step, steps);
+    model->submitted = rp_new_array(VkCommandBuffer, steps);
+    if (!model->steps || !model->submitted) status = rp_fail_memory(err, "steps", steps * sizeof(rp_step));
 done:
     return status;
 }

@@ -49,7 +49,7 @@ static double output_work(const rp_config *c, const rp_batch *b) {
 
 /* ---- steps ---- */
 
-/* Tokens of slice number `slice`, which has some, of a batch of `tokens`. */
+/* Tokens of slice number `slice` of a batch. */
 static uint32_t slice_length(uint32_t tokens, uint32_t slice_rows, uint32_t slice) {
     uint32_t left = tokens - slice * slice_rows;
     return left < slice_rows ? left : slice_rows;
@@ -79,7 +79,7 @@ uint32_t rp_model_list(rp_model *model, const rp_batch *b, uint32_t *slice_rows)
     for (size_t i = 0; i < b->count; i++) layer += rp_layer_work(c, &b->sequences[i]);
     /* a layer that takes longer than a submission may: that is never more than one sequence (next_batch) */
     bool parts = model->parts && b->count == 1 && layer > rp_pace_most(&model->pace);
-    *slice_rows = parts && model->slices > 1 ? model->slice_rows : 0;
+    *slice_rows = parts ? model->slice_rows : 0;
     *next++ = (rp_step){model->prologue, prologue_work(c, b->tokens)};
     if (parts)
         next = list_parts(model, b, next);
@@ -104,17 +104,14 @@ int32_t rp_type_of(const rp_config *config, const rp_sequence *sequence, uint32_
     return sequence->type_ids && config->type_vocab_size ? sequence->type_ids[token] : 0;
 }
 
-/* The tiles of sequence `i` of a batch, which begins at counts[RP_COUNT_TOKENS]. Where the batch goes in
- * slices of so many tokens, those that begin in the same slice are together, from the place of its first
- * token on: there is one for each token. 0: one slice has all. */
+/* The tiles of sequence `i` of a batch, which begins at counts[RP_COUNT_TOKENS]. Those that begin in the same
+ * slice are together, from the place of its first token on: there is one for each token. */
 static void write_tiles(const rp_model *model, uint32_t i, uint32_t length, uint32_t slice_rows,
                         uint32_t *tiles, uint32_t *counts) {
     for (uint32_t q = 0; q < length; q += model->queries) {
-        uint32_t at = counts[RP_COUNT_TILES]++;
-        if (slice_rows) {
-            uint32_t slice = (counts[RP_COUNT_TOKENS] + q) / slice_rows;
-            at = slice * slice_rows + counts[rp_count_slice(RP_COUNT_TILES, slice)]++;
-        }
+        uint32_t slice = (counts[RP_COUNT_TOKENS] + q) / slice_rows;
+        uint32_t at = slice * slice_rows + counts[rp_count_slice(RP_COUNT_TILES, slice)]++;
+        counts[RP_COUNT_TILES]++;
         tiles[2 * at] = i;
         tiles[2 * at + 1] = q;
     }
@@ -127,6 +124,7 @@ rp_status rp_model_fill(rp_model *model, const rp_batch *b, uint32_t slice_rows,
     uint32_t *tiles = (uint32_t *)(base + at->tiles), *rows = (uint32_t *)(base + at->rows);
     uint32_t counts[RP_ALL_COUNTS] = {
         [RP_COUNT_SEQUENCES] = (uint32_t)b->count, [RP_COUNT_ROWS] = (uint32_t)b->row_count};
+    if (!slice_rows) slice_rows = UINT32_MAX; /* one slice has all */
     for (size_t i = 0; i < b->count; i++) {
         const rp_sequence *sequence = &b->sequences[i];
         starts[i] = counts[RP_COUNT_TOKENS];
@@ -140,7 +138,7 @@ rp_status rp_model_fill(rp_model *model, const rp_batch *b, uint32_t slice_rows,
         counts[RP_COUNT_TOKENS] += sequence->count;
     }
     starts[b->count] = counts[RP_COUNT_TOKENS];
-    for (uint32_t s = 0; slice_rows && s * slice_rows < b->tokens; s++)
+    for (uint32_t s = 0; s * slice_rows < b->tokens; s++)
         counts[rp_count_slice(RP_COUNT_TOKENS, s)] = slice_length(b->tokens, slice_rows, s);
     for (size_t i = 0; i < b->row_count; i++)
         rows[i] = starts[b->rows[i].sequence - b->first] + b->rows[i].token;

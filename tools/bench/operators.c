@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/half.h"
+#include "model/describe.h"
 #include "ops/attention.h"
 #include "ops/selection.h"
 #include "ops/class.h"
@@ -287,8 +288,23 @@ static rp_status time_all(op_bench *b, rp_error *err) {
     return status ? status : time_rows(b, &rp_class_gather, err);
 }
 
+/* The unit that most of the products of a layer are made by. */
 rp_roofline_part rp_bench_unit(const rp_model *model) {
-    return part_of(model ? model->unit : RP_UNIT_F32);
+    double work[RP_UNITS] = {0};
+    int most = RP_UNIT_F32;
+    rp_op_list layer = {.count = 0};
+    if (model) {
+        rp_layer_buffers at = rp_model_layer_buffers(model);
+        rp_describe_layer(&model->config, model->half, &model->on_device.layers[0], &at, 0, &layer);
+    }
+    for (uint32_t i = 0; i < layer.count; i++) {
+        rp_op *op = &layer.ops[i];
+        if (!op->w[0] || rp_op_recall(&model->ops, op, NULL)) continue;
+        work[rp_kernel_unit(&op->kernel)] += (double)op->w[0]->rows * op->w[0]->k;
+    }
+    for (int u = 0; u < RP_UNITS; u++)
+        if (work[u] > work[most]) most = u;
+    return part_of((rp_math_unit)most);
 }
 
 rp_status rp_bench_ops(rp_device *device, const char *config, uint32_t tokens, rp_precision precision,
