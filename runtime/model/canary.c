@@ -31,20 +31,17 @@ struct rp_canary {
     pthread_t thread;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
-    pthread_t self; /* `thread`, as that thread knows it before pthread_create has returned */
     task *queue[QUEUE];
     size_t waiting;
-    bool begun, busy, closing;
+    bool busy, closing;
     uint64_t seen; /* texts so far */
     rp_verify_counts counts;
 };
 
-/* ---- comparing ---- */
+/* The cross-check whose thread this is; NULL: of none. In a callback it must not wait for itself. */
+static _Thread_local const rp_canary *mine;
 
-/* A model's own weights may make a result infinite, or no number: the device is right to find it so too. */
-static bool same(float got, float want) {
-    return got == want || (isnan(got) && isnan(want));
-}
+/* ---- comparing ---- */
 
 /* The largest difference, in units of the largest of the value itself, of what is usual in this result, and
  * of what the reference model gives as a unit. Where the model's own numbers are huge, the order of additions
@@ -59,7 +56,8 @@ static double difference(const float *got, const float *want, size_t count, cons
     }
     double usual = fmax(fmax(sqrt(squares / (double)(finite ? finite : 1)), known->unit), 1e-6);
     for (size_t i = 0; i < count; i++) {
-        if (same(got[i], want[i]) || (known->huge && !(isfinite(got[i]) && isfinite(want[i])))) continue;
+        bool same = got[i] == want[i] || (isnan(got[i]) && isnan(want[i])); /* its weights may make it so */
+        if (same || (known->huge && !(isfinite(got[i]) && isfinite(want[i])))) continue;
         double error = fabs((double)got[i] - want[i]) / fmax(usual, fabs(want[i]));
         if (!(error <= worst)) worst = isnan(error) ? INFINITY : error;
     }
@@ -107,9 +105,8 @@ static void judge(rp_canary *c, const task *t) {
 
 static void *work(void *user) {
     rp_canary *c = user;
+    mine = c;
     pthread_mutex_lock(&c->lock);
-    c->self = pthread_self();
-    c->begun = true;
     while (!c->closing) {
         if (!c->waiting) {
             pthread_cond_wait(&c->changed, &c->lock);
@@ -139,6 +136,14 @@ static double bound_of(const rp_model *model, const rp_plain *plain) {
     return plain->bytes ? 0.2 : 0.03;
 }
 
+static void destroy(rp_canary *c) {
+    for (size_t i = 0; i < c->waiting; i++) free(c->queue[i]);
+    pthread_cond_destroy(&c->changed);
+    pthread_mutex_destroy(&c->lock);
+    rp_plain_finish(&c->plain);
+    free(c);
+}
+
 rp_status rp_canary_open(rp_model *model, const rp_model_params *params, rp_canary **out, rp_error *err) {
     rp_canary *c = rp_new(rp_canary);
     if (!c) return rp_fail_memory(err, "the verification of texts", sizeof *c);
@@ -147,21 +152,17 @@ rp_status rp_canary_open(rp_model *model, const rp_model_params *params, rp_cana
     c->every = params->verify_every;
     c->all = params->verify_all;
     if (params->on_mismatch) c->report = *params->on_mismatch;
-    rp_status status = rp_plain_init(&c->plain, model, err);
-    c->bound = bound_of(model, &c->plain);
     pthread_mutex_init(&c->lock, NULL);
     rp_call_init_cond(&c->changed);
+    rp_status status = rp_plain_init(&c->plain, model, err);
+    c->bound = bound_of(model, &c->plain);
     if (!status && pthread_create(&c->thread, NULL, work, c))
         status = rp_fail(err, RP_ERROR_HOST_MEMORY, "the thread that verifies texts cannot be started");
-    if (status) {
-        pthread_cond_destroy(&c->changed);
-        pthread_mutex_destroy(&c->lock);
-        rp_plain_finish(&c->plain);
-        free(c);
-        return status;
-    }
-    *out = c;
-    return RP_OK;
+    if (status)
+        destroy(c);
+    else
+        *out = c;
+    return status;
 }
 
 void rp_canary_close(rp_canary **pointer) {
@@ -174,21 +175,12 @@ void rp_canary_close(rp_canary **pointer) {
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
     pthread_join(c->thread, NULL);
-    for (size_t i = 0; i < c->waiting; i++) free(c->queue[i]);
-    pthread_cond_destroy(&c->changed);
-    pthread_mutex_destroy(&c->lock);
-    rp_plain_finish(&c->plain);
-    free(c);
-}
-
-/* In a callback, which must not wait for itself. Under the lock. */
-static bool is_canary(const rp_canary *c) {
-    return c->begun && pthread_equal(c->self, pthread_self());
+    destroy(c);
 }
 
 void rp_canary_counts(rp_canary *c, bool wait, rp_verify_counts *out) {
     pthread_mutex_lock(&c->lock);
-    while (wait && !is_canary(c) && (c->waiting || c->busy)) pthread_cond_wait(&c->changed, &c->lock);
+    while (wait && mine != c && (c->waiting || c->busy)) pthread_cond_wait(&c->changed, &c->lock);
     *out = c->counts;
     pthread_mutex_unlock(&c->lock);
 }
@@ -242,7 +234,7 @@ static task *copy_task(const rp_canary *c, const rp_sequence *sequence, const rp
 /* Until there is room in the queue, or the call is to end. Under the lock. */
 static rp_status wait_for_room(rp_canary *c, rp_error *err) {
     rp_status status = RP_OK;
-    while (c->waiting == QUEUE && !c->closing && !is_canary(c) && !(status = rp_call_check(err)))
+    while (c->waiting == QUEUE && !c->closing && mine != c && !(status = rp_call_check(err)))
         rp_call_wait(&c->changed, &c->lock);
     return status;
 }

@@ -9,48 +9,38 @@ const rp_tokenizer *rp_model_get_tokenizer(const rp_model *model) {
     return model ? model->tokenizer : NULL;
 }
 
+/* Of each output: the bit of rp_head that it needs, what it has a row for, and the columns of a row. */
+enum { HIDDEN, LABELS, VOCABULARY, ONE, TWO };
+static const struct {
+    unsigned head;
+    rp_count rows;
+    int columns;
+} outputs[RP_OUTPUT_COUNT] = {[RP_OUTPUT_HIDDEN] = {0, RP_COUNT_TOKENS, HIDDEN},
+                              [RP_OUTPUT_CLS] = {0, RP_COUNT_SEQUENCES, HIDDEN},
+                              [RP_OUTPUT_MEAN] = {0, RP_COUNT_SEQUENCES, HIDDEN},
+                              [RP_OUTPUT_MAX] = {0, RP_COUNT_SEQUENCES, HIDDEN},
+                              [RP_OUTPUT_POOLED] = {RP_HEAD_POOLER, RP_COUNT_SEQUENCES, HIDDEN},
+                              [RP_OUTPUT_CLASSES] = {RP_HEAD_CLASSIFIER, RP_COUNT_SEQUENCES, LABELS},
+                              [RP_OUTPUT_TOKENS] = {RP_HEAD_TOKENS, RP_COUNT_TOKENS, LABELS},
+                              [RP_OUTPUT_SPANS] = {RP_HEAD_SPANS, RP_COUNT_TOKENS, TWO},
+                              [RP_OUTPUT_CHOICE] = {RP_HEAD_CHOICE, RP_COUNT_SEQUENCES, ONE},
+                              [RP_OUTPUT_MASKED_LM] = {RP_HEAD_MASKED_LM, RP_COUNT_ROWS, VOCABULARY},
+                              [RP_OUTPUT_ORDER] = {RP_HEAD_ORDER, RP_COUNT_SEQUENCES, TWO}};
+
 unsigned rp_output_head(rp_output output) {
-    static const unsigned needs[RP_OUTPUT_COUNT] = {
-        [RP_OUTPUT_POOLED] = RP_HEAD_POOLER, [RP_OUTPUT_CLASSES] = RP_HEAD_CLASSIFIER,
-        [RP_OUTPUT_TOKENS] = RP_HEAD_TOKENS, [RP_OUTPUT_SPANS] = RP_HEAD_SPANS,
-        [RP_OUTPUT_CHOICE] = RP_HEAD_CHOICE, [RP_OUTPUT_MASKED_LM] = RP_HEAD_MASKED_LM,
-        [RP_OUTPUT_ORDER] = RP_HEAD_ORDER,
-    };
-    return needs[output];
+    return outputs[output].head;
 }
 
 bool rp_output_available(const rp_model *model, rp_output output) {
-    if ((unsigned)output >= RP_OUTPUT_COUNT) return false;
-    unsigned head = rp_output_head(output);
-    return (model->info.heads & head) == head;
+    return (unsigned)output < RP_OUTPUT_COUNT && !(outputs[output].head & ~model->info.heads);
 }
 
 uint32_t rp_output_width(const rp_model *model, rp_output output) {
-    switch (output) {
-    case RP_OUTPUT_CLASSES:
-    case RP_OUTPUT_TOKENS:
-        return model->config.label_count;
-    case RP_OUTPUT_SPANS:
-    case RP_OUTPUT_ORDER:
-        return 2;
-    case RP_OUTPUT_CHOICE:
-        return 1;
-    case RP_OUTPUT_MASKED_LM:
-        return model->config.vocab_size;
-    default:
-        return model->config.hidden_size;
-    }
+    const rp_config *c = &model->config;
+    const uint32_t columns[] = {c->hidden_size, c->label_count, c->vocab_size, 1, 2};
+    return columns[outputs[output].columns];
 }
 
 rp_count rp_output_rows(rp_output output) {
-    switch (output) {
-    case RP_OUTPUT_HIDDEN:
-    case RP_OUTPUT_TOKENS:
-    case RP_OUTPUT_SPANS:
-        return RP_COUNT_TOKENS;
-    case RP_OUTPUT_MASKED_LM:
-        return RP_COUNT_ROWS;
-    default:
-        return RP_COUNT_SEQUENCES;
-    }
+    return outputs[output].rows;
 }
