@@ -353,7 +353,7 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL fault_vkGetInstanceProcAddr(VkIn
 
 bool faults_install(void) {
     if (rp_vk_load(NULL)) return false;
-    real.vkGetInstanceProcAddr = vkGetInstanceProcAddr;
-    volkInitializeCustom(fault_vkGetInstanceProcAddr);
+    real.vkGetInstanceProcAddr = rp_vk.vkGetInstanceProcAddr;
+    rp_vk_load_from(fault_vkGetInstanceProcAddr);
     return true;
 }

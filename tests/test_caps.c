@@ -182,13 +182,13 @@ static VKAPI_ATTR void VKAPI_CALL get_properties2(VkPhysicalDevice physical,
 /* The least that Vulkan 1.1 allows, and 8 storage buffers instead of 4. */
 static int make_driver(void **state) {
     (void)state;
-    vkGetPhysicalDeviceProperties = get_properties;
-    vkGetPhysicalDeviceQueueFamilyProperties = get_families;
-    vkGetPhysicalDeviceMemoryProperties = get_memory;
-    vkEnumerateDeviceExtensionProperties = get_extensions;
-    vkGetPhysicalDeviceFeatures2 = get_features;
-    vkGetPhysicalDeviceProperties2 = get_properties2;
-    vkGetInstanceProcAddr = get_function;
+    rp_vk.vkGetPhysicalDeviceProperties = get_properties;
+    rp_vk.vkGetPhysicalDeviceQueueFamilyProperties = get_families;
+    rp_vk.vkGetPhysicalDeviceMemoryProperties = get_memory;
+    rp_vk.vkEnumerateDeviceExtensionProperties = get_extensions;
+    rp_vk.vkGetPhysicalDeviceFeatures2 = get_features;
+    rp_vk.vkGetPhysicalDeviceProperties2 = get_properties2;
+    rp_vk.vkGetInstanceProcAddr = get_function;
     driver = (struct driver){
         .properties = {.apiVersion = VK_API_VERSION_1_1,
                        .driverVersion = VK_MAKE_API_VERSION(0, 5, 6, 7),

@@ -17,10 +17,10 @@ static bool has_extension(const VkExtensionProperties *list, uint32_t count, con
  * desktop. */
 static void probe_queue(VkPhysicalDevice physical, rp_caps *out) {
     uint32_t count = 0;
-    vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, NULL);
+    rp_vk.vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, NULL);
     VkQueueFamilyProperties families[32];
     if (count > RP_COUNT(families)) count = RP_COUNT(families);
-    vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
+    rp_vk.vkGetPhysicalDeviceQueueFamilyProperties(physical, &count, families);
     out->queue_family = RP_NO_QUEUE;
     for (uint32_t i = 0; i < count; i++) {
         bool compute = families[i].queueFlags & VK_QUEUE_COMPUTE_BIT;
@@ -33,7 +33,7 @@ static void probe_queue(VkPhysicalDevice physical, rp_caps *out) {
 }
 
 static void probe_memory(VkPhysicalDevice physical, rp_caps *out) {
-    vkGetPhysicalDeviceMemoryProperties(physical, &out->memory);
+    rp_vk.vkGetPhysicalDeviceMemoryProperties(physical, &out->memory);
     for (uint32_t i = 0; i < out->memory.memoryHeapCount; i++) {
         const VkMemoryHeap *heap = &out->memory.memoryHeaps[i];
         if ((heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) && heap->size > out->info.memory_bytes)
@@ -86,14 +86,14 @@ static void ask_features(VkPhysicalDevice physical, const VkExtensionProperties 
             structure->pNext = chain->features.pNext;
             chain->features.pNext = structure;
         }
-    vkGetPhysicalDeviceFeatures2(physical, &chain->features);
+    rp_vk.vkGetPhysicalDeviceFeatures2(physical, &chain->features);
 }
 
 /* Return the cooperative matrices that the driver lists. NULL: none. Freed by free(). */
 static VkCooperativeMatrixPropertiesKHR *list_matrices(VkInstance instance, VkPhysicalDevice physical,
                                                        uint32_t *count) {
     PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR get =
-        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)vkGetInstanceProcAddr(
+        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)rp_vk.vkGetInstanceProcAddr(
             instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
     if (!get || get(physical, count, NULL) < 0 || !*count) return NULL;
     VkCooperativeMatrixPropertiesKHR *list = rp_new_array(VkCooperativeMatrixPropertiesKHR, *count);
@@ -107,7 +107,7 @@ static VkCooperativeMatrixPropertiesKHR *list_matrices(VkInstance instance, VkPh
 static VkCooperativeMatrixPropertiesKHR *list_matrices_nv(VkInstance instance, VkPhysicalDevice physical,
                                                           uint32_t *count) {
     PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV get =
-        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV)vkGetInstanceProcAddr(
+        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV)rp_vk.vkGetInstanceProcAddr(
             instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesNV");
     if (!get || get(physical, count, NULL) < 0 || !*count) return NULL;
     VkCooperativeMatrixPropertiesNV *found = rp_new_array(VkCooperativeMatrixPropertiesNV, *count);
@@ -145,10 +145,10 @@ static void probe_matrix_shapes(VkInstance instance, VkPhysicalDevice physical, 
 
 static void probe_features(VkInstance instance, VkPhysicalDevice physical, rp_caps *out) {
     uint32_t count = 0;
-    vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL);
+    rp_vk.vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL);
     VkExtensionProperties *list = rp_new_array(VkExtensionProperties, count);
     if (!list) return;
-    if (vkEnumerateDeviceExtensionProperties(physical, NULL, &count, list) < 0) count = 0;
+    if (rp_vk.vkEnumerateDeviceExtensionProperties(physical, NULL, &count, list) < 0) count = 0;
     feature_chain has;
     ask_features(physical, list, count, &has);
     out->is_portability_subset = has_extension(list, count, RP_PORTABILITY_SUBSET);
@@ -250,7 +250,7 @@ static void probe_properties(VkPhysicalDevice physical, rp_caps *out) {
         sizes.pNext = maintenance.pNext;
         maintenance.pNext = &sizes;
     }
-    vkGetPhysicalDeviceProperties2(physical, &properties);
+    rp_vk.vkGetPhysicalDeviceProperties2(physical, &properties);
     if (maintenance.maxMemoryAllocationSize) out->max_allocation = maintenance.maxMemoryAllocationSize;
     rp_device_info *info = &out->info;
     if (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) {
@@ -276,7 +276,7 @@ void rp_caps_probe(VkInstance instance, VkPhysicalDevice physical, uint32_t inde
                    rp_caps *out) {
     *out = (rp_caps){.info.index = index, .matrix_nv = matrix_nv};
     VkPhysicalDeviceProperties properties;
-    vkGetPhysicalDeviceProperties(physical, &properties);
+    rp_vk.vkGetPhysicalDeviceProperties(physical, &properties);
     probe_queue(physical, out);
     probe_memory(physical, out);
     copy_limits(&properties, out);

@@ -28,9 +28,9 @@ static const double TUNING_LIMIT = 1.5, CPU_TUNING_LIMIT = 4;
 static bool instance_has(const char *extension) {
     uint32_t count = 0;
     bool found = false;
-    if (vkEnumerateInstanceExtensionProperties(NULL, &count, NULL) < 0) return false;
+    if (rp_vk.vkEnumerateInstanceExtensionProperties(NULL, &count, NULL) < 0) return false;
     VkExtensionProperties *list = rp_new_array(VkExtensionProperties, count);
-    if (list && vkEnumerateInstanceExtensionProperties(NULL, &count, list) >= 0)
+    if (list && rp_vk.vkEnumerateInstanceExtensionProperties(NULL, &count, list) >= 0)
         for (uint32_t i = 0; i < count && !found; i++) found = !strcmp(list[i].extensionName, extension);
     free(list);
     return found;
@@ -39,7 +39,9 @@ static bool instance_has(const char *extension) {
 static rp_status create_instance(VkInstance *out, bool *debug_names, rp_error *err) {
     rp_status status = rp_vk_load(err);
     if (status) return status;
-    if (!vkEnumerateInstanceVersion || volkGetInstanceVersion() < VK_API_VERSION_1_1)
+    uint32_t version;
+    if (!rp_vk.vkEnumerateInstanceVersion || rp_vk.vkEnumerateInstanceVersion(&version) ||
+        version < VK_API_VERSION_1_1)
         return rp_fail(err, RP_ERROR_DEVICE,
                        "this system's Vulkan is older than 1.1; update it (package libvulkan1)");
     const char *extensions[2];
@@ -56,7 +58,7 @@ static rp_status create_instance(VkInstance *out, bool *debug_names, rp_error *e
                                  .pApplicationInfo = &app,
                                  .enabledExtensionCount = count,
                                  .ppEnabledExtensionNames = extensions};
-    VkResult result = vkCreateInstance(&info, NULL, out);
+    VkResult result = rp_vk.vkCreateInstance(&info, NULL, out);
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
         return rp_fail(
             err, RP_ERROR_DEVICE,
@@ -74,13 +76,13 @@ static rp_status enumerate(VkInstance instance, const char *shader_dir, VkPhysic
     *devices = NULL;
     *caps = NULL;
     *count = 0;
-    rp_status status =
-        rp_vk_check(vkEnumeratePhysicalDevices(instance, count, NULL), "vkEnumeratePhysicalDevices", err);
+    rp_status status = rp_vk_check(rp_vk.vkEnumeratePhysicalDevices(instance, count, NULL),
+                                   "vkEnumeratePhysicalDevices", err);
     if (status) return status;
     *devices = rp_new_array(VkPhysicalDevice, *count);
     *caps = rp_new_array(rp_caps, *count);
     if (!*devices || !*caps) return rp_fail_memory(err, "the device list", *count * sizeof **caps);
-    VkResult result = vkEnumeratePhysicalDevices(instance, count, *devices);
+    VkResult result = rp_vk.vkEnumeratePhysicalDevices(instance, count, *devices);
     if (result != VK_INCOMPLETE) status = rp_vk_check(result, "vkEnumeratePhysicalDevices", err);
     for (uint32_t i = 0; !status && i < *count; i++)
         rp_caps_probe(instance, (*devices)[i], i, rp_shaders_use_nv(shader_dir), &(*caps)[i]);
@@ -108,7 +110,7 @@ rp_status rp_device_list(rp_device_info *infos, size_t capacity, size_t *count, 
     }
     free(devices);
     free(caps);
-    if (instance) vkDestroyInstance(instance, NULL);
+    if (instance) rp_vk.vkDestroyInstance(instance, NULL);
     return status;
 }
 
@@ -188,10 +190,10 @@ static rp_status create_device(rp_device *device, rp_error *err) {
                                .pQueueCreateInfos = &queue,
                                .enabledExtensionCount = f.count,
                                .ppEnabledExtensionNames = f.extensions};
-    rp_status status =
-        rp_vk_check(vkCreateDevice(device->physical, &info, NULL, &device->handle), "vkCreateDevice", err);
+    rp_status status = rp_vk_check(rp_vk.vkCreateDevice(device->physical, &info, NULL, &device->handle),
+                                   "vkCreateDevice", err);
     if (status) return status;
-    volkLoadDeviceTable(&device->vk, device->handle);
+    rp_vk_load_device(device->handle, &device->vk);
     device->vk.vkGetDeviceQueue(device->handle, caps->queue_family, 0, &device->queue);
     return RP_OK;
 }
@@ -381,7 +383,7 @@ rp_status rp_device_close(rp_device **pointer) {
     if (device->handle && !device->lost) rp_device_take_pipelines(device, &made);
     rp_device_write_pipelines(device, &made);
     rp_device_disconnect(device);
-    if (device->instance && !device->kept) vkDestroyInstance(device->instance, NULL);
+    if (device->instance && !device->kept) rp_vk.vkDestroyInstance(device->instance, NULL);
     pthread_mutex_destroy(&device->queue_lock);
     pthread_mutex_destroy(&device->users_lock);
     pthread_mutex_destroy(&device->losses_lock);
@@ -404,12 +406,12 @@ uint64_t rp_device_memory_used(const rp_device *device) {
 }
 
 void rp_device_name(rp_device *device, VkObjectType type, uint64_t handle, const char *name) {
-    if (!device->debug_names || !vkSetDebugUtilsObjectNameEXT) return;
+    if (!device->debug_names || !rp_vk.vkSetDebugUtilsObjectNameEXT) return;
     VkDebugUtilsObjectNameInfoEXT info = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT,
                                           .objectType = type,
                                           .objectHandle = handle,
                                           .pObjectName = name};
-    vkSetDebugUtilsObjectNameEXT(device->handle, &info);
+    rp_vk.vkSetDebugUtilsObjectNameEXT(device->handle, &info);
 }
 
 void rp_device_stop(rp_device *device) {

@@ -108,7 +108,7 @@ bool rp_device_memory_left(const rp_device *device, uint64_t *bytes) {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
     VkPhysicalDeviceMemoryProperties2 properties = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = &budget};
-    vkGetPhysicalDeviceMemoryProperties2(device->physical, &properties);
+    rp_vk.vkGetPhysicalDeviceMemoryProperties2(device->physical, &properties);
     const VkPhysicalDeviceMemoryProperties *memory = &properties.memoryProperties;
     uint64_t largest = 0;
     for (uint32_t i = 0; i < memory->memoryHeapCount; i++) {

@@ -131,11 +131,11 @@ rp_status rp_record_dispatch(rp_recorder *recorder, VkCommandBuffer commands, co
     VkDescriptorSet set;
     rp_status status = make_set(recorder, dispatch, &set, err);
     if (status) return status;
-    bool label = recorder->device->debug_names && vkCmdBeginDebugUtilsLabelEXT;
+    bool label = recorder->device->debug_names && rp_vk.vkCmdBeginDebugUtilsLabelEXT;
     if (label) {
         VkDebugUtilsLabelEXT info = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_LABEL_EXT,
                                      .pLabelName = dispatch->label};
-        vkCmdBeginDebugUtilsLabelEXT(commands, &info);
+        rp_vk.vkCmdBeginDebugUtilsLabelEXT(commands, &info);
     }
     vk->vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->handle);
     vk->vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->layout, 0, 1, &set, 0,
@@ -148,7 +148,7 @@ rp_status rp_record_dispatch(rp_recorder *recorder, VkCommandBuffer commands, co
     stamp(recorder, commands, 1);
     if (recorder->stamps && recorder->stamps->used < recorder->stamps->capacity)
         recorder->stamps->labels[recorder->stamps->used++] = dispatch->label;
-    if (label) vkCmdEndDebugUtilsLabelEXT(commands);
+    if (label) rp_vk.vkCmdEndDebugUtilsLabelEXT(commands);
     return RP_OK;
 }
 
