@@ -20,13 +20,18 @@ static inline void rp_add_seconds(_Atomic double *total, double seconds) {
     }
 }
 
+/* Seconds of processor time that the threads of this process have used. */
+static inline double rp_process_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 /* Seconds that this process has kept every processor of the machine busy, if the work had been spread evenly.
  * On a software driver this is the time of a run on a machine that nobody else uses. */
 static inline double rp_cpu_seconds(void) {
-    struct timespec t;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return ((double)t.tv_sec + 1e-9 * (double)t.tv_nsec) / (double)(processors > 0 ? processors : 1);
+    return rp_process_seconds() / (double)(processors > 0 ? processors : 1);
 }
 
 #endif

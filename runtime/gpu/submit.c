@@ -46,12 +46,12 @@ static rp_status fail_hung(rp_device *device, rp_error *err) {
  * meanwhile: such a driver uses this process's processor time, and may compute for as long as it likes. */
 static VkResult ask(rp_device *device, VkFence fence, double *silent) {
     static const double WAIT = 10, IDLE = 1e-3; /* processor seconds a second */
-    double begun = rp_seconds(), worked = rp_cpu_seconds();
+    double begun = rp_seconds(), worked = rp_process_seconds();
     VkResult result = device->vk.vkWaitForFences(device->handle, 1, &fence, VK_TRUE, (uint64_t)(WAIT * 1e9));
     double waited = rp_seconds() - begun;
     if (waited > WAIT) waited = WAIT; /* somebody stopped the process meanwhile */
     bool software = device->caps.info.type == RP_DEVICE_CPU;
-    if (!software || rp_cpu_seconds() - worked < IDLE * waited) *silent += waited;
+    if (!software || rp_process_seconds() - worked < IDLE * waited) *silent += waited;
     return result;
 }
 

@@ -31,15 +31,15 @@ static rp_status check_sequence(const run *r, size_t i, rp_error *err) {
         return rp_fail(err, RP_ERROR_TEXT,
                        "sequence %zu has %u tokens and the model takes %u; cut it or slide a window", i,
                        sequence->count, config->max_positions);
+    const int32_t *types = rp_types_of(config, sequence);
     for (uint32_t t = 0; t < sequence->count; t++) {
         if (sequence->ids[t] < 0 || (uint32_t)sequence->ids[t] >= config->vocab_size)
             return rp_fail(err, RP_ERROR_TEXT,
                            "sequence %zu, token %u: id %d is outside the vocabulary of %u", i, t,
                            sequence->ids[t], config->vocab_size);
-        int32_t type = rp_type_of(config, sequence, t);
-        if (type < 0 || (type && (uint32_t)type >= config->type_vocab_size))
+        if (types && (types[t] < 0 || (uint32_t)types[t] >= config->type_vocab_size))
             return rp_fail(err, RP_ERROR_TEXT,
-                           "sequence %zu, token %u: type id %d, and the model has %u types", i, t, type,
+                           "sequence %zu, token %u: type id %d, and the model has %u types", i, t, types[t],
                            config->type_vocab_size);
     }
     return RP_OK;

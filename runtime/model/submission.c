@@ -100,8 +100,8 @@ rp_status rp_model_submit(rp_model *model, const rp_step *steps, uint32_t count,
 
 /* ---- what the host writes ---- */
 
-int32_t rp_type_of(const rp_config *config, const rp_sequence *sequence, uint32_t token) {
-    return sequence->type_ids && config->type_vocab_size ? sequence->type_ids[token] : 0;
+const int32_t *rp_types_of(const rp_config *config, const rp_sequence *sequence) {
+    return config->type_vocab_size ? sequence->type_ids : NULL;
 }
 
 /* The tiles of sequence `i` of a batch, which begins at counts[RP_COUNT_TOKENS]. Those that begin in the same
@@ -127,10 +127,11 @@ rp_status rp_model_fill(rp_model *model, const rp_batch *b, uint32_t slice_rows,
     if (!slice_rows) slice_rows = UINT32_MAX; /* one slice has all */
     for (size_t i = 0; i < b->count; i++) {
         const rp_sequence *sequence = &b->sequences[i];
+        const int32_t *types = rp_types_of(&model->config, sequence);
         starts[i] = counts[RP_COUNT_TOKENS];
         for (uint32_t t = 0; t < sequence->count; t++, tokens += 4) {
             tokens[0] = (uint32_t)sequence->ids[t];
-            tokens[1] = (uint32_t)rp_type_of(&model->config, sequence, t);
+            tokens[1] = types ? (uint32_t)types[t] : 0;
             tokens[2] = t;
             tokens[3] = 0;
         }

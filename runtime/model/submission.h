@@ -15,8 +15,8 @@ typedef struct rp_batch {
     rp_output output;
 } rp_batch;
 
-/* The type of a token; 0 for every token of a model without types. */
-int32_t rp_type_of(const rp_config *config, const rp_sequence *sequence, uint32_t token);
+/* The types of the tokens of a sequence, one each; NULL: all are 0, as in a model without types. */
+const int32_t *rp_types_of(const rp_config *config, const rp_sequence *sequence);
 
 /* Work of one layer with its inner layers, and of one row of a masked language model: floating point
  * operations of the products and of attention, which take nearly all the time. */
