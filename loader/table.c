@@ -224,8 +224,8 @@ static void blame(rp_table_row *row, const char *mistake) {
 
 static void check_text(rp_table_row *row) {
     const unsigned char *text = (const unsigned char *)row->data;
-    bool wide =
-        !row->offset && row->size >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2));
+    bool wide = !row->offset && row->size >= 2 &&
+                (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2) || !text[0] != !text[1]);
     if (wide) {
         blame(row, "the file is UTF-16; save it as UTF-8");
         return;
@@ -265,7 +265,7 @@ static bool make_row(rp_table *t, const char *data, const extent *found, rp_tabl
         blame(row, found->mistake);
     else
         check_text(row);
-    if (row->mistake[0]) return true;
+    if (row->mistake[0] && (found->mistake || !t->columns)) return true;
     if (!split(t, row, t->columns ? t->columns : RP_TABLE_COLUMNS_MAX)) return false;
     if (!t->columns && row->count > RP_TABLE_COLUMNS_MAX) {
         snprintf(row->mistake, sizeof row->mistake, "has %zu fields; at most %d are taken", row->count,
@@ -273,7 +273,7 @@ static bool make_row(rp_table *t, const char *data, const extent *found, rp_tabl
         row->count = RP_TABLE_COLUMNS_MAX;
     }
     if (!t->columns) t->columns = row->count;
-    check_count(t, row);
+    if (!row->mistake[0]) check_count(t, row);
     return true;
 }
 

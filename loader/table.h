@@ -31,8 +31,9 @@ typedef struct rp_table_field {
 /* One row. What it points to lives until the next call, or until the caller's bytes are moved or changed. */
 typedef struct rp_table_row {
     const rp_table_field *fields; /* [count], at most table->columns of them */
-    size_t count;                 /* fields, of which there may be more than columns in a bad row */
-    const char *data;             /* the row as it stands in the file, without its line end */
+    size_t count; /* fields: in a bad row there may be more than columns, or they are no UTF-8; 0 where quotes
+                     are broken, and of a first row that is no UTF-8 */
+    const char *data; /* the row as it stands in the file, without its line end */
     size_t size;
     size_t end_size;   /* bytes of its line end; 0: the file ends without one */
     uint64_t line;     /* of the file, from 1: where the row begins */

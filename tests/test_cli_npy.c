@@ -153,6 +153,7 @@ static void test_what_is_refused(void **state) {
         {{"classify", "--format", "npy", "-o", file, "x"}, "not an option", 2},
         {{"embed", "--format", "npy", "-o", "/dev/null", "x"}, "is not a regular file", 1},
         {{"embed", "--format", "npy", "-o", folder, "x"}, "is not a regular file", 1},
+        {{"embed", "--format", "npy", "-o", "-", "x"}, "name a file (one of that name is ./-)", 1},
         {{"embed", "--format", "npy", "-o", "/nonexistent/v.npy", "x"}, "cannot write", 1},
         {{"embed", "--format", "npy", "-o", file, "-m", "/nonexistent/model", "x"}, "/nonexistent/model", 1},
     };

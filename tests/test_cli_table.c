@@ -81,8 +81,12 @@ static void test_bad_rows_fail_alone_and_stay_in_the_table(void **state) {
          "id,text,answer,error\r\n1,\"a\r\nb\",@,\r\n"
          "\"2,\"\"c\",,,\"standard input, line 4: a quote that opens !\r\n3,d,@,\r\n"},
         {"--csv", "id,text\n1,\xff\n2,b\n",
-         "id,text,answer,error\n\"1,\xef\xbf\xbd\",,,\"standard input, line 2: byte 2 of the row is "
+         "id,text,answer,error\n1,\xef\xbf\xbd,,\"standard input, line 2: byte 2 of the row is "
          "!\n2,b,@,\n"},
+        {"--csv", "id,text\n\"1, \xf6\",\"\"\"a\"\n\xf6\n\xf6,b,c\n2,b\n", /* columns stay what they were */
+         "id,text,answer,error\n\"1, \xef\xbf\xbd\",\"\"\"a\",,\"standard input, line 2: !\n"
+         "\xef\xbf\xbd,,,\"standard input, line 3: !\n\xef\xbf\xbd,\"b,c\",,\"standard input, line 4: !\n"
+         "2,b,@,\n"},
         {"--tsv", "id\ttext\n1\ta\tb\n2\tb\n",
          "id\ttext\tanswer\terror\n1\ta b\t\tstandard input, line 2: has 3 fields!\n2\tb\t~\t\n"},
     };
@@ -102,6 +106,7 @@ static void test_files_that_are_no_tables(void **state) {
          "no column is named text or sentence; its columns are id, review; name one with --text-column"},
         {"--tsv", "id,text\n1,x\n", 2, "its columns are id,text;"},
         {"--csv", "\xff\xfei\n", 1, "standard input, line 1: the file is UTF-16; save it as UTF-8"},
+        {"--csv", "text,id,text\n1,2,3\n", 2, "standard input: two columns are named 'text'; give them"},
         {"--csv", "text,\"b\n1,2\n", 1, "line 1: a quote that opens a field here is never closed"},
     };
     (void)state;
@@ -252,7 +257,7 @@ static void test_wrong_usage(void **state) {
         {{"coherence", "--files", "a", "b"}, "--files gives one text a file"},
         {{"tokenize", "--files", "--csv", "a"}, "--files reads each file as one text"},
         {{"tokenize", "--files", "-f", "a", "b"}, "--files reads each file as one text"},
-        {{"tokenize", "--keep", "text"}, "give either --jsonl or TEXT"},
+        {{"tokenize", "--keep", "text"}, "give either --keep or TEXT"},
     };
     (void)state;
     for (size_t i = 0; i < RP_COUNT(cases); i++) {

@@ -54,6 +54,10 @@ static void test_wrong_usage_is_said_in_one_line(void **state) {
         {{"answer", "--max_answer_len", "3", "x", "y"}, "did you mean --max-answer-length?"},
         {{"embed", "--normalise", "x"}, "did you mean --normalize?"},
         {{"classify", "--poolingg", "cls", "x"}, "unknown option --poolingg; try"},
+        {{"embed", "--dims", "3", "x"}, "did you mean --dimensions?"},
+        {{"classify", "--column", "x"}, "did you mean --text-column?"},
+        {{"tokenize", "--special-tokens"}, "did you mean --no-special-tokens?"},
+        {{"classify", "--sep", ";"}, "unknown option --sep; try"}, /* not --keep */
         {{"classify", "--top-k"}, "--top-k"},
         {{"classify", "--top-k", "0", "x"}, "'0'"},
         {{"classify", "--top-k", "5x", "x"}, "'5x'"},
@@ -65,12 +69,16 @@ static void test_wrong_usage_is_said_in_one_line(void **state) {
         {{"classify", "-m"}, "--model"},
         {{"classify", "-m", "", "x"}, "--model"},
         {{"classify", "-d", "", "x"}, "--device"},
-        {{"classify", "--stride", "4", "x"}, "--stride is not an option"},
-        {{"classify", "--pooling", "cls", "x"}, "--pooling is not an option"},
+        {{"classify", "--stride", "4", "x"},
+         "--stride is not an option of this command, but of tag and answer;"},
+        {{"classify", "--pooling", "cls", "x"}, "--pooling is not an option of this command, but of embed;"},
+        {{"embed", "--top-k", "2", "x"}, "but of classify, fill-mask and answer;"},
+        {{"devices", "--keep"}, "--keep is not an option of this command; try"},
         {{"tokenize", "-d", "0", "x"}, "--device is not an option"},
         {{"devices", "-m", MODEL}, "--model is not an option"},
         {{"classify", "-f", "file", "x"}, "--file"},
         {{"classify", "--jsonl", "x"}, "--jsonl"},
+        {{"classify", "--keep", "x"}, "give either --keep or TEXT"},
         {{"classify", "--pair", "x"}, "pairs"},
         {{"coherence", "one"}, "pairs"},
         {{"answer", "-m", MODEL, "question"}, "QUESTION CONTEXT"},
@@ -127,26 +135,59 @@ static void test_help_has_examples_for_each_command(void **state) {
     cli_free(&all);
 }
 
+static void assert_fits(const char *command, const char *text) {
+    enum { COLUMNS = 80 };
+    for (size_t size; *text; text += size + (text[size] == '\n')) {
+        size = strcspn(text, "\n");
+        if (size > COLUMNS || (size && text[size - 1] == ' '))
+            fail_msg("%s: '%.*s'", command, (int)size, text);
+    }
+}
+
+/* On a terminal of the usual width no line is broken. */
+static void test_help_fits_a_terminal(void **state) {
+    (void)state;
+    cli_run all = cli(CLI_ARGS("--help"), NULL, 0);
+    assert_fits("", all.out);
+    cli_free(&all);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        cli_run one = cli(CLI_ARGS(commands[i], "--help"), NULL, 0);
+        assert_fits(commands[i], one.out);
+        cli_free(&one);
+    }
+}
+
+/* A blank in place of each line end and the blanks around it. */
+static void unwrap(char *text) {
+    char *out = text;
+    for (; *text; text++) {
+        bool blank = *text == ' ' || *text == '\n';
+        if (!blank || (out[-1] != ' ')) *out++ = blank ? ' ' : *text;
+    }
+    *out = '\0';
+}
+
 /* Every default stands where one looks for it, in one form. */
 static void test_help_says_defaults(void **state) {
     (void)state;
     static const struct {
         const char *command, *line;
     } cases[] = {
-        {"classify", "how many to give, best first (default: all)\n"},
-        {"fill-mask", "how many to give, best first (default: 5)\n"},
-        {"answer", "how many to give, best first (default: 1)\n"},
-        {"answer", "longest answer, tokens (default: 15)\n"},
-        {"answer", "longest sequence, tokens (default: 384)\n"},
-        {"answer", "windows of a long text share (default: 128)\n"},
-        {"tag", "windows of a long text share (default: 64)\n"},
-        {"tag", "none, simple, first, average or max (default: simple)\n"},
-        {"embed", "mean, cls, max or none (default: what the folder says, else mean)\n"},
-        {"bench", "sequences in a run (default: 1)\n"},
-        {"pull", "branch, tag or commit (default: main)\n"},
+        {"classify", "how many to give, best first (default: all) "},
+        {"fill-mask", "how many to give, best first (default: 5) "},
+        {"answer", "how many to give, best first (default: 1) "},
+        {"answer", "longest answer, tokens (default: 15) "},
+        {"answer", "longest sequence, tokens (default: 384) "},
+        {"answer", "windows of a long text share (default: 128) "},
+        {"tag", "windows of a long text share (default: 64) "},
+        {"tag", "none, simple, first, average or max (default: simple) "},
+        {"embed", "mean, cls, max or none (default: what the folder says, else mean) "},
+        {"bench", "sequences in a run (default: 1) "},
+        {"pull", "branch, tag or commit (default: main) "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cli_run run = cli(CLI_ARGS(cases[i].command, "--help"), NULL, 0);
+        unwrap(run.out);
         if (!strstr(run.out, cases[i].line)) fail_msg("%s: no %s", cases[i].command, cases[i].line);
         cli_free(&run);
     }
@@ -183,6 +224,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrong_usage_is_said_in_one_line),
         cmocka_unit_test(test_help_has_examples_for_each_command),
+        cmocka_unit_test(test_help_fits_a_terminal),
         cmocka_unit_test(test_help_says_defaults),
         cmocka_unit_test(test_manual_keeps_its_quotes),
         cmocka_unit_test(test_version),

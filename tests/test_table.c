@@ -162,6 +162,22 @@ static void test_messages_say_what_to_do(void **state) {
     }
 }
 
+/* Without a mark every second byte tells. */
+static void test_utf16_is_named(void **state) {
+    static const char little[] = "t\0,\0i\0\n\0", big[] = "\0t\0,\0i\0\n";
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        rp_table table = {0};
+        rp_table_row row;
+        size_t taken;
+        assert_int_equal(rp_table_next(&table, i ? big : little, sizeof little - 1, true, &row, &taken),
+                         RP_TABLE_ROW);
+        assert_non_null(strstr(row.mistake, "UTF-16; save it as UTF-8"));
+        assert_int_equal(row.count, 0);
+        rp_table_finish(&table);
+    }
+}
+
 /* In another order, by the places that were given: how training reads a shuffled file. */
 static void test_rows_can_be_read_again(void **state) {
     static const char text[] = "\xef\xbb\xbfid;text\r\n1;\"a\n\"\"b\"\r\n\r\n2;c\r\n3;d";
@@ -249,6 +265,7 @@ int main(void) {
         cmocka_unit_test(test_bad_rows_fail_alone),
         cmocka_unit_test(test_rows_have_a_longest_length),
         cmocka_unit_test(test_messages_say_what_to_do),
+        cmocka_unit_test(test_utf16_is_named),
         cmocka_unit_test(test_rows_can_be_read_again),
         cmocka_unit_test(test_a_row_of_very_many_fields),
         cmocka_unit_test(test_quotes_in_bad_places_take_linear_time),

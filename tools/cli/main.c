@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 static void put_overview(rp_cli_buffer *out) {
-    rp_cli_puts(
-        out, "Usage: reprise COMMAND [options] [TEXT...]\n\n"
-             "Runs ALBERT, BERT and DistilBERT models (Hugging Face folders) on any GPU through Vulkan.\n\n"
-             "Commands:\n");
+    rp_cli_puts(out, "Usage: reprise COMMAND [options] [TEXT...]\n\n"
+                     "Runs ALBERT, BERT and DistilBERT models (Hugging Face folders) on any GPU\n"
+                     "through Vulkan.\n\n"
+                     "Commands:\n");
     for (const rp_cli_command *c = rp_cli_commands; c->name; c++)
         rp_cli_printf(out, "  %-10s  %s\n", c->name, c->summary);
     rp_cli_puts(out, "\nWith no TEXT, texts are read from standard input (or -f FILE), one a line.\n"
@@ -22,8 +22,8 @@ static void put_overview(rp_cli_buffer *out) {
                      "Environment:\n"
                      "  REPRISE_MODEL       folder or name of the model, where -m is not given\n"
                      "  REPRISE_DEVICE      index or part of a name, where -d is not given\n"
-                     "  REPRISE_SHADER_DIR  compile the GLSL of this folder instead of the built-in shaders\n"
-                     "  REPRISE_CACHE_DIR   where compiled shaders are kept (default: ~/.cache/reprise)\n"
+                     "  REPRISE_SHADER_DIR  compile the GLSL of this folder, not the built-in shaders\n"
+                     "  REPRISE_CACHE_DIR   where kernels' times are kept (default: ~/.cache/reprise)\n"
                      "  HF_HUB_CACHE        where fetched models are kept; more in reprise(1)\n"
                      "  NO_COLOR            no colours\n\n"
                      "Examples:\n"

@@ -42,7 +42,9 @@ static size_t changes(const char *a, const char *b) {
 size_t rp_cli_distance(const char *word, const char *name) {
     char a[LONGEST], b[LONGEST];
     if (!squeeze(word, a) || !squeeze(name, b)) return RP_CLI_FAR;
-    size_t size = strlen(a), count = changes(a, b);
-    if (size >= 2 && !strncmp(a, b, size)) return 0;
-    return count < RP_CLI_FAR && count + 1 < strlen(b) && count < size ? count : RP_CLI_FAR;
+    size_t size = strlen(a), same = 0, count = changes(a, b);
+    while (a[same] && a[same] == b[same]) same++;
+    if (size >= 2 && same == size) return 0;
+    if ((size >= 4 && strstr(b, a)) || (same >= 3 && same + 1 == size)) return 1;
+    return count < RP_CLI_FAR && 2 * count <= size && count + 1 < strlen(b) ? count : RP_CLI_FAR;
 }

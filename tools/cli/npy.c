@@ -40,6 +40,11 @@ static bool complain_of(const char *path, int error) {
 
 bool rp_cli_npy_check(const char *path) {
     struct stat info;
+    if (!strcmp(path, "-")) {
+        rp_cli_complain("--output - would be standard output, in which --format npy cannot write the header "
+                        "last; name a file (one of that name is ./-)");
+        return false;
+    }
     if (!stat(path, &info)) {
         if (S_ISREG(info.st_mode)) return true;
         rp_cli_complain(

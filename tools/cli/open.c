@@ -41,7 +41,10 @@ static void choose_files(rp_cli_input *input, const rp_cli_options *options) {
 static bool can_open(const rp_cli_input *input) {
     for (size_t i = 0; i < input->file_count; i++) {
         if (!strcmp(input->files[i], "-") || !access(input->files[i], R_OK)) continue;
-        rp_cli_complain("%s: cannot open: %s", input->files[i], strerror(errno));
+        rp_cli_complain(input->table && input->options->text_count
+                            ? "%s: cannot open: %s; with --csv and --tsv, each TEXT is the name of a file"
+                            : "%s: cannot open: %s",
+                        input->files[i], strerror(errno));
         return false;
     }
     return true;
@@ -75,7 +78,10 @@ rp_status rp_cli_input_open(rp_cli_input *input, const char *command, rp_cli_sha
     bool dash = options->text_count == 1 && !strcmp(options->texts[0], "-"); /* standard input, as with -f */
     if (options->text_count && (options->file_count || (options->jsonl && !dash))) {
         rp_cli_complain("%s: give either %s or TEXT arguments, not both; try 'reprise %s --help'", command,
-                        options->file_count ? "--file" : "--jsonl", command);
+                        options->file_count ? "--file"
+                        : options->keep     ? "--keep"
+                                            : "--jsonl",
+                        command);
         return RP_ERROR_ARGUMENT;
     }
     if (table) {

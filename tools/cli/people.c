@@ -98,10 +98,12 @@ void rp_cli_people_cell(rp_cli_people *people, const char *string, int columns) 
     rp_cli_printf(people->out, "%*s", columns > used ? columns - used : 0, "");
 }
 
-void rp_cli_people_bar(rp_cli_people *people, double fraction) {
+void rp_cli_people_bar(rp_cli_people *people, double fraction, bool last) {
     enum { COLUMNS = 20 };
     double clipped = fraction > 0 ? fraction < 1 ? fraction : 1 : 0;
     int eighths = (int)(clipped * COLUMNS * 8 + 0.5), used = 0;
+    if (last && !eighths) return;
+    rp_cli_puts(people->out, "  ");
     rp_cli_people_style(people, RP_CLI_GREEN);
     for (; used < eighths / 8; used++) rp_cli_puts(people->out, people->utf8 ? "\xe2\x96\x88" : "#");
     if (people->utf8 && eighths % 8) {
@@ -110,7 +112,7 @@ void rp_cli_people_bar(rp_cli_people *people, double fraction) {
         used++;
     }
     rp_cli_people_style(people, RP_CLI_PLAIN);
-    rp_cli_printf(people->out, "%*s", COLUMNS - used, "");
+    if (!last) rp_cli_printf(people->out, "%*s", COLUMNS - used, "");
 }
 
 void rp_cli_people_heading(rp_cli_people *people, rp_text text, rp_text pair) {

@@ -39,8 +39,9 @@ int rp_cli_people_width(rp_cli_people *people, const char *string, int columns);
 /* A C string padded with blanks to `columns`, cut where it is longer. */
 void rp_cli_people_cell(rp_cli_people *people, const char *string, int columns);
 
-/* A bar of 20 columns for a fraction 0..1. */
-void rp_cli_people_bar(rp_cli_people *people, double fraction);
+/* Two blanks and a bar of 20 columns for a fraction 0..1; `last`: nothing stands behind it, so no blanks do.
+ */
+void rp_cli_people_bar(rp_cli_people *people, double fraction, bool last);
 
 /* The heading of an answer: its text in one bold line, with `pair` after an arrow unless its data is NULL. */
 void rp_cli_people_heading(rp_cli_people *people, rp_text text, rp_text pair);

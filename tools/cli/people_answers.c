@@ -28,12 +28,14 @@ static int widest(rp_cli_people *p, const void *first, size_t step, size_t count
     return most;
 }
 
+typedef enum bar { NO_BAR, BAR_BETWEEN, BAR_LAST } bar;
+
 /* "  name   0.1234  bar" without a line end. */
-static void put_score(rp_cli_people *p, const char *name, int columns, double score, bool bar) {
+static void put_score(rp_cli_people *p, const char *name, int columns, double score, bar how) {
     rp_cli_puts(p->out, "  ");
     rp_cli_people_cell(p, name, columns);
-    rp_cli_printf(p->out, fabs(score) < 1000 ? "  %8.4f  " : "  %8.4g  ", score);
-    if (bar) rp_cli_people_bar(p, score);
+    rp_cli_printf(p->out, fabs(score) < 1000 ? "  %8.4f" : "  %8.4g", score);
+    if (how != NO_BAR) rp_cli_people_bar(p, score, how == BAR_LAST);
 }
 
 void rp_cli_people_labels(const rp_cli_answer *answer, rp_cli_people *p) {
@@ -44,7 +46,7 @@ void rp_cli_people_labels(const rp_cli_answer *answer, rp_cli_people *p) {
     rp_cli_people_heading(p, answer->item->text, answer->item->pair);
     int columns = count ? widest(p, &labels[0].label, sizeof *labels, count) : 0;
     for (size_t i = 0; i < count; i++) {
-        put_score(p, labels[i].label, columns, labels[i].score, bars);
+        put_score(p, labels[i].label, columns, labels[i].score, bars ? BAR_LAST : NO_BAR);
         end_line(p);
     }
 }
@@ -59,7 +61,7 @@ void rp_cli_people_fills(const rp_cli_answer *answer, rp_cli_people *p) {
         if (masks > 1) rp_cli_printf(p->out, "  mask %zu\n", mask + 1);
         int columns = widest(p, &fills[0].piece, sizeof *fills, count);
         for (size_t i = 0; i < count; i++) {
-            put_score(p, fills[i].piece, columns, fills[i].score, true);
+            put_score(p, fills[i].piece, columns, fills[i].score, BAR_BETWEEN);
             rp_cli_puts(p->out, "  ");
             int room = p->width - columns - 38;
             const char *filled = fills[i].sequence ? fills[i].sequence : "";
@@ -104,7 +106,7 @@ void rp_cli_people_entities(const rp_cli_answer *answer, rp_cli_people *p) {
     int labels = count ? widest(p, &entities[0].label, sizeof *entities, count) : 0;
     for (size_t i = 0; i < count; i++) {
         const char *word = entities[i].word ? entities[i].word : "";
-        put_score(p, entities[i].label, labels, entities[i].score, true);
+        put_score(p, entities[i].label, labels, entities[i].score, BAR_BETWEEN);
         rp_cli_puts(p->out, "  ");
         rp_cli_people_text(p, word, strlen(word), p->terminal ? 60 : 0);
         end_line(p);
@@ -149,8 +151,9 @@ void rp_cli_people_answers(const rp_cli_answer *answer, rp_cli_people *p) {
     if (!count) rp_cli_puts(p->out, "  (no answer)\n");
     for (size_t i = 0; i < count; i++) {
         bool empty = answers[i].span.end <= answers[i].span.start;
-        put_score(p, empty ? "(no answer)" : answers[i].text, columns, answers[i].score, true);
-        rp_cli_puts(p->out, "  ");
+        put_score(p, empty ? "(no answer)" : answers[i].text, columns, answers[i].score,
+                  empty ? BAR_LAST : BAR_BETWEEN);
+        if (!empty) rp_cli_puts(p->out, "  ");
         if (!empty) put_around(p, answer->item->pair, answers[i].span);
         end_line(p);
     }
@@ -175,9 +178,9 @@ void rp_cli_people_vectors(const rp_cli_answer *answer, rp_cli_people *p) {
 void rp_cli_people_order(const rp_cli_answer *answer, rp_cli_people *p) {
     double score = (double)rp_result_in_order(answer->result, answer->index);
     rp_cli_people_heading(p, answer->item->text, answer->item->pair);
-    put_score(p, "in order", 8, score, true);
+    put_score(p, "in order", 8, score, BAR_LAST);
     end_line(p);
-    put_score(p, "swapped", 8, 1 - score, true);
+    put_score(p, "swapped", 8, 1 - score, BAR_LAST);
     end_line(p);
 }
 
@@ -188,8 +191,8 @@ void rp_cli_people_choices(const rp_cli_answer *answer, rp_cli_people *p) {
     int room = !p->terminal ? 0 : p->width > 60 ? p->width - 34 : 30;
     for (size_t i = 0; values && i < count && i < answer->item->choice_count; i++) {
         rp_text choice = answer->item->choices[i];
-        rp_cli_printf(p->out, "  %3zu  %8.4f  ", i + 1, (double)values[i]);
-        rp_cli_people_bar(p, (double)values[i]);
+        rp_cli_printf(p->out, "  %3zu  %8.4f", i + 1, (double)values[i]);
+        rp_cli_people_bar(p, (double)values[i], false);
         rp_cli_puts(p->out, "  ");
         rp_cli_people_text(p, choice.data, choice.size, room);
         end_line(p);

@@ -186,7 +186,7 @@ bool rp_cli_source_file(rp_cli_input *input, rp_cli_item *item) {
     put_name(item, name);
     int fd = open_file(name);
     if (fd < 0)
-        rp_cli_item_fail(item, "%.100s: cannot open: %s", name, strerror(errno));
+        rp_cli_item_fail(item, "%.100s: cannot open: %s", *name ? name : "''", strerror(errno));
     else if (!fstat(fd, &status) && S_ISDIR(status.st_mode))
         rp_cli_item_fail(item, "%.100s: is a folder; name the files in it", name);
     else if (!read_whole(fd, input->wake, &all))

@@ -77,16 +77,26 @@ static void complain(const char *name, const rp_table_row *row, const char *miss
     free(list.data);
 }
 
+/* Is there one column of this name alone? False after a message. A column that is not taken may have any. */
+static bool is_alone(const rp_table_row *row, const char *file, size_t column) {
+    if (column == NONE) return true;
+    const rp_table_field *taken = &row->fields[column];
+    for (size_t i = 0; i < row->count; i++) {
+        const rp_table_field *other = &row->fields[i];
+        if (i == column || other->size != taken->size || memcmp(other->data, taken->data, taken->size))
+            continue;
+        rp_cli_complain("%s: two columns are named '%.*s'; give them different names", file,
+                        (int)(taken->size < 100 ? taken->size : 100), taken->data);
+        return false;
+    }
+    return true;
+}
+
 /* The column that an option names. False after a message. */
 static bool find_named(const rp_table_row *row, const char *file, const char *option, const char *name,
                        size_t *out) {
     char missing[200], advice[100];
     *out = find(row, name, false);
-    for (size_t i = *out; i != NONE && ++i < row->count;) {
-        if (!is_named(&row->fields[i], name, false)) continue;
-        rp_cli_complain("%s: two columns are named '%s'; give them different names", file, name);
-        return false;
-    }
     if (*out != NONE) return true;
     snprintf(missing, sizeof missing, "no column is named '%.100s'", name);
     snprintf(advice, sizeof advice, "name one of them with --%s", option);
@@ -157,7 +167,7 @@ static bool choose(rp_cli_table *t, const rp_table_row *row, const char *file) {
                  "name those of the choices so");
         return false;
     }
-    return true;
+    return is_alone(row, file, t->text) && is_alone(row, file, t->pair);
 }
 
 /* ---- headers ---- */

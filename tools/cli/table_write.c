@@ -61,23 +61,28 @@ static void put_separator(const rp_cli_table *t, rp_cli_buffer *out) {
 
 /* ---- rows ---- */
 
-/* A row that could not be cut into fields: all of it in the first column, as text. */
-static void put_broken(const rp_cli_table *t, const rp_table_row *row, rp_cli_buffer *out) {
+/* A field of a row that failed, whose bytes may be no text: U+FFFD stands for those. */
+static void put_failed(const rp_cli_table *t, const char *data, size_t size, rp_cli_buffer *out) {
     rp_cli_buffer text = {0};
-    for (size_t at = 0, size; at < row->size; at += size) {
+    for (size_t at = 0, bytes; at < size; at += bytes) {
         uint32_t point;
-        size = rp_cli_utf8(row->data + at, row->size - at, &point);
-        rp_cli_put(&text, size ? row->data + at : "\xef\xbf\xbd", size ? size : 3);
-        if (!size) size = 1;
+        bytes = rp_cli_utf8(data + at, size - at, &point);
+        rp_cli_put(&text, bytes ? data + at : "\xef\xbf\xbd", bytes ? bytes : 3);
+        if (!bytes) bytes = 1;
     }
     put_field(t, text.data ? text.data : "", text.size, out);
     out->cut = out->cut || text.cut;
     free(text.data);
+}
+
+/* A row that could not be cut into fields: all of it in the first column, as text. */
+static void put_broken(const rp_cli_table *t, const rp_table_row *row, rp_cli_buffer *out) {
+    put_failed(t, row->data, row->size, out);
     for (size_t i = 1; i < t->columns; i++) put_separator(t, out);
 }
 
 void rp_cli_table_put_row(const rp_cli_table *t, const rp_table_row *row, rp_cli_buffer *out) {
-    bool good = row->count == t->columns;
+    bool good = row->count == t->columns && !row->mistake[0];
     if (good && t->reader.separator == t->separator) {
         rp_cli_put(out, row->data, row->size);
         return;
@@ -91,9 +96,9 @@ void rp_cli_table_put_row(const rp_cli_table *t, const rp_table_row *row, rp_cli
         if (i >= row->count) continue;
         const rp_table_field *field = &row->fields[i];
         if (i + 1 == t->columns && row->count > t->columns) /* what there is too much of */
-            put_field(t, row->data + field->at, row->size - field->at, out);
+            put_failed(t, row->data + field->at, row->size - field->at, out);
         else
-            put_field(t, field->data, field->size, out);
+            put_failed(t, field->data, field->size, out);
     }
 }
 

@@ -1,0 +1,195 @@
+#include "rules.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nearest.h"
+#include "session.h"
+
+enum {
+    RUN = 1 << RP_CLI_BENCH_RUN,
+    OPS = 1 << RP_CLI_BENCH_OPS,
+    REPLAY = 1 << RP_CLI_BENCH_REPLAY,
+    STARTUP = 1 << RP_CLI_BENCH_STARTUP,
+    ACCURACY = 1 << RP_CLI_BENCH_ACCURACY,
+};
+
+const rp_cli_rule rp_cli_rules[R_COUNT] = {
+    [R_MODEL] = {'m', "model", "DIR", RP_CLI_MODEL, "Hugging Face folder or name of a model",
+                 RUN | STARTUP | ACCURACY, .otherwise = "REPRISE_MODEL, else a bundled one"},
+    [R_DEVICE] = {'d', "device", "NAME", RP_CLI_DEVICE, "number or part of a name in 'reprise devices'",
+                  .otherwise = "REPRISE_DEVICE, else the fastest kind"},
+    [R_FILE] = {'f', "file", "FILE", RP_CLI_FILE,
+                "read lines from FILE; - is standard input; may be repeated", .otherwise = "standard input"},
+    [R_FILES] = {0, "files", NULL, RP_CLI_FILE, "each TEXT is a file that holds one text; implies --json"},
+    [R_CSV] = {0, "csv", NULL, RP_CLI_FILE, "rows of a table in; the same rows with the answers out"},
+    [R_TSV] = {0, "tsv", NULL, RP_CLI_FILE, "the same with tabs, and quotes that are characters"},
+    [R_TEXT_COLUMN] = {0, "text-column", "NAME", RP_CLI_FILE, "column of the text",
+                       .otherwise = "text, sentence, ..."},
+    [R_PAIR_COLUMN] = {0, "pair-column", "NAME", RP_CLI_FILE, "column of the second text",
+                       .otherwise = "text_pair, ..."},
+    [R_KEEP] = {0, "keep", NULL, RP_CLI_JSONL, "keep other keys, such as id, in the answer; implies --jsonl"},
+    [R_PAIR] = {0, "pair", NULL, RP_CLI_PAIR, "inputs are pairs: two arguments, or a tab inside a line"},
+    [R_TOP_K] = {'k', "top-k", "N", RP_CLI_TOP_K, "how many to give, best first"},
+    [R_AGGREGATION] = {0, "aggregation", "HOW", RP_CLI_AGGREGATION, "none, simple, first, average or max",
+                       .otherwise = "simple"},
+    [R_MAX_LENGTH] = {0, "max-length", "N", RP_CLI_MAX_LENGTH, "longest sequence, tokens"},
+    [R_STRIDE] = {0, "stride", "N", RP_CLI_STRIDE, "tokens that neighbouring windows of a long text share"},
+    [R_MAX_QUESTION] = {0, "max-question-length", "N", RP_CLI_MAX_QUESTION,
+                        "longer questions are cut, tokens", .otherwise = "64"},
+    [R_MAX_ANSWER] = {0, "max-answer-length", "N", RP_CLI_MAX_ANSWER, "longest answer, tokens",
+                      .otherwise = "15"},
+    [R_NO_ANSWER] = {0, "allow-no-answer", NULL, RP_CLI_NO_ANSWER, "an empty answer may win"},
+    [R_POOLING] = {0, "pooling", "HOW", RP_CLI_POOLING, "mean, cls, max or none",
+                   .otherwise = "what the folder says, else mean"},
+    [R_NORMALIZE] = {0, "normalize", NULL, RP_CLI_NORMALIZE, "scale vectors to length 1",
+                     .otherwise = "what the folder says, else no"},
+    [R_NO_NORMALIZE] = {0, "no-normalize", NULL, RP_CLI_NORMALIZE, "don't, whatever the folder says"},
+    [R_PROMPT] = {0, "prompt", "NAME", RP_CLI_VECTORS, "put this prompt of the folder before every text",
+                  .otherwise = "the folder's default prompt, else none"},
+    [R_PROMPT_TEXT] = {0, "prompt-text", "TEXT", RP_CLI_VECTORS, "put TEXT before every text; '' for none"},
+    [R_DIMENSIONS] = {0, "dimensions", "N", RP_CLI_VECTORS, "keep the first N columns of each vector",
+                      .otherwise = "all"},
+    [R_NO_SPECIAL] = {0, "no-special-tokens", NULL, RP_CLI_NO_SPECIAL, "leave out [CLS] and [SEP]"},
+    [R_COMPILE] = {0, "compile", NULL, RP_CLI_CHECK, "compile every kernel and run none: registers, spills"},
+    [R_ONLY] = {0, "only", "NAME", RP_CLI_CHECK, "kernels whose name contains NAME", .otherwise = "all"},
+    [R_CONFIG] = {0, "config", "NAME", RP_CLI_BENCH | RP_CLI_CHECK,
+                  "base, large, xlarge, xxlarge, or a folder with a config.json",
+                  RUN | OPS | REPLAY | STARTUP},
+    [R_TOKENS] = {0, "tokens", "N", RP_CLI_BENCH, "tokens of each sequence", RUN | OPS | REPLAY | STARTUP,
+                  .otherwise = "128"},
+    [R_BATCH] = {0, "batch", "N", RP_CLI_BENCH, "sequences in a run", RUN, .otherwise = "1"},
+    [R_REPEAT] = {0, "repeat", "N", RP_CLI_BENCH, "runs that are timed, after one that is not", RUN | REPLAY,
+                  .otherwise = "10"},
+    [R_LENGTHS] = {0, "lengths", "HOW", RP_CLI_BENCH,
+                   "mixed lengths: sst2, uniform, or a FILE with one a line; - is standard input", RUN,
+                   .otherwise = "all have --tokens"},
+    [R_TRACE] = {0, "trace", "FILE", RP_CLI_BENCH, "write a trace of one more run, for Chrome or Perfetto",
+                 RUN},
+    [R_ROOFLINE] = {0, "roofline", NULL, RP_CLI_BENCH, "instead: what the device can reach"},
+    [R_OPS] = {0, "ops", NULL, RP_CLI_BENCH, "instead: each operator, by every kernel that may run it"},
+    [R_REPLAY] = {0, "replay", NULL, RP_CLI_BENCH, "instead: the ways to submit a layer many times"},
+    [R_STARTUP] = {0, "startup", NULL, RP_CLI_BENCH, "instead: where the time of a start goes"},
+    [R_ACCURACY] = {0, "accuracy", "FILE", RP_CLI_BENCH, "instead: accuracy on a table of labelled texts"},
+    [R_BATCH_SIZE] = {0, "batch-size", "N", RP_CLI_BATCH_SIZE, "most inputs answered together",
+                      .otherwise = "as many as fill a run"},
+    [R_PRECISION] = {0, "precision", "HOW", RP_CLI_PRECISION, "of the weights: f32, f16, int8 or int4",
+                     RUN | OPS | REPLAY | STARTUP | ACCURACY, .otherwise = "as the files have them"},
+    [R_HEAD] = {0, "head", "HOW", RP_CLI_HEAD, "what the last layer is: classify, tag, answer or choose",
+                RUN | STARTUP | ACCURACY, .otherwise = "what the folder says"},
+    [R_VERIFY] = {0, "verify-every", "N", RP_CLI_VERIFY,
+                  "recompute one sequence in N in plain C; a difference makes the exit status 1",
+                  .otherwise = "none"},
+    [R_FORMAT] = {0, "format", "HOW", RP_CLI_VECTORS,
+                  "text, json, or npy: all vectors as NumPy's file --output, one row an input",
+                  .otherwise = "text"},
+    [R_OUTPUT] = {'o', "output", "PATH", RP_CLI_CONVERT | RP_CLI_PULL | RP_CLI_VECTORS,
+                  "where to write: a folder for convert and pull, embed's file of --format npy"},
+    [R_DTYPE] = {0, "dtype", "HOW", RP_CLI_CONVERT, "of the weights that are written: f32 or f16",
+                 .otherwise = "as they are"},
+    [R_OVERWRITE] = {0, "overwrite", NULL, RP_CLI_CONVERT, "replace the files of a folder that exists"},
+    [R_REVISION] = {0, "revision", "REV", RP_CLI_PULL, "branch, tag or commit", .otherwise = "main"},
+    [R_OFFLINE] = {0, "offline", NULL, RP_CLI_PULL, "use no network: find what was fetched before"},
+    [R_JSON] = {0, "json", NULL, RP_CLI_JSON, "one JSON value a line"},
+    [R_JSONL] = {0, "jsonl", NULL, RP_CLI_JSONL, "input lines are JSON objects; implies --json"},
+    [R_HELP] = {'h', "help", NULL, 0, "this text"},
+    [R_VERSION] = {0, "version", NULL, 0, "the version"},
+};
+
+/* ---- what was probably meant ---- */
+
+const char *rp_cli_rule_near(const char *word, unsigned allowed) {
+    char name[32];
+    const char *best = NULL;
+    size_t size = strcspn(word, "="), least = RP_CLI_FAR;
+    if (size >= sizeof name) return NULL;
+    memcpy(name, word, size);
+    name[size] = '\0';
+    for (int i = 0; i < R_COUNT; i++) {
+        size_t changes = rp_cli_distance(name, rp_cli_rules[i].name);
+        if ((rp_cli_rules[i].bit && !(rp_cli_rules[i].bit & allowed)) || changes >= least) continue;
+        least = changes;
+        best = rp_cli_rules[i].name;
+    }
+    return best;
+}
+
+void rp_cli_rule_refuse(const rp_cli_rule *rule, const char *name) {
+    enum { MOST = 3 };
+    const char *takers[MOST];
+    char list[100] = "";
+    size_t count = 0;
+    for (const rp_cli_command *c = rp_cli_commands; c->name; c++)
+        if (rule->bit & c->options && count++ < MOST) takers[count - 1] = c->name;
+    for (size_t i = 0, used = 0; count <= MOST && i < count; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s",
+                                 !i              ? ", but of "
+                                 : i + 1 < count ? ", "
+                                                 : " and ",
+                                 takers[i]);
+    rp_cli_complain("%s: --%s is not an option of this command%s; try 'reprise %s --help'", name, rule->name,
+                    list, name);
+}
+
+/* ---- --help ---- */
+
+/* Defaults that depend on the command. */
+static const struct {
+    int rule;
+    const char *command, *otherwise;
+} defaults[] = {
+    {R_MODEL, "tag", "REPRISE_MODEL"},
+    {R_MODEL, "answer", "REPRISE_MODEL"},
+    {R_MODEL, "choose", "REPRISE_MODEL"},
+    {R_MODEL, "bench", "random weights"},
+    {R_TOP_K, "classify", "all"},
+    {R_TOP_K, "fill-mask", "5"},
+    {R_TOP_K, "answer", "1"},
+    {R_STRIDE, "tag", "64"},
+    {R_STRIDE, "answer", "128"},
+    {R_MAX_LENGTH, "answer", "384"},
+    {R_MAX_LENGTH, "tokenize", "no limit"},
+    {R_CONFIG, "bench", "base"},
+    {R_CONFIG, "check", "all of them"},
+};
+
+static const char *default_of(int which, const char *command) {
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
+        if (defaults[i].rule == which && !strcmp(defaults[i].command, command)) return defaults[i].otherwise;
+    return rp_cli_rules[which].otherwise;
+}
+
+/* Append `text` and a line end, in lines that fit beside the options on a terminal of 80 columns. */
+static void put_wrapped(rp_cli_buffer *out, const char *text) {
+    enum { BEFORE = 32, MOST = 80 - BEFORE };
+    for (size_t size = strlen(text); size > MOST; size = strlen(text)) {
+        size_t end = MOST;
+        while (end && text[end] != ' ') end--;
+        if (!end) break;
+        rp_cli_printf(out, "%.*s\n%*s", (int)end, text, BEFORE, "");
+        text += end + 1;
+    }
+    rp_cli_printf(out, "%s\n", text);
+}
+
+void rp_cli_options_help(rp_cli_buffer *out, const char *command, unsigned allowed) {
+    rp_cli_puts(out, "Options:\n");
+    for (int i = 0; i < R_COUNT; i++) {
+        const rp_cli_rule *r = &rp_cli_rules[i];
+        if (r->bit && !(r->bit & allowed)) continue;
+        char form[64] = "";
+        if (r->letter) {
+            form[0] = '-', form[1] = r->letter, form[2] = ',', form[3] = ' ', form[4] = '\0';
+        } else {
+            strcpy(form, "    ");
+        }
+        strcat(strcat(form, "--"), r->name);
+        if (r->value) strcat(strcat(form, " "), r->value);
+        char text[200];
+        const char *otherwise = default_of(i, command);
+        snprintf(text, sizeof text, otherwise ? "%s (default: %s)" : "%s", r->help, otherwise);
+        rp_cli_printf(out, "  %-29s ", form);
+        put_wrapped(out, text);
+    }
+}

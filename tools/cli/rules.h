@@ -1,0 +1,81 @@
+/* The options: what --help says of each, and which commands take it. */
+#ifndef REPRISE_CLI_RULES_H
+#define REPRISE_CLI_RULES_H
+
+#include "options.h"
+
+typedef struct rp_cli_rule {
+    char letter;       /* 0: no short form */
+    const char *name;  /* long form */
+    const char *value; /* name of the value; NULL: takes none */
+    unsigned bit;      /* 0: every command takes it */
+    const char *help;
+    unsigned kinds;        /* the measurements of bench that read it, as bits; 0: all */
+    const char *otherwise; /* what holds where it is not given; NULL: nothing, or it depends on the command */
+} rp_cli_rule;
+
+/* One table for reading and for --help; rules are known by their place in it. */
+enum {
+    R_MODEL,
+    R_DEVICE,
+    R_FILE,
+    R_FILES,
+    R_CSV,
+    R_TSV,
+    R_TEXT_COLUMN,
+    R_PAIR_COLUMN,
+    R_KEEP,
+    R_PAIR,
+    R_TOP_K,
+    R_AGGREGATION,
+    R_MAX_LENGTH,
+    R_STRIDE,
+    R_MAX_QUESTION,
+    R_MAX_ANSWER,
+    R_NO_ANSWER,
+    R_POOLING,
+    R_NORMALIZE,
+    R_NO_NORMALIZE,
+    R_PROMPT,
+    R_PROMPT_TEXT,
+    R_DIMENSIONS,
+    R_NO_SPECIAL,
+    R_COMPILE,
+    R_ONLY,
+    R_CONFIG,
+    R_TOKENS,
+    R_BATCH,
+    R_REPEAT,
+    R_LENGTHS,
+    R_TRACE,
+    R_ROOFLINE, /* in the order of rp_cli_bench_kind */
+    R_OPS,
+    R_REPLAY,
+    R_STARTUP,
+    R_ACCURACY,
+    R_BATCH_SIZE,
+    R_PRECISION,
+    R_HEAD,
+    R_VERIFY,
+    R_FORMAT,
+    R_OUTPUT,
+    R_DTYPE,
+    R_OVERWRITE,
+    R_REVISION,
+    R_OFFLINE,
+    R_JSON,
+    R_JSONL,
+    R_HELP,
+    R_VERSION,
+    R_COUNT
+};
+
+extern const rp_cli_rule rp_cli_rules[R_COUNT];
+
+/* The option of `allowed` that `word`, up to a '=', was probably meant to be; NULL: none is near. */
+const char *rp_cli_rule_near(const char *word, unsigned allowed);
+
+/* Say that the command `name` does not take an option, and which commands do, where those are few. */
+void rp_cli_rule_refuse(const rp_cli_rule *rule, const char *name);
+
+#endif
