@@ -1,6 +1,6 @@
 // Random numbers that are counted, not drawn: of (seed, step, layer, place) and what they are for. The same in plain C
 // (runtime/ops/training.c). The mixing is pcg4d of Jarzynski and Olano, "Hash Functions for GPU Rendering", 2020.
-layout(std430, set = 0, binding = STATE) readonly buffer State { uint state[]; }; // rp_step of runtime/ops/training.h
+layout(std430, set = 0, binding = STATE) readonly buffer State { uint state[]; }; // rp_train_state of runtime/ops/training.h
 
 uvec4 mixed(uvec4 v)
 {

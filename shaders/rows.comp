@@ -5,7 +5,7 @@ layout(constant_id = 1) const uint VARIANT = 0u; // rp_rows_variant of runtime/o
 
 layout(std430, set = 0, binding = 1) readonly buffer X { vec4 x[]; };
 layout(std430, set = 0, binding = 2) readonly buffer List { uint list[]; };
-layout(std430, set = 0, binding = 3) buffer State { uint state[]; }; // rp_step of runtime/ops/training.h
+layout(std430, set = 0, binding = 3) buffer State { uint state[]; }; // rp_train_state of runtime/ops/training.h
 layout(std430, set = 0, binding = 4) buffer Out { vec4 result[]; };
 
 layout(push_constant) uniform Push {

@@ -11,7 +11,7 @@ layout(std430, set = 0, binding = 2) buffer G { vec4 gradient[]; };
 layout(std430, set = 0, binding = 3) buffer M { vec4 moment[]; };
 layout(std430, set = 0, binding = 4) buffer V { vec4 square[]; };
 layout(std430, set = 0, binding = 5) readonly buffer Blocks { uvec4 blocks[]; }; // first vec4, number, tensor, flags
-layout(std430, set = 0, binding = 6) readonly buffer State { float state[]; };   // rp_step of runtime/ops/training.h
+layout(std430, set = 0, binding = 6) readonly buffer State { float state[]; };   // rp_train_state of runtime/ops/training.h
 // [0]: the square of the norm of the whole gradient; LAMB_MOMENTS writes |w|^2, |u|^2 of block i to [4 + 2 * i]
 layout(std430, set = 0, binding = 7) buffer Sums { float sums[]; }; // LAMB_APPLY: those of each tensor
 

@@ -181,7 +181,7 @@ static void test_activations(void **state) {
 
 enum { SEQUENCES = 2, TOKENS = 8, HEADS = 2, HEAD_DIM = 3, HEAD = 4, ATTENTION_WIDTH = 32, PLACE = 7 };
 static const uint32_t starts[SEQUENCES + 1] = {0, 3, TOKENS};
-static const rp_step attention_step = {.seed = {1, 2}, .step = 3, .first_row = 4, .layer = 5};
+static const rp_train_state attention_step = {.seed = {1, 2}, .step = 3, .first_row = 4, .layer = 5};
 static float attention_dy[TOKENS * ATTENTION_WIDTH];
 
 static double attend(const double *in, float rate, size_t head, size_t query, size_t first, size_t n) {
@@ -323,8 +323,8 @@ static void test_losses(void **state) {
 /* So many are dropped, and what is dropped depends on everything that it is to depend on. */
 static void test_dropout(void **state) {
     enum { ELEMENTS = 40000 };
-    const rp_step step = {.seed = {1, 2}, .step = 3, .first_row = 4, .layer = 5};
-    rp_step others[] = {step, step, step, step, step};
+    const rp_train_state step = {.seed = {1, 2}, .step = 3, .first_row = 4, .layer = 5};
+    rp_train_state others[] = {step, step, step, step, step};
     size_t dropped = 0, same[RP_COUNT(others) + 1] = {0}, moved = 0;
     (void)state;
     others[0].seed[0]++;

@@ -5,8 +5,8 @@
  * sequence, first row, cut as kernel.rows says, which is the same for all steps; stats: [tokens, heads, 2].
  * STATS reads x, and dy: [tokens, width], the gradient by the context, and out, the context; without dy it
  * makes the first number alone. It writes stats. OUT, DQ and DKV read them. OUT writes out: [tokens, width],
- * the context. The probabilities that are kept come from state (an rp_step), place and rate; of rate 0 none
- * is dropped, and attention.c is faster. DQ, DKV read x and dy, with the same dropout, and write out:
+ * the context. The probabilities that are kept come from state (an rp_train_state), place and rate; of rate 0
+ * none is dropped, and attention.c is faster. DQ, DKV read x and dy, with the same dropout, and write out:
  * [tokens, 3 * width], each its part. */
 #include <math.h>
 #include <stdio.h>
@@ -69,7 +69,8 @@ static rp_status record(rp_op_target target, const rp_op *op, rp_error *err) {
         .push = {3 * width, width, op->heads, rp_float_bits(1.0f / sqrtf((float)op->head_dim)), op->place,
                  op->rate > 0 ? rp_drop_threshold(op->rate) : 0, rp_float_bits(rp_keep_factor(op->rate)),
                  op->dy.buffer != NULL}};
-    rp_grid grid = {RP_COUNT_TILES, 1, op->heads};
+    /* as in attention.c */
+    rp_grid grid = {op->slice.count ? op->slice.count : RP_COUNT_TILES, 1, op->heads};
     return rp_op_dispatch(target, &op->kernel.key, grid, op->label, &dispatch, err);
 }
 
@@ -169,7 +170,7 @@ enum { HEADS = 2, PLACE = 5 };
 static const uint32_t starts_of[] = {0, 1, 34, 41, 106, 151};
 enum { SEQUENCES = sizeof starts_of / sizeof starts_of[0] - 1, TOKENS = 151 };
 static const float RATE = 0.2f;
-static const rp_step STEP = {.seed = {77, 3}, .step = 5, .first_row = 1000, .layer = 2};
+static const rp_train_state STEP = {.seed = {77, 3}, .step = 5, .first_row = 1000, .layer = 2};
 
 typedef struct heads {
     uint32_t width; /* of all heads with their padding */

@@ -64,7 +64,7 @@ typedef struct rp_op {
     rp_range dy;         // training: the gradient by what the forward operator writes
     rp_range stats;      // training: of each row, what one operator finds out for the next
     rp_range scratch;    // training: what the class says, of no use afterwards
-    rp_range state;      // training: an rp_step (training.h)
+    rp_range state;      // training: an rp_train_state (training.h)
     rp_range moments[2]; // training: of each parameter
     uint32_t place;      // dropout: a number that no other place of the model has, below 256
     float rate;          // dropout: of the elements that are dropped; label smoothing

@@ -1,5 +1,5 @@
 /* Element by element (rp_pointwise_variant): activations, their gradients, dropout. x, dy (of the gradient),
- * out: [rows, padded width], which may be the same. Dropout has state (an rp_step), place and rate; a
+ * out: [rows, padded width], which may be the same. Dropout has state (an rp_train_state), place and rate; a
  * gradient goes through it as the activations did. Padding stays zero. */
 #include <math.h>
 
@@ -66,7 +66,7 @@ static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
 enum { APART, IN_PLACE, CASES };
 enum { ROWS = 37, WIDTH = 315, PLACE = 3 };
 static const float RATE = 0.1f;
-static const rp_step STEP = {.seed = {77, 3}, .step = 5, .first_row = 1000, .layer = 2};
+static const rp_train_state STEP = {.seed = {77, 3}, .step = 5, .first_row = 1000, .layer = 2};
 
 static double want_of(const rp_use *use, uint32_t i, double x, double dy) {
     float factors[4];

@@ -32,7 +32,7 @@ typedef struct rp_reference_attention_grad {
     const uint32_t *starts; // [sequences + 1]
     rp_const_rows qkv;      // [tokens, 3 * width]
     rp_const_rows dy;       // [tokens, width]: the gradient by the context
-    const rp_step *step;    // of dropout, with place and rate; rate 0: none
+    const rp_train_state *step;    // of dropout, with place and rate; rate 0: none
     uint32_t place;
     float rate;
     float *stats; // [tokens, heads, 2]: log-sum-exp of scores, sum of dy * context; NULL: not wanted
@@ -53,9 +53,9 @@ double rp_reference_squares(double x, double y, double *gradient);
 
 /* Of the optimizers, for one element: the factor of a gradient whose squares have this sum; its moments; the
  * parameter after a step of AdamW; what LAMB multiplies by the learning rate and the tensor's ratio. */
-double rp_reference_clip(const rp_step *step, double squares);
-void rp_reference_moments(const rp_step *step, double g, float *m, float *v);
-float rp_reference_adamw(const rp_step *step, bool decays, float w, float m, float v);
-double rp_reference_lamb(const rp_step *step, bool decays, float w, float m, float v);
+double rp_reference_clip(const rp_train_state *step, double squares);
+void rp_reference_moments(const rp_train_state *step, double g, float *m, float *v);
+float rp_reference_adamw(const rp_train_state *step, bool decays, float w, float m, float v);
+double rp_reference_lamb(const rp_train_state *step, bool decays, float w, float m, float v);
 
 #endif

@@ -1,7 +1,7 @@
 /* Whole rows that go from one buffer to another (rp_rows_variant). x, out: [rows, padded width]; of STASH
  * out, and of UNSTASH x, is [layers, op->fixed, padded width], and op->fixed is how many rows a layer has
  * room for; ADD_TO has list: [rows], ADD_FROM and SET_FROM list: [rows, 2]. Those three that count layers
- * have state: an rp_step. */
+ * have state: an rp_train_state. */
 #include <math.h>
 
 #include "ops/class.h"
@@ -74,7 +74,7 @@ static void make_list(uint32_t variant, uint32_t *list) {
 
 static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
     uint32_t variant = proof->use.variant;
-    rp_step step = {.layer = LAYER};
+    rp_train_state step = {.layer = LAYER};
     rp_op op = {.width = WIDTH, .variant = variant, .fixed = variant == RP_ROWS_COUNT_LAYER ? COUNTED : ROOM};
     const rp_proof_rows rows = {.rows = ALL, .width = WIDTH};
     float *x, *out, *want;

@@ -19,7 +19,7 @@ float rp_keep_factor(float rate) {
     return 1 / (1 - rate);
 }
 
-void rp_kept(const rp_step *step, uint32_t place, float rate, const uint32_t element[4], float out[4]) {
+void rp_kept(const rp_train_state *step, uint32_t place, float rate, const uint32_t element[4], float out[4]) {
     uint32_t v[4] = {step->seed[0], step->seed[1], step->step, step->layer * 256 + place};
     mix(v);
     v[0] ^= element[0] + step->first_row;

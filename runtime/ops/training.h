@@ -7,8 +7,8 @@
 #include "ops/op.h"
 
 /* Read by the device, for one submission; the host writes it before. Only `layer` is written by the device
- * too (RP_ROWS_COUNT_LAYER). In one range of sizeof(rp_step) bytes. */
-typedef struct rp_step {
+ * too (RP_ROWS_COUNT_LAYER). In one range of sizeof(rp_train_state) bytes. */
+typedef struct rp_train_state {
     uint32_t seed[2];
     uint32_t step;
     uint32_t first_row; /* rows (tokens, sequences) of the step before this batch: dropout does not depend on
@@ -24,11 +24,11 @@ typedef struct rp_step {
     float factor;            /* of every gradient, before the norm: 1 / loss scale */
     float clip_eps;          /* added to the norm that most_norm is divided by: PyTorch's 1e-6 */
     uint32_t more[2];
-} rp_step;
+} rp_train_state;
 
 /* What is kept of the elements of a dropout: 4 neighbouring elements have one counter. Written to out: 0 or 1
- * / (1 - rate). The shaders do the same (random.glsl). `row` does not count rp_step.first_row. */
-void rp_kept(const rp_step *step, uint32_t place, float rate, const uint32_t element[4], float out[4]);
+ * / (1 - rate). The shaders do the same (random.glsl). `row` does not count rp_train_state.first_row. */
+void rp_kept(const rp_train_state *step, uint32_t place, float rate, const uint32_t element[4], float out[4]);
 
 /* The same rate as the device compares with, and the factor of what is kept. */
 uint32_t rp_drop_threshold(float rate);
@@ -42,9 +42,9 @@ typedef enum rp_pointwise_variant {
 } rp_pointwise_variant;
 
 typedef enum rp_rows_variant {
-    RP_ROWS_STASH = 0,   /* row i of layer number rp_step.layer of out = x[i] */
+    RP_ROWS_STASH = 0,   /* row i of layer number rp_train_state.layer of out = x[i] */
     RP_ROWS_UNSTASH,     /* out[i] = row i of that layer of x */
-    RP_ROWS_COUNT_LAYER, /* rp_step.layer += op->fixed, as a number modulo 2^32: -1 is UINT32_MAX */
+    RP_ROWS_COUNT_LAYER, /* rp_train_state.layer += op->fixed, as a number modulo 2^32: -1 is UINT32_MAX */
     RP_ROWS_ADD,         /* out[i] += x[i] */
     RP_ROWS_ADD_TO,      /* out[list[i]] += x[i]; no row is listed twice */
     RP_ROWS_ADD_FROM,    /* out[i] += x[list[i][0]] * list[i][1], a float */

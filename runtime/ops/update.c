@@ -1,7 +1,7 @@
 /* A step of an optimizer (rp_update_variant). x: the parameters; dy: their gradients, which are cleared;
  * moments[0], moments[1]: their first and second moments: four ranges that lie alike. list: rp_block
- * [op->fixed]; state: an rp_step. out: floats, of which the first is the square of the norm of the whole
- * gradient (before rp_step.factor), as reduce.c makes it of the squares of all blocks: where it is not finite
+ * [op->fixed]; state: an rp_train_state. out: floats, of which the first is the square of the norm of the whole
+ * gradient (before rp_train_state.factor), as reduce.c makes it of the squares of all blocks: where it is not finite
  * no parameter and no moment changes. ADAMW: the whole step, as PyTorch's. LAMB_MOMENTS: the moments; |w|^2
  * and |u|^2 of block i are written to out[4 + 2 * i]. LAMB_APPLY: the parameters; out: [tensors, 2], the sums
  * of these for each tensor (reduce.c, SEGMENTS of width 2 that pass over 4 floats). As in
@@ -29,24 +29,24 @@ static rp_status record(rp_op_target target, const rp_op *op, rp_error *err) {
 
 /* ---- in plain C ---- */
 
-double rp_reference_clip(const rp_step *step, double squares) {
+double rp_reference_clip(const rp_train_state *step, double squares) {
     double norm = sqrt(squares) * step->factor;
     return step->most_norm > 0 ? step->factor * fmin(1, step->most_norm / (norm + step->clip_eps))
                                : step->factor;
 }
 
-void rp_reference_moments(const rp_step *step, double g, float *m, float *v) {
+void rp_reference_moments(const rp_train_state *step, double g, float *m, float *v) {
     *m = (float)(step->beta1 * *m + (1 - (double)step->beta1) * g);
     *v = (float)(step->beta2 * *v + (1 - (double)step->beta2) * g * g);
 }
 
-float rp_reference_adamw(const rp_step *step, bool decays, float w, float m, float v) {
+float rp_reference_adamw(const rp_train_state *step, bool decays, float w, float m, float v) {
     double decayed = w * (1 - (double)step->rate * (decays ? step->decay : 0));
     return (float)(decayed -
                    (double)step->rate * step->correction1 * m / (sqrt(v) * step->correction2 + step->eps));
 }
 
-double rp_reference_lamb(const rp_step *step, bool decays, float w, float m, float v) {
+double rp_reference_lamb(const rp_train_state *step, bool decays, float w, float m, float v) {
     return m / (sqrt(v) + step->eps) + (decays ? (double)step->decay * w : 0);
 }
 
@@ -65,7 +65,7 @@ enum { NUMBERS = 4096, BLOCKS = 3, SUMS = 4 + 2 * BLOCKS };
 static const rp_block blocks[BLOCKS] = {{0, 600, 0, RP_BLOCK_DECAYS | RP_BLOCK_ADAPTS},
                                         {600, 100, 1, 0},
                                         {704, 320, 2, RP_BLOCK_DECAYS | RP_BLOCK_ADAPTS}};
-static const rp_step STEP = {.rate = 0.01f,
+static const rp_train_state STEP = {.rate = 0.01f,
                              .beta1 = 0.9f,
                              .beta2 = 0.99f,
                              .eps = 1e-3f,
