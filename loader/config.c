@@ -148,6 +148,14 @@ static rp_status read_size_field(reader *r, const size_field *f) {
     return read_size(r, f->name, own ? *to : fallback, f->most, to);
 }
 
+/* torch.nn.Embedding counts a negative number from the end. */
+static void read_padding(reader *r) {
+    const rp_json *value = rp_json_get(r->root, "pad_token_id");
+    int64_t n = value && value->type == RP_JSON_INTEGER ? value->integer : 0, all = r->out->vocab_size;
+    bool none = value && (value->type != RP_JSON_INTEGER || n >= all || n < -all);
+    r->out->pad_id = none ? UINT32_MAX : (uint32_t)(n < 0 ? n + all : n);
+}
+
 static rp_status read_sizes(reader *r) {
     rp_config *c = r->out;
     for (size_t i = 0; i < RP_COUNT(size_fields); i++) {
@@ -159,6 +167,7 @@ static rp_status read_sizes(reader *r) {
         c->groups = c->layers;
         c->inner_layers = 1;
     }
+    read_padding(r);
     c->no_pooler = c->family == RP_FAMILY_DISTILBERT;
     if (c->hidden_size % c->attention_heads)
         return rp_fail(r->err, RP_ERROR_FORMAT,

@@ -29,6 +29,7 @@ typedef struct rp_config {
     uint32_t vocab_size, embedding_size, hidden_size, intermediate_size;
     uint32_t layers, groups, inner_layers, attention_heads;
     uint32_t max_positions, type_vocab_size;
+    uint32_t pad_id; /* pad_token_id: the embedding that does not learn; UINT32_MAX: none */
     rp_activation activation;
     bool no_pooler; /* of a DistilBERT: the layer before the classifier stands in its place, with a relu, and
                        is no output */

@@ -77,6 +77,11 @@ void *rp_store_write(rp_store *store, rp_range range, VkDeviceSize offset, VkDev
 /* Send to the device what was not sent yet, and free the staging memory. */
 rp_status rp_store_flush(rp_store *store, rp_error *err);
 
+/* Copy `size` bytes, at most RP_STAGING_BYTES, from `offset` of `range` to `out`. Nothing that writes them is
+ * pending, and nothing was written to the store since rp_store_flush, which also frees what this took. */
+rp_status rp_store_read(rp_store *store, rp_range range, VkDeviceSize offset, VkDeviceSize size, void *out,
+                        rp_error *err);
+
 /* Bytes of device memory that the store has allocated. */
 VkDeviceSize rp_store_bytes(const rp_store *store);
 

@@ -2,6 +2,8 @@
  * a staging buffer, from which the device copies. */
 #include "gpu/memory.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 
 /* A buffer that the host fills, and the command buffer that copies from it to memory which the host cannot
@@ -64,13 +66,13 @@ rp_status rp_store_reserve(rp_store *store, VkDeviceSize size, rp_range *out, rp
     return RP_OK;
 }
 
-static rp_status staging_create(rp_store *store, rp_error *err) {
+static rp_status staging_create(rp_store *store, rp_memory_use use, rp_error *err) {
     rp_device *device = store->device;
     const rp_vk_table *vk = &device->vk;
     rp_status status = RP_OK;
     struct rp_staging *staging = store->staging = rp_new(struct rp_staging);
     if (!staging) return rp_fail_memory(err, "staging", sizeof *staging);
-    RP_TRY(rp_buffer_create(device, RP_STAGING_BYTES, RP_MEMORY_INPUT, "staging", &staging->buffer, err));
+    RP_TRY(rp_buffer_create(device, RP_STAGING_BYTES, use, "staging", &staging->buffer, err));
     VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                     .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT |
                                              VK_COMMAND_POOL_CREATE_TRANSIENT_BIT,
@@ -113,7 +115,7 @@ static void *staging_add(rp_store *store, VkBuffer buffer, VkDeviceSize offset, 
                          rp_error *err) {
     rp_status status = RP_OK;
     const rp_vk_table *vk = &store->device->vk;
-    if (!store->staging) RP_TRY(staging_create(store, err));
+    if (!store->staging) RP_TRY(staging_create(store, RP_MEMORY_INPUT, err));
     struct rp_staging *staging = store->staging;
     if (staging->used + size > RP_STAGING_BYTES) RP_TRY(staging_send(store, err));
     if (!staging->used) {
@@ -149,6 +151,51 @@ rp_status rp_store_flush(rp_store *store, rp_error *err) {
     store->staging = NULL;
     for (size_t i = 0; !status && i < store->count; i++)
         status = rp_buffer_flush(store->device, &store->blocks[i], store->blocks[i].size, err);
+    return status;
+}
+
+/* ---- reading ---- */
+
+/* Record and submit the copy of `size` bytes from `offset` of `buffer` to `to`, which the host sees. */
+static rp_status copy_back(rp_device *device, VkBuffer buffer, VkDeviceSize offset, VkDeviceSize size,
+                           const struct rp_staging *to, rp_error *err) {
+    const rp_vk_table *vk = &device->vk;
+    rp_status status;
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                            .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+    const VkBufferCopy copy = {.srcOffset = offset, .size = size};
+    const VkMemoryBarrier before = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                    .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
+                                    .dstAccessMask = VK_ACCESS_TRANSFER_READ_BIT},
+                          after = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                   .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+                                   .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
+    RP_VK(vkBeginCommandBuffer, (to->commands, &begin));
+    vk->vkCmdPipelineBarrier(to->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                             VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &before, 0, NULL, 0, NULL);
+    vk->vkCmdCopyBuffer(to->commands, buffer, to->buffer.handle, 1, &copy);
+    vk->vkCmdPipelineBarrier(to->commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1,
+                             &after, 0, NULL, 0, NULL);
+    RP_VK(vkEndCommandBuffer, (to->commands));
+    RP_TRY(rp_device_submit(device, &to->commands, 1, to->fence, err));
+    status = rp_buffer_invalidate(device, &to->buffer, size, err);
+done:
+    return status;
+}
+
+rp_status rp_store_read(rp_store *store, rp_range range, VkDeviceSize offset, VkDeviceSize size, void *out,
+                        rp_error *err) {
+    const rp_buffer *block = block_of(store, range.buffer);
+    rp_status status = RP_OK;
+    if (block->mapped) {
+        status = rp_buffer_invalidate(store->device, block, range.offset + offset + size, err);
+        if (!status) memcpy(out, (const char *)block->mapped + range.offset + offset, (size_t)size);
+        return status;
+    }
+    if (!store->staging) status = staging_create(store, RP_MEMORY_OUTPUT, err);
+    if (!status)
+        status = copy_back(store->device, range.buffer, range.offset + offset, size, store->staging, err);
+    if (!status) memcpy(out, store->staging->buffer.mapped, (size_t)size);
     return status;
 }
 

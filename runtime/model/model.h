@@ -165,6 +165,10 @@ rp_status rp_model_run_inside(rp_model *model, const rp_sequence *sequences, siz
                               const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
                               rp_error *err);
 
+/* RP_ERROR_TEXT where the model takes no such sequence; `i` is its number in the message. */
+rp_status rp_model_check_sequence(const rp_model *model, const rp_sequence *sequence, size_t i,
+                                  rp_error *err);
+
 /* Pack every weight and send it to the device. */
 rp_status rp_model_upload(rp_model *model, rp_error *err);
 void rp_device_weights_finish(rp_device_weights *weights);

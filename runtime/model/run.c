@@ -22,9 +22,9 @@ typedef struct run {
     rp_run_times times;
 } run;
 
-static rp_status check_sequence(const run *r, size_t i, rp_error *err) {
-    const rp_config *config = &r->model->config;
-    const rp_sequence *sequence = &r->sequences[i];
+rp_status rp_model_check_sequence(const rp_model *model, const rp_sequence *sequence, size_t i,
+                                  rp_error *err) {
+    const rp_config *config = &model->config;
     if (!sequence->count || !sequence->ids)
         return rp_fail(err, RP_ERROR_TEXT, "sequence %zu is empty; give it at least one token", i);
     if (sequence->count > config->max_positions)
@@ -74,7 +74,7 @@ static rp_status check(const run *r, size_t capacity, rp_error *err) {
                        r->model->config.architecture);
     }
     for (size_t i = 0; i < r->count; i++) {
-        rp_status status = check_sequence(r, i, err);
+        rp_status status = rp_model_check_sequence(r->model, &r->sequences[i], i, err);
         if (status) return status;
     }
     rp_status status = check_rows(r, err);

@@ -80,7 +80,8 @@ enum { MODEL_ITEMS = 11, LM_ITEMS = 3, LAYER_ITEMS = 6 };
 static uint32_t list_model(const rp_model *model, const rp_tensor *type, rp_device_weights *d,
                            item out[MODEL_ITEMS]) {
     const rp_weights *w = &model->weights;
-    rp_storage layers = storage_of_layers(model), tables = storage_of_tables(model), small = RP_STORAGE_AS_IS;
+    rp_storage layers = storage_of_layers(model), tables = storage_of_tables(model),
+               small = tables == RP_STORAGE_F32 ? RP_STORAGE_F32 : RP_STORAGE_AS_IS;
     const item items[MODEL_ITEMS] = {
         {"word embeddings", {&w->word}, .storage = tables, .matrix = &d->word},
         {"position embeddings", {&w->position}, .storage = tables, .matrix = &d->position},
