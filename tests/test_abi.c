@@ -159,9 +159,42 @@ static const number numbers[] = {
     FIELD(rp_convert_handler, note, 0, 8),
     FIELD(rp_convert_handler, progress, 8, 8),
     FIELD(rp_convert_handler, user, 16, 8),
+    STRUCT(rp_trainer_params, 224),
+    FIELD(rp_trainer_params, head, 0, 4),
+    FIELD(rp_trainer_params, schedule, 4, 4),
+    FIELD(rp_trainer_params, learning_rate, 8, 8),
+    FIELD(rp_trainer_params, weight_decay, 16, 8),
+    FIELD(rp_trainer_params, beta1, 24, 8),
+    FIELD(rp_trainer_params, beta2, 32, 8),
+    FIELD(rp_trainer_params, eps, 40, 8),
+    FIELD(rp_trainer_params, max_grad_norm, 48, 8),
+    FIELD(rp_trainer_params, label_smoothing, 56, 8),
+    FIELD(rp_trainer_params, warmup_steps, 64, 8),
+    FIELD(rp_trainer_params, total_steps, 72, 8),
+    FIELD(rp_trainer_params, max_batch_tokens, 80, 4),
+    FIELD(rp_trainer_params, call, 88, 8),
+    FIELD(rp_trainer_params, reserved, 96, 128),
+    STRUCT(rp_train_batch, 104),
+    FIELD(rp_train_batch, sequences, 0, 8),
+    FIELD(rp_train_batch, count, 8, 8),
+    FIELD(rp_train_batch, labels, 16, 8),
+    FIELD(rp_train_batch, targets, 24, 8),
+    FIELD(rp_train_batch, choices, 32, 4),
+    FIELD(rp_train_batch, reserved, 40, 64),
+    STRUCT(rp_train_result, 120),
+    FIELD(rp_train_result, step, 0, 8),
+    FIELD(rp_train_result, loss, 8, 8),
+    FIELD(rp_train_result, grad_norm, 16, 8),
+    FIELD(rp_train_result, learning_rate, 24, 8),
+    FIELD(rp_train_result, seconds, 32, 8),
+    FIELD(rp_train_result, tokens, 40, 8),
+    FIELD(rp_train_result, submissions, 48, 4),
+    FIELD(rp_train_result, reserved, 56, 64),
     VALUE(RP_CONVERT_AS_IS, 0),
     VALUE(RP_CONVERT_F32, 1),
     VALUE(RP_CONVERT_F16, 2),
+    VALUE(RP_SCHEDULE_LINEAR, 0),
+    VALUE(RP_SCHEDULE_CONSTANT, 1),
     STRUCT(rp_model_info, 104),
     FIELD(rp_model_info, dir, 0, 8),
     FIELD(rp_model_info, architecture, 8, 8),
@@ -405,6 +438,10 @@ static void test_unknown_fields_are_refused(void **state) {
         refused(rp_check_kernels(device, &check, NULL, NULL, NULL, &err), &err);
         rp_convert_params convert = {.reserved = WORD(i)};
         refused(rp_convert(sentiment, "no-folder", &convert, &err), &err);
+        rp_trainer_params train = {.reserved = WORD(i)};
+        rp_trainer *trainer = NULL;
+        refused(rp_trainer_open(device, sentiment, &train, &trainer, &err), &err);
+        assert_null(trainer);
         rp_classify_params classify = {.reserved = WORD3(i)};
         refused(rp_classify(model, &input, 1, &classify, &result, &err), &err);
         assert_null(result);

@@ -38,5 +38,6 @@
 #include "model.h"
 #include "tasks.h"
 #include "pull.h"
+#include "train.h"
 
 #endif

@@ -1,0 +1,107 @@
+/* Training a model: forward, backward and the step of an optimizer, on the device. */
+#ifndef REPRISE_TRAIN_H
+#define REPRISE_TRAIN_H
+
+#include "model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A model that is trained, with all that a step needs on the device: gradients, moments, activations, and
+ * command buffers that were recorded once. The layer of an ALBERT, forwards and backwards, is recorded once
+ * for each group and replayed for each layer.
+ *
+ * Thread-safety: a program may call every function from any thread; steps of one trainer take turns with each
+ * other and with runs of its model. A trainer does not outlive the loss of its device: later calls return
+ * RP_ERROR_DEVICE_LOST, its model is the one of the folder again, and the program goes on from what it has
+ * saved. */
+typedef struct rp_trainer rp_trainer;
+
+typedef enum rp_train_schedule {
+    RP_SCHEDULE_LINEAR = 0, /* down to 0 at total_steps */
+    RP_SCHEDULE_CONSTANT,
+} rp_train_schedule;
+
+/* How to train. The zero value is Hugging Face's default where it has one. */
+typedef struct rp_trainer_params {
+    rp_head head;               /* which head learns: RP_HEAD_CLASSIFIER, RP_HEAD_TOKENS, RP_HEAD_SPANS or
+                                   RP_HEAD_CHOICE, which the folder has; 0: the one of these that it has */
+    rp_train_schedule schedule; /* of the learning rate, after the warm-up */
+    double learning_rate;       /* 0: 5e-5 */
+    double weight_decay;        /* of matrices and embeddings; not of biases and LayerNorms */
+    double beta1, beta2, eps;   /* of AdamW; 0: 0.9, 0.999 and 1e-8 */
+    double max_grad_norm;       /* the norm that the whole gradient is clipped to; 0: 1; below 0: none */
+    double label_smoothing;     /* of cross entropies, from 0 to below 1 */
+    uint64_t warmup_steps;      /* in which the learning rate rises from 0 */
+    uint64_t total_steps;       /* where a linear schedule ends; with 0 the learning rate stays */
+    uint32_t max_batch_tokens;  /* most tokens in one micro-batch; 0: the library derives it from the model's
+                                   size. A larger batch is cut, which changes results by rounding alone */
+    const rp_call *call;        /* of opening the model; not kept; NULL: none */
+    uint64_t reserved[16];      /* zero; see reprise.h */
+} rp_trainer_params;
+
+/* The sequences of a step and what is to be learnt of them. Borrowed for the call. */
+typedef struct rp_train_batch {
+    const rp_sequence *sequences; /* [count] */
+    size_t count;
+    const int32_t *labels; /* RP_HEAD_CLASSIFIER with RP_PROBLEM_SINGLE_LABEL: [count], the label of each
+                              sequence. RP_HEAD_TOKENS: of each token, sequence after sequence. RP_HEAD_SPANS:
+                              [count, 2], the first and the last token of each answer; all tokens of the
+                              sequence compete. RP_HEAD_CHOICE: [count / choices], the right one of each
+                              question. One below 0 is not learnt */
+    const float *targets;  /* RP_HEAD_CLASSIFIER otherwise: [count, label_count], what each output is to be */
+    uint32_t choices;      /* RP_HEAD_CHOICE: sequences of each question, which follow one another */
+    uint64_t reserved[8];  /* zero; see reprise.h */
+} rp_train_batch;
+
+/* What a step did. */
+typedef struct rp_train_result {
+    uint64_t step;        /* its number, from 1 on */
+    double loss;          /* mean over the labels, before the step */
+    double grad_norm;     /* of the whole gradient, before it is clipped */
+    double learning_rate; /* that this step used */
+    double seconds;       /* that it took */
+    uint64_t tokens;      /* of all sequences */
+    uint32_t submissions; /* of command buffers */
+    uint64_t reserved[8]; /* zero */
+} rp_train_result;
+
+/* Open the folder `dir`, or the model of that name, on `device` in float32, and make it ready to be trained.
+ * `params` may be NULL. On success the caller owns `*out`; it closes the trainer before `device`.
+ *
+ * RP_ERROR_HEAD when the folder has no head that can be trained, or not the one that is asked for;
+ * RP_ERROR_UNSUPPORTED for a DistilBERT; RP_ERROR_DEVICE_MEMORY when the device has too little for gradients,
+ * moments and one sequence; else what rp_model_open says. */
+RP_API rp_status rp_trainer_open(rp_device *device, const char *dir, const rp_trainer_params *params,
+                                 rp_trainer **out, rp_error *err);
+
+/* Free the trainer with its model, set `*trainer` to NULL and return RP_OK. NULL and a pointer to NULL are
+ * allowed. No other call may use the trainer or its model meanwhile or later. */
+RP_API rp_status rp_trainer_close(rp_trainer **trainer);
+
+/* The model that is trained: runs between two steps use the weights as they are then. Owned by the trainer.
+ */
+RP_API rp_model *rp_trainer_model(rp_trainer *trainer);
+
+/* One step of AdamW (as PyTorch's) on a batch, without dropout. The same step on the same device gives the
+ * same bits. `result` may be NULL. After the first step nothing is recorded, created or allocated on the
+ * device, and each micro-batch is one submission, of which the last has the update too; or several where one
+ * would take longer than the submission budget (rp_model_run).
+ *
+ * RP_ERROR_TEXT names a sequence that is empty, too long or holds an id out of range; RP_ERROR_ARGUMENT a
+ * label or a target that is none, or a batch without any label; nothing has changed then.
+ * RP_ERROR_UNSUPPORTED names the step and the tensor when the gradient is not finite: no parameter has
+ * changed. RP_ERROR_DEVICE_LOST as said above. */
+RP_API rp_status rp_trainer_step(rp_trainer *trainer, const rp_train_batch *batch, rp_train_result *result,
+                                 rp_error *err);
+
+/* Write the model as it is now to the folder `out`, as rp_convert does: Hugging Face's config.json and
+ * model.safetensors, and the files of the tokenizer. `overwrite`: files in a folder that exists may be
+ * replaced. After an error nothing has changed. */
+RP_API rp_status rp_trainer_save(rp_trainer *trainer, const char *out, bool overwrite, rp_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

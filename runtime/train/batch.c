@@ -1,0 +1,246 @@
+/* The batch of a step: what it must be, how it is cut, and what the host writes of it. */
+#include <math.h>
+#include <string.h>
+
+#include "model/submission.h"
+#include "train/trainer.h"
+
+/* ---- checks ---- */
+
+static bool wants_targets(const rp_trainer *t) {
+    return t->head == RP_HEAD_CLASSIFIER && t->problem != RP_PROBLEM_SINGLE_LABEL;
+}
+
+static rp_status fail_label(size_t i, int32_t label, uint64_t most, rp_error *err) {
+    return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: labels[%zu] is %d and must be below %llu", i,
+                   (int)label, (unsigned long long)most);
+}
+
+static rp_status check_targets(const rp_trainer *t, const rp_train_batch *b, rp_train_labels *out,
+                               rp_error *err) {
+    uint64_t count = (uint64_t)b->count * rp_train_logits(t);
+    for (uint64_t i = 0; i < count; i++)
+        if (!isfinite(b->targets[i]))
+            return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: targets[%llu] is not finite",
+                           (unsigned long long)i);
+    out->counted[0] = count;
+    return RP_OK;
+}
+
+/* Labels of rows, of which each may be below `most`. */
+static rp_status check_rows(const rp_train_batch *b, uint64_t rows, uint64_t most, rp_train_labels *out,
+                            rp_error *err) {
+    for (uint64_t i = 0; i < rows; i++) {
+        if (b->labels[i] >= 0 && (uint64_t)b->labels[i] >= most)
+            return fail_label((size_t)i, b->labels[i], most, err);
+        out->counted[0] += b->labels[i] >= 0;
+    }
+    return RP_OK;
+}
+
+static rp_status check_spans(const rp_train_batch *b, rp_train_labels *out, rp_error *err) {
+    for (size_t i = 0; i < 2 * b->count; i++) {
+        uint32_t tokens = b->sequences[i / 2].count;
+        if (b->labels[i] >= 0 && (uint32_t)b->labels[i] >= tokens)
+            return fail_label(i, b->labels[i], tokens, err);
+        out->counted[i % 2] += b->labels[i] >= 0;
+    }
+    return RP_OK;
+}
+
+static rp_status check_choices(const rp_trainer *t, const rp_train_batch *b, rp_error *err) {
+    if (!b->choices || b->count % b->choices)
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "rp_trainer_step: %zu sequences do not make questions of %u choices", b->count,
+                       b->choices);
+    uint64_t tokens = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        tokens = (i % b->choices ? tokens : 0) + b->sequences[i].count;
+        if (tokens > t->tokens || b->choices > t->sequences)
+            return rp_fail(err, RP_ERROR_TEXT,
+                           "question %zu has %u choices and more than the %u tokens of a micro-batch; make "
+                           "max_batch_tokens larger, or cut the texts",
+                           i / b->choices, b->choices, t->tokens);
+    }
+    return RP_OK;
+}
+
+rp_status rp_train_check(const rp_trainer *t, const rp_train_batch *b, rp_train_labels *out, rp_error *err) {
+    uint64_t tokens = 0;
+    rp_status status = RP_OK;
+    *out = (rp_train_labels){{0, 0}};
+    if (!b->count || !b->sequences || !(wants_targets(t) ? b->targets != NULL : b->labels != NULL))
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: the batch has no sequences, or no %s",
+                       wants_targets(t) ? "targets" : "labels");
+    for (size_t i = 0; i < b->count; i++) {
+        RP_TRY(rp_model_check_sequence(t->model, &b->sequences[i], i, err));
+        tokens += b->sequences[i].count;
+    }
+    if (wants_targets(t))
+        status = check_targets(t, b, out, err);
+    else if (t->head == RP_HEAD_CLASSIFIER)
+        status = check_rows(b, b->count, rp_train_logits(t), out, err);
+    else if (t->head == RP_HEAD_TOKENS)
+        status = check_rows(b, tokens, rp_train_logits(t), out, err);
+    else if (t->head == RP_HEAD_SPANS)
+        status = check_spans(b, out, err);
+    else {
+        RP_TRY(check_choices(t, b, err));
+        status = check_rows(b, b->count / b->choices, b->choices, out, err);
+    }
+    if (!status && !out->counted[0] && !out->counted[1])
+        status = rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: the batch has no label to learn");
+done:
+    return status;
+}
+
+/* ---- the cut ---- */
+
+rp_train_part rp_train_next_part(const rp_trainer *t, const rp_train_batch *b, rp_train_part done) {
+    size_t unit = t->head == RP_HEAD_CHOICE ? b->choices : 1;
+    rp_train_part next = {.first = done.first + done.count, .first_token = done.first_token + done.tokens};
+    while (next.first + next.count < b->count) {
+        uint32_t tokens = next.tokens;
+        for (size_t i = 0; i < unit; i++) tokens += b->sequences[next.first + next.count + i].count;
+        if (next.count && (tokens > t->tokens || next.count + unit > t->sequences)) break;
+        next.tokens = tokens;
+        next.count += unit;
+    }
+    return next;
+}
+
+/* ---- what the device reads ---- */
+
+static void *at(const rp_trainer *t, VkDeviceSize offset) {
+    return (char *)t->input.mapped + offset;
+}
+
+static void write_tiles(uint32_t sequence, uint32_t length, uint32_t rows, uint32_t *tiles, uint32_t *count) {
+    for (uint32_t q = 0; q < length; q += rows, ++*count) {
+        tiles[2 * *count] = sequence;
+        tiles[2 * *count + 1] = q;
+    }
+}
+
+static void write_sequences(rp_trainer *t, const rp_train_batch *b, const rp_train_part *part,
+                            uint32_t *counts) {
+    uint32_t *tokens = at(t, t->at.tokens), *starts = at(t, t->at.starts), *first = at(t, t->at.first),
+             *queries = at(t, t->at.queries), *tiles = at(t, t->at.tiles), n = 0;
+    for (uint32_t i = 0; i < part->count; i++) {
+        const rp_sequence *sequence = &b->sequences[part->first + i];
+        const int32_t *types = rp_types_of(&t->model->config, sequence);
+        starts[i] = n;
+        for (uint32_t k = 0; k < sequence->count; k++, n++) {
+            uint32_t type = types ? (uint32_t)types[k] : 0;
+            memcpy(&tokens[4 * n], (uint32_t[4]){(uint32_t)sequence->ids[k], type, k, 0}, 16);
+            first[2 * n] = k ? 0 : i;
+            first[2 * n + 1] = rp_float_bits(k ? 0.0f : 1.0f);
+        }
+        write_tiles(i, sequence->count, t->queries, queries, &counts[RP_TRAIN_COUNT_QUERIES]);
+        write_tiles(i, sequence->count, t->tiles, tiles, &counts[RP_TRAIN_COUNT_TILES]);
+    }
+    starts[part->count] = n;
+    counts[RP_COUNT_TOKENS] = n;
+    counts[RP_COUNT_SEQUENCES] = (uint32_t)part->count;
+    /* both kernels of attention compare the number of their tile with this, and each has its own grid */
+    counts[RP_COUNT_TILES] = counts[RP_TRAIN_COUNT_QUERIES] > counts[RP_TRAIN_COUNT_TILES]
+                                 ? counts[RP_TRAIN_COUNT_QUERIES]
+                                 : counts[RP_TRAIN_COUNT_TILES];
+}
+
+/* Row of table `table` (words, positions, types) that token `k` of a sequence reads. */
+static uint32_t row_of(const rp_trainer *t, const rp_sequence *sequence, uint32_t k, int table) {
+    if (!table) return (uint32_t)sequence->ids[k];
+    const int32_t *types = rp_types_of(&t->model->config, sequence);
+    return table == 1 ? k : types ? (uint32_t)types[k] : 0;
+}
+
+/* For each different row of a table the tokens that read it, in their order. The row of padding has no
+ * gradient, as in PyTorch. */
+static uint32_t write_list(rp_trainer *t, const rp_train_batch *b, const rp_train_part *part, int table) {
+    uint32_t *order = at(t, t->at.orders[table]), *list = t->list, rows = 0, used = 0, n = 0;
+    for (int pass = 0; pass < 2; pass++, n = 0) {
+        for (uint32_t r = 0; pass && r < rows; used += list[4 * r + 2], r++) list[4 * r + 1] = used;
+        for (size_t i = 0; i < part->count; i++) {
+            const rp_sequence *sequence = &b->sequences[part->first + i];
+            for (uint32_t k = 0; k < sequence->count; k++, n++) {
+                uint32_t row = row_of(t, sequence, k, table), *place = &t->places[row];
+                if (!table && row == t->model->config.pad_id) continue;
+                if (!pass && *place == UINT32_MAX) {
+                    *place = rows++;
+                    memcpy(&list[4 * *place], (uint32_t[4]){row}, 16);
+                }
+                if (pass)
+                    order[list[4 * *place + 1] + list[4 * *place + 3]++] = n;
+                else
+                    list[4 * *place + 2]++;
+            }
+        }
+    }
+    for (uint32_t r = 0; r < rows; r++) t->places[list[4 * r]] = UINT32_MAX;
+    memcpy(at(t, t->at.lists[table]), list, 16ull * rows);
+    return rows;
+}
+
+static uint32_t share(uint64_t counted, int32_t label, double part) {
+    return rp_float_bits(label < 0 ? 0.0f : (float)(part / (double)counted));
+}
+
+/* Rows with one label each: from label number `first` on. */
+static uint32_t write_labels(rp_trainer *t, const rp_train_batch *b, const rp_train_labels *labels,
+                             size_t first, size_t count) {
+    uint32_t *wanted = at(t, t->at.wanted);
+    for (size_t i = 0; i < count; i++) {
+        int32_t label = b->labels[first + i];
+        wanted[2 * i] = share(labels->counted[0], label, 1);
+        wanted[2 * i + 1] = label < 0 ? UINT32_MAX : (uint32_t)label;
+    }
+    return (uint32_t)count;
+}
+
+static uint32_t write_spans(rp_trainer *t, const rp_train_batch *b, const rp_train_labels *labels,
+                            const rp_train_part *part) {
+    uint32_t *wanted = at(t, t->at.wanted);
+    memcpy(at(t, t->at.segments), at(t, t->at.starts), (part->count + 1) * 4);
+    for (size_t i = 0; i < 2 * part->count; i++) {
+        int32_t label = b->labels[2 * part->first + i];
+        wanted[2 * i] = share(labels->counted[i % 2], label, 0.5);
+        wanted[2 * i + 1] = label < 0 ? UINT32_MAX : (uint32_t)label;
+    }
+    return 2 * (uint32_t)part->count;
+}
+
+static uint32_t write_targets(rp_trainer *t, const rp_train_batch *b, const rp_train_labels *labels,
+                              const rp_train_part *part) {
+    uint32_t *wanted = at(t, t->at.wanted), width = rp_train_logits(t);
+    for (size_t i = 0; i < part->count; i++, wanted += 1 + width) {
+        wanted[0] = share(labels->counted[0], 0, 1);
+        memcpy(wanted + 1, &b->targets[(part->first + i) * width], width * 4ull);
+    }
+    return (uint32_t)part->count;
+}
+
+static uint32_t write_wanted(rp_trainer *t, const rp_train_batch *b, const rp_train_labels *labels,
+                             const rp_train_part *part, uint32_t *counts) {
+    uint32_t *segments = at(t, t->at.segments);
+    if (wants_targets(t)) return write_targets(t, b, labels, part);
+    if (t->head == RP_HEAD_CLASSIFIER) return write_labels(t, b, labels, part->first, part->count);
+    if (t->head == RP_HEAD_TOKENS) return write_labels(t, b, labels, part->first_token, part->tokens);
+    if (t->head == RP_HEAD_SPANS) return write_spans(t, b, labels, part);
+    size_t questions = part->count / b->choices;
+    for (size_t i = 0; i <= questions; i++) segments[i] = (uint32_t)(i * b->choices);
+    counts[RP_COUNT_ROWS] = (uint32_t)questions;
+    return write_labels(t, b, labels, part->first / b->choices, questions);
+}
+
+uint32_t rp_train_fill(rp_trainer *t, const rp_train_batch *b, const rp_train_labels *labels,
+                       const rp_train_part *part) {
+    uint32_t counts[RP_ALL_COUNTS] = {0};
+    write_sequences(t, b, part, counts);
+    for (int table = 0; table < 3; table++)
+        counts[RP_TRAIN_COUNT_WORDS + table] = write_list(t, b, part, table);
+    uint32_t items = write_wanted(t, b, labels, part, counts);
+    memcpy(at(t, t->at.counts), counts, sizeof counts);
+    rp_ops_write_grids(&t->ops, counts, at(t, t->at.indirect));
+    return items;
+}

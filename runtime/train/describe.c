@@ -1,0 +1,287 @@
+/* The encoder, forwards and backwards, operator by operator. Nothing here allocates or fails. */
+#include "ops/attention.h"
+#include "ops/class.h"
+#include "train/trainer.h"
+
+/* ---- the parts of all lists ---- */
+
+rp_op *rp_train_next(rp_train_list *list, const rp_class *class, const char *label, rp_count rows) {
+    rp_op *op = &list->ops[list->count++];
+    *op = (rp_op){.class = class, .label = label, .rows = rows};
+    return op;
+}
+
+rp_op *rp_train_product(rp_train_list *list, const char *label, rp_count rows, rp_range x, const rp_matrix *w,
+                        rp_range bias, rp_range out) {
+    rp_op *op = rp_train_next(list, &rp_class_matmul, label, rows);
+    op->x = x;
+    op->w[0] = w;
+    op->bias = bias;
+    op->out = out;
+    return op;
+}
+
+void rp_train_product_grad(const rp_trainer *t, rp_train_list *list, const rp_train_linear *linear) {
+    rp_op *weights = rp_train_next(list, &rp_class_gradient, linear->label, linear->rows);
+    weights->x = linear->x;
+    weights->dy = linear->dy;
+    weights->w[0] = linear->gradient;
+    rp_op *bias = rp_train_next(list, &rp_class_column_sum, linear->label, linear->rows);
+    bias->variant = RP_COLUMN_SUM_BIAS;
+    bias->width = linear->gradient->rows;
+    bias->dy = linear->dy;
+    bias->out = linear->bias_gradient;
+    bias->scratch = t->buffers.scratch;
+    if (!linear->dx.buffer) return;
+    rp_op *back = rp_train_product(list, linear->label, linear->rows, linear->dy, linear->turned,
+                                   (rp_range){0}, linear->dx);
+    back->residual = linear->residual;
+}
+
+static void layernorm(const rp_trainer *t, rp_train_list *list, const char *label, uint32_t width, rp_range x,
+                      rp_range norm, rp_range out) {
+    rp_op *op = rp_train_next(list, &rp_class_layernorm, label, RP_COUNT_TOKENS);
+    op->width = width;
+    op->eps = t->model->config.norm_eps;
+    op->x = x;
+    op->norm = norm;
+    op->out = out;
+}
+
+/* Back through a LayerNorm of x: out = the gradient by x, and those of gamma and beta. */
+static void layernorm_grad(const rp_trainer *t, rp_train_list *list, const char *label, uint32_t width,
+                           rp_range x, rp_range dy, rp_range norm, rp_range gradient, rp_range out) {
+    rp_op *op = rp_train_next(list, &rp_class_layernorm_grad, label, RP_COUNT_TOKENS);
+    op->width = width;
+    op->eps = t->model->config.norm_eps;
+    op->x = x;
+    op->dy = dy;
+    op->norm = norm;
+    op->stats = t->buffers.norm_stats;
+    op->out = out;
+    rp_op *sums = rp_train_next(list, &rp_class_column_sum, label, RP_COUNT_TOKENS);
+    sums->variant = RP_COLUMN_SUM_NORM;
+    sums->width = width;
+    sums->x = x;
+    sums->dy = dy;
+    sums->stats = t->buffers.norm_stats;
+    sums->out = gradient;
+    sums->scratch = t->buffers.scratch;
+}
+
+static rp_op_activation activation(const rp_config *config) {
+    static const rp_op_activation activations[] = {[RP_ACTIVATION_NONE] = RP_OP_NONE,
+                                                   [RP_ACTIVATION_GELU] = RP_OP_GELU,
+                                                   [RP_ACTIVATION_GELU_TANH] = RP_OP_GELU_TANH,
+                                                   [RP_ACTIVATION_RELU] = RP_OP_RELU,
+                                                   [RP_ACTIVATION_TANH] = RP_OP_TANH};
+    return activations[config->activation];
+}
+
+/* ---- before the layers ---- */
+
+static bool is_mapped(const rp_trainer *t) {
+    return t->model->on_device.mapping.chunk_count;
+}
+
+void rp_train_describe_prologue(const rp_trainer *t, rp_train_list *out) {
+    const rp_device_weights *w = &t->model->on_device;
+    const rp_train_buffers *b = &t->buffers;
+    out->count = 0;
+    rp_op *embed = rp_train_next(out, &rp_class_embed, "embed", RP_COUNT_TOKENS);
+    embed->list = rp_train_input(t, t->at.tokens, t->tokens * 16ull);
+    embed->w[0] = &w->word;
+    embed->w[1] = &w->position;
+    embed->w[2] = &w->type;
+    embed->out = b->sum;
+    layernorm(t, out, "embedding norm", t->model->config.embedding_size, b->sum, w->embedding_norm,
+              is_mapped(t) ? b->normed : b->hidden);
+    if (is_mapped(t))
+        rp_train_product(out, "mapping in", RP_COUNT_TOKENS, b->normed, &w->mapping, w->mapping_bias,
+                         b->hidden);
+}
+
+/* Table number `i` of words, positions and types. */
+static void scatter(const rp_trainer *t, rp_train_list *list, uint32_t i, const rp_matrix *gradient,
+                    rp_range dy) {
+    rp_op *op =
+        rp_train_next(list, &rp_class_scatter, "embedding gradient", (rp_count)(RP_TRAIN_COUNT_WORDS + i));
+    op->dy = dy;
+    op->list = rp_train_input(t, t->at.lists[i], t->tokens * 16ull);
+    op->tiles = rp_train_input(t, t->at.orders[i], t->tokens * 4ull);
+    op->w[0] = gradient;
+}
+
+void rp_train_describe_epilogue(const rp_trainer *t, rp_train_list *out) {
+    const rp_device_weights *w = &t->model->on_device, *g = &t->gradient;
+    const rp_train_buffers *b = &t->buffers;
+    rp_range dy = b->d_hidden;
+    out->count = 0;
+    if (is_mapped(t)) {
+        rp_train_product_grad(t, out,
+                              &(rp_train_linear){.label = "mapping gradient",
+                                                 .rows = RP_COUNT_TOKENS,
+                                                 .x = b->normed,
+                                                 .dy = dy,
+                                                 .dx = b->d_inner,
+                                                 .gradient = &g->mapping,
+                                                 .turned = &t->turned.mapping,
+                                                 .bias_gradient = g->mapping_bias});
+        dy = b->d_inner;
+    }
+    rp_range sum = is_mapped(t) ? b->normed : b->d_other;
+    layernorm_grad(t, out, "embedding norm gradient", t->model->config.embedding_size, b->sum, dy,
+                   w->embedding_norm, g->embedding_norm, sum);
+    scatter(t, out, 0, &g->word, sum);
+    scatter(t, out, 1, &g->position, sum);
+    scatter(t, out, 2, &g->type, sum);
+}
+
+/* ---- a layer ---- */
+
+static void count_layer(const rp_trainer *t, rp_train_list *list, uint32_t by) {
+    rp_op *op = rp_train_next(list, &rp_class_rows, "count layers", RP_COUNT_TOKENS);
+    op->variant = RP_ROWS_COUNT_LAYER;
+    op->fixed = by;
+    op->state = rp_train_state_range(t);
+}
+
+/* Between its place among all layers and a buffer of its own: its input. */
+static void move(const rp_trainer *t, rp_train_list *list, rp_rows_variant variant, rp_range from,
+                 rp_range to) {
+    rp_op *op = rp_train_next(list, &rp_class_rows, "kept input", RP_COUNT_TOKENS);
+    op->variant = variant;
+    op->width = t->model->config.hidden_size;
+    op->fixed = t->tokens;
+    op->state = rp_train_state_range(t);
+    op->x = from;
+    op->out = to;
+}
+
+static rp_op *attention(const rp_trainer *t, rp_train_list *list, const rp_class *class, uint32_t tiles,
+                        VkDeviceSize at) {
+    const rp_config *config = &t->model->config;
+    rp_op *op = rp_train_next(list, class, "attention", RP_COUNT_TOKENS);
+    op->heads = config->attention_heads;
+    op->head_dim = config->hidden_size / config->attention_heads;
+    op->x = t->buffers.qkv;
+    op->list = rp_train_starts(t);
+    op->tiles = rp_train_input(t, at, t->tokens * 8ull);
+    op->slice.count = (rp_count)tiles;
+    return op;
+}
+
+/* From `in` to the sum before the second LayerNorm. */
+static void forward(const rp_trainer *t, const rp_device_layer *w, rp_range in, rp_train_list *out) {
+    const rp_config *config = &t->model->config;
+    const rp_train_buffers *b = &t->buffers;
+    const rp_count rows = RP_COUNT_TOKENS;
+    rp_train_product(out, "qkv", rows, in, &w->qkv, w->qkv_bias, b->qkv);
+    attention(t, out, &rp_class_attention, RP_TRAIN_COUNT_QUERIES, t->at.queries)->out = b->context;
+    rp_train_product(out, "attention output", rows, b->context, &w->dense, w->dense_bias, b->before)
+        ->residual = in;
+    layernorm(t, out, "attention norm", config->hidden_size, b->before, w->attention_norm, b->attended);
+    rp_train_product(out, "ffn", rows, b->attended, &w->ffn, w->ffn_bias, b->z);
+    rp_op *activate = rp_train_next(out, &rp_class_pointwise, "activation", rows);
+    activate->variant = RP_POINTWISE_ACTIVATE;
+    activate->activation = activation(config);
+    activate->width = config->intermediate_size;
+    activate->x = b->z;
+    activate->out = b->inner;
+    rp_train_product(out, "ffn output", rows, b->inner, &w->ffn_output, w->ffn_output_bias, b->ahead)
+        ->residual = b->attended;
+}
+
+void rp_train_describe_forward(const rp_trainer *t, uint32_t layer, rp_train_list *out) {
+    const rp_device_layer *w = &t->model->on_device.layers[layer];
+    const rp_train_buffers *b = &t->buffers;
+    out->count = 0;
+    move(t, out, RP_ROWS_STASH, b->hidden, b->kept);
+    forward(t, w, b->hidden, out);
+    layernorm(t, out, "output norm", t->model->config.hidden_size, b->ahead, w->output_norm, b->hidden);
+    count_layer(t, out, 1);
+}
+
+/* Back through the feed-forward half: from d_hidden to d_hidden. */
+static void backward_ffn(const rp_trainer *t, const rp_device_layer *w, const rp_device_layer *g,
+                         const rp_device_layer *turned, rp_train_list *out) {
+    const rp_config *config = &t->model->config;
+    const rp_train_buffers *b = &t->buffers;
+    layernorm_grad(t, out, "output norm gradient", config->hidden_size, b->ahead, b->d_hidden, w->output_norm,
+                   g->output_norm, b->d_other);
+    rp_train_product_grad(t, out,
+                          &(rp_train_linear){.label = "ffn output gradient",
+                                             .x = b->inner,
+                                             .dy = b->d_other,
+                                             .dx = b->d_inner,
+                                             .gradient = &g->ffn_output,
+                                             .turned = &turned->ffn_output,
+                                             .bias_gradient = g->ffn_output_bias});
+    rp_op *slope = rp_train_next(out, &rp_class_pointwise, "activation gradient", RP_COUNT_TOKENS);
+    slope->variant = RP_POINTWISE_GRADIENT;
+    slope->activation = activation(config);
+    slope->width = config->intermediate_size;
+    slope->x = b->z;
+    slope->dy = b->d_inner;
+    slope->out = b->d_inner;
+    rp_train_product_grad(t, out,
+                          &(rp_train_linear){.label = "ffn gradient",
+                                             .x = b->attended,
+                                             .dy = b->d_inner,
+                                             .dx = b->d_hidden,
+                                             .residual = b->d_other,
+                                             .gradient = &g->ffn,
+                                             .turned = &turned->ffn,
+                                             .bias_gradient = g->ffn_bias});
+}
+
+/* One step of the way back through attention; d_inner has the gradient of the context, inner gets that of Q,
+ * K and V. */
+static void attention_grad(const rp_trainer *t, rp_train_list *list, rp_attention_grad_variant variant) {
+    const rp_train_buffers *b = &t->buffers;
+    rp_op *op = attention(t, list, &rp_class_attention_grad, RP_TRAIN_COUNT_TILES, t->at.tiles);
+    op->variant = variant;
+    op->dy = b->d_inner;
+    op->stats = b->attention_stats;
+    op->out = variant == RP_ATTENTION_STATS ? b->context : b->inner;
+}
+
+/* Back through the attention half: from d_hidden to d_hidden. */
+static void backward_attention(const rp_trainer *t, const rp_device_layer *w, const rp_device_layer *g,
+                               const rp_device_layer *turned, rp_train_list *out) {
+    const rp_train_buffers *b = &t->buffers;
+    layernorm_grad(t, out, "attention norm gradient", t->model->config.hidden_size, b->before, b->d_hidden,
+                   w->attention_norm, g->attention_norm, b->d_other);
+    rp_train_product_grad(t, out,
+                          &(rp_train_linear){.label = "attention output gradient",
+                                             .x = b->context,
+                                             .dy = b->d_other,
+                                             .dx = b->d_inner,
+                                             .gradient = &g->dense,
+                                             .turned = &turned->dense,
+                                             .bias_gradient = g->dense_bias});
+    attention_grad(t, out, RP_ATTENTION_STATS);
+    attention_grad(t, out, RP_ATTENTION_DQ);
+    attention_grad(t, out, RP_ATTENTION_DKV);
+    rp_train_product_grad(t, out,
+                          &(rp_train_linear){.label = "qkv gradient",
+                                             .x = b->in,
+                                             .dy = b->inner,
+                                             .dx = b->d_hidden,
+                                             .residual = b->d_other,
+                                             .gradient = &g->qkv,
+                                             .turned = &turned->qkv,
+                                             .bias_gradient = g->qkv_bias});
+}
+
+void rp_train_describe_backward(const rp_trainer *t, uint32_t layer, rp_train_list *out) {
+    const rp_device_layer *w = &t->model->on_device.layers[layer], *g = &t->gradient.layers[layer],
+                          *turned = &t->turned.layers[layer];
+    const rp_train_buffers *b = &t->buffers;
+    out->count = 0;
+    count_layer(t, out, UINT32_MAX);
+    move(t, out, RP_ROWS_UNSTASH, b->kept, b->in);
+    forward(t, w, b->in, out);
+    backward_ffn(t, w, g, turned, out);
+    backward_attention(t, w, g, turned, out);
+}

@@ -1,0 +1,109 @@
+/* The heads: from the hidden states to the loss, and back to the gradient of the hidden states. */
+#include "ops/class.h"
+#include "train/trainer.h"
+
+/* The loss and the gradient of the logits. Spans and choices compete within a segment of rows. */
+static void describe_loss(const rp_trainer *t, rp_train_list *out) {
+    const rp_train_buffers *b = &t->buffers;
+    bool segments = t->head == RP_HEAD_SPANS || t->head == RP_HEAD_CHOICE;
+    rp_op *op = rp_train_next(out, &rp_class_loss, "loss",
+                              t->head == RP_HEAD_CHOICE   ? RP_COUNT_ROWS
+                              : t->head == RP_HEAD_TOKENS ? RP_COUNT_TOKENS
+                                                          : RP_COUNT_SEQUENCES);
+    op->variant = segments ? RP_LOSS_SEGMENTS : RP_LOSS_ROWS;
+    if (t->head == RP_HEAD_CLASSIFIER && t->problem == RP_PROBLEM_MULTI_LABEL) op->variant = RP_LOSS_LOGISTIC;
+    if (t->head == RP_HEAD_CLASSIFIER && t->problem == RP_PROBLEM_REGRESSION) op->variant = RP_LOSS_SQUARES;
+    op->width = rp_train_logits(t);
+    op->x = b->logits;
+    op->out = b->d_logits;
+    if (segments) op->list = rp_train_input(t, t->at.segments, (t->tokens + 1) * 4ull);
+    op->tiles = rp_train_input(t, t->at.wanted, t->at.segments - t->at.wanted);
+    op->stats = rp_buffer_range(&t->output, t->out.losses, t->out.total - t->out.losses);
+    op->rate = op->variant <= RP_LOSS_SEGMENTS ? (float)t->params.label_smoothing : 0;
+}
+
+/* Of every token. */
+static void describe_token_head(const rp_trainer *t, rp_train_list *out) {
+    const rp_device_weights *w = &t->model->on_device, *g = &t->gradient;
+    const rp_train_buffers *b = &t->buffers;
+    rp_train_product(out, "head", RP_COUNT_TOKENS, b->hidden, &w->classifier, w->classifier_bias, b->logits);
+    describe_loss(t, out);
+    rp_train_product_grad(t, out,
+                          &(rp_train_linear){.label = "head gradient",
+                                             .rows = RP_COUNT_TOKENS,
+                                             .x = b->hidden,
+                                             .dy = b->d_logits,
+                                             .dx = b->d_hidden,
+                                             .gradient = &g->classifier,
+                                             .turned = &t->turned.classifier,
+                                             .bias_gradient = g->classifier_bias});
+}
+
+/* tanh of the pooler, forwards or backwards. */
+static void pooler_tanh(const rp_trainer *t, rp_train_list *out, bool back) {
+    const rp_train_buffers *b = &t->buffers;
+    rp_op *op = rp_train_next(out, &rp_class_pointwise, "pooler", RP_COUNT_SEQUENCES);
+    op->variant = back ? RP_POINTWISE_GRADIENT : RP_POINTWISE_ACTIVATE;
+    op->activation = RP_OP_TANH;
+    op->width = t->model->config.hidden_size;
+    op->x = b->pooled_in;
+    if (back) op->dy = b->d_pooled;
+    op->out = back ? b->d_pooled : b->pooled;
+}
+
+/* From the hidden states of the first tokens to the logits. */
+static void describe_pooled(const rp_trainer *t, rp_train_list *out) {
+    const rp_device_weights *w = &t->model->on_device;
+    const rp_train_buffers *b = &t->buffers;
+    const rp_count rows = RP_COUNT_SEQUENCES;
+    rp_op *gather = rp_train_next(out, &rp_class_gather, "first tokens", rows);
+    gather->width = t->model->config.hidden_size;
+    gather->x = b->hidden;
+    gather->list = rp_train_starts(t);
+    gather->out = b->first_rows;
+    rp_train_product(out, "pooler", rows, b->first_rows, &w->pooler, w->pooler_bias, b->pooled_in);
+    pooler_tanh(t, out, false);
+    rp_train_product(out, "head", rows, b->pooled, &w->classifier, w->classifier_bias, b->logits);
+}
+
+/* And back: tokens that are no first ones have no gradient. */
+static void describe_pooled_grad(const rp_trainer *t, rp_train_list *out) {
+    const rp_device_weights *g = &t->gradient;
+    const rp_train_buffers *b = &t->buffers;
+    rp_train_product_grad(t, out,
+                          &(rp_train_linear){.label = "head gradient",
+                                             .rows = RP_COUNT_SEQUENCES,
+                                             .x = b->pooled,
+                                             .dy = b->d_logits,
+                                             .dx = b->d_pooled,
+                                             .gradient = &g->classifier,
+                                             .turned = &t->turned.classifier,
+                                             .bias_gradient = g->classifier_bias});
+    pooler_tanh(t, out, true);
+    rp_train_product_grad(t, out,
+                          &(rp_train_linear){.label = "pooler gradient",
+                                             .rows = RP_COUNT_SEQUENCES,
+                                             .x = b->first_rows,
+                                             .dy = b->d_pooled,
+                                             .dx = b->pooled,
+                                             .gradient = &g->pooler,
+                                             .turned = &t->turned.pooler,
+                                             .bias_gradient = g->pooler_bias});
+    rp_op *spread = rp_train_next(out, &rp_class_rows, "first tokens", RP_COUNT_TOKENS);
+    spread->variant = RP_ROWS_SET_FROM;
+    spread->width = t->model->config.hidden_size;
+    spread->x = b->pooled;
+    spread->list = rp_train_input(t, t->at.first, t->tokens * 8ull);
+    spread->out = b->d_hidden;
+}
+
+void rp_train_describe_head(const rp_trainer *t, rp_train_list *out) {
+    out->count = 0;
+    if (rp_train_has_token_rows(t)) {
+        describe_token_head(t, out);
+        return;
+    }
+    describe_pooled(t, out);
+    describe_loss(t, out);
+    describe_pooled_grad(t, out);
+}

@@ -1,0 +1,310 @@
+/* The parameters that are trained: where they lie, and what belongs to each of them. */
+#include <stddef.h>
+#include <string.h>
+
+#include "train/trainer.h"
+
+/* ---- which there are ---- */
+
+/* A matrix or a vector of rp_device_weights, or of one of its layers. */
+typedef struct slot {
+    const char *name;
+    size_t at;
+    bool matrix;
+    bool turned; /* a gradient goes back through it */
+    bool pooled; /* only heads that stand on the pooler use it */
+} slot;
+
+#define AT(field) offsetof(rp_device_weights, field)
+static const slot outer[] = {
+    {"word embeddings", AT(word), true, false, false},
+    {"position embeddings", AT(position), true, false, false},
+    {"type embeddings", AT(type), true, false, false},
+    {"embedding norm", AT(embedding_norm), false, false, false},
+    {"mapping", AT(mapping), true, true, false},
+    {"mapping bias", AT(mapping_bias), false, false, false},
+    {"pooler", AT(pooler), true, true, true},
+    {"pooler bias", AT(pooler_bias), false, false, true},
+    {"classifier", AT(classifier), true, true, false},
+    {"classifier bias", AT(classifier_bias), false, false, false},
+};
+#undef AT
+#define AT(field) offsetof(rp_device_layer, field)
+static const slot inner[] = {
+    {"query, key and value", AT(qkv), true, true, false},
+    {"bias of query, key and value", AT(qkv_bias), false, false, false},
+    {"attention output", AT(dense), true, true, false},
+    {"bias of the attention output", AT(dense_bias), false, false, false},
+    {"attention norm", AT(attention_norm), false, false, false},
+    {"ffn", AT(ffn), true, true, false},
+    {"bias of ffn", AT(ffn_bias), false, false, false},
+    {"ffn output", AT(ffn_output), true, true, false},
+    {"bias of the ffn output", AT(ffn_output_bias), false, false, false},
+    {"output norm", AT(output_norm), false, false, false},
+};
+#undef AT
+
+/* Where a slot lies in three structs alike: weights, gradients, transposes. */
+typedef struct place {
+    const slot *slot;
+    int layer;
+    void *weights, *gradient, *turned;
+} place;
+
+/* Place number `n`; false: there is none. */
+static bool place_of(const rp_trainer *t, size_t n, place *out) {
+    const rp_device_weights *all[3] = {&t->model->on_device, &t->gradient, &t->turned};
+    char *base[3];
+    bool in_layer = n >= RP_COUNT(outer);
+    size_t i = in_layer ? (n - RP_COUNT(outer)) % RP_COUNT(inner) : n;
+    int layer = in_layer ? (int)((n - RP_COUNT(outer)) / RP_COUNT(inner)) : -1;
+    if (layer >= (int)t->model->on_device.layer_count) return false;
+    for (int k = 0; k < 3; k++) base[k] = in_layer ? (char *)&all[k]->layers[layer] : (char *)all[k];
+    const slot *s = in_layer ? &inner[i] : &outer[i];
+    *out = (place){s, layer, base[0] + s->at, base[1] + s->at, base[2] + s->at};
+    return true;
+}
+
+static bool is_used(const rp_trainer *t, const place *p) {
+    bool pooled = t->head == RP_HEAD_CLASSIFIER || t->head == RP_HEAD_CHOICE;
+    if (p->slot->pooled && !pooled) return false;
+    return p->slot->matrix ? ((const rp_matrix *)p->weights)->chunk_count > 0
+                           : ((const rp_range *)p->weights)->buffer != NULL;
+}
+
+/* ---- parameters ---- */
+
+static rp_status add_parameter(rp_trainer *t, const place *p, rp_range range, rp_error *err) {
+    if (!rp_grow((void **)&t->parameters, &t->parameter_capacity, t->parameter_count + 1,
+                 sizeof *t->parameters))
+        return rp_fail_memory(err, "a list of parameters", sizeof *t->parameters);
+    t->parameters[t->parameter_count++] =
+        (rp_parameter){.range = range, .name = p->slot->name, .layer = p->layer, .decays = p->slot->matrix};
+    return RP_OK;
+}
+
+static rp_status list_parameters(rp_trainer *t, rp_error *err) {
+    rp_status status = RP_OK;
+    place p;
+    for (size_t n = 0; !status && place_of(t, n, &p); n++) {
+        if (!is_used(t, &p)) continue;
+        const rp_matrix *m = p.weights;
+        if (!p.slot->matrix) status = add_parameter(t, &p, *(const rp_range *)p.weights, err);
+        for (uint32_t c = 0; p.slot->matrix && !status && c < m->chunk_count; c++)
+            status = add_parameter(t, &p, m->chunks[c].range, err);
+    }
+    return status;
+}
+
+/* By the buffer, whose handles have no order that means anything, and the offset. */
+static int compare(const void *a, const void *b) {
+    const rp_parameter *x = a, *y = b;
+    int buffers = memcmp(&x->range.buffer, &y->range.buffer, sizeof x->range.buffer);
+    if (buffers) return buffers;
+    return x->range.offset < y->range.offset ? -1 : x->range.offset > y->range.offset;
+}
+
+/* ---- windows ---- */
+
+static VkDeviceSize end_of(rp_range range) {
+    return range.offset + range.size;
+}
+
+/* As many neighbours in each as one binding may hold. */
+static rp_status make_windows(rp_trainer *t, rp_error *err) {
+    VkDeviceSize limit = rp_caps_range_limit(&t->device->caps);
+    rp_window *window = NULL;
+    qsort(t->parameters, t->parameter_count, sizeof *t->parameters, compare);
+    t->windows = rp_new_array(rp_window, t->parameter_count);
+    if (!t->windows) return rp_fail_memory(err, "parameters", t->parameter_count * sizeof *t->windows);
+    for (size_t i = 0; i < t->parameter_count; i++) {
+        rp_parameter *p = &t->parameters[i];
+        if (!window || window->weights.buffer != p->range.buffer ||
+            end_of(p->range) - window->weights.offset > limit) {
+            window = &t->windows[t->window_count++];
+            window->weights = p->range;
+        }
+        p->window = t->window_count - 1;
+        window->weights.size = end_of(p->range) - window->weights.offset;
+        window->weights.room = p->range.room;
+        window->block_count += (uint32_t)rp_div_up(p->range.size / 16, RP_BLOCK_TEXELS);
+    }
+    return RP_OK;
+}
+
+static rp_status reserve_zeros(rp_store *store, VkDeviceSize size, rp_range *out, rp_error *err) {
+    rp_status status = rp_store_reserve(store, size, out, err);
+    for (VkDeviceSize at = 0; !status && at < size; at += RP_STAGING_BYTES) {
+        VkDeviceSize some = size - at < RP_STAGING_BYTES ? size - at : RP_STAGING_BYTES;
+        void *zeros = rp_store_write(store, *out, at, some, err);
+        if (!zeros) return err->status;
+        memset(zeros, 0, (size_t)some);
+    }
+    return status;
+}
+
+/* The blocks of a window, each of one parameter. */
+static rp_status send_blocks(rp_trainer *t, uint32_t number, rp_error *err) {
+    rp_window *window = &t->windows[number];
+    VkDeviceSize bytes = window->block_count * sizeof(rp_block);
+    rp_status status = rp_store_reserve(&t->gradients, bytes, &window->blocks, err);
+    if (status) return status;
+    if (bytes > RP_STAGING_BYTES)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED, "the model has too many parameters to be trained");
+    rp_block *to = rp_store_write(&t->gradients, window->blocks, 0, bytes, err);
+    if (!to) return err->status;
+    for (size_t i = 0; i < t->parameter_count; i++) {
+        const rp_parameter *p = &t->parameters[i];
+        if (p->window != number) continue;
+        uint32_t first = (uint32_t)((p->range.offset - window->weights.offset) / 16),
+                 left = (uint32_t)(p->range.size / 16);
+        for (uint32_t some; left; first += some, left -= some) {
+            some = left < RP_BLOCK_TEXELS ? left : RP_BLOCK_TEXELS;
+            *to++ = (rp_block){first, some, (uint32_t)i, p->decays ? RP_BLOCK_DECAYS : 0};
+        }
+    }
+    return RP_OK;
+}
+
+/* Sums of a window begin where a binding may. */
+static rp_status fill_windows(rp_trainer *t, rp_error *err) {
+    uint32_t alignment = (uint32_t)(t->device->caps.storage_alignment / 4);
+    rp_status status = RP_OK;
+    VkDeviceSize bytes = 0;
+    for (uint32_t i = 0; i < t->window_count; i++) bytes += t->windows[i].weights.size + 256;
+    rp_store_init(&t->gradients, t->device, bytes + (bytes >> 8), "gradients");
+    rp_store_init(&t->moments, t->device, 2 * bytes, "moments");
+    for (uint32_t i = 0; !status && i < t->window_count; i++) {
+        rp_window *w = &t->windows[i];
+        w->first_sum = t->sum_count;
+        t->sum_count += (uint32_t)rp_round_up(w->block_count, alignment > 4 ? alignment : 4);
+        RP_TRY(reserve_zeros(&t->gradients, w->weights.size, &w->gradient, err));
+        RP_TRY(reserve_zeros(&t->moments, w->weights.size, &w->moments[0], err));
+        RP_TRY(reserve_zeros(&t->moments, w->weights.size, &w->moments[1], err));
+        RP_TRY(send_blocks(t, i, err));
+    }
+    RP_TRY(rp_store_reserve(&t->gradients, 8, &t->sum_segments, err));
+    uint32_t *segments = rp_store_write(&t->gradients, t->sum_segments, 0, 8, err);
+    if (!segments) return err->status;
+    segments[0] = 0;
+    segments[1] = t->sum_count;
+    RP_TRY(rp_store_flush(&t->gradients, err));
+    status = rp_store_flush(&t->moments, err);
+done:
+    return status;
+}
+
+/* ---- gradients and transposes, as the weights lie ---- */
+
+/* Where the gradient of a range of the weights is. */
+static rp_range gradient_of(const rp_trainer *t, rp_range range) {
+    for (uint32_t i = 0; i < t->window_count; i++) {
+        const rp_window *w = &t->windows[i];
+        if (w->weights.buffer != range.buffer || range.offset < w->weights.offset ||
+            end_of(range) > end_of(w->weights))
+            continue;
+        rp_range out = w->gradient;
+        VkDeviceSize skip = range.offset - w->weights.offset;
+        out.offset += skip;
+        out.room += out.size - skip - range.size;
+        out.size = range.size;
+        return out;
+    }
+    return (rp_range){0};
+}
+
+static rp_status mirror_matrix(const rp_trainer *t, const rp_matrix *matrix, rp_matrix *out, rp_error *err) {
+    *out = *matrix;
+    out->chunks = rp_new_array(rp_matrix_chunk, matrix->chunk_count);
+    if (!out->chunks) return rp_fail_memory(err, "gradients", matrix->chunk_count * sizeof *out->chunks);
+    for (uint32_t c = 0; c < matrix->chunk_count; c++) {
+        out->chunks[c] = matrix->chunks[c];
+        out->chunks[c].range = gradient_of(t, matrix->chunks[c].range);
+    }
+    return RP_OK;
+}
+
+static rp_status reserve_turned(rp_store *store, const rp_matrix *matrix, rp_matrix *out, rp_error *err) {
+    uint64_t panel = rp_panel_bytes(RP_FORMAT_F32, matrix->rows, 1), limit = rp_store_limit(store);
+    uint32_t panels = matrix->k / RP_PANEL;
+    if (panel > limit)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "a matrix of %u rows cannot be transposed in a storage buffer of this device",
+                       matrix->rows);
+    uint32_t per_chunk = limit / panel < panels ? (uint32_t)(limit / panel) : panels;
+    *out = (rp_matrix){.format = RP_FORMAT_F32,
+                       .rows = matrix->k,
+                       .k = matrix->rows,
+                       .chunk_count = (uint32_t)rp_div_up(panels, per_chunk)};
+    out->chunks = rp_new_array(rp_matrix_chunk, out->chunk_count);
+    if (!out->chunks) return rp_fail_memory(err, "matrices", out->chunk_count * sizeof *out->chunks);
+    rp_status status = RP_OK;
+    for (uint32_t c = 0; !status && c < out->chunk_count; c++) {
+        rp_matrix_chunk *chunk = &out->chunks[c];
+        chunk->first_panel = c * per_chunk;
+        chunk->panels = panels - chunk->first_panel < per_chunk ? panels - chunk->first_panel : per_chunk;
+        status = rp_store_reserve(store, chunk->panels * panel, &chunk->range, err);
+    }
+    return status;
+}
+
+static VkDeviceSize turned_bytes(const rp_trainer *t) {
+    VkDeviceSize bytes = 0;
+    place p;
+    for (size_t n = 0; place_of(t, n, &p); n++)
+        if (is_used(t, &p) && p.slot->turned)
+            bytes += 4ull * ((const rp_matrix *)p.weights)->rows * ((const rp_matrix *)p.weights)->k + 256;
+    return bytes;
+}
+
+static rp_status mirror(rp_trainer *t, rp_error *err) {
+    rp_status status = RP_OK;
+    place p;
+    rp_store_init(&t->turned_store, t->device, turned_bytes(t), "transposed weights");
+    for (size_t n = 0; !status && place_of(t, n, &p); n++) {
+        if (!is_used(t, &p)) continue;
+        if (p.slot->matrix)
+            status = mirror_matrix(t, p.weights, p.gradient, err);
+        else
+            *(rp_range *)p.gradient = gradient_of(t, *(const rp_range *)p.weights);
+        if (!status && p.slot->turned) status = reserve_turned(&t->turned_store, p.weights, p.turned, err);
+    }
+    return status;
+}
+
+void rp_train_each_turned(const rp_trainer *t, rp_train_visitor *visit, void *user) {
+    place p;
+    for (size_t n = 0; place_of(t, n, &p); n++)
+        if (is_used(t, &p) && p.slot->turned) visit(user, p.weights, p.turned);
+}
+
+/* ---- all of it ---- */
+
+rp_status rp_train_lay_out_parameters(rp_trainer *t, rp_error *err) {
+    uint32_t layers = t->model->on_device.layer_count;
+    rp_status status;
+    t->gradient.layer_count = t->turned.layer_count = layers;
+    t->gradient.layers = rp_new_array(rp_device_layer, layers);
+    t->turned.layers = rp_new_array(rp_device_layer, layers);
+    if (!t->gradient.layers || !t->turned.layers)
+        return rp_fail_memory(err, "layers", 2 * layers * sizeof(rp_device_layer));
+    RP_TRY(list_parameters(t, err));
+    RP_TRY(make_windows(t, err));
+    RP_TRY(fill_windows(t, err));
+    status = mirror(t, err);
+done:
+    return status;
+}
+
+void rp_train_drop_parameters(rp_trainer *t) {
+    rp_store *stores[] = {&t->gradients, &t->moments, &t->turned_store};
+    rp_device_weights_finish(&t->gradient);
+    rp_device_weights_finish(&t->turned);
+    for (size_t i = 0; i < RP_COUNT(stores); i++) rp_store_finish(stores[i]);
+    free(t->parameters);
+    free(t->windows);
+    t->parameters = NULL;
+    t->windows = NULL;
+    t->parameter_count = t->parameter_capacity = 0;
+    t->window_count = t->sum_count = 0;
+}

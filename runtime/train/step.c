@@ -1,0 +1,169 @@
+/* A step: micro-batches, each of them one submission, and the update at the end of the last. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "model/submission.h"
+#include "train/trainer.h"
+
+/* ---- what the host writes ---- */
+
+static double learning_rate(const rp_trainer_params *p, uint64_t step) {
+    if (step < p->warmup_steps) return p->learning_rate * (double)step / (double)p->warmup_steps;
+    if (p->schedule == RP_SCHEDULE_CONSTANT || !p->total_steps) return p->learning_rate;
+    if (step >= p->total_steps) return 0;
+    return p->learning_rate * (double)(p->total_steps - step) / (double)(p->total_steps - p->warmup_steps);
+}
+
+static void write_state(rp_trainer *t, double rate) {
+    const rp_trainer_params *p = &t->params;
+    double number = (double)(t->step + 1);
+    const rp_train_state state = {.step = (uint32_t)t->step,
+                                  .rate = (float)rate,
+                                  .beta1 = (float)p->beta1,
+                                  .beta2 = (float)p->beta2,
+                                  .eps = (float)p->eps,
+                                  .decay = (float)p->weight_decay,
+                                  .correction1 = (float)(1 / (1 - pow(p->beta1, number))),
+                                  .correction2 = (float)(1 / sqrt(1 - pow(p->beta2, number))),
+                                  .most_norm = p->max_grad_norm > 0 ? (float)p->max_grad_norm : 0,
+                                  .factor = 1,
+                                  .clip_eps = 1e-6f};
+    memcpy((char *)t->input.mapped + t->at.state, &state, sizeof state);
+}
+
+/* ---- submissions ---- */
+
+/* Forwards, the head, and backwards, each layer by the command buffer of its group; at the end the update.
+ * Backwards a layer is computed once more, and has two products for each of its products. */
+static uint32_t list_steps(rp_trainer *t, const rp_train_batch *b, const rp_train_part *part, bool last) {
+    const rp_config *c = &t->model->config;
+    double layer = 0, outside = 2.0 * part->tokens * c->hidden_size * c->embedding_size,
+           head = 2.0 * (double)part->count * c->hidden_size * c->hidden_size;
+    rp_step *to = t->steps;
+    for (size_t i = 0; i < part->count; i++) layer += rp_layer_work(c, &b->sequences[part->first + i]);
+    *to++ = (rp_step){t->prologue, outside};
+    for (uint32_t i = 0; i < c->layers; i++) *to++ = (rp_step){t->forward[rp_config_group(c, i)], layer};
+    *to++ = (rp_step){t->head_commands, 3 * head};
+    for (uint32_t i = c->layers; i--;) *to++ = (rp_step){t->backward[rp_config_group(c, i)], 3 * layer};
+    *to++ = (rp_step){t->epilogue, 2 * outside};
+    if (last) *to++ = (rp_step){t->update, 16.0 * (double)t->model->info.parameters};
+    return (uint32_t)(to - t->steps);
+}
+
+/* In one submission, or in several where one would take longer than a watchdog allows. */
+static rp_status submit(rp_trainer *t, uint32_t steps, uint32_t *submissions, rp_error *err) {
+    rp_status status = RP_OK;
+    for (uint32_t first = 0, count; !status && first < steps; first += count, ++*submissions) {
+        double seconds;
+        count = rp_pace_cut(&t->pace, t->steps + first, steps - first);
+        for (uint32_t i = 0; i < count; i++) t->submitted[i] = t->steps[first + i].commands;
+        status = rp_device_submit_timed(t->device, t->submitted, count, t->fence, &seconds, err);
+        if (!status) rp_pace_learn(&t->pace, rp_steps_work(t->steps + first, count), seconds);
+    }
+    return status;
+}
+
+/* Run one micro-batch and add its loss. */
+static rp_status run_part(rp_trainer *t, const rp_train_batch *b, const rp_train_part *part, uint32_t items,
+                          rp_train_result *out, rp_error *err) {
+    bool last = part->first + part->count == b->count;
+    rp_status status;
+    RP_TRY(rp_buffer_flush(t->device, &t->input, t->at.size, err));
+    RP_TRY(submit(t, list_steps(t, b, part, last), &out->submissions, err));
+    RP_TRY(rp_buffer_invalidate(t->device, &t->output, t->out.size, err));
+    const float *losses = (const float *)((const char *)t->output.mapped + t->out.losses);
+    for (uint32_t i = 0; i < items; i++) out->loss += losses[2 * i];
+    out->tokens += part->tokens;
+done:
+    return status;
+}
+
+/* ---- what is not finite ---- */
+
+/* The parameter whose gradient is not finite; NULL: their sum alone is not. */
+static const rp_parameter *find_not_finite(const rp_trainer *t) {
+    const float *sums = (const float *)((const char *)t->output.mapped + t->out.sums);
+    uint32_t window = 0, block = 0;
+    for (size_t i = 0; i < t->parameter_count; i++) {
+        const rp_parameter *p = &t->parameters[i];
+        if (p->window != window) block = 0;
+        window = p->window;
+        for (uint64_t n = rp_div_up(p->range.size / 16, RP_BLOCK_TEXELS); n; n--)
+            if (!isfinite(sums[t->windows[window].first_sum + block++])) return p;
+    }
+    return NULL;
+}
+
+static rp_status fail_not_finite(const rp_trainer *t, rp_error *err) {
+    const rp_parameter *p = find_not_finite(t);
+    char where[64] = "";
+    if (p && p->layer >= 0) snprintf(where, sizeof where, " of layer %d", p->layer);
+    return rp_fail(
+        err, RP_ERROR_UNSUPPORTED,
+        "step %llu: the gradient of %s%s is not finite, and no parameter was changed; take a smaller "
+        "learning rate, or a longer warm-up, and go on from what was saved",
+        (unsigned long long)(t->step + 1), p ? p->name : "all parameters", where);
+}
+
+/* ---- the step ---- */
+
+static rp_status make_step(rp_trainer *t, const rp_train_batch *batch, const rp_train_labels *labels,
+                           rp_train_result *out, rp_error *err) {
+    rp_status status = RP_OK;
+    double rate = learning_rate(&t->params, t->step);
+    *out = (rp_train_result){.step = t->step + 1, .learning_rate = rate};
+    for (rp_train_part part = rp_train_next_part(t, batch, (rp_train_part){0}); part.count;) {
+        uint32_t items = rp_train_fill(t, batch, labels, &part);
+        write_state(t, rate);
+        status = run_part(t, batch, &part, items, out, err);
+        if (status) return status;
+        part = rp_train_next_part(t, batch, part);
+    }
+    out->grad_norm = sqrt(*(const float *)((const char *)t->output.mapped + t->out.total));
+    return RP_OK;
+}
+
+static rp_status fail_lost(const rp_trainer *t, rp_error *err) {
+    return rp_fail(
+        err, RP_ERROR_DEVICE_LOST,
+        "%s: the device was lost, or a step of training failed on it, and what was learnt with it; "
+        "go on from what was saved",
+        t->model->dir);
+}
+
+/* Between the turns of runs of the model. A step that fails half done leaves sums that no other may add to.
+ */
+static rp_status take_turn(rp_trainer *t, const rp_train_batch *batch, rp_train_result *out, rp_error *err) {
+    rp_train_labels labels;
+    if (!t->built) return fail_lost(t, err);
+    rp_status status = rp_train_check(t, batch, &labels, err);
+    if (!status) status = rp_model_begin(t->model, err);
+    if (status) return status;
+    if (!t->built) return rp_model_end(t->model, fail_lost(t, err));
+    status = make_step(t, batch, &labels, out, err);
+    if (status) t->built = false;
+    if (!status && !isfinite(out->grad_norm)) status = fail_not_finite(t, err);
+    t->step += !status;
+    return rp_model_end(t->model, status);
+}
+
+rp_status rp_trainer_step(rp_trainer *t, const rp_train_batch *batch, rp_train_result *result,
+                          rp_error *err) {
+    rp_error unwanted;
+    rp_train_result done;
+    rp_visit visit;
+    double begun = rp_seconds();
+    if (!err) err = &unwanted;
+    if (!t || !batch)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: trainer and batch must not be NULL");
+    rp_status status = rp_check_reserved(batch->reserved, RP_COUNT(batch->reserved), "rp_trainer_step", err);
+    if (!status) status = rp_model_enter(t->model, &visit, NULL, "rp_trainer_step", err);
+    if (status) return status;
+    status = take_turn(t, batch, &done, err);
+    rp_visit_leave(&visit);
+    done.seconds = rp_seconds() - begun;
+    if (!status && result) *result = done;
+    return status;
+}

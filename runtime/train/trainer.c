@@ -1,0 +1,167 @@
+/* Opening and closing a trainer. */
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "train/trainer.h"
+
+/* ---- what is asked for ---- */
+
+enum { TRAINED = RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS | RP_HEAD_SPANS | RP_HEAD_CHOICE };
+
+static bool is_rate(double x, double below) {
+    return x >= 0 && x < below;
+}
+
+static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
+    static const char *const function = "rp_trainer_open";
+    rp_status status = rp_check_reserved(p->reserved, RP_COUNT(p->reserved), function, err);
+    if (status) return status;
+    if (!is_rate(p->beta1, 1) || !is_rate(p->beta2, 1) || !is_rate(p->label_smoothing, 1))
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "%s: beta1, beta2 and label_smoothing must be at least 0 and below 1", function);
+    if (!is_rate(p->learning_rate, INFINITY) || !is_rate(p->weight_decay, INFINITY) ||
+        !is_rate(p->eps, INFINITY) || isnan(p->max_grad_norm))
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "%s: learning_rate, weight_decay and eps must be finite and not below 0, and "
+                       "max_grad_norm a number",
+                       function);
+    if ((unsigned)p->schedule > RP_SCHEDULE_CONSTANT)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "%s: schedule %d is not one of rp_train_schedule", function,
+                       (int)p->schedule);
+    if (p->total_steps && p->warmup_steps > p->total_steps)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "%s: warmup_steps is %llu and total_steps %llu", function,
+                       (unsigned long long)p->warmup_steps, (unsigned long long)p->total_steps);
+    return RP_OK;
+}
+
+static void set_defaults(rp_trainer_params *p) {
+    if (!(p->learning_rate > 0)) p->learning_rate = 5e-5;
+    if (!(p->beta1 > 0)) p->beta1 = 0.9;
+    if (!(p->beta2 > 0)) p->beta2 = 0.999;
+    if (!(p->eps > 0)) p->eps = 1e-8;
+    if (p->max_grad_norm == 0) p->max_grad_norm = 1;
+    p->call = NULL;
+}
+
+static rp_status choose_head(rp_trainer *t, rp_error *err) {
+    const rp_model *model = t->model;
+    unsigned there = model->info.heads & TRAINED;
+    if (model->config.family == RP_FAMILY_DISTILBERT)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "%s: a DistilBERT cannot be trained; take an ALBERT or a BERT", model->dir);
+    if (!there)
+        return rp_fail(
+            err, RP_ERROR_HEAD,
+            "%s has no head that can be trained: a classifier of sequences, of tokens or of choices, "
+            "or one for spans",
+            model->dir);
+    t->head = (rp_head)there; /* they share their tensors, so that there is one */
+    t->problem = model->config.problem;
+    if (!model->config.problem_given && model->config.label_count == 1) t->problem = RP_PROBLEM_REGRESSION;
+    return RP_OK;
+}
+
+/* ---- what lies on the device ---- */
+
+static void drop(rp_trainer *t) {
+    t->built = false;
+    rp_train_drop_recordings(t);
+    rp_train_drop_buffers(t);
+    rp_train_drop_parameters(t);
+}
+
+static void drop_user(rp_device_user *user) {
+    drop((rp_trainer *)((char *)user - offsetof(rp_trainer, user)));
+}
+
+static rp_status make_room(rp_trainer *t, rp_error *err) {
+    const rp_config *c = &t->model->config;
+    uint64_t rows = c->vocab_size > c->max_positions ? c->vocab_size : c->max_positions;
+    if (rows < c->type_vocab_size) rows = c->type_vocab_size;
+    t->places = rp_new_array(uint32_t, rows);
+    t->list = rp_new_array(uint32_t, 4ull * t->tokens);
+    if (!t->places || !t->list) return rp_fail_memory(err, "lists of embeddings", 4 * rows);
+    memset(t->places, 0xff, (size_t)rows * sizeof *t->places);
+    return RP_OK;
+}
+
+/* On the device, which is entered. */
+static rp_status build(rp_trainer *t, rp_error *err) {
+    rp_status status;
+    RP_TRY(rp_train_lay_out_parameters(t, err));
+    RP_TRY(rp_train_create_buffers(t, err));
+    RP_TRY(make_room(t, err));
+    RP_TRY(rp_train_record(t, err));
+    t->pace = t->model->pace;
+    rp_device_add_user(t->device, &t->user);
+    t->built = true;
+done:
+    return status;
+}
+
+/* ---- opening and closing ---- */
+
+static rp_status open_trainer(rp_trainer *t, const char *dir, rp_error *err) {
+    const rp_model_params params = {
+        .precision = RP_PRECISION_F32, .head = t->params.head, .call = t->params.call};
+    rp_visit visit;
+    rp_status status = rp_model_open(t->device, dir, &params, &t->model, err);
+    if (!status) status = choose_head(t, err);
+    if (!status) status = rp_model_enter(t->model, &visit, t->params.call, "rp_trainer_open", err);
+    if (status) return status;
+    set_defaults(&t->params);
+    status = rp_model_begin(t->model, err);
+    if (!status) {
+        status = build(t, err);
+        if (status) drop(t);
+        rp_model_end(t->model, status);
+    }
+    rp_visit_leave(&visit);
+    return status;
+}
+
+rp_status rp_trainer_open(rp_device *device, const char *dir, const rp_trainer_params *params,
+                          rp_trainer **out, rp_error *err) {
+    static const rp_trainer_params defaults = {0};
+    rp_error unwanted;
+    if (!err) err = &unwanted;
+    if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_open: out must not be NULL");
+    *out = NULL;
+    if (!device || !dir)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_open: device and folder must not be NULL");
+    rp_status status = check_params(params ? params : &defaults, err);
+    if (status) return status;
+    rp_trainer *t = rp_new(rp_trainer);
+    if (!t) return rp_fail_memory(err, "a trainer", sizeof *t);
+    t->device = device;
+    t->params = params ? *params : defaults;
+    t->user.drop = drop_user;
+    status = open_trainer(t, dir, err);
+    if (status)
+        rp_trainer_close(&t);
+    else
+        *out = t;
+    return status;
+}
+
+rp_status rp_trainer_close(rp_trainer **pointer) {
+    if (!pointer || !*pointer) return RP_OK;
+    rp_trainer *t = *pointer;
+    if (t->model && !rp_device_forked(t->device)) {
+        rp_device_enter_to_close(t->device);
+        rp_device_remove_user(t->device, &t->user);
+        drop(t);
+        rp_device_leave(t->device, RP_OK);
+    }
+    rp_model_close(&t->model);
+    free(t->places);
+    free(t->list);
+    free(t);
+    *pointer = NULL;
+    return RP_OK;
+}
+
+rp_model *rp_trainer_model(rp_trainer *t) {
+    return t ? t->model : NULL;
+}

@@ -1,0 +1,200 @@
+/* What a trainer is made of. trainer.c opens it, parameters.c lays out what belongs to each parameter,
+ * buffers.c allocates activations, describe.c and head.c describe the operators, recording.c records them,
+ * batch.c checks and cuts a batch, step.c runs it, and save.c writes the model. */
+#ifndef RP_TRAIN_TRAINER_H
+#define RP_TRAIN_TRAINER_H
+
+#include "model/model.h"
+#include "ops/training.h"
+#include "reprise/train.h"
+
+/* Counts of rows that training adds to rp_count, in the place of those of slices. */
+enum {
+    RP_TRAIN_COUNT_WORDS = RP_COUNT_KINDS, /* different words, positions and types of the batch */
+    RP_TRAIN_COUNT_POSITIONS,
+    RP_TRAIN_COUNT_TYPES,
+    RP_TRAIN_COUNT_TILES, /* of attention_grad.c; those of attention.c come next */
+    RP_TRAIN_COUNT_QUERIES,
+};
+
+/* A range of the weights that is trained. */
+typedef struct rp_parameter {
+    rp_range range;
+    const char *name;
+    int layer; /* -1: it belongs to none */
+    bool decays;
+    uint32_t window;
+} rp_parameter;
+
+/* Neighbouring parameters, which one dispatch updates: four ranges that lie alike. */
+typedef struct rp_window {
+    rp_range weights, gradient, moments[2];
+    rp_range blocks;                 /* rp_block [block_count] */
+    uint32_t first_sum, block_count; /* of rp_train_results: the sum of the squares of each block */
+} rp_window;
+
+/* What the host writes before a micro-batch; offsets in bytes, as in rp_input_layout. */
+typedef struct rp_train_layout {
+    VkDeviceSize counts, indirect;
+    VkDeviceSize state;     // rp_train_state
+    VkDeviceSize tokens;    // uint32 [T, 4]: id, type, position, 0
+    VkDeviceSize starts;    // uint32 [T + 1]
+    VkDeviceSize queries;   // uint32 [T, 2]: tiles of the kernel of attention.c
+    VkDeviceSize tiles;     // uint32 [T, 2]: of those of attention_grad.c
+    VkDeviceSize first;     // [T, 2]: sequence and 1 for its first token, else 0 and 0
+    VkDeviceSize wanted;    // what the loss reads
+    VkDeviceSize segments;  // uint32 [T + 1]: the first row of each segment of a loss
+    VkDeviceSize lists[3];  // uint32 [T, 4]: what scatter.c adds up, for words, positions and types
+    VkDeviceSize orders[3]; // uint32 [T]
+    VkDeviceSize size;
+} rp_train_layout;
+
+/* What the device writes for the host; offsets in bytes. */
+typedef struct rp_train_output {
+    VkDeviceSize losses; // [items, 2]
+    VkDeviceSize total;  // float [4]: the square of the norm of the whole gradient
+    VkDeviceSize sums;   // float [sum_count]: of the squares of each block
+    VkDeviceSize size;
+} rp_train_output;
+
+/* T: tokens of a micro-batch; S: sequences; h, i, a, e: padded widths as in model.h; c: of the logits. */
+typedef struct rp_train_buffers {
+    rp_range sum, normed;                 // [T, e]: embeddings, before and after their LayerNorm
+    rp_range hidden;                      // [T, h]: between layers
+    rp_range kept;                        // [layers, T, h]: the input of each
+    rp_range in, before, attended, ahead; // [T, h]: a layer's input, the sums before both LayerNorms, and
+                                          // what the first one makes
+    rp_range qkv, context;                // [T, 3a], [T, a]
+    rp_range z, inner;          // [T, i]: before and after the activation; inner has room for [T, 3a]
+    rp_range d_hidden, d_other; // [T, h]: gradients
+    rp_range d_inner;           // [T, i], or [T, a]
+    rp_range norm_stats;        // [T, 2]
+    rp_range attention_stats;   // [T, heads, 2]
+    rp_range scratch;           // of column_sum.c
+    rp_range first_rows, pooled_in, pooled, d_pooled; // [S, h]
+    rp_range logits, d_logits;                        // [S, c], or [T, c]
+} rp_train_buffers;
+
+struct rp_trainer {
+    rp_model *model;
+    rp_device *device;
+    rp_device_user user;
+    bool built; /* false after the device was lost */
+    rp_trainer_params params;
+    rp_head head;
+    rp_problem problem;         /* of RP_HEAD_CLASSIFIER */
+    uint32_t tokens, sequences; /* most of a micro-batch */
+    uint64_t step;              /* steps that were made */
+
+    rp_parameter *parameters; /* in the order in which they lie */
+    size_t parameter_count, parameter_capacity;
+    rp_window *windows;
+    uint32_t window_count, sum_count;
+    rp_store gradients, moments, turned_store, work;
+    rp_device_weights gradient, turned; /* as the model's weights: gradients; transposed matrices. Their own
+                                           stores are not used */
+    rp_range sum_segments;              /* uint32 [2]: 0, sum_count */
+
+    rp_buffer input, output;
+    rp_train_layout at;
+    rp_train_output out;
+    rp_train_buffers buffers;
+    rp_ops ops;
+    uint32_t queries, tiles; /* rows of a tile of attention.c, and of attention_grad.c */
+    VkCommandBuffer prologue, head_commands, epilogue, update;
+    VkCommandBuffer *forward, *backward; /* [groups] */
+    rp_step *steps;                      /* room for those of a micro-batch */
+    VkCommandBuffer *submitted;          /* and of a submission */
+    rp_pace pace;                        /* belongs to the model's turn */
+    VkFence fence;
+    uint32_t *places; /* [the largest of the tables]: where a list of scatter.c has a row; all UINT32_MAX */
+    uint32_t *list;   /* [tokens, 4]: such a list */
+};
+
+/* Of every operator of a command buffer. */
+enum { RP_MOST_TRAIN_OPS = 48 };
+typedef struct rp_train_list {
+    rp_op ops[RP_MOST_TRAIN_OPS];
+    uint32_t count;
+} rp_train_list;
+
+/* ---- parameters.c ---- */
+
+/* Find what is trained, and allocate gradients, moments and transposed matrices, all zero. */
+rp_status rp_train_lay_out_parameters(rp_trainer *trainer, rp_error *err);
+void rp_train_drop_parameters(rp_trainer *trainer);
+
+/* The transposed matrices; `visit` is called with each pair of a matrix and its transpose. */
+typedef void rp_train_visitor(void *user, const rp_matrix *matrix, const rp_matrix *turned);
+void rp_train_each_turned(const rp_trainer *trainer, rp_train_visitor *visit, void *user);
+
+/* ---- buffers.c ---- */
+
+/* Choose trainer->tokens, and allocate all that a micro-batch needs. */
+rp_status rp_train_create_buffers(rp_trainer *trainer, rp_error *err);
+void rp_train_drop_buffers(rp_trainer *trainer);
+
+/* Ranges of the input, and of the output. */
+rp_range rp_train_input(const rp_trainer *trainer, VkDeviceSize offset, VkDeviceSize bytes);
+rp_range rp_train_state_range(const rp_trainer *trainer);
+rp_range rp_train_starts(const rp_trainer *trainer);
+
+/* Logits of a row, and whether a row is a token; else it is a sequence. */
+uint32_t rp_train_logits(const rp_trainer *trainer);
+bool rp_train_has_token_rows(const rp_trainer *trainer);
+
+/* ---- describe.c, head.c: the operators, in their order ---- */
+
+/* The next operator of a list; a product x * w^T + bias; and both, of a weight matrix `w`, its gradient and
+ * its transpose `t`, backwards: the gradients of weights and bias by dy, and dx = dy * w. dx without buffer:
+ * it is not wanted. */
+rp_op *rp_train_next(rp_train_list *list, const rp_class *class, const char *label, rp_count rows);
+rp_op *rp_train_product(rp_train_list *list, const char *label, rp_count rows, rp_range x, const rp_matrix *w,
+                        rp_range bias, rp_range out);
+typedef struct rp_train_linear {
+    const char *label;
+    rp_count rows;
+    rp_range x, dy, dx;
+    rp_range residual; /* added to dx */
+    const rp_matrix *gradient, *turned;
+    rp_range bias_gradient;
+} rp_train_linear;
+void rp_train_product_grad(const rp_trainer *trainer, rp_train_list *list, const rp_train_linear *linear);
+
+void rp_train_describe_prologue(const rp_trainer *trainer, rp_train_list *out);
+void rp_train_describe_forward(const rp_trainer *trainer, uint32_t layer, rp_train_list *out);
+void rp_train_describe_backward(const rp_trainer *trainer, uint32_t layer, rp_train_list *out);
+void rp_train_describe_epilogue(const rp_trainer *trainer, rp_train_list *out);
+void rp_train_describe_head(const rp_trainer *trainer, rp_train_list *out);
+
+/* ---- recording.c ---- */
+
+/* Select every kernel and record every command buffer. */
+rp_status rp_train_record(rp_trainer *trainer, rp_error *err);
+void rp_train_drop_recordings(rp_trainer *trainer);
+
+/* ---- batch.c ---- */
+
+/* A micro-batch. */
+typedef struct rp_train_part {
+    size_t first, count; /* sequences */
+    uint32_t tokens;
+    size_t first_token; /* of the batch */
+} rp_train_part;
+
+/* Labels that count, over a whole batch: by which losses are divided. Spans: of both columns. */
+typedef struct rp_train_labels {
+    uint64_t counted[2];
+} rp_train_labels;
+
+rp_status rp_train_check(const rp_trainer *trainer, const rp_train_batch *batch, rp_train_labels *out,
+                         rp_error *err);
+
+/* The next micro-batch after `done`; count 0: there is none. */
+rp_train_part rp_train_next_part(const rp_trainer *trainer, const rp_train_batch *batch, rp_train_part done);
+
+/* Write what the device reads for it but the state. Returns the number of items whose losses it writes. */
+uint32_t rp_train_fill(rp_trainer *trainer, const rp_train_batch *batch, const rp_train_labels *labels,
+                       const rp_train_part *part);
+
+#endif
