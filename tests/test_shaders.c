@@ -170,25 +170,6 @@ static void test_pack(void **state) {
     rp_device_close(&device);
 }
 
-/* Every module comes back as it was, however large its numbers; bytes too few, too many or of numbers beyond
- * 32 bits are found out. */
-static void test_packing(void **state) {
-    (void)state;
-    uint32_t words[] = {0x07230203, 0x10300, 7, 100, 0, 3u << 16 | 65535, 0xffffffff, 128, 1u << 16 | 3};
-    unsigned char packed[RP_SPIRV_PACKED_MAX(RP_COUNT(words))];
-    uint32_t again[RP_COUNT(words) + 1];
-    size_t count = RP_COUNT(words), size = rp_spirv_pack(words, count, packed);
-    assert_true(rp_spirv_unpack(packed, size, again, count));
-    assert_memory_equal(words, again, sizeof words);
-    for (size_t less = 0; less < size; less++) assert_false(rp_spirv_unpack(packed, less, again, count));
-    assert_false(rp_spirv_unpack(packed, size, again, count - 1));
-    assert_false(rp_spirv_unpack(packed, size, again, count + 1));
-    const unsigned char large[] = {0xff, 0xff, 0xff, 0xff, 0x1f},
-                        endless[] = {0x80, 0x80, 0x80, 0x80, 0x80, 0};
-    assert_false(rp_spirv_unpack(large, sizeof large, again, 1));
-    assert_false(rp_spirv_unpack(endless, sizeof endless, again, 1));
-}
-
 /* The unchanged folder gives what the pack holds. */
 static void test_folder_equals_pack(void **state) {
     (void)state;
@@ -572,7 +553,6 @@ int main(int argc, char **argv) {
     if (argc == 2 && !strcmp(argv[1], "work")) return work();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pack),
-        cmocka_unit_test(test_packing),
         TEST(test_folder_equals_pack),
         TEST(test_matrices_for_old_compilers),
         TEST(test_edited_shader_takes_effect),

@@ -74,25 +74,20 @@ static bool validator_helps(const compiler *c) {
 
 /* What was written of a module. */
 typedef struct written {
-    size_t shrunk, bytes, words;
+    size_t bytes, words;
 } written;
 
 static bool write_packed(FILE *out, const char *name, const uint32_t *words, written *w) {
-    size_t most = RP_SPIRV_PACKED_MAX(w->words);
-    unsigned char *packed = malloc(most), *shrunk = malloc(RP_SHRUNK_MAX(most));
-    if (!packed || !shrunk) {
-        free(packed);
-        free(shrunk);
-        return false;
-    }
-    w->bytes = rp_spirv_pack(words, w->words, packed);
-    w->shrunk = rp_bytes_shrink(packed, w->bytes, shrunk);
+    unsigned char *packed = malloc(RP_SPIRV_PACKED_MAX(w->words));
+    void *scratch = malloc(RP_SPIRV_SCRATCH);
+    bool good = packed && scratch;
+    w->bytes = good ? rp_spirv_pack(words, w->words, packed, scratch) : 0;
     fprintf(out, "static const unsigned char %s[] = {", name);
-    for (size_t i = 0; i < w->shrunk; i++) fprintf(out, "%s%u,", i % 32 ? "" : "\n", shrunk[i]);
+    for (size_t i = 0; i < w->bytes; i++) fprintf(out, "%s%u,", i % 32 ? "" : "\n", packed[i]);
     fprintf(out, "\n};\n");
     free(packed);
-    free(shrunk);
-    return true;
+    free(scratch);
+    return good;
 }
 
 /* False after a message. */
@@ -149,9 +144,9 @@ int main(int argc, char **argv) {
     }
     fprintf(out, "const rp_packed_shader rp_shader_pack[] = {\n");
     for (int i = 0; i < VARIANT_COUNT; i++)
-        fprintf(out, "{{\"%s\", \"%s\", \"%s\", %s}, %s, %zu, %zu, %zu},\n", variants[i].name,
-                variants[i].files, variants[i].defines, variants[i].cooperative ? "true" : "false",
-                variants[i].name, modules[i].shrunk, modules[i].bytes, modules[i].words);
+        fprintf(out, "{{\"%s\", \"%s\", \"%s\", %s}, %s, %zu, %zu},\n", variants[i].name, variants[i].files,
+                variants[i].defines, variants[i].cooperative ? "true" : "false", variants[i].name,
+                modules[i].bytes, modules[i].words);
     fprintf(out, "};\nconst size_t rp_shader_pack_count = %d;\n", VARIANT_COUNT);
     fprintf(out, "const bool rp_shader_pack_nv = %s;\n", nv ? "true" : "false");
     if (fclose(out)) {

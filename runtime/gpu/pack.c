@@ -1,111 +1,144 @@
+/* One function walks over a module, for packing and for unpacking: `step` takes a bit that is known and
+ * writes it, or finds out which one it is. Each bit is written in as much of a bit as it was improbable at
+ * its place: place means which opcode stood before, or which operand of which opcode it belongs to, and what
+ * is known of the number so far. Result ids are written as differences to the one before, other ids as
+ * distances from it. */
 #include "gpu/pack.h"
 
-enum { HEADER = 5, MORE = 0x80 };
+enum { HEADER = 5, PLACES = 8 /* of numbers of an opcode: so many operands have their own */ };
 
-static size_t put(unsigned char *out, uint32_t number) {
-    size_t size = 0;
-    for (; number >= MORE; number >>= 7) out[size++] = (unsigned char)(number | MORE);
-    out[size++] = (unsigned char)number;
-    return size;
+typedef struct coder {
+    const uint32_t *from; /* packing: the words; NULL: this unpacks */
+    uint32_t *to;         /* unpacking: where the words go */
+    unsigned char *out;   /* packing: where the next byte goes */
+    uint16_t *chances;  /* [1 << 16]: of a 1, in 1/4096, above the number of bits that it was learned from */
+    uint32_t low, high; /* what the rest of the code may be */
+    uint32_t code;      /* unpacking: the next 32 bits of it */
+    const unsigned char *at, *end;
+    bool short_of_bytes;
+} coder;
+
+static uint32_t next_byte(coder *c) {
+    if (c->at < c->end) return *c->at++;
+    c->short_of_bytes = true;
+    return 0;
 }
 
-/* False when the number does not end within the bytes, or within 32 bits. */
-static bool get(const unsigned char **at, const unsigned char *end, uint32_t *number) {
-    uint64_t value = 0;
-    for (int shift = 0; *at < end && shift < 35; shift += 7) {
-        unsigned char byte = *(*at)++;
-        value |= (uint64_t)(byte & (MORE - 1)) << shift;
-        if (byte & MORE) continue;
-        *number = (uint32_t)value;
-        return value <= UINT32_MAX;
-    }
-    return false;
+static void start(coder *c) {
+    for (size_t i = 0; i < RP_SPIRV_SCRATCH / sizeof *c->chances; i++) c->chances[i] = 2048 << 4;
+    c->high = UINT32_MAX;
+    for (int i = 0; !c->from && i < 4; i++) c->code = c->code << 8 | next_byte(c);
 }
 
-size_t rp_spirv_pack(const uint32_t *words, size_t count, unsigned char *out) {
-    size_t size = 0;
-    for (size_t i = 0, instruction = HEADER; i < count; i++) {
-        if (i < instruction) {
-            size += put(out + size, words[i]);
-            continue;
-        }
-        size += put(out + size, words[i] >> 16); // how many words the instruction has
-        size += put(out + size, words[i] & 0xffff);
-        instruction = i + (words[i] >> 16);
-    }
-    return size;
+/* The first bits of a context teach most. */
+static void learn(uint16_t *chance, bool bit) {
+    static const uint16_t shares[16] = {43690, 26214, 18724, 14563, 11915, 10082, 8738, 7710,
+                                        6898,  6241,  5698,  5242,  4854,  4519,  4228, 3971}; /* of 65536 */
+    uint32_t p = *chance >> 4, seen = *chance & 15;
+    p = bit ? p + ((4095 - p) * shares[seen] >> 16) : p - (p * shares[seen] >> 16);
+    *chance = (uint16_t)(p << 4 | (seen < 15 ? seen + 1 : seen));
 }
 
-bool rp_spirv_unpack(const unsigned char *packed, size_t size, uint32_t *words, size_t count) {
-    const unsigned char *at = packed, *end = packed + size;
-    for (size_t i = 0, instruction = HEADER; i < count; i++) {
-        uint32_t number, code;
-        if (!get(&at, end, &number)) return false;
-        if (i >= instruction) {
-            if (!number || number > 0xffff || !get(&at, end, &code) || code > 0xffff) return false;
-            instruction = i + number;
-            number = number << 16 | code;
-        }
-        words[i] = number;
+static bool step(coder *c, uint32_t place, bool bit) {
+    uint16_t *chance = &c->chances[place * 0x85EBCA6Bu >> 16];
+    uint32_t p = *chance >> 4, middle = c->low + ((c->high - c->low) >> 12) * (p ? p : 1);
+    if (!c->from) bit = c->code <= middle;
+    if (bit)
+        c->high = middle;
+    else
+        c->low = middle + 1;
+    learn(chance, bit);
+    for (; !((c->low ^ c->high) >> 24); c->low <<= 8, c->high = c->high << 8 | 0xff) {
+        if (c->from)
+            *c->out++ = (unsigned char)(c->high >> 24);
+        else
+            c->code = c->code << 8 | next_byte(c);
     }
-    return at == end;
+    return bit;
 }
 
-/* ---- repetitions: a byte holds how many bytes follow as they are, and how long what is repeated behind them
- * is, 15 or more with another number; then those bytes, then the distance. The last repetition may be missing
- * ---- */
-
-enum { MANY = 15, SHORTEST = 4, LONGEST = 1 << 12, FARTHEST = 0x7fff };
-
-/* The longest that stood before; length 0: none that is worth it. */
-static size_t find(const unsigned char *bytes, size_t size, size_t at, size_t *distance) {
-    size_t best = SHORTEST - 1, most = size - at < LONGEST ? size - at : LONGEST;
-    for (size_t d = 1; d <= at && d <= FARTHEST; d++) {
-        size_t n = 0;
-        while (n < most && bytes[at - d + n] == bytes[at + n]) n++;
-        if (n <= best) continue;
-        best = n;
-        *distance = d;
+/* How many digits number + 1 has after its first one, then these. */
+static uint32_t code_number(coder *c, uint32_t place, uint32_t number) {
+    uint64_t known = (uint64_t)number + 1, value = 1;
+    uint32_t digits = 0;
+    place *= 0x9E3779B1u;
+    while (digits < 32 && step(c, place + digits, known >> 1 >> digits)) digits++;
+    for (uint32_t i = digits; i--;) {
+        uint32_t context = digits - i <= 12 ? (uint32_t)value : 0;
+        value = value << 1 | step(c, place + (digits << 13) + context + 64, known >> i & 1);
     }
-    return best < SHORTEST ? 0 : best;
+    return (uint32_t)(value - 1);
 }
 
-size_t rp_bytes_shrink(const unsigned char *bytes, size_t size, unsigned char *out) {
-    size_t used = 0;
-    for (size_t at = 0, begin = 0, distance = 0; at < size || begin < size;) {
-        size_t length = at < size ? find(bytes, size, at, &distance) : 0, run = at - begin;
-        if (at < size && !length) {
-            at++;
-            continue;
-        }
-        size_t more = length ? length - SHORTEST : 0;
-        out[used++] = (unsigned char)((run < MANY ? run : MANY) << 4 | (more < MANY ? more : MANY));
-        if (run >= MANY) used += put(out + used, (uint32_t)(run - MANY));
-        if (more >= MANY) used += put(out + used, (uint32_t)(more - MANY));
-        for (; begin < at; begin++) out[used++] = bytes[begin];
-        if (length) used += put(out + used, (uint32_t)distance);
-        begin = at += length;
-        if (!length) break;
-    }
-    return used;
+/* Which operand of an instruction has its result id, where the numbers of SPIR-V's specification put it: 1
+ * behind a type. -1: none has. Of decorations it is what they are about. */
+static int result_operand(uint32_t opcode) {
+    enum { CONSTANT_TRUE = 41, STORE = 62, DECORATE = 71, MEMBER_DECORATE = 72, CONTROL_BARRIER = 224 };
+    enum { MEMORY_BARRIER = 225, LOOP_MERGE = 246, LABEL = 248, RETURN_VALUE = 254 };
+    if (opcode < CONSTANT_TRUE || opcode == DECORATE || opcode == MEMBER_DECORATE || opcode == LABEL)
+        return 0;
+    if (opcode == STORE || opcode == CONTROL_BARRIER || opcode == MEMORY_BARRIER) return -1;
+    return opcode >= LOOP_MERGE && opcode <= RETURN_VALUE ? -1 : 1;
 }
 
-bool rp_bytes_grow(const unsigned char *shrunk, size_t size, unsigned char *out, size_t count) {
-    const unsigned char *at = shrunk, *end = shrunk + size;
-    size_t made = 0;
-    while (at < end) {
-        uint32_t run = *at >> 4, length = *at & MANY, more = 0, distance;
-        at++;
-        if (run == MANY && !get(&at, end, &more)) return false;
-        if (more > count || (run += more) > count - made) return false;
-        more = 0;
-        if ((length == MANY && !get(&at, end, &more)) || run > (size_t)(end - at)) return false;
-        while (run--) out[made++] = *at++;
-        if (at == end) break;
-        if (more > count || !get(&at, end, &distance)) return false;
-        length += more + SHORTEST;
-        if (!distance || distance > made || length > count - made) return false;
-        for (; length--; made++) out[made] = out[made - distance];
+/* Small for small differences of either sign. */
+static uint32_t fold(uint32_t difference) {
+    return difference << 1 ^ (difference >> 31 ? UINT32_MAX : 0);
+}
+
+static uint32_t unfold(uint32_t folded) {
+    return folded >> 1 ^ (folded & 1 ? UINT32_MAX : 0);
+}
+
+/* One operand; `*last` is the result id before. */
+static uint32_t code_operand(coder *c, uint32_t opcode, int index, uint32_t word, uint32_t *last) {
+    enum { FUNCTION = 54 };
+    int result = result_operand(opcode);
+    uint32_t place = opcode * PLACES + (uint32_t)(index < PLACES - 2 ? index : PLACES - 2);
+    if (index == result) return *last += unfold(code_number(c, place, fold(word - *last - 1))) + 1;
+    if (opcode >= FUNCTION && result && index > result)
+        return *last - unfold(code_number(c, place, fold(*last - word)));
+    return code_number(c, place, word);
+}
+
+static uint32_t known(const coder *c, size_t i) {
+    return c->from ? c->from[i] : 0;
+}
+
+static void found(coder *c, size_t i, uint32_t word) {
+    if (c->to) c->to[i] = word;
+}
+
+/* False when the code is not that of `count` words in whole instructions. */
+static bool code_module(coder *c, size_t count) {
+    enum { WORD_COUNT = 7, NEXT = 1 << 20 }; /* places */
+    uint32_t last = 0, opcode = 0;
+    size_t i = 0;
+    for (; i < HEADER && i < count; i++) found(c, i, code_number(c, (uint32_t)i, known(c, i)));
+    for (;;) {
+        bool more = i < count;
+        uint32_t first = more ? known(c, i) : 0;
+        uint32_t next = code_number(c, NEXT + opcode, more ? (first & 0xffff) + 1 : 0); /* 0: the end */
+        if (!next || next > 0x10000 || !more) return !next && !more;
+        opcode = next - 1;
+        uint32_t length = code_number(c, opcode * PLACES + WORD_COUNT, (first >> 16) - 1) + 1;
+        if (!length || length > 0xffff || length > count - i || c->short_of_bytes) return false;
+        found(c, i++, length << 16 | opcode);
+        for (uint32_t k = 0; k < length - 1; k++, i++)
+            found(c, i, code_operand(c, opcode, (int)k, known(c, i), &last));
     }
-    return made == count;
+}
+
+size_t rp_spirv_pack(const uint32_t *words, size_t count, unsigned char *out, void *scratch) {
+    coder c = {.chances = scratch, .from = words, .out = out};
+    start(&c);
+    code_module(&c, count);
+    for (int i = 0; i < 4; i++, c.low <<= 8) *c.out++ = (unsigned char)(c.low >> 24);
+    return (size_t)(c.out - out);
+}
+
+bool rp_spirv_unpack(const unsigned char *packed, size_t size, uint32_t *words, size_t count, void *scratch) {
+    coder c = {.chances = scratch, .at = packed, .end = packed + size, .to = words};
+    start(&c);
+    return code_module(&c, count) && !c.short_of_bytes && c.at == c.end;
 }

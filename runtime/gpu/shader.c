@@ -62,16 +62,15 @@ static rp_status compile(rp_device *device, const rp_shader_variant *variant, rp
 #endif
 
 rp_status rp_shader_unpack(const rp_packed_shader *shader, rp_spirv *out, rp_error *err) {
-    size_t room =
-        shader->count + shader->bytes / sizeof *out->words + 1; /* the bytes stand behind the words */
-    *out = (rp_spirv){rp_new_array(uint32_t, room), shader->count};
-    if (!out->words) return rp_fail_memory(err, "a shader", room * sizeof *out->words);
-    unsigned char *bytes = (unsigned char *)(out->words + shader->count);
-    if (rp_bytes_grow(shader->packed, shader->size, bytes, shader->bytes) &&
-        rp_spirv_unpack(bytes, shader->bytes, out->words, out->count))
-        return RP_OK;
+    *out = (rp_spirv){rp_new_array(uint32_t, shader->count), shader->count};
+    void *scratch = malloc(RP_SPIRV_SCRATCH);
+    bool memory = out->words && scratch;
+    bool good = memory && rp_spirv_unpack(shader->packed, shader->size, out->words, out->count, scratch);
+    free(scratch);
+    if (good) return RP_OK;
     free(out->words);
     *out = (rp_spirv){0};
+    if (!memory) return rp_fail_memory(err, "a shader", shader->count * sizeof(uint32_t) + RP_SPIRV_SCRATCH);
     return rp_fail(err, RP_ERROR_FORMAT, "the shader %s is damaged; install the library again",
                    shader->variant.name);
 }

@@ -11,8 +11,8 @@
 /* A shader of the build-time pack. */
 typedef struct rp_packed_shader {
     rp_shader_variant variant;
-    const unsigned char *packed; // [size] by rp_bytes_shrink, of `bytes` by rp_spirv_pack
-    size_t size, bytes;
+    const unsigned char *packed; // [size] by rp_spirv_pack
+    size_t size;
     size_t count; // words of the module
 } rp_packed_shader;
 

@@ -474,3 +474,9 @@ data("conll", 5, 24, "-DOCSTART- -X- O O\n\nEU NNP B-NP B-ORG\nsaid VBD B-VP O\r
 SQUAD = '{"data": [{"paragraphs": [{"context": "a \u00e9 b", "qas": [{"id": "1", "question": "q", "answers": [{"text": "b", "answer_start": 4}]}, {"id": "2", "question": "r", "answers": []}]}]}]}'
 data("squad", 6, 0, SQUAD)
 data("squad-by-name", 0, 8, SQUAD.replace('"id": "2", ', '"id": 2, ').replace(": 4}", ": 5}"))
+
+# ---- packed SPIR-V: how many words (two bytes) and their code; or a module ----
+MODULE = struct.pack("<21I", 0x07230203, 0x10300, 7, 20, 0, 2 << 16 | 17, 1, 4 << 16 | 21, 6, 32, 0, 4 << 16 | 43, 6, 7, 5,
+                     5 << 16 | 128, 6, 8, 7, 7, 1 << 16 | 253)
+put("pack", "module", MODULE)
+put("pack", "code", b"\x15\0" + bytes.fromhex("00000026e60c65d759cd0947ec1ce6f5cc8a77a9a99ee6a092530115bee002"))
