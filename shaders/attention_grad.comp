@@ -72,15 +72,13 @@ void main()
         uint from = (first + other0) * p.stride + column, from_dy = (first + other0) * p.k_offset + column;
         if (VARIANT == OUT) from += 2u * p.k_offset;
         if (VARIANT == DQ) from += p.k_offset;
-        [[unroll]] for (uint n = 0u; n < SLOTS; n++) {
-            uint i = n * LANES + lane, row = i / HEAD;
-            if (row >= owned) break;
-            for (uint o = 0u; o < others; o++) {
-                sum[n] = fma(vec4(s[row * OTHER + o]), load(from + o * p.stride + i % HEAD), sum[n]);
-                if (VARIANT == DKV)
-                    sum2[n] = fma(vec4(s2[row * OTHER + o]), load_dy(from_dy + o * p.k_offset + i % HEAD), sum2[n]);
+        for (uint o = 0u; o < others; o++) // those past the end are not written
+            [[unroll]] for (uint n = 0u; n < SLOTS; n++) {
+                uint i = n * LANES + lane, at = min(i / HEAD, OWN - 1u) * OTHER + o;
+                uint c = LANES % HEAD == 0u ? lane % HEAD : i % HEAD;
+                sum[n] = fma(vec4(s[at]), load(from + o * p.stride + c), sum[n]);
+                if (VARIANT == DKV) sum2[n] = fma(vec4(s2[at]), load_dy(from_dy + o * p.k_offset + c), sum2[n]);
             }
-        }
     }
     if (VARIANT == STATS) {
         barrier();
@@ -92,7 +90,7 @@ void main()
     }
     [[unroll]] for (uint n = 0u; n < SLOTS; n++) {
         uint i = n * LANES + lane, row = first + tile.y + i / HEAD;
-        if (i >= owned * HEAD) break;
+        if (i >= owned * HEAD) continue;
         uint at = row * (VARIANT == OUT ? p.k_offset : p.stride) + column + i % HEAD;
         if (VARIANT == DKV) {
             result[at + p.k_offset] = sum[n];

@@ -57,7 +57,7 @@ float delta_of(uint row, uint head)
     vec4 sum = vec4(0.0);
     uint at = row * p.k_offset + head * HEAD;
     if (p.delta != 0u)
-        for (uint d = 0u; d < HEAD; d++) sum = fma(load_dy(at + d), result[at + d], sum);
+        [[dont_unroll]] for (uint d = 0u; d < HEAD; d++) sum = fma(load_dy(at + d), result[at + d], sum);
     return (sum.x + sum.y) + (sum.z + sum.w);
 }
 
