@@ -36,7 +36,10 @@ rp_status rp_tensor_file_map(const char *path, rp_tensor_file *out, rp_error *er
     struct stat info;
     if (!fstat(fd, &info)) out->mark = (rp_file_mark){info.st_dev, info.st_ino, info.st_mtim};
     if (out->size > SIZE_MAX)
-        status = rp_fail_memory(err, path, out->size);
+        status = rp_fail(err, RP_ERROR_UNSUPPORTED,
+                         "%s: the file has %llu bytes, and a 32-bit program has no room for more than %llu; "
+                         "use a 64-bit build of the library",
+                         rp_path_shown(path), (unsigned long long)out->size, (unsigned long long)SIZE_MAX);
     else if (out->size > 0)
         bytes = mmap(NULL, (size_t)out->size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED)

@@ -82,6 +82,14 @@ static rp_status load(rp_error *err) {
     return status;
 }
 
+/* A terabyte that takes no room on the disk. */
+static int make_huge(const char *path) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) return -1;
+    int failed = ftruncate(fd, (off_t)1 << 40);
+    return close(fd) || failed;
+}
+
 /* Put something in place of each file in turn; `make` returns 0. A vocab.txt is read where there is no
  * spiece.model. */
 static void try_each(int (*make)(const char *path), rp_status expected) {
@@ -95,6 +103,10 @@ static void try_each(int (*make)(const char *path), rp_status expected) {
         if (hidden) assert_int_equal(rename(path_of(hidden), backup), 0);
         assert_int_equal(make(path_of(files[i].name)), 0);
         rp_status status = load(&err);
+        if (SIZE_MAX == UINT32_MAX && make == make_huge && !strcmp(files[i].name, "model.safetensors")) {
+            assert_int_equal(status, RP_ERROR_UNSUPPORTED); /* nobody can look into it */
+            status = expected;
+        }
         if (status != expected || !strstr(err.message, files[i].name))
             print_error("%s: %s: %s\n", files[i].name, rp_status_name(status), err.message);
         assert_int_equal(status, expected);
@@ -121,14 +133,6 @@ static int make_directory(const char *path) {
 static int make_unreadable(const char *path) {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
     return fd < 0 ? -1 : close(fd);
-}
-
-/* A terabyte that takes no room on the disk. */
-static int make_huge(const char *path) {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) return -1;
-    int failed = ftruncate(fd, (off_t)1 << 40);
-    return close(fd) || failed;
 }
 
 static int make_noise(const char *path) {

@@ -79,6 +79,17 @@ int __wrap_asprintf(char **out, const char *format, ...) {
     return size;
 }
 
+#if SIZE_MAX == UINT32_MAX /* what the C library calls them where files may be larger than size_t says */
+#define __real_open __real_open64
+#define __wrap_open __wrap_open64
+#define __real_pwrite __real_pwrite64
+#define __wrap_pwrite __wrap_pwrite64
+#define __real_pread __real_pread64
+#define __wrap_pread __wrap_pread64
+#define __real_ftruncate __real_ftruncate64
+#define __wrap_ftruncate __wrap_ftruncate64
+#endif
+
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
 ssize_t __real_pwrite(int fd, const void *data, size_t size, off_t at);

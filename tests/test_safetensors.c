@@ -145,7 +145,7 @@ static void test_every_half(void **state) {
         else
             assert_true(got == half_value(bits) && !signbit(got) == !(bits & 0x8000));
         memcpy(&expected, &wide, sizeof expected);
-        got = rp_tensor_get(&bf16, 0);
+        rp_tensor_read(&bf16, 0, 1, &got); /* as on i386 a float is returned by the x87, which changes NaNs */
         assert_memory_equal(&got, &expected, sizeof got);
     }
 }

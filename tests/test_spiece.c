@@ -302,6 +302,9 @@ static void make_model(pair *p, const rp_charsmap *const maps[3]) {
 
 static void test_random_models(void **state) {
     (void)state;
+#ifdef __i386__ /* where it adds scores on the x87, a sum that is equal after rounding may win before */
+    skip();
+#endif
     pair nfkc, rules;
     read_model(&nfkc, SOURCE_DIR "/tools/models/sentiment/spiece.model");
     read_model(&rules, TESTS_DIR "/goldens/spiece/rules.model");
