@@ -34,7 +34,8 @@ typedef struct rp_call {
                         another clock */
     void (*progress)(void *user, size_t done, size_t total); /* so many of the inputs are done: called after
                         each batch that finished one, and with done == total before a call returns RP_OK.
-                        `done` never becomes smaller. NULL: no callback */
+                        `done` grows from one to the next, so a call without inputs makes none. NULL: no
+                        callback */
     void (*log)(void *user, rp_log_level level, const char *message); /* what a user may want to know: a
                         kernel is passed over, the cache cannot be written, a device was lost and opened
                         again. `message` is a sentence in UTF-8, valid during the callback. NULL: the message

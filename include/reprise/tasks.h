@@ -220,7 +220,7 @@ typedef struct rp_embed_params {
                          folder's default_prompt_name, if it has one. NUL-terminated UTF-8, like `prompt` */
     const char *prompt; /* the text to put there instead, whatever the folder says; "": none; NULL: by name */
     uint32_t dimensions;  /* keep so many columns (of a model trained for that, "Matryoshka"), and normalize
-                             what  is left where vectors are normalized; 0: all */
+                             what is left where vectors are normalized; 0: all */
     const rp_call *call;  /* NULL: none */
     uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_embed_params;

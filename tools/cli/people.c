@@ -180,7 +180,8 @@ void rp_cli_progress(uint64_t done, uint64_t length, size_t inputs) {
     char line[160], bar[BAR + 1], left[40];
     double fraction = length ? (double)done / (double)length : 0, passed = seconds() - begun;
     make_bar(bar, fraction);
-    int used = snprintf(line, sizeof line, "[%s] %3d%%  %zu inputs", bar, (int)(100 * fraction), inputs);
+    int used = snprintf(line, sizeof line, "[%s] %3d%%  %zu input%s", bar, (int)(100 * fraction), inputs,
+                        inputs == 1 ? "" : "s");
     if (passed > 0.5 && fraction > 0) {
         double rate = (double)inputs / passed;
         put_duration(left, sizeof left, fraction < 1 ? passed * (1 - fraction) / fraction : 0);
