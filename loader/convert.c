@@ -135,8 +135,8 @@ static rp_status convert(rp_conversion *c, const char *dir, const char *out,
                                         "added_tokens.json",     "vocab.txt",
                                         "modules.json",          "sentence_bert_config.json",
                                         "1_Pooling/config.json", "config_sentence_transformers.json"};
-    rp_status status = rp_config_load(c->dir, &c->config, c->err);
-    c->config.head = params->head;
+    rp_status status = c->borrowed ? RP_OK : rp_config_load(c->dir, &c->config, c->err);
+    if (!c->borrowed) c->config.head = params->head;
     if (!status && !c->borrowed) status = rp_weights_load(c->dir, &c->config, &c->weights, c->err);
     if (!status) status = rp_staging_open(out, params->overwrite, &c->staging, c->err);
     if (!status) status = write_files(c, dir);
@@ -160,29 +160,34 @@ static rp_status find_sub(rp_conversion *c, const char *dir, const char *files, 
     return RP_OK;
 }
 
-/* The arguments are checked. `weights` NULL: those of the folder. */
+/* The arguments are checked. `config` and `weights` NULL: those of the folder. */
 static rp_status convert_model(const char *model, const char *out, const rp_convert_params *params,
-                               const rp_weights *weights, rp_error *err) {
+                               const rp_config *config, const rp_weights *weights, rp_error *err) {
     char *dir = NULL, *files = NULL, sub[RP_NAME_SIZE] = "";
     rp_conversion c = {
         .sub = sub, .dtype = params->dtype, .handler = params->handler, .borrowed = weights, .err = err};
-    if (weights) c.weights = *weights;
+    if (weights) {
+        c.config = *config;
+        c.weights = *weights;
+    }
     rp_status status = rp_find_model(model, &dir, err);
     if (!status) status = rp_pooling_transformer(dir, &files, err);
     if (!status) status = find_sub(&c, dir, files, sub);
     c.dir = files;
     if (!status) status = convert(&c, dir, out, params);
     rp_staging_close(&c.staging);
-    if (!weights) rp_weights_finish(&c.weights);
-    rp_config_finish(&c.config);
+    if (!weights) {
+        rp_weights_finish(&c.weights);
+        rp_config_finish(&c.config);
+    }
     free(files);
     free(dir);
     return status;
 }
 
 rp_status rp_convert_with(const char *dir, const char *out, const rp_convert_params *params,
-                          const rp_weights *weights, rp_error *err) {
-    return convert_model(dir, out, params, weights, err);
+                          const rp_config *config, const rp_weights *weights, rp_error *err) {
+    return convert_model(dir, out, params, config, weights, err);
 }
 
 rp_status rp_convert(const char *model, const char *out, const rp_convert_params *params, rp_error *err) {
@@ -195,5 +200,5 @@ rp_status rp_convert(const char *model, const char *out, const rp_convert_params
         status = rp_fail(err, RP_ERROR_ARGUMENT, "rp_convert: dtype %d is none of rp_convert_dtype",
                          (int)params->dtype);
     if (!status) status = check_head(params->head, err);
-    return status ? status : convert_model(model, out, params, NULL, err);
+    return status ? status : convert_model(model, out, params, NULL, NULL, err);
 }

@@ -14,7 +14,7 @@ typedef struct rp_conversion {
     const rp_convert_handler *handler; /* NULL: none */
     rp_config config;
     rp_weights weights;
-    bool borrowed;         /* they belong to the caller */
+    bool borrowed;         /* config and weights belong to the caller */
     char architecture[64]; /* the class of transformers that reads them */
     rp_staging staging;
     rp_error *err;
@@ -29,9 +29,9 @@ rp_status rp_convert_tokenizer(rp_conversion *c);
 /* The type that weights of `dtype` are written with. */
 rp_dtype rp_convert_target(const rp_conversion *c, rp_dtype dtype);
 
-/* Write the model `dir` to the folder `out` as rp_convert does, but with these weights. `params` is not NULL.
- */
+/* Write the model `dir` to the folder `out` as rp_convert does, but with these weights, and with config's
+ * head and labels where they were made. `params` is not NULL. */
 rp_status rp_convert_with(const char *dir, const char *out, const rp_convert_params *params,
-                          const rp_weights *weights, rp_error *err);
+                          const rp_config *config, const rp_weights *weights, rp_error *err);
 
 #endif

@@ -19,9 +19,12 @@ static bool renames_gelu(const rp_conversion *c, const rp_json *root) {
 
 /* Fields that are written anew, not copied. */
 static bool is_rewritten(const rp_conversion *c, const rp_json *root, const char *key) {
-    static const char *const always[] = {"architectures", "model_type", "torch_dtype", "dtype"};
+    static const char *const always[] = {"architectures", "model_type", "torch_dtype", "dtype"},
+                             *const of_head[] = {"id2label", "label2id", "num_labels", "problem_type"};
     for (size_t i = 0; i < RP_COUNT(always); i++)
         if (!strcmp(key, always[i])) return true;
+    for (size_t i = 0; c->config.head_made && i < RP_COUNT(of_head); i++)
+        if (!strcmp(key, of_head[i])) return true;
     return !strcmp(key, "hidden_act") && renames_gelu(c, root);
 }
 
@@ -71,6 +74,11 @@ static void write_labels(rp_json_writer *w, const rp_config *config) {
 }
 
 rp_status rp_convert_config(rp_conversion *c) {
+    static const char *const problems[] = {
+        [RP_PROBLEM_SINGLE_LABEL] = "single_label_classification",
+        [RP_PROBLEM_MULTI_LABEL] = "multi_label_classification",
+        [RP_PROBLEM_REGRESSION] = "regression",
+    };
     rp_json_document document;
     rp_json_writer w = {0};
     rp_status status = rp_json_load(c->config.path, &document, c->err);
@@ -82,7 +90,10 @@ rp_status rp_convert_config(rp_conversion *c) {
         if (!is_rewritten(c, root, root->members[i].key))
             rp_json_write_value(&w, root->members[i].key, &root->members[i].value);
     write_missing_sizes(&w, c, root);
-    if (!labels && c->weights.heads & (RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS)) write_labels(&w, &c->config);
+    if ((!labels || c->config.head_made) && c->weights.heads & (RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS))
+        write_labels(&w, &c->config);
+    if (c->config.head_made && c->weights.heads & RP_HEAD_CLASSIFIER)
+        rp_json_write_string(&w, "problem_type", problems[c->config.problem]);
     rp_json_write_close(&w, '}');
     rp_json_finish(&document);
     size_t bytes = 0;

@@ -25,8 +25,13 @@ typedef enum rp_train_schedule {
 
 /* How to train. The zero value is Hugging Face's default where it has one. */
 typedef struct rp_trainer_params {
-    rp_head head;               /* which head learns: RP_HEAD_CLASSIFIER, RP_HEAD_TOKENS, RP_HEAD_SPANS or
-                                   RP_HEAD_CHOICE, which the folder has; 0: the one of these that it has */
+    rp_head head;         /* which head learns: RP_HEAD_CLASSIFIER, RP_HEAD_TOKENS, RP_HEAD_SPANS or
+                             RP_HEAD_CHOICE; 0: the one of these that the folder has */
+    uint32_t label_count; /* of the first two: where the folder has not that head with so many labels, the
+                             library makes one, of random weights, in place of the head that it has. 0: the
+                             folder has it. The library makes the last two where they are missing */
+    const char *const *labels;  /* [label_count]: of a head that is made; copied. NULL: "LABEL_0" and so on */
+    rp_problem problem;         /* of an RP_HEAD_CLASSIFIER that is made */
     rp_train_schedule schedule; /* of the learning rate, after the warm-up */
     double learning_rate;       /* 0: 5e-5 */
     double weight_decay;        /* of matrices and embeddings; not of biases and LayerNorms */
@@ -35,6 +40,7 @@ typedef struct rp_trainer_params {
     double label_smoothing;     /* of cross entropies, from 0 to below 1 */
     uint64_t warmup_steps;      /* in which the learning rate rises from 0 */
     uint64_t total_steps;       /* where a linear schedule ends; with 0 the learning rate stays */
+    uint64_t seed;              /* of what is random: the weights of a head that is made */
     uint32_t max_batch_tokens;  /* most tokens in one micro-batch; 0: the library derives it from the model's
                                    size. A larger batch is cut, which changes results by rounding alone */
     const rp_call *call;        /* of opening the model; not kept; NULL: none */
@@ -70,7 +76,7 @@ typedef struct rp_train_result {
 /* Open the folder `dir`, or the model of that name, on `device` in float32, and make it ready to be trained.
  * `params` may be NULL. On success the caller owns `*out`; it closes the trainer before `device`.
  *
- * RP_ERROR_HEAD when the folder has no head that can be trained, or not the one that is asked for;
+ * RP_ERROR_HEAD when the folder has no head that can be trained and none is asked for;
  * RP_ERROR_UNSUPPORTED for a DistilBERT; RP_ERROR_DEVICE_MEMORY when the device has too little for gradients,
  * moments and one sequence; else what rp_model_open says. */
 RP_API rp_status rp_trainer_open(rp_device *device, const char *dir, const rp_trainer_params *params,

@@ -234,9 +234,12 @@ static rp_status load_files(rp_model *model, const rp_model_params *params, side
     } else {
         RP_TRY(rp_pooling_transformer(dir, &model->files, err));
         RP_TRY(rp_config_load(model->files, &model->config, err));
-        model->config.head = params ? params->head : 0;
+        model->config.head = params && !model->new_head ? params->head : 0;
         begin_side_work(side, model);
         RP_TRY(rp_weights_load(model->files, &model->config, &model->weights, err));
+        if (model->new_head)
+            RP_TRY(rp_weights_make_head(model->new_head, &model->config, &model->weights, err));
+        model->new_head = NULL;
         model->pooling_error.status =
             rp_pooling_load(dir, model->config.hidden_size, &model->pooling, &model->pooling_error);
     }
@@ -292,7 +295,7 @@ static bool is_choice_of_head(rp_head head, bool random) {
  * before it enters the device, and waits for the tokenizer after it has left: whoever opens a lost device
  * again waits for those that have entered. */
 static rp_status make_model(rp_device *device, char *dir, bool random, const rp_model_params *params,
-                            rp_model **out, rp_error *err) {
+                            const rp_new_head *head, rp_model **out, rp_error *err) {
     rp_model *model = rp_new(rp_model);
     side_work side = {0};
     double begun = rp_seconds();
@@ -306,6 +309,7 @@ static rp_status make_model(rp_device *device, char *dir, bool random, const rp_
     model->pace.batch = device->batch_limit;
     model->dir = dir;
     model->random = random;
+    model->new_head = head;
     if (params) model->precision = params->precision;
     model->half = model->precision >= RP_PRECISION_F16;
     rp_turns_init(&model->turns);
@@ -343,7 +347,7 @@ static rp_status check_open(const rp_device *device, const char *name, bool rand
 }
 
 static rp_status open_model(rp_device *device, const char *name, bool random, const rp_model_params *params,
-                            rp_model **out, rp_error *err) {
+                            const rp_new_head *head, rp_model **out, rp_error *err) {
     rp_error unwanted;
     rp_visit visit;
     char *dir = NULL;
@@ -356,19 +360,24 @@ static rp_status open_model(rp_device *device, const char *name, bool random, co
         status = rp_find_model(name, &dir, err);
     else if (!(dir = strdup(name)))
         status = rp_fail_memory(err, "a model", strlen(name));
-    if (!status) status = make_model(device, dir, random, params, out, err);
+    if (!status) status = make_model(device, dir, random, params, head, out, err);
     rp_visit_leave(&visit);
     return status;
 }
 
 rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_params *params, rp_model **out,
                         rp_error *err) {
-    return open_model(device, dir, false, params, out, err);
+    return open_model(device, dir, false, params, NULL, out, err);
+}
+
+rp_status rp_model_open_to_train(rp_device *device, const char *dir, const rp_model_params *params,
+                                 const rp_new_head *head, rp_model **out, rp_error *err) {
+    return open_model(device, dir, false, params, head, out, err);
 }
 
 rp_status rp_model_open_random(rp_device *device, const char *config, const rp_model_params *params,
                                rp_model **out, rp_error *err) {
-    return open_model(device, config, true, params, out, err);
+    return open_model(device, config, true, params, NULL, out, err);
 }
 
 rp_status rp_model_close(rp_model **pointer) {

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "loader/new_head.h"
 #include "loader/pooling.h"
 #include "loader/weights.h"
 #include "base/call.h"
@@ -108,6 +109,7 @@ struct rp_model {
                            weights; no views of random weights */
     bool random;
     uint32_t random_seed;
+    const rp_new_head *new_head; /* while it is opened to be trained */
     rp_tokenizer *tokenizer;
     rp_pooling_config pooling;
     rp_error pooling_error; /* why `pooling` cannot be used; only rp_embed needs it */
@@ -164,6 +166,11 @@ rp_status rp_model_enter(rp_model *model, rp_visit *visit, const rp_call *call, 
 rp_status rp_model_run_inside(rp_model *model, const rp_sequence *sequences, size_t count,
                               const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
                               rp_error *err);
+
+/* rp_model_open, for a model that is to be trained: where the folder has not this head, it is made. NULL: the
+ * folder must have the head that is asked for. */
+rp_status rp_model_open_to_train(rp_device *device, const char *dir, const rp_model_params *params,
+                                 const rp_new_head *head, rp_model **out, rp_error *err);
 
 /* RP_ERROR_TEXT where the model takes no such sequence; `i` is its number in the message. */
 rp_status rp_model_check_sequence(const rp_model *model, const rp_sequence *sequence, size_t i,

@@ -154,7 +154,7 @@ static rp_status read_in_turn(reading *r) {
 /* Files are written outside of the turn. The views of tensors that are not trained are those of the model. */
 static rp_status save(rp_trainer *t, const char *out, bool overwrite, rp_error *err) {
     const rp_model *model = t->model;
-    const rp_convert_params params = {.overwrite = overwrite, .head = t->params.head};
+    const rp_convert_params params = {.overwrite = overwrite};
     uint32_t layers = model->on_device.layer_count;
     rp_weights weights = model->weights;
     reading r = {.trainer = t, .weights = &weights, .err = err};
@@ -167,7 +167,7 @@ static rp_status save(rp_trainer *t, const char *out, bool overwrite, rp_error *
         memcpy(weights.layers, model->weights.layers, layers * sizeof *weights.layers);
     if (!status) status = rp_weights_check_unchanged(&model->weights, err);
     if (!status) status = read_in_turn(&r);
-    if (!status) status = rp_convert_with(model->dir, out, &params, &weights, err);
+    if (!status) status = rp_convert_with(model->dir, out, &params, &model->config, &weights, err);
     free(weights.layers);
     free(r.piece);
     rp_arena_finish(&r.arena);

@@ -7,6 +7,7 @@
 
 /* ---- what is asked for ---- */
 
+enum { MOST_LABELS = 1 << 17 };
 enum { TRAINED = RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS | RP_HEAD_SPANS | RP_HEAD_CHOICE };
 
 static bool is_rate(double x, double below) {
@@ -26,6 +27,17 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
                        "%s: learning_rate, weight_decay and eps must be finite and not below 0, and "
                        "max_grad_norm a number",
                        function);
+    if (p->label_count > MOST_LABELS ||
+        (p->label_count && p->head != RP_HEAD_CLASSIFIER && p->head != RP_HEAD_TOKENS))
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "%s: label_count is %u and must be at most %d, with a head of RP_HEAD_CLASSIFIER or "
+                       "RP_HEAD_TOKENS",
+                       function, p->label_count, MOST_LABELS);
+    for (uint32_t i = 0; p->labels && i < p->label_count; i++)
+        if (!p->labels[i]) return rp_fail(err, RP_ERROR_ARGUMENT, "%s: labels[%u] is NULL", function, i);
+    if ((unsigned)p->problem > RP_PROBLEM_REGRESSION)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "%s: problem %d is not one of rp_problem", function,
+                       (int)p->problem);
     if ((unsigned)p->schedule > RP_SCHEDULE_CONSTANT)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: schedule %d is not one of rp_train_schedule", function,
                        (int)p->schedule);
@@ -42,6 +54,7 @@ static void set_defaults(rp_trainer_params *p) {
     if (!(p->eps > 0)) p->eps = 1e-8;
     if (p->max_grad_norm == 0) p->max_grad_norm = 1;
     p->call = NULL;
+    p->labels = NULL;
 }
 
 static rp_status choose_head(rp_trainer *t, rp_error *err) {
@@ -105,8 +118,11 @@ done:
 static rp_status open_trainer(rp_trainer *t, const char *dir, rp_error *err) {
     const rp_model_params params = {
         .precision = RP_PRECISION_F32, .head = t->params.head, .call = t->params.call};
+    const rp_new_head head = {t->params.head, t->params.label_count, t->params.labels, t->params.problem,
+                              t->params.seed};
+    bool makes = head.label_count || head.head == RP_HEAD_SPANS || head.head == RP_HEAD_CHOICE;
     rp_visit visit;
-    rp_status status = rp_model_open(t->device, dir, &params, &t->model, err);
+    rp_status status = rp_model_open_to_train(t->device, dir, &params, makes ? &head : NULL, &t->model, err);
     if (!status) status = choose_head(t, err);
     if (!status) status = rp_model_enter(t->model, &visit, t->params.call, "rp_trainer_open", err);
     if (status) return status;
