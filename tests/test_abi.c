@@ -306,6 +306,31 @@ static const number numbers[] = {
     FIELD(rp_choice, text, 0, 16),
     FIELD(rp_choice, choices, 16, 8),
     FIELD(rp_choice, choice_count, 24, 8),
+    STRUCT(rp_eval_params, 144),
+    FIELD(rp_eval_params, task, 0, 4),
+    FIELD(rp_eval_params, skip_bad, 4, 1),
+    FIELD(rp_eval_params, max_tokens, 8, 4),
+    FIELD(rp_eval_params, stride, 12, 4),
+    FIELD(rp_eval_params, max_answer_tokens, 16, 4),
+    FIELD(rp_eval_params, format, 24, 8),
+    FIELD(rp_eval_params, text_column, 32, 8),
+    FIELD(rp_eval_params, pair_column, 40, 8),
+    FIELD(rp_eval_params, label_column, 48, 8),
+    FIELD(rp_eval_params, glue, 56, 8),
+    FIELD(rp_eval_params, predictions, 64, 8),
+    FIELD(rp_eval_params, call, 72, 8),
+    FIELD(rp_eval_params, reserved, 80, 64),
+    STRUCT(rp_metric, 16),
+    FIELD(rp_metric, name, 0, 8),
+    FIELD(rp_metric, value, 8, 8),
+    VALUE(RP_EVAL_BY_MODEL, 0),
+    VALUE(RP_EVAL_CLASSIFY, 1),
+    VALUE(RP_EVAL_MULTILABEL, 2),
+    VALUE(RP_EVAL_REGRESS, 3),
+    VALUE(RP_EVAL_TAG, 4),
+    VALUE(RP_EVAL_ANSWER, 5),
+    VALUE(RP_EVAL_CHOOSE, 6),
+    VALUE(RP_EVAL_ORDER, 7),
     STRUCT(rp_pull_progress, 48),
     FIELD(rp_pull_progress, file, 0, 8),
     FIELD(rp_pull_progress, index, 8, 4),
@@ -462,6 +487,10 @@ static void test_unknown_fields_are_refused(void **state) {
         refused(rp_coherence(model, &input, 1, &coherence, &result, &err), &err);
         rp_choose_params choose = {.reserved = WORD(i)};
         refused(rp_choose(model, &(rp_choice){input.text, &input.text, 1}, 1, &choose, &result, &err), &err);
+        rp_eval_params eval = {.reserved = WORD(i)};
+        rp_evaluation *evaluation = (rp_evaluation *)&device;
+        refused(rp_eval(model, "no-file", &eval, &evaluation, &err), &err);
+        assert_null(evaluation);
         rp_call call = {.reserved = WORD(i)};
         rp_classify_params called = {.call = &call};
         refused(rp_classify(model, &input, 1, &called, &result, &err), &err);

@@ -21,7 +21,8 @@ typedef struct layer {
     const char *prefixes[7]; /* of the quoted includes it may have */
 } layer;
 
-/* base <- gpu <- ops <- model <- tasks <- cli, and train beside tasks; the loader stands on base alone. The command is built with the
+/* base <- gpu <- ops <- model <- tasks <- eval <- cli, and train beside tasks; the loader stands on base
+ * alone. The command is built with the
  * loader's reader of JSON, which stands on nothing. What measures sees the inside. */
 static const layer layers[] = {
     {"include/reprise", {"reprise/"}},
@@ -32,6 +33,7 @@ static const layer layers[] = {
     {"runtime/model", {"model/", "ops/", "gpu/", "loader/", "base/", "reprise/"}},
     {"runtime/train", {"train/", "model/", "ops/", "gpu/", "loader/", "base/", "reprise/"}},
     {"runtime/tasks", {"tasks/", "model/", "loader/", "base/", "reprise/"}},
+    {"runtime/eval", {"eval/", "tasks/", "model/", "loader/", "base/", "reprise/"}},
     {"tools/cli",
      {"cli/", "reprise/", "loader/json_read.h", "loader/json_text.h", "loader/json_tree.h",
       "loader/table.h"}},

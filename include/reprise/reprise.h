@@ -37,6 +37,7 @@
 #include "convert.h"
 #include "model.h"
 #include "tasks.h"
+#include "eval.h"
 #include "pull.h"
 #include "train.h"
 

@@ -91,11 +91,13 @@ rp_status rp_visit_enter(rp_visit *visit, rp_gate *gate, const rp_call *call, co
                          rp_error *err) {
     rp_status status = check_call(call, function, err);
     if (status) return status;
-    if (gate && !gate_enter(gate))
+    bool part = innermost && innermost->whole && innermost->gate == gate && innermost->call == call;
+    if (gate && !part && !gate_enter(gate))
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "%s: another thread is closing this handle: make no more calls with it", function);
-    rp_visit_push(visit, gate);
+    rp_visit_push(visit, part ? NULL : gate);
     visit->call = call;
+    if (part) visit->told = SIZE_MAX;
     status = rp_call_check(err);
     if (status) rp_visit_leave(visit);
     return status;

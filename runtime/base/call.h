@@ -37,6 +37,8 @@ typedef struct rp_visit {
     size_t told;          /* of them, that are done as the caller knows */
     const size_t *inputs; /* for each sequence of the run, the input it belongs to; NULL: its own number */
     size_t after;         /* inputs that are done after the run */
+    bool whole; /* visits inside it with its gate and its call are parts of it: they tell no progress,
+                   and are not stopped by a gate that is being closed */
 } rp_visit;
 
 /* Begin the visit of a call of `function` through `gate`, which may be NULL, as `call` may. Where it fails

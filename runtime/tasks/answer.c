@@ -108,6 +108,7 @@ static rp_status finish_entry(answer_task *t, size_t i, rp_error *err) {
     rp_entry *entry = &t->result->entries[i];
     const char *context = t->questions[i].context.data;
     rp_status status = RP_OK;
+    entry->none = t->none;
     if (t->allow_none) status = add_candidate(t, t->none, (rp_span){0, 0}, err);
     if (!status && !t->count)
         status = add_candidate(t, 0, (rp_span){0, 0}, err); /* a context of white space */

@@ -34,6 +34,7 @@ typedef struct rp_entry {
     float *vectors;   // [rows, columns]
     size_t rows, columns;
     float in_order;
+    float none; // of a question: the probability that it has no answer
 } rp_entry;
 
 struct rp_result {

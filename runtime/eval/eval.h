@@ -1,0 +1,63 @@
+/* What the files of rp_eval share: the rows of a batch, what is counted, and the file of predictions. */
+#ifndef RP_EVAL_EVAL_H
+#define RP_EVAL_EVAL_H
+
+#include <stdio.h>
+
+#include "eval/metrics.h"
+#include "loader/data.h"
+#include "loader/json_write.h"
+#include "tasks/task.h"
+
+enum { RP_EVAL_ROWS = 256, RP_EVAL_BYTES = 128 << 10 }; /* of a batch */
+
+/* One call of rp_eval. */
+typedef struct rp_eval_run {
+    rp_model *model;
+    rp_eval_params params;
+    rp_eval_task task;
+    const rp_model_info *info;
+    const char *path; /* of the data */
+    rp_data *data;
+    rp_label_map map; /* to rows of the classifier */
+    /* The batch. */
+    rp_arena arena; /* what the rows point to */
+    rp_data_row rows[RP_EVAL_ROWS];
+    uint64_t first; /* the number of rows[0], from 0 */
+    size_t count;
+    /* So far. */
+    uint64_t done, failed; /* rows that count, and that the model could not take */
+    double loss;           /* sum over `done` rows */
+    rp_classes classes;
+    rp_numbers numbers;
+    rp_entities entities;
+    rp_answers answers;
+    bool none;   /* a question has no answer */
+    bool *flags; /* [2 * labels] of a row: right, and said */
+    FILE *out;   /* of predictions; NULL: none */
+} rp_eval_run;
+
+/* ---- rows.c ---- */
+
+/* Fill the batch with rows from number `first` on; count 0: there are none. */
+rp_status rp_eval_fill(rp_eval_run *run, uint64_t first, rp_error *err);
+
+/* Row `i` of the batch cannot be used: count it or, without skip_bad, fail with the file and the line. */
+rp_status rp_eval_bad(rp_eval_run *run, size_t i, const char *message, rp_error *err);
+
+/* The same where entry `i` of `result` failed: `*bad` says whether it did. */
+rp_status rp_eval_check(rp_eval_run *run, const rp_result *result, size_t i, bool *bad, rp_error *err);
+
+/* Begin the object of row `i`, and write it to the file. Only where there is `run->out`. */
+void rp_eval_open(const rp_eval_run *run, size_t i, rp_json_writer *w);
+rp_status rp_eval_write(const rp_eval_run *run, rp_json_writer *w, rp_error *err);
+
+/* ---- the tasks: answer the batch, and count ---- */
+
+rp_status rp_eval_texts(rp_eval_run *run, rp_error *err); /* classify, multilabel, regress (texts.c) */
+rp_status rp_eval_order(rp_eval_run *run, rp_error *err);
+rp_status rp_eval_choose(rp_eval_run *run, rp_error *err);
+rp_status rp_eval_tag(rp_eval_run *run, rp_error *err);    /* tokens.c */
+rp_status rp_eval_answer(rp_eval_run *run, rp_error *err); /* answers.c */
+
+#endif
