@@ -11,8 +11,8 @@
 
 #define MODEL SOURCE_DIR "/tools/models/sentiment"
 
-static const char *const commands[] = {"classify",  "fill-mask", "tag",      "answer",  "embed",
-                                       "coherence", "choose",    "tokenize", "devices", "bench"};
+static const char *const commands[] = {"classify", "fill-mask", "tag",     "answer", "embed", "coherence",
+                                       "choose",   "tokenize",  "devices", "bench",  "eval"};
 
 static size_t count_of(const char *text, const char *part) {
     size_t count = 0;
@@ -70,7 +70,7 @@ static void test_wrong_usage_is_said_in_one_line(void **state) {
         {{"classify", "-m", "", "x"}, "--model"},
         {{"classify", "-d", "", "x"}, "--device"},
         {{"classify", "--stride", "4", "x"},
-         "--stride is not an option of this command, but of tag and answer;"},
+         "--stride is not an option of this command, but of tag, answer and eval;"},
         {{"classify", "--pooling", "cls", "x"}, "--pooling is not an option of this command, but of embed;"},
         {{"embed", "--top-k", "2", "x"}, "but of classify, fill-mask and answer;"},
         {{"devices", "--keep"}, "--keep is not an option of this command; try"},
@@ -94,6 +94,12 @@ static void test_wrong_usage_is_said_in_one_line(void **state) {
         {{"choose", "t", "c"}, "-m DIR"},
         {{"devices", "x"}, "takes no TEXT"},
         {{"bench", "x"}, "takes no TEXT"},
+        {{"eval"}, "takes one FILE"},
+        {{"eval", "a", "b"}, "takes one FILE"},
+        {{"eval", "--task", "sentiment", "a"}, "choose or order"},
+        {{"eval", "--label_column", "x", "a"}, "did you mean --label-column?"},
+        {{"eval", "--jsonl", "a"}, "--jsonl is not an option"},
+        {{"classify", "--format", "tsv", "a"}, "--format is not an option of this command, but of embed;"},
         {{"bench", "--tokens", "0"}, "--tokens"},
         {{"bench", "--repeat", "none"}, "--repeat"},
         {{"bench", "--tokens", "1000000", "--batch", "60000"}, "--tokens times --batch"},

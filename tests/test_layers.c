@@ -22,8 +22,8 @@ typedef struct layer {
 } layer;
 
 /* base <- gpu <- ops <- model <- tasks <- eval <- cli, and train beside tasks; the loader stands on base
- * alone. The command is built with the
- * loader's reader of JSON, which stands on nothing. What measures sees the inside. */
+ * alone. The command is built with the loader's reader of JSON, which stands on nothing. What measures sees
+ * the inside. */
 static const layer layers[] = {
     {"include/reprise", {"reprise/"}},
     {"runtime/base", {"base/", "reprise/"}},

@@ -269,6 +269,30 @@ static const char help_check[] =
     "  reprise check --json | grep -v '\"right\"'\n"
     "  reprise check --compile --config base --only attention\n";
 
+static const char help_eval[] =
+    "How right is a model? Answers every row of FILE, a file of labelled data, and\n"
+    "compares with its labels:\n"
+    "  classify    loss, accuracy, f1 (of label 1; of more than two labels\n"
+    "              f1_macro), matthews_correlation\n"
+    "  multilabel  accuracy (all labels of a row), f1_micro, f1_macro\n"
+    "  regress     mse, pearson, spearmanr\n"
+    "  tag         precision, recall and f1 of entities, accuracy of tags\n"
+    "  answer      exact_match, f1; of SQuAD 2.0 also of questions with and without\n"
+    "              an answer, and with the best threshold\n"
+    "  choose      loss, accuracy\n"
+    "  order       accuracy\n"
+    "Tables have a header with GLUE's names (sentence, sentence1 and sentence2, text,\n"
+    "label, ...) or the names of --text-column, --pair-column and --label-column.\n"
+    "Labels are the model's, by name or by number.\n"
+    "\n"
+    "JSON: one object: task, rows, skipped, and the metrics, null where one is not\n"
+    "defined.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise eval -m sentiment --task classify dev.tsv\n"
+    "  reprise eval -m intents --label-column category --predictions out.jsonl t.csv\n"
+    "  reprise eval -m squad2 --task answer --json dev-v2.0.json\n";
+
 static const char help_convert[] =
     "Write the model in DIR anew as a Hugging Face folder: config.json,\n"
     "model.safetensors, the tokenizer. DIR is whatever -m takes: PyTorch's\n"
@@ -323,6 +347,10 @@ const rp_cli_command rp_cli_commands[] = {
     {"tokenize", "[TEXT...]", "the tokens of texts; needs no device", help_tokenize,
      LINES | RP_CLI_PAIR | RP_CLI_MAX_LENGTH | RP_CLI_NO_SPECIAL, RP_CLI_SHAPE_MAYBE_PAIR, "sentiment", NULL,
      rp_cli_people_tokens, NULL},
+    {"eval", "FILE", "how right a model is, on labelled data", help_eval,
+     RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_HEAD | RP_CLI_JSON | RP_CLI_MAX_LENGTH |
+         RP_CLI_STRIDE | RP_CLI_MAX_ANSWER | RP_CLI_EVAL,
+     RP_CLI_SHAPE_NONE, "sentiment", NULL, NULL, rp_cli_eval},
     {"convert", "DIR -o DIR", "write a model's folder anew, as Hugging Face has it", help_convert,
      RP_CLI_CONVERT | RP_CLI_HEAD, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, rp_cli_convert},
     {"pull", "NAME", "fetch a model from a hub", help_pull, RP_CLI_PULL, RP_CLI_SHAPE_NONE, NULL, NULL, NULL,

@@ -10,6 +10,8 @@ static const char *const aggregations[] = {"simple", "none", "first", "average",
 static const char *const precisions[] = {"f32", "f32", "f16", "int8", "int4", NULL};
 static const char *const heads[] = {"classify", "tag", "answer", "choose", NULL};
 static const char *const formats[] = {"text", "json", "npy", NULL};
+static const char *const tasks[] = {"classify", "multilabel", "regress", "tag",
+                                    "answer",   "choose",     "order",   NULL};
 static const char *const dtypes[] = {"f32", "f16", NULL};
 static const char *const poolings[] = {"mean", "cls", "max", "none", NULL};
 
@@ -107,6 +109,18 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
         o->json = o->json || word == 1;
         o->npy = word == 2;
         return true;
+    case R_DATA_FORMAT:
+        return read_name(name, r, value, &o->data_format);
+    case R_TASK:
+        if (!read_word(name, r, value, tasks, &word)) return false;
+        o->task = (rp_eval_task)(RP_EVAL_CLASSIFY + word);
+        return true;
+    case R_LABEL_COLUMN:
+        return read_name(name, r, value, &o->label_column);
+    case R_GLUE:
+        return read_name(name, r, value, &o->glue);
+    case R_PREDICTIONS:
+        return read_name(name, r, value, &o->predictions);
     case R_DTYPE:
         if (!read_word(name, r, value, dtypes, &word)) return false;
         o->dtype = (rp_convert_dtype)(RP_CONVERT_F32 + word);
@@ -185,6 +199,9 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
     case R_OVERWRITE:
         o->overwrite = true;
         break;
+    case R_SKIP_BAD:
+        o->skip_bad = true;
+        break;
     case R_OFFLINE:
         o->offline = true;
         break;
@@ -254,6 +271,14 @@ static int rule_of(int got) {
     for (int i = 0; i < R_COUNT; i++)
         if (rp_cli_rules[i].letter == got) return i;
     return -1;
+}
+
+/* The rule of that name which the command takes, where there are two. */
+static int rule_for(int which, unsigned allowed) {
+    for (int i = 0; i < R_COUNT; i++)
+        if (rp_cli_rules[i].bit & allowed && !strcmp(rp_cli_rules[i].name, rp_cli_rules[which].name))
+            return i;
+    return which;
 }
 
 /* Options that are spelled otherwise, as "--topk", or have one '-' where two are meant. */
@@ -341,7 +366,7 @@ bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allow
     opterr = 0;
     optind = 1;
     for (int got; (got = getopt_long(argc, argv, letters, table, NULL)) != -1;) {
-        int which = got == ':' || got == '?' ? -1 : rule_of(got);
+        int which = got == ':' || got == '?' ? -1 : rule_for(rule_of(got), allowed);
         if (which < 0) {
             complain_of_option(got, argv, name, allowed);
             return false;

@@ -33,6 +33,7 @@ enum {
     RP_CLI_HEAD = 1 << 22,
     RP_CLI_PULL = 1 << 23,
     RP_CLI_CONVERT = 1 << 24,
+    RP_CLI_EVAL = 1 << 25,
 };
 
 /* What bench measures. */
@@ -79,8 +80,11 @@ typedef struct rp_cli_options {
     bool npy;            /* vectors as NumPy's file `output` */
     rp_convert_dtype dtype;
     bool overwrite;
-    const char *revision; /* of pull; NULL: not given */
-    bool offline;         /* likewise */
+    const char *revision;                                        /* of pull; NULL: not given */
+    bool offline;                                                /* likewise */
+    rp_eval_task task;                                           /* of eval; the columns above are its too */
+    const char *data_format, *label_column, *glue, *predictions; /* NULL: not given */
+    bool skip_bad;
     const char *accuracy; /* file to read, with RP_CLI_BENCH_ACCURACY */
     char **arguments;     /* what was read, borrowed: the command's name and all after it; ends with NULL */
     char **texts;         /* [text_count] TEXT arguments, borrowed from argv */

@@ -14,7 +14,8 @@ typedef struct rp_cli_rule {
     const char *otherwise; /* what holds where it is not given; NULL: nothing, or it depends on the command */
 } rp_cli_rule;
 
-/* One table for reading and for --help; rules are known by their place in it. */
+/* One table for reading and for --help; rules are known by their place in it. Two may have one
+ * name: a command takes one of them. */
 enum {
     R_MODEL,
     R_DEVICE,
@@ -58,6 +59,12 @@ enum {
     R_HEAD,
     R_VERIFY,
     R_FORMAT,
+    R_DATA_FORMAT,
+    R_TASK,
+    R_LABEL_COLUMN,
+    R_SKIP_BAD,
+    R_GLUE,
+    R_PREDICTIONS,
     R_OUTPUT,
     R_DTYPE,
     R_OVERWRITE,

@@ -1,0 +1,107 @@
+/* reprise eval: how right a model is on a file of labelled data. */
+#include "session.h"
+#include "stop.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "loader/json_text.h"
+
+typedef struct watch {
+    rp_call call;
+    bool shown; /* somebody looks at standard error */
+} watch;
+
+static void take_progress(void *user, size_t done, size_t total) {
+    watch *w = user;
+    if (w->shown) rp_cli_progress(done, total, done);
+    if (rp_cli_stop_signal()) rp_call_cancel(&w->call);
+}
+
+/* The session is opened by a command that has a model. */
+static rp_status answer_nothing(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
+                                rp_result **out, rp_error *err) {
+    (void)session, (void)items, (void)count, (void)out, (void)err;
+    return RP_OK;
+}
+
+static void write_json(const rp_evaluation *evaluation, rp_cli_buffer *out) {
+    static const char *const tasks[] = {"",    "classify", "multilabel", "regress",
+                                        "tag", "answer",   "choose",     "order"};
+    size_t count;
+    uint64_t skipped, rows = rp_evaluation_rows(evaluation, &skipped);
+    const rp_metric *metrics = rp_evaluation_metrics(evaluation, &count);
+    rp_cli_printf(out, "{\"task\": \"%s\", \"rows\": %llu, \"skipped\": %llu",
+                  tasks[rp_evaluation_task(evaluation)], (unsigned long long)rows,
+                  (unsigned long long)skipped);
+    for (size_t i = 0; i < count; i++) {
+        char number[RP_JSON_NUMBER_SIZE] = "null";
+        if (isfinite(metrics[i].value)) rp_json_double_text(metrics[i].value, number);
+        rp_cli_printf(out, ", \"%s\": %s", metrics[i].name, number);
+    }
+    rp_cli_puts(out, "}\n");
+}
+
+static void write_people(const rp_evaluation *evaluation, rp_cli_buffer *out) {
+    size_t count;
+    uint64_t skipped, rows = rp_evaluation_rows(evaluation, &skipped);
+    const rp_metric *metrics = rp_evaluation_metrics(evaluation, &count);
+    rp_cli_printf(out, "%llu row%s", (unsigned long long)rows, rows == 1 ? "" : "s");
+    if (skipped) rp_cli_printf(out, ", %llu left out", (unsigned long long)skipped);
+    rp_cli_puts(out, "\n");
+    for (size_t i = 0; i < count; i++)
+        if (isfinite(metrics[i].value))
+            rp_cli_printf(out, "%-22s %.4f\n", metrics[i].name, metrics[i].value);
+        else
+            rp_cli_printf(out, "%-22s not defined\n", metrics[i].name);
+}
+
+/* The exit status. */
+static int evaluate(const rp_cli_session *session, const rp_cli_options *o, rp_cli_output *out) {
+    watch w = {.call = {.progress = take_progress, .user = &w}, .shown = isatty(STDERR_FILENO)};
+    const rp_eval_params params = {.task = o->task,
+                                   .skip_bad = o->skip_bad,
+                                   .max_tokens = o->max_length,
+                                   .stride = o->stride,
+                                   .max_answer_tokens = o->max_answer_length,
+                                   .format = o->data_format,
+                                   .text_column = o->text_column,
+                                   .pair_column = o->pair_column,
+                                   .label_column = o->label_column,
+                                   .glue = o->glue,
+                                   .predictions = o->predictions,
+                                   .call = &w.call};
+    rp_evaluation *evaluation = NULL;
+    rp_error err = {0};
+    rp_cli_progress_begin();
+    rp_cli_stop_expected(true);
+    rp_status status = rp_eval(session->model, o->texts[0], &params, &evaluation, &err);
+    rp_cli_stop_expected(false);
+    rp_cli_progress_end();
+    if (status) {
+        int signal = rp_cli_stop_signal();
+        rp_cli_complain("eval: %s", err.message);
+        return signal ? 128 + signal : 1;
+    }
+    (o->json ? write_json : write_people)(evaluation, &out->buffer);
+    rp_evaluation_free(&evaluation);
+    return 0;
+}
+
+int rp_cli_eval(const rp_cli_options *options, rp_cli_output *out) {
+    static const rp_cli_command command = {.name = "eval", .bundled = "sentiment", .run = answer_nothing};
+    rp_cli_session session;
+    rp_error err = {0};
+    if (options->text_count != 1) {
+        rp_cli_complain("eval: takes one FILE of labelled data; try 'reprise eval --help'");
+        return 2;
+    }
+    if (rp_cli_session_open(&session, &command, options, &err)) {
+        rp_cli_complain("eval: %s", err.message);
+        return 1;
+    }
+    int exit_status = evaluate(&session, options, out);
+    rp_cli_session_close(&session);
+    return exit_status;
+}
