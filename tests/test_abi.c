@@ -431,9 +431,13 @@ static void test_layout(void **state) {
 
 /* ---- what a library does with fields that it does not know ---- */
 
-static void refused(rp_status status, const rp_error *err) {
+static void refused_as(const char *field, rp_status status, const rp_error *err) {
     assert_int_equal(status, RP_ERROR_ARGUMENT);
-    assert_non_null(strstr(err->message, "params.reserved"));
+    assert_non_null(strstr(err->message, field));
+}
+
+static void refused(rp_status status, const rp_error *err) {
+    refused_as("params.reserved", status, err);
 }
 
 /* A reserved array of four words, or of three, where the fourth case repeats the last. */
@@ -493,7 +497,7 @@ static void test_unknown_fields_are_refused(void **state) {
         assert_null(evaluation);
         rp_call call = {.reserved = WORD(i)};
         rp_classify_params called = {.call = &call};
-        refused(rp_classify(model, &input, 1, &called, &result, &err), &err);
+        refused_as("call.reserved", rp_classify(model, &input, 1, &called, &result, &err), &err);
         rp_tokenize_params tokenize = {.reserved = WORD(i)};
         refused(
             rp_tokenize(rp_model_get_tokenizer(model), input.text, input.pair, &tokenize, &encoding, &err),

@@ -84,7 +84,11 @@ static rp_status check_call(const rp_call *call, const char *function, rp_error 
             "%s: call.deadline is %g, more than ten years away: give rp_clock() + seconds, not the "
             "time of another clock",
             function, call->deadline);
-    return rp_check_reserved(call->reserved, RP_COUNT(call->reserved), function, err);
+    if (!rp_check_reserved(call->reserved, RP_COUNT(call->reserved), function, NULL)) return RP_OK;
+    return rp_fail(err, RP_ERROR_ARGUMENT,
+                   "%s: call.reserved is not zero: zero the whole rp_call before you set its fields, or use "
+                   "the newer library that the program was built for",
+                   function);
 }
 
 rp_status rp_visit_enter(rp_visit *visit, rp_gate *gate, const rp_call *call, const char *function,
