@@ -167,6 +167,19 @@ static void test_what_is_refused(void **state) {
     }
 }
 
+static void test_a_link_to_nothing_stays(void **state) {
+    char link[FIXTURE_PATH_SIZE + 40], target[8];
+    (void)state;
+    snprintf(link, sizeof link, "%s/link.npy", folder);
+    assert_int_equal(symlink("nothing", link), 0);
+    cli_run run = cli(CLI_ARGS("embed", "--format", "npy", "-o", link, "x"), NULL, 0);
+    assert_int_equal(run.status, 1);
+    assert_non_null(strstr(run.err, "is a link to what is not there"));
+    assert_int_equal(readlink(link, target, sizeof target), 7);
+    cli_free(&run);
+    unlink(link);
+}
+
 static bool grows_to(const char *path, off_t size) {
     struct stat info;
     for (int i = 0; i < 600; i++) {
@@ -212,6 +225,7 @@ int main(void) {
         NPY_TEST(test_an_input_that_fails_is_a_row_of_nan),
         NPY_TEST(test_objects_and_tables_may_be_the_inputs),
         NPY_TEST(test_what_is_refused),
+        NPY_TEST(test_a_link_to_nothing_stays),
         NPY_TEST(test_an_interrupted_run_leaves_no_file_that_looks_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

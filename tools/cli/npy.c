@@ -54,6 +54,10 @@ bool rp_cli_npy_check(const char *path) {
         return false;
     }
     if (errno != ENOENT) return complain_of(path, errno);
+    if (!lstat(path, &info)) { /* what it leads to would stay missing, and the link be replaced */
+        rp_cli_complain("%s: is a link to what is not there; remove it, or name another with --output", path);
+        return false;
+    }
     const char *slash = strrchr(path, '/');
     char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
     int error = !folder ? ENOMEM : access(folder, W_OK) ? errno : 0;
