@@ -106,31 +106,6 @@ static void test_work(void **state) {
     assert_true(rp_steps_work(steps + 2, 0) == 0);
 }
 
-static void test_slice(void **state) {
-    rp_pace pace = {.limit = 0.5, .operation = 1e-3}; /* 500 operations */
-    (void)state;
-    assert_int_equal(rp_pace_slice(&pace, 500, 512, 64, 16), 512);
-    assert_int_equal(rp_pace_slice(&pace, 501, 512, 64, 16), 192); /* 255 rows would be half of it */
-    assert_int_equal(rp_pace_slice(&pace, 1000, 512, 64, 16), 128);
-    assert_int_equal(rp_pace_slice(&pace, 1001, 512, 64, 16), 64);
-    assert_int_equal(rp_pace_slice(&pace, 1e9, 512, 64, 16), 64); /* and no further */
-    assert_int_equal(rp_pace_slice(&pace, 1e9, 512, 64, 4), 128);
-    assert_int_equal(rp_pace_slice(&pace, 1e9, 4000, 64, 16), 256);
-    assert_int_equal(rp_pace_slice(&pace, 1e9, 4097, 64, 16), 320);
-    assert_int_equal(rp_pace_slice(&pace, 1e9, 12, 64, 16), 64);
-    pace.operation = 0; /* not known */
-    assert_int_equal(rp_pace_slice(&pace, 1e9, 512, 64, 16), 512);
-    pace = (rp_pace){.limit = 0, .operation = 1};
-    assert_int_equal(rp_pace_slice(&pace, 1e9, 512, 64, 16), 512);
-    for (double work = 600; work < 1e5; work *= 1.1)
-        for (uint32_t rows = 1; rows < 9000; rows += 37) {
-            pace = (rp_pace){.limit = 0.5, .operation = 1e-3};
-            uint32_t slice = rp_pace_slice(&pace, work, rows, 64, 16), least = (rows + 1023) / 1024 * 64;
-            assert_true(slice % 64 == 0 && slice >= least);
-            if (slice > least) assert_true(work / rows * slice <= 250);
-        }
-}
-
 static void test_learn(void **state) {
     rp_pace pace = {.limit = 5};
     (void)state;
@@ -515,7 +490,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_work),
-        cmocka_unit_test(test_slice),
         cmocka_unit_test(test_learn),
         cmocka_unit_test(test_learn_again),
         cmocka_unit_test(test_slow_device),

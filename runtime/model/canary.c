@@ -68,30 +68,22 @@ static bool is_unchanged(const rp_canary *c) {
     return c->model->random || !rp_weights_check_unchanged(&c->model->weights, NULL);
 }
 
-/* False: it could not be done, or was stopped. */
-static bool recompute(rp_canary *c, const task *t, double *error) {
-    float *want = rp_new_array(float, t->floats);
+/* Recompute it and count what comes of that; a mismatch is reported. */
+static void judge(rp_canary *c, const task *t) {
     rp_plain_result known = {0};
-    if (!want) return false;
+    float *want = rp_new_array(float, t->floats);
     bool done =
-        is_unchanged(c) &&
+        want && is_unchanged(c) &&
         !rp_plain_run(&c->plain, &t->sequence, t->output, t->rows, t->row_count, want, &known, NULL) &&
         known.done && is_unchanged(c);
-    if (done) *error = difference(t->got, want, t->floats, &known);
+    double error = done ? difference(t->got, want, t->floats, &known) : 0;
+    bool wrong = !(error <= c->bound);
     free(want);
-    return done;
-}
-
-static void judge(rp_canary *c, const task *t) {
-    double error = 0;
-    bool done = recompute(c, t, &error), wrong = done && !(error <= c->bound);
     pthread_mutex_lock(&c->lock);
-    if (done)
-        c->counts.checked++;
-    else
-        c->counts.dropped++;
+    c->counts.checked += done;
+    c->counts.dropped += !done;
     c->counts.wrong += wrong;
-    if (done && error > c->counts.worst) c->counts.worst = error;
+    if (error > c->counts.worst) c->counts.worst = error;
     pthread_mutex_unlock(&c->lock);
     if (!wrong || !c->report.take) return;
     const rp_mismatch mismatch = {t->number, t->output, t->sequence.count, error, c->bound};
@@ -187,32 +179,12 @@ void rp_canary_counts(rp_canary *c, bool wait, rp_verify_counts *out) {
 
 /* ---- taking texts ---- */
 
-/* The rows of a run that sequence `i` has in its result: [*first, *first + *count). `token` is the first of
- * the sequence among all tokens. */
-static void rows_of(const rp_run_params *params, const rp_sequence *sequences, size_t i, size_t token,
-                    size_t *first, size_t *count) {
-    switch (rp_output_rows(params->output)) {
-    case RP_COUNT_TOKENS:
-        *first = token;
-        *count = sequences[i].count;
-        break;
-    case RP_COUNT_ROWS:
-        *first = *count = 0;
-        while (*first < params->row_count && params->rows[*first].sequence < i) ++*first;
-        while (*first + *count < params->row_count && params->rows[*first + *count].sequence == i) ++*count;
-        break;
-    default:
-        *first = i;
-        *count = 1;
-    }
-}
-
 static task *copy_task(const rp_canary *c, const rp_sequence *sequence, const rp_run_params *params,
                        size_t first, size_t count, const float *out) {
     size_t width = rp_output_width(c->model, params->output), tokens = sequence->count;
     size_t rows = params->output == RP_OUTPUT_MASKED_LM ? count : 0;
     if (!count || (uint64_t)count * width > MOST_FLOATS) return NULL;
-    task *t = malloc(sizeof *t + (2 * tokens + rows) * 4 + count * width * sizeof(float));
+    task *t = calloc(1, sizeof *t + (2 * tokens + rows) * 4 + count * width * sizeof(float));
     if (!t) return NULL;
     int32_t *ids = (int32_t *)(t + 1), *types = ids + tokens;
     *t = (task){.sequence = {ids, types, sequence->count},
@@ -222,28 +194,19 @@ static task *copy_task(const rp_canary *c, const rp_sequence *sequence, const rp
                 .floats = count * width};
     t->got = (float *)(t->rows + rows);
     memcpy(ids, sequence->ids, tokens * sizeof *ids);
-    if (sequence->type_ids)
-        memcpy(types, sequence->type_ids, tokens * sizeof *types);
-    else
-        memset(types, 0, tokens * sizeof *types);
+    if (sequence->type_ids) memcpy(types, sequence->type_ids, tokens * sizeof *types);
     for (size_t i = 0; i < rows; i++) t->rows[i] = params->rows[first + i].token;
     memcpy(t->got, out + first * width, t->floats * sizeof(float));
     return t;
 }
 
-/* Until there is room in the queue, or the call is to end. Under the lock. */
-static rp_status wait_for_room(rp_canary *c, rp_error *err) {
-    rp_status status = RP_OK;
-    while (c->waiting == QUEUE && !c->closing && mine != c && !(status = rp_call_check(err)))
-        rp_call_wait(&c->changed, &c->lock);
-    return status;
-}
-
-/* Put it into the queue; or count it as left out. */
+/* Put it into the queue; or count it as left out. Where every text is to be checked, this waits for room
+ * until the call of this thread is to end. */
 static rp_status enqueue(rp_canary *c, task *t, uint64_t number, rp_error *err) {
     rp_status status = RP_OK;
     pthread_mutex_lock(&c->lock);
-    if (t && c->all) status = wait_for_room(c, err);
+    while (t && c->all && c->waiting == QUEUE && !c->closing && mine != c && !(status = rp_call_check(err)))
+        rp_call_wait(&c->changed, &c->lock);
     bool room = t && c->waiting < QUEUE && !c->closing;
     if (room) {
         t->number = number;
@@ -267,14 +230,15 @@ rp_status rp_canary_offer(rp_canary *c, const rp_sequence *sequences, size_t cou
     /* Where there is no room for all of these, the ones that are taken are spread over the call. */
     uint64_t due = (number + count + c->every - 1) / c->every - (number + c->every - 1) / c->every;
     if (c->all || room > due) room = due;
-    size_t token = 0;
+    rp_count kind = rp_output_rows(params->output);
     uint64_t nth = 0;
-    for (size_t i = 0; i < count; token += sequences[i++].count) {
-        size_t first, rows;
+    for (size_t i = 0, first = 0, rows; i < count; i++, first += rows) { /* rows of the result */
+        rows = kind == RP_COUNT_TOKENS ? sequences[i].count
+               : kind == RP_COUNT_ROWS ? rp_rows_of(params, first, i)
+                                       : 1;
         if ((number + i) % c->every) continue;
         bool taken = !status && (nth + 1) * room / due > nth * room / due;
         nth++;
-        rows_of(params, sequences, i, token, &first, &rows);
         if (!rows) continue;
         task *t = taken ? copy_task(c, &sequences[i], params, first, rows, out) : NULL;
         rp_status ended = enqueue(c, t, number + i, err);

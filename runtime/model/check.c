@@ -55,24 +55,7 @@ static rp_status add(check *c, const rp_class *class, const rp_kernel *kernel, c
     return RP_OK;
 }
 
-/* The plan of a use for small weights, and where the device has room for weights that no texel buffer covers,
- * the plan for these. */
-static uint32_t plan(const rp_caps *caps, const rp_class *class, const rp_use *use,
-                     rp_kernel out[2 * RP_MAX_KERNELS]) {
-    rp_kernel more[RP_MAX_KERNELS];
-    rp_use large = *use;
-    uint32_t count = class->plan(caps, use, out), all = count, beyond = 0;
-    large.texels = UINT64_MAX;
-    if (caps->max_texels < caps->info.max_storage_bytes / 8) beyond = class->plan(caps, &large, more);
-    for (uint32_t i = 0; i < beyond; i++) {
-        uint32_t known = 0;
-        while (known < count && strcmp(out[known].name, more[i].name)) known++;
-        if (known == count) out[all++] = more[i];
-    }
-    return all;
-}
-
-/* Of the kernels of its shader, the one with the smallest tiles. */
+/* Of the kernels with its shader, the one with the smallest tiles. */
 static bool is_smallest(const rp_kernel *kernels, uint32_t count, uint32_t i) {
     for (uint32_t k = 0; k < count; k++)
         if (!strcmp(kernels[k].key.shader, kernels[i].key.shader) &&
@@ -81,27 +64,31 @@ static bool is_smallest(const rp_kernel *kernels, uint32_t count, uint32_t i) {
     return true;
 }
 
-/* A software driver takes seconds to compile a large tile: in a use that is not of RP_RANK_ALL the check
- * leaves such kernels out there. */
-static bool is_due(const rp_caps *caps, rp_rank rank, const rp_kernel *kernels, uint32_t count, uint32_t i) {
-    enum { QUICK = 128 };
-    bool cpu = caps->info.type == RP_DEVICE_CPU;
-    bool small = is_smallest(kernels, count, i) && !(cpu && rp_kernel_tile(&kernels[i]) > QUICK);
-    return rank == RP_RANK_ALL || small || (rank == RP_RANK_QUICK && !cpu);
+static bool has_name(const rp_kernel *kernels, uint32_t count, const char *name) {
+    while (count && strcmp(kernels[count - 1].name, name)) count--;
+    return count;
 }
 
-static rp_status add_class(check *c, const rp_class *class, const rp_scope *scope, rp_error *err) {
+/* The kernels of the plan of a use for small weights, and where the device has room for weights that no texel
+ * buffer covers, of the plan for these. A software driver takes seconds to compile a large tile: in a use
+ * that is not of RP_RANK_ALL the check leaves such kernels out there. */
+static rp_status add_use(check *c, const rp_class *class, const rp_use *use, rp_rank rank, rp_error *err) {
+    enum { QUICK = 128 };
+    const rp_caps *caps = &c->device->caps;
+    bool cpu = caps->info.type == RP_DEVICE_CPU;
+    rp_kernel kernels[2 * RP_MAX_KERNELS], more[RP_MAX_KERNELS];
+    rp_use large = *use;
     rp_status status = RP_OK;
-    rp_kernel kernels[2 * RP_MAX_KERNELS];
-    rp_use use;
-    rp_rank rank;
-    for (uint32_t n = 0; (rank = class->use(scope, n, &use)); n++) {
-        if (rank == RP_RANK_SKIP) continue;
-        uint32_t count = plan(scope->caps, class, &use, kernels);
-        for (uint32_t i = 0; i < count; i++)
-            if (is_due(scope->caps, rank, kernels, count, i)) RP_TRY(add(c, class, &kernels[i], &use, err));
+    uint32_t count = class->plan(caps, use, kernels), planned = count, beyond = 0;
+    large.texels = UINT64_MAX;
+    if (caps->max_texels < caps->info.max_storage_bytes / 8) beyond = class->plan(caps, &large, more);
+    for (uint32_t i = 0; i < beyond; i++)
+        if (!has_name(kernels, planned, more[i].name)) kernels[count++] = more[i];
+    for (uint32_t i = 0; !status && i < count; i++) {
+        bool small = is_smallest(kernels, count, i) && !(cpu && rp_kernel_tile(&kernels[i]) > QUICK);
+        if (rank == RP_RANK_ALL || small || (rank == RP_RANK_QUICK && !cpu))
+            status = add(c, class, &kernels[i], use, err);
     }
-done:
     return status;
 }
 
@@ -116,20 +103,32 @@ static rp_status add_all(check *c, rp_error *err) {
         if (config.activation == RP_ACTIVATION_GELU) scope.activation = RP_OP_GELU;
         rp_config_finish(&config);
     }
-    for (uint32_t i = 0; i < rp_class_count; i++) RP_TRY(add_class(c, rp_classes[i], &scope, err));
+    for (uint32_t i = 0; i < rp_class_count; i++) {
+        rp_use use;
+        rp_rank rank;
+        for (uint32_t n = 0; (rank = rp_classes[i]->use(&scope, n, &use)); n++)
+            if (rank != RP_RANK_SKIP) RP_TRY(add_use(c, rp_classes[i], &use, rank, err));
+    }
 done:
     return status;
 }
 
 /* ---- running one ---- */
 
-/* Have the driver compile it, or prove it. The device is entered. */
-static rp_status run_one(check *c, job *one, rp_error *err) {
+/* Have the driver compile it, or prove it, between a note in the attempt log and the note's end. The device
+ * is entered. `last`: the kernel has run in all other uses, so its note is wiped. A loss of the device is not
+ * noted: with several threads nobody knows whose it is. */
+static rp_status run_one(check *c, job *one, bool last, rp_error *err) {
     rp_check_result *result = &one->result;
     rp_difference found;
     const rp_pipeline *pipeline;
     rp_status status;
     rp_ops ops = {0};
+    rp_attempt noted;
+    if (!rp_attempt_begin_check(&noted, c->device, &(rp_attempted){result->op, result->kernel, &one->use})) {
+        result->verdict = RP_CHECK_ENDS;
+        return RP_OK;
+    }
     rp_ops_init(&ops, c->device, (rp_range){0}, (rp_range){0});
     if (c->params.compile_only) {
         ops.pipelines->statistics = c->device->caps.has_statistics;
@@ -148,19 +147,6 @@ done:
         status = RP_OK;
     }
     rp_ops_finish(&ops);
-    return status;
-}
-
-/* The same between a note in the attempt log and its end; `last`: the kernel has run in all other uses, and
- * its note is wiped. A loss of the device is not noted: with several threads nobody knows whose it is. */
-static rp_status attempt(check *c, job *one, bool last, rp_error *err) {
-    rp_attempt noted;
-    if (!rp_attempt_begin_check(&noted, c->device,
-                                &(rp_attempted){one->result.op, one->result.kernel, &one->use})) {
-        one->result.verdict = RP_CHECK_ENDS;
-        return RP_OK;
-    }
-    rp_status status = run_one(c, one, err);
     rp_attempt_end(&noted, RP_OK, !status && !c->params.compile_only && last);
     return status;
 }
@@ -201,7 +187,7 @@ static void run_job(check *c, job *one, bool last) {
     pthread_mutex_unlock(&c->lock);
     rp_status status = rp_device_enter(c->device, &err);
     bool entered = !status;
-    if (entered) status = rp_device_leave(c->device, attempt(c, one, last, &err));
+    if (entered) status = rp_device_leave(c->device, run_one(c, one, last, &err));
     pthread_mutex_lock(&c->lock);
     bool lost = entered && status == RP_ERROR_DEVICE_LOST;
     one->done = !lost;
@@ -228,22 +214,8 @@ static void *work(void *user) {
     return NULL;
 }
 
-/* Give the caller the results in order, as they come; he gets each without the lock. */
-static void deliver(check *c, rp_check_fn each, void *user) {
-    pthread_mutex_lock(&c->lock);
-    for (; c->delivered < c->count; c->delivered++) {
-        const job *one = &c->jobs[c->delivered];
-        while (!one->done && !c->status && c->running) pthread_cond_wait(&c->changed, &c->lock);
-        if (!one->done || c->status) break;
-        pthread_mutex_unlock(&c->lock);
-        c->failed += one->result.verdict != RP_CHECK_RIGHT;
-        if (each) each(user, &one->result);
-        pthread_mutex_lock(&c->lock);
-    }
-    pthread_mutex_unlock(&c->lock);
-}
-
-/* Until every job is done or the device is lost. */
+/* Until every job is done or the device is lost. Gives the caller the results in order, as they come, and
+ * without the lock. */
 static rp_status run_round(check *c, rp_check_fn each, void *user, rp_error *err) {
     pthread_t threads[MOST_THREADS];
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -259,9 +231,22 @@ static rp_status run_round(check *c, rp_check_fn each, void *user, rp_error *err
     pthread_mutex_lock(&c->lock);
     while (started < wanted && !pthread_create(&threads[started], NULL, work, c)) started++;
     c->running = started;
+    if (!started) rp_fail(&c->error, RP_ERROR_HOST_MEMORY, "a thread that checks kernels cannot be started");
+    if (!started) c->status = RP_ERROR_HOST_MEMORY;
+    while (!c->status && c->delivered < c->count) {
+        const job *one = &c->jobs[c->delivered];
+        if (!one->done && !c->running) break;
+        if (!one->done) {
+            pthread_cond_wait(&c->changed, &c->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&c->lock);
+        c->failed += one->result.verdict != RP_CHECK_RIGHT;
+        if (each) each(user, &one->result);
+        pthread_mutex_lock(&c->lock);
+        c->delivered++;
+    }
     pthread_mutex_unlock(&c->lock);
-    if (!started) return rp_fail(err, RP_ERROR_HOST_MEMORY, "a thread that checks kernels cannot be started");
-    deliver(c, each, user);
     for (uint32_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
     if (c->status && err) *err = c->error;
     return c->status;

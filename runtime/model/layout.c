@@ -25,24 +25,19 @@ static uint32_t element(const rp_model *model) {
 }
 
 /* Bytes of the widest row that any buffer holds for one token, when an element of a layer has so many. */
-static uint32_t widest_row_of(const rp_config *config, uint32_t bytes) {
+static uint32_t widest_row(const rp_config *config, uint32_t bytes) {
     uint32_t h = rp_padded(config->hidden_size);
     uint32_t layer = larger(4 * attention_width(config), rp_spread_stride(config->intermediate_size, bytes));
     return larger(bytes * layer, 4 * (h + 2 * rp_padded(config->embedding_size)));
 }
 
-static uint32_t widest_row(const rp_model *model) {
-    return widest_row_of(&model->config, element(model));
-}
-
 static rp_status choose_batch(rp_model *model, uint32_t wanted, uint32_t *out, rp_error *err) {
     const rp_caps *caps = &model->device->caps;
-    uint64_t row = widest_row(model), positions = model->config.max_positions;
+    uint64_t row = widest_row(&model->config, element(model)), positions = model->config.max_positions;
     uint64_t range = rp_caps_range_limit(caps);
     uint64_t tokens = wanted;
     if (!wanted) {
-        tokens =
-            WIDEST_DEFAULT / widest_row_of(&model->config, 4); /* of any precision: less of it takes less */
+        tokens = WIDEST_DEFAULT / widest_row(&model->config, 4); /* of any precision: less of it takes less */
         if (tokens > DEFAULT_TOKENS) tokens = DEFAULT_TOKENS;
     }
     if (tokens < positions) tokens = positions; /* the longest sequence must always fit */
@@ -110,11 +105,12 @@ uint64_t rp_model_hidden_bytes(const rp_model *model) {
     return (uint64_t)model->batch_tokens * rp_padded(model->config.hidden_size) * element(model);
 }
 
-static rp_status create_buffers(rp_model *model, rp_error *err) {
+rp_status rp_model_create_buffers(rp_model *model, uint32_t max_batch_tokens, rp_error *err) {
     rp_activations *a = &model->activations;
     rp_device *device = model->device;
-    uint64_t tokens = model->batch_tokens;
     rp_status status;
+    RP_TRY(choose_batch(model, max_batch_tokens, &model->batch_tokens, err));
+    uint64_t tokens = model->batch_tokens;
     model->output_floats = output_floats(model);
     if (model->output_floats * 4 > device->caps.info.max_storage_bytes)
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
@@ -126,7 +122,8 @@ static rp_status create_buffers(rp_model *model, rp_error *err) {
     RP_TRY(rp_buffer_create(device, model->output_floats * 4, RP_MEMORY_OUTPUT, "output", &a->output, err));
     RP_TRY(
         rp_buffer_create(device, rp_model_hidden_bytes(model), RP_MEMORY_DEVICE, "hidden", &a->hidden, err));
-    RP_TRY(rp_buffer_create(device, tokens * widest_row(model), RP_MEMORY_DEVICE, "wide", &a->wide, err));
+    RP_TRY(rp_buffer_create(device, tokens * widest_row(&model->config, element(model)), RP_MEMORY_DEVICE,
+                            "wide", &a->wide, err));
 done:
     return status;
 }
@@ -134,12 +131,7 @@ done:
 uint64_t rp_model_activation_bytes(const rp_model *model, uint64_t tokens) {
     uint64_t h = rp_padded(model->config.hidden_size);
     /* hidden, the output, and what the host writes */
-    return tokens * (h * (element(model) + 4) + widest_row(model) + 36);
-}
-
-rp_status rp_model_create_buffers(rp_model *model, uint32_t max_batch_tokens, rp_error *err) {
-    rp_status status = choose_batch(model, max_batch_tokens, &model->batch_tokens, err);
-    return status ? status : create_buffers(model, err);
+    return tokens * (h * (element(model) + 4) + widest_row(&model->config, element(model)) + 36);
 }
 
 /* ---- where a layer reads and writes ---- */

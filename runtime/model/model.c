@@ -35,12 +35,6 @@ static void *do_side_work(void *pointer) {
     return NULL;
 }
 
-static void begin_side_work(side_work *side, rp_model *model) {
-    side->model = model;
-    side->threaded = !pthread_create(&side->thread, NULL, do_side_work, side);
-    if (!side->threaded) do_side_work(side);
-}
-
 /* Its error is reported where `status` is none. */
 static rp_status end_side_work(side_work *side, rp_status status, rp_error *err) {
     double begun = rp_seconds();
@@ -133,24 +127,20 @@ static rp_status record_what_fits(rp_model *model, uint32_t wanted, rp_error *er
 /* What the model needs at least, and what there is. */
 static rp_status fail_to_fit(const rp_model *model, uint64_t weights, rp_error *err) {
     const rp_device_info *info = &model->device->caps.info;
-    uint64_t batch = rp_model_activation_bytes(model, model->config.max_positions), mib = 1 << 20;
-    char left[64];
-    uint64_t bytes = 0;
-    if (rp_device_memory_left(model->device, &bytes))
-        snprintf(left, sizeof left, ", %llu MiB of them free", (unsigned long long)(bytes / mib));
-    else
-        snprintf(left, sizeof left, ", %llu MiB of them in use here",
-                 (unsigned long long)(rp_device_memory_used(model->device) / mib));
+    uint64_t batch = rp_model_activation_bytes(model, model->config.max_positions), mib = 1 << 20, bytes = 0;
+    bool known = rp_device_memory_left(model->device, &bytes);
+    if (!known) bytes = rp_device_memory_used(model->device);
     rp_error why = *err;
     return rp_fail(
         err, RP_ERROR_DEVICE_MEMORY,
         "%.120s needs about %llu MiB of device memory, %llu for its weights and %llu for a sequence of "
-        "%u tokens, and %.80s has %llu MiB%s; take a smaller precision, a smaller model or another "
+        "%u tokens, and %.80s has %llu MiB, %llu MiB of them %s; take a smaller precision, a smaller model "
+        "or another "
         "device (%.120s)",
         model->dir, (unsigned long long)((weights + batch + mib - 1) / mib),
         (unsigned long long)((weights + mib - 1) / mib), (unsigned long long)((batch + mib - 1) / mib),
-        model->config.max_positions, info->name, (unsigned long long)(info->memory_bytes / mib), left,
-        why.message);
+        model->config.max_positions, info->name, (unsigned long long)(info->memory_bytes / mib),
+        (unsigned long long)(bytes / mib), known ? "free" : "in use here", why.message);
 }
 
 /* The model's weights again, where rest_weights gave them up. */
@@ -235,7 +225,9 @@ static rp_status load_files(rp_model *model, const rp_model_params *params, side
         RP_TRY(rp_pooling_transformer(dir, &model->files, err));
         RP_TRY(rp_config_load(model->files, &model->config, err));
         model->config.head = params && !model->new_head ? params->head : 0;
-        begin_side_work(side, model);
+        side->model = model;
+        side->threaded = !pthread_create(&side->thread, NULL, do_side_work, side);
+        if (!side->threaded) do_side_work(side);
         RP_TRY(rp_weights_load(model->files, &model->config, &model->weights, err));
         if (model->new_head)
             RP_TRY(rp_weights_make_head(model->new_head, &model->config, &model->weights, err));
@@ -286,11 +278,6 @@ static rp_status enter_to_build(rp_model *model, const rp_model_params *params, 
     return status;
 }
 
-static bool is_choice_of_head(rp_head head, bool random) {
-    return !head || (!random && (head == RP_HEAD_CLASSIFIER || head == RP_HEAD_TOKENS ||
-                                 head == RP_HEAD_SPANS || head == RP_HEAD_CHOICE));
-}
-
 /* Within the visit of this thread to the device. `dir` becomes the model's. This thread reads the files
  * before it enters the device, and waits for the tokenizer after it has left: whoever opens a lost device
  * again waits for those that have entered. */
@@ -335,12 +322,14 @@ static rp_status check_open(const rp_device *device, const char *name, bool rand
     if (params && (unsigned)params->precision > RP_PRECISION_INT4)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_model_open: precision %d is not one of rp_precision",
                        (int)params->precision);
-    if (params && !is_choice_of_head(params->head, random))
+    rp_head head = params ? params->head : 0;
+    if (head && (random || (head != RP_HEAD_CLASSIFIER && head != RP_HEAD_TOKENS && head != RP_HEAD_SPANS &&
+                            head != RP_HEAD_CHOICE)))
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        random ? "rp_model_open_random: head is %d and must be 0: the config says which it has"
                               : "rp_model_open: head %d is not one of RP_HEAD_CLASSIFIER, RP_HEAD_TOKENS, "
                                 "RP_HEAD_SPANS and RP_HEAD_CHOICE",
-                       (int)params->head);
+                       (int)head);
     rp_status status =
         rp_check_reserved(params ? params->reserved : NULL, RP_COUNT(params->reserved), "rp_model_open", err);
     return status ? status : rp_device_check_owner(device, err);

@@ -113,7 +113,7 @@ struct rp_model {
     rp_tokenizer *tokenizer;
     rp_pooling_config pooling;
     rp_error pooling_error; /* why `pooling` cannot be used; only rp_embed needs it */
-    rp_model_info info; /* any thread reads it at any time, so nothing changes it once the model is open */
+    rp_model_info info;     /* any thread reads it at any time: nothing changes it once the model is open */
     rp_precision precision;
     bool half; /* activations are float16 from the first layer's input to the last one's output */
     char *dir;
@@ -127,18 +127,15 @@ struct rp_model {
     uint64_t output_floats; /* floats that the output buffer holds */
     VkCommandBuffer prologue, outputs[RP_OUTPUT_COUNT];
     VkCommandBuffer *groups; /* [config.groups]; behind them as many for batches of at most few_tokens */
-    uint32_t
-        few_tokens; /* 0: the device has no kernels that are faster for few, and these are not recorded */
+    uint32_t few_tokens;     /* 0: the device has no kernels that are faster for few */
     VkFence fence;
-    VkCommandBuffer
-        *parts; /* [groups * inner_layers * RP_LAYER_PARTS * slices]: single operators, for devices on
-                   which a layer may exceed the submission budget; NULL: not recorded */
-    uint32_t slices, slice_rows; /* number of slices of each operator of the longest sequence, and tokens in
-                                    each slice; 1 and all tokens where no operator exceeds the budget */
-    rp_step *steps;              /* room for the steps of a batch: 1 + layers + 1, or single operators */
-    VkCommandBuffer *submitted;  /* as many: the command buffers that one submission lists */
-    rp_turns turns; /* whoever has the turn uses inputs, activations and outputs, of which there is one set,
-                       for one batch. A thread takes it before it enters the device */
+    VkCommandBuffer *parts; /* [layers on the device, RP_LAYER_PARTS, slices], for a device on which a layer
+                               may exceed the submission budget; NULL: none */
+    uint32_t slices, slice_rows; /* of each part for the longest sequence; and tokens in each slice */
+    rp_step *steps;              /* room for the steps of a batch */
+    VkCommandBuffer *submitted;  /* as many: what one submission lists */
+    rp_turns turns; /* the thread that has the turn uses what lies on the device, for one batch. It takes the
+                       turn before it enters the device */
     rp_pace pace;   /* belongs to the turn too */
     rp_gate gate;   /* calls on this model are inside */
     rp_canary *canary; /* cross-checks texts; NULL: none */
@@ -153,8 +150,7 @@ rp_status rp_model_begin(rp_model *model, rp_error *err);
 rp_status rp_model_end(rp_model *model, rp_status status);
 
 /* Enter the device and make again what the model lost with it: weights, buffers and recordings. The caller
- * has the model's turn and has not entered. Where it fails the device is left and the model is not built.
- */
+ * has the model's turn. Where this fails the thread is not in the device and the model is not built. */
 rp_status rp_model_enter_to_rebuild(rp_model *model, rp_error *err);
 
 /* Begin the visit of a call on this model (base/call.h); rp_visit_leave ends it. RP_ERROR_DEVICE in a
@@ -210,9 +206,9 @@ rp_status rp_model_record_output(rp_model *model, rp_output output, VkCommandBuf
 rp_status rp_model_record_group(rp_model *model, uint32_t group, uint32_t most_rows, VkCommandBuffer commands,
                                 rp_error *err);
 
-/* Record model->parts: every operator of every layer, cut into slices of `slice_rows` tokens, each in a
- * command buffer of its own. They serve batches of one sequence. */
-rp_status rp_model_record_parts(rp_model *model, uint32_t slice_rows, rp_error *err);
+/* Record model->parts: every operator of every layer, cut into slices that are as short as can be. They serve
+ * batches of one sequence. */
+rp_status rp_model_record_parts(rp_model *model, rp_error *err);
 
 /* Where there is a submission budget: time a layer on the device, so that the first run is cut correctly. */
 rp_status rp_model_measure_pace(rp_model *model, rp_error *err);
@@ -226,5 +222,9 @@ bool rp_output_available(const rp_model *model, rp_output output);
 
 /* What an output has one row for: each token, each sequence, or each row that the caller lists. */
 rp_count rp_output_rows(rp_output output);
+
+/* How many of the rows that the caller lists, from number `first` on, belong to sequence `i`; 0 for an output
+ * that has others. */
+size_t rp_rows_of(const rp_run_params *params, size_t first, size_t i);
 
 #endif

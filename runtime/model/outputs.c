@@ -44,3 +44,10 @@ uint32_t rp_output_width(const rp_model *model, rp_output output) {
 rp_count rp_output_rows(rp_output output) {
     return outputs[output].rows;
 }
+
+size_t rp_rows_of(const rp_run_params *params, size_t first, size_t i) {
+    size_t end = first;
+    if (rp_output_rows(params->output) != RP_COUNT_ROWS) return 0;
+    while (end < params->row_count && params->rows[end].sequence == i) end++;
+    return end - first;
+}

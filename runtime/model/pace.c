@@ -24,14 +24,6 @@ uint32_t rp_pace_cut(const rp_pace *pace, const rp_step *steps, uint32_t count) 
     return n;
 }
 
-uint32_t rp_pace_slice(const rp_pace *pace, double work, uint32_t rows, uint32_t unit, uint32_t most) {
-    double limit = rp_pace_most(pace);
-    if (!(work > limit)) return rows;
-    uint32_t units = (rows + unit - 1) / unit, least = (units + most - 1) / most; /* units of a slice */
-    double fit = floor(rows * (limit / 2 / work) / unit);
-    return (fit > least ? (uint32_t)fit : least) * unit;
-}
-
 void rp_pace_learn(rp_pace *pace, double work, double seconds) {
     double allowed = fmin(rp_pace_most(pace), rp_pace_batch(pace));
     if (!(work > 0) || !(seconds > 0) || work < fmin(pace->known, allowed) / 2) return;

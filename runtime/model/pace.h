@@ -37,12 +37,6 @@ double rp_pace_most(const rp_pace *pace);
  * supposed. Infinite where there is no limit. */
 double rp_pace_batch(const rp_pace *pace);
 
-/* How many rows of an operator one slice takes, when the operator has `work` operations for `rows` rows: all
- * rows where they stay within the budget. Else a slice takes half of the budget, because the device may get
- * slower later and the slices stay as they are; but there are at most `most` slices, and each has a multiple
- * of `unit` rows. */
-uint32_t rp_pace_slice(const rp_pace *pace, double work, uint32_t rows, uint32_t unit, uint32_t most);
-
 /* Learn from a submission of `work` that took `seconds`; 0: nobody knows how long it took. Once larger work
  * has been timed, a small submission, most of which is waiting, changes nothing; but it counts when the
  * budgets no longer allow larger ones. When the device got slower the estimate follows at once, when it got

@@ -21,7 +21,7 @@ typedef struct forward {
     float *qkv, *context;     /* [T, 3H], [T, H] */
     float *inner;             /* [T, max(I, E)] */
     float *gamma, *beta, *bias;
-    bool lost; /* a file no longer has its weights */
+    bool ended; /* another thread set `stop`, or a file no longer has its weights: what follows is nothing */
     bool huge;
     double unit;
 } forward;
@@ -61,7 +61,7 @@ void rp_plain_finish(rp_plain *plain) {
 static void read_elements(forward *p, const rp_tensor *tensor, size_t first, size_t count, float *out) {
     if (rp_weights_reader_read(&p->plain->reader, tensor, first, count, out)) return;
     memset(out, 0, count * sizeof *out);
-    p->lost = true;
+    p->ended = true;
 }
 
 /* Row `row` of a tensor, rounded as the device has it, until the next call. `head`: its columns are heads of
@@ -100,13 +100,14 @@ static void note_huge(forward *p, const float *values, size_t count) {
 }
 
 /* out[row][n] = activation(x * w^T + bias), [rows, stride]. `as`: how the device stores `w`; `head` as above.
- * False: another thread set `stop`, or a file no longer has the weights. */
-static bool linear(forward *p, const rp_tensor *w, const rp_matrix *as, uint32_t head, const rp_tensor *bias,
+ */
+static void linear(forward *p, const rp_tensor *w, const rp_matrix *as, uint32_t head, const rp_tensor *bias,
                    rp_op_activation activation, const float *x, size_t rows, float *out, size_t stride) {
     const float *b = vector(p, bias, w->rows, p->bias);
     note_huge(p, x, rows * w->columns);
     for (size_t n = 0; n < w->rows; n++) {
-        if (p->plain->stop || p->lost) return false;
+        p->ended |= p->plain->stop;
+        if (p->ended) return;
         const float *row = stored_row(p, w, as, n, head);
         note_huge(p, row, w->columns);
         for (size_t i = 0; i < rows; i++) {
@@ -115,11 +116,10 @@ static bool linear(forward *p, const rp_tensor *w, const rp_matrix *as, uint32_t
             out[i * stride + n] = rp_reference_activate((float)(sum + b[n]), activation);
         }
     }
-    return true;
 }
 
 /* The few outputs of a head, and their unit: their sums may cancel, so they tell nothing of it themselves. */
-static bool head(forward *p, const rp_tensor *w, const rp_matrix *as, const rp_tensor *bias, const float *x,
+static void head(forward *p, const rp_tensor *w, const rp_matrix *as, const rp_tensor *bias, const float *x,
                  size_t rows, float *out) {
     for (size_t n = 0; n < w->rows; n++) {
         const float *row = stored_row(p, w, as, n, 0);
@@ -132,7 +132,7 @@ static bool head(forward *p, const rp_tensor *w, const rp_matrix *as, const rp_t
             p->unit = fmax(p->unit, sqrt(squares));
         }
     }
-    return linear(p, w, as, 0, bias, RP_OP_NONE, x, rows, out, w->rows);
+    linear(p, w, as, 0, bias, RP_OP_NONE, x, rows, out, w->rows);
 }
 
 static void normalize(forward *p, const rp_tensor *gamma, const rp_tensor *beta, float *x, size_t rows,
@@ -160,7 +160,7 @@ static void store(const forward *p, float *values, size_t count) {
         values[i] = rp_half_to_float(rp_float_to_half(fmaxf(-65504, fminf(values[i], 65504))));
 }
 
-static bool embed(forward *p) {
+static void embed(forward *p) {
     const rp_weights *w = p->plain->weights;
     const rp_device_weights *as = &p->plain->stored;
     size_t e = p->config->embedding_size;
@@ -175,11 +175,10 @@ static bool embed(forward *p) {
     normalize(p, &w->embedding_norm, &w->embedding_norm_bias, sum, p->tokens, e);
     if (!w->mapping.data)
         memcpy(p->hidden, sum, p->tokens * e * sizeof *sum);
-    else if (!linear(p, &w->mapping, &as->mapping, 0, &w->mapping_bias, RP_OP_NONE, sum, p->tokens, p->hidden,
-                     p->config->hidden_size))
-        return false;
+    else
+        linear(p, &w->mapping, &as->mapping, 0, &w->mapping_bias, RP_OP_NONE, sum, p->tokens, p->hidden,
+               p->config->hidden_size);
     store(p, p->hidden, p->tokens * p->config->hidden_size);
-    return true;
 }
 
 static rp_status attend(forward *p, rp_error *err) {
@@ -206,102 +205,86 @@ static void end_in_norm(forward *p, float *x, const float *residual, const rp_te
     store(p, x, count);
 }
 
-static rp_status run_layer(forward *p, const rp_layer_weights *w, const rp_device_layer *as, bool *done,
-                           rp_error *err) {
+static rp_status run_layer(forward *p, const rp_layer_weights *w, const rp_device_layer *as, rp_error *err) {
     size_t h = p->config->hidden_size, i = p->config->intermediate_size, t = p->tokens;
-    *done =
-        linear(p, &w->query, &as->qkv, 0, &w->query_bias, RP_OP_NONE, p->hidden, t, p->qkv, 3 * h) &&
-        linear(p, &w->key, &as->qkv, 0, &w->key_bias, RP_OP_NONE, p->hidden, t, p->qkv + h, 3 * h) &&
-        linear(p, &w->value, &as->qkv, 0, &w->value_bias, RP_OP_NONE, p->hidden, t, p->qkv + 2 * h, 3 * h);
+    rp_op_activation activation = (rp_op_activation)p->config->activation;
+    linear(p, &w->query, &as->qkv, 0, &w->query_bias, RP_OP_NONE, p->hidden, t, p->qkv, 3 * h);
+    linear(p, &w->key, &as->qkv, 0, &w->key_bias, RP_OP_NONE, p->hidden, t, p->qkv + h, 3 * h);
+    linear(p, &w->value, &as->qkv, 0, &w->value_bias, RP_OP_NONE, p->hidden, t, p->qkv + 2 * h, 3 * h);
     store(p, p->qkv, 3 * t * h);
     note_huge(p, p->qkv, 3 * t * h);
-    rp_status status = *done ? attend(p, err) : RP_OK;
-    if (status || !*done) return status;
+    rp_status status = p->ended ? RP_OK : attend(p, err);
+    if (status) return status;
     store(p, p->context, t * h);
-    *done = linear(p, &w->dense, &as->dense, (uint32_t)(h / p->config->attention_heads), &w->dense_bias,
-                   RP_OP_NONE, p->context, t, p->attended, h);
-    if (!*done) return RP_OK;
+    linear(p, &w->dense, &as->dense, (uint32_t)(h / p->config->attention_heads), &w->dense_bias, RP_OP_NONE,
+           p->context, t, p->attended, h);
     end_in_norm(p, p->attended, p->hidden, &w->attention_norm, &w->attention_norm_bias);
-    *done = linear(p, &w->ffn, &as->ffn, 0, &w->ffn_bias, (rp_op_activation)p->config->activation,
-                   p->attended, t, p->inner, i);
+    linear(p, &w->ffn, &as->ffn, 0, &w->ffn_bias, activation, p->attended, t, p->inner, i);
     store(p, p->inner, t * i);
-    *done = *done && linear(p, &w->ffn_output, &as->ffn_output, 0, &w->ffn_output_bias, RP_OP_NONE, p->inner,
-                            t, p->hidden, h);
-    if (*done) end_in_norm(p, p->hidden, p->attended, &w->output_norm, &w->output_norm_bias);
+    linear(p, &w->ffn_output, &as->ffn_output, 0, &w->ffn_output_bias, RP_OP_NONE, p->inner, t, p->hidden, h);
+    end_in_norm(p, p->hidden, p->attended, &w->output_norm, &w->output_norm_bias);
     return RP_OK;
 }
 
-static rp_status encode(forward *p, bool *done, rp_error *err) {
+static rp_status encode(forward *p, rp_error *err) {
     const rp_config *c = p->config;
     rp_status status = RP_OK;
-    *done = embed(p);
-    for (uint32_t i = 0; !status && *done && i < c->layers; i++)
-        for (uint32_t n = 0; !status && *done && n < c->inner_layers; n++) {
-            uint32_t at = rp_config_group(c, i) * c->inner_layers + n;
-            status = run_layer(p, &p->plain->weights->layers[at], &p->plain->stored.layers[at], done, err);
-        }
+    embed(p);
+    for (uint32_t i = 0; !status && !p->ended && i < c->layers * c->inner_layers; i++) {
+        uint32_t at = rp_config_group(c, i / c->inner_layers) * c->inner_layers + i % c->inner_layers;
+        status = run_layer(p, &p->plain->weights->layers[at], &p->plain->stored.layers[at], err);
+    }
     return status;
 }
 
 /* ---- outputs ---- */
 
-static bool masked_lm(forward *p, const uint32_t *rows, size_t count, float *out) {
+static void masked_lm(forward *p, const uint32_t *rows, size_t count, float *out) {
     const rp_weights *w = p->plain->weights;
     const rp_device_weights *as = &p->plain->stored;
     bool tied = !w->lm_decoder.data;
     const rp_tensor *decoder = tied ? &w->word : &w->lm_decoder;
     size_t h = p->config->hidden_size, e = p->config->embedding_size;
     for (size_t i = 0; i < count; i++) {
-        float *x = p->hidden + rows[i] * h, *dense = p->inner;
-        if (!linear(p, &w->lm_dense, &as->lm_dense, 0, &w->lm_dense_bias,
-                    (rp_op_activation)p->config->activation, x, 1, dense, e))
-            return false;
-        normalize(p, &w->lm_norm, &w->lm_norm_bias, dense, 1, e);
-        if (!linear(p, decoder, tied ? &as->word : &as->lm_decoder, 0, &w->lm_bias, RP_OP_NONE, dense, 1,
-                    out + i * decoder->rows, decoder->rows))
-            return false;
+        linear(p, &w->lm_dense, &as->lm_dense, 0, &w->lm_dense_bias, (rp_op_activation)p->config->activation,
+               p->hidden + rows[i] * h, 1, p->inner, e);
+        normalize(p, &w->lm_norm, &w->lm_norm_bias, p->inner, 1, e);
+        linear(p, decoder, tied ? &as->word : &as->lm_decoder, 0, &w->lm_bias, RP_OP_NONE, p->inner, 1,
+               out + i * decoder->rows, decoder->rows);
     }
-    return true;
 }
 
-/* First token -> pooler -> a head that stands on it. */
-static bool pooled(forward *p, rp_output output, float *out) {
+static void make_output(forward *p, rp_output output, const uint32_t *rows, size_t row_count, float *out) {
     const rp_weights *w = p->plain->weights;
-    bool order = output == RP_OUTPUT_ORDER, more = output != RP_OUTPUT_POOLED;
-    const rp_tensor *matrix = order ? &w->order : &w->classifier;
-    const rp_tensor *bias = order ? &w->order_bias : &w->classifier_bias;
-    size_t h = p->config->hidden_size;
-    rp_op_activation activation = p->config->no_pooler ? RP_OP_RELU : RP_OP_TANH;
-    return linear(p, &w->pooler, &p->plain->stored.pooler, 0, &w->pooler_bias, activation, p->hidden, 1,
-                  more ? p->attended : out, h) &&
-           (!more || head(p, matrix, order ? &p->plain->stored.order : &p->plain->stored.classifier, bias,
-                          p->attended, 1, out));
-}
-
-static bool make_output(forward *p, rp_output output, const uint32_t *rows, size_t row_count, float *out) {
-    const rp_weights *w = p->plain->weights;
+    const rp_device_weights *as = &p->plain->stored;
     size_t h = p->config->hidden_size;
     const uint32_t starts[2] = {0, (uint32_t)p->tokens};
     switch (output) {
     case RP_OUTPUT_HIDDEN:
         memcpy(out, p->hidden, p->tokens * h * sizeof *out);
-        return true;
+        return;
     case RP_OUTPUT_CLS:
         memcpy(out, p->hidden, h * sizeof *out);
-        return true;
+        return;
     case RP_OUTPUT_MEAN:
     case RP_OUTPUT_MAX:
         rp_reference_pool(1, h, output == RP_OUTPUT_MAX, (rp_const_rows){p->hidden, h}, starts,
                           (rp_rows){out, h});
-        return true;
+        return;
     case RP_OUTPUT_TOKENS:
     case RP_OUTPUT_SPANS:
-        return head(p, &w->classifier, &p->plain->stored.classifier, &w->classifier_bias, p->hidden,
-                    p->tokens, out);
+        head(p, &w->classifier, &as->classifier, &w->classifier_bias, p->hidden, p->tokens, out);
+        return;
     case RP_OUTPUT_MASKED_LM:
-        return masked_lm(p, rows, row_count, out);
-    default:
-        return pooled(p, output, out);
+        masked_lm(p, rows, row_count, out);
+        return;
+    default: /* first token -> pooler -> one of the heads that stand on it */
+        linear(p, &w->pooler, &as->pooler, 0, &w->pooler_bias, p->config->no_pooler ? RP_OP_RELU : RP_OP_TANH,
+               p->hidden, 1, output == RP_OUTPUT_POOLED ? out : p->attended, h);
+        if (output == RP_OUTPUT_ORDER)
+            head(p, &w->order, &as->order, &w->order_bias, p->attended, 1, out);
+        else if (output != RP_OUTPUT_POOLED)
+            head(p, &w->classifier, &as->classifier, &w->classifier_bias, p->attended, 1, out);
     }
 }
 
@@ -331,11 +314,10 @@ static rp_status allocate(forward *p, rp_error *err) {
 rp_status rp_plain_run(rp_plain *plain, const rp_sequence *sequence, rp_output output, const uint32_t *rows,
                        size_t row_count, float *out, rp_plain_result *result, rp_error *err) {
     forward p = {.plain = plain, .config = plain->config, .sequence = sequence, .tokens = sequence->count};
-    bool done = false;
     rp_status status = allocate(&p, err);
-    if (!status) status = encode(&p, &done, err);
-    if (!status && done) done = make_output(&p, output, rows, row_count, out) && !p.lost;
-    *result = (rp_plain_result){done, p.huge, p.unit};
+    if (!status) status = encode(&p, err);
+    if (!status && !p.ended) make_output(&p, output, rows, row_count, out);
+    *result = (rp_plain_result){!status && !p.ended, p.huge, p.unit};
     rp_arena_finish(&p.arena);
     return status;
 }

@@ -23,10 +23,6 @@ static void describe_layer(const rp_model *model, uint32_t i, uint32_t most_rows
     rp_describe_layer(&model->config, model->half, &model->on_device.layers[i], &at, most_rows, out);
 }
 
-static uint32_t layer_count(const rp_model *model) {
-    return model->config.groups * model->config.inner_layers;
-}
-
 static bool same_kernels(const rp_op_list *a, const rp_op_list *b) {
     uint32_t i = 0;
     while (i < a->count && !strcmp(a->ops[i].kernel.name, b->ops[i].kernel.name)) i++;
@@ -39,7 +35,7 @@ static rp_status select_for_layers(rp_model *model, rp_error *err) {
     uint32_t most_rows = rp_few_rows(&model->device->caps);
     rp_status status = RP_OK;
     model->few_tokens = 0;
-    for (uint32_t i = 0; !status && i < layer_count(model); i++) {
+    for (uint32_t i = 0; !status && i < model->on_device.layer_count; i++) {
         rp_op_list list, few;
         describe_layer(model, i, 0, &list);
         RP_TRY(select_kernels(model, &list, err));
@@ -139,9 +135,11 @@ done:
     return status;
 }
 
-rp_status rp_model_record_parts(rp_model *model, uint32_t slice_rows, rp_error *err) {
-    uint32_t slices = (uint32_t)rp_div_up(model->config.max_positions, slice_rows),
-             count = layer_count(model) * RP_LAYER_PARTS * slices;
+rp_status rp_model_record_parts(rp_model *model, rp_error *err) {
+    uint64_t longest = model->config.max_positions;
+    uint32_t slice_rows = (uint32_t)rp_round_up(rp_div_up(longest, RP_MAX_SLICES), RP_SLICE_ROWS),
+             slices = (uint32_t)rp_div_up(longest, slice_rows),
+             count = model->on_device.layer_count * RP_LAYER_PARTS * slices;
     rp_status status = RP_OK;
     model->slices = slices;
     model->slice_rows = slice_rows;
@@ -159,17 +157,6 @@ rp_status rp_model_record_parts(rp_model *model, uint32_t slice_rows, rp_error *
     return status;
 }
 
-static rp_status record_all(rp_model *model, rp_error *err) {
-    rp_status status;
-    RP_TRY(rp_model_record_prologue(model, &model->prologue, err));
-    RP_TRY(record_groups(model, err));
-    for (int output = 0; output < RP_OUTPUT_COUNT; output++)
-        if (rp_output_available(model, (rp_output)output))
-            RP_TRY(rp_model_record_output(model, (rp_output)output, &model->outputs[output], err));
-done:
-    return status;
-}
-
 rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *err) {
     rp_device *device = model->device;
     const rp_vk_table *vk = &device->vk;
@@ -179,7 +166,11 @@ rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *
     rp_ops_init(&model->ops, device, rp_buffer_range(&a->input, a->at.counts, RP_ALL_COUNTS * 4),
                 rp_buffer_range(&a->input, a->at.indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)));
     RP_TRY(select_all(model, err));
-    RP_TRY(record_all(model, err));
+    RP_TRY(rp_model_record_prologue(model, &model->prologue, err));
+    RP_TRY(record_groups(model, err));
+    for (int output = 0; output < RP_OUTPUT_COUNT; output++)
+        if (rp_output_available(model, (rp_output)output))
+            RP_TRY(rp_model_record_output(model, (rp_output)output, &model->outputs[output], err));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     RP_VK(vkCreateFence, (device->handle, &fence, NULL, &model->fence));
     uint32_t steps = model->pace.limit > 0 ? model->config.inner_layers * RP_LAYER_PARTS * RP_MAX_SLICES : 1;

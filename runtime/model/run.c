@@ -7,17 +7,12 @@
 
 #include "base/clock.h"
 
-/* The sequences [first, first + count) and the rows [first_row, first_row + row_count) of one submission. */
-typedef struct batch {
-    size_t first, count, first_row, row_count;
-    uint32_t tokens;
-} batch;
-
 typedef struct run {
     rp_model *model;
     const rp_sequence *sequences;
     size_t count;
     const rp_run_params *params;
+    size_t sequence, row; /* that the next batch begins with */
     uint32_t most_tokens; /* of a batch, unless it is a single sequence */
     rp_run_times times;
 } run;
@@ -88,54 +83,50 @@ static rp_status check(const run *r, size_t capacity, rp_error *err) {
 
 /* ---- batches ---- */
 
-/* How many rows from number `first` on belong to sequence `i`. */
-static size_t rows_of(const run *r, size_t first, size_t i) {
-    const rp_run_params *params = r->params;
-    size_t end = first;
-    if (rp_output_rows(params->output) != RP_COUNT_ROWS) return 0;
-    while (end < params->row_count && params->rows[end].sequence == i) end++;
-    return end - first;
-}
-
-/* As many whole sequences, and as many of their chosen rows, as fit after those already done; no more than a
- * single step takes below the limit of a submission; and, one sequence apart, no more than the batch budget
- * allows. Belongs to the turn. */
-static batch next_batch(const run *r, batch done) {
+/* As many whole sequences, and as many of their rows, as there is room for; no more than one step may take
+ * within the submission budget; and, one sequence apart, no more than the batch budget allows. Belongs to the
+ * turn. */
+static rp_batch next_batch(const run *r) {
     const rp_model *model = r->model;
     const rp_run_params *params = r->params;
     rp_count kind = rp_output_rows(params->output);
     size_t room = model->output_floats / rp_padded(rp_output_width(model, params->output));
-    batch next = {.first = done.first + done.count, .first_row = done.first_row + done.row_count};
-    double most = rp_pace_most(&model->pace), layer = 0;
+    rp_batch next = {.sequences = r->sequences + r->sequence,
+                     .rows = kind == RP_COUNT_ROWS ? params->rows + r->row : NULL,
+                     .first = r->sequence,
+                     .output = params->output};
+    double most = rp_pace_most(&model->pace), layer = 0, row_work = rp_row_work(&model->config);
     double budget = rp_pace_batch(&model->pace), work = 0;
-    if (kind == RP_COUNT_ROWS && (double)room * rp_row_work(&model->config) > most)
-        room = most < rp_row_work(&model->config) ? 1 : (size_t)(most / rp_row_work(&model->config));
-    size_t last_row = next.first_row, rows = kind == RP_COUNT_ROWS ? params->row_count : 0;
-    /* rows that did not fit beside their sequence: that sequence runs again for them */
-    if (last_row < rows && params->rows[last_row].sequence < next.first)
-        next.first = params->rows[last_row].sequence;
-    for (size_t i = next.first; i < r->count; i++) {
+    if (kind == RP_COUNT_ROWS && (double)room * row_work > most)
+        room = most < row_work ? 1 : (size_t)(most / row_work);
+    for (size_t i = r->sequence; i < r->count; i++) {
         uint32_t tokens = next.tokens + r->sequences[i].count;
+        size_t rows = rp_rows_of(params, r->row + next.row_count, i);
         size_t used = kind == RP_COUNT_ROWS     ? next.row_count + 1
                       : kind == RP_COUNT_TOKENS ? tokens
                                                 : next.count + 1;
         layer += rp_layer_work(&model->config, &r->sequences[i]);
-        work += rp_sequence_work(&model->config, &r->sequences[i]) +
-                (double)rows_of(r, last_row, i) * rp_row_work(&model->config);
+        work += rp_sequence_work(&model->config, &r->sequences[i]) + (double)rows * row_work;
         if (tokens > model->batch_tokens || used > room) break;
         if (next.count && (tokens > r->most_tokens || layer > most || work > budget)) break;
         next.tokens = tokens;
         next.count++;
-        while (last_row < rows && params->rows[last_row].sequence == i && next.row_count < room) {
-            last_row++;
-            next.row_count++;
-        }
+        next.row_count += rows < room - next.row_count ? rows : room - next.row_count;
     }
     return next;
 }
 
+/* A batch is done. Rows for which it had no room beside their sequence: that sequence runs again for them. */
+static void advance(run *r, const rp_batch *done) {
+    const rp_row *rows = r->params->rows;
+    r->sequence = done->first + done->count;
+    r->row += done->row_count;
+    if (done->rows && r->row < r->params->row_count && rows[r->row].sequence < r->sequence)
+        r->sequence = rows[r->row].sequence;
+}
+
 /* Copy the rows of an output, whose stride is padded, to where the caller wants them. */
-static rp_status copy_output(const run *r, const batch *b, float **out, rp_error *err) {
+static rp_status copy_output(const run *r, const rp_batch *b, float **out, rp_error *err) {
     rp_model *model = r->model;
     const rp_buffer *output = &model->activations.output;
     size_t width = rp_output_width(model, r->params->output), stride = rp_padded((uint32_t)width);
@@ -149,20 +140,12 @@ static rp_status copy_output(const run *r, const batch *b, float **out, rp_error
     return status;
 }
 
-/* One submission where that stays below the limit, else several with the cuts between layers, between their
- * parts, or between slices of these. */
-static rp_status run_batch(run *r, const batch *b, float **out, rp_error *err) {
+/* One submission where that stays within the budget, else several, with the cuts between steps. */
+static rp_status run_batch(run *r, const rp_batch *b, float **out, rp_error *err) {
     rp_model *model = r->model;
-    const rp_batch all = {.sequences = r->sequences + b->first,
-                          .count = b->count,
-                          .tokens = b->tokens,
-                          .rows = r->params->rows ? r->params->rows + b->first_row : NULL,
-                          .first = b->first,
-                          .row_count = b->row_count,
-                          .output = r->params->output};
     double started = rp_seconds();
-    uint32_t slice_rows, steps = rp_model_list(model, &all, &slice_rows);
-    rp_status status = rp_model_fill(model, &all, slice_rows, err);
+    uint32_t slice_rows, steps = rp_model_list(model, b, &slice_rows);
+    rp_status status = rp_model_fill(model, b, slice_rows, err);
     double submitted = rp_seconds();
     for (uint32_t first = 0, count; !status && first < steps; first += count) {
         count = rp_pace_cut(&model->pace, model->steps + first, steps - first);
@@ -176,23 +159,14 @@ static rp_status run_batch(run *r, const batch *b, float **out, rp_error *err) {
     return status;
 }
 
-/* The sequences before which everything is done, and `*all`: so is everything. */
-static size_t count_done(const run *r, const batch *done, bool *all) {
-    size_t sequences = done->first + done->count, row = done->first_row + done->row_count;
-    bool rows = rp_output_rows(r->params->output) == RP_COUNT_ROWS && row < r->params->row_count;
-    *all = sequences == r->count && !rows;
-    return rows && r->params->rows[row].sequence < sequences ? r->params->rows[row].sequence : sequences;
-}
-
-/* A turn for each batch. A device that has no memory for a batch gets half of it, down to single sequences.
- */
+/* A turn for each batch. Where the device has no memory for a batch this thread halves it, down to single
+ * sequences. */
 static rp_status run_batches(run *r, float *out, rp_error *err) {
-    batch done = {0};
     r->most_tokens = UINT32_MAX;
-    for (bool all = false; !all;) {
+    do {
         rp_status status = rp_model_begin(r->model, err);
         if (status) return status;
-        batch b = next_batch(r, done);
+        rp_batch b = next_batch(r);
         if (b.count) status = run_batch(r, &b, &out, err);
         rp_model_end(r->model, status);
         if (status == RP_ERROR_DEVICE_MEMORY && b.count > 1) {
@@ -200,10 +174,9 @@ static rp_status run_batches(run *r, float *out, rp_error *err) {
             continue;
         }
         if (status || !b.count) return status;
-        done = b;
-        size_t sequences = count_done(r, &done, &all);
-        rp_call_run_progress(all ? r->count : sequences, r->count);
-    }
+        advance(r, &b);
+        rp_call_run_progress(r->sequence, r->count);
+    } while (r->sequence < r->count);
     return RP_OK;
 }
 

@@ -6,21 +6,20 @@
 
 /* ---- work ---- */
 
-/* Of one layer, inner layers apart, its parts. */
-static void add_layer_work(const rp_config *c, const rp_sequence *sequence, double parts[RP_LAYER_PARTS]) {
-    double h = c->hidden_size, tokens = sequence->count;
-    parts[RP_PART_QKV] += 6 * tokens * h * h;
-    parts[RP_PART_ATTENTION] += 4 * tokens * tokens * h;
-    parts[RP_PART_DENSE] += 2 * tokens * h * h;
-    parts[RP_PART_FFN] += 2 * tokens * h * c->intermediate_size;
-    parts[RP_PART_OUTPUT] += 2 * tokens * h * c->intermediate_size;
+/* Of one layer, inner layers apart: its parts. Returns their sum. */
+static double layer_parts(const rp_config *c, const rp_sequence *sequence, double parts[RP_LAYER_PARTS]) {
+    double h = c->hidden_size, tokens = sequence->count, sum = 0;
+    parts[RP_PART_QKV] = 6 * tokens * h * h;
+    parts[RP_PART_ATTENTION] = 4 * tokens * tokens * h;
+    parts[RP_PART_DENSE] = 2 * tokens * h * h;
+    parts[RP_PART_FFN] = parts[RP_PART_OUTPUT] = 2 * tokens * h * c->intermediate_size;
+    for (int i = 0; i < RP_LAYER_PARTS; i++) sum += parts[i];
+    return sum;
 }
 
 double rp_layer_work(const rp_config *c, const rp_sequence *sequence) {
-    double parts[RP_LAYER_PARTS] = {0}, sum = 0;
-    add_layer_work(c, sequence, parts);
-    for (int i = 0; i < RP_LAYER_PARTS; i++) sum += parts[i];
-    return c->inner_layers * sum;
+    double parts[RP_LAYER_PARTS];
+    return c->inner_layers * layer_parts(c, sequence, parts);
 }
 
 double rp_row_work(const rp_config *c) {
@@ -60,8 +59,8 @@ static rp_step *list_parts(rp_model *model, const rp_batch *b, rp_step *next) {
     const rp_config *c = &model->config;
     uint32_t parts = c->inner_layers * RP_LAYER_PARTS,
              slices = (uint32_t)rp_div_up(b->tokens, model->slice_rows);
-    double work[RP_LAYER_PARTS] = {0};
-    add_layer_work(c, b->sequences, work);
+    double work[RP_LAYER_PARTS];
+    layer_parts(c, b->sequences, work);
     for (uint32_t i = 0; i < c->layers; i++)
         for (uint32_t part = 0; part < parts; part++)
             for (uint32_t s = 0; s < slices; s++)
@@ -150,20 +149,6 @@ rp_status rp_model_fill(rp_model *model, const rp_batch *b, uint32_t slice_rows,
 
 /* ---- how long the device takes ---- */
 
-/* Where a layer of the longest sequence takes longer than a submission may, its parts, in slices where one of
- * them does. */
-static rp_status record_parts(rp_model *model, rp_error *err) {
-    const rp_config *c = &model->config;
-    const rp_sequence longest = {.count = c->max_positions};
-    double parts[RP_LAYER_PARTS] = {0}, most = 0;
-    if (rp_layer_work(c, &longest) <= rp_pace_most(&model->pace)) return RP_OK;
-    add_layer_work(c, &longest, parts);
-    for (int i = 0; i < RP_LAYER_PARTS; i++)
-        if (parts[i] > most) most = parts[i];
-    uint32_t rows = rp_pace_slice(&model->pace, most, longest.count, RP_SLICE_ROWS, RP_MAX_SLICES);
-    return rp_model_record_parts(model, rows, err);
-}
-
 rp_status rp_model_measure_pace(rp_model *model, rp_error *err) {
     enum { MOST = 512, FEWEST = 8 };
     static const double ENOUGH = 2e-3, SLOW = 2e-2; /* seconds */
@@ -189,7 +174,8 @@ rp_status rp_model_measure_pace(rp_model *model, rp_error *err) {
         if (seconds > (warm ? ENOUGH : SLOW) || (warm && sequence.count * 4 > largest)) break;
         if (warm) sequence.count *= 4;
     }
-    status = record_parts(model, err);
+    sequence.count = c->max_positions;
+    if (rp_layer_work(c, &sequence) > rp_pace_most(&model->pace)) status = rp_model_record_parts(model, err);
 done:
     return status;
 }

@@ -18,33 +18,18 @@ void rp_turns_finish(rp_turns *turns) {
     pthread_mutex_destroy(&turns->lock);
 }
 
-static void queue(rp_turns *turns, rp_turn *turn) {
-    if (turns->last)
-        turns->last->next = turn;
-    else
-        turns->first = turn;
-    turns->last = turn;
-}
-
-/* It gives up. */
-static void unqueue(rp_turns *turns, rp_turn *turn) {
-    rp_turn *before = NULL;
-    for (rp_turn *at = turns->first; at != turn; at = at->next) before = at;
-    if (before)
-        before->next = turn->next;
-    else
-        turns->first = turn->next;
-    if (turns->last == turn) turns->last = before;
-}
-
 /* Under the lock, which is let go while this waits. */
 static rp_status wait_in_line(rp_turns *turns, rp_error *err) {
-    rp_turn turn = {0};
+    rp_turn turn = {0}, **at = &turns->first;
     rp_status status = RP_OK;
     rp_call_init_cond(&turn.came);
-    queue(turns, &turn);
+    while (*at) at = &(*at)->next;
+    *at = &turn;
     while (!turn.mine && !(status = rp_call_check(err))) rp_call_wait(&turn.came, &turns->lock);
-    if (!turn.mine) unqueue(turns, &turn);
+    if (!turn.mine) { /* it gives up */
+        for (at = &turns->first; *at != &turn;) at = &(*at)->next;
+        *at = turn.next;
+    }
     pthread_cond_destroy(&turn.came);
     return status;
 }
@@ -66,7 +51,6 @@ void rp_turns_give(rp_turns *turns) {
     rp_turn *next = turns->first;
     if (next) {
         turns->first = next->next;
-        if (!next->next) turns->last = NULL;
         next->mine = true;
         pthread_cond_signal(&next->came);
     } else {

@@ -10,9 +10,9 @@
 #include "base/error.h"
 
 typedef struct rp_turns {
-    pthread_mutex_t lock;         /* of what follows; nobody holds it while a batch runs */
-    bool taken;                   /* some thread has the turn */
-    struct rp_turn *first, *last; /* of those that wait */
+    pthread_mutex_t lock;  /* of what follows; nobody holds it while a batch runs */
+    bool taken;            /* some thread has the turn */
+    struct rp_turn *first; /* of those that wait */
 } rp_turns;
 
 void rp_turns_init(rp_turns *turns);

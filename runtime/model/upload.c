@@ -33,7 +33,7 @@ typedef struct item {
     rp_storage storage;
     rp_matrix *matrix;
     const rp_tensor *vectors[3];      /* one behind the other */
-    rp_range *range;                  /* of the vectors */
+    rp_range *to;                     /* of the vectors */
     uint32_t head_rows, head_columns; /* rows (columns) of an attention head, which are padded; 0: are not */
 } item;
 
@@ -69,74 +69,66 @@ static rp_status send(rp_store *store, const item *one, rp_error *err) {
     if (count) RP_TRY(rp_matrix_create(store, parts, count, one->storage, one->name, one->matrix, err));
     for (count = 0; count < 3 && one->vectors[count] && one->vectors[count]->columns; count++)
         RP_TRY(pad_heads(one->vectors[count], one->head_rows, false, &parts[count], &owned[3 + count], err));
-    if (count) RP_TRY(rp_vectors_create(store, parts, count, one->name, one->range, err));
+    if (count) RP_TRY(rp_vectors_create(store, parts, count, one->name, one->to, err));
 done:
     for (size_t i = 0; i < RP_COUNT(owned); i++) free(owned[i]);
     return status;
 }
 
+/* Put an item at `*next`, and step over it. */
+static item *add(item **next, const char *name, const rp_tensor *weight, rp_storage storage,
+                 rp_matrix *matrix, const rp_tensor *vector, rp_range *to) {
+    item *one = (*next)++;
+    *one = (item){name, {weight}, storage, matrix, {vector}, to, 0, 0};
+    return one;
+}
+
+static void add_norm(item **next, const char *name, const rp_tensor *gamma, const rp_tensor *beta,
+                     rp_range *to) {
+    add(next, name, NULL, RP_STORAGE_F32, NULL, gamma, to)->vectors[1] = beta;
+}
+
 /* What a model has once; `type`: its type embeddings. Returns the number of items. */
-enum { MODEL_ITEMS = 11, LM_ITEMS = 3, LAYER_ITEMS = 6 };
+enum { MODEL_ITEMS = 11, LAYER_ITEMS = 6 };
 static uint32_t list_model(const rp_model *model, const rp_tensor *type, rp_device_weights *d,
                            item out[MODEL_ITEMS]) {
     const rp_weights *w = &model->weights;
     rp_storage layers = storage_of_layers(model), tables = storage_of_tables(model),
                small = tables == RP_STORAGE_F32 ? RP_STORAGE_F32 : RP_STORAGE_AS_IS;
-    const item items[MODEL_ITEMS] = {
-        {"word embeddings", {&w->word}, .storage = tables, .matrix = &d->word},
-        {"position embeddings", {&w->position}, .storage = tables, .matrix = &d->position},
-        {"type embeddings", {type}, .storage = tables, .matrix = &d->type},
-        {"embedding norm", .vectors = {&w->embedding_norm, &w->embedding_norm_bias},
-         .range = &d->embedding_norm},
-        {"mapping in", {&w->mapping}, layers, &d->mapping, {&w->mapping_bias}, .range = &d->mapping_bias},
-        {"pooler", {&w->pooler}, tables, &d->pooler, {&w->pooler_bias}, .range = &d->pooler_bias},
-        {"classifier",
-         {&w->classifier},
-         small,
-         &d->classifier,
-         {&w->classifier_bias},
-         .range = &d->classifier_bias},
-        {"sentence order", {&w->order}, small, &d->order, {&w->order_bias}, .range = &d->order_bias},
-        {"masked LM", {&w->lm_dense}, layers, &d->lm_dense, {&w->lm_dense_bias}, .range = &d->lm_dense_bias},
-        {"masked LM norm", .vectors = {&w->lm_norm, &w->lm_norm_bias}, .range = &d->lm_norm},
-        {"decoder", {&w->lm_decoder}, tables, &d->lm_decoder, {&w->lm_bias}, .range = &d->lm_bias},
-    };
-    memcpy(out, items, sizeof items);
-    return w->heads & RP_HEAD_MASKED_LM ? MODEL_ITEMS : MODEL_ITEMS - LM_ITEMS;
+    item *next = out;
+    add(&next, "word embeddings", &w->word, tables, &d->word, NULL, NULL);
+    add(&next, "position embeddings", &w->position, tables, &d->position, NULL, NULL);
+    add(&next, "type embeddings", type, tables, &d->type, NULL, NULL);
+    add_norm(&next, "embedding norm", &w->embedding_norm, &w->embedding_norm_bias, &d->embedding_norm);
+    add(&next, "mapping in", &w->mapping, layers, &d->mapping, &w->mapping_bias, &d->mapping_bias);
+    add(&next, "pooler", &w->pooler, tables, &d->pooler, &w->pooler_bias, &d->pooler_bias);
+    add(&next, "classifier", &w->classifier, small, &d->classifier, &w->classifier_bias, &d->classifier_bias);
+    add(&next, "sentence order", &w->order, small, &d->order, &w->order_bias, &d->order_bias);
+    if (w->heads & RP_HEAD_MASKED_LM) {
+        add(&next, "masked LM", &w->lm_dense, layers, &d->lm_dense, &w->lm_dense_bias, &d->lm_dense_bias);
+        add_norm(&next, "masked LM norm", &w->lm_norm, &w->lm_norm_bias, &d->lm_norm);
+        add(&next, "decoder", &w->lm_decoder, tables, &d->lm_decoder, &w->lm_bias, &d->lm_bias);
+    }
+    return (uint32_t)(next - out);
 }
 
-/* What each layer has. */
-static void list_layer(const rp_model *model, uint32_t layer, rp_device_layer *d, item out[LAYER_ITEMS]) {
-    const rp_layer_weights *w = &model->weights.layers[layer];
+/* What layer number `i` has. */
+static void list_layer(const rp_model *model, uint32_t i, rp_device_layer *d, item out[LAYER_ITEMS]) {
+    const rp_layer_weights *w = &model->weights.layers[i];
     rp_storage as = storage_of_layers(model);
-    uint32_t size = model->config.hidden_size / model->config.attention_heads;
-    const item items[LAYER_ITEMS] = {
-        {"query, key and value",
-         {&w->query, &w->key, &w->value},
-         as,
-         &d->qkv,
-         {&w->query_bias, &w->key_bias, &w->value_bias},
-         &d->qkv_bias,
-         .head_rows = size},
-        {"attention output",
-         {&w->dense},
-         as,
-         &d->dense,
-         {&w->dense_bias},
-         &d->dense_bias,
-         .head_columns = size},
-        {"ffn", {&w->ffn}, as, &d->ffn, {&w->ffn_bias}, .range = &d->ffn_bias},
-        {"ffn output",
-         {&w->ffn_output},
-         as,
-         &d->ffn_output,
-         {&w->ffn_output_bias},
-         .range = &d->ffn_output_bias},
-        {"attention norm", .vectors = {&w->attention_norm, &w->attention_norm_bias},
-         .range = &d->attention_norm},
-        {"output norm", .vectors = {&w->output_norm, &w->output_norm_bias}, .range = &d->output_norm},
-    };
-    memcpy(out, items, sizeof items);
+    uint32_t head_dim = model->config.hidden_size / model->config.attention_heads;
+    item *qkv = add(&out, "query, key and value", &w->query, as, &d->qkv, &w->query_bias, &d->qkv_bias);
+    qkv->weights[1] = &w->key;
+    qkv->weights[2] = &w->value;
+    qkv->vectors[1] = &w->key_bias;
+    qkv->vectors[2] = &w->value_bias;
+    qkv->head_rows = head_dim;
+    add(&out, "attention output", &w->dense, as, &d->dense, &w->dense_bias, &d->dense_bias)->head_columns =
+        head_dim;
+    add(&out, "ffn", &w->ffn, as, &d->ffn, &w->ffn_bias, &d->ffn_bias);
+    add(&out, "ffn output", &w->ffn_output, as, &d->ffn_output, &w->ffn_output_bias, &d->ffn_output_bias);
+    add_norm(&out, "attention norm", &w->attention_norm, &w->attention_norm_bias, &d->attention_norm);
+    add_norm(&out, "output norm", &w->output_norm, &w->output_norm_bias, &d->output_norm);
 }
 
 static rp_status send_all(rp_model *model, const rp_tensor *type, rp_error *err) {
