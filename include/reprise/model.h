@@ -237,10 +237,10 @@ typedef struct rp_run_times {
  * half a second, for the sake of the watchdogs of drivers (software drivers have none). It estimates from a
  * layer that it times when the model is opened, and from the runs. A batch beyond the budget is several
  * submissions, cut between layers, and batches are so small that one layer stays within the budget. Where a
- * layer of one sequence exceeds it, the library cuts between the operators of the layer. Where one operator
- * exceeded it for the longest sequence when the model was opened, the library also cuts the operators, by
- * tokens: into pieces of 64 tokens or of a sixteenth of the longest sequence at least. It does not cut
- * embeddings and heads, except for the rows of a masked language model.
+ * layer of the longest sequence exceeded it when the model was opened, and a layer of one sequence exceeds it
+ * now, the library cuts between the operators of the layer, and the operators by tokens: into pieces of 64
+ * tokens or of a sixteenth of the longest sequence at least. It does not cut embeddings and heads, except for
+ * the rows of a masked language model.
  *
  * Errors: RP_ERROR_TEXT names the first sequence that is empty, too long or holds an id out of range; nothing
  * is computed then. RP_ERROR_HEAD: the model has no weights for this output; the message says why where
