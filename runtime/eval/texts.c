@@ -63,11 +63,11 @@ static rp_status take_number(rp_eval_run *run, size_t i, const float *logits, rp
     return rp_eval_write(run, &w, err);
 }
 
-static rp_status take_logits(rp_eval_run *run, const rp_batch *batch, const float *logits,
+static rp_status take_logits(rp_eval_run *run, const rp_tokenized *tokenized, const float *logits,
                              const rp_result *result, rp_error *err) {
     rp_status status = RP_OK;
     for (size_t i = 0, s = 0; !status && i < run->count; i++) {
-        bool bad, here = s < batch->count && batch->entries[s] == i;
+        bool bad, here = s < tokenized->count && tokenized->entries[s] == i;
         const float *row = logits + s * run->info->label_count;
         s += here;
         status = rp_eval_check(run, result, i, &bad, err);
@@ -91,16 +91,16 @@ rp_status rp_eval_texts(rp_eval_run *run, rp_error *err) {
                     .call = run->params.call};
     rp_status status = rp_task_begin(&task, err);
     if (status) return status;
-    rp_batch batch = {.max_tokens = run->params.max_tokens};
+    rp_tokenized tokenized = {.max_tokens = run->params.max_tokens};
     float *logits = NULL;
     for (size_t i = 0; !status && i < run->count; i++) {
         rp_text pair = run->rows[i].pair.size ? run->rows[i].pair : (rp_text){0};
-        status = rp_batch_add(&batch, run->model, run->rows[i].text, pair, i, result, err);
+        status = rp_tokenized_add(&tokenized, run->model, run->rows[i].text, pair, i, result, err);
     }
-    if (!status) status = rp_batch_run(&batch, run->model, RP_OUTPUT_CLASSES, result, &logits, err);
-    if (!status) status = take_logits(run, &batch, logits, result, err);
+    if (!status) status = rp_tokenized_run(&tokenized, run->model, RP_OUTPUT_CLASSES, result, &logits, err);
+    if (!status) status = take_logits(run, &tokenized, logits, result, err);
     free(logits);
-    rp_batch_finish(&batch);
+    rp_tokenized_finish(&tokenized);
     status = rp_task_end(&task, status);
     rp_result_free(&result);
     return status;

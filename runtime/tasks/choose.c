@@ -3,7 +3,7 @@
 
 /* Sequences are run as soon as there are enough for a few submissions: there may be a million. */
 typedef struct choosing {
-    rp_batch batch;
+    rp_tokenized tokenized;
     size_t tokens; /* of it */
     float *scores; /* [count] of the sequences that were run before */
     size_t count, capacity;
@@ -11,14 +11,14 @@ typedef struct choosing {
 
 static rp_status run_choices(choosing *c, rp_model *model, rp_result *result, rp_error *err) {
     float *scores = NULL;
-    rp_status status = rp_batch_run(&c->batch, model, RP_OUTPUT_CHOICE, result, &scores, err);
-    size_t count = c->count + c->batch.count;
+    rp_status status = rp_tokenized_run(&c->tokenized, model, RP_OUTPUT_CHOICE, result, &scores, err);
+    size_t count = c->count + c->tokenized.count;
     if (!status && !rp_grow((void **)&c->scores, &c->capacity, count, sizeof *c->scores))
         status = rp_fail_memory(err, "the scores of choices", (unsigned long long)count * sizeof *scores);
-    if (!status && scores) memcpy(c->scores + c->count, scores, c->batch.count * sizeof *scores);
+    if (!status && scores) memcpy(c->scores + c->count, scores, c->tokenized.count * sizeof *scores);
     if (!status) c->count = count;
     free(scores);
-    rp_batch_cut(&c->batch, 0);
+    rp_tokenized_cut(&c->tokenized, 0);
     c->tokens = 0;
     return status;
 }
@@ -27,17 +27,17 @@ static rp_status add_choice(choosing *c, rp_model *model, rp_text text, rp_text 
                             rp_result *result, rp_error *err) {
     static const rp_error missing = {RP_ERROR_TEXT,
                                      "one of the choices is missing: its text must not be NULL"};
-    size_t before = c->batch.count;
+    size_t before = c->tokenized.count;
     if (!choice.data) {
         rp_result_fail(result, i, &missing);
         return RP_OK;
     }
-    rp_status status = rp_batch_add(&c->batch, model, text, choice, i, result, err);
-    if (!status && c->batch.count > before) c->tokens += c->batch.sequences[before].count;
+    rp_status status = rp_tokenized_add(&c->tokenized, model, text, choice, i, result, err);
+    if (!status && c->tokenized.count > before) c->tokens += c->tokenized.sequences[before].count;
     if (status || c->tokens / 4 < rp_model_get_info(model)->max_batch_tokens) return status;
-    c->batch.partial = true;
+    c->tokenized.partial = true;
     status = run_choices(c, model, result, err);
-    c->batch.partial = false;
+    c->tokenized.partial = false;
     return status;
 }
 
@@ -47,13 +47,13 @@ static rp_status add_choices(choosing *c, rp_model *model, const rp_choice *inpu
     static const rp_error nothing = {RP_ERROR_TEXT,
                                      "there is nothing to choose from: give at least one choice"};
     rp_entry *entry = &result->entries[i];
-    size_t before = c->count + c->batch.count;
+    size_t before = c->count + c->tokenized.count;
     rp_status status = RP_OK;
     if (!input->choice_count || !input->choices) rp_result_fail(result, i, &nothing);
     for (size_t k = 0; !status && !entry->status && k < input->choice_count; k++)
         status = add_choice(c, model, input->text, input->choices[k], i, result, err);
     if (entry->status) {
-        rp_batch_cut(&c->batch, before > c->count ? before - c->count : 0);
+        rp_tokenized_cut(&c->tokenized, before > c->count ? before - c->count : 0);
         if (c->count > before) c->count = before;
     } else {
         entry->columns = input->choice_count;
@@ -84,6 +84,6 @@ rp_status rp_choose(rp_model *model, const rp_choice *inputs, size_t count, cons
         rp_softmax(scores, entry->columns);
         scores += entry->columns;
     }
-    rp_batch_finish(&c.batch);
+    rp_tokenized_finish(&c.tokenized);
     return rp_task_end(&task, status);
 }

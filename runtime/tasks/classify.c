@@ -28,10 +28,10 @@ static rp_status rank_labels(const rp_model_info *info, float *logits, uint32_t 
 }
 
 /* Hugging Face's fast tokenizers take an empty second text for none. */
-static rp_status add_input(rp_batch *batch, const rp_model *model, const rp_input *input, size_t i,
+static rp_status add_input(rp_tokenized *tokenized, const rp_model *model, const rp_input *input, size_t i,
                            rp_result *result, rp_error *err) {
     rp_text pair = input->pair.size ? input->pair : (rp_text){0};
-    return rp_batch_add(batch, model, input->text, pair, i, result, err);
+    return rp_tokenized_add(tokenized, model, input->text, pair, i, result, err);
 }
 
 rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count, const rp_classify_params *params,
@@ -46,15 +46,16 @@ rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count, con
     rp_status status = rp_task_begin(&task, err);
     if (status) return status;
     const rp_model_info *info = rp_model_get_info(model);
-    rp_batch batch = {0};
+    rp_tokenized tokenized = {0};
     float *logits = NULL;
-    for (size_t i = 0; !status && i < count; i++) status = add_input(&batch, model, &inputs[i], i, *out, err);
-    if (!status) status = rp_batch_run(&batch, model, RP_OUTPUT_CLASSES, *out, &logits, err);
-    for (size_t s = 0; !status && s < batch.count; s++)
+    for (size_t i = 0; !status && i < count; i++)
+        status = add_input(&tokenized, model, &inputs[i], i, *out, err);
+    if (!status) status = rp_tokenized_run(&tokenized, model, RP_OUTPUT_CLASSES, *out, &logits, err);
+    for (size_t s = 0; !status && s < tokenized.count; s++)
         status = rank_labels(info, logits + s * info->label_count, params ? params->top_k : 0, *out,
-                             batch.entries[s], err);
+                             tokenized.entries[s], err);
     free(logits);
-    rp_batch_finish(&batch);
+    rp_tokenized_finish(&tokenized);
     return rp_task_end(&task, status);
 }
 
@@ -70,20 +71,20 @@ rp_status rp_coherence(rp_model *model, const rp_input *inputs, size_t count,
     RP_TASK_PARAMS(task, params);
     rp_status status = rp_task_begin(&task, err);
     if (status) return status;
-    rp_batch batch = {0};
+    rp_tokenized tokenized = {0};
     float *logits = NULL;
     for (size_t i = 0; !status && i < count; i++) {
         if (inputs[i].pair.data)
-            status = add_input(&batch, model, &inputs[i], i, *out, err);
+            status = add_input(&tokenized, model, &inputs[i], i, *out, err);
         else
             rp_result_fail(*out, i, &no_pair);
     }
-    if (!status) status = rp_batch_run(&batch, model, RP_OUTPUT_ORDER, *out, &logits, err);
-    for (size_t s = 0; !status && s < batch.count; s++) {
+    if (!status) status = rp_tokenized_run(&tokenized, model, RP_OUTPUT_ORDER, *out, &logits, err);
+    for (size_t s = 0; !status && s < tokenized.count; s++) {
         rp_softmax(logits + 2 * s, 2);
-        (*out)->entries[batch.entries[s]].in_order = logits[2 * s];
+        (*out)->entries[tokenized.entries[s]].in_order = logits[2 * s];
     }
     free(logits);
-    rp_batch_finish(&batch);
+    rp_tokenized_finish(&tokenized);
     return rp_task_end(&task, status);
 }

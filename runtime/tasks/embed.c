@@ -8,7 +8,7 @@
 
 /* ---- what to compute ---- */
 
-typedef struct plan {
+typedef struct settings {
     rp_output output; /* of the runs */
     unsigned
         modes; /* hidden states are pooled here in these ways; 0: the output is pooled, or is not to be */
@@ -19,7 +19,7 @@ typedef struct plan {
     bool normalize; /* last of all */
     rp_text prompt; /* put before every text; data NULL: none */
     size_t skip;    /* tokens of the prompt that are not pooled */
-} plan;
+} settings;
 
 /* Which way of pooling a run has as an output; the others are computed here from the hidden states. */
 static bool pooled_on_device(unsigned modes, rp_output *output) {
@@ -38,7 +38,7 @@ static unsigned count_bits(unsigned bits) {
 
 /* The folder's pooling with its modules, or the caller's alone: a folder's Dense is made for its own pooling.
  */
-static void plan_vectors(const rp_model *model, const rp_embed_params *params, plan *out) {
+static void set_vectors(const rp_model *model, const rp_embed_params *params, settings *out) {
     static const unsigned chosen[] = {
         [RP_POOLING_MEAN] = RP_POOL_MEAN, [RP_POOLING_CLS] = RP_POOL_CLS, [RP_POOLING_MAX] = RP_POOL_MAX};
     const rp_pooling_config *folder = &model->pooling;
@@ -79,7 +79,7 @@ static rp_status fail_prompt(const rp_model *model, const char *name, rp_error *
                    names);
 }
 
-static rp_status choose_prompt(const rp_model *model, const rp_embed_params *params, plan *out,
+static rp_status choose_prompt(const rp_model *model, const rp_embed_params *params, settings *out,
                                rp_error *err) {
     const rp_pooling_config *folder = &model->pooling;
     const char *text = params->prompt ? params->prompt : params->prompt_name ? NULL : folder->default_prompt;
@@ -150,7 +150,7 @@ static uint32_t longest(const rp_model *model) {
 }
 
 /* The tokens of the prompt alone, with what the tokenizer puts before it but not what it puts behind. */
-static rp_status count_prompt(const rp_model *model, plan *p, rp_error *err) {
+static rp_status count_prompt(const rp_model *model, settings *p, rp_error *err) {
     const rp_tokenize_params params = {.max_tokens = longest(model)};
     rp_encoding encoding = {0};
     rp_text text = p->prompt;
@@ -169,9 +169,9 @@ static rp_status count_prompt(const rp_model *model, plan *p, rp_error *err) {
     return status;
 }
 
-/* ---- the plan ---- */
+/* ---- the settings ---- */
 
-static rp_status cut_columns(const rp_embed_params *params, plan *out, rp_error *err) {
+static rp_status cut_columns(const rp_embed_params *params, settings *out, rp_error *err) {
     if (!params->dimensions) return RP_OK;
     if (params->pooling == RP_POOLING_NONE)
         return rp_fail(err, RP_ERROR_ARGUMENT,
@@ -185,7 +185,8 @@ static rp_status cut_columns(const rp_embed_params *params, plan *out, rp_error 
 }
 
 /* What the caller chose, and for the rest what the folder says. */
-static rp_status make_plan(const rp_model *model, const rp_embed_params *params, plan *out, rp_error *err) {
+static rp_status make_settings(const rp_model *model, const rp_embed_params *params, settings *out,
+                               rp_error *err) {
     const rp_error *trouble = &model->pooling_error;
     bool chosen = params->pooling == RP_POOLING_NONE || (params->pooling && params->normalize);
     if ((unsigned)params->pooling > RP_POOLING_NONE || (unsigned)params->normalize > RP_NORMALIZE_NO)
@@ -198,7 +199,7 @@ static rp_status make_plan(const rp_model *model, const rp_embed_params *params,
     rp_status status = choose_prompt(model, params, out, err);
     if (!status && out->prompt.data) status = count_prompt(model, out, err);
     if (status) return status;
-    plan_vectors(model, params, out);
+    set_vectors(model, params, out);
     return cut_columns(params, out, err);
 }
 
@@ -209,8 +210,8 @@ static rp_status make_plan(const rp_model *model, const rp_embed_params *params,
 typedef struct embedder {
     rp_model *model;
     rp_result *result;
-    plan plan;
-    rp_batch batch;
+    settings settings;
+    rp_tokenized tokenized;
     size_t tokens;  /* of it */
     float *vectors; /* of the sequences that were run */
     size_t used, capacity;
@@ -219,8 +220,8 @@ typedef struct embedder {
 
 /* From what the run gave for sequence `s`, one row or one a token, to the vectors of its entry. */
 static rp_status take(embedder *e, size_t s, const float *raw, rp_error *err) {
-    const plan *p = &e->plan;
-    size_t entry = e->batch.entries[s], tokens = e->batch.sequences[s].count;
+    const settings *p = &e->settings;
+    size_t entry = e->tokenized.entries[s], tokens = e->tokenized.sequences[s].count;
     size_t rows = p->output == RP_OUTPUT_HIDDEN && !p->modes ? tokens : 1;
     if (!rp_grow((void **)&e->vectors, &e->capacity, e->used + rows * p->columns, sizeof *e->vectors))
         return rp_fail_memory(err, "the vectors of texts",
@@ -243,41 +244,41 @@ static rp_status take(embedder *e, size_t s, const float *raw, rp_error *err) {
 }
 
 static rp_status run_texts(embedder *e, rp_error *err) {
-    const rp_run_params params = {.output = e->plan.output};
+    const rp_run_params params = {.output = e->settings.output};
     float *raw = NULL;
-    rp_status status = rp_batch_run(&e->batch, e->model, e->plan.output, e->result, &raw, err);
+    rp_status status = rp_tokenized_run(&e->tokenized, e->model, e->settings.output, e->result, &raw, err);
     const float *at = raw;
-    for (size_t s = 0; !status && s < e->batch.count; s++) {
+    for (size_t s = 0; !status && s < e->tokenized.count; s++) {
         status = take(e, s, at, err);
-        at += rp_model_output_size(e->model, &e->batch.sequences[s], 1, &params);
+        at += rp_model_output_size(e->model, &e->tokenized.sequences[s], 1, &params);
     }
     free(raw);
-    rp_batch_cut(&e->batch, 0);
+    rp_tokenized_cut(&e->tokenized, 0);
     e->tokens = 0;
     return status;
 }
 
 static rp_status add_text(embedder *e, rp_text text, size_t i, rp_error *err) {
     char *owned = NULL;
-    size_t before = e->batch.count;
-    rp_status status = prepare_text(e->model, e->plan.prompt, &text, &owned, err);
-    if (!status) status = rp_batch_add(&e->batch, e->model, text, (rp_text){0}, i, e->result, err);
+    size_t before = e->tokenized.count;
+    rp_status status = prepare_text(e->model, e->settings.prompt, &text, &owned, err);
+    if (!status) status = rp_tokenized_add(&e->tokenized, e->model, text, (rp_text){0}, i, e->result, err);
     free(owned);
-    if (!status && e->batch.count > before) e->tokens += e->batch.sequences[before].count;
-    if (!status && e->plan.modes && e->tokens / 4 >= rp_model_get_info(e->model)->max_batch_tokens)
+    if (!status && e->tokenized.count > before) e->tokens += e->tokenized.sequences[before].count;
+    if (!status && e->settings.modes && e->tokens / 4 >= rp_model_get_info(e->model)->max_batch_tokens)
         status = run_texts(e, err);
     return status;
 }
 
 static rp_status embed_all(embedder *e, const rp_text *texts, size_t count, rp_error *err) {
-    const plan *p = &e->plan;
+    const settings *p = &e->settings;
     size_t pooled = p->width * (p->modes ? count_bits(p->modes) : 1);
     size_t widest = rp_modules_widest(p->modules, p->module_count, pooled);
     rp_status status = RP_OK;
     e->vector = rp_new_array(float, widest);
     e->scratch = rp_new_array(float, widest);
     if (!e->vector || !e->scratch) status = rp_fail_memory(err, "a vector", widest * sizeof *e->vector);
-    e->batch.max_tokens = longest(e->model);
+    e->tokenized.max_tokens = longest(e->model);
     for (size_t i = 0; !status && i < count; i++) status = add_text(e, texts[i], i, err);
     if (!status) status = run_texts(e, err);
     float *vectors = e->result->floats = e->vectors;
@@ -300,9 +301,9 @@ rp_status rp_embed(rp_model *model, const rp_text *texts, size_t count, const rp
     if (status) return status;
     embedder e = {.model = model, .result = *out};
     (*out)->many = chosen.pooling == RP_POOLING_NONE;
-    status = make_plan(model, &chosen, &e.plan, err);
+    status = make_settings(model, &chosen, &e.settings, err);
     if (!status) status = embed_all(&e, texts, count, err);
-    rp_batch_finish(&e.batch);
+    rp_tokenized_finish(&e.tokenized);
     free(e.vector);
     free(e.scratch);
     return rp_task_end(&task, status);

@@ -14,7 +14,7 @@ typedef struct fill_task {
     rp_special_ids special;
     rp_result *result;
     size_t top_k, vocabulary;
-    rp_batch batch;
+    rp_tokenized tokenized;
     rp_row *rows; // [row_count] the masks of all sequences
     size_t row_count, row_capacity;
     rp_scored *best; // [top_k]
@@ -35,12 +35,12 @@ static rp_status no_mask(const fill_task *t, bool truncated, rp_error *why) {
 
 /* Add the text with its masks; a text without one fails its entry. */
 static rp_status add_text(fill_task *t, rp_text text, size_t i, rp_error *err) {
-    rp_batch *batch = &t->batch;
+    rp_tokenized *tokenized = &t->tokenized;
     rp_entry *entry = &t->result->entries[i];
-    size_t sequence = batch->count;
-    rp_status status = rp_batch_add(batch, t->model, text, (rp_text){0}, i, t->result, err);
-    if (status || batch->count == sequence) return status;
-    const rp_encoding *encoding = &batch->encodings[sequence];
+    size_t sequence = tokenized->count;
+    rp_status status = rp_tokenized_add(tokenized, t->model, text, (rp_text){0}, i, t->result, err);
+    if (status || tokenized->count == sequence) return status;
+    const rp_encoding *encoding = &tokenized->encodings[sequence];
     for (size_t token = 0; token < encoding->count; token++) {
         if (encoding->ids[token] != t->special.mask) continue;
         if (!rp_grow((void **)&t->rows, &t->row_capacity, t->row_count + 1, sizeof *t->rows))
@@ -50,7 +50,7 @@ static rp_status add_text(fill_task *t, rp_text text, size_t i, rp_error *err) {
     }
     if (!entry->count) {
         rp_error why = {0};
-        rp_batch_cut(batch, sequence);
+        rp_tokenized_cut(tokenized, sequence);
         return rp_result_blame(t->result, i, no_mask(t, entry->truncated, &why), &why, err);
     }
     entry->masks = rp_result_array(t->result, NULL, entry->count, sizeof *entry->masks, err);
@@ -75,13 +75,13 @@ static rp_status decode(const fill_task *t, const int32_t *ids, size_t count, bo
  * there are several masks, as the other ones would vanish with them. */
 static rp_status fill_text(const fill_task *t, const rp_row *row, int32_t token, const char **out,
                            rp_error *err) {
-    const rp_encoding *encoding = &t->batch.encodings[row->sequence];
+    const rp_encoding *encoding = &t->tokenized.encodings[row->sequence];
     size_t count = 0;
     for (size_t i = 0; i < encoding->count; i++) {
         int32_t id = i == row->token ? token : encoding->ids[i];
         if (id != t->special.pad) t->filled[count++] = id;
     }
-    bool single = t->result->entries[t->batch.entries[row->sequence]].count == 1;
+    bool single = t->result->entries[t->tokenized.entries[row->sequence]].count == 1;
     return decode(t, t->filled, count, single, out, err);
 }
 
@@ -116,17 +116,17 @@ static rp_status run_rows(const fill_task *t, size_t first, size_t end, float *l
         rows[i] = (rp_row){t->rows[first + i].sequence - base, t->rows[first + i].token};
     const rp_run_params params = {.output = RP_OUTPUT_MASKED_LM, .rows = rows, .row_count = count};
     rp_visit *visit = rp_visit_current();
-    visit->inputs = t->batch.entries + base;
-    visit->after = end < t->row_count ? t->batch.entries[t->rows[end].sequence]
-                                      : t->batch.entries[t->batch.count - 1] + 1;
-    rp_status status = rp_model_run_inside(t->model, t->batch.sequences + base, sequences, &params, logits,
-                                           count * t->vocabulary, NULL, err);
+    visit->inputs = t->tokenized.entries + base;
+    visit->after = end < t->row_count ? t->tokenized.entries[t->rows[end].sequence]
+                                      : t->tokenized.entries[t->tokenized.count - 1] + 1;
+    rp_status status = rp_model_run_inside(t->model, t->tokenized.sequences + base, sequences, &params,
+                                           logits, count * t->vocabulary, NULL, err);
     size_t mask = 0; // number of the row among those of its sequence
     for (size_t i = first; i > 0 && t->rows[i - 1].sequence == base; i--) mask++;
     for (size_t i = first; !status && i < end; i++, mask++) {
         const rp_row *row = &t->rows[i];
         if (i > first && row->sequence != row[-1].sequence) mask = 0;
-        size_t entry = t->batch.entries[row->sequence];
+        size_t entry = t->tokenized.entries[row->sequence];
         float *scores = logits + (i - first) * t->vocabulary;
         rp_result_check(t->result, entry, scores, t->vocabulary);
         status = rp_call_check(err);
@@ -183,6 +183,6 @@ rp_status rp_fill_mask(rp_model *model, const rp_text *texts, size_t count, cons
     free(t.best);
     free(t.filled);
     free(t.rows);
-    rp_batch_finish(&t.batch);
+    rp_tokenized_finish(&t.tokenized);
     return rp_task_end(&task, status);
 }

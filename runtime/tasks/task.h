@@ -112,39 +112,39 @@ rp_status rp_task_check_pairs(const rp_model *model, rp_error *err);
 rp_status rp_task_tokenize(const rp_model *model, rp_text text, rp_text pair,
                            const rp_tokenize_params *params, rp_encoding *out, rp_error *err);
 
-/* ---- sequences (batch.c) ---- */
+/* ---- sequences (tokenized.c) ---- */
 
-/* Tokenized texts, each a sequence of one run. Zero-initialise; rp_batch_finish. */
-typedef struct rp_batch {
+/* Tokenized texts, each a sequence of one run. Zero-initialise; rp_tokenized_finish. */
+typedef struct rp_tokenized {
     rp_encoding *encodings; // [count]
     rp_sequence *sequences; // [count] views of the encodings
     size_t *entries;        // [count] the input that each belongs to
     size_t count, encoding_capacity, sequence_capacity, entry_capacity;
     uint32_t max_tokens; // longest sequence, special tokens included; 0: rp_task_max_tokens
     bool partial;        // the last input has more sequences, which are run later
-} rp_batch;
+} rp_tokenized;
 
 /* The longest input that the model and its tokenizer take, special tokens included. */
 uint32_t rp_task_max_tokens(const rp_model *model);
 
-/* Add an encoding that belongs to input `entry`. The batch owns its arrays then, and `*encoding` is zeroed;
+/* Add an encoding that belongs to input `entry`. `tokenized` owns its arrays then, and `*encoding` is zeroed;
  * on failure too. */
-rp_status rp_batch_push(rp_batch *batch, size_t entry, rp_encoding *encoding, rp_error *err);
+rp_status rp_tokenized_push(rp_tokenized *tokenized, size_t entry, rp_encoding *encoding, rp_error *err);
 
 /* Tokenize `text` (and `pair`, unless its data is NULL) of input `entry`, cut to the longest input, and add
  * it. A text that cannot be used fails its entry of `result`, adds nothing, and returns RP_OK. */
-rp_status rp_batch_add(rp_batch *batch, const rp_model *model, rp_text text, rp_text pair, size_t entry,
-                       rp_result *result, rp_error *err);
+rp_status rp_tokenized_add(rp_tokenized *tokenized, const rp_model *model, rp_text text, rp_text pair,
+                           size_t entry, rp_result *result, rp_error *err);
 
 /* Run every sequence, and check what comes out (rp_result_check). `*out` (malloc, owned by the caller) gets
  * the output. No sequences: RP_OK and NULL. */
-rp_status rp_batch_run(const rp_batch *batch, rp_model *model, rp_output output, rp_result *result,
-                       float **out, rp_error *err);
+rp_status rp_tokenized_run(const rp_tokenized *tokenized, rp_model *model, rp_output output,
+                           rp_result *result, float **out, rp_error *err);
 
 /* Drop the sequences from number `count` on. */
-void rp_batch_cut(rp_batch *batch, size_t count);
+void rp_tokenized_cut(rp_tokenized *tokenized, size_t count);
 
-void rp_batch_finish(rp_batch *batch);
+void rp_tokenized_finish(rp_tokenized *tokenized);
 
 /* ---- windows (windows.c) ---- */
 
