@@ -38,7 +38,8 @@ struct rp_canary {
     rp_verify_counts counts;
 };
 
-/* The cross-check whose thread this is; NULL: of none. In a callback it must not wait for itself. */
+/* The cross-check that this thread belongs to; NULL: none. In a callback the thread must not wait for itself.
+ */
 static _Thread_local const rp_canary *mine;
 
 /* ---- comparing ---- */

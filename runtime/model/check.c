@@ -64,11 +64,6 @@ static bool is_smallest(const rp_kernel *kernels, uint32_t count, uint32_t i) {
     return true;
 }
 
-static bool has_name(const rp_kernel *kernels, uint32_t count, const char *name) {
-    while (count && strcmp(kernels[count - 1].name, name)) count--;
-    return count;
-}
-
 /* The kernels of the plan of a use for small weights, and where the device has room for weights that no texel
  * buffer covers, of the plan for these. A software driver takes seconds to compile a large tile: in a use
  * that is not of RP_RANK_ALL the check leaves such kernels out there. */
@@ -82,8 +77,10 @@ static rp_status add_use(check *c, const rp_class *class, const rp_use *use, rp_
     uint32_t count = class->plan(caps, use, kernels), planned = count, beyond = 0;
     large.texels = UINT64_MAX;
     if (caps->max_texels < caps->info.max_storage_bytes / 8) beyond = class->plan(caps, &large, more);
-    for (uint32_t i = 0; i < beyond; i++)
-        if (!has_name(kernels, planned, more[i].name)) kernels[count++] = more[i];
+    for (uint32_t i = 0, n; i < beyond; i++) {
+        for (n = 0; n < planned && strcmp(kernels[n].name, more[i].name);) n++;
+        if (n == planned) kernels[count++] = more[i];
+    }
     for (uint32_t i = 0; !status && i < count; i++) {
         bool small = is_smallest(kernels, count, i) && !(cpu && rp_kernel_tile(&kernels[i]) > QUICK);
         if (rank == RP_RANK_ALL || small || (rank == RP_RANK_QUICK && !cpu))

@@ -57,8 +57,8 @@ void rp_describe_prologue(const rp_model *model, rp_op_list *out) {
     const rp_device_weights *w = &model->on_device;
     const rp_activations *a = &model->activations;
     bool mapped = w->mapping.chunk_count;
-    rp_range sum = rp_model_part_of_wide(model, 0, w->word.k, 4), hidden = whole(&a->hidden);
-    rp_range normed = mapped ? rp_model_part_of_wide(model, w->word.k, w->word.k, 4) : hidden;
+    rp_range sum = rp_model_range_of_wide(model, 0, w->word.k, 4), hidden = whole(&a->hidden);
+    rp_range normed = mapped ? rp_model_range_of_wide(model, w->word.k, w->word.k, 4) : hidden;
     out->count = 0;
     rp_op *embed = next(out, &rp_class_embed, "embed");
     embed->list = input(model, a->at.tokens, model->batch_tokens * 16ull);
@@ -128,8 +128,8 @@ static void describe_masked_lm(const rp_model *model, rp_op_list *list) {
     const rp_device_weights *w = &model->on_device;
     const rp_activations *a = &model->activations;
     uint32_t h = rp_padded(model->config.hidden_size), e = w->word.k;
-    rp_range rows = rp_model_part_of_wide(model, 0, h, 4), dense = rp_model_part_of_wide(model, h, e, 4),
-             normed = rp_model_part_of_wide(model, h + e, e, 4);
+    rp_range rows = rp_model_range_of_wide(model, 0, h, 4), dense = rp_model_range_of_wide(model, h, e, 4),
+             normed = rp_model_range_of_wide(model, h + e, e, 4);
     gather(model, list, "masked rows", RP_COUNT_ROWS, input(model, a->at.rows, model->batch_tokens * 4ull),
            rows);
     rp_op *transform = product(list, "masked LM", rows, &w->lm_dense, w->lm_dense_bias, dense);
@@ -144,7 +144,7 @@ static void describe_masked_lm(const rp_model *model, rp_op_list *list) {
 static void describe_pooled(const rp_model *model, rp_output output, rp_op_list *list) {
     const rp_device_weights *w = &model->on_device;
     uint32_t h = rp_padded(model->config.hidden_size);
-    rp_range rows = rp_model_part_of_wide(model, 0, h, 4), pooled = rp_model_part_of_wide(model, h, h, 4),
+    rp_range rows = rp_model_range_of_wide(model, 0, h, 4), pooled = rp_model_range_of_wide(model, h, h, 4),
              out = whole(&model->activations.output);
     bool order = output == RP_OUTPUT_ORDER;
     bool head = output == RP_OUTPUT_CLASSES || output == RP_OUTPUT_CHOICE || order;

@@ -1,5 +1,5 @@
 /* What a model computes, operator by operator: descriptions on the stack, in which kernels are still to be
- * chosen. Nothing here allocates, fails, or touches the device. */
+ * selected. Nothing here allocates, fails, or touches the device. */
 #ifndef RP_MODEL_DESCRIBE_H
 #define RP_MODEL_DESCRIBE_H
 

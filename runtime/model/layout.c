@@ -41,7 +41,7 @@ static rp_status choose_batch(rp_model *model, uint32_t wanted, uint32_t *out, r
         if (tokens > DEFAULT_TOKENS) tokens = DEFAULT_TOKENS;
     }
     if (tokens < positions) tokens = positions; /* the longest sequence must always fit */
-    tokens = rp_round_up(tokens, 4);            /* every part of `wide` begins at a multiple of 256 bytes */
+    tokens = rp_round_up(tokens, 4);            /* every range of `wide` begins at a multiple of 256 bytes */
     if (tokens > range / row) tokens = range / row;
     if (tokens > MOST_TOKENS) tokens = MOST_TOKENS;
     tokens &= ~3ull;
@@ -61,14 +61,14 @@ static void lay_out_input(rp_model *model, uint32_t tokens) {
     VkDeviceSize end = 0;
     const struct {
         VkDeviceSize *offset, bytes;
-    } parts[] = {
+    } fields[] = {
         {&at->counts, RP_ALL_COUNTS * 4}, {&at->indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)},
         {&at->tokens, tokens * 16ull},    {&at->starts, (tokens + 1) * 4ull},
         {&at->tiles, tokens * 8ull},      {&at->rows, tokens * 4ull},
     };
-    for (size_t i = 0; i < RP_COUNT(parts); i++) {
-        *parts[i].offset = rp_round_up(end, alignment);
-        end = *parts[i].offset + parts[i].bytes;
+    for (size_t i = 0; i < RP_COUNT(fields); i++) {
+        *fields[i].offset = rp_round_up(end, alignment);
+        end = *fields[i].offset + fields[i].bytes;
     }
     at->size = end;
 }
@@ -89,18 +89,6 @@ static uint64_t output_floats(const rp_model *model) {
     return floats;
 }
 
-/* Counters that every replay leaves at zero. */
-static rp_status create_arrived(rp_model *model, rp_error *err) {
-    rp_store *store = &model->on_device.store;
-    VkDeviceSize bytes = 4ull * model->batch_tokens;
-    rp_status status = rp_store_reserve(store, bytes, &model->activations.arrived, err);
-    if (status) return status;
-    void *zeros = rp_store_write(store, model->activations.arrived, 0, bytes, err);
-    if (!zeros) return err ? err->status : RP_ERROR_DEVICE;
-    memset(zeros, 0, (size_t)bytes);
-    return rp_store_flush(store, err);
-}
-
 uint64_t rp_model_hidden_bytes(const rp_model *model) {
     return (uint64_t)model->batch_tokens * rp_padded(model->config.hidden_size) * element(model);
 }
@@ -117,7 +105,9 @@ rp_status rp_model_create_buffers(rp_model *model, uint32_t max_batch_tokens, rp
                        "%s: the results of one sequence, %llu bytes, do not fit a storage buffer of %s",
                        model->dir, (unsigned long long)model->output_floats * 4, device->caps.info.name);
     lay_out_input(model, (uint32_t)tokens);
-    RP_TRY(create_arrived(model, err));
+    const rp_host_matrix zeros = {.columns = model->batch_tokens}; /* which every replay leaves there */
+    RP_TRY(rp_vectors_create(&model->on_device.store, &zeros, 1, "arrivals", &a->arrived, err));
+    RP_TRY(rp_store_flush(&model->on_device.store, err));
     RP_TRY(rp_buffer_create(device, a->at.size, RP_MEMORY_INPUT, "input", &a->input, err));
     RP_TRY(rp_buffer_create(device, model->output_floats * 4, RP_MEMORY_OUTPUT, "output", &a->output, err));
     RP_TRY(
@@ -136,7 +126,7 @@ uint64_t rp_model_activation_bytes(const rp_model *model, uint64_t tokens) {
 
 /* ---- where a layer reads and writes ---- */
 
-rp_range rp_model_part_of_wide(const rp_model *model, uint32_t skip, uint32_t width, uint32_t bytes) {
+rp_range rp_model_range_of_wide(const rp_model *model, uint32_t skip, uint32_t width, uint32_t bytes) {
     VkDeviceSize tokens = model->batch_tokens;
     return rp_buffer_range(&model->activations.wide, tokens * skip * bytes, tokens * width * bytes);
 }
@@ -147,12 +137,12 @@ rp_layer_buffers rp_model_layer_buffers(const rp_model *model) {
     uint32_t bytes = element(model), width = attention_width(&model->config);
     rp_range hidden = rp_buffer_range(&a->hidden, 0, a->hidden.size);
     return (rp_layer_buffers){.in = hidden,
-                              .qkv = rp_model_part_of_wide(model, 0, 3 * width, bytes),
+                              .qkv = rp_model_range_of_wide(model, 0, 3 * width, bytes),
                               .starts = rp_buffer_range(&a->input, a->at.starts, (tokens + 1) * 4),
                               .tiles = rp_buffer_range(&a->input, a->at.tiles, tokens * 8),
-                              .context = rp_model_part_of_wide(model, 3 * width, width, bytes),
+                              .context = rp_model_range_of_wide(model, 3 * width, width, bytes),
                               .attended = a->apart.buffer ? a->apart : hidden,
-                              .inner = rp_model_part_of_wide(
+                              .inner = rp_model_range_of_wide(
                                   model, 0, rp_spread_stride(model->config.intermediate_size, bytes), bytes),
                               .out = hidden,
                               .arrived = a->arrived};

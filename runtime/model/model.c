@@ -11,16 +11,6 @@
 #include "reprise/pull.h"
 #include "ops/attempts.h"
 
-/* A folder without any tokenizer file still serves token ids. */
-static rp_status open_tokenizer(rp_model *model, rp_error *err) {
-    const char *dir = model->files;
-    bool has = false;
-    rp_status status = rp_tokenizer_exists(dir, &has, err);
-    if (status || !has) return status;
-    status = rp_tokenizer_open(dir, &model->tokenizer, err);
-    return status ? status : rp_tokenizer_check_ids(model->tokenizer, model->config.vocab_size, err);
-}
-
 /* A thread opens the tokenizer while this one makes the device ready: neither needs the other. */
 typedef struct side_work {
     rp_model *model;
@@ -29,13 +19,20 @@ typedef struct side_work {
     rp_error err;
 } side_work;
 
-static void *do_side_work(void *pointer) {
+/* A folder without any tokenizer file still serves token ids. */
+static void *open_tokenizer(void *pointer) {
     side_work *side = pointer;
-    side->err.status = open_tokenizer(side->model, &side->err);
+    rp_model *model = side->model;
+    rp_error *err = &side->err;
+    bool has = false;
+    rp_status status = rp_tokenizer_exists(model->files, &has, err);
+    if (!status && has) status = rp_tokenizer_open(model->files, &model->tokenizer, err);
+    if (!status && has) status = rp_tokenizer_check_ids(model->tokenizer, model->config.vocab_size, err);
+    err->status = status;
     return NULL;
 }
 
-/* Its error is reported where `status` is none. */
+/* Wait for that thread; returns its error where `status` is none. */
 static rp_status end_side_work(side_work *side, rp_status status, rp_error *err) {
     double begun = rp_seconds();
     if (side->threaded) pthread_join(side->thread, NULL);
@@ -152,8 +149,8 @@ static rp_status find_weights(rp_model *model, rp_error *err) {
 }
 
 /* Make everything that a model has on its device, which this thread has entered; where that fails nothing
- * stays there. `most_tokens` of a batch; 0: as many as suit the model. `verify`: may ask for a cross-check;
- * NULL. */
+ * stays there. `most_tokens`: of a batch; 0: as many as suit the model. `verify` says whether to cross-check;
+ * NULL: as before. */
 static rp_status build(rp_model *model, uint32_t most_tokens, const rp_model_params *verify, rp_error *err) {
     uint64_t weights = rp_model_weight_bytes(model);
     double begun = rp_seconds();
@@ -226,8 +223,8 @@ static rp_status load_files(rp_model *model, const rp_model_params *params, side
         RP_TRY(rp_config_load(model->files, &model->config, err));
         model->config.head = params && !model->new_head ? params->head : 0;
         side->model = model;
-        side->threaded = !pthread_create(&side->thread, NULL, do_side_work, side);
-        if (!side->threaded) do_side_work(side);
+        side->threaded = !pthread_create(&side->thread, NULL, open_tokenizer, side);
+        if (!side->threaded) open_tokenizer(side);
         RP_TRY(rp_weights_load(model->files, &model->config, &model->weights, err));
         if (model->new_head)
             RP_TRY(rp_weights_make_head(model->new_head, &model->config, &model->weights, err));

@@ -190,7 +190,7 @@ rp_status rp_model_create_buffers(rp_model *model, uint32_t max_batch_tokens, rp
 
 /* A range of activations.wide: for each token `width` elements of `bytes` bytes, behind `skip` elements for
  * each. And the buffers that every layer of this model uses. */
-rp_range rp_model_part_of_wide(const rp_model *model, uint32_t skip, uint32_t width, uint32_t bytes);
+rp_range rp_model_range_of_wide(const rp_model *model, uint32_t skip, uint32_t width, uint32_t bytes);
 rp_layer_buffers rp_model_layer_buffers(const rp_model *model);
 
 /* Allocate the activations, select a kernel for every operator, and record every command buffer. */

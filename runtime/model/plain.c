@@ -21,7 +21,8 @@ typedef struct forward {
     float *qkv, *context;     /* [T, 3H], [T, H] */
     float *inner;             /* [T, max(I, E)] */
     float *gamma, *beta, *bias;
-    bool ended; /* another thread set `stop`, or a file no longer has its weights: what follows is nothing */
+    bool
+        ended; /* another thread set `stop`, or a file no longer has its weights: the numbers are of no use */
     bool huge;
     double unit;
 } forward;
@@ -56,7 +57,7 @@ void rp_plain_finish(rp_plain *plain) {
     plain->stored.layers = NULL;
 }
 
-/* ---- pieces ---- */
+/* ---- operators ---- */
 
 static void read_elements(forward *p, const rp_tensor *tensor, size_t first, size_t count, float *out) {
     if (rp_weights_reader_read(&p->plain->reader, tensor, first, count, out)) return;
@@ -181,20 +182,6 @@ static void embed(forward *p) {
     store(p, p->hidden, p->tokens * p->config->hidden_size);
 }
 
-static rp_status attend(forward *p, rp_error *err) {
-    size_t h = p->config->hidden_size, head = h / p->config->attention_heads;
-    const uint32_t starts[2] = {0, (uint32_t)p->tokens};
-    rp_reference_attention op = {.sequences = 1,
-                                 .heads = p->config->attention_heads,
-                                 .head_dim = head,
-                                 .head_stride = head,
-                                 .starts = starts,
-                                 .qkv = {p->qkv, 3 * h},
-                                 .width = h,
-                                 .out = {p->context, h}};
-    return rp_reference_attention_run(&op, err);
-}
-
 /* x = LayerNorm(x + residual), [T, H]. The sum is stored too. */
 static void end_in_norm(forward *p, float *x, const float *residual, const rp_tensor *gamma,
                         const rp_tensor *beta) {
@@ -206,18 +193,28 @@ static void end_in_norm(forward *p, float *x, const float *residual, const rp_te
 }
 
 static rp_status run_layer(forward *p, const rp_layer_weights *w, const rp_device_layer *as, rp_error *err) {
-    size_t h = p->config->hidden_size, i = p->config->intermediate_size, t = p->tokens;
+    size_t h = p->config->hidden_size, i = p->config->intermediate_size, t = p->tokens,
+           head = h / p->config->attention_heads;
     rp_op_activation activation = (rp_op_activation)p->config->activation;
     linear(p, &w->query, &as->qkv, 0, &w->query_bias, RP_OP_NONE, p->hidden, t, p->qkv, 3 * h);
     linear(p, &w->key, &as->qkv, 0, &w->key_bias, RP_OP_NONE, p->hidden, t, p->qkv + h, 3 * h);
     linear(p, &w->value, &as->qkv, 0, &w->value_bias, RP_OP_NONE, p->hidden, t, p->qkv + 2 * h, 3 * h);
     store(p, p->qkv, 3 * t * h);
     note_huge(p, p->qkv, 3 * t * h);
-    rp_status status = p->ended ? RP_OK : attend(p, err);
+    const uint32_t starts[2] = {0, (uint32_t)t};
+    const rp_reference_attention attention = {.sequences = 1,
+                                              .heads = p->config->attention_heads,
+                                              .head_dim = head,
+                                              .head_stride = head,
+                                              .starts = starts,
+                                              .qkv = {p->qkv, 3 * h},
+                                              .width = h,
+                                              .out = {p->context, h}};
+    rp_status status = p->ended ? RP_OK : rp_reference_attention_run(&attention, err);
     if (status) return status;
     store(p, p->context, t * h);
-    linear(p, &w->dense, &as->dense, (uint32_t)(h / p->config->attention_heads), &w->dense_bias, RP_OP_NONE,
-           p->context, t, p->attended, h);
+    linear(p, &w->dense, &as->dense, (uint32_t)head, &w->dense_bias, RP_OP_NONE, p->context, t, p->attended,
+           h);
     end_in_norm(p, p->attended, p->hidden, &w->attention_norm, &w->attention_norm_bias);
     linear(p, &w->ffn, &as->ffn, 0, &w->ffn_bias, activation, p->attended, t, p->inner, i);
     store(p, p->inner, t * i);
@@ -301,12 +298,12 @@ static rp_status allocate(forward *p, rp_error *err) {
     struct {
         float **to;
         uint64_t count;
-    } parts[] = {{&p->stored, 2 * widest}, {&p->gamma, widest},  {&p->beta, widest},
-                 {&p->bias, widest},       {&p->hidden, t * h},  {&p->attended, t * h},
-                 {&p->qkv, 3 * t * h},     {&p->context, t * h}, {&p->inner, t * i}};
-    for (size_t n = 0; n < RP_COUNT(parts); n++) {
-        *parts[n].to = rp_arena_alloc(&p->arena, parts[n].count, sizeof(float));
-        if (!*parts[n].to) return rp_fail_memory(err, "a text in plain C", parts[n].count * sizeof(float));
+    } arrays[] = {{&p->stored, 2 * widest}, {&p->gamma, widest},  {&p->beta, widest},
+                  {&p->bias, widest},       {&p->hidden, t * h},  {&p->attended, t * h},
+                  {&p->qkv, 3 * t * h},     {&p->context, t * h}, {&p->inner, t * i}};
+    for (size_t n = 0; n < RP_COUNT(arrays); n++) {
+        *arrays[n].to = rp_arena_alloc(&p->arena, arrays[n].count, sizeof(float));
+        if (!*arrays[n].to) return rp_fail_memory(err, "a text in plain C", arrays[n].count * sizeof(float));
     }
     return RP_OK;
 }

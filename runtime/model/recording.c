@@ -23,12 +23,6 @@ static void describe_layer(const rp_model *model, uint32_t i, uint32_t most_rows
     rp_describe_layer(&model->config, model->half, &model->on_device.layers[i], &at, most_rows, out);
 }
 
-static bool same_kernels(const rp_op_list *a, const rp_op_list *b) {
-    uint32_t i = 0;
-    while (i < a->count && !strcmp(a->ops[i].kernel.name, b->ops[i].kernel.name)) i++;
-    return i == a->count;
-}
-
 /* For any number of tokens, and for few. Where the same kernels are the fastest for both, nothing is recorded
  * for few. */
 static rp_status select_for_layers(rp_model *model, rp_error *err) {
@@ -43,7 +37,8 @@ static rp_status select_for_layers(rp_model *model, rp_error *err) {
         if (!most_rows) continue;
         describe_layer(model, i, most_rows, &few);
         RP_TRY(select_kernels(model, &few, err));
-        if (!same_kernels(&list, &few)) model->few_tokens = most_rows;
+        for (uint32_t n = 0; n < list.count; n++)
+            if (strcmp(list.ops[n].kernel.name, few.ops[n].kernel.name)) model->few_tokens = most_rows;
     }
 done:
     return status;

@@ -156,9 +156,8 @@ rp_status rp_model_measure_pace(rp_model *model, rp_error *err) {
     const rp_config *c = &model->config;
     if (!(model->pace.limit > 0)) return RP_OK;
     rp_pace pace = model->pace;
-    rp_sequence sequence = {.ids = ids, .count = FEWEST};
     uint32_t largest = c->max_positions < MOST ? c->max_positions : MOST;
-    if (sequence.count > largest) sequence.count = largest;
+    rp_sequence sequence = {.ids = ids, .count = largest < FEWEST ? largest : FEWEST};
     rp_status status = RP_OK;
     for (bool warm = false;; warm = true) {
         const rp_batch b = {.sequences = &sequence, .count = 1, .tokens = sequence.count};
