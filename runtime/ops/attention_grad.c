@@ -68,7 +68,7 @@ static rp_status record(rp_op_target target, const rp_op *op, rp_error *err) {
         .formats = {[1] = VK_FORMAT_R32G32B32A32_SFLOAT, [4] = VK_FORMAT_R32G32B32A32_SFLOAT},
         .push = {3 * width, width, op->heads, rp_float_bits(1.0f / sqrtf((float)op->head_dim)), op->place,
                  op->rate > 0 ? rp_drop_threshold(op->rate) : 0, rp_float_bits(rp_keep_factor(op->rate)),
-                 op->dy.buffer != NULL}};
+                 op->dy.buffer != VK_NULL_HANDLE}};
     /* as in attention.c */
     rp_grid grid = {op->slice.count ? op->slice.count : RP_COUNT_TILES, 1, op->heads};
     return rp_op_dispatch(target, &op->kernel.key, grid, op->label, &dispatch, err);

@@ -69,7 +69,7 @@ static bool is_used(const rp_trainer *t, const place *p) {
     bool pooled = t->head == RP_HEAD_CLASSIFIER || t->head == RP_HEAD_CHOICE;
     if (p->slot->pooled && !pooled) return false;
     return p->slot->matrix ? ((const rp_matrix *)p->weights)->chunk_count > 0
-                           : ((const rp_range *)p->weights)->buffer != NULL;
+                           : ((const rp_range *)p->weights)->buffer != VK_NULL_HANDLE;
 }
 
 /* ---- parameters ---- */
