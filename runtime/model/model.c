@@ -101,13 +101,6 @@ static void rest_weights(rp_model *model) {
         rp_weights_rest(&model->weights);
 }
 
-/* Not what the device holds more than before: other models may be opening on it. */
-static uint64_t bytes_on_device(const rp_model *model) {
-    const rp_activations *a = &model->activations;
-    return rp_store_bytes(&model->on_device.store) + a->input.allocated + a->output.allocated +
-           a->hidden.allocated + a->wide.allocated;
-}
-
 /* Where the device has no room for a batch, half of it, down to the longest sequence. */
 static rp_status record_what_fits(rp_model *model, uint32_t wanted, rp_error *err) {
     for (uint32_t last = 0;;) {
@@ -184,13 +177,16 @@ rp_status rp_model_enter_to_rebuild(rp_model *model, rp_error *err) {
 static rp_status build_and_leave(rp_model *model, const rp_model_params *params, rp_error *err) {
     rp_device *device = model->device;
     rp_start_times *start = &model->start;
+    const rp_activations *a = &model->activations;
     rp_pipelines made = {0}; /* for the cache folder */
     double begun = rp_seconds(), pipelines = device->spent.pipelines, tuning = device->spent.tuning;
     fill_info(model);
     rp_status status = build(model, params ? params->max_batch_tokens : 0, params, err);
     if (!status) {
         model->info.max_batch_tokens = model->batch_tokens;
-        model->info.device_bytes = bytes_on_device(model);
+        /* not what the device holds more than before: other models may be opening on it */
+        model->info.device_bytes = rp_store_bytes(&model->on_device.store) + a->input.allocated +
+                                   a->output.allocated + a->hidden.allocated + a->wide.allocated;
         start->pipelines = device->spent.pipelines - pipelines;
         start->tuning = device->spent.tuning - tuning;
         rp_device_take_pipelines(device, &made);

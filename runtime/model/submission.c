@@ -54,22 +54,6 @@ static uint32_t slice_length(uint32_t tokens, uint32_t slice_rows, uint32_t slic
     return left < slice_rows ? left : slice_rows;
 }
 
-/* The parts of every layer, as many slices of each as have tokens. */
-static rp_step *list_parts(rp_model *model, const rp_batch *b, rp_step *next) {
-    const rp_config *c = &model->config;
-    uint32_t parts = c->inner_layers * RP_LAYER_PARTS,
-             slices = (uint32_t)rp_div_up(b->tokens, model->slice_rows);
-    double work[RP_LAYER_PARTS];
-    layer_parts(c, b->sequences, work);
-    for (uint32_t i = 0; i < c->layers; i++)
-        for (uint32_t part = 0; part < parts; part++)
-            for (uint32_t s = 0; s < slices; s++)
-                *next++ = (rp_step){model->parts[(rp_config_group(c, i) * parts + part) * model->slices + s],
-                                    work[part % RP_LAYER_PARTS] *
-                                        slice_length(b->tokens, model->slice_rows, s) / b->tokens};
-    return next;
-}
-
 uint32_t rp_model_list(rp_model *model, const rp_batch *b, uint32_t *slice_rows) {
     const rp_config *c = &model->config;
     const VkCommandBuffer *groups = model->groups + (b->tokens <= model->few_tokens ? c->groups : 0);
@@ -80,10 +64,17 @@ uint32_t rp_model_list(rp_model *model, const rp_batch *b, uint32_t *slice_rows)
     bool parts = model->parts && b->count == 1 && layer > rp_pace_most(&model->pace);
     *slice_rows = parts ? model->slice_rows : 0;
     *next++ = (rp_step){model->prologue, prologue_work(c, b->tokens)};
-    if (parts)
-        next = list_parts(model, b, next);
-    else
-        for (uint32_t i = 0; i < c->layers; i++) *next++ = (rp_step){groups[rp_config_group(c, i)], layer};
+    double work[RP_LAYER_PARTS];
+    if (parts) layer_parts(c, b->sequences, work);
+    for (uint32_t i = 0; i < c->layers; i++) {
+        uint32_t group = rp_config_group(c, i), count = parts ? c->inner_layers * RP_LAYER_PARTS : 0;
+        if (!parts) *next++ = (rp_step){groups[group], layer};
+        for (uint32_t part = 0; part < count; part++)
+            for (uint32_t s = 0; s * model->slice_rows < b->tokens; s++)
+                *next++ = (rp_step){model->parts[(group * count + part) * model->slices + s],
+                                    work[part % RP_LAYER_PARTS] *
+                                        slice_length(b->tokens, model->slice_rows, s) / b->tokens};
+    }
     *next++ = (rp_step){model->outputs[b->output], output_work(c, b)};
     return (uint32_t)(next - model->steps);
 }
@@ -101,19 +92,6 @@ rp_status rp_model_submit(rp_model *model, const rp_step *steps, uint32_t count,
 
 const int32_t *rp_types_of(const rp_config *config, const rp_sequence *sequence) {
     return config->type_vocab_size ? sequence->type_ids : NULL;
-}
-
-/* The tiles of sequence `i` of a batch, which begins at counts[RP_COUNT_TOKENS]. Those that begin in the same
- * slice are together, from the place of its first token on: there is one for each token. */
-static void write_tiles(const rp_model *model, uint32_t i, uint32_t length, uint32_t slice_rows,
-                        uint32_t *tiles, uint32_t *counts) {
-    for (uint32_t q = 0; q < length; q += model->queries) {
-        uint32_t slice = (counts[RP_COUNT_TOKENS] + q) / slice_rows;
-        uint32_t at = slice * slice_rows + counts[rp_count_slice(RP_COUNT_TILES, slice)]++;
-        counts[RP_COUNT_TILES]++;
-        tiles[2 * at] = i;
-        tiles[2 * at + 1] = q;
-    }
 }
 
 rp_status rp_model_fill(rp_model *model, const rp_batch *b, uint32_t slice_rows, rp_error *err) {
@@ -134,7 +112,14 @@ rp_status rp_model_fill(rp_model *model, const rp_batch *b, uint32_t slice_rows,
             tokens[2] = t;
             tokens[3] = 0;
         }
-        write_tiles(model, (uint32_t)i, sequence->count, slice_rows, tiles, counts);
+        /* the tiles that begin in the same slice are together, from the place of its first token on */
+        for (uint32_t q = 0; q < sequence->count; q += model->queries) {
+            uint32_t slice = (counts[RP_COUNT_TOKENS] + q) / slice_rows;
+            uint32_t n = slice * slice_rows + counts[rp_count_slice(RP_COUNT_TILES, slice)]++;
+            counts[RP_COUNT_TILES]++;
+            tiles[2 * n] = (uint32_t)i;
+            tiles[2 * n + 1] = q;
+        }
         counts[RP_COUNT_TOKENS] += sequence->count;
     }
     starts[b->count] = counts[RP_COUNT_TOKENS];

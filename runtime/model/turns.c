@@ -18,31 +18,24 @@ void rp_turns_finish(rp_turns *turns) {
     pthread_mutex_destroy(&turns->lock);
 }
 
-/* Under the lock, which is let go while this waits. */
-static rp_status wait_in_line(rp_turns *turns, rp_error *err) {
-    rp_turn turn = {0}, **at = &turns->first;
-    rp_status status = RP_OK;
-    rp_call_init_cond(&turn.came);
-    while (*at) at = &(*at)->next;
-    *at = &turn;
-    while (!turn.mine && !(status = rp_call_check(err))) rp_call_wait(&turn.came, &turns->lock);
-    if (!turn.mine) { /* it gives up */
-        for (at = &turns->first; *at != &turn;) at = &(*at)->next;
-        *at = turn.next;
-    }
-    pthread_cond_destroy(&turn.came);
-    return status;
-}
-
 rp_status rp_turns_take(rp_turns *turns, rp_error *err) {
+    rp_turn turn = {0}, **at = &turns->first;
     rp_status status = rp_call_check(err);
     if (status) return status;
+    rp_call_init_cond(&turn.came);
     pthread_mutex_lock(&turns->lock);
-    if (turns->taken)
-        status = wait_in_line(turns, err);
-    else
-        turns->taken = true;
+    if (turns->taken) {
+        while (*at) at = &(*at)->next;
+        *at = &turn;
+        while (!turn.mine && !(status = rp_call_check(err))) rp_call_wait(&turn.came, &turns->lock);
+        if (!turn.mine) { /* this thread gives up */
+            for (at = &turns->first; *at != &turn;) at = &(*at)->next;
+            *at = turn.next;
+        }
+    }
+    turns->taken = true;
     pthread_mutex_unlock(&turns->lock);
+    pthread_cond_destroy(&turn.came);
     return status;
 }
 
