@@ -125,9 +125,7 @@ static rp_status check_labels(const rp_data *d, const rp_data_row *row, rp_error
     if (!p->many && row->label_count != 1)
         return rp_fail(err, RP_ERROR_FORMAT, "has %zu labels; give it one, or use the multi-label task",
                        row->label_count);
-    if (p->numbers && !rp_label_number(row->labels[0], &number))
-        return rp_fail(err, RP_ERROR_FORMAT, "the label '%.*s' is no finite number",
-                       rp_label_fit(row->labels[0]), row->labels[0].data);
+    if (p->numbers) return rp_label_number(row->labels[0], &number, err);
     return p->many ? check_different(row, err) : RP_OK;
 }
 

@@ -18,25 +18,40 @@ bool rp_label_whole(rp_text label, uint32_t most, uint32_t *out) {
     return value <= most;
 }
 
-/* The reader of JSON knows no locale, and no number that begins with a plus, a point or a zero too many. */
-bool rp_label_number(rp_text label, double *out) {
-    rp_json_document document;
-    rp_json_mistake mistake;
-    char text[64];
-    while (label.size && (label.data[0] == ' ' || label.data[0] == '+')) label.data++, label.size--;
+int rp_label_fit(rp_text label) {
+    enum { MOST = 60 };
+    size_t size = label.size < MOST ? label.size : MOST;
+    while (size && size < label.size && (label.data[size] & 0xC0) == 0x80) size--;
+    return (int)size;
+}
+
+/* Write the number as JSON has it, which has no number that begins with a plus, a point or a zero too many.
+ * Returns its bytes; 0: it is too long, or nothing. */
+static int as_json(rp_text label, char out[64]) {
+    while (label.size && (*label.data == ' ' || *label.data == '+')) label.data++, label.size--;
     while (label.size && label.data[label.size - 1] == ' ') label.size--;
-    bool minus = label.size && label.data[0] == '-';
+    bool minus = label.size && *label.data == '-';
     if (minus) label.data++, label.size--;
-    while (label.size > 1 && label.data[0] == '0' && label.data[1] >= '0' && label.data[1] <= '9')
+    while (label.size > 1 && *label.data == '0' && label.data[1] >= '0' && label.data[1] <= '9')
         label.data++, label.size--;
-    if (!label.size || label.size > sizeof text - 4) return false;
-    int size = snprintf(text, sizeof text, "%s%s%.*s%s", minus ? "-" : "", label.data[0] == '.' ? "0" : "",
-                        (int)label.size, label.data, label.data[label.size - 1] == '.' ? "0" : "");
+    if (!label.size || label.size > 60) return 0;
+    return snprintf(out, 64, "%s%s%.*s%s", minus ? "-" : "", *label.data == '.' ? "0" : "", (int)label.size,
+                    label.data, label.data[label.size - 1] == '.' ? "0" : "");
+}
+
+rp_status rp_label_number(rp_text label, double *out, rp_error *err) {
     const rp_json_flags flags = {.any = true, .reals = true};
-    if (!rp_json_read(text, (size_t)size, flags, &document, &mistake)) return false;
-    bool number = rp_json_number(&document.root, out) && isfinite(*out);
+    rp_json_document document = {0};
+    rp_json_mistake mistake = {0};
+    char text[64];
+    int size = as_json(label, text);
+    bool number = size && rp_json_read(text, (size_t)size, flags, &document, &mistake) &&
+                  rp_json_number(&document.root, out) && isfinite(*out);
     rp_json_finish(&document);
-    return number;
+    if (mistake.memory) return rp_fail_memory(err, "a label", (unsigned)size);
+    return number ? RP_OK
+                  : rp_fail(err, RP_ERROR_FORMAT, "the label '%.*s' is no finite number", rp_label_fit(label),
+                            label.data);
 }
 
 /* A label that is a whole number of up to 18 digits, perhaps below zero. */
@@ -52,13 +67,6 @@ static bool is_whole(const char *name, int64_t *out) {
 }
 
 /* ---- the labels of data ---- */
-
-int rp_label_fit(rp_text label) {
-    enum { MOST = 60 };
-    size_t size = label.size < MOST ? label.size : MOST;
-    while (size && size < label.size && (label.data[size] & 0xC0) == 0x80) size--;
-    return (int)size;
-}
 
 /* Where `label` is among the sorted names, or would be. */
 static size_t place_of(const rp_labels *labels, rp_text label, bool *found) {
@@ -156,11 +164,12 @@ uint32_t rp_label_map_find(const rp_label_map *map, rp_text label) {
     return low < map->count && !compare(map->names[map->order[low]], label) ? map->order[low] : UINT32_MAX;
 }
 
-/* The first label that the map does not find; NULL: it finds all. */
-static const char *unknown(const rp_label_map *map, const rp_labels *labels) {
+/* The first label that neither map finds; NULL: there is none. */
+static const char *unknown(const rp_label_map *map, const rp_label_map *other, const rp_labels *labels) {
     for (size_t i = 0; i < labels->count; i++) {
         rp_text label = {labels->names[i], strlen(labels->names[i])};
-        if (rp_label_map_find(map, label) == UINT32_MAX) return labels->names[i];
+        if (rp_label_map_find(map, label) == UINT32_MAX && rp_label_map_find(other, label) == UINT32_MAX)
+            return labels->names[i];
     }
     return NULL;
 }
@@ -177,16 +186,17 @@ rp_status rp_label_map_make(rp_label_map *map, const rp_labels *labels, const ch
         map->order[end] = row;
         sift(map, 0, end);
     }
-    const char *missing = unknown(map, labels);
+    const rp_label_map named = *map, numbered = {.count = count};
+    const char *missing = unknown(&named, &named, labels);
     if (!missing) return RP_OK;
-    uint32_t *order = map->order;
-    map->order = NULL;
-    if (!unknown(map, labels)) {
-        free(order);
+    bool all = !unknown(&numbered, &numbered, labels);
+    const char *neither = unknown(&named, &numbered, labels);
+    rp_label_map_finish(map);
+    if (all) {
+        *map = numbered;
         return RP_OK;
     }
-    free(order);
-    *map = (rp_label_map){0};
+    if (neither) missing = neither;
     return rp_fail(err, RP_ERROR_FORMAT,
                    "%s: the label '%.*s' is none of the model's %u (%.*s, ...), nor the number of one; name "
                    "labels as id2label of config.json has them",

@@ -49,7 +49,8 @@ int rp_label_fit(rp_text label);
 /* A whole number of decimal digits, at most `most`; false: it is none. */
 bool rp_label_whole(rp_text label, uint32_t most, uint32_t *out);
 
-/* A finite number as JSON, Python and C write it; false: it is none. */
-bool rp_label_number(rp_text label, double *out);
+/* A finite number as JSON, Python and C write it. RP_ERROR_FORMAT, without a file: it is none;
+ * RP_ERROR_HOST_MEMORY. */
+rp_status rp_label_number(rp_text label, double *out, rp_error *err);
 
 #endif

@@ -361,8 +361,8 @@ static void test_labels_are_matched(void **state) {
         uint32_t rows[3];
     } cases[] = {{{"NEGATIVE", "2", "1"}, {1, 2, 3}}, /* all by name */
                  {{"0", "1", "3"}, {0, 1, 3}},        /* 0 and 3 are no names: all by number */
-                 {{"POSITIVE", "0", NULL}, {0}},      /* neither */
-                 {{"4", NULL, NULL}, {0}},
+                 {{"POSITIVE", "0", "x"}, {0}},       /* neither */
+                 {{"POSITIVE", "0", NULL}, {0}},      {{"4", NULL, NULL}, {0}},
                  {{"positive", NULL, NULL}, {0}}};
     (void)state;
     for (size_t i = 0; i < RP_COUNT(cases); i++) {
@@ -374,6 +374,7 @@ static void test_labels_are_matched(void **state) {
         rp_status status = rp_label_map_make(&map, &labels, names, 4, "FILE", &err);
         assert_int_equal(status, i < 2 ? RP_OK : RP_ERROR_FORMAT);
         if (status) assert_non_null(strstr(err.message, "FILE: the label '"));
+        if (i == 2) assert_non_null(strstr(err.message, "'x'")); /* 0 might be a number */
         for (int k = 0; k < 3 && !status; k++)
             assert_int_equal(rp_label_map_find(&map, text_of(cases[i].labels[k])), cases[i].rows[k]);
         if (!status) assert_int_equal(rp_label_map_find(&map, text_of("17")), UINT32_MAX);
@@ -414,10 +415,11 @@ static void test_numbers(void **state) {
     double got;
     (void)state;
     for (size_t i = 0; i < RP_COUNT(cases); i++) {
-        assert_true(rp_label_number(text_of(cases[i].text), &got));
+        assert_int_equal(rp_label_number(text_of(cases[i].text), &got, NULL), RP_OK);
         assert_true(got == cases[i].value);
     }
-    for (size_t i = 0; i < RP_COUNT(none); i++) assert_false(rp_label_number(text_of(none[i]), &got));
+    for (size_t i = 0; i < RP_COUNT(none); i++)
+        assert_int_equal(rp_label_number(text_of(none[i]), &got, NULL), RP_ERROR_FORMAT);
 }
 
 /* ---- order ---- */

@@ -187,15 +187,59 @@ static void test_task(void **state) {
     task_case_close(&c);
 }
 
+/* ---- labelled data ---- */
+
+static rp_status evaluate(work *w, rp_error *err) {
+    rp_evaluation *evaluation = NULL;
+    char out[FIXTURE_PATH_SIZE + 32];
+    snprintf(out, sizeof out, "%s/predictions.jsonl", w->dir);
+    const rp_eval_params params = {.predictions = out};
+    rp_status status = rp_eval(w->model, w->text, &params, &evaluation, err);
+    assert_int_equal(status == RP_OK, evaluation != NULL);
+    rp_evaluation_free(&evaluation);
+    return status;
+}
+
+static void look_at_nothing(work *w, rp_status status) {
+    (void)w, (void)status;
+}
+
+/* For each task the name of its golden case, a file's, and what the file holds. */
+static void test_evaluation(void **state) {
+    static const char *const files[][3] = {
+        {"classify", "a.csv", "text,label\n\"a \"\"b\"\"\",good\nc,bad\n"},
+        {"classify_many", "a.jsonl", "{\"text\": \"a\", \"labels\": [\"a\", \"d\"]}\n"},
+        {"classify_value", "a.tsv", "sentence\tlabel\na\t.5\nb\t2\n"},
+        {"tag", "a.conll", "Ada\tB-PER\nran\tO\n"},
+        {"answer", "a.json",
+         "{\"data\": [{\"paragraphs\": [{\"context\": \"Ada ran.\", \"qas\": [{\"question\": \"Who ran?\", "
+         "\"answers\": [{\"text\": \"Ada\", \"answer_start\": 0}]}, {\"question\": \"Who?\", \"answers\": "
+         "[]}]}]}]}"},
+        {"choose", "a.jsonl", "{\"text\": \"a\", \"choices\": [\"b\", \"c\"], \"label\": 1}\n"},
+        {"order", "a.tsv", "text\ttext_pair\tlabel\na\tb\tswapped\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        task_case c;
+        rp_error err = {0};
+        char path[FIXTURE_PATH_SIZE + 32];
+        work w = {.act = evaluate, .settle = look_at_nothing, .text = path};
+        assert_true(task_case_open(files[i][0], &c));
+        w.dir = c.dir;
+        snprintf(path, sizeof path, "%s/%s", c.dir, files[i][1]);
+        assert_true(fixture_write_text(c.dir, files[i][1], files[i][2]));
+        assert_int_equal(rp_model_open(device, c.dir, NULL, &w.model, &err), RP_OK);
+        sweep(&w);
+        rp_model_close(&w.model);
+        task_case_close(&c);
+    }
+}
+
 /* ---- measuring ---- */
 
 static rp_status measure(work *w, rp_error *err) {
     rp_replay_time time;
     return rp_bench_replay(w->model, RP_REPLAY_SECONDARY, 2, 3, 1, &time, err);
-}
-
-static void look_at_nothing(work *w, rp_status status) {
-    (void)w, (void)status;
 }
 
 static void test_measuring(void **state) {
@@ -269,6 +313,7 @@ int main(void) {
         CASE(test_task, "embed_prompts"),
         CASE(test_task, "order"),
         CASE(test_task, "choose"),
+        cmocka_unit_test(test_evaluation),
         cmocka_unit_test(test_measuring),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -41,8 +41,8 @@ typedef struct rp_eval_params {
     const char *glue; /* "cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte" or "wnli": only the
                          metrics that GLUE has for it and, of several, their mean combined_score; NULL: all */
     const char *predictions; /* file that gets a JSON object a row, in the order of the file (reprise(1)
-                                shows them). It appears once it is whole, in place of one of that name; NULL:
-                                none */
+                                shows them). It appears once it is whole, in place of one of that name; what
+                                is a link or no regular file is written to as it is. NULL: none */
     const rp_call *call;     /* NULL: none. Its inputs are the rows */
     uint64_t reserved[8];    /* zero; see reprise.h */
 } rp_eval_params;

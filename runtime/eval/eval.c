@@ -196,12 +196,12 @@ static rp_status sum_up(rp_eval_run *run, rp_metrics *m, rp_error *err) {
 
 /* ---- the file of predictions ---- */
 
-/* `*part`, the caller's, is where it is written until it is whole. What is no regular file, such as
- * /dev/stdout, is written as it is. */
+/* `*part`, the caller's, is where it is written until it is whole. What is a link or
+ * no regular file, such as /dev/stdout, stays what it is: the predictions go where it leads. */
 static rp_status open_predictions(rp_eval_run *run, char **part, rp_error *err) {
     struct stat info;
     const char *path = run->params.predictions;
-    bool plain = stat(path, &info) || S_ISREG(info.st_mode);
+    bool plain = lstat(path, &info) || S_ISREG(info.st_mode);
     *part = malloc(strlen(path) + 6);
     if (!*part) return rp_fail_memory(err, "the predictions", strlen(path));
     strcat(strcpy(*part, path), plain ? ".part" : "");

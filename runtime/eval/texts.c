@@ -53,8 +53,8 @@ static rp_status take_labels(rp_eval_run *run, size_t i, const float *logits, rp
 
 static rp_status take_number(rp_eval_run *run, size_t i, const float *logits, rp_error *err) {
     double right = 0;
-    rp_label_number(run->rows[i].labels[0], &right);
-    rp_status status = rp_numbers_add(&run->numbers, right, (double)*logits, err);
+    rp_status status = rp_label_number(run->rows[i].labels[0], &right, err);
+    if (!status) status = rp_numbers_add(&run->numbers, right, (double)*logits, err);
     if (status || !run->out) return status;
     rp_json_writer w;
     rp_eval_open(run, i, &w);
