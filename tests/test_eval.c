@@ -1,6 +1,7 @@
 /* rp_eval: the metrics of a file are those of the answers that Hugging Face's pipelines give (the goldens of
  * tests/goldens/tasks), and of labels that are right or wrong on purpose. */
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -458,6 +459,51 @@ static void test_progress_and_cancelling(void **state) {
     end(&p);
 }
 
+typedef struct closing {
+    rp_model *model;
+    pthread_t thread;
+    bool started;
+} closing;
+
+static void *close_it(void *argument) {
+    closing *c = argument;
+    return rp_model_close(&c->model) ? c : NULL;
+}
+
+static void close_meanwhile(void *user, size_t done, size_t total) {
+    closing *c = user;
+    (void)done, (void)total;
+    if (c->started) return;
+    c->started = true;
+    assert_int_equal(pthread_create(&c->thread, NULL, close_it, c), 0);
+    usleep(100000); /* until it waits */
+}
+
+/* A model that is closed meanwhile is closed after the evaluation, all of its batches included. */
+static void test_closing_waits(void **state) {
+    enum { ROWS = 600 };
+    place p;
+    closing c = {0};
+    rp_call call = {.progress = close_meanwhile, .user = &c};
+    rp_evaluation *e = NULL;
+    rp_error err = {0};
+    char text[32 * ROWS + 32] = "sentence\tlabel\n";
+    void *failed = &c;
+    (void)state;
+    begin(&p, "classify", "data.tsv");
+    for (int i = 0; i < ROWS; i++) sprintf(text + strlen(text), "film number %d\tbad\n", i);
+    assert_true(fixture_write_text(p.c.dir, "data.tsv", text));
+    c.model = p.model;
+    if (rp_eval(p.model, p.data, &(rp_eval_params){.call = &call}, &e, &err)) fail_msg("%s", err.message);
+    assert_int_equal(rp_evaluation_rows(e, NULL), ROWS);
+    assert_true(c.started);
+    assert_int_equal(pthread_join(c.thread, &failed), 0);
+    assert_null(failed);
+    p.model = NULL;
+    rp_evaluation_free(&e);
+    end(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_classify),
@@ -471,6 +517,7 @@ int main(void) {
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_bad_rows_are_counted),
         cmocka_unit_test(test_progress_and_cancelling),
+        cmocka_unit_test(test_closing_waits),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
