@@ -40,11 +40,13 @@ typedef struct rp_trainer_params {
     double label_smoothing;     /* of cross entropies, from 0 to below 1 */
     uint64_t warmup_steps;      /* in which the learning rate rises from 0 */
     uint64_t total_steps;       /* where a linear schedule ends; with 0 the learning rate stays */
-    uint64_t seed;              /* of what is random: the weights of a head that is made */
-    uint32_t max_batch_tokens;  /* most tokens in one micro-batch; 0: the library derives it from the model's
-                                   size. A larger batch is cut, which changes results by rounding alone */
-    const rp_call *call;        /* of opening the model; not kept; NULL: none */
-    uint64_t reserved[16];      /* zero; see reprise.h */
+    double hidden_dropout, attention_dropout, classifier_dropout; /* as hidden_dropout_prob and so on of
+                                   config.json, at the places where Hugging Face has them; 0: none */
+    uint64_t seed;             /* of what is random: dropout, and the weights of a head that is made */
+    uint32_t max_batch_tokens; /* most tokens in one micro-batch; 0: the library derives it from the model's
+                                  size. A larger batch is cut, which changes results by rounding alone */
+    const rp_call *call;       /* of opening the model; not kept; NULL: none */
+    uint64_t reserved[16];     /* zero; see reprise.h */
 } rp_trainer_params;
 
 /* The sequences of a step and what is to be learnt of them. Borrowed for the call. */
@@ -90,7 +92,7 @@ RP_API rp_status rp_trainer_close(rp_trainer **trainer);
  */
 RP_API rp_model *rp_trainer_model(rp_trainer *trainer);
 
-/* One step of AdamW (as PyTorch's) on a batch, without dropout. The same step on the same device gives the
+/* One step of AdamW (as PyTorch's) on a batch. The same step on the same device gives the
  * same bits. `result` may be NULL. After the first step nothing is recorded, created or allocated on the
  * device, and each micro-batch is one submission, of which the last has the update too; or several where one
  * would take longer than the submission budget (rp_model_run).

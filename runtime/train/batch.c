@@ -115,8 +115,9 @@ static void *at(const rp_trainer *t, VkDeviceSize offset) {
     return (char *)t->input.mapped + offset;
 }
 
+/* `rows` 0: no kernel reads them. */
 static void write_tiles(uint32_t sequence, uint32_t length, uint32_t rows, uint32_t *tiles, uint32_t *count) {
-    for (uint32_t q = 0; q < length; q += rows, ++*count) {
+    for (uint32_t q = 0; rows && q < length; q += rows, ++*count) {
         tiles[2 * *count] = sequence;
         tiles[2 * *count + 1] = q;
     }

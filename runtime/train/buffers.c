@@ -92,6 +92,7 @@ static rp_status create_shared(rp_trainer *t, rp_error *err) {
     const part in[] = {
         {&at->counts, RP_ALL_COUNTS * 4},
         {&at->indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)},
+        {&at->head_state, sizeof(rp_train_state)},
         {&at->state, sizeof(rp_train_state)},
         {&at->tokens, tokens * 16},
         {&at->starts, (tokens + 1) * 4},

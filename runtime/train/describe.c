@@ -38,6 +38,29 @@ void rp_train_product_grad(const rp_trainer *t, rp_train_list *list, const rp_tr
     back->residual = linear->residual;
 }
 
+void rp_train_describe_drop(const rp_trainer *t, rp_train_list *list, const rp_train_drop *drop) {
+    if (!(drop->rate > 0)) return;
+    rp_op *op = rp_train_next(list, &rp_class_pointwise, "dropout", drop->rows);
+    op->variant = RP_POINTWISE_DROP;
+    op->width = drop->width;
+    op->place = drop->place;
+    op->rate = (float)drop->rate;
+    op->state = drop->rows == RP_COUNT_SEQUENCES ? rp_train_input(t, t->at.head_state, sizeof(rp_train_state))
+                                                 : rp_train_state_range(t);
+    op->x = drop->x;
+    op->out = drop->out;
+}
+
+/* Of hidden states. */
+static void drop_hidden(const rp_trainer *t, rp_train_list *list, uint32_t place, rp_range x, rp_range out) {
+    rp_train_describe_drop(t, list,
+                           &(rp_train_drop){.width = t->model->config.hidden_size,
+                                            .place = place,
+                                            .rate = t->params.hidden_dropout,
+                                            .x = x,
+                                            .out = out});
+}
+
 static void layernorm(const rp_trainer *t, rp_train_list *list, const char *label, uint32_t width, rp_range x,
                       rp_range norm, rp_range out) {
     rp_op *op = rp_train_next(list, &rp_class_layernorm, label, RP_COUNT_TOKENS);
@@ -84,6 +107,16 @@ static bool is_mapped(const rp_trainer *t) {
     return t->model->on_device.mapping.chunk_count;
 }
 
+/* What the LayerNorm of the embeddings made, or the gradient of that. */
+static void drop_embeddings(const rp_trainer *t, rp_train_list *list, rp_range x) {
+    rp_train_describe_drop(t, list,
+                           &(rp_train_drop){.width = t->model->config.embedding_size,
+                                            .place = RP_TRAIN_DROP_EMBEDDINGS,
+                                            .rate = t->params.hidden_dropout,
+                                            .x = x,
+                                            .out = x});
+}
+
 void rp_train_describe_prologue(const rp_trainer *t, rp_train_list *out) {
     const rp_device_weights *w = &t->model->on_device;
     const rp_train_buffers *b = &t->buffers;
@@ -96,6 +129,7 @@ void rp_train_describe_prologue(const rp_trainer *t, rp_train_list *out) {
     embed->out = b->sum;
     layernorm(t, out, "embedding norm", t->model->config.embedding_size, b->sum, w->embedding_norm,
               is_mapped(t) ? b->normed : b->hidden);
+    drop_embeddings(t, out, is_mapped(t) ? b->normed : b->hidden);
     if (is_mapped(t))
         rp_train_product(out, "mapping in", RP_COUNT_TOKENS, b->normed, &w->mapping, w->mapping_bias,
                          b->hidden);
@@ -129,6 +163,7 @@ void rp_train_describe_epilogue(const rp_trainer *t, rp_train_list *out) {
                                                  .bias_gradient = g->mapping_bias});
         dy = b->d_inner;
     }
+    drop_embeddings(t, out, dy);
     rp_range sum = is_mapped(t) ? b->normed : b->d_other;
     layernorm_grad(t, out, "embedding norm gradient", t->model->config.embedding_size, b->sum, dy,
                    w->embedding_norm, g->embedding_norm, sum);
@@ -171,15 +206,66 @@ static rp_op *attention(const rp_trainer *t, rp_train_list *list, const rp_class
     return op;
 }
 
+/* One step of the way back through attention, or forwards with dropout. */
+static rp_op *attention_grad(const rp_trainer *t, rp_train_list *list, rp_attention_grad_variant variant) {
+    const rp_train_buffers *b = &t->buffers;
+    rp_op *op = attention(t, list, &rp_class_attention_grad, RP_TRAIN_COUNT_TILES, t->at.tiles);
+    op->variant = variant;
+    op->stats = b->attention_stats;
+    op->state = rp_train_state_range(t);
+    op->place = RP_TRAIN_DROP_ATTENTION;
+    op->rate = (float)t->params.attention_dropout;
+    op->out = variant == RP_ATTENTION_STATS || variant == RP_ATTENTION_OUT ? b->context : b->inner;
+    return op;
+}
+
+static void attend(const rp_trainer *t, rp_train_list *out) {
+    if (t->params.attention_dropout > 0) {
+        attention_grad(t, out, RP_ATTENTION_STATS);
+        attention_grad(t, out, RP_ATTENTION_OUT);
+    } else {
+        attention(t, out, &rp_class_attention, RP_TRAIN_COUNT_QUERIES, t->at.queries)->out =
+            t->buffers.context;
+    }
+}
+
+/* A product with a residual, of which elements are dropped before the residual is added. */
+static void product_in_sum(const rp_trainer *t, rp_train_list *list, rp_op product, uint32_t place,
+                           double rate, rp_range residual) {
+    rp_op *op = &list->ops[list->count++];
+    *op = product;
+    if (!(rate > 0)) {
+        op->residual = residual;
+        return;
+    }
+    drop_hidden(t, list, place, product.out, product.out);
+    rp_op *sum = rp_train_next(list, &rp_class_rows, "residual", RP_COUNT_TOKENS);
+    sum->variant = RP_ROWS_ADD;
+    sum->width = t->model->config.hidden_size;
+    sum->x = residual;
+    sum->out = product.out;
+}
+
+/* HF's ALBERT drops nothing after the feed-forward network. */
+static double output_rate(const rp_trainer *t) {
+    return t->model->config.family == RP_FAMILY_BERT ? t->params.hidden_dropout : 0;
+}
+
 /* From `in` to the sum before the second LayerNorm. */
 static void forward(const rp_trainer *t, const rp_device_layer *w, rp_range in, rp_train_list *out) {
     const rp_config *config = &t->model->config;
     const rp_train_buffers *b = &t->buffers;
     const rp_count rows = RP_COUNT_TOKENS;
     rp_train_product(out, "qkv", rows, in, &w->qkv, w->qkv_bias, b->qkv);
-    attention(t, out, &rp_class_attention, RP_TRAIN_COUNT_QUERIES, t->at.queries)->out = b->context;
-    rp_train_product(out, "attention output", rows, b->context, &w->dense, w->dense_bias, b->before)
-        ->residual = in;
+    attend(t, out);
+    product_in_sum(t, out,
+                   (rp_op){.class = &rp_class_matmul,
+                           .label = "attention output",
+                           .x = b->context,
+                           .w = {&w->dense},
+                           .bias = w->dense_bias,
+                           .out = b->before},
+                   RP_TRAIN_DROP_DENSE, t->params.hidden_dropout, in);
     layernorm(t, out, "attention norm", config->hidden_size, b->before, w->attention_norm, b->attended);
     rp_train_product(out, "ffn", rows, b->attended, &w->ffn, w->ffn_bias, b->z);
     rp_op *activate = rp_train_next(out, &rp_class_pointwise, "activation", rows);
@@ -188,8 +274,14 @@ static void forward(const rp_trainer *t, const rp_device_layer *w, rp_range in, 
     activate->width = config->intermediate_size;
     activate->x = b->z;
     activate->out = b->inner;
-    rp_train_product(out, "ffn output", rows, b->inner, &w->ffn_output, w->ffn_output_bias, b->ahead)
-        ->residual = b->attended;
+    product_in_sum(t, out,
+                   (rp_op){.class = &rp_class_matmul,
+                           .label = "ffn output",
+                           .x = b->inner,
+                           .w = {&w->ffn_output},
+                           .bias = w->ffn_output_bias,
+                           .out = b->ahead},
+                   RP_TRAIN_DROP_OUTPUT, output_rate(t), b->attended);
 }
 
 void rp_train_describe_forward(const rp_trainer *t, uint32_t layer, rp_train_list *out) {
@@ -209,10 +301,12 @@ static void backward_ffn(const rp_trainer *t, const rp_device_layer *w, const rp
     const rp_train_buffers *b = &t->buffers;
     layernorm_grad(t, out, "output norm gradient", config->hidden_size, b->ahead, b->d_hidden, w->output_norm,
                    g->output_norm, b->d_other);
+    rp_range dy = output_rate(t) > 0 ? b->ahead : b->d_other; /* `ahead` is of no more use */
+    if (output_rate(t) > 0) drop_hidden(t, out, RP_TRAIN_DROP_OUTPUT, b->d_other, dy);
     rp_train_product_grad(t, out,
                           &(rp_train_linear){.label = "ffn output gradient",
                                              .x = b->inner,
-                                             .dy = b->d_other,
+                                             .dy = dy,
                                              .dx = b->d_inner,
                                              .gradient = &g->ffn_output,
                                              .turned = &turned->ffn_output,
@@ -235,34 +329,26 @@ static void backward_ffn(const rp_trainer *t, const rp_device_layer *w, const rp
                                              .bias_gradient = g->ffn_bias});
 }
 
-/* One step of the way back through attention; d_inner has the gradient of the context, inner gets that of Q,
- * K and V. */
-static void attention_grad(const rp_trainer *t, rp_train_list *list, rp_attention_grad_variant variant) {
-    const rp_train_buffers *b = &t->buffers;
-    rp_op *op = attention(t, list, &rp_class_attention_grad, RP_TRAIN_COUNT_TILES, t->at.tiles);
-    op->variant = variant;
-    op->dy = b->d_inner;
-    op->stats = b->attention_stats;
-    op->out = variant == RP_ATTENTION_STATS ? b->context : b->inner;
-}
-
-/* Back through the attention half: from d_hidden to d_hidden. */
+/* Back through the attention half: from d_hidden to d_hidden. d_inner has the gradient of the context, inner
+ * that of Q, K and V. */
 static void backward_attention(const rp_trainer *t, const rp_device_layer *w, const rp_device_layer *g,
                                const rp_device_layer *turned, rp_train_list *out) {
     const rp_train_buffers *b = &t->buffers;
     layernorm_grad(t, out, "attention norm gradient", t->model->config.hidden_size, b->before, b->d_hidden,
                    w->attention_norm, g->attention_norm, b->d_other);
+    rp_range dy = t->params.hidden_dropout > 0 ? b->ahead : b->d_other; /* `ahead` is of no more use */
+    drop_hidden(t, out, RP_TRAIN_DROP_DENSE, b->d_other, dy);
     rp_train_product_grad(t, out,
                           &(rp_train_linear){.label = "attention output gradient",
                                              .x = b->context,
-                                             .dy = b->d_other,
+                                             .dy = dy,
                                              .dx = b->d_inner,
                                              .gradient = &g->dense,
                                              .turned = &turned->dense,
                                              .bias_gradient = g->dense_bias});
-    attention_grad(t, out, RP_ATTENTION_STATS);
-    attention_grad(t, out, RP_ATTENTION_DQ);
-    attention_grad(t, out, RP_ATTENTION_DKV);
+    attention_grad(t, out, RP_ATTENTION_STATS)->dy = b->d_inner;
+    attention_grad(t, out, RP_ATTENTION_DQ)->dy = b->d_inner;
+    attention_grad(t, out, RP_ATTENTION_DKV)->dy = b->d_inner;
     rp_train_product_grad(t, out,
                           &(rp_train_linear){.label = "qkv gradient",
                                              .x = b->in,

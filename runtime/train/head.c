@@ -22,10 +22,23 @@ static void describe_loss(const rp_trainer *t, rp_train_list *out) {
     op->rate = op->variant <= RP_LOSS_SEGMENTS ? (float)t->params.label_smoothing : 0;
 }
 
+/* What the classifier reads, or the gradient of that. */
+static void drop(const rp_trainer *t, rp_train_list *out, rp_count rows, rp_range x) {
+    rp_train_describe_drop(
+        t, out,
+        &(rp_train_drop){.rows = rows,
+                         .width = t->model->config.hidden_size,
+                         .place = RP_TRAIN_DROP_HEAD,
+                         .rate = t->head == RP_HEAD_SPANS ? 0 : t->params.classifier_dropout,
+                         .x = x,
+                         .out = x});
+}
+
 /* Of every token. */
 static void describe_token_head(const rp_trainer *t, rp_train_list *out) {
     const rp_device_weights *w = &t->model->on_device, *g = &t->gradient;
     const rp_train_buffers *b = &t->buffers;
+    drop(t, out, RP_COUNT_TOKENS, b->hidden);
     rp_train_product(out, "head", RP_COUNT_TOKENS, b->hidden, &w->classifier, w->classifier_bias, b->logits);
     describe_loss(t, out);
     rp_train_product_grad(t, out,
@@ -37,6 +50,7 @@ static void describe_token_head(const rp_trainer *t, rp_train_list *out) {
                                              .gradient = &g->classifier,
                                              .turned = &t->turned.classifier,
                                              .bias_gradient = g->classifier_bias});
+    drop(t, out, RP_COUNT_TOKENS, b->d_hidden);
 }
 
 /* tanh of the pooler, forwards or backwards. */
@@ -63,6 +77,7 @@ static void describe_pooled(const rp_trainer *t, rp_train_list *out) {
     gather->out = b->first_rows;
     rp_train_product(out, "pooler", rows, b->first_rows, &w->pooler, w->pooler_bias, b->pooled_in);
     pooler_tanh(t, out, false);
+    drop(t, out, rows, b->pooled);
     rp_train_product(out, "head", rows, b->pooled, &w->classifier, w->classifier_bias, b->logits);
 }
 
@@ -79,6 +94,7 @@ static void describe_pooled_grad(const rp_trainer *t, rp_train_list *out) {
                                              .gradient = &g->classifier,
                                              .turned = &t->turned.classifier,
                                              .bias_gradient = g->classifier_bias});
+    drop(t, out, RP_COUNT_SEQUENCES, b->d_pooled);
     pooler_tanh(t, out, true);
     rp_train_product_grad(t, out,
                           &(rp_train_linear){.label = "pooler gradient",

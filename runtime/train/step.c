@@ -16,21 +16,25 @@ static double learning_rate(const rp_trainer_params *p, uint64_t step) {
     return p->learning_rate * (double)(p->total_steps - step) / (double)(p->total_steps - p->warmup_steps);
 }
 
-static void write_state(rp_trainer *t, double rate) {
+static void write_state(rp_trainer *t, const rp_train_part *part, double rate) {
     const rp_trainer_params *p = &t->params;
     double number = (double)(t->step + 1);
-    const rp_train_state state = {.step = (uint32_t)t->step,
-                                  .rate = (float)rate,
-                                  .beta1 = (float)p->beta1,
-                                  .beta2 = (float)p->beta2,
-                                  .eps = (float)p->eps,
-                                  .decay = (float)p->weight_decay,
-                                  .correction1 = (float)(1 / (1 - pow(p->beta1, number))),
-                                  .correction2 = (float)(1 / sqrt(1 - pow(p->beta2, number))),
-                                  .most_norm = p->max_grad_norm > 0 ? (float)p->max_grad_norm : 0,
-                                  .factor = 1,
-                                  .clip_eps = 1e-6f};
+    rp_train_state state = {.seed = {(uint32_t)p->seed, (uint32_t)(p->seed >> 32)},
+                            .first_row = (uint32_t)part->first_token,
+                            .step = (uint32_t)t->step,
+                            .rate = (float)rate,
+                            .beta1 = (float)p->beta1,
+                            .beta2 = (float)p->beta2,
+                            .eps = (float)p->eps,
+                            .decay = (float)p->weight_decay,
+                            .correction1 = (float)(1 / (1 - pow(p->beta1, number))),
+                            .correction2 = (float)(1 / sqrt(1 - pow(p->beta2, number))),
+                            .most_norm = p->max_grad_norm > 0 ? (float)p->max_grad_norm : 0,
+                            .factor = 1,
+                            .clip_eps = 1e-6f};
     memcpy((char *)t->input.mapped + t->at.state, &state, sizeof state);
+    state.first_row = (uint32_t)part->first;
+    memcpy((char *)t->input.mapped + t->at.head_state, &state, sizeof state);
 }
 
 /* ---- submissions ---- */
@@ -116,7 +120,7 @@ static rp_status make_step(rp_trainer *t, const rp_train_batch *batch, const rp_
     *out = (rp_train_result){.step = t->step + 1, .learning_rate = rate};
     for (rp_train_part part = rp_train_next_part(t, batch, (rp_train_part){0}); part.count;) {
         uint32_t items = rp_train_fill(t, batch, labels, &part);
-        write_state(t, rate);
+        write_state(t, &part, rate);
         status = run_part(t, batch, &part, items, out, err);
         if (status) return status;
         part = rp_train_next_part(t, batch, part);

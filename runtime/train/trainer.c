@@ -18,9 +18,13 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
     static const char *const function = "rp_trainer_open";
     rp_status status = rp_check_reserved(p->reserved, RP_COUNT(p->reserved), function, err);
     if (status) return status;
-    if (!is_rate(p->beta1, 1) || !is_rate(p->beta2, 1) || !is_rate(p->label_smoothing, 1))
-        return rp_fail(err, RP_ERROR_ARGUMENT,
-                       "%s: beta1, beta2 and label_smoothing must be at least 0 and below 1", function);
+    if (!is_rate(p->beta1, 1) || !is_rate(p->beta2, 1) || !is_rate(p->label_smoothing, 1) ||
+        !is_rate(p->hidden_dropout, 1) || !is_rate(p->attention_dropout, 1) ||
+        !is_rate(p->classifier_dropout, 1))
+        return rp_fail(
+            err, RP_ERROR_ARGUMENT,
+            "%s: beta1, beta2, label_smoothing and the rates of dropout must be at least 0 and below 1",
+            function);
     if (!is_rate(p->learning_rate, INFINITY) || !is_rate(p->weight_decay, INFINITY) ||
         !is_rate(p->eps, INFINITY) || isnan(p->max_grad_norm))
         return rp_fail(err, RP_ERROR_ARGUMENT,

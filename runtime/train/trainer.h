@@ -33,19 +33,29 @@ typedef struct rp_window {
     uint32_t first_sum, block_count; /* of rp_train_results: the sum of the squares of each block */
 } rp_window;
 
+/* Where elements are dropped (rp_op.place). */
+enum {
+    RP_TRAIN_DROP_EMBEDDINGS,
+    RP_TRAIN_DROP_ATTENTION, /* probabilities */
+    RP_TRAIN_DROP_DENSE,     /* the attention's output */
+    RP_TRAIN_DROP_OUTPUT,    /* of the feed-forward network, in a BERT */
+    RP_TRAIN_DROP_HEAD,
+};
+
 /* What the host writes before a micro-batch; offsets in bytes, as in rp_input_layout. */
 typedef struct rp_train_layout {
     VkDeviceSize counts, indirect;
-    VkDeviceSize state;     // rp_train_state
-    VkDeviceSize tokens;    // uint32 [T, 4]: id, type, position, 0
-    VkDeviceSize starts;    // uint32 [T + 1]
-    VkDeviceSize queries;   // uint32 [T, 2]: tiles of the kernel of attention.c
-    VkDeviceSize tiles;     // uint32 [T, 2]: of those of attention_grad.c
-    VkDeviceSize first;     // [T, 2]: sequence and 1 for its first token, else 0 and 0
-    VkDeviceSize wanted;    // what the loss reads
-    VkDeviceSize segments;  // uint32 [T + 1]: the first row of each segment of a loss
-    VkDeviceSize lists[3];  // uint32 [T, 4]: what scatter.c adds up, for words, positions and types
-    VkDeviceSize orders[3]; // uint32 [T]
+    VkDeviceSize head_state; // rp_train_state that counts sequences where `state` counts tokens
+    VkDeviceSize state;      // rp_train_state
+    VkDeviceSize tokens;     // uint32 [T, 4]: id, type, position, 0
+    VkDeviceSize starts;     // uint32 [T + 1]
+    VkDeviceSize queries;    // uint32 [T, 2]: tiles of the kernel of attention.c
+    VkDeviceSize tiles;      // uint32 [T, 2]: of those of attention_grad.c
+    VkDeviceSize first;      // [T, 2]: sequence and 1 for its first token, else 0 and 0
+    VkDeviceSize wanted;     // what the loss reads
+    VkDeviceSize segments;   // uint32 [T + 1]: the first row of each segment of a loss
+    VkDeviceSize lists[3];   // uint32 [T, 4]: what scatter.c adds up, for words, positions and types
+    VkDeviceSize orders[3];  // uint32 [T]
     VkDeviceSize size;
 } rp_train_layout;
 
@@ -100,7 +110,7 @@ struct rp_trainer {
     rp_train_output out;
     rp_train_buffers buffers;
     rp_ops ops;
-    uint32_t queries, tiles; /* rows of a tile of attention.c, and of attention_grad.c */
+    uint32_t queries, tiles; /* rows of a tile of attention.c (0: it is not used), and of attention_grad.c */
     VkCommandBuffer prologue, head_commands, epilogue, update;
     VkCommandBuffer *forward, *backward; /* [groups] */
     rp_step *steps;                      /* room for those of a micro-batch */
@@ -160,6 +170,15 @@ typedef struct rp_train_linear {
     rp_range bias_gradient;
 } rp_train_linear;
 void rp_train_product_grad(const rp_trainer *trainer, rp_train_list *list, const rp_train_linear *linear);
+
+/* Drop elements of x: they become 0 in out, and the others larger. Without rate nothing is described. */
+typedef struct rp_train_drop {
+    rp_count rows;
+    uint32_t width, place;
+    double rate;
+    rp_range x, out;
+} rp_train_drop;
+void rp_train_describe_drop(const rp_trainer *trainer, rp_train_list *list, const rp_train_drop *drop);
 
 void rp_train_describe_prologue(const rp_trainer *trainer, rp_train_list *out);
 void rp_train_describe_forward(const rp_trainer *trainer, uint32_t layer, rp_train_list *out);
