@@ -36,6 +36,7 @@ static char content[ENTRY];
 
 static int calls, last_call;   /* the process dies at call number last_call; 0: never */
 static bool no_unnamed;        /* the file system has no O_TMPFILE */
+static int swept_first;        /* so many temporary files are locked by others before their writer does */
 static size_t disk = SIZE_MAX; /* bytes until it is full */
 
 static void count_call(void) {
@@ -89,8 +90,19 @@ WRAP(linkat, (int a, const char *from, int b, const char *to, int flags), (a, fr
 WRAP(rename, (const char *from, const char *to), (from, to))
 WRAP(unlink, (const char *path), (path))
 WRAP(mkostemp, (char *path, int flags), (path, flags))
-WRAP(flock, (int fd, int how), (fd, how))
 WRAP(close, (int fd), (fd))
+
+int __real_flock(int fd, int how);
+int __wrap_flock(int fd, int how);
+int __wrap_flock(int fd, int how) {
+    count_call();
+    if (swept_first) {
+        swept_first--;
+        errno = EWOULDBLOCK;
+        return -1;
+    }
+    return __real_flock(fd, how);
+}
 
 /* ---- helpers ---- */
 
@@ -414,6 +426,19 @@ static void test_living_writers_are_left_alone(void **state) {
     assert_true(entry_is(11));
 }
 
+/* A writer loses nothing when another process sweeps its temporary file before it is locked. */
+static void test_a_file_that_is_swept_is_made_again(void **state) {
+    (void)state;
+    no_unnamed = true;
+    swept_first = 3;
+    assert_true(rp_cache_write(dir, "entry", content, 10));
+    assert_true(entry_is(10));
+    swept_first = 1000; /* always: an error, no endless loop */
+    assert_false(rp_cache_write(dir, "entry", content, 11));
+    swept_first = 0;
+    assert_true(entry_is(10));
+}
+
 static void test_full_disk(void **state) {
     static const size_t room[] = {0, 10, 24, 100, ENTRY};
     int temporary;
@@ -501,6 +526,7 @@ int main(void) {
         TEST(test_killed_writer_leaves_nothing),
         TEST(test_killed_writer_without_unnamed_files),
         TEST(test_living_writers_are_left_alone),
+        TEST(test_a_file_that_is_swept_is_made_again),
         TEST(test_full_disk),
         TEST(test_limited_file_size),
         TEST(test_processes_at_once),

@@ -168,17 +168,36 @@ static void sweep(const char *dir) {
     closedir(list);
 }
 
+/* A temporary file that this process has locked, before another's sweep took it away. -1: there is none. The
+ * caller frees `*path`. */
+static int open_temporary(const char *dir, char **path) {
+    enum { TIMES = 8 };
+    for (int i = 0; i < TIMES; i++) {
+        struct stat info;
+        if (asprintf(path, "%s/%s", dir, temporary_name) < 0) {
+            *path = NULL;
+            return -1;
+        }
+        int fd = mkostemp(*path, O_CLOEXEC);
+        if (fd < 0) return -1;
+        bool ours = !flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK;
+        if (ours && !fstat(fd, &info) && info.st_nlink) return fd;
+        close(fd);
+        free(*path);
+    }
+    *path = NULL;
+    return -1;
+}
+
 /* Write the entry to a temporary file and rename it. Where this process ends in between, the next writer
  * removes that file. */
 static bool write_named(const entry *e) {
     char *temporary = NULL;
     sweep(e->dir);
-    if (asprintf(&temporary, "%s/%s", e->dir, temporary_name) < 0) return false;
-    int fd = mkostemp(temporary, O_CLOEXEC);
+    int fd = open_temporary(e->dir, &temporary);
     bool good = fd >= 0;
     if (good) {
-        good = !flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK;
-        good = good && fill(fd, e);
+        good = fill(fd, e);
         if (good && rename(temporary, e->path)) /* a folder has that name */
             good = (errno == EISDIR || errno == ENOTEMPTY || errno == EEXIST) && make_way(e->path) &&
                    !rename(temporary, e->path);
