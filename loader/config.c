@@ -194,6 +194,25 @@ static rp_status read_eps(reader *r) {
                    r->path, eps);
 }
 
+/* A probability below 1, or null and missing ones `fallback`. Running a model needs none, so a wrong one is
+ * no error until somebody trains. */
+static double read_dropout(const reader *r, const char *field, double fallback) {
+    const rp_json *value = rp_json_get(r->root, field);
+    double rate;
+    if (!value || value->type == RP_JSON_NULL) return fallback;
+    return rp_json_number(value, &rate) && rate >= 0 && rate < 1 ? rate : (double)NAN;
+}
+
+/* As the configuration classes of transformers and the heads that read them have it. */
+static void read_dropouts(reader *r) {
+    rp_config *c = r->out;
+    bool albert = c->family == RP_FAMILY_ALBERT;
+    c->hidden_dropout = read_dropout(r, "hidden_dropout_prob", albert ? 0 : 0.1);
+    c->attention_dropout = read_dropout(r, "attention_probs_dropout_prob", albert ? 0 : 0.1);
+    c->classifier_dropout = albert ? read_dropout(r, "classifier_dropout_prob", 0.1)
+                                   : read_dropout(r, "classifier_dropout", c->hidden_dropout);
+}
+
 /* ---- what the layers compute ---- */
 
 /* Names of one function: torch's own, and the variants of it that differ in how it is computed only. */
@@ -396,6 +415,7 @@ static rp_status read_config(reader *r) {
     if (!status) status = read_family(r);
     if (!status) status = read_sizes(r);
     if (!status) status = read_eps(r);
+    if (!status) read_dropouts(r);
     if (!status) status = read_activation(r);
     if (!status) status = refuse_variants(r);
     if (!status) status = read_labels(r);

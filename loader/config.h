@@ -34,6 +34,8 @@ typedef struct rp_config {
     bool no_pooler; /* of a DistilBERT: the layer before the classifier stands in its place, with a relu, and
                        is no output */
     float norm_eps;
+    double hidden_dropout, attention_dropout, classifier_dropout; /* of training; NaN: the file has no such
+                                                                     probability */
     rp_problem problem;
     bool problem_given; /* problem_type stands in the file; otherwise one label means sigmoid, as in HF
                            pipelines */

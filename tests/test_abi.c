@@ -334,6 +334,47 @@ static const number numbers[] = {
     VALUE(RP_EVAL_ANSWER, 5),
     VALUE(RP_EVAL_CHOOSE, 6),
     VALUE(RP_EVAL_ORDER, 7),
+    STRUCT(rp_finetune_step, 136),
+    FIELD(rp_finetune_step, step, 0, 8),
+    FIELD(rp_finetune_step, steps, 8, 8),
+    FIELD(rp_finetune_step, epoch, 16, 8),
+    FIELD(rp_finetune_step, loss, 24, 8),
+    FIELD(rp_finetune_step, grad_norm, 32, 8),
+    FIELD(rp_finetune_step, learning_rate, 40, 8),
+    FIELD(rp_finetune_step, seconds, 48, 8),
+    FIELD(rp_finetune_step, sequences, 56, 8),
+    FIELD(rp_finetune_step, tokens, 64, 8),
+    FIELD(rp_finetune_step, reserved, 72, 64),
+    STRUCT(rp_finetune_handler, 24),
+    FIELD(rp_finetune_handler, step, 0, 8),
+    FIELD(rp_finetune_handler, evaluated, 8, 8),
+    FIELD(rp_finetune_handler, user, 16, 8),
+    STRUCT(rp_finetune_params, 288),
+    FIELD(rp_finetune_params, model, 0, 8),
+    FIELD(rp_finetune_params, train, 8, 8),
+    FIELD(rp_finetune_params, dev, 16, 8),
+    FIELD(rp_finetune_params, out, 24, 8),
+    FIELD(rp_finetune_params, task, 32, 4),
+    FIELD(rp_finetune_params, epochs, 36, 4),
+    FIELD(rp_finetune_params, steps, 40, 8),
+    FIELD(rp_finetune_params, batch_size, 48, 4),
+    FIELD(rp_finetune_params, max_tokens, 52, 4),
+    FIELD(rp_finetune_params, learning_rate, 56, 8),
+    FIELD(rp_finetune_params, warmup, 64, 8),
+    FIELD(rp_finetune_params, schedule, 72, 4),
+    FIELD(rp_finetune_params, no_shuffle, 76, 1),
+    FIELD(rp_finetune_params, skip_bad, 77, 1),
+    FIELD(rp_finetune_params, weight_decay, 80, 8),
+    FIELD(rp_finetune_params, max_grad_norm, 88, 8),
+    FIELD(rp_finetune_params, label_smoothing, 96, 8),
+    FIELD(rp_finetune_params, seed, 104, 8),
+    FIELD(rp_finetune_params, format, 112, 8),
+    FIELD(rp_finetune_params, text_column, 120, 8),
+    FIELD(rp_finetune_params, pair_column, 128, 8),
+    FIELD(rp_finetune_params, label_column, 136, 8),
+    FIELD(rp_finetune_params, handler, 144, 8),
+    FIELD(rp_finetune_params, call, 152, 8),
+    FIELD(rp_finetune_params, reserved, 160, 128),
     STRUCT(rp_pull_progress, 48),
     FIELD(rp_pull_progress, file, 0, 8),
     FIELD(rp_pull_progress, index, 8, 4),
@@ -478,6 +519,9 @@ static void test_unknown_fields_are_refused(void **state) {
         rp_trainer *trainer = NULL;
         refused(rp_trainer_open(device, sentiment, &train, &trainer, &err), &err);
         assert_null(trainer);
+        rp_finetune_params teach = {
+            .model = sentiment, .train = "no-file", .out = "no-folder", .reserved = WORD(i)};
+        refused(rp_finetune(device, &teach, &err), &err);
         rp_classify_params classify = {.reserved = WORD3(i)};
         refused(rp_classify(model, &input, 1, &classify, &result, &err), &err);
         assert_null(result);

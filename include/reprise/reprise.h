@@ -40,5 +40,6 @@
 #include "eval.h"
 #include "pull.h"
 #include "train.h"
+#include "finetune.h"
 
 #endif

@@ -173,6 +173,10 @@ typedef struct rp_windows {
 rp_status rp_windows_add(rp_windows *windows, const rp_model *model, size_t entry, const rp_encoding *lead,
                          const rp_encoding *text, uint32_t max_tokens, uint32_t stride, rp_error *err);
 
+/* Write the sequence of a window, special tokens and all, to `ids` and `types`, [window->size] each; `typed`:
+ * types are the template's, else 0. Returns what follows it in `ids`. */
+int32_t *rp_window_write(const rp_window *window, bool typed, int32_t *ids, int32_t *types);
+
 /* Takes what the model computed for a window: `rows` are [size, columns]. Called in order. */
 typedef rp_status (*rp_window_read)(void *task, const rp_window *window, const float *rows, rp_error *err);
 

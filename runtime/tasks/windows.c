@@ -63,8 +63,7 @@ typedef struct slice {
     size_t windows, tokens; // allocated
 } slice;
 
-/* Write the sequence of a window to `ids` and `types`, and return what follows it. */
-static int32_t *write_sequence(const rp_window *window, bool typed, int32_t *ids, int32_t *types) {
+int32_t *rp_window_write(const rp_window *window, bool typed, int32_t *ids, int32_t *types) {
     size_t at = 0;
     for (size_t i = 0; i < window->template->count; i++) {
         const rp_template_piece piece = window->template->pieces[i];
@@ -92,7 +91,7 @@ static rp_status run_slice(const rp_window *windows, size_t count, rp_model *mod
         int32_t *types = s->types + (ids - s->ids);
         s->sequences[i] = (rp_sequence){ids, types, windows[i].size};
         s->entries[i] = windows[i].entry;
-        ids = write_sequence(&windows[i], typed, ids, types);
+        ids = rp_window_write(&windows[i], typed, ids, types);
     }
     size_t tokens = (size_t)(ids - s->ids);
     rp_visit *visit = rp_visit_current();

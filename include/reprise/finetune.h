@@ -1,0 +1,81 @@
+/* Fine-tuning: a model folder and a file of labelled data in, a model folder that was taught by them out. */
+#ifndef REPRISE_FINETUNE_H
+#define REPRISE_FINETUNE_H
+
+#include "eval.h"
+#include "train.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What one step did. Made by the library, valid during the callback. */
+typedef struct rp_finetune_step {
+    uint64_t step, steps;                           /* its number, from 1 on, and how many there will be */
+    double epoch;                                   /* passes over the data that are done after it */
+    double loss, grad_norm, learning_rate, seconds; /* as in rp_train_result */
+    uint64_t sequences, tokens;                     /* of the step */
+    uint64_t reserved[8];                           /* zero */
+} rp_finetune_step;
+
+/* Who is told, on the thread that called rp_finetune. Each function may be NULL. */
+typedef struct rp_finetune_handler {
+    void (*step)(void *user, const rp_finetune_step *step); /* after each step */
+    /* after each evaluation of `dev`; `best`: no earlier one was as good */
+    void (*evaluated)(void *user, const rp_finetune_step *last, const rp_evaluation *evaluation, bool best);
+    void *user;
+} rp_finetune_handler;
+
+/* The zero value of everything but the first four is Hugging Face's default where it has one. */
+typedef struct rp_finetune_params {
+    const char *model;    /* the folder to begin with, or the name of a model */
+    const char *train;    /* the file that is learnt (reprise(1) lists the formats) */
+    const char *dev;      /* the file that is evaluated after each pass and at the end; NULL: none */
+    const char *out;      /* the folder to write; it must not exist, or be empty */
+    rp_eval_task task;    /* RP_EVAL_CLASSIFY, RP_EVAL_MULTILABEL, RP_EVAL_REGRESS or RP_EVAL_TAG. 0: what the
+                             folder's classifier is for; RP_EVAL_CLASSIFY where it has none */
+    uint32_t epochs;      /* passes over the data; 0: 3 */
+    uint64_t steps;       /* 0: as many as the epochs have; else these, whatever `epochs` says */
+    uint32_t batch_size;  /* rows of a step; 0: 8. The last step of a pass takes those that are left */
+    uint32_t max_tokens;  /* longest sequence; longer ones are cut; 0: what the model takes */
+    double learning_rate; /* 0: 5e-5 */
+    double warmup;        /* steps in which the learning rate rises or, below 1, their share of all */
+    rp_train_schedule schedule; /* after the warm-up */
+    bool no_shuffle;            /* rows are learnt in the order of the file */
+    bool skip_bad;              /* rows that cannot be read are left out; else they are an error */
+    double weight_decay;        /* as in rp_trainer_params, and so the next two */
+    double max_grad_norm;       /* 0: 1; below 0: none */
+    double label_smoothing;     /* of RP_EVAL_CLASSIFY */
+    uint64_t seed;              /* of the order, of dropout and of a new head; 0: 42 */
+    const char *format;         /* of both files, as in rp_eval_params, and so the columns */
+    const char *text_column, *pair_column, *label_column;
+    const rp_finetune_handler *handler; /* NULL: nobody is told */
+    const rp_call *call;                /* NULL: none. Its inputs are the steps */
+    uint64_t reserved[16];              /* zero; see reprise.h */
+} rp_finetune_params;
+
+/* Teach the model by the rows of `train` and write what came of it to `out`, a Hugging Face folder.
+ *
+ * A folder that has a classifier, of texts or of tokens, keeps it: labels of the data are matched with its
+ * own by name or, where some have none of these names, by number. Any other folder gets a new one, whose
+ * labels are those of the data, in order. Dropout is what config.json says. Both files are read and checked
+ * before training begins, and the rows are read again as they are needed: memory does not grow with the files
+ * but for 8 bytes a row.
+ *
+ * `out` appears when all is done: the model after the last step or, with `dev`, that of the evaluation with
+ * the best accuracy (RP_EVAL_MULTILABEL: f1_micro; RP_EVAL_REGRESS: pearson; RP_EVAL_TAG: f1), the first of
+ * equals. Until then it is a folder beside `out` whose name begins with out's and ".training-", which goes
+ * away after an error. The same call on the same device gives the same bits.
+ *
+ * RP_ERROR_FILE when `out` has files or cannot be written, or another file cannot be read; RP_ERROR_FORMAT
+ * names the file, the line and what is wrong there; RP_ERROR_UNSUPPORTED for a task that cannot be taught or
+ * that the folder's classifier is not for, and as rp_trainer_step says; RP_ERROR_CANCELLED and
+ * RP_ERROR_DEADLINE after the step that is going on; else what rp_trainer_open and rp_eval say. After an
+ * error `out` is as it was. Thread-safe, but not for two calls with one `out`; `device` is closed after it.
+ */
+RP_API rp_status rp_finetune(rp_device *device, const rp_finetune_params *params, rp_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,344 @@
+/* rp_finetune: data, head, trainer; steps, evaluations; and what is kept of them. */
+#include "finetune/finetune.h"
+
+#include <math.h>
+
+#include "loader/json.h"
+#include "loader/names.h"
+#include "reprise/pull.h"
+
+/* ---- what is asked for ---- */
+
+static bool is_share(double x, double below) {
+    return x >= 0 && x < below;
+}
+
+static rp_status check_params(const rp_finetune_params *p, rp_error *err) {
+    if (!p->model || !p->train || !p->out || !*p->out)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_finetune: model, train and out must be given");
+    if ((unsigned)p->task > RP_EVAL_ORDER)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_finetune: there is no such task");
+    if (p->task > RP_EVAL_TAG)
+        return rp_fail(
+            err, RP_ERROR_UNSUPPORTED,
+            "rp_finetune: the task must be classify, multilabel, regress or tag; the others cannot "
+            "be taught by it yet");
+    if (!is_share(p->warmup, 0x1p53))
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "rp_finetune: warmup must be a number of steps or a share of them, from 0 to 1");
+    return rp_check_reserved(p->reserved, RP_COUNT(p->reserved), "rp_finetune", err);
+}
+
+static void set_defaults(rp_finetune_params *p) {
+    if (!p->epochs) p->epochs = 3;
+    if (!p->batch_size) p->batch_size = 8;
+    if (!p->seed) p->seed = 42;
+}
+
+/* ---- the head ---- */
+
+enum { HEADS = RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS | RP_HEAD_SPANS | RP_HEAD_CHOICE };
+
+/* The task of the folder's classifier. */
+static rp_eval_task task_of(const rp_config *c) {
+    if (c->problem_given && c->problem == RP_PROBLEM_MULTI_LABEL) return RP_EVAL_MULTILABEL;
+    return c->label_count == 1 ? RP_EVAL_REGRESS : RP_EVAL_CLASSIFY;
+}
+
+static rp_status choose_task(rp_finetune_run *run, rp_error *err) {
+    static const char *const names[] = {"", "classify", "multilabel", "regress", "tag"};
+    unsigned heads = rp_heads_of_architecture(&run->config) & HEADS;
+    run->keeps_head = heads;
+    if (heads & ~(unsigned)(RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS))
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "%s: the folder's head is for answers or choices, which rp_finetune cannot teach yet; "
+                       "begin with a folder that has no such head",
+                       rp_path_shown(run->dir));
+    if (heads & RP_HEAD_CLASSIFIER && run->config.problem_given &&
+        (run->config.problem == RP_PROBLEM_REGRESSION) != (run->config.label_count == 1))
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "%s: the folder's classifier has %u label%s and its problem_type is not for so many; "
+                       "begin with a folder that has no classifier",
+                       rp_path_shown(run->dir), (unsigned)run->config.label_count,
+                       run->config.label_count == 1 ? "" : "s");
+    rp_eval_task own = heads & RP_HEAD_TOKENS ? RP_EVAL_TAG
+                       : heads                ? task_of(&run->config)
+                                              : RP_EVAL_CLASSIFY;
+    if (!run->params.task) run->params.task = own;
+    if (!heads || run->params.task == own) return RP_OK;
+    return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                   "%s: the folder's classifier is one for the task %s, not %s; begin with a folder that has "
+                   "no classifier",
+                   rp_path_shown(run->dir), names[own], names[run->params.task]);
+}
+
+/* ---- the data ---- */
+
+static rp_status open_data(rp_finetune_run *run, const char *path, rp_labels *labels, rp_data **out,
+                           rp_error *err) {
+    const rp_finetune_params *p = &run->params;
+    rp_data_params params = {.text_column = p->text_column,
+                             .pair_column = p->pair_column,
+                             .label_column = p->label_column,
+                             .kind = p->task == RP_EVAL_TAG ? RP_DATA_TOKENS : RP_DATA_TEXT,
+                             .labelled = true,
+                             .numbers = p->task == RP_EVAL_REGRESS,
+                             .many = p->task == RP_EVAL_MULTILABEL,
+                             .skip_bad = p->skip_bad,
+                             .labels = p->task == RP_EVAL_REGRESS ? NULL : labels};
+    if (p->format && !rp_data_format_of(p->format, &params.format))
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "format: '%.*s' is none of tsv, csv, cola, jsonl, conll and squad",
+                       rp_text_fit(p->format, 40), p->format);
+    return rp_data_open(path, &params, out, err);
+}
+
+static rp_status open_train(rp_finetune_run *run, rp_error *err) {
+    const rp_finetune_params *p = &run->params;
+    rp_status status = open_data(run, p->train, &run->labels, &run->data, err);
+    if (status) return status;
+    run->rows = rp_data_count(run->data);
+    if (!run->rows)
+        return rp_fail(err, RP_ERROR_FORMAT, "%s: there is no row that can be used", rp_path_shown(p->train));
+    run->steps_of_epoch = rp_div_up(run->rows, p->batch_size);
+    run->steps = p->steps ? p->steps : p->epochs * run->steps_of_epoch;
+    if (p->warmup >= 1 && p->warmup > (double)run->steps)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "warmup: %.0f steps are more than the %llu of the training",
+                       p->warmup, (unsigned long long)run->steps);
+    uint32_t least = p->task == RP_EVAL_CLASSIFY ? 2 : p->task != RP_EVAL_REGRESS;
+    if (run->keeps_head || run->labels.count >= least) return RP_OK;
+    return rp_fail(err, RP_ERROR_FORMAT, "%s: there %s in all rows, and a classifier needs %u or more",
+                   rp_path_shown(p->train), run->labels.count ? "is one label" : "is no label",
+                   (unsigned)least);
+}
+
+/* Every label of the two files is one of the model's, before training begins. */
+static rp_status match_labels(rp_finetune_run *run, rp_error *err) {
+    const rp_finetune_params *p = &run->params;
+    const rp_model_info *info = rp_model_get_info(run->model);
+    rp_labels labels = {0};
+    rp_label_map map = {0};
+    rp_data *data = NULL;
+    bool named = p->task != RP_EVAL_REGRESS;
+    rp_status status = RP_OK;
+    if (named)
+        status = rp_label_map_make(&run->map, &run->labels, info->labels, info->label_count,
+                                   rp_path_shown(p->train), err);
+    if (!status && p->dev) status = open_data(run, p->dev, &labels, &data, err);
+    if (!status && p->dev && named)
+        status =
+            rp_label_map_make(&map, &labels, info->labels, info->label_count, rp_path_shown(p->dev), err);
+    rp_data_close(&data);
+    rp_label_map_finish(&map);
+    rp_labels_finish(&labels);
+    return status;
+}
+
+/* ---- the trainer ---- */
+
+static uint64_t warmup_steps(const rp_finetune_run *run) {
+    double warmup = run->params.warmup;
+    return (uint64_t)ceil(warmup < 1 ? warmup * (double)run->steps : warmup);
+}
+
+static rp_status check_dropout(const rp_finetune_run *run, rp_error *err) {
+    const rp_config *c = &run->config;
+    if (is_share(c->hidden_dropout, 1) && is_share(c->attention_dropout, 1) &&
+        is_share(c->classifier_dropout, 1))
+        return RP_OK;
+    return rp_fail(err, RP_ERROR_FORMAT,
+                   "%s: the probabilities of dropout (hidden_dropout_prob, attention_probs_dropout_prob, and "
+                   "the classifier's) must be numbers from 0 to below 1",
+                   rp_path_shown(c->path));
+}
+
+static rp_status open_trainer(rp_finetune_run *run, rp_error *err) {
+    static const rp_problem problems[] = {[RP_EVAL_MULTILABEL] = RP_PROBLEM_MULTI_LABEL,
+                                          [RP_EVAL_REGRESS] = RP_PROBLEM_REGRESSION,
+                                          [RP_EVAL_TAG] = RP_PROBLEM_SINGLE_LABEL};
+    const rp_finetune_params *p = &run->params;
+    bool regress = p->task == RP_EVAL_REGRESS;
+    const rp_trainer_params params = {
+        .head = p->task == RP_EVAL_TAG ? RP_HEAD_TOKENS : RP_HEAD_CLASSIFIER,
+        .label_count = run->keeps_head ? 0
+                       : regress       ? 1
+                                       : (uint32_t)run->labels.count,
+        .labels = regress ? NULL : run->labels.names,
+        .problem = problems[p->task],
+        .schedule = p->schedule,
+        .learning_rate = p->learning_rate,
+        .weight_decay = p->weight_decay,
+        .max_grad_norm = p->max_grad_norm,
+        .label_smoothing = p->label_smoothing,
+        .warmup_steps = warmup_steps(run),
+        .total_steps = run->steps,
+        .hidden_dropout = run->config.hidden_dropout,
+        .attention_dropout = run->config.attention_dropout,
+        .classifier_dropout = run->config.classifier_dropout,
+        .seed = p->seed,
+        .call = p->call,
+    };
+    rp_status status = check_dropout(run, err);
+    if (!status) status = rp_trainer_open(run->device, run->dir, &params, &run->trainer, err);
+    if (status) return status;
+    run->model = rp_trainer_model(run->trainer);
+    if (!rp_model_get_tokenizer(run->model))
+        return rp_fail(err, RP_ERROR_FILE,
+                       "%s: the folder has no tokenizer, which texts need; add its tokenizer.json",
+                       rp_path_shown(run->dir));
+    uint32_t longest = rp_task_max_tokens(run->model);
+    if (!run->params.max_tokens || run->params.max_tokens > longest) run->params.max_tokens = longest;
+    return RP_OK;
+}
+
+/* ---- evaluations ---- */
+
+/* An evaluation's own call, which ends when that of rp_finetune does. */
+typedef struct part_call {
+    rp_call call;
+    const rp_call *whole;
+} part_call;
+
+static void pass_on(void *user, size_t done, size_t total) {
+    part_call *part = user;
+    (void)done, (void)total;
+    if (__atomic_load_n(&part->whole->cancel, __ATOMIC_RELAXED)) rp_call_cancel(&part->call);
+}
+
+static void log_on(void *user, rp_log_level level, const char *message) {
+    const part_call *part = user;
+    part->whole->log(part->whole->user, level, message);
+}
+
+static double metric_of(const rp_evaluation *evaluation, const char *name) {
+    size_t count;
+    const rp_metric *metrics = rp_evaluation_metrics(evaluation, &count);
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(metrics[i].name, name) && !isnan(metrics[i].value)) return metrics[i].value;
+    return -INFINITY;
+}
+
+static rp_status evaluate(rp_finetune_run *run, const rp_finetune_step *last, rp_error *err) {
+    static const char *const metrics[] = {"", "accuracy", "f1_micro", "pearson", "f1"};
+    const rp_finetune_params *p = &run->params;
+    part_call part = {.call = {.progress = pass_on, .user = &part}, .whole = p->call};
+    if (p->call) part.call.deadline = p->call->deadline;
+    if (p->call && p->call->log) part.call.log = log_on;
+    const rp_eval_params params = {.task = p->task,
+                                   .skip_bad = p->skip_bad,
+                                   .max_tokens = p->max_tokens,
+                                   .format = p->format,
+                                   .text_column = p->text_column,
+                                   .pair_column = p->pair_column,
+                                   .label_column = p->label_column,
+                                   .call = p->call ? &part.call : NULL};
+    rp_evaluation *evaluation = NULL;
+    rp_status status = rp_eval(run->model, p->dev, &params, &evaluation, err);
+    if (status) return status;
+    double value = metric_of(evaluation, metrics[p->task]);
+    bool best = !run->saved || value > run->best;
+    if (best) status = rp_finetune_output_save(run, err);
+    if (best) run->best = value;
+    if (!status && p->handler && p->handler->evaluated)
+        p->handler->evaluated(p->handler->user, last, evaluation, best);
+    rp_evaluation_free(&evaluation);
+    return status;
+}
+
+/* ---- steps ---- */
+
+static rp_status step(rp_finetune_run *run, uint64_t number, rp_finetune_step *told, rp_error *err) {
+    const rp_finetune_params *p = &run->params;
+    const rp_tokenized *tokenized = &run->batch.tokenized;
+    bool named = p->task == RP_EVAL_CLASSIFY || p->task == RP_EVAL_TAG;
+    rp_train_result result = {0};
+    rp_status status = rp_finetune_fill(run, number, err);
+    if (status) return status;
+    const rp_train_batch batch = {.sequences = tokenized->sequences,
+                                  .count = tokenized->count,
+                                  .labels = named ? run->batch.labels : NULL,
+                                  .targets = named ? NULL : run->batch.targets};
+    status = rp_trainer_step(run->trainer, &batch, &result, err);
+    if (status) return status;
+    uint64_t epoch = number / run->steps_of_epoch,
+             rows = number % run->steps_of_epoch * p->batch_size + batch.count;
+    *told = (rp_finetune_step){.step = number + 1,
+                               .steps = run->steps,
+                               .epoch = (double)epoch + (double)rows / (double)run->rows,
+                               .loss = result.loss,
+                               .grad_norm = result.grad_norm,
+                               .learning_rate = result.learning_rate,
+                               .seconds = result.seconds,
+                               .sequences = batch.count,
+                               .tokens = result.tokens};
+    if (p->handler && p->handler->step) p->handler->step(p->handler->user, told);
+    return RP_OK;
+}
+
+static rp_status train(rp_finetune_run *run, rp_error *err) {
+    rp_finetune_step told = {0};
+    rp_status status = RP_OK;
+    for (uint64_t i = 0; !status && i < run->steps; i++) {
+        bool pass = (i + 1) % run->steps_of_epoch == 0 || i + 1 == run->steps;
+        status = step(run, i, &told, err);
+        if (!status && i + 1 < run->steps) rp_call_progress((size_t)(i + 1));
+        if (!status) status = rp_call_check(err);
+        if (!status && pass && run->params.dev) status = evaluate(run, &told, err);
+    }
+    if (!status && !run->params.dev) status = rp_finetune_output_save(run, err);
+    if (!status) status = rp_call_check(err);
+    return status ? status : rp_finetune_output_commit(run, err);
+}
+
+/* ---- the call ---- */
+
+static rp_status finetune(rp_finetune_run *run, rp_visit *visit, rp_error *err) {
+    rp_status status = rp_finetune_output_open(run, err);
+    if (!status) status = rp_find_model(run->params.model, &run->dir, err);
+    if (!status) status = rp_config_load(run->dir, &run->config, err);
+    if (!status) status = choose_task(run, err);
+    if (!status) status = open_train(run, err);
+    if (status) return status;
+    visit->total = (size_t)run->steps;
+    status = open_trainer(run, err);
+    if (!status) status = match_labels(run, err);
+    if (!status) status = rp_finetune_batch_init(run, err);
+    if (!status) status = train(run, err);
+    if (!status) rp_call_progress((size_t)run->steps);
+    return status;
+}
+
+static void finish(rp_finetune_run *run) {
+    rp_finetune_batch_finish(&run->batch);
+    rp_label_map_finish(&run->map);
+    rp_trainer_close(&run->trainer);
+    rp_data_close(&run->data);
+    rp_labels_finish(&run->labels);
+    rp_config_finish(&run->config);
+    rp_finetune_output_close(run);
+    free(run->dir);
+    free(run);
+}
+
+rp_status rp_finetune(rp_device *device, const rp_finetune_params *params, rp_error *err) {
+    rp_error unwanted;
+    rp_visit visit;
+    if (!err) err = &unwanted;
+    if (!device || !params)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_finetune: device and params must not be NULL");
+    rp_status status = check_params(params, err);
+    if (!status) status = rp_visit_enter(&visit, NULL, params->call, "rp_finetune", err);
+    if (status) return status;
+    rp_finetune_run *run = rp_new(rp_finetune_run);
+    if (run) {
+        run->device = device;
+        run->params = *params;
+        set_defaults(&run->params);
+        status = finetune(run, &visit, err);
+        finish(run);
+    } else {
+        status = rp_fail_memory(err, "a training", sizeof *run);
+    }
+    rp_visit_leave(&visit);
+    return status;
+}
