@@ -293,6 +293,27 @@ static const char help_eval[] =
     "  reprise eval -m intents --label-column category --predictions out.jsonl t.csv\n"
     "  reprise eval -m squad2 --task answer --json dev-v2.0.json\n";
 
+static const char help_finetune[] =
+    "Teach a model by a file of labelled texts or pairs, and write what came of it\n"
+    "to the new folder OUT, as Hugging Face's libraries read it.\n"
+    "  classify    one label a row\n"
+    "  multilabel  any number of labels a row\n"
+    "  regress     a number a row\n"
+    "  tag         a label a token\n"
+    "A folder that has a classifier keeps it, and its labels. Any other gets a new\n"
+    "one, with the labels of the data. Files are those of eval. With --dev, OUT is\n"
+    "the model of the pass with the best accuracy (or f1_micro, pearson, f1). Ctrl-C\n"
+    "ends it after the step, and OUT is as it was.\n"
+    "\n"
+    "JSON: one object a line in the file of --log: step, epoch, loss, lr, grad_norm,\n"
+    "sequences, tokens, seconds; of an evaluation step, epoch, and its metrics as\n"
+    "eval_accuracy and so on.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise finetune --train train.tsv --dev dev.tsv -o sentiment2\n"
+    "  reprise finetune -m albert --train t.csv -o out --lr 2e-5 --warmup 0.1\n"
+    "  reprise finetune -m albert --train t.jsonl -o out --task regress --log l.jsonl\n";
+
 static const char help_convert[] =
     "Write the model in DIR anew as a Hugging Face folder: config.json,\n"
     "model.safetensors, the tokenizer. DIR is whatever -m takes: PyTorch's\n"
@@ -351,6 +372,9 @@ const rp_cli_command rp_cli_commands[] = {
      RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_HEAD | RP_CLI_JSON | RP_CLI_MAX_LENGTH |
          RP_CLI_STRIDE | RP_CLI_MAX_ANSWER | RP_CLI_EVAL,
      RP_CLI_SHAPE_NONE, "sentiment", NULL, NULL, rp_cli_eval},
+    {"finetune", "--train FILE -o OUT", "teach a model by labelled texts", help_finetune,
+     RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_MAX_LENGTH | RP_CLI_FINETUNE, RP_CLI_SHAPE_NONE, "pretrained",
+     NULL, NULL, rp_cli_finetune},
     {"convert", "DIR -o DIR", "write a model's folder anew, as Hugging Face has it", help_convert,
      RP_CLI_CONVERT | RP_CLI_HEAD, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, rp_cli_convert},
     {"pull", "NAME", "fetch a model from a hub", help_pull, RP_CLI_PULL, RP_CLI_SHAPE_NONE, NULL, NULL, NULL,

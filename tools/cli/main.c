@@ -81,6 +81,8 @@ static const alias aliases[] = {
     {"tokens", "tokenize", "shows the tokens of a text"},
     {"download", "pull", "fetches a model"},
     {"fetch", "pull", "fetches a model"},
+    {"train", "finetune", "teaches a model by labelled texts"},
+    {"fine-tune", "finetune", "teaches a model by labelled texts"},
     {"export", "convert", "writes a model's folder anew"},
     {"gpus", "devices", "lists the devices"},
     {"list", "devices", "lists the devices"},

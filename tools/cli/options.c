@@ -12,6 +12,8 @@ static const char *const heads[] = {"classify", "tag", "answer", "choose", NULL}
 static const char *const formats[] = {"text", "json", "npy", NULL};
 static const char *const tasks[] = {"classify", "multilabel", "regress", "tag",
                                     "answer",   "choose",     "order",   NULL};
+static const char *const trained_tasks[] = {"classify", "multilabel", "regress", "tag", NULL};
+static const char *const schedules[] = {"linear", "constant", NULL};
 static const char *const dtypes[] = {"f32", "f16", NULL};
 static const char *const poolings[] = {"mean", "cls", "max", "none", NULL};
 
@@ -32,6 +34,17 @@ static bool read_number(const char *name, const rp_cli_rule *r, const char *valu
     }
     *out = (uint32_t)number;
     return true;
+}
+
+/* A decimal number of 0 to below `below` and nothing else. */
+static bool read_real(const char *name, const rp_cli_rule *r, const char *value, double below, double *out) {
+    char *end = NULL;
+    bool plain = *value && strspn(value, "0123456789.eE+-") == strlen(value);
+    *out = plain ? strtod(value, &end) : -1;
+    if (plain && !*end && *out >= 0 && *out < below) return true;
+    rp_cli_complain("%s: --%s takes a number from 0 to below %g, not '%s'; try 'reprise %s --help'", name,
+                    r->name, below, value, name);
+    return false;
 }
 
 /* The place of `value` in a NULL-ended list. */
@@ -84,6 +97,54 @@ static bool set_bench(const char *name, rp_cli_bench_kind kind, rp_cli_options *
     }
     o->bench = kind;
     return true;
+}
+
+/* Options of finetune with a value. Zeros that mean something have another value where 0 is the default. */
+static bool set_training(const char *name, int which, const char *value, rp_cli_options *o) {
+    const rp_cli_rule *r = &rp_cli_rules[which];
+    const double most = 1e9;
+    int word = 0;
+    switch (which) {
+    case R_TRAIN:
+        return read_name(name, r, value, &o->train);
+    case R_DEV:
+        return read_name(name, r, value, &o->dev);
+    case R_LOG:
+        return read_name(name, r, value, &o->log);
+    case R_TRAIN_TASK:
+        if (!read_word(name, r, value, trained_tasks, &word)) return false;
+        o->task = (rp_eval_task)(RP_EVAL_CLASSIFY + word);
+        return true;
+    case R_EPOCHS:
+        return read_number(name, r, value, 1, 1000000, &o->epochs);
+    case R_STEPS:
+        return read_number(name, r, value, 1, 1000000000, &o->steps);
+    case R_TRAIN_BATCH:
+        return read_number(name, r, value, 1, 65536, &o->train_batch);
+    case R_SEED:
+        return read_number(name, r, value, 1, 1000000000, &o->seed);
+    case R_LEARNING_RATE:
+        if (!read_real(name, r, value, most, &o->learning_rate)) return false;
+        if (o->learning_rate > 0) return true;
+        rp_cli_complain("%s: --lr is 0, with which nothing is learnt; try 'reprise %s --help'", name, name);
+        return false;
+    case R_WARMUP:
+        return read_real(name, r, value, most, &o->warmup);
+    case R_WEIGHT_DECAY:
+        return read_real(name, r, value, most, &o->weight_decay);
+    case R_MAX_GRAD_NORM:
+        if (!read_real(name, r, value, most, &o->max_grad_norm)) return false;
+        if (!(o->max_grad_norm > 0)) o->max_grad_norm = -1;
+        return true;
+    case R_LABEL_SMOOTHING:
+        return read_real(name, r, value, 1, &o->label_smoothing);
+    case R_SCHEDULE:
+        if (!read_word(name, r, value, schedules, &word)) return false;
+        o->schedule = (rp_train_schedule)word;
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* Options with a value. */
@@ -181,7 +242,7 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
         o->pooling = (rp_pooling)(word + 1);
         return true;
     default:
-        return false;
+        return set_training(name, which, value, o);
     }
 }
 
@@ -198,6 +259,9 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
         return set_bench(name, RP_CLI_BENCH_STARTUP, o);
     case R_OVERWRITE:
         o->overwrite = true;
+        break;
+    case R_NO_SHUFFLE:
+        o->no_shuffle = true;
         break;
     case R_SKIP_BAD:
         o->skip_bad = true;

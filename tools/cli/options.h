@@ -34,6 +34,7 @@ enum {
     RP_CLI_PULL = 1 << 23,
     RP_CLI_CONVERT = 1 << 24,
     RP_CLI_EVAL = 1 << 25,
+    RP_CLI_FINETUNE = 1 << 26,
 };
 
 /* What bench measures. */
@@ -85,6 +86,11 @@ typedef struct rp_cli_options {
     rp_eval_task task;                                           /* of eval; the columns above are its too */
     const char *data_format, *label_column, *glue, *predictions; /* NULL: not given */
     bool skip_bad;
+    const char *train, *dev, *log; /* of finetune; NULL: not given. Its numbers: 0 is the default */
+    uint32_t epochs, steps, train_batch, seed;
+    double learning_rate, warmup, weight_decay, max_grad_norm, label_smoothing;
+    rp_train_schedule schedule;
+    bool no_shuffle;
     const char *accuracy; /* file to read, with RP_CLI_BENCH_ACCURACY */
     char **arguments;     /* what was read, borrowed: the command's name and all after it; ends with NULL */
     char **texts;         /* [text_count] TEXT arguments, borrowed from argv */
