@@ -27,7 +27,7 @@ static rp_device *device;
 typedef struct place {
     char dir[FIXTURE_PATH_SIZE], train[PATH], dev[PATH], out[PATH];
     rp_call call;
-    rp_finetune_step steps[MOST_STEPS];
+    rp_training_step steps[MOST_STEPS];
     size_t step_count, evaluations, progress;
     double dev_loss[MOST_STEPS], f1; /* the latter of the best */
     int best;                        /* the evaluation that was the best; -1: none yet */
@@ -47,15 +47,19 @@ static int close_device(void **state) {
     return 0;
 }
 
-static double metric(const rp_evaluation *e, const char *name) {
-    size_t count;
-    const rp_metric *metrics = rp_evaluation_metrics(e, &count);
+static double find_metric(const rp_metric *metrics, size_t count, const char *name) {
     for (size_t i = 0; i < count; i++)
         if (!strcmp(metrics[i].name, name)) return metrics[i].value;
     return NAN;
 }
 
-static void take_step(void *user, const rp_finetune_step *step) {
+static double metric(const rp_evaluation *e, const char *name) {
+    size_t count;
+    const rp_metric *metrics = rp_evaluation_metrics(e, &count);
+    return find_metric(metrics, count, name);
+}
+
+static void take_step(void *user, const rp_training_step *step) {
     place *p = user;
     assert_true(p->step_count < MOST_STEPS);
     p->steps[p->step_count++] = *step;
@@ -63,13 +67,14 @@ static void take_step(void *user, const rp_finetune_step *step) {
     if (step->step == p->cancel_at) rp_call_cancel(&p->call);
 }
 
-static void take_evaluation(void *user, const rp_finetune_step *last, const rp_evaluation *e, bool best) {
+static void take_evaluation(void *user, const rp_training_step *last, const rp_metric *metrics, size_t count,
+                            bool best) {
     place *p = user;
     assert_int_equal(last->step, p->step_count);
     assert_true(p->evaluations < MOST_STEPS);
     if (best) p->best = (int)p->evaluations;
-    if (best) p->f1 = metric(e, "f1");
-    p->dev_loss[p->evaluations++] = metric(e, "loss");
+    if (best) p->f1 = find_metric(metrics, count, "f1");
+    p->dev_loss[p->evaluations++] = find_metric(metrics, count, "loss");
 }
 
 static void take_progress(void *user, size_t done, size_t total) {
@@ -95,7 +100,7 @@ static void end(place *p) {
 }
 
 static rp_status finetune(place *p, rp_finetune_params params, rp_error *err) {
-    const rp_finetune_handler handler = {take_step, take_evaluation, p};
+    const rp_training_handler handler = {take_step, take_evaluation, p};
     if (!params.model) params.model = PRETRAINED;
     if (!params.train) params.train = p->train;
     if (!params.out) params.out = p->out;

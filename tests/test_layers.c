@@ -21,8 +21,8 @@ typedef struct layer {
     const char *prefixes[7]; /* of the quoted includes it may have */
 } layer;
 
-/* base <- gpu <- ops <- model <- tasks <- eval <- cli, train beside tasks, and finetune beside eval, which it
- * and train call through their public headers; the loader stands on base
+/* base <- gpu <- ops <- model <- tasks <- eval <- cli, train beside tasks, and loop <- finetune beside eval,
+ * which they and train call through their public headers; the loader stands on base
  * alone. The command is built with the loader's reader of JSON, which stands on nothing. What measures sees
  * the inside. */
 static const layer layers[] = {
@@ -35,7 +35,8 @@ static const layer layers[] = {
     {"runtime/train", {"train/", "model/", "ops/", "gpu/", "loader/", "base/", "reprise/"}},
     {"runtime/tasks", {"tasks/", "model/", "loader/", "base/", "reprise/"}},
     {"runtime/eval", {"eval/", "tasks/", "model/", "loader/", "base/", "reprise/"}},
-    {"runtime/finetune", {"finetune/", "tasks/", "model/", "loader/", "base/", "reprise/"}},
+    {"runtime/loop", {"loop/", "loader/", "base/", "reprise/"}},
+    {"runtime/finetune", {"finetune/", "loop/", "tasks/", "model/", "loader/", "base/", "reprise/"}},
     {"tools/cli",
      {"cli/", "reprise/", "loader/json_read.h", "loader/json_text.h", "loader/json_tree.h",
       "loader/table.h"}},

@@ -9,23 +9,6 @@
 extern "C" {
 #endif
 
-/* What one step did. Made by the library, valid during the callback. */
-typedef struct rp_finetune_step {
-    uint64_t step, steps;                           /* its number, from 1 on, and how many there will be */
-    double epoch;                                   /* passes over the data that are done after it */
-    double loss, grad_norm, learning_rate, seconds; /* as in rp_train_result */
-    uint64_t sequences, tokens;                     /* of the step */
-    uint64_t reserved[8];                           /* zero */
-} rp_finetune_step;
-
-/* Who is told, on the thread that called rp_finetune. Each function may be NULL. */
-typedef struct rp_finetune_handler {
-    void (*step)(void *user, const rp_finetune_step *step); /* after each step */
-    /* after each evaluation of `dev`; `best`: no earlier one was as good */
-    void (*evaluated)(void *user, const rp_finetune_step *last, const rp_evaluation *evaluation, bool best);
-    void *user;
-} rp_finetune_handler;
-
 /* The zero value of everything but the first four is Hugging Face's default where it has one. */
 typedef struct rp_finetune_params {
     const char *model;    /* the folder to begin with, or the name of a model */
@@ -49,7 +32,7 @@ typedef struct rp_finetune_params {
     uint64_t seed;              /* of the order, of dropout and of a new head; 0: 42 */
     const char *format;         /* of both files, as in rp_eval_params, and so the columns */
     const char *text_column, *pair_column, *label_column;
-    const rp_finetune_handler *handler; /* NULL: nobody is told */
+    const rp_training_handler *handler; /* NULL: nobody is told */
     const rp_call *call;                /* NULL: none. Its inputs are the steps */
     uint64_t reserved[16];              /* zero; see reprise.h */
 } rp_finetune_params;

@@ -2,7 +2,7 @@
 #ifndef REPRISE_TRAIN_H
 #define REPRISE_TRAIN_H
 
-#include "model.h"
+#include "eval.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -108,6 +108,29 @@ RP_API rp_status rp_trainer_step(rp_trainer *trainer, const rp_train_batch *batc
  * model.safetensors, and the files of the tokenizer. `overwrite`: files in a folder that exists may be
  * replaced. After an error nothing has changed. */
 RP_API rp_status rp_trainer_save(rp_trainer *trainer, const char *out, bool overwrite, rp_error *err);
+
+/* ---- what a training tells: rp_finetune ---- */
+
+/* What one step did. Made by the library, valid during the callback. */
+typedef struct rp_training_step {
+    uint64_t step, steps;                           /* its number, from 1 on, and how many there will be */
+    double epoch;                                   /* passes over the data that are done after it */
+    double loss, grad_norm, learning_rate, seconds; /* as in rp_train_result */
+    uint64_t sequences, tokens;                     /* of the step */
+    const rp_metric *metrics;                       /* [metric_count] what else the task has of it */
+    size_t metric_count;
+    uint64_t reserved[8]; /* zero */
+} rp_training_step;
+
+/* Who is told, on the thread that called the training. Each function may be NULL. */
+typedef struct rp_training_handler {
+    void (*step)(void *user, const rp_training_step *step); /* after each step */
+    /* after each evaluation, whose `metrics` [count] are valid during the callback; `best`: no earlier one
+     * was as good */
+    void (*evaluated)(void *user, const rp_training_step *last, const rp_metric *metrics, size_t count,
+                      bool best);
+    void *user;
+} rp_training_handler;
 
 #ifdef __cplusplus
 }

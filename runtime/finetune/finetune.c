@@ -1,4 +1,4 @@
-/* rp_finetune: data, head, trainer; steps, evaluations; and what is kept of them. */
+/* rp_finetune: data, head, trainer; and what the loop around them asks for. */
 #include "finetune/finetune.h"
 
 #include <math.h>
@@ -210,16 +210,8 @@ static void log_on(void *user, rp_log_level level, const char *message) {
     part->whole->log(part->whole->user, level, message);
 }
 
-static double metric_of(const rp_evaluation *evaluation, const char *name) {
-    size_t count;
-    const rp_metric *metrics = rp_evaluation_metrics(evaluation, &count);
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(metrics[i].name, name) && !isnan(metrics[i].value)) return metrics[i].value;
-    return -INFINITY;
-}
-
-static rp_status evaluate(rp_finetune_run *run, const rp_finetune_step *last, rp_error *err) {
-    static const char *const metrics[] = {"", "accuracy", "f1_micro", "pearson", "f1"};
+static rp_status evaluate(void *user, rp_loop_metrics *out, rp_error *err) {
+    rp_finetune_run *run = user;
     const rp_finetune_params *p = &run->params;
     part_call part = {.call = {.progress = pass_on, .user = &part}, .whole = p->call};
     if (p->call) part.call.deadline = p->call->deadline;
@@ -235,65 +227,47 @@ static rp_status evaluate(rp_finetune_run *run, const rp_finetune_step *last, rp
     rp_evaluation *evaluation = NULL;
     rp_status status = rp_eval(run->model, p->dev, &params, &evaluation, err);
     if (status) return status;
-    double value = metric_of(evaluation, metrics[p->task]);
-    bool best = !run->saved || value > run->best;
-    if (best) status = rp_finetune_output_save(run, err);
-    if (best) run->best = value;
-    if (!status && p->handler && p->handler->evaluated)
-        p->handler->evaluated(p->handler->user, last, evaluation, best);
+    const rp_metric *metrics = rp_evaluation_metrics(evaluation, &out->count);
+    if (out->count > RP_LOOP_METRICS) out->count = RP_LOOP_METRICS;
+    memcpy(out->items, metrics, out->count * sizeof *metrics);
     rp_evaluation_free(&evaluation);
-    return status;
+    return RP_OK;
 }
 
 /* ---- steps ---- */
 
-static rp_status step(rp_finetune_run *run, uint64_t number, rp_finetune_step *told, rp_error *err) {
+static rp_status fill(void *user, uint64_t step, rp_train_batch *batch, double *epoch, rp_error *err) {
+    rp_finetune_run *run = user;
     const rp_finetune_params *p = &run->params;
     const rp_tokenized *tokenized = &run->batch.tokenized;
     bool named = p->task == RP_EVAL_CLASSIFY || p->task == RP_EVAL_TAG;
-    rp_train_result result = {0};
-    rp_status status = rp_finetune_fill(run, number, err);
+    rp_status status = rp_finetune_fill(run, step, err);
     if (status) return status;
-    const rp_train_batch batch = {.sequences = tokenized->sequences,
-                                  .count = tokenized->count,
-                                  .labels = named ? run->batch.labels : NULL,
-                                  .targets = named ? NULL : run->batch.targets};
-    status = rp_trainer_step(run->trainer, &batch, &result, err);
-    if (status) return status;
-    uint64_t epoch = number / run->steps_of_epoch,
-             rows = number % run->steps_of_epoch * p->batch_size + batch.count;
-    *told = (rp_finetune_step){.step = number + 1,
-                               .steps = run->steps,
-                               .epoch = (double)epoch + (double)rows / (double)run->rows,
-                               .loss = result.loss,
-                               .grad_norm = result.grad_norm,
-                               .learning_rate = result.learning_rate,
-                               .seconds = result.seconds,
-                               .sequences = batch.count,
-                               .tokens = result.tokens};
-    if (p->handler && p->handler->step) p->handler->step(p->handler->user, told);
+    batch->sequences = tokenized->sequences;
+    batch->count = tokenized->count;
+    batch->labels = named ? run->batch.labels : NULL;
+    batch->targets = named ? NULL : run->batch.targets;
+    uint64_t rows = step % run->steps_of_epoch * p->batch_size + tokenized->count;
+    *epoch = (double)(step / run->steps_of_epoch) + (double)rows / (double)run->rows;
     return RP_OK;
 }
 
 static rp_status train(rp_finetune_run *run, rp_error *err) {
-    rp_finetune_step told = {0};
-    rp_status status = RP_OK;
-    for (uint64_t i = 0; !status && i < run->steps; i++) {
-        bool pass = (i + 1) % run->steps_of_epoch == 0 || i + 1 == run->steps;
-        status = step(run, i, &told, err);
-        if (!status && i + 1 < run->steps) rp_call_progress((size_t)(i + 1));
-        if (!status) status = rp_call_check(err);
-        if (!status && pass && run->params.dev) status = evaluate(run, &told, err);
-    }
-    if (!status && !run->params.dev) status = rp_finetune_output_save(run, err);
-    if (!status) status = rp_call_check(err);
-    return status ? status : rp_finetune_output_commit(run, err);
+    static const char *const metrics[] = {"", "accuracy", "f1_micro", "pearson", "f1"};
+    const rp_loop_task task = {.fill = fill,
+                               .evaluate = run->params.dev ? evaluate : NULL,
+                               .user = run,
+                               .metric = metrics[run->params.task],
+                               .steps_of_epoch = run->steps_of_epoch};
+    run->loop.params.steps = run->steps;
+    return rp_loop_run(&run->loop, run->trainer, &task, err);
 }
 
 /* ---- the call ---- */
 
 static rp_status finetune(rp_finetune_run *run, rp_visit *visit, rp_error *err) {
-    rp_status status = rp_finetune_output_open(run, err);
+    const rp_loop_params params = {.function = "rp_finetune", .handler = run->params.handler};
+    rp_status status = rp_loop_open(&run->loop, &params, run->params.out, err);
     if (!status) status = rp_find_model(run->params.model, &run->dir, err);
     if (!status) status = rp_config_load(run->dir, &run->config, err);
     if (!status) status = choose_task(run, err);
@@ -304,7 +278,6 @@ static rp_status finetune(rp_finetune_run *run, rp_visit *visit, rp_error *err) 
     if (!status) status = match_labels(run, err);
     if (!status) status = rp_finetune_batch_init(run, err);
     if (!status) status = train(run, err);
-    if (!status) rp_call_progress((size_t)run->steps);
     return status;
 }
 
@@ -315,7 +288,7 @@ static void finish(rp_finetune_run *run) {
     rp_data_close(&run->data);
     rp_labels_finish(&run->labels);
     rp_config_finish(&run->config);
-    rp_finetune_output_close(run);
+    rp_loop_close(&run->loop);
     free(run->dir);
     free(run);
 }

@@ -4,6 +4,7 @@
 
 #include "loader/config.h"
 #include "loader/data.h"
+#include "loop/loop.h"
 #include "reprise/finetune.h"
 #include "tasks/task.h"
 
@@ -29,9 +30,7 @@ typedef struct rp_finetune_run {
     rp_label_map map;
     rp_finetune_batch batch;
     uint64_t rows, steps, steps_of_epoch;
-    char *out, *part; /* the folder, and the one beside it, made when it is not NULL */
-    bool saved;       /* `part` holds a model */
-    double best;      /* of the evaluations so far */
+    rp_loop loop;
 } rp_finetune_run;
 
 /* ---- batch.c ---- */
@@ -42,19 +41,5 @@ rp_status rp_finetune_batch_init(rp_finetune_run *run, rp_error *err);
 /* Read, tokenize and label the rows of step `step`, from 0. */
 rp_status rp_finetune_fill(rp_finetune_run *run, uint64_t step, rp_error *err);
 void rp_finetune_batch_finish(rp_finetune_batch *batch);
-
-/* ---- output.c ---- */
-
-/* RP_ERROR_FILE unless `params.out` can be written; makes `part`. */
-rp_status rp_finetune_output_open(rp_finetune_run *run, rp_error *err);
-
-/* Put the trainer's model into `part`. */
-rp_status rp_finetune_output_save(rp_finetune_run *run, rp_error *err);
-
-/* Give `part` its name. */
-rp_status rp_finetune_output_commit(rp_finetune_run *run, rp_error *err);
-
-/* Remove `part` where it has not got its name. */
-void rp_finetune_output_close(rp_finetune_run *run);
 
 #endif

@@ -45,7 +45,7 @@ static void end_line(watch *w, rp_cli_buffer *line) {
     free(line->data);
 }
 
-static void log_step(watch *w, const rp_finetune_step *s) {
+static void log_step(watch *w, const rp_training_step *s) {
     rp_cli_buffer line = {0};
     put_integer(&line, "step", s->step);
     put_number(&line, "", "epoch", s->epoch);
@@ -58,9 +58,7 @@ static void log_step(watch *w, const rp_finetune_step *s) {
     end_line(w, &line);
 }
 
-static void log_evaluation(watch *w, const rp_finetune_step *last, const rp_evaluation *evaluation) {
-    size_t count;
-    const rp_metric *metrics = rp_evaluation_metrics(evaluation, &count);
+static void log_evaluation(watch *w, const rp_training_step *last, const rp_metric *metrics, size_t count) {
     rp_cli_buffer line = {0};
     put_integer(&line, "step", last->step);
     put_number(&line, "", "epoch", last->epoch);
@@ -70,7 +68,7 @@ static void log_evaluation(watch *w, const rp_finetune_step *last, const rp_eval
 
 /* ---- who is told ---- */
 
-static void take_step(void *user, const rp_finetune_step *s) {
+static void take_step(void *user, const rp_training_step *s) {
     watch *w = user;
     char said[120];
     if (s->step == 1) rp_cli_progress_begin(); /* the first is slower: it is left out of the rate */
@@ -81,25 +79,23 @@ static void take_step(void *user, const rp_finetune_step *s) {
     if (rp_cli_stop_signal()) rp_call_cancel(&w->call);
 }
 
-static void take_evaluation(void *user, const rp_finetune_step *last, const rp_evaluation *evaluation,
+static void take_evaluation(void *user, const rp_training_step *last, const rp_metric *metrics, size_t count,
                             bool best) {
     watch *w = user;
-    size_t count;
-    const rp_metric *metrics = rp_evaluation_metrics(evaluation, &count);
     rp_cli_printf(&w->out->buffer, "step %llu", (unsigned long long)last->step);
     for (size_t i = 0; i < count; i++)
         rp_cli_printf(&w->out->buffer, "  %s %.4f", metrics[i].name, metrics[i].value);
     rp_cli_puts(&w->out->buffer, best ? "  best so far\n" : "\n");
     rp_cli_progress_end();
     if (!rp_cli_flush(w->out)) rp_call_cancel(&w->call);
-    if (w->log) log_evaluation(w, last, evaluation);
+    if (w->log) log_evaluation(w, last, metrics, count);
     if (rp_cli_stop_signal()) rp_call_cancel(&w->call);
 }
 
 /* ---- the command ---- */
 
 static rp_status finetune(rp_device *device, const rp_cli_options *o, watch *w, rp_error *err) {
-    const rp_finetune_handler handler = {take_step, take_evaluation, w};
+    const rp_training_handler handler = {take_step, take_evaluation, w};
     const rp_finetune_params params = {.model = o->model ? o->model : "bundled:pretrained",
                                        .train = o->train,
                                        .dev = o->dev,

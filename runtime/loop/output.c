@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "finetune/finetune.h"
+#include "loop/loop.h"
 #include "loader/json.h"
 
 static rp_status fail_write(const char *path, rp_error *err) {
@@ -26,47 +26,47 @@ static bool is_empty(const char *dir) {
     return empty;
 }
 
-rp_status rp_finetune_output_open(rp_finetune_run *run, rp_error *err) {
+rp_status rp_loop_output_open(rp_loop *loop, const char *out, rp_error *err) {
     static const char end[] = ".training-XXXXXX";
     struct stat info;
-    size_t size = strlen(run->params.out);
-    while (size > 1 && run->params.out[size - 1] == '/') size--;
-    run->out = rp_new_array(char, size + 1);
+    size_t size = strlen(out);
+    while (size > 1 && out[size - 1] == '/') size--;
+    loop->out = rp_new_array(char, size + 1);
     char *part = rp_new_array(char, size + sizeof end);
-    if (!run->out || !part) {
+    if (!loop->out || !part) {
         free(part);
         return rp_fail_memory(err, "a path", size);
     }
-    memcpy(run->out, run->params.out, size);
-    strcat(strcpy(part, run->out), end);
+    memcpy(loop->out, out, size);
+    strcat(strcpy(part, loop->out), end);
     rp_status status = RP_OK;
-    if (!lstat(run->out, &info) && (!S_ISDIR(info.st_mode) || !is_empty(run->out)))
+    if (!lstat(loop->out, &info) && (!S_ISDIR(info.st_mode) || !is_empty(loop->out)))
         status = rp_fail(err, RP_ERROR_FILE,
                          S_ISDIR(info.st_mode) ? "%s: the folder has files already; name another one"
                                                : "%s: is no folder; name a folder to write the model to",
-                         rp_path_shown(run->out));
+                         rp_path_shown(loop->out));
     else if (!mkdtemp(part))
-        status = fail_write(run->out, err);
+        status = fail_write(loop->out, err);
     if (status)
         free(part);
     else
-        run->part = part;
+        loop->part = part;
     return status;
 }
 
-rp_status rp_finetune_output_save(rp_finetune_run *run, rp_error *err) {
-    rp_status status = rp_trainer_save(run->trainer, run->part, true, err);
-    run->saved = run->saved || !status;
+rp_status rp_loop_output_save(rp_loop *loop, rp_error *err) {
+    rp_status status = rp_trainer_save(loop->trainer, loop->part, true, err);
+    loop->saved = loop->saved || !status;
     return status;
 }
 
-rp_status rp_finetune_output_commit(rp_finetune_run *run, rp_error *err) {
+rp_status rp_loop_output_commit(rp_loop *loop, rp_error *err) {
     mode_t mask = umask(0);
     umask(mask);
-    chmod(run->part, 0777 & ~mask); /* mkdtemp lets nobody else in */
-    if (rename(run->part, run->out)) return fail_write(run->out, err);
-    free(run->part);
-    run->part = NULL;
+    chmod(loop->part, 0777 & ~mask); /* mkdtemp lets nobody else in */
+    if (rename(loop->part, loop->out)) return fail_write(loop->out, err);
+    free(loop->part);
+    loop->part = NULL;
     return RP_OK;
 }
 
@@ -75,9 +75,9 @@ static int remove_one(const char *path, const struct stat *info, int kind, struc
     return remove(path);
 }
 
-void rp_finetune_output_close(rp_finetune_run *run) {
+void rp_loop_output_close(rp_loop *loop) {
     enum { OPEN_FOLDERS = 8 };
-    if (run->part) nftw(run->part, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
-    free(run->part);
-    free(run->out);
+    if (loop->part) nftw(loop->part, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
+    free(loop->part);
+    free(loop->out);
 }
