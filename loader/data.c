@@ -132,8 +132,9 @@ static rp_status check_labels(const rp_data *d, const rp_data_row *row, rp_error
 /* The row of a unit; RP_ERROR_FORMAT without the file where it cannot be used. */
 static rp_status make_row(rp_data *d, const rp_data_unit *unit, size_t question, rp_data_row *row,
                           rp_error *err) {
-    static const char *const kinds[] = {"nothing", "a text", "tokens", "a question with its context",
-                                        "choices"};
+    static const char *const kinds[] = {"nothing", "a text",
+                                        "tokens",  "a question with its context",
+                                        "choices", "an instance of pre-training"};
     rp_status status;
     *row = (rp_data_row){0};
     if (unit && unit->mistake) return rp_fail(err, RP_ERROR_FORMAT, "%s", unit->mistake);

@@ -28,7 +28,20 @@ typedef enum rp_data_kind {
     RP_DATA_TOKENS,  /* tokens with a tag each */
     RP_DATA_QUESTION,
     RP_DATA_CHOICES,
+    RP_DATA_INSTANCE, /* of pre-training; in JSONL alone */
 } rp_data_kind;
+
+/* Tokens of which some are to be predicted: a line {"input_ids": [...], "token_type_ids": [...],
+ * "masked_positions": [...], "masked_ids": [...], "order": 0}. token_type_ids and order may be missing. */
+typedef struct rp_instance {
+    const int32_t *ids;               /* [count] 0 or more, special tokens included */
+    const int32_t *types;             /* [count] 0 or more; NULL: all 0 */
+    uint32_t count;                   /* at least 1 */
+    uint32_t masked;                  /* tokens to be predicted */
+    const uint32_t *masked_positions; /* [masked] of ids, each once */
+    const int32_t *masked_ids;        /* [masked] what stood there; below 0: not learnt */
+    int32_t order;                    /* 0: in order, 1: swapped; -1: not said */
+} rp_instance;
 
 /* One row. What it points to lives until the next row is read. */
 typedef struct rp_data_row {
@@ -43,6 +56,7 @@ typedef struct rp_data_row {
     const int64_t
         *starts; /* [item_count] of answers: the byte of the context where each begins; -1: not said */
     size_t item_count;
+    rp_instance instance; /* of that kind */
 } rp_data_row;
 
 /* The zero value takes every file as it is. */

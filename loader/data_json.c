@@ -212,6 +212,8 @@ rp_status rp_data_row_json(rp_data *d, const rp_data_unit *unit, rp_data_row *ro
         return rp_fail(err, RP_ERROR_FORMAT,
                        "is %s, must be an object such as {\"text\": ..., \"label\": ...}",
                        rp_json_kind(root));
+    if (d->params.kind == RP_DATA_INSTANCE || rp_json_get(root, "masked_positions"))
+        return rp_data_row_instance(d, root, row, err);
     const rp_json *tokens = rp_json_get(root, "tokens"), *choices = rp_json_get(root, "choices");
     const rp_json *context = rp_json_get(root, "context"), *question = rp_json_get(root, "question");
     if (tokens) {

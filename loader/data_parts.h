@@ -70,6 +70,9 @@ rp_status rp_data_row_table(rp_data *d, const rp_data_unit *unit, rp_data_row *r
 rp_status rp_data_row_json(rp_data *d, const rp_data_unit *unit, rp_data_row *row, rp_error *err);
 rp_status rp_data_row_conll(rp_data *d, const rp_data_unit *unit, rp_data_row *row, rp_error *err);
 
+/* An instance: the object that was read. */
+rp_status rp_data_row_instance(rp_data *d, const rp_json *root, rp_data_row *row, rp_error *err);
+
 /* List the questions of SQuAD's JSON, which is read whole. */
 rp_status rp_data_squad_open(rp_data *d, rp_error *err);
 rp_status rp_data_row_squad(rp_data *d, size_t i, rp_data_row *row, rp_error *err);

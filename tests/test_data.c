@@ -162,6 +162,36 @@ static void test_json(void **state) {
                 ROWS("a#1", "b#0"));
 }
 
+static void test_instances(void **state) {
+    static const char content[] =
+        "{\"input_ids\": [2, 4, 7, 3], \"token_type_ids\": [0, 0, 1, 1], \"masked_positions\": [2, 1], "
+        "\"masked_ids\": [9, -100], \"order\": 1}\n\n"
+        "{\"masked_ids\": [], \"masked_positions\": [], \"input_ids\": [5], \"order\": -1}\n";
+    rp_data *data;
+    rp_data_row row;
+    rp_error err = {0};
+    (void)state;
+    if (rp_data_open(file_of("a.jsonl", content), NULL, &data, &err)) fail_msg("%s", err.message);
+    assert_int_equal(rp_data_count(data), 2);
+    assert_int_equal(rp_data_kind_of(data), RP_DATA_INSTANCE);
+    assert_int_equal(rp_data_read(data, 1, &row, &err), RP_OK);
+    assert_int_equal(row.instance.count, 1);
+    assert_int_equal(row.instance.ids[0], 5);
+    assert_null(row.instance.types);
+    assert_int_equal(row.instance.masked, 0);
+    assert_int_equal(row.instance.order, -1);
+    assert_int_equal(rp_data_read(data, 0, &row, &err), RP_OK);
+    const rp_instance *in = &row.instance;
+    assert_int_equal(in->count, 4);
+    assert_memory_equal(in->ids, ((const int32_t[]){2, 4, 7, 3}), 16);
+    assert_memory_equal(in->types, ((const int32_t[]){0, 0, 1, 1}), 16);
+    assert_int_equal(in->masked, 2);
+    assert_memory_equal(in->masked_positions, ((const uint32_t[]){2, 1}), 8);
+    assert_memory_equal(in->masked_ids, ((const int32_t[]){9, -100}), 8);
+    assert_int_equal(in->order, 1);
+    rp_data_close(&data);
+}
+
 static void test_conll_and_squad(void **state) {
     (void)state;
     assert_file("a.conll",
@@ -179,6 +209,14 @@ static void test_conll_and_squad(void **state) {
 
 /* ---- bad rows ---- */
 
+/* An instance that is right, and one that is wrong. */
+#define INSTANCE(ids, more, positions, masked, says)                                         \
+    {                                                                                        \
+        "a.jsonl",                                                                           \
+            "{\"input_ids\": [1], \"masked_positions\": [], \"masked_ids\": []}\n{" ids more \
+            ", \"masked_positions\": " positions ", \"masked_ids\": " masked "}\n",          \
+            {.kind = RP_DATA_INSTANCE}, {"line 2: ", says}, 1                                \
+    }
 static const struct {
     const char *name, *content;
     rp_data_params params;
@@ -231,6 +269,19 @@ static const struct {
      {0},
      {"line 2: answer_start of 'c'"},
      1},
+    INSTANCE("\"input_ids\": []", "", "[]", "[]", "input_ids is empty"),
+    INSTANCE("\"input_ids\": [1, -1]", "", "[]", "[]", "input_ids: entry 2"),
+    INSTANCE("\"input_ids\": [1, 2147483648]", "", "[]", "[]", "input_ids: entry 2"),
+    INSTANCE("\"input_ids\": [1, 2.5]", "", "[]", "[]", "input_ids: entry 2"),
+    INSTANCE("\"input_ids\": {}", "", "[]", "[]", "input_ids is an object"),
+    INSTANCE("\"ids\": [1]", "", "[]", "[]", "has no input_ids"),
+    INSTANCE("\"input_ids\": [1]", ", \"token_type_ids\": [0, 0]", "[]", "[]", "1 input_ids and 2 token_"),
+    INSTANCE("\"input_ids\": [1, 2]", "", "[0]", "[]", "1 masked_positions and 0 masked_ids"),
+    INSTANCE("\"input_ids\": [1, 2]", "", "[2]", "[1]", "masked_positions: entry 1 is 2"),
+    INSTANCE("\"input_ids\": [1, 2]", "", "[-1]", "[1]", "masked_positions: entry 1"),
+    INSTANCE("\"input_ids\": [1, 2]", "", "[1, 1]", "[1, 1]", "1 stands there twice"),
+    INSTANCE("\"input_ids\": [1]", ", \"order\": 2", "[]", "[]", "order must be 0"),
+    INSTANCE("\"input_ids\": [1]", ", \"order\": true", "[]", "[]", "order must be 0"),
     {"a.conll", "a\tO\n\nb\t\xff\n", {0}, {"line 3: byte 2 of the sentence is not UTF-8"}, 1},
     {"a.conll", "a\tO\n\nb\tO\nc\n", {0}, {"line 3: line 2 of the sentence has no tag"}, 1},
     {"a.conll", "a\tO\n\n\tO\n", {0}, {"line 3: line 1 of the sentence has no token"}, 1},
@@ -468,6 +519,8 @@ static void test_memory_runs_out(void **state) {
                  {"a.json", "{\"text\": \"a\", \"label\": [1, 2.5]}\n"},
                  {"a.jsonl", "{\"question\": \"q\", \"context\": \"ab\", \"id\": 1, \"answers\": [{\"text\": "
                              "\"b\", \"answer_start\": 1}]}\n"},
+                 {"c.jsonl", "{\"input_ids\": [1, 2], \"token_type_ids\": [0, 1], \"masked_positions\": [1], "
+                             "\"masked_ids\": [7]}\n"},
                  {"a.conll", "a\tO\nb\tB-X\n"},
                  {"b.json", "{\n\"data\": [{\"paragraphs\": [{\"context\": \"c\", \"qas\": [{\"question\": "
                             "\"q\", \"answers\": []}]}]}]}"}};
@@ -500,6 +553,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_json),
+        cmocka_unit_test(test_instances),
         cmocka_unit_test(test_conll_and_squad),
         cmocka_unit_test(test_bad_rows),
         cmocka_unit_test(test_a_file_that_is_none),

@@ -181,6 +181,20 @@ static void test_the_schedule_rises_and_falls(void **state) {
         assert_true(fabs(step(&c.batches[0]).learning_rate - want[i]) < 1e-12);
 }
 
+/* Google's, which does not begin anew after the warm-up. */
+static void test_the_polynomial_schedule_falls_from_its_beginning(void **state) {
+    (void)state;
+    const rp_trainer_params params = {.schedule = RP_SCHEDULE_POLYNOMIAL,
+                                      .power = 2,
+                                      .learning_rate = 9e-4,
+                                      .warmup_steps = 1,
+                                      .total_steps = 3};
+    const double want[] = {0, 4e-4, 1e-4, 0, 0};
+    open_trainer(&params);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        assert_true(fabs(step(&c.batches[0]).learning_rate - want[i]) < 1e-12);
+}
+
 /* ---- errors ---- */
 
 static void check_refused(const rp_train_batch *batch, rp_status status, const char *part) {
@@ -244,7 +258,11 @@ static void test_wrong_params_are_refused(void **state) {
                                        {.classifier_dropout = NAN},
                                        {.schedule = (rp_train_schedule)7},
                                        {.warmup_steps = 3, .total_steps = 2},
-                                       {.head = RP_HEAD_MASKED_LM},
+                                       {.head = RP_HEAD_POOLER},
+                                       {.head = RP_HEAD_ORDER},
+                                       {.head = RP_HEAD_SPANS | RP_HEAD_MASKED_LM},
+                                       {.optimizer = (rp_optimizer)2},
+                                       {.power = -1},
                                        {.reserved = {1}}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         rp_error err = {0};
@@ -260,6 +278,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_the_same_steps_give_the_same_bits, close_trainer),
         cmocka_unit_test_teardown(test_the_cut_changes_rounding_alone, close_trainer),
         cmocka_unit_test_teardown(test_the_schedule_rises_and_falls, close_trainer),
+        cmocka_unit_test_teardown(test_the_polynomial_schedule_falls_from_its_beginning, close_trainer),
         cmocka_unit_test_teardown(test_a_wrong_batch_changes_nothing, close_trainer),
         cmocka_unit_test_teardown(test_a_gradient_that_is_not_finite_changes_nothing, close_trainer),
         cmocka_unit_test_teardown(test_wrong_params_are_refused, close_trainer),

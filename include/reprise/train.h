@@ -18,35 +18,59 @@ extern "C" {
  * saved. */
 typedef struct rp_trainer rp_trainer;
 
+/* After the warm-up, in whose w steps the learning rate rises from 0, until step t = total_steps. s: steps
+ * that were made before. */
 typedef enum rp_train_schedule {
-    RP_SCHEDULE_LINEAR = 0, /* down to 0 at total_steps */
+    RP_SCHEDULE_LINEAR = 0, /* Hugging Face's: (t - s) / (t - w), from 1 to 0 */
     RP_SCHEDULE_CONSTANT,
+    RP_SCHEDULE_POLYNOMIAL, /* Google's: (1 - s / t)^power, which is below 1 at the end of the warm-up */
 } rp_train_schedule;
+
+typedef enum rp_optimizer {
+    RP_OPTIMIZER_ADAMW = 0, /* PyTorch's */
+    RP_OPTIMIZER_LAMB,      /* google-research/albert's: no bias correction; the step of each matrix is scaled
+                               by the norm of its weights, Q, K and V apart; biases and LayerNorms are not */
+} rp_optimizer;
+
+/* Masked language model and sentence order (ALBERT) or next sentence (BERT): a head of rp_trainer_params. */
+#define RP_TRAIN_BOTH ((rp_head)(RP_HEAD_MASKED_LM | RP_HEAD_ORDER))
 
 /* How to train. The zero value is Hugging Face's default where it has one. */
 typedef struct rp_trainer_params {
     rp_head head;         /* which head learns: RP_HEAD_CLASSIFIER, RP_HEAD_TOKENS, RP_HEAD_SPANS or
-                             RP_HEAD_CHOICE; 0: the one of these that the folder has */
+                             RP_HEAD_CHOICE; or, for pre-training, RP_HEAD_MASKED_LM, or RP_TRAIN_BOTH: both
+                             it and RP_HEAD_ORDER. 0: the one of the first four that the folder has, else
+                             what it has for pre-training */
     uint32_t label_count; /* of the first two: where the folder has not that head with so many labels, the
                              library makes one, of random weights, in place of the head that it has. 0: the
-                             folder has it. The library makes the last two where they are missing */
-    const char *const *labels;  /* [label_count]: of a head that is made; copied. NULL: "LABEL_0" and so on */
-    rp_problem problem;         /* of an RP_HEAD_CLASSIFIER that is made */
+                             folder has it. The library makes the others where they are missing */
+    const char *const *labels; /* [label_count]: of a head that is made; copied. NULL: "LABEL_0" and so on */
+    rp_problem problem;        /* of an RP_HEAD_CLASSIFIER that is made */
+    rp_optimizer optimizer;
     rp_train_schedule schedule; /* of the learning rate, after the warm-up */
-    double learning_rate;       /* 0: 5e-5 */
+    double power;               /* of RP_SCHEDULE_POLYNOMIAL; 0: 1 */
+    double learning_rate;       /* 0: 5e-5; of LAMB 0.00176 */
     double weight_decay;        /* of matrices and embeddings; not of biases and LayerNorms */
-    double beta1, beta2, eps;   /* of AdamW; 0: 0.9, 0.999 and 1e-8 */
+    double beta1, beta2, eps;   /* 0: 0.9, 0.999 and 1e-8; of LAMB 1e-6 */
     double max_grad_norm;       /* the norm that the whole gradient is clipped to; 0: 1; below 0: none */
     double label_smoothing;     /* of cross entropies, from 0 to below 1 */
     uint64_t warmup_steps;      /* in which the learning rate rises from 0 */
-    uint64_t total_steps;       /* where a linear schedule ends; with 0 the learning rate stays */
+    uint64_t total_steps;       /* where the schedule ends; with 0 the learning rate stays */
     double hidden_dropout, attention_dropout, classifier_dropout; /* as hidden_dropout_prob and so on of
                                    config.json, at the places where Hugging Face has them; 0: none */
     uint64_t seed;             /* of what is random: dropout, and the weights of a head that is made */
     uint32_t max_batch_tokens; /* most tokens in one micro-batch; 0: the library derives it from the model's
                                   size. A larger batch is cut, which changes results by rounding alone */
-    const rp_call *call;       /* of opening the model; not kept; NULL: none */
-    uint64_t reserved[16];     /* zero; see reprise.h */
+    const char *config; /* not NULL: a new model is trained, of this configuration: "base", "large", "xlarge"
+                           or "xxlarge" (ALBERT, version 2), a config.json, or a folder or model that has
+                           one. rp_trainer_open writes it to `dir`, a folder that is not there yet or is
+                           empty: random weights by `seed` (truncated normal of deviation 0.02, the
+                           row of padding, biases and LayerNorms as Hugging Face has them), with heads for
+                           RP_TRAIN_BOTH unless `head` says otherwise */
+    const char *tokenizer; /* with `config`: the vocabulary of the new model, a spiece.model, vocab.txt or
+                              tokenizer.json, or a folder or model that has one */
+    const rp_call *call;   /* of opening the model; not kept; NULL: none */
+    uint64_t reserved[16]; /* zero; see reprise.h */
 } rp_trainer_params;
 
 /* The sequences of a step and what is to be learnt of them. Borrowed for the call. */
@@ -58,21 +82,29 @@ typedef struct rp_train_batch {
                               [count, 2], the first and the last token of each answer; all tokens of the
                               sequence compete. RP_HEAD_CHOICE: [count / choices], the right one of each
                               question. One below 0 is not learnt */
-    const float *targets;  /* RP_HEAD_CLASSIFIER otherwise: [count, label_count], what each output is to be */
-    uint32_t choices;      /* RP_HEAD_CHOICE: sequences of each question, which follow one another */
-    uint64_t reserved[8];  /* zero; see reprise.h */
+    const uint32_t *masked_counts; /* RP_HEAD_MASKED_LM: [count], tokens of each sequence to be predicted */
+    const uint32_t *masked_positions; /* and which, sequence after sequence: numbers of tokens of the
+                                         sequence, from 0, each once */
+    const int32_t *masked_ids;        /* and what they are. One below 0 is not learnt */
+    const int32_t *order; /* RP_HEAD_ORDER: [count], 0: in order (the next sentence), 1: swapped (a random
+                             one). One below 0 is not learnt */
+    const float *targets; /* RP_HEAD_CLASSIFIER otherwise: [count, label_count], what each output is to be */
+    uint32_t choices;     /* RP_HEAD_CHOICE: sequences of each question, which follow one another */
+    uint64_t reserved[8]; /* zero; see reprise.h */
 } rp_train_batch;
 
 /* What a step did. */
 typedef struct rp_train_result {
     uint64_t step;        /* its number, from 1 on */
-    double loss;          /* mean over the labels, before the step */
+    double loss;          /* mean over the labels, before the step; in pre-training mlm_loss + sop_loss */
     double grad_norm;     /* of the whole gradient, before it is clipped */
     double learning_rate; /* that this step used */
     double seconds;       /* that it took */
     uint64_t tokens;      /* of all sequences */
     uint32_t submissions; /* of command buffers */
-    uint64_t reserved[8]; /* zero */
+    double mlm_loss, mlm_accuracy; /* of the tokens to be predicted; 0 where there were none */
+    double sop_loss, sop_accuracy; /* and of orders */
+    uint64_t reserved[8];          /* zero */
 } rp_train_result;
 
 /* Open the folder `dir`, or the model of that name, on `device` in float32, and make it ready to be trained.
@@ -92,7 +124,7 @@ RP_API rp_status rp_trainer_close(rp_trainer **trainer);
  */
 RP_API rp_model *rp_trainer_model(rp_trainer *trainer);
 
-/* One step of AdamW (as PyTorch's) on a batch. The same step on the same device gives the
+/* One step of the optimizer on a batch. The same step on the same device gives the
  * same bits. `result` may be NULL. After the first step nothing is recorded, created or allocated on the
  * device, and each micro-batch is one submission, of which the last has the update too; or several where one
  * would take longer than the submission budget (rp_model_run).

@@ -13,6 +13,8 @@ static double learning_rate(const rp_trainer_params *p, uint64_t step) {
     if (step < p->warmup_steps) return p->learning_rate * (double)step / (double)p->warmup_steps;
     if (p->schedule == RP_SCHEDULE_CONSTANT || !p->total_steps) return p->learning_rate;
     if (step >= p->total_steps) return 0;
+    if (p->schedule == RP_SCHEDULE_POLYNOMIAL)
+        return p->learning_rate * pow(1 - (double)step / (double)p->total_steps, p->power);
     return p->learning_rate * (double)(p->total_steps - step) / (double)(p->total_steps - p->warmup_steps);
 }
 

@@ -10,6 +10,11 @@
 enum { MOST_LABELS = 1 << 17 };
 enum { TRAINED = RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS | RP_HEAD_SPANS | RP_HEAD_CHOICE };
 
+static bool is_trained(rp_head head) {
+    bool one = !(head & (head - 1)) && !(head & ~(unsigned)TRAINED);
+    return one || head == RP_HEAD_MASKED_LM || head == RP_TRAIN_BOTH;
+}
+
 static bool is_rate(double x, double below) {
     return x >= 0 && x < below;
 }
@@ -18,6 +23,11 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
     static const char *const function = "rp_trainer_open";
     rp_status status = rp_check_reserved(p->reserved, RP_COUNT(p->reserved), function, err);
     if (status) return status;
+    if (!is_trained(p->head))
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "%s: head %d is none of RP_HEAD_CLASSIFIER, RP_HEAD_TOKENS, RP_HEAD_SPANS, "
+                       "RP_HEAD_CHOICE, RP_HEAD_MASKED_LM and RP_TRAIN_BOTH",
+                       function, (int)p->head);
     if (!is_rate(p->beta1, 1) || !is_rate(p->beta2, 1) || !is_rate(p->label_smoothing, 1) ||
         !is_rate(p->hidden_dropout, 1) || !is_rate(p->attention_dropout, 1) ||
         !is_rate(p->classifier_dropout, 1))
@@ -26,9 +36,9 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
             "%s: beta1, beta2, label_smoothing and the rates of dropout must be at least 0 and below 1",
             function);
     if (!is_rate(p->learning_rate, INFINITY) || !is_rate(p->weight_decay, INFINITY) ||
-        !is_rate(p->eps, INFINITY) || isnan(p->max_grad_norm))
+        !is_rate(p->eps, INFINITY) || !is_rate(p->power, INFINITY) || isnan(p->max_grad_norm))
         return rp_fail(err, RP_ERROR_ARGUMENT,
-                       "%s: learning_rate, weight_decay and eps must be finite and not below 0, and "
+                       "%s: learning_rate, weight_decay, eps and power must be finite and not below 0, and "
                        "max_grad_norm a number",
                        function);
     if (p->label_count > MOST_LABELS ||
@@ -42,7 +52,12 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
     if ((unsigned)p->problem > RP_PROBLEM_REGRESSION)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: problem %d is not one of rp_problem", function,
                        (int)p->problem);
-    if ((unsigned)p->schedule > RP_SCHEDULE_CONSTANT)
+    if ((unsigned)p->optimizer > RP_OPTIMIZER_LAMB)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "%s: optimizer %d is not one of rp_optimizer", function,
+                       (int)p->optimizer);
+    if (p->optimizer || p->config || p->tokenizer || (p->head & (unsigned)RP_TRAIN_BOTH))
+        return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s: pre-training is not there yet", function);
+    if ((unsigned)p->schedule > RP_SCHEDULE_POLYNOMIAL)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: schedule %d is not one of rp_train_schedule", function,
                        (int)p->schedule);
     if (p->total_steps && p->warmup_steps > p->total_steps)
@@ -57,6 +72,7 @@ static void set_defaults(rp_trainer_params *p) {
     if (!(p->beta2 > 0)) p->beta2 = 0.999;
     if (!(p->eps > 0)) p->eps = 1e-8;
     if (p->max_grad_norm == 0) p->max_grad_norm = 1;
+    if (!(p->power > 0)) p->power = 1;
     p->call = NULL;
     p->labels = NULL;
 }

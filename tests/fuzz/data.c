@@ -21,7 +21,14 @@ static uint64_t sum_of(const rp_data_row *row) {
         FUZZ_CHECK((size_t)row->starts[i] + row->items[i].size <= row->pair.size);
         FUZZ_CHECK(!memcmp(row->pair.data + row->starts[i], row->items[i].data, row->items[i].size));
     }
-    return sum;
+    const rp_instance *in = &row->instance;
+    for (uint32_t i = 0; i < in->count; i++)
+        sum = 31 * sum + (uint32_t)in->ids[i] + (in->types ? (uint32_t)in->types[i] : 0);
+    for (uint32_t i = 0; i < in->masked; i++) {
+        FUZZ_CHECK(in->masked_positions[i] < in->count);
+        sum = 31 * sum + in->masked_positions[i] + (uint32_t)in->masked_ids[i];
+    }
+    return sum + (uint32_t)in->order;
 }
 
 static void read_rows(rp_data *data) {

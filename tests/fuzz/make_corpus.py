@@ -469,6 +469,8 @@ data("tokens", 4, 24, '{"tokens": ["a", "b"], "tags": ["O", "B-X"]}\n{"tokens": 
 data("choices", 4, 9, '{"text": "a", "choices": ["x", "y"], "label": 1}\n{"text": "a", "choices": ["x"], "label": 1}\n')
 QUESTION = '{"question": "q", "context": "\u00e9 b b", "id": 1, "answers": {"text": ["b", "b"], "answer_start": [2, 4]}}'
 data("questions", 4, 8, QUESTION + '\n{"question": "q", "context": "c", "answers": "c"}\n{"question": "q", "context": "c", "answers": []}')
+data("instances", 4, 8, '{"input_ids": [2, 4, 7, 3], "token_type_ids": [0, 0, 1, 1], "masked_positions": [2, 1], "masked_ids": [9, -1], "order": 1}\n'
+     '{"input_ids": [5], "masked_positions": [], "masked_ids": []}\n{"input_ids": [5], "masked_positions": [1], "masked_ids": [0]}\n')
 data("json-lines", 0, 8, '{"text": "a", "label": 1}\n{"text": "b", "label": 0}\n')
 data("conll", 5, 24, "-DOCSTART- -X- O O\n\nEU NNP B-NP B-ORG\nsaid VBD B-VP O\r\n\n \nx\ty z\tO \n#\tB-X\n\n\tO")
 SQUAD = '{"data": [{"paragraphs": [{"context": "a \u00e9 b", "qas": [{"id": "1", "question": "q", "answers": [{"text": "b", "answer_start": 4}]}, {"id": "2", "question": "r", "answers": []}]}]}]}'
