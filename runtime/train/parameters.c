@@ -196,14 +196,14 @@ done:
 
 /* ---- gradients and transposes, as the weights lie ---- */
 
-/* Where the gradient of a range of the weights is. */
-static rp_range gradient_of(const rp_trainer *t, rp_range range) {
+/* Where a range of the weights has its gradient (0) or a moment (1, 2). */
+static rp_range mirror_of(const rp_trainer *t, rp_range range, int which) {
     for (uint32_t i = 0; i < t->window_count; i++) {
         const rp_window *w = &t->windows[i];
         if (w->weights.buffer != range.buffer || range.offset < w->weights.offset ||
             end_of(range) > end_of(w->weights))
             continue;
-        rp_range out = w->gradient;
+        rp_range out = which ? w->moments[which - 1] : w->gradient;
         VkDeviceSize skip = range.offset - w->weights.offset;
         out.offset += skip;
         out.room += out.size - skip - range.size;
@@ -213,13 +213,17 @@ static rp_range gradient_of(const rp_trainer *t, rp_range range) {
     return (rp_range){0};
 }
 
+rp_range rp_train_moment_of(const rp_trainer *t, rp_range range, bool variance) {
+    return mirror_of(t, range, variance ? 2 : 1);
+}
+
 static rp_status mirror_matrix(const rp_trainer *t, const rp_matrix *matrix, rp_matrix *out, rp_error *err) {
     *out = *matrix;
     out->chunks = rp_new_array(rp_matrix_chunk, matrix->chunk_count);
     if (!out->chunks) return rp_fail_memory(err, "gradients", matrix->chunk_count * sizeof *out->chunks);
     for (uint32_t c = 0; c < matrix->chunk_count; c++) {
         out->chunks[c] = matrix->chunks[c];
-        out->chunks[c].range = gradient_of(t, matrix->chunks[c].range);
+        out->chunks[c].range = mirror_of(t, matrix->chunks[c].range, 0);
     }
     return RP_OK;
 }
@@ -266,7 +270,7 @@ static rp_status mirror(rp_trainer *t, rp_error *err) {
         if (p.slot->matrix)
             status = mirror_matrix(t, p.weights, p.gradient, err);
         else
-            *(rp_range *)p.gradient = gradient_of(t, *(const rp_range *)p.weights);
+            *(rp_range *)p.gradient = mirror_of(t, *(const rp_range *)p.weights, 0);
         if (!status && p.slot->turned) status = reserve_turned(&t->turned_store, p.weights, p.turned, err);
     }
     return status;

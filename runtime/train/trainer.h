@@ -1,6 +1,7 @@
 /* What a trainer is made of. trainer.c opens it, parameters.c lays out what belongs to each parameter,
  * buffers.c allocates activations, describe.c and head.c describe the operators, recording.c records them,
- * batch.c checks and cuts a batch, step.c runs it, and save.c writes the model. */
+ * batch.c checks and cuts a batch, step.c runs it, transfer.c takes weights and moments off the device and
+ * back, and save.c writes the model. */
 #ifndef RP_TRAIN_TRAINER_H
 #define RP_TRAIN_TRAINER_H
 
@@ -134,6 +135,10 @@ typedef struct rp_train_list {
 rp_status rp_train_lay_out_parameters(rp_trainer *trainer, rp_error *err);
 void rp_train_drop_parameters(rp_trainer *trainer);
 
+/* Where a range of the weights has its moments: the first, or the second with `variance`. No buffer: it is
+ * not trained. */
+rp_range rp_train_moment_of(const rp_trainer *trainer, rp_range range, bool variance);
+
 /* The transposed matrices; `visit` is called with each pair of a matrix and its transpose. */
 typedef void rp_train_visitor(void *user, const rp_matrix *matrix, const rp_matrix *turned);
 void rp_train_each_turned(const rp_trainer *trainer, rp_train_visitor *visit, void *user);
@@ -191,6 +196,17 @@ void rp_train_describe_head(const rp_trainer *trainer, rp_train_list *out);
 /* Select every kernel and record every command buffer. */
 rp_status rp_train_record(rp_trainer *trainer, rp_error *err);
 void rp_train_drop_recordings(rp_trainer *trainer);
+
+/* ---- transfer.c ---- */
+
+/* What lies on the device for each parameter. */
+typedef enum rp_train_kind { RP_TRAIN_WEIGHTS, RP_TRAIN_MEAN, RP_TRAIN_VARIANCE } rp_train_kind;
+
+/* Read all of a kind: tensors of `to` that have data, and of moments are trained, get other data, of `arena`,
+ * in float32. And write it: from those tensors. In the model's turn. */
+rp_status rp_train_read(rp_trainer *trainer, rp_train_kind kind, rp_weights *to, rp_arena *arena,
+                        rp_error *err);
+rp_status rp_train_write(rp_trainer *trainer, rp_train_kind kind, rp_weights *from, rp_error *err);
 
 /* ---- batch.c ---- */
 
