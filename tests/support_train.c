@@ -27,6 +27,7 @@ static bool read_batch(const json_t *json, rp_train_batch *out) {
     out->choices = 3;
     if (json_object_get(json, "labels")) out->labels = read_integers(json_object_get(json, "labels"));
     if (json_object_get(json, "targets")) out->targets = read_numbers(json_object_get(json, "targets"));
+    if (json_object_get(json, "teacher")) out->teacher = read_numbers(json_object_get(json, "teacher"));
     if (!sequences || (!out->labels && !out->targets)) return false;
     json_array_foreach(list, i, item) {
         const json_t *types = json_object_get(item, "types");
@@ -71,6 +72,7 @@ void train_close(train_case *c) {
         free((void *)(uintptr_t)c->batches[b].sequences);
         free((void *)(uintptr_t)c->batches[b].labels);
         free((void *)(uintptr_t)c->batches[b].targets);
+        free((void *)(uintptr_t)c->batches[b].teacher);
     }
     json_decref(c->root);
     golden_close(&c->g);
@@ -78,6 +80,8 @@ void train_close(train_case *c) {
 }
 
 rp_trainer_params train_params(const train_case *c) {
-    return (rp_trainer_params){
-        .schedule = RP_SCHEDULE_CONSTANT, .learning_rate = c->learning_rate, .weight_decay = c->weight_decay};
+    return (rp_trainer_params){.schedule = RP_SCHEDULE_CONSTANT,
+                               .learning_rate = c->learning_rate,
+                               .weight_decay = c->weight_decay,
+                               .taught = c->batches[0].teacher != NULL};
 }

@@ -166,6 +166,10 @@ static void test_classify_bert(void **state) {
     (void)state;
     follow("classify_bert", 1e-3);
 }
+static void test_classify_taught(void **state) {
+    (void)state;
+    follow("classify_taught", 1e-3);
+}
 static void test_multilabel(void **state) {
     (void)state;
     follow("multilabel", 1e-3);
@@ -191,10 +195,10 @@ static void test_choose(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classify),   cmocka_unit_test(test_classify_bert),
-        cmocka_unit_test(test_multilabel), cmocka_unit_test(test_regress),
-        cmocka_unit_test(test_tag),        cmocka_unit_test(test_answer),
-        cmocka_unit_test(test_choose),
+        cmocka_unit_test(test_classify),        cmocka_unit_test(test_classify_bert),
+        cmocka_unit_test(test_classify_taught), cmocka_unit_test(test_multilabel),
+        cmocka_unit_test(test_regress),         cmocka_unit_test(test_tag),
+        cmocka_unit_test(test_answer),          cmocka_unit_test(test_choose),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

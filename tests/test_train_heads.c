@@ -196,9 +196,12 @@ static void test_what_cannot_be_made_is_refused(void **state) {
                                 {.head = RP_HEAD_TOKENS, .label_count = 2, .labels = names},
                                 {.head = RP_HEAD_TOKENS, .label_count = 2, .problem = (rp_problem)9},
                             };
+    const rp_trainer_params taught = {.head = RP_HEAD_TOKENS, .label_count = 2, .taught = true};
     rp_error err = {0};
     const fixture_layout layout = {0};
     assert_true(golden_open("groups", &layout, &g));
+    assert_int_equal(rp_trainer_open(device, g.dir, &taught, &trainer, &err), RP_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "a teacher teaches"));
     assert_int_equal(rp_trainer_open(device, g.dir, &none, &trainer, &err), RP_ERROR_HEAD);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_int_equal(rp_trainer_open(device, g.dir, &wrong[i], &trainer, &err), RP_ERROR_ARGUMENT);

@@ -170,6 +170,34 @@ static void test_the_cut_changes_rounding_alone(void **state) {
     free(b);
 }
 
+/* ---- a teacher ---- */
+
+static rp_train_result first_step(const rp_trainer_params *params, const float *teacher) {
+    rp_train_batch batch = make_batch(40, LONGEST, 7);
+    batch.teacher = teacher;
+    open_trainer(params);
+    rp_train_result result = step(&batch);
+    rp_trainer_close(&trainer);
+    return result;
+}
+
+/* Where a teacher says what the targets say, it counts as much as a weight says. */
+static void test_a_teacher_beside_the_targets(void **state) {
+    (void)state;
+    const rp_trainer_params plain = {.learning_rate = 1e-3}, half = {.learning_rate = 1e-3, .taught = true},
+                            alone = {.learning_rate = 1e-3, .taught = true, .label_weight = -1},
+                            cut = {.learning_rate = 1e-3, .taught = true, .max_batch_tokens = 1};
+    rp_train_result a = first_step(&plain, NULL), b = first_step(&half, targets),
+                    d = first_step(&alone, targets), e = first_step(&cut, targets);
+    assert_true(fabs(b.loss - 1.5 * a.loss) <= 1e-5 * b.loss);
+    assert_true(fabs(b.grad_norm - 1.5 * a.grad_norm) <= 1e-4 * b.grad_norm);
+    assert_true(fabs(d.loss - a.loss) <= 1e-6 * a.loss);
+    assert_true(fabs(d.grad_norm - a.grad_norm) <= 1e-5 * a.grad_norm);
+    assert_true(e.submissions > 1);
+    assert_true(fabs(e.loss - b.loss) <= 1e-4 * b.loss);
+    assert_true(fabs(e.grad_norm - b.grad_norm) <= 1e-4 * b.grad_norm);
+}
+
 /* ---- the learning rate ---- */
 
 static void test_the_schedule_rises_and_falls(void **state) {
@@ -228,6 +256,24 @@ static void test_a_wrong_batch_changes_nothing(void **state) {
     assert_true(step(&batch).loss == loss);
 }
 
+static void test_a_wrong_teacher_is_refused(void **state) {
+    (void)state;
+    const rp_trainer_params plain = {.learning_rate = 1e-3}, taught = {.learning_rate = 1e-3, .taught = true};
+    float teacher[3] = {0, 1, INFINITY};
+    open_trainer(&plain);
+    rp_train_batch batch = make_batch(3, 4, 5);
+    batch.teacher = targets;
+    check_refused(&batch, RP_ERROR_ARGUMENT, "teacher must be NULL");
+    rp_trainer_close(&trainer);
+    open_trainer(&taught);
+    batch.teacher = NULL;
+    check_refused(&batch, RP_ERROR_ARGUMENT, "teacher must be given");
+    batch.teacher = teacher;
+    check_refused(&batch, RP_ERROR_ARGUMENT, "teacher[2] is not finite");
+    teacher[2] = 2;
+    step(&batch);
+}
+
 /* A target so large that the gradient overflows: nothing is changed, and training goes on. */
 static void test_a_gradient_that_is_not_finite_changes_nothing(void **state) {
     (void)state;
@@ -253,6 +299,8 @@ static void test_wrong_params_are_refused(void **state) {
                                        {.learning_rate = NAN},
                                        {.eps = INFINITY},
                                        {.label_smoothing = 1},
+                                       {.taught = true, .label_weight = NAN},
+                                       {.taught = true, .label_weight = INFINITY},
                                        {.hidden_dropout = 1},
                                        {.attention_dropout = -0.1},
                                        {.classifier_dropout = NAN},
@@ -277,9 +325,11 @@ int main(void) {
         cmocka_unit_test_teardown(test_one_submission_for_a_micro_batch, close_trainer),
         cmocka_unit_test_teardown(test_the_same_steps_give_the_same_bits, close_trainer),
         cmocka_unit_test_teardown(test_the_cut_changes_rounding_alone, close_trainer),
+        cmocka_unit_test_teardown(test_a_teacher_beside_the_targets, close_trainer),
         cmocka_unit_test_teardown(test_the_schedule_rises_and_falls, close_trainer),
         cmocka_unit_test_teardown(test_the_polynomial_schedule_falls_from_its_beginning, close_trainer),
         cmocka_unit_test_teardown(test_a_wrong_batch_changes_nothing, close_trainer),
+        cmocka_unit_test_teardown(test_a_wrong_teacher_is_refused, close_trainer),
         cmocka_unit_test_teardown(test_a_gradient_that_is_not_finite_changes_nothing, close_trainer),
         cmocka_unit_test_teardown(test_wrong_params_are_refused, close_trainer),
     };

@@ -61,6 +61,7 @@ typedef struct rp_trainer_params {
     uint64_t seed;             /* of what is random: dropout, and the weights of a head that is made */
     uint32_t max_batch_tokens; /* most tokens in one micro-batch; 0: the library derives it from the model's
                                   size. A larger batch is cut, which changes results by rounding alone */
+    bool taught;               /* of RP_HEAD_CLASSIFIER: batches have the outputs of a teacher, too */
     const char *config; /* not NULL: a new model is trained, of this configuration: "base", "large", "xlarge"
                            or "xxlarge" (ALBERT, version 2), a config.json, or a folder or model that has
                            one. rp_trainer_open writes it to `dir`, a folder that is not there yet or is
@@ -70,6 +71,8 @@ typedef struct rp_trainer_params {
     const char *tokenizer; /* with `config`: the vocabulary of the new model, a spiece.model, vocab.txt or
                               tokenizer.json, or a folder or model that has one */
     const rp_call *call;   /* of opening the model; not kept; NULL: none */
+    double label_weight;   /* with `taught`: the loss is this times the labels' and the teacher's mean squared
+                              difference; 0: 0.5; below 0: labels are not learnt */
     uint64_t reserved[16]; /* zero; see reprise.h */
 } rp_trainer_params;
 
@@ -90,13 +93,17 @@ typedef struct rp_train_batch {
                              one). One below 0 is not learnt */
     const float *targets; /* RP_HEAD_CLASSIFIER otherwise: [count, label_count], what each output is to be */
     uint32_t choices;     /* RP_HEAD_CHOICE: sequences of each question, which follow one another */
+    const float *teacher; /* with rp_trainer_params.taught, and beside the labels or targets: [count,
+                             label_count], the logits of another model, which this one's are to come near to.
+                             A sequence whose label is below 0, and a batch of them, is taught by it alone */
     uint64_t reserved[8]; /* zero; see reprise.h */
 } rp_train_batch;
 
 /* What a step did. */
 typedef struct rp_train_result {
     uint64_t step;        /* its number, from 1 on */
-    double loss;          /* mean over the labels, before the step; in pre-training mlm_loss + sop_loss */
+    double loss;          /* mean over the labels, before the step; in pre-training mlm_loss + sop_loss, with
+                             a teacher what label_weight says */
     double grad_norm;     /* of the whole gradient, before it is clipped */
     double learning_rate; /* that this step used */
     double seconds;       /* that it took */

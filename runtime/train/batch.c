@@ -16,15 +16,32 @@ static rp_status fail_label(size_t i, int32_t label, uint64_t most, rp_error *er
                    (int)label, (unsigned long long)most);
 }
 
+static uint64_t count_logits(const rp_trainer *t, const rp_train_batch *b) {
+    return (uint64_t)b->count * rp_train_logits(t);
+}
+
+/* Numbers that the logits are to be. */
+static rp_status check_finite(const rp_trainer *t, const rp_train_batch *b, const float *values,
+                              const char *name, rp_error *err) {
+    for (uint64_t i = 0; i < count_logits(t, b); i++)
+        if (!isfinite(values[i]))
+            return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: %s[%llu] is not finite", name,
+                           (unsigned long long)i);
+    return RP_OK;
+}
+
 static rp_status check_targets(const rp_trainer *t, const rp_train_batch *b, rp_train_labels *out,
                                rp_error *err) {
-    uint64_t count = (uint64_t)b->count * rp_train_logits(t);
-    for (uint64_t i = 0; i < count; i++)
-        if (!isfinite(b->targets[i]))
-            return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: targets[%llu] is not finite",
-                           (unsigned long long)i);
-    out->counted[0] = count;
-    return RP_OK;
+    out->counted[0] = count_logits(t, b);
+    return check_finite(t, b, b->targets, "targets", err);
+}
+
+static rp_status check_teacher(const rp_trainer *t, const rp_train_batch *b, rp_error *err) {
+    if (t->params.taught != (b->teacher != NULL))
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: teacher must be %s",
+                       t->params.taught ? "given, as rp_trainer_params.taught says"
+                                        : "NULL where rp_trainer_params.taught is not set");
+    return b->teacher ? check_finite(t, b, b->teacher, "teacher", err) : RP_OK;
 }
 
 /* Labels of rows, of which each may be below `most`. */
@@ -88,7 +105,8 @@ rp_status rp_train_check(const rp_trainer *t, const rp_train_batch *b, rp_train_
         RP_TRY(check_choices(t, b, err));
         status = check_rows(b, b->count / b->choices, b->choices, out, err);
     }
-    if (!status && !out->counted[0] && !out->counted[1])
+    if (!status) status = check_teacher(t, b, err);
+    if (!status && !b->teacher && !out->counted[0] && !out->counted[1])
         status = rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: the batch has no label to learn");
 done:
     return status;
@@ -193,7 +211,7 @@ static uint32_t write_labels(rp_trainer *t, const rp_train_batch *b, const rp_tr
     uint32_t *wanted = at(t, t->at.wanted);
     for (size_t i = 0; i < count; i++) {
         int32_t label = b->labels[first + i];
-        wanted[2 * i] = share(labels->counted[0], label, 1);
+        wanted[2 * i] = share(labels->counted[0], label, t->params.label_weight);
         wanted[2 * i + 1] = label < 0 ? UINT32_MAX : (uint32_t)label;
     }
     return (uint32_t)count;
@@ -211,12 +229,13 @@ static uint32_t write_spans(rp_trainer *t, const rp_train_batch *b, const rp_tra
     return 2 * (uint32_t)part->count;
 }
 
-static uint32_t write_targets(rp_trainer *t, const rp_train_batch *b, const rp_train_labels *labels,
-                              const rp_train_part *part) {
-    uint32_t *wanted = at(t, t->at.wanted), width = rp_train_logits(t);
+/* What each logit is to be: `weight` times the mean over the batch is the loss. */
+static uint32_t write_targets(rp_trainer *t, const rp_train_batch *b, const rp_train_part *part,
+                              const float *values, double weight, VkDeviceSize to) {
+    uint32_t *wanted = at(t, to), width = rp_train_logits(t);
     for (size_t i = 0; i < part->count; i++, wanted += 1 + width) {
-        wanted[0] = share(labels->counted[0], 0, 1);
-        memcpy(wanted + 1, &b->targets[(part->first + i) * width], width * 4ull);
+        wanted[0] = share(count_logits(t, b), 0, weight);
+        memcpy(wanted + 1, &values[(part->first + i) * width], width * 4ull);
     }
     return (uint32_t)part->count;
 }
@@ -224,7 +243,8 @@ static uint32_t write_targets(rp_trainer *t, const rp_train_batch *b, const rp_t
 static uint32_t write_wanted(rp_trainer *t, const rp_train_batch *b, const rp_train_labels *labels,
                              const rp_train_part *part, uint32_t *counts) {
     uint32_t *segments = at(t, t->at.segments);
-    if (wants_targets(t)) return write_targets(t, b, labels, part);
+    if (b->teacher) write_targets(t, b, part, b->teacher, 1, t->at.taught);
+    if (wants_targets(t)) return write_targets(t, b, part, b->targets, t->params.label_weight, t->at.wanted);
     if (t->head == RP_HEAD_CLASSIFIER) return write_labels(t, b, labels, part->first, part->count);
     if (t->head == RP_HEAD_TOKENS) return write_labels(t, b, labels, part->first_token, part->tokens);
     if (t->head == RP_HEAD_SPANS) return write_spans(t, b, labels, part);

@@ -100,6 +100,7 @@ static rp_status create_shared(rp_trainer *t, rp_error *err) {
         {&at->tiles, tokens * 8},
         {&at->first, tokens * 8},
         {&at->wanted, wanted_words(t) * 4},
+        {&at->taught, t->params.taught ? wanted_words(t) * 4 : 0},
         {&at->segments, (tokens + 1) * 4},
         {&at->lists[0], tokens * 16},
         {&at->lists[1], tokens * 16},

@@ -2,7 +2,8 @@
 #include "ops/class.h"
 #include "train/trainer.h"
 
-/* The loss and the gradient of the logits. Spans and choices compete within a segment of rows. */
+/* The loss and the gradient of the logits, and those by a teacher added to them. Spans and choices compete
+ * within a segment of rows. */
 static void describe_loss(const rp_trainer *t, rp_train_list *out) {
     const rp_train_buffers *b = &t->buffers;
     bool segments = t->head == RP_HEAD_SPANS || t->head == RP_HEAD_CHOICE;
@@ -17,9 +18,17 @@ static void describe_loss(const rp_trainer *t, rp_train_list *out) {
     op->x = b->logits;
     op->out = b->d_logits;
     if (segments) op->list = rp_train_input(t, t->at.segments, (t->tokens + 1) * 4ull);
-    op->tiles = rp_train_input(t, t->at.wanted, t->at.segments - t->at.wanted);
+    op->tiles = rp_train_input(t, t->at.wanted, t->at.taught - t->at.wanted);
     op->stats = rp_buffer_range(&t->output, t->out.losses, t->out.total - t->out.losses);
     op->rate = op->variant <= RP_LOSS_SEGMENTS ? (float)t->params.label_smoothing : 0;
+    if (!t->params.taught) return;
+    rp_op *taught = rp_train_next(out, &rp_class_loss, "teacher", RP_COUNT_SEQUENCES);
+    taught->variant = RP_LOSS_SQUARES;
+    taught->width = op->width;
+    taught->x = op->x;
+    taught->out = taught->residual = op->out;
+    taught->tiles = rp_train_input(t, t->at.taught, t->at.segments - t->at.taught);
+    taught->stats = op->stats;
 }
 
 /* What the classifier reads, or the gradient of that. */

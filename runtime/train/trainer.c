@@ -35,6 +35,8 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
             err, RP_ERROR_ARGUMENT,
             "%s: beta1, beta2, label_smoothing and the rates of dropout must be at least 0 and below 1",
             function);
+    if (!isfinite(p->label_weight))
+        return rp_fail(err, RP_ERROR_ARGUMENT, "%s: label_weight must be finite", function);
     if (!is_rate(p->learning_rate, INFINITY) || !is_rate(p->weight_decay, INFINITY) ||
         !is_rate(p->eps, INFINITY) || !is_rate(p->power, INFINITY) || isnan(p->max_grad_norm))
         return rp_fail(err, RP_ERROR_ARGUMENT,
@@ -73,6 +75,9 @@ static void set_defaults(rp_trainer_params *p) {
     if (!(p->eps > 0)) p->eps = 1e-8;
     if (p->max_grad_norm == 0) p->max_grad_norm = 1;
     if (!(p->power > 0)) p->power = 1;
+    if (p->label_weight == 0) p->label_weight = 0.5;
+    if (p->label_weight < 0) p->label_weight = 0;
+    if (!p->taught) p->label_weight = 1;
     p->call = NULL;
     p->labels = NULL;
 }
@@ -90,6 +95,10 @@ static rp_status choose_head(rp_trainer *t, rp_error *err) {
             "or one for spans",
             model->dir);
     t->head = (rp_head)there; /* they share their tensors, so that there is one */
+    if (t->params.taught && t->head != RP_HEAD_CLASSIFIER)
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "rp_trainer_open: a teacher teaches a classifier of sequences, which %s has not",
+                       model->dir);
     t->problem = model->config.problem;
     if (!model->config.problem_given && model->config.label_count == 1) t->problem = RP_PROBLEM_REGRESSION;
     return RP_OK;

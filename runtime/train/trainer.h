@@ -54,6 +54,7 @@ typedef struct rp_train_layout {
     VkDeviceSize tiles;      // uint32 [T, 2]: of those of attention_grad.c
     VkDeviceSize first;      // [T, 2]: sequence and 1 for its first token, else 0 and 0
     VkDeviceSize wanted;     // what the loss reads
+    VkDeviceSize taught;     // the same of a teacher; nothing without one
     VkDeviceSize segments;   // uint32 [T + 1]: the first row of each segment of a loss
     VkDeviceSize lists[3];   // uint32 [T, 4]: what scatter.c adds up, for words, positions and types
     VkDeviceSize orders[3];  // uint32 [T]

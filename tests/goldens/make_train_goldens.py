@@ -23,11 +23,13 @@ import make_encoder_goldens as encoder
 OUT = os.path.join(encoder.HERE, "train")
 STEPS, BATCHES, SAMPLE = 20, 5, 24
 LR, DECAY, MOST_NORM = 3e-3, 0.01, 1.0
+LABEL_WEIGHT = 0.5  # beside a teacher; the default of rp_trainer_params.label_weight
 
 # the encoder case, sequences of a batch (of a choice: questions of 3), longest sequence
 CASES = {
     "classify": ("odd", 6, 20),
     "classify_bert": ("bert_classes", 6, 20),
+    "classify_taught": ("odd", 6, 20),
     "multilabel": ("types3", 5, 24),
     "regress": ("inner", 5, 24),
     "tag": ("odd_bf16", 4, 20),
@@ -64,6 +66,14 @@ def labels_of(cls, name, lengths, config):
     return {"labels": below(name + "/labels", many, config.num_labels)}
 
 
+def taught(name, batch, config):
+    """The logits of a teacher, too; half of the labels are not known, and in the last batch none is."""
+    many, last = len(batch["sequences"]), name.endswith(str(BATCHES - 1))
+    return {"labels": [-1 if skip == 0 or last else label for label, skip in
+                       zip(batch["labels"], below(name + "/skip", many, 2))],
+            "teacher": [x / 4 - 2 for x in below(name + "/teacher", many * config.num_labels, 17)]}
+
+
 def batches_of(name, cls, count, longest, config):
     out = []
     for b in range(BATCHES):
@@ -71,7 +81,8 @@ def batches_of(name, cls, count, longest, config):
         many = 3 * count if cls.endswith("ForMultipleChoice") else count
         lengths = [1 + n for n in below(at + "/lengths", many, longest)]
         sequences = encoder.sequences_of(at, lengths, config.vocab_size, config.type_vocab_size)
-        out.append({"sequences": sequences, **labels_of(cls, at, lengths, config)})
+        batch = {"sequences": sequences, **labels_of(cls, at, lengths, config)}
+        out.append({**batch, **(taught(at, batch, config) if name.endswith("_taught") else {})})
     return out
 
 
@@ -99,6 +110,12 @@ def loss_of(model, batch):
     if "targets" in batch:
         targets = torch.tensor(batch["targets"], dtype=model.dtype).reshape(len(ids), -1)
         return model(**inputs, labels=targets if model.config.num_labels > 1 else targets[:, 0]).loss
+    if "teacher" in batch:
+        logits, labels = model(**inputs).logits, torch.tensor(batch["labels"])
+        teacher = torch.tensor(batch["teacher"], dtype=model.dtype).reshape(logits.shape)
+        loss = torch.nn.functional.mse_loss(logits, teacher)
+        known = torch.nn.functional.cross_entropy(logits, labels, ignore_index=-1)
+        return loss + LABEL_WEIGHT * known if (labels >= 0).any() else loss
     return model(**inputs, labels=torch.tensor(batch["labels"])).loss
 
 
