@@ -38,9 +38,8 @@ typedef enum rp_optimizer {
 /* How to train. The zero value is Hugging Face's default where it has one. */
 typedef struct rp_trainer_params {
     rp_head head;         /* which head learns: RP_HEAD_CLASSIFIER, RP_HEAD_TOKENS, RP_HEAD_SPANS or
-                             RP_HEAD_CHOICE; or, for pre-training, RP_HEAD_MASKED_LM, or RP_TRAIN_BOTH: both
-                             it and RP_HEAD_ORDER. 0: the one of the first four that the folder has, else
-                             what it has for pre-training */
+                             RP_HEAD_CHOICE; or, to pre-train, RP_HEAD_MASKED_LM or RP_TRAIN_BOTH.
+                             0: the one of the first four that the folder has */
     uint32_t label_count; /* of the first two: where the folder has not that head with so many labels, the
                              library makes one, of random weights, in place of the head that it has. 0: the
                              folder has it. The library makes the others where they are missing */

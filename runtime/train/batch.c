@@ -44,6 +44,57 @@ static rp_status check_teacher(const rp_trainer *t, const rp_train_batch *b, rp_
     return b->teacher ? check_finite(t, b, b->teacher, "teacher", err) : RP_OK;
 }
 
+/* The tokens to be predicted of sequence `i`, from number `first` of the batch on. */
+static rp_status check_masked(const rp_trainer *t, const rp_train_batch *b, size_t i, size_t first,
+                              rp_train_labels *out, rp_error *err) {
+    uint32_t count = b->masked_counts[i], vocab = t->model->config.vocab_size, length = b->sequences[i].count;
+    if (count > t->masked && count <= length)
+        return rp_fail(err, RP_ERROR_TEXT,
+                       "sequence %zu has %u tokens to be predicted and a micro-batch at most %u; mask fewer",
+                       i, count, t->masked);
+    const char *why = count > length ? "are more than the tokens" : NULL;
+    for (uint32_t k = 0; !why && k < count; k++) {
+        uint32_t position = b->masked_positions[first + k];
+        int32_t id = b->masked_ids[first + k];
+        if (position >= length) why = "hold a masked position beyond the last token";
+        if (id >= 0 && (uint32_t)id >= vocab) why = "hold a masked id that is not below vocab_size";
+        if (!why && t->places[position] != UINT32_MAX) why = "hold a masked position twice";
+        if (!why) t->places[position] = 0;
+        out->counted[0] += id >= 0;
+    }
+    for (uint32_t k = 0; k < count && count <= length; k++)
+        if (b->masked_positions[first + k] < length) t->places[b->masked_positions[first + k]] = UINT32_MAX;
+    if (!why) return RP_OK;
+    return rp_fail(err, RP_ERROR_ARGUMENT,
+                   "rp_trainer_step: the %u tokens to be predicted of sequence %zu, which has %u, %s", count,
+                   i, length, why);
+}
+
+static rp_status check_pretraining(const rp_trainer *t, const rp_train_batch *b, rp_train_labels *out,
+                                   rp_error *err) {
+    bool order = rp_train_has_order(t);
+    size_t masked = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        rp_status status = check_masked(t, b, i, masked, out, err);
+        if (status) return status;
+        masked += b->masked_counts[i];
+        if (order && b->order[i] > 1)
+            return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: order[%zu] is %d and must be below 2", i,
+                           (int)b->order[i]);
+        out->counted[1] += order && b->order[i] >= 0;
+    }
+    return RP_OK;
+}
+
+/* What the batch lacks; NULL: nothing. */
+static const char *what_is_missing(const rp_trainer *t, const rp_train_batch *b) {
+    if (!b->count || !b->sequences) return "sequences";
+    if (wants_targets(t)) return b->targets ? NULL : "targets";
+    if (!rp_train_pretrains(t)) return b->labels ? NULL : "labels";
+    if (!b->masked_counts || !b->masked_positions || !b->masked_ids) return "tokens to be predicted";
+    return b->order || !rp_train_has_order(t) ? NULL : "order";
+}
+
 /* Labels of rows, of which each may be below `most`. */
 static rp_status check_rows(const rp_train_batch *b, uint64_t rows, uint64_t most, rp_train_labels *out,
                             rp_error *err) {
@@ -86,15 +137,16 @@ rp_status rp_train_check(const rp_trainer *t, const rp_train_batch *b, rp_train_
     uint64_t tokens = 0;
     rp_status status = RP_OK;
     *out = (rp_train_labels){{0, 0}};
-    if (!b->count || !b->sequences || !(wants_targets(t) ? b->targets != NULL : b->labels != NULL))
-        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: the batch has no sequences, or no %s",
-                       wants_targets(t) ? "targets" : "labels");
+    if (what_is_missing(t, b))
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: the batch has no %s", what_is_missing(t, b));
     for (size_t i = 0; i < b->count; i++) {
         RP_TRY(rp_model_check_sequence(t->model, &b->sequences[i], i, err));
         tokens += b->sequences[i].count;
     }
     if (wants_targets(t))
         status = check_targets(t, b, out, err);
+    else if (rp_train_pretrains(t))
+        status = check_pretraining(t, b, out, err);
     else if (t->head == RP_HEAD_CLASSIFIER)
         status = check_rows(b, b->count, rp_train_logits(t), out, err);
     else if (t->head == RP_HEAD_TOKENS)
@@ -116,12 +168,17 @@ done:
 
 rp_train_part rp_train_next_part(const rp_trainer *t, const rp_train_batch *b, rp_train_part done) {
     size_t unit = t->head == RP_HEAD_CHOICE ? b->choices : 1;
-    rp_train_part next = {.first = done.first + done.count, .first_token = done.first_token + done.tokens};
+    rp_train_part next = {.first = done.first + done.count,
+                          .first_token = done.first_token + done.tokens,
+                          .first_masked = done.first_masked + done.masked};
     while (next.first + next.count < b->count) {
-        uint32_t tokens = next.tokens;
+        uint32_t tokens = next.tokens, masked = next.masked;
         for (size_t i = 0; i < unit; i++) tokens += b->sequences[next.first + next.count + i].count;
-        if (next.count && (tokens > t->tokens || next.count + unit > t->sequences)) break;
+        if (t->masked) masked += b->masked_counts[next.first + next.count];
+        if (next.count && (tokens > t->tokens || next.count + unit > t->sequences || masked > t->masked))
+            break;
         next.tokens = tokens;
+        next.masked = masked;
         next.count += unit;
     }
     return next;
@@ -145,6 +202,7 @@ static void write_sequences(rp_trainer *t, const rp_train_batch *b, const rp_tra
                             uint32_t *counts) {
     uint32_t *tokens = at(t, t->at.tokens), *starts = at(t, t->at.starts), *first = at(t, t->at.first),
              *queries = at(t, t->at.queries), *tiles = at(t, t->at.tiles), n = 0;
+    bool alone = t->head == RP_HEAD_MASKED_LM; /* without a head on the first tokens */
     for (uint32_t i = 0; i < part->count; i++) {
         const rp_sequence *sequence = &b->sequences[part->first + i];
         const int32_t *types = rp_types_of(&t->model->config, sequence);
@@ -153,7 +211,7 @@ static void write_sequences(rp_trainer *t, const rp_train_batch *b, const rp_tra
             uint32_t type = types ? (uint32_t)types[k] : 0;
             memcpy(&tokens[4 * n], (uint32_t[4]){(uint32_t)sequence->ids[k], type, k, 0}, 16);
             first[2 * n] = k ? 0 : i;
-            first[2 * n + 1] = rp_float_bits(k ? 0.0f : 1.0f);
+            first[2 * n + 1] = rp_float_bits(k || alone ? 0.0f : 1.0f);
         }
         write_tiles(i, sequence->count, t->queries, queries, &counts[RP_TRAIN_COUNT_QUERIES]);
         write_tiles(i, sequence->count, t->tiles, tiles, &counts[RP_TRAIN_COUNT_TILES]);
@@ -229,6 +287,30 @@ static uint32_t write_spans(rp_trainer *t, const rp_train_batch *b, const rp_tra
     return 2 * (uint32_t)part->count;
 }
 
+/* Where the tokens to be predicted lie among those of the part, and what they are. */
+static void write_masked(rp_trainer *t, const rp_train_batch *b, const rp_train_labels *labels,
+                         const rp_train_part *part) {
+    uint32_t *rows = at(t, t->at.masked), *wanted = at(t, t->at.masked_ids), *starts = at(t, t->at.starts);
+    size_t from = part->first_masked;
+    for (size_t i = 0; i < part->count; i++)
+        for (uint32_t k = 0; k < b->masked_counts[part->first + i]; k++, from++) {
+            *rows++ = starts[i] + b->masked_positions[from];
+            *wanted++ = share(labels->counted[0], b->masked_ids[from], 1);
+            *wanted++ = b->masked_ids[from] < 0 ? UINT32_MAX : (uint32_t)b->masked_ids[from];
+        }
+}
+
+static uint32_t write_order(rp_trainer *t, const rp_train_batch *b, const rp_train_labels *labels,
+                            const rp_train_part *part) {
+    uint32_t *wanted = at(t, t->at.wanted);
+    for (size_t i = 0; rp_train_has_order(t) && i < part->count; i++) {
+        int32_t order = b->order[part->first + i];
+        *wanted++ = share(labels->counted[1], order, 1);
+        *wanted++ = order < 0 ? UINT32_MAX : (uint32_t)order;
+    }
+    return rp_train_has_order(t) ? (uint32_t)part->count : 0;
+}
+
 /* What each logit is to be: `weight` times the mean over the batch is the loss. */
 static uint32_t write_targets(rp_trainer *t, const rp_train_batch *b, const rp_train_part *part,
                               const float *values, double weight, VkDeviceSize to) {
@@ -245,6 +327,11 @@ static uint32_t write_wanted(rp_trainer *t, const rp_train_batch *b, const rp_tr
     uint32_t *segments = at(t, t->at.segments);
     if (b->teacher) write_targets(t, b, part, b->teacher, 1, t->at.taught);
     if (wants_targets(t)) return write_targets(t, b, part, b->targets, t->params.label_weight, t->at.wanted);
+    if (rp_train_pretrains(t)) {
+        write_masked(t, b, labels, part);
+        counts[RP_COUNT_ROWS] = part->masked;
+        return write_order(t, b, labels, part);
+    }
     if (t->head == RP_HEAD_CLASSIFIER) return write_labels(t, b, labels, part->first, part->count);
     if (t->head == RP_HEAD_TOKENS) return write_labels(t, b, labels, part->first_token, part->tokens);
     if (t->head == RP_HEAD_SPANS) return write_spans(t, b, labels, part);

@@ -9,6 +9,8 @@ enum {
     WIDEST_DEFAULT = 64 << 20, /* bytes of the widest activation that a default micro-batch may take */
     MOST_TOKENS = 65535,
     MOST_SEQUENCES = 256,
+    MOST_WORDS = 170000, /* of a vocabulary on a software driver, which ends the loops of an invocation after
+                            65535 iterations: a loss has three over the vocabulary, 8 lanes wide */
 };
 
 typedef struct widths {
@@ -26,13 +28,21 @@ static uint32_t larger(uint32_t a, uint32_t b) {
     return a > b ? a : b;
 }
 
+bool rp_train_pretrains(const rp_trainer *t) {
+    return t->head & RP_HEAD_MASKED_LM;
+}
+
+bool rp_train_has_order(const rp_trainer *t) {
+    return t->head & RP_HEAD_ORDER;
+}
+
 bool rp_train_has_token_rows(const rp_trainer *t) {
     return t->head == RP_HEAD_TOKENS || t->head == RP_HEAD_SPANS;
 }
 
 uint32_t rp_train_logits(const rp_trainer *t) {
     if (t->head == RP_HEAD_CHOICE) return 1;
-    return t->head == RP_HEAD_SPANS ? 2 : t->model->config.label_count;
+    return t->head == RP_HEAD_SPANS || rp_train_pretrains(t) ? 2 : t->model->config.label_count;
 }
 
 /* ---- how many tokens ---- */
@@ -63,6 +73,26 @@ static rp_status choose_tokens(rp_trainer *t, rp_error *err) {
     t->tokens = (uint32_t)tokens;
     t->sequences = t->tokens < MOST_SEQUENCES ? t->tokens : MOST_SEQUENCES;
     return RP_OK;
+}
+
+/* Logits of all words are large: few rows of them, but those of a sequence of which a quarter is predicted.
+ */
+static rp_status choose_masked(rp_trainer *t, rp_error *err) {
+    const rp_config *c = &t->model->config;
+    uint64_t row = 4ull * rp_padded(c->vocab_size), limit = rp_caps_range_limit(&t->device->caps);
+    uint64_t least = c->max_positions / 4 + 1, most = WIDEST_DEFAULT / row;
+    t->masked = 0;
+    if (!rp_train_pretrains(t)) return RP_OK;
+    if (most < least) most = least;
+    if (most > limit / row) most = limit / row;
+    if (most > t->tokens) most = t->tokens;
+    t->masked = (uint32_t)most;
+    if (t->masked && (t->device->caps.info.type != RP_DEVICE_CPU || c->vocab_size <= MOST_WORDS))
+        return RP_OK;
+    return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                   "%s: vocab_size: %u words are more than can be predicted on %s; take another device, or a "
+                   "smaller vocabulary",
+                   c->path, c->vocab_size, t->device->caps.info.name);
 }
 
 /* ---- what the host writes and reads ---- */
@@ -102,6 +132,8 @@ static rp_status create_shared(rp_trainer *t, rp_error *err) {
         {&at->wanted, wanted_words(t) * 4},
         {&at->taught, t->params.taught ? wanted_words(t) * 4 : 0},
         {&at->segments, (tokens + 1) * 4},
+        {&at->masked, t->masked * 4ull},
+        {&at->masked_ids, t->masked * 8ull},
         {&at->lists[0], tokens * 16},
         {&at->lists[1], tokens * 16},
         {&at->lists[2], tokens * 16},
@@ -109,8 +141,10 @@ static rp_status create_shared(rp_trainer *t, rp_error *err) {
         {&at->orders[1], tokens * 4},
         {&at->orders[2], tokens * 4},
     };
-    const part out[] = {
-        {&t->out.losses, items * 8}, {&t->out.total, 16}, {&t->out.sums, t->sum_count * 4ull}};
+    const part out[] = {{&t->out.losses, items * 8},
+                        {&t->out.masked, t->masked * 8ull},
+                        {&t->out.total, 16},
+                        {&t->out.sums, t->sum_count * 4ull}};
     at->size = lay_out(t, in, RP_COUNT(in));
     t->out.size = lay_out(t, out, RP_COUNT(out));
     rp_status status;
@@ -140,7 +174,9 @@ static rp_status reserve_activations(rp_trainer *t, rp_error *err) {
     widths w = widths_of(t);
     rp_train_buffers *b = &t->buffers;
     uint64_t tokens = t->tokens, sequences = t->sequences,
-             widest = larger(larger(3 * w.a, w.i), larger(w.h, larger(w.e, w.c))),
+             widest = larger(larger(3 * w.a, w.i), larger(w.h, larger(w.e, w.c))), masked = t->masked,
+             words = masked ? rp_padded(t->model->config.vocab_size) : 0,
+             sums = (tokens / 64 + 1) * 2 * widest, word_sums = (masked / 64 + 1) * words,
              logits = rp_train_has_token_rows(t) ? tokens : sequences;
     const struct {
         rp_range *range;
@@ -163,13 +199,20 @@ static rp_status reserve_activations(rp_trainer *t, rp_error *err) {
         {&b->d_inner, tokens * larger(larger(w.i, w.a), w.e)},
         {&b->norm_stats, tokens * 2},
         {&b->attention_stats, tokens * 2 * t->model->config.attention_heads},
-        {&b->scratch, (tokens / 64 + 1) * 2 * widest},
+        {&b->scratch, sums > word_sums ? sums : word_sums},
         {&b->first_rows, sequences * w.h},
         {&b->pooled_in, sequences * w.h},
         {&b->pooled, sequences * w.h},
         {&b->d_pooled, sequences * w.h},
         {&b->logits, logits * w.c},
         {&b->d_logits, logits * w.c},
+        {&b->masked_rows, masked * w.h},
+        {&b->masked_in, masked * w.e},
+        {&b->masked_act, masked * w.e},
+        {&b->masked_normed, masked * w.e},
+        {&b->d_masked, masked * w.e},
+        {&b->d_masked_act, masked * w.e},
+        {&b->words, masked * words},
     };
     uint64_t all = 0;
     rp_status status = RP_OK;
@@ -182,7 +225,7 @@ static rp_status reserve_activations(rp_trainer *t, rp_error *err) {
                 "to train %s takes a storage buffer of %llu bytes, which %s has not; take fewer labels, "
                 "or another device",
                 t->model->dir, (unsigned long long)parts[i].floats * 4, t->device->caps.info.name);
-        status = rp_store_reserve(&t->work, parts[i].floats * 4, parts[i].range, err);
+        if (parts[i].floats) status = rp_store_reserve(&t->work, parts[i].floats * 4, parts[i].range, err);
     }
     return status;
 }
@@ -190,6 +233,7 @@ static rp_status reserve_activations(rp_trainer *t, rp_error *err) {
 rp_status rp_train_create_buffers(rp_trainer *t, rp_error *err) {
     rp_status status;
     RP_TRY(choose_tokens(t, err));
+    RP_TRY(choose_masked(t, err));
     RP_TRY(create_shared(t, err));
     status = reserve_activations(t, err);
 done:

@@ -61,35 +61,51 @@ static void drop_hidden(const rp_trainer *t, rp_train_list *list, uint32_t place
                                             .out = out});
 }
 
-static void layernorm(const rp_trainer *t, rp_train_list *list, const char *label, uint32_t width, rp_range x,
-                      rp_range norm, rp_range out) {
-    rp_op *op = rp_train_next(list, &rp_class_layernorm, label, RP_COUNT_TOKENS);
-    op->width = width;
+void rp_train_norm_forward(const rp_trainer *t, rp_train_list *list, const rp_train_norm *n) {
+    rp_op *op = rp_train_next(list, &rp_class_layernorm, n->label, n->rows);
+    op->width = n->width;
     op->eps = t->model->config.norm_eps;
-    op->x = x;
-    op->norm = norm;
-    op->out = out;
+    op->x = n->x;
+    op->norm = n->norm;
+    op->out = n->out;
 }
 
-/* Back through a LayerNorm of x: out = the gradient by x, and those of gamma and beta. */
+void rp_train_norm_back(const rp_trainer *t, rp_train_list *list, const rp_train_norm *n) {
+    rp_op *op = rp_train_next(list, &rp_class_layernorm_grad, n->label, n->rows);
+    op->width = n->width;
+    op->eps = t->model->config.norm_eps;
+    op->x = n->x;
+    op->dy = n->dy;
+    op->norm = n->norm;
+    op->stats = t->buffers.norm_stats;
+    op->out = n->out;
+    rp_op *sums = rp_train_next(list, &rp_class_column_sum, n->label, n->rows);
+    sums->variant = RP_COLUMN_SUM_NORM;
+    sums->width = n->width;
+    sums->x = n->x;
+    sums->dy = n->dy;
+    sums->stats = t->buffers.norm_stats;
+    sums->out = n->gradient;
+    sums->scratch = t->buffers.scratch;
+}
+
+/* Of tokens. */
+static void layernorm(const rp_trainer *t, rp_train_list *list, const char *label, uint32_t width, rp_range x,
+                      rp_range norm, rp_range out) {
+    rp_train_norm_forward(t, list,
+                          &(rp_train_norm){.label = label, .width = width, .x = x, .norm = norm, .out = out});
+}
+
 static void layernorm_grad(const rp_trainer *t, rp_train_list *list, const char *label, uint32_t width,
                            rp_range x, rp_range dy, rp_range norm, rp_range gradient, rp_range out) {
-    rp_op *op = rp_train_next(list, &rp_class_layernorm_grad, label, RP_COUNT_TOKENS);
-    op->width = width;
-    op->eps = t->model->config.norm_eps;
-    op->x = x;
-    op->dy = dy;
-    op->norm = norm;
-    op->stats = t->buffers.norm_stats;
-    op->out = out;
-    rp_op *sums = rp_train_next(list, &rp_class_column_sum, label, RP_COUNT_TOKENS);
-    sums->variant = RP_COLUMN_SUM_NORM;
-    sums->width = width;
-    sums->x = x;
-    sums->dy = dy;
-    sums->stats = t->buffers.norm_stats;
-    sums->out = gradient;
-    sums->scratch = t->buffers.scratch;
+    rp_train_norm_back(t, list,
+                       &(rp_train_norm){.label = label,
+                                        .width = width,
+                                        .x = x,
+                                        .dy = dy,
+                                        .norm = norm,
+                                        .gradient = gradient,
+                                        .out = out});
 }
 
 static rp_op_activation activation(const rp_config *config) {
@@ -99,6 +115,18 @@ static rp_op_activation activation(const rp_config *config) {
                                                    [RP_ACTIVATION_RELU] = RP_OP_RELU,
                                                    [RP_ACTIVATION_TANH] = RP_OP_TANH};
     return activations[config->activation];
+}
+
+void rp_train_activate(const rp_trainer *t, rp_train_list *list, rp_count rows, uint32_t width, rp_range z,
+                       rp_range dy, rp_range out) {
+    bool back = dy.buffer;
+    rp_op *op = rp_train_next(list, &rp_class_pointwise, back ? "activation gradient" : "activation", rows);
+    op->variant = back ? RP_POINTWISE_GRADIENT : RP_POINTWISE_ACTIVATE;
+    op->activation = activation(&t->model->config);
+    op->width = width;
+    op->x = z;
+    op->dy = dy;
+    op->out = out;
 }
 
 /* ---- before the layers ---- */
@@ -268,12 +296,7 @@ static void forward(const rp_trainer *t, const rp_device_layer *w, rp_range in, 
                    RP_TRAIN_DROP_DENSE, t->params.hidden_dropout, in);
     layernorm(t, out, "attention norm", config->hidden_size, b->before, w->attention_norm, b->attended);
     rp_train_product(out, "ffn", rows, b->attended, &w->ffn, w->ffn_bias, b->z);
-    rp_op *activate = rp_train_next(out, &rp_class_pointwise, "activation", rows);
-    activate->variant = RP_POINTWISE_ACTIVATE;
-    activate->activation = activation(config);
-    activate->width = config->intermediate_size;
-    activate->x = b->z;
-    activate->out = b->inner;
+    rp_train_activate(t, out, rows, config->intermediate_size, b->z, (rp_range){0}, b->inner);
     product_in_sum(t, out,
                    (rp_op){.class = &rp_class_matmul,
                            .label = "ffn output",
@@ -311,13 +334,7 @@ static void backward_ffn(const rp_trainer *t, const rp_device_layer *w, const rp
                                              .gradient = &g->ffn_output,
                                              .turned = &turned->ffn_output,
                                              .bias_gradient = g->ffn_output_bias});
-    rp_op *slope = rp_train_next(out, &rp_class_pointwise, "activation gradient", RP_COUNT_TOKENS);
-    slope->variant = RP_POINTWISE_GRADIENT;
-    slope->activation = activation(config);
-    slope->width = config->intermediate_size;
-    slope->x = b->z;
-    slope->dy = b->d_inner;
-    slope->out = b->d_inner;
+    rp_train_activate(t, out, RP_COUNT_TOKENS, config->intermediate_size, b->z, b->d_inner, b->d_inner);
     rp_train_product_grad(t, out,
                           &(rp_train_linear){.label = "ffn gradient",
                                              .x = b->attended,

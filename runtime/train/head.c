@@ -31,16 +31,32 @@ static void describe_loss(const rp_trainer *t, rp_train_list *out) {
     taught->stats = op->stats;
 }
 
+/* The layer that makes the logits, its bias, and its transpose. */
+typedef struct last {
+    const rp_matrix *matrix;
+    rp_range bias;
+} last;
+
+static last last_of(const rp_trainer *t, const rp_device_weights *w) {
+    return rp_train_has_order(t) ? (last){&w->order, w->order_bias}
+                                 : (last){&w->classifier, w->classifier_bias};
+}
+
+/* The heads for spans and for the next sentence of a BERT drop nothing in Hugging Face's classes. */
+static double rate_of(const rp_trainer *t) {
+    bool next = rp_train_has_order(t) && t->model->config.family == RP_FAMILY_BERT;
+    return t->head == RP_HEAD_SPANS || next ? 0 : t->params.classifier_dropout;
+}
+
 /* What the classifier reads, or the gradient of that. */
 static void drop(const rp_trainer *t, rp_train_list *out, rp_count rows, rp_range x) {
-    rp_train_describe_drop(
-        t, out,
-        &(rp_train_drop){.rows = rows,
-                         .width = t->model->config.hidden_size,
-                         .place = RP_TRAIN_DROP_HEAD,
-                         .rate = t->head == RP_HEAD_SPANS ? 0 : t->params.classifier_dropout,
-                         .x = x,
-                         .out = x});
+    rp_train_describe_drop(t, out,
+                           &(rp_train_drop){.rows = rows,
+                                            .width = t->model->config.hidden_size,
+                                            .place = RP_TRAIN_DROP_HEAD,
+                                            .rate = rate_of(t),
+                                            .x = x,
+                                            .out = x});
 }
 
 /* Of every token. */
@@ -87,10 +103,20 @@ static void describe_pooled(const rp_trainer *t, rp_train_list *out) {
     rp_train_product(out, "pooler", rows, b->first_rows, &w->pooler, w->pooler_bias, b->pooled_in);
     pooler_tanh(t, out, false);
     drop(t, out, rows, b->pooled);
-    rp_train_product(out, "head", rows, b->pooled, &w->classifier, w->classifier_bias, b->logits);
+    rp_train_product(out, "head", rows, b->pooled, last_of(t, w).matrix, last_of(t, w).bias, b->logits);
 }
 
-/* And back: tokens that are no first ones have no gradient. */
+/* The hidden state of a first token gets that of its sequence, and other tokens none. */
+static void spread(const rp_trainer *t, rp_train_list *out, rp_range x) {
+    rp_op *op = rp_train_next(out, &rp_class_rows, "first tokens", RP_COUNT_TOKENS);
+    op->variant = RP_ROWS_SET_FROM;
+    op->width = t->model->config.hidden_size;
+    op->x = x;
+    op->list = rp_train_input(t, t->at.first, t->tokens * 8ull);
+    op->out = t->buffers.d_hidden;
+}
+
+/* And back. */
 static void describe_pooled_grad(const rp_trainer *t, rp_train_list *out) {
     const rp_device_weights *g = &t->gradient;
     const rp_train_buffers *b = &t->buffers;
@@ -100,9 +126,9 @@ static void describe_pooled_grad(const rp_trainer *t, rp_train_list *out) {
                                              .x = b->pooled,
                                              .dy = b->d_logits,
                                              .dx = b->d_pooled,
-                                             .gradient = &g->classifier,
-                                             .turned = &t->turned.classifier,
-                                             .bias_gradient = g->classifier_bias});
+                                             .gradient = last_of(t, g).matrix,
+                                             .turned = last_of(t, &t->turned).matrix,
+                                             .bias_gradient = last_of(t, g).bias});
     drop(t, out, RP_COUNT_SEQUENCES, b->d_pooled);
     pooler_tanh(t, out, true);
     rp_train_product_grad(t, out,
@@ -114,21 +140,103 @@ static void describe_pooled_grad(const rp_trainer *t, rp_train_list *out) {
                                              .gradient = &g->pooler,
                                              .turned = &t->turned.pooler,
                                              .bias_gradient = g->pooler_bias});
-    rp_op *spread = rp_train_next(out, &rp_class_rows, "first tokens", RP_COUNT_TOKENS);
-    spread->variant = RP_ROWS_SET_FROM;
-    spread->width = t->model->config.hidden_size;
-    spread->x = b->pooled;
-    spread->list = rp_train_input(t, t->at.first, t->tokens * 8ull);
-    spread->out = b->d_hidden;
+    spread(t, out, b->pooled);
+}
+
+/* ---- masked language model ---- */
+
+static rp_range masked_list(const rp_trainer *t) {
+    return rp_train_input(t, t->at.masked, t->masked * 4ull);
+}
+
+/* From the hidden states of masked tokens to the gradient of the logits of all words, which takes their
+ * place. */
+static void describe_masked(const rp_trainer *t, rp_train_list *out) {
+    const rp_device_weights *w = &t->model->on_device;
+    const rp_config *c = &t->model->config;
+    const rp_train_buffers *b = &t->buffers;
+    const rp_count rows = RP_COUNT_ROWS;
+    rp_op *gather = rp_train_next(out, &rp_class_gather, "masked tokens", rows);
+    gather->width = c->hidden_size;
+    gather->x = b->hidden;
+    gather->list = masked_list(t);
+    gather->out = b->masked_rows;
+    rp_train_product(out, "masked LM", rows, b->masked_rows, &w->lm_dense, w->lm_dense_bias, b->masked_in);
+    rp_train_activate(t, out, rows, c->embedding_size, b->masked_in, (rp_range){0}, b->masked_act);
+    rp_train_norm_forward(t, out,
+                          &(rp_train_norm){.label = "masked LM norm",
+                                           .rows = rows,
+                                           .width = c->embedding_size,
+                                           .x = b->masked_act,
+                                           .norm = w->lm_norm,
+                                           .out = b->masked_normed});
+    rp_train_product(out, "decoder", rows, b->masked_normed, rp_train_decoder(t, w), w->lm_bias, b->words);
+    rp_op *loss = rp_train_next(out, &rp_class_loss, "masked LM loss", rows);
+    loss->variant = RP_LOSS_ROWS;
+    loss->width = c->vocab_size;
+    loss->x = loss->out = b->words;
+    loss->tiles = rp_train_input(t, t->at.masked_ids, t->masked * 8ull);
+    loss->stats = rp_buffer_range(&t->output, t->out.masked, t->masked * 8ull);
+    loss->rate = (float)t->params.label_smoothing;
+}
+
+/* And back to masked_rows. */
+static void describe_masked_grad(const rp_trainer *t, rp_train_list *out) {
+    const rp_device_weights *w = &t->model->on_device, *g = &t->gradient;
+    const rp_config *c = &t->model->config;
+    const rp_train_buffers *b = &t->buffers;
+    const rp_count rows = RP_COUNT_ROWS;
+    rp_train_product_grad(t, out,
+                          &(rp_train_linear){.label = "decoder gradient",
+                                             .rows = rows,
+                                             .x = b->masked_normed,
+                                             .dy = b->words,
+                                             .dx = b->d_masked,
+                                             .gradient = rp_train_decoder(t, g),
+                                             .turned = rp_train_decoder(t, &t->turned),
+                                             .bias_gradient = g->lm_bias});
+    rp_train_norm_back(t, out,
+                       &(rp_train_norm){.label = "masked LM norm gradient",
+                                        .rows = rows,
+                                        .width = c->embedding_size,
+                                        .x = b->masked_act,
+                                        .dy = b->d_masked,
+                                        .norm = w->lm_norm,
+                                        .gradient = g->lm_norm,
+                                        .out = b->d_masked_act});
+    rp_train_activate(t, out, rows, c->embedding_size, b->masked_in, b->d_masked_act, b->d_masked_act);
+    rp_train_product_grad(t, out,
+                          &(rp_train_linear){.label = "masked LM gradient",
+                                             .rows = rows,
+                                             .x = b->masked_rows,
+                                             .dy = b->d_masked_act,
+                                             .dx = b->masked_rows,
+                                             .gradient = &g->lm_dense,
+                                             .turned = &t->turned.lm_dense,
+                                             .bias_gradient = g->lm_dense_bias});
+    rp_op *add = rp_train_next(out, &rp_class_rows, "masked tokens", rows);
+    add->variant = RP_ROWS_ADD_TO;
+    add->width = c->hidden_size;
+    add->x = b->masked_rows;
+    add->list = masked_list(t);
+    add->out = b->d_hidden;
 }
 
 void rp_train_describe_head(const rp_trainer *t, rp_train_list *out) {
+    const rp_train_buffers *b = &t->buffers;
     out->count = 0;
     if (rp_train_has_token_rows(t)) {
         describe_token_head(t, out);
         return;
     }
-    describe_pooled(t, out);
-    describe_loss(t, out);
-    describe_pooled_grad(t, out);
+    if (!rp_train_pretrains(t) || rp_train_has_order(t)) {
+        describe_pooled(t, out);
+        describe_loss(t, out);
+        describe_pooled_grad(t, out);
+    } else {
+        spread(t, out, b->masked_rows); /* the host lists no first token: zeros */
+    }
+    if (!rp_train_pretrains(t)) return;
+    describe_masked(t, out);
+    describe_masked_grad(t, out);
 }

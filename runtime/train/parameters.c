@@ -11,36 +11,49 @@ typedef struct slot {
     const char *name;
     size_t at;
     bool matrix;
-    bool turned; /* a gradient goes back through it */
-    bool pooled; /* only heads that stand on the pooler use it */
+    bool turned;    /* a gradient goes back through it */
+    unsigned heads; /* that use it; 0: all */
 } slot;
+
+enum {
+    SHARED = RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS | RP_HEAD_SPANS | RP_HEAD_CHOICE,
+    POOLED = RP_HEAD_CLASSIFIER | RP_HEAD_CHOICE | RP_HEAD_ORDER,
+    LM = RP_HEAD_MASKED_LM,
+};
 
 #define AT(field) offsetof(rp_device_weights, field)
 static const slot outer[] = {
-    {"word embeddings", AT(word), true, false, false},
-    {"position embeddings", AT(position), true, false, false},
-    {"type embeddings", AT(type), true, false, false},
-    {"embedding norm", AT(embedding_norm), false, false, false},
-    {"mapping", AT(mapping), true, true, false},
-    {"mapping bias", AT(mapping_bias), false, false, false},
-    {"pooler", AT(pooler), true, true, true},
-    {"pooler bias", AT(pooler_bias), false, false, true},
-    {"classifier", AT(classifier), true, true, false},
-    {"classifier bias", AT(classifier_bias), false, false, false},
+    {"word embeddings", AT(word), true, false, 0}, /* turned where they are the decoder too */
+    {"position embeddings", AT(position), true, false, 0},
+    {"type embeddings", AT(type), true, false, 0},
+    {"embedding norm", AT(embedding_norm), false, false, 0},
+    {"mapping", AT(mapping), true, true, 0},
+    {"mapping bias", AT(mapping_bias), false, false, 0},
+    {"pooler", AT(pooler), true, true, POOLED},
+    {"pooler bias", AT(pooler_bias), false, false, POOLED},
+    {"classifier", AT(classifier), true, true, SHARED},
+    {"classifier bias", AT(classifier_bias), false, false, SHARED},
+    {"sentence order", AT(order), true, true, RP_HEAD_ORDER},
+    {"bias of the sentence order", AT(order_bias), false, false, RP_HEAD_ORDER},
+    {"masked LM", AT(lm_dense), true, true, LM},
+    {"bias of the masked LM", AT(lm_dense_bias), false, false, LM},
+    {"masked LM norm", AT(lm_norm), false, false, LM},
+    {"decoder", AT(lm_decoder), true, true, LM},
+    {"decoder bias", AT(lm_bias), false, false, LM},
 };
 #undef AT
 #define AT(field) offsetof(rp_device_layer, field)
 static const slot inner[] = {
-    {"query, key and value", AT(qkv), true, true, false},
-    {"bias of query, key and value", AT(qkv_bias), false, false, false},
-    {"attention output", AT(dense), true, true, false},
-    {"bias of the attention output", AT(dense_bias), false, false, false},
-    {"attention norm", AT(attention_norm), false, false, false},
-    {"ffn", AT(ffn), true, true, false},
-    {"bias of ffn", AT(ffn_bias), false, false, false},
-    {"ffn output", AT(ffn_output), true, true, false},
-    {"bias of the ffn output", AT(ffn_output_bias), false, false, false},
-    {"output norm", AT(output_norm), false, false, false},
+    {"query, key and value", AT(qkv), true, true, 0},
+    {"bias of query, key and value", AT(qkv_bias), false, false, 0},
+    {"attention output", AT(dense), true, true, 0},
+    {"bias of the attention output", AT(dense_bias), false, false, 0},
+    {"attention norm", AT(attention_norm), false, false, 0},
+    {"ffn", AT(ffn), true, true, 0},
+    {"bias of ffn", AT(ffn_bias), false, false, 0},
+    {"ffn output", AT(ffn_output), true, true, 0},
+    {"bias of the ffn output", AT(ffn_output_bias), false, false, 0},
+    {"output norm", AT(output_norm), false, false, 0},
 };
 #undef AT
 
@@ -66,10 +79,19 @@ static bool place_of(const rp_trainer *t, size_t n, place *out) {
 }
 
 static bool is_used(const rp_trainer *t, const place *p) {
-    bool pooled = t->head == RP_HEAD_CLASSIFIER || t->head == RP_HEAD_CHOICE;
-    if (p->slot->pooled && !pooled) return false;
+    if (p->slot->heads && !(p->slot->heads & t->head)) return false;
     return p->slot->matrix ? ((const rp_matrix *)p->weights)->chunk_count > 0
                            : ((const rp_range *)p->weights)->buffer != VK_NULL_HANDLE;
+}
+
+/* A gradient goes back through it. */
+static bool is_turned(const rp_trainer *t, const place *p) {
+    return is_used(t, p) && (p->slot->turned || (rp_train_pretrains(t) &&
+                                                 p->weights == rp_train_decoder(t, &t->model->on_device)));
+}
+
+const rp_matrix *rp_train_decoder(const rp_trainer *t, const rp_device_weights *weights) {
+    return t->model->on_device.lm_decoder.chunk_count ? &weights->lm_decoder : &weights->word;
 }
 
 /* ---- parameters ---- */
@@ -256,7 +278,7 @@ static VkDeviceSize turned_bytes(const rp_trainer *t) {
     VkDeviceSize bytes = 0;
     place p;
     for (size_t n = 0; place_of(t, n, &p); n++)
-        if (is_used(t, &p) && p.slot->turned)
+        if (is_turned(t, &p))
             bytes += 4ull * ((const rp_matrix *)p.weights)->rows * ((const rp_matrix *)p.weights)->k + 256;
     return bytes;
 }
@@ -271,7 +293,7 @@ static rp_status mirror(rp_trainer *t, rp_error *err) {
             status = mirror_matrix(t, p.weights, p.gradient, err);
         else
             *(rp_range *)p.gradient = mirror_of(t, *(const rp_range *)p.weights, 0);
-        if (!status && p.slot->turned) status = reserve_turned(&t->turned_store, p.weights, p.turned, err);
+        if (!status && is_turned(t, &p)) status = reserve_turned(&t->turned_store, p.weights, p.turned, err);
     }
     return status;
 }
@@ -279,7 +301,7 @@ static rp_status mirror(rp_trainer *t, rp_error *err) {
 void rp_train_each_turned(const rp_trainer *t, rp_train_visitor *visit, void *user) {
     place p;
     for (size_t n = 0; place_of(t, n, &p); n++)
-        if (is_used(t, &p) && p.slot->turned) visit(user, p.weights, p.turned);
+        if (is_turned(t, &p)) visit(user, p.weights, p.turned);
 }
 
 /* ---- all of it ---- */

@@ -46,7 +46,8 @@ static void write_state(rp_trainer *t, const rp_train_part *part, double rate) {
 static uint32_t list_steps(rp_trainer *t, const rp_train_batch *b, const rp_train_part *part, bool last) {
     const rp_config *c = &t->model->config;
     double layer = 0, outside = 2.0 * part->tokens * c->hidden_size * c->embedding_size,
-           head = 2.0 * (double)part->count * c->hidden_size * c->hidden_size;
+           head = 2.0 * (double)part->count * c->hidden_size * c->hidden_size +
+                  2.0 * part->masked * c->embedding_size * ((double)c->hidden_size + c->vocab_size);
     rp_step *to = t->steps;
     for (size_t i = 0; i < part->count; i++) layer += rp_layer_work(c, &b->sequences[part->first + i]);
     *to++ = (rp_step){t->prologue, outside};
@@ -71,16 +72,30 @@ static rp_status submit(rp_trainer *t, uint32_t steps, uint32_t *submissions, rp
     return status;
 }
 
-/* Run one micro-batch and add its loss. */
+/* Add what the device says of `items` labels: their losses, and how many are right. */
+static void add_items(const rp_trainer *t, VkDeviceSize offset, uint32_t items, double *loss, double *right) {
+    const float *losses = (const float *)((const char *)t->output.mapped + offset);
+    for (uint32_t i = 0; i < items; i++) {
+        *loss += losses[2 * i];
+        *right += losses[2 * i + 1];
+    }
+}
+
+/* Run one micro-batch and add its losses. */
 static rp_status run_part(rp_trainer *t, const rp_train_batch *b, const rp_train_part *part, uint32_t items,
                           rp_train_result *out, rp_error *err) {
+    double right = 0;
     bool last = part->first + part->count == b->count;
     rp_status status;
     RP_TRY(rp_buffer_flush(t->device, &t->input, t->at.size, err));
     RP_TRY(submit(t, list_steps(t, b, part, last), &out->submissions, err));
     RP_TRY(rp_buffer_invalidate(t->device, &t->output, t->out.size, err));
-    const float *losses = (const float *)((const char *)t->output.mapped + t->out.losses);
-    for (uint32_t i = 0; i < items; i++) out->loss += losses[2 * i];
+    if (rp_train_pretrains(t)) {
+        add_items(t, t->out.losses, items, &out->sop_loss, &out->sop_accuracy);
+        add_items(t, t->out.masked, part->masked, &out->mlm_loss, &out->mlm_accuracy);
+    } else {
+        add_items(t, t->out.losses, items, &out->loss, &right);
+    }
     out->tokens += part->tokens;
 done:
     return status;
@@ -126,6 +141,11 @@ static rp_status make_step(rp_trainer *t, const rp_train_batch *batch, const rp_
         status = run_part(t, batch, &part, items, out, err);
         if (status) return status;
         part = rp_train_next_part(t, batch, part);
+    }
+    if (rp_train_pretrains(t)) {
+        out->loss = out->mlm_loss + out->sop_loss;
+        if (labels->counted[0]) out->mlm_accuracy /= (double)labels->counted[0];
+        if (labels->counted[1]) out->sop_accuracy /= (double)labels->counted[1];
     }
     out->grad_norm = sqrt(*(const float *)((const char *)t->output.mapped + t->out.total));
     return RP_OK;

@@ -57,7 +57,7 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
     if ((unsigned)p->optimizer > RP_OPTIMIZER_LAMB)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: optimizer %d is not one of rp_optimizer", function,
                        (int)p->optimizer);
-    if (p->optimizer || p->config || p->tokenizer || (p->head & (unsigned)RP_TRAIN_BOTH))
+    if (p->optimizer || p->config || p->tokenizer)
         return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s: pre-training is not there yet", function);
     if ((unsigned)p->schedule > RP_SCHEDULE_POLYNOMIAL)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: schedule %d is not one of rp_train_schedule", function,
@@ -88,13 +88,14 @@ static rp_status choose_head(rp_trainer *t, rp_error *err) {
     if (model->config.family == RP_FAMILY_DISTILBERT)
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
                        "%s: a DistilBERT cannot be trained; take an ALBERT or a BERT", model->dir);
+    if (t->params.head & RP_HEAD_MASKED_LM) there = t->params.head;
     if (!there)
         return rp_fail(
             err, RP_ERROR_HEAD,
             "%s has no head that can be trained: a classifier of sequences, of tokens or of choices, "
-            "or one for spans",
+            "or one for spans; name the head that is to be made or, to pre-train, RP_TRAIN_BOTH",
             model->dir);
-    t->head = (rp_head)there; /* they share their tensors, so that there is one */
+    t->head = (rp_head)there; /* of the first four there is one: they share their tensors */
     if (t->params.taught && t->head != RP_HEAD_CLASSIFIER)
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "rp_trainer_open: a teacher teaches a classifier of sequences, which %s has not",
@@ -145,11 +146,12 @@ done:
 /* ---- opening and closing ---- */
 
 static rp_status open_trainer(rp_trainer *t, const char *dir, rp_error *err) {
+    bool pretrains = t->params.head & RP_HEAD_MASKED_LM;
     const rp_model_params params = {
-        .precision = RP_PRECISION_F32, .head = t->params.head, .call = t->params.call};
+        .precision = RP_PRECISION_F32, .head = pretrains ? 0 : t->params.head, .call = t->params.call};
     const rp_new_head head = {t->params.head, t->params.label_count, t->params.labels, t->params.problem,
                               t->params.seed};
-    bool makes = head.label_count || head.head == RP_HEAD_SPANS || head.head == RP_HEAD_CHOICE;
+    bool makes = pretrains || head.label_count || head.head == RP_HEAD_SPANS || head.head == RP_HEAD_CHOICE;
     rp_visit visit;
     rp_status status = rp_model_open_to_train(t->device, dir, &params, makes ? &head : NULL, &t->model, err);
     if (!status) status = choose_head(t, err);

@@ -56,6 +56,8 @@ typedef struct rp_train_layout {
     VkDeviceSize wanted;     // what the loss reads
     VkDeviceSize taught;     // the same of a teacher; nothing without one
     VkDeviceSize segments;   // uint32 [T + 1]: the first row of each segment of a loss
+    VkDeviceSize masked;     // uint32 [M]: tokens to be predicted
+    VkDeviceSize masked_ids; // uint32 [M, 2]: what the loss reads of them
     VkDeviceSize lists[3];   // uint32 [T, 4]: what scatter.c adds up, for words, positions and types
     VkDeviceSize orders[3];  // uint32 [T]
     VkDeviceSize size;
@@ -64,12 +66,14 @@ typedef struct rp_train_layout {
 /* What the device writes for the host; offsets in bytes. */
 typedef struct rp_train_output {
     VkDeviceSize losses; // [items, 2]
+    VkDeviceSize masked; // [M, 2]: losses of tokens to be predicted
     VkDeviceSize total;  // float [4]: the square of the norm of the whole gradient
     VkDeviceSize sums;   // float [sum_count]: of the squares of each block
     VkDeviceSize size;
 } rp_train_output;
 
-/* T: tokens of a micro-batch; S: sequences; h, i, a, e: padded widths as in model.h; c: of the logits. */
+/* T: tokens of a micro-batch; S: sequences; M: tokens to be predicted; h, i, a, e, v: padded widths as in
+ * model.h; c: of the logits. */
 typedef struct rp_train_buffers {
     rp_range sum, normed;                 // [T, e]: embeddings, before and after their LayerNorm
     rp_range hidden;                      // [T, h]: between layers
@@ -85,6 +89,11 @@ typedef struct rp_train_buffers {
     rp_range scratch;           // of column_sum.c
     rp_range first_rows, pooled_in, pooled, d_pooled; // [S, h]
     rp_range logits, d_logits;                        // [S, c], or [T, c]
+    rp_range masked_rows;                             // [M, h]
+    rp_range masked_in, masked_act, masked_normed;    // [M, e]: before and after the activation, and the
+                                                      // LayerNorm of that
+    rp_range d_masked, d_masked_act;                  // [M, e]
+    rp_range words;                                   // [M, v]: logits, and then their gradient
 } rp_train_buffers;
 
 struct rp_trainer {
@@ -96,6 +105,7 @@ struct rp_trainer {
     rp_head head;
     rp_problem problem;         /* of RP_HEAD_CLASSIFIER */
     uint32_t tokens, sequences; /* most of a micro-batch */
+    uint32_t masked;            /* and of its tokens to be predicted; 0: the head predicts none */
     uint64_t step;              /* steps that were made */
 
     rp_parameter *parameters; /* in the order in which they lie */
@@ -155,9 +165,15 @@ rp_range rp_train_input(const rp_trainer *trainer, VkDeviceSize offset, VkDevice
 rp_range rp_train_state_range(const rp_trainer *trainer);
 rp_range rp_train_starts(const rp_trainer *trainer);
 
-/* Logits of a row, and whether a row is a token; else it is a sequence. */
+/* Logits of a row, and whether a row is a token; else it is a sequence. Of pre-training those of the order,
+ * and whether there is one. */
 uint32_t rp_train_logits(const rp_trainer *trainer);
 bool rp_train_has_token_rows(const rp_trainer *trainer);
+bool rp_train_has_order(const rp_trainer *trainer);
+bool rp_train_pretrains(const rp_trainer *trainer);
+
+/* The decoder of the masked language model among `weights`: one of its own, or the word embeddings. */
+const rp_matrix *rp_train_decoder(const rp_trainer *trainer, const rp_device_weights *weights);
 
 /* ---- describe.c, head.c: the operators, in their order ---- */
 
@@ -176,6 +192,20 @@ typedef struct rp_train_linear {
     rp_range bias_gradient;
 } rp_train_linear;
 void rp_train_product_grad(const rp_trainer *trainer, rp_train_list *list, const rp_train_linear *linear);
+
+/* LayerNorm of x; and back: out = the gradient by x, and those of gamma and beta. */
+typedef struct rp_train_norm {
+    const char *label;
+    rp_count rows;
+    uint32_t width;
+    rp_range x, dy, norm, gradient, out;
+} rp_train_norm;
+void rp_train_norm_forward(const rp_trainer *trainer, rp_train_list *list, const rp_train_norm *norm);
+void rp_train_norm_back(const rp_trainer *trainer, rp_train_list *list, const rp_train_norm *norm);
+
+/* hidden_act of z; or with `dy` the gradient by z. */
+void rp_train_activate(const rp_trainer *trainer, rp_train_list *list, rp_count rows, uint32_t width,
+                       rp_range z, rp_range dy, rp_range out);
 
 /* Drop elements of x: they become 0 in out, and the others larger. Without rate nothing is described. */
 typedef struct rp_train_drop {
@@ -216,9 +246,12 @@ typedef struct rp_train_part {
     size_t first, count; /* sequences */
     uint32_t tokens;
     size_t first_token; /* of the batch */
+    size_t first_masked;
+    uint32_t masked; /* tokens to be predicted */
 } rp_train_part;
 
-/* Labels that count, over a whole batch: by which losses are divided. Spans: of both columns. */
+/* Labels that count, over a whole batch: by which losses are divided. Spans: of both columns. Pre-training:
+ * tokens to be predicted, and orders. */
 typedef struct rp_train_labels {
     uint64_t counted[2];
 } rp_train_labels;

@@ -171,6 +171,13 @@ static rp_status move_weights(transfer *r) {
         {.vector = from->pooler_bias, .parts = {&to->pooler_bias}},
         {.matrix = &from->classifier, .parts = {&to->classifier}},
         {.vector = from->classifier_bias, .parts = {&to->classifier_bias}},
+        {.matrix = &from->order, .parts = {&to->order}},
+        {.vector = from->order_bias, .parts = {&to->order_bias}},
+        {.matrix = &from->lm_dense, .parts = {&to->lm_dense}},
+        {.vector = from->lm_dense_bias, .parts = {&to->lm_dense_bias}},
+        {.vector = from->lm_norm, .parts = {&to->lm_norm, &to->lm_norm_bias}},
+        {.matrix = &from->lm_decoder, .parts = {&to->lm_decoder}},
+        {.vector = from->lm_bias, .parts = {&to->lm_bias}},
     };
     rp_status status = move_all(r, sources, RP_COUNT(sources));
     for (uint32_t i = 0; !status && i < from->layer_count; i++) status = move_layer(r, i);
