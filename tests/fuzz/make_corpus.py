@@ -477,6 +477,12 @@ SQUAD = '{"data": [{"paragraphs": [{"context": "a \u00e9 b", "qas": [{"id": "1",
 data("squad", 6, 0, SQUAD)
 data("squad-by-name", 0, 8, SQUAD.replace('"id": "2", ', '"id": 2, ').replace(": 4}", ": 5}"))
 
+# ---- a corpus of plain text: the longest instance, what is asked of it (1 bad lines are left out, 2 in order, 4 short, 8 to 32
+# the longest n-gram, 64 and 128 the most predictions), and two files, with a byte 1 between ----
+put("text", "documents", bytes([12, 0]) + "a b.\nthe as\n\n\u00e9 0\n \nb\nab\u4e2d b b b b b b b\na\1the\nas a".encode())
+put("text", "bad", bytes([5, 5]) + b"\xef\xbb\xbfa\r\nb\0\n\xff\nas\n\nx\xc3")
+put("text", "masks", bytes([64, 156]) + b"[MASK] [CLS] a\n[SEP] as the\n" * 4)
+
 # ---- packed SPIR-V: how many words (two bytes) and their code; or a module ----
 MODULE = struct.pack("<21I", 0x07230203, 0x10300, 7, 20, 0, 2 << 16 | 17, 1, 4 << 16 | 21, 6, 32, 0, 4 << 16 | 43, 6, 7, 5,
                      5 << 16 | 128, 6, 8, 7, 7, 1 << 16 | 253)
