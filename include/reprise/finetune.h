@@ -34,14 +34,21 @@ typedef struct rp_finetune_params {
     const char *text_column, *pair_column, *label_column;
     const rp_training_handler *handler; /* NULL: nobody is told */
     const rp_call *call;                /* NULL: none. Its inputs are the steps */
-    uint64_t reserved[16];              /* zero; see reprise.h */
+    const char *teacher;   /* RP_EVAL_CLASSIFY: the folder or name of another classifier, whose logits are
+                              learnt by their mean squared difference, and which may be of any kind that
+                              rp_model_open reads, with a tokenizer of its own. NULL: none */
+    double label_weight;   /* of the labels' loss beside the teacher's; 0: 0.5; below 0: none */
+    uint64_t reserved[16]; /* zero; see reprise.h */
 } rp_finetune_params;
 
 /* Teach the model by the rows of `train` and write what came of it to `out`, a Hugging Face folder.
  *
  * A folder that has a classifier, of texts or of tokens, keeps it: labels of the data are matched with its
  * own by name or, where some have none of these names, by number. Any other folder gets a new one, whose
- * labels are those of the data, in order. Dropout is what config.json says. Both files are read and checked
+ * labels are those of the data, in order. With a teacher the labels are the teacher's: a new classifier has
+ * them in its order, and a folder's own must be the same by name; rows of `train` without a label are taught
+ * by the teacher alone. Its outputs are kept for the next pass where those of all rows take 64 MiB or less.
+ * Dropout is what config.json says. Both files are read and checked
  * before training begins, and the rows are read again as they are needed: memory does not grow with the files
  * but for 8 bytes a row.
  *

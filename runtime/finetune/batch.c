@@ -137,6 +137,7 @@ static rp_status add_row(rp_finetune_run *run, uint64_t number, size_t at, rp_er
     if (status) return status;
     status = run->params.task == RP_EVAL_TAG ? add_tokens(run, &row, &encoding, err)
                                              : add_text(run, &row, at, &encoding, err);
+    if (!status) status = rp_finetune_teacher_read(run, &row, number, at, err);
     if (status == RP_ERROR_TEXT || status == RP_ERROR_FORMAT) {
         rp_error why = *err;
         status = rp_fail(err, RP_ERROR_FORMAT, "%s: line %llu: %s", rp_path_shown(run->params.train),
@@ -160,5 +161,5 @@ rp_status rp_finetune_fill(rp_finetune_run *run, uint64_t step, rp_error *err) {
                               : rp_data_permute(first + i, run->rows, run->params.seed, epoch);
         status = add_row(run, number, i, err);
     }
-    return status;
+    return status ? status : rp_finetune_teacher_run(run, err);
 }

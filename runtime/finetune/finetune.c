@@ -26,6 +26,9 @@ static rp_status check_params(const rp_finetune_params *p, rp_error *err) {
     if (!is_share(p->warmup, 0x1p53))
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "rp_finetune: warmup must be a number of steps or a share of them, from 0 to 1");
+    if (p->label_weight != 0 && !p->teacher)
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "rp_finetune: label_weight is for a teacher, and there is none (--teacher)");
     return rp_check_reserved(p->reserved, RP_COUNT(p->reserved), "rp_finetune", err);
 }
 
@@ -81,7 +84,7 @@ static rp_status open_data(rp_finetune_run *run, const char *path, rp_labels *la
                              .pair_column = p->pair_column,
                              .label_column = p->label_column,
                              .kind = p->task == RP_EVAL_TAG ? RP_DATA_TOKENS : RP_DATA_TEXT,
-                             .labelled = true,
+                             .labelled = !p->teacher || path != p->train,
                              .numbers = p->task == RP_EVAL_REGRESS,
                              .many = p->task == RP_EVAL_MULTILABEL,
                              .skip_bad = p->skip_bad,
@@ -106,7 +109,7 @@ static rp_status open_train(rp_finetune_run *run, rp_error *err) {
         return rp_fail(err, RP_ERROR_ARGUMENT, "warmup: %.0f steps are more than the %llu of the training",
                        p->warmup, (unsigned long long)run->steps);
     uint32_t least = p->task == RP_EVAL_CLASSIFY ? 2 : p->task != RP_EVAL_REGRESS;
-    if (run->keeps_head || run->labels.count >= least) return RP_OK;
+    if (run->keeps_head || run->teacher.model || run->labels.count >= least) return RP_OK;
     return rp_fail(err, RP_ERROR_FORMAT, "%s: there %s in all rows, and a classifier needs %u or more",
                    rp_path_shown(p->train), run->labels.count ? "is one label" : "is no label",
                    (unsigned)least);
@@ -158,12 +161,16 @@ static rp_status open_trainer(rp_finetune_run *run, rp_error *err) {
                                           [RP_EVAL_TAG] = RP_PROBLEM_SINGLE_LABEL};
     const rp_finetune_params *p = &run->params;
     bool regress = p->task == RP_EVAL_REGRESS;
+    const rp_model_info *teacher = run->teacher.model ? rp_model_get_info(run->teacher.model) : NULL;
     const rp_trainer_params params = {
         .head = p->task == RP_EVAL_TAG ? RP_HEAD_TOKENS : RP_HEAD_CLASSIFIER,
         .label_count = run->keeps_head ? 0
                        : regress       ? 1
+                       : teacher       ? teacher->label_count
                                        : (uint32_t)run->labels.count,
-        .labels = regress ? NULL : run->labels.names,
+        .labels = regress   ? NULL
+                  : teacher ? teacher->labels
+                            : run->labels.names,
         .problem = problems[p->task],
         .schedule = p->schedule,
         .learning_rate = p->learning_rate,
@@ -176,6 +183,8 @@ static rp_status open_trainer(rp_finetune_run *run, rp_error *err) {
         .attention_dropout = run->config.attention_dropout,
         .classifier_dropout = run->config.classifier_dropout,
         .seed = p->seed,
+        .taught = teacher != NULL,
+        .label_weight = p->label_weight,
         .call = p->call,
     };
     rp_status status = check_dropout(run, err);
@@ -247,6 +256,7 @@ static rp_status fill(void *user, uint64_t step, rp_train_batch *batch, double *
     batch->count = tokenized->count;
     batch->labels = named ? run->batch.labels : NULL;
     batch->targets = named ? NULL : run->batch.targets;
+    batch->teacher = run->teacher.targets;
     uint64_t rows = step % run->steps_of_epoch * p->batch_size + tokenized->count;
     *epoch = (double)(step / run->steps_of_epoch) + (double)rows / (double)run->rows;
     return RP_OK;
@@ -271,11 +281,13 @@ static rp_status finetune(rp_finetune_run *run, rp_visit *visit, rp_error *err) 
     if (!status) status = rp_find_model(run->params.model, &run->dir, err);
     if (!status) status = rp_config_load(run->dir, &run->config, err);
     if (!status) status = choose_task(run, err);
+    if (!status) status = rp_finetune_teacher_open(run, err);
     if (!status) status = open_train(run, err);
     if (status) return status;
     visit->total = (size_t)run->steps;
     status = open_trainer(run, err);
     if (!status) status = match_labels(run, err);
+    if (!status) status = rp_finetune_teacher_init(run, err);
     if (!status) status = rp_finetune_batch_init(run, err);
     if (!status) status = train(run, err);
     return status;
@@ -283,6 +295,7 @@ static rp_status finetune(rp_finetune_run *run, rp_visit *visit, rp_error *err) 
 
 static void finish(rp_finetune_run *run) {
     rp_finetune_batch_finish(&run->batch);
+    rp_finetune_teacher_finish(&run->teacher);
     rp_label_map_finish(&run->map);
     rp_trainer_close(&run->trainer);
     rp_data_close(&run->data);

@@ -16,6 +16,17 @@ typedef struct rp_finetune_batch {
     float *targets; /* [rows, labels of the model] of the others */
 } rp_finetune_batch;
 
+/* Another model, which says what the rows of a batch are to be like. */
+typedef struct rp_finetune_teacher {
+    rp_model *model;        /* NULL: there is none, and nothing else here is set */
+    uint32_t width;         /* labels */
+    uint32_t *columns;      /* [width] the output of the teacher that each label of the model is */
+    rp_tokenized tokenized; /* rows of the batch whose outputs are not known yet, as the teacher reads them */
+    uint64_t *numbers;      /* [batch] of the rows, among those of the data */
+    float *targets;         /* [batch, width] */
+    float *kept; /* [rows of the data, width]; NAN: not known yet. NULL: all are too many to keep */
+} rp_finetune_teacher;
+
 /* One call of rp_finetune. */
 typedef struct rp_finetune_run {
     rp_device *device;
@@ -29,6 +40,7 @@ typedef struct rp_finetune_run {
     rp_model *model; /* the trainer's */
     rp_label_map map;
     rp_finetune_batch batch;
+    rp_finetune_teacher teacher;
     uint64_t rows, steps, steps_of_epoch;
     rp_loop loop;
 } rp_finetune_run;
@@ -41,5 +53,21 @@ rp_status rp_finetune_batch_init(rp_finetune_run *run, rp_error *err);
 /* Read, tokenize and label the rows of step `step`, from 0. */
 rp_status rp_finetune_fill(rp_finetune_run *run, uint64_t step, rp_error *err);
 void rp_finetune_batch_finish(rp_finetune_batch *batch);
+
+/* ---- teacher.c: all of it does nothing where params.teacher is NULL ---- */
+
+/* Open the teacher of params.task. RP_ERROR_HEAD, RP_ERROR_UNSUPPORTED: it cannot teach that. */
+rp_status rp_finetune_teacher_open(rp_finetune_run *run, rp_error *err);
+
+/* Match its labels with those of run->model: RP_ERROR_FORMAT names one that the other has not. Room for
+ * params.batch_size rows. */
+rp_status rp_finetune_teacher_init(rp_finetune_run *run, rp_error *err);
+
+/* Take row number `number` of the data, as row `at` of the batch, from 0 on; then run the teacher for all of
+ * them: run->teacher.targets has what it says. */
+rp_status rp_finetune_teacher_read(rp_finetune_run *run, const rp_data_row *row, uint64_t number, size_t at,
+                                   rp_error *err);
+rp_status rp_finetune_teacher_run(rp_finetune_run *run, rp_error *err);
+void rp_finetune_teacher_finish(rp_finetune_teacher *teacher);
 
 #endif

@@ -118,6 +118,8 @@ static rp_status finetune(rp_device *device, const rp_cli_options *o, watch *w, 
                                        .text_column = o->text_column,
                                        .pair_column = o->pair_column,
                                        .label_column = o->label_column,
+                                       .teacher = o->teacher,
+                                       .label_weight = o->label_weight,
                                        .handler = &handler,
                                        .call = &w->call};
     rp_cli_stop_expected(true);

@@ -136,6 +136,12 @@ static bool set_training(const char *name, int which, const char *value, rp_cli_
         if (!read_real(name, r, value, most, &o->max_grad_norm)) return false;
         if (!(o->max_grad_norm > 0)) o->max_grad_norm = -1;
         return true;
+    case R_TEACHER:
+        return read_name(name, r, value, &o->teacher);
+    case R_LABEL_WEIGHT:
+        if (!read_real(name, r, value, most, &o->label_weight)) return false;
+        if (!(o->label_weight > 0)) o->label_weight = -1;
+        return true;
     case R_LABEL_SMOOTHING:
         return read_real(name, r, value, 1, &o->label_smoothing);
     case R_SCHEDULE:

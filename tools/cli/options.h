@@ -88,7 +88,8 @@ typedef struct rp_cli_options {
     bool skip_bad;
     const char *train, *dev, *log; /* of finetune; NULL: not given. Its numbers: 0 is the default */
     uint32_t epochs, steps, train_batch, seed;
-    double learning_rate, warmup, weight_decay, max_grad_norm, label_smoothing;
+    const char *teacher; /* NULL: none */
+    double learning_rate, warmup, weight_decay, max_grad_norm, label_smoothing, label_weight;
     rp_train_schedule schedule;
     bool no_shuffle;
     const char *accuracy; /* file to read, with RP_CLI_BENCH_ACCURACY */

@@ -77,6 +77,8 @@ enum {
     R_WEIGHT_DECAY,
     R_MAX_GRAD_NORM,
     R_LABEL_SMOOTHING,
+    R_TEACHER,
+    R_LABEL_WEIGHT,
     R_SEED,
     R_NO_SHUFFLE,
     R_LOG,
