@@ -309,7 +309,7 @@ static void test_wrong_params_are_refused(void **state) {
                                        {.head = RP_HEAD_POOLER},
                                        {.head = RP_HEAD_ORDER},
                                        {.head = RP_HEAD_SPANS | RP_HEAD_MASKED_LM},
-                                       {.optimizer = (rp_optimizer)2},
+                                       {.optimizer = (rp_optimizer)7},
                                        {.power = -1},
                                        {.reserved = {1}}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

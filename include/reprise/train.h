@@ -21,15 +21,17 @@ typedef struct rp_trainer rp_trainer;
 /* After the warm-up, in whose w steps the learning rate rises from 0, until step t = total_steps. s: steps
  * that were made before. */
 typedef enum rp_train_schedule {
-    RP_SCHEDULE_LINEAR = 0, /* Hugging Face's: (t - s) / (t - w), from 1 to 0 */
+    RP_SCHEDULE_DEFAULT = 0, /* linear; of rp_pretrain polynomial */
+    RP_SCHEDULE_LINEAR,      /* Hugging Face's: (t - s) / (t - w), from 1 to 0 */
     RP_SCHEDULE_CONSTANT,
     RP_SCHEDULE_POLYNOMIAL, /* Google's: (1 - s / t)^power, which is below 1 at the end of the warm-up */
 } rp_train_schedule;
 
 typedef enum rp_optimizer {
-    RP_OPTIMIZER_ADAMW = 0, /* PyTorch's */
-    RP_OPTIMIZER_LAMB,      /* google-research/albert's: no bias correction; the step of each matrix is scaled
-                               by the norm of its weights, Q, K and V apart; biases and LayerNorms are not */
+    RP_OPTIMIZER_DEFAULT = 0, /* AdamW; of rp_pretrain LAMB */
+    RP_OPTIMIZER_ADAMW,       /* PyTorch's */
+    RP_OPTIMIZER_LAMB, /* google-research/albert's: no bias correction; the step of each matrix is scaled
+                          by the norm of its weights, Q, K and V apart; biases and LayerNorms are not */
 } rp_optimizer;
 
 /* Masked language model and sentence order (ALBERT) or next sentence (BERT): a head of rp_trainer_params. */

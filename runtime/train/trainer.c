@@ -57,7 +57,7 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
     if ((unsigned)p->optimizer > RP_OPTIMIZER_LAMB)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: optimizer %d is not one of rp_optimizer", function,
                        (int)p->optimizer);
-    if (p->optimizer || p->config || p->tokenizer)
+    if (p->optimizer == RP_OPTIMIZER_LAMB || p->config || p->tokenizer)
         return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s: pre-training is not there yet", function);
     if ((unsigned)p->schedule > RP_SCHEDULE_POLYNOMIAL)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: schedule %d is not one of rp_train_schedule", function,

@@ -146,7 +146,7 @@ static bool set_training(const char *name, int which, const char *value, rp_cli_
         return read_real(name, r, value, 1, &o->label_smoothing);
     case R_SCHEDULE:
         if (!read_word(name, r, value, schedules, &word)) return false;
-        o->schedule = (rp_train_schedule)word;
+        o->schedule = (rp_train_schedule)(RP_SCHEDULE_LINEAR + word);
         return true;
     default:
         return false;
