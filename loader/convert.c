@@ -125,7 +125,13 @@ static rp_status write_files(rp_conversion *c, const char *dir) {
     rp_status status = rp_convert_config(c);
     if (!status) status = rp_convert_tokenizer(c);
     if (!status) status = copy_modules(c, dir);
-    return status ? status : rp_convert_weights(c);
+    if (!status) status = rp_convert_weights(c, "model.safetensors");
+    c->sub = ""; // what is no model of its own stands in the folder itself
+    for (size_t i = 0; !status && i < c->more_count; i++) {
+        c->weights = *c->more[i].weights;
+        status = rp_convert_weights(c, c->more[i].name);
+    }
+    return status;
 }
 
 static rp_status convert(rp_conversion *c, const char *dir, const char *out,
@@ -162,10 +168,16 @@ static rp_status find_sub(rp_conversion *c, const char *dir, const char *files, 
 
 /* The arguments are checked. `config` and `weights` NULL: those of the folder. */
 static rp_status convert_model(const char *model, const char *out, const rp_convert_params *params,
-                               const rp_config *config, const rp_weights *weights, rp_error *err) {
+                               const rp_config *config, const rp_weights *weights,
+                               const rp_more_weights *more, size_t more_count, rp_error *err) {
     char *dir = NULL, *files = NULL, sub[RP_NAME_SIZE] = "";
-    rp_conversion c = {
-        .sub = sub, .dtype = params->dtype, .handler = params->handler, .borrowed = weights, .err = err};
+    rp_conversion c = {.sub = sub,
+                       .dtype = params->dtype,
+                       .handler = params->handler,
+                       .borrowed = weights,
+                       .more = more,
+                       .more_count = more_count,
+                       .err = err};
     if (weights) {
         c.config = *config;
         c.weights = *weights;
@@ -186,8 +198,9 @@ static rp_status convert_model(const char *model, const char *out, const rp_conv
 }
 
 rp_status rp_convert_with(const char *dir, const char *out, const rp_convert_params *params,
-                          const rp_config *config, const rp_weights *weights, rp_error *err) {
-    return convert_model(dir, out, params, config, weights, err);
+                          const rp_config *config, const rp_weights *weights, const rp_more_weights *more,
+                          size_t more_count, rp_error *err) {
+    return convert_model(dir, out, params, config, weights, more, more_count, err);
 }
 
 rp_status rp_convert(const char *model, const char *out, const rp_convert_params *params, rp_error *err) {
@@ -200,5 +213,5 @@ rp_status rp_convert(const char *model, const char *out, const rp_convert_params
         status = rp_fail(err, RP_ERROR_ARGUMENT, "rp_convert: dtype %d is none of rp_convert_dtype",
                          (int)params->dtype);
     if (!status) status = check_head(params->head, err);
-    return status ? status : convert_model(model, out, params, NULL, NULL, err);
+    return status ? status : convert_model(model, out, params, NULL, NULL, NULL, 0, err);
 }

@@ -6,6 +6,12 @@
 #include "loader/staging.h"
 #include "reprise/convert.h"
 
+/* Numbers for the tensors of a model, such as moments, that are written as its weights are. */
+typedef struct rp_more_weights {
+    const char *name; /* of the file */
+    const rp_weights *weights;
+} rp_more_weights;
+
 typedef struct rp_conversion {
     const char *dir; /* the folder with the configuration, the weights and the tokenizer */
     const char
@@ -14,14 +20,16 @@ typedef struct rp_conversion {
     const rp_convert_handler *handler; /* NULL: none */
     rp_config config;
     rp_weights weights;
-    bool borrowed;         /* config and weights belong to the caller */
+    bool borrowed;               /* config and weights belong to the caller */
+    const rp_more_weights *more; /* [more_count] */
+    size_t more_count;
     char architecture[64]; /* the class of transformers that reads them */
     rp_staging staging;
     rp_error *err;
 } rp_conversion;
 
 rp_status rp_convert_config(rp_conversion *c);
-rp_status rp_convert_weights(rp_conversion *c);
+rp_status rp_convert_weights(rp_conversion *c, const char *name);
 
 /* Copies of the tokenizer's files, and tokenizer.json where spiece.model stands alone. */
 rp_status rp_convert_tokenizer(rp_conversion *c);
@@ -30,8 +38,10 @@ rp_status rp_convert_tokenizer(rp_conversion *c);
 rp_dtype rp_convert_target(const rp_conversion *c, rp_dtype dtype);
 
 /* Write the model `dir` to the folder `out` as rp_convert does, but with these weights, and with config's
- * head and labels where they were made. `params` is not NULL. */
+ * head and labels where they were made; and beside them files of `more` [more_count]. `params` is not NULL.
+ */
 rp_status rp_convert_with(const char *dir, const char *out, const rp_convert_params *params,
-                          const rp_config *config, const rp_weights *weights, rp_error *err);
+                          const rp_config *config, const rp_weights *weights, const rp_more_weights *more,
+                          size_t more_count, rp_error *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* model.safetensors. */
+/* Files of weights: model.safetensors, and others like it. */
 #include <stdio.h>
 
 #include "base/half.h"
@@ -62,7 +62,7 @@ static rp_status add_lm(list *l) {
     bool albert = l->c->config.family == RP_FAMILY_ALBERT;
     rp_status status = RP_OK;
     for (size_t i = 0; !status && i < RP_COUNT(names->lm_biases) && (albert || i == 0); i++)
-        if (names->lm_biases[i]) status = add(l, "", names->lm_biases[i], &w->lm_bias, 1);
+        if (names->lm_biases[i] && w->lm_bias.data) status = add(l, "", names->lm_biases[i], &w->lm_bias, 1);
     if (!status && w->lm_decoder.data) status = add(l, "", names->decoder, &w->lm_decoder, 2);
     return status;
 }
@@ -165,12 +165,12 @@ static rp_status write_tensor(list *l, rp_conversion *c, const item *it, float *
     return RP_OK;
 }
 
-rp_status rp_convert_weights(rp_conversion *c) {
+rp_status rp_convert_weights(rp_conversion *c, const char *file) {
     const char *class = rp_names_of(c->config.family)->class;
     list l = {.c = c, .bare = !strcmp(c->architecture + strlen(class), "Model")};
     float *buffer = malloc(CHUNK * sizeof *buffer);
     char name[RP_NAME_SIZE];
-    snprintf(name, sizeof name, "%smodel.safetensors", c->sub);
+    snprintf(name, sizeof name, "%s%s", c->sub, file);
     rp_status status = buffer ? collect(&l, c) : rp_fail_memory(c->err, "weights", CHUNK * sizeof *buffer);
     if (!status) status = rp_staging_begin(&c->staging, name, c->err);
     if (!status) status = write_header(&l, c);

@@ -14,7 +14,7 @@ static const char aside_prefix[] = ".before-";
 
 enum { COPY_BYTES = 1 << 16, PATH_BYTES = 4096 };
 
-static rp_status fail_write(const char *path, rp_error *err) {
+rp_status rp_fail_write(const char *path, rp_error *err) {
     int why = errno;
     const char *fix = why == ENOSPC || why == EDQUOT ? "make room on the disk"
                       : why == EFBIG                 ? "raise the limit on the size of files (ulimit -f)"
@@ -39,7 +39,7 @@ static rp_status look_at_place(rp_staging *s, bool overwrite, rp_error *err) {
     struct stat info;
     size_t size = strlen(s->out);
     while (size > 1 && s->out[size - 1] == '/') s->out[--size] = '\0';
-    if (stat(s->out, &info)) return errno == ENOENT ? RP_OK : fail_write(s->out, err);
+    if (stat(s->out, &info)) return errno == ENOENT ? RP_OK : rp_fail_write(s->out, err);
     if (!S_ISDIR(info.st_mode))
         return rp_fail(err, RP_ERROR_FILE, "%s: is no folder; name a folder to write the model to",
                        rp_path_shown(s->out));
@@ -62,7 +62,7 @@ rp_status rp_staging_open(const char *out, bool overwrite, rp_staging *staging, 
     rp_status status = look_at_place(staging, overwrite, err);
     if (status) return status;
     snprintf(dir, size, "%s%s", staging->out, staging->exists ? inside : beside);
-    if (!mkdtemp(dir)) return fail_write(staging->out, err);
+    if (!mkdtemp(dir)) return rp_fail_write(staging->out, err);
     staging->dir = dir;
     mode_t mask = umask(0);
     umask(mask);
@@ -88,24 +88,24 @@ rp_status rp_staging_begin(rp_staging *staging, const char *name, rp_error *err)
     sprintf(staging->path, "%s/%s", staging->dir, name);
     staging->names[staging->count++] = copy;
     if (folder_of(staging->dir, name, folder) && mkdir(folder, 0777) && errno != EEXIST)
-        return fail_write(folder, err);
+        return rp_fail_write(folder, err);
     staging->written = 0;
     staging->fd = open(staging->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (staging->fd < 0) return fail_write(staging->path, err);
+    if (staging->fd < 0) return rp_fail_write(staging->path, err);
     return RP_OK;
 }
 
 rp_status rp_staging_write(rp_staging *staging, const void *data, size_t size, rp_error *err) {
     if (!rp_file_limit_allows(staging->written += size)) {
         errno = EFBIG;
-        return fail_write(staging->path, err);
+        return rp_fail_write(staging->path, err);
     }
     for (const char *at = data; size;) {
         ssize_t wrote = write(staging->fd, at, size);
         if (wrote < 0 && errno == EINTR) continue;
         if (wrote <= 0) {
             if (!wrote) errno = ENOSPC;
-            return fail_write(staging->path, err);
+            return rp_fail_write(staging->path, err);
         }
         at += wrote;
         size -= (size_t)wrote;
@@ -124,7 +124,7 @@ rp_status rp_staging_end(rp_staging *staging, rp_error *err) {
         why = errno;
     }
     errno = why;
-    return bad ? fail_write(staging->path, err) : RP_OK;
+    return bad ? rp_fail_write(staging->path, err) : RP_OK;
 }
 
 rp_status rp_staging_text(rp_staging *staging, const char *folder, const char *name, char *text, size_t size,
@@ -179,12 +179,12 @@ static rp_status place_file(const rp_staging *s, size_t i, rp_error *err) {
     if (!places(s, i, to, aside) ||
         snprintf(from, sizeof from, "%s/%s", s->dir, s->names[i]) >= (int)sizeof from) {
         errno = ENAMETOOLONG;
-        return fail_write(s->out, err);
+        return rp_fail_write(s->out, err);
     }
     if (folder_of(s->out, s->names[i], folder) && mkdir(folder, 0777) && errno != EEXIST)
-        return fail_write(folder, err);
+        return rp_fail_write(folder, err);
     if (link(to, aside)) unlink(aside); // no such file, or no second names here
-    return rename(from, to) ? fail_write(to, err) : RP_OK;
+    return rename(from, to) ? rp_fail_write(to, err) : RP_OK;
 }
 
 /* Take back the first `count` files. */
@@ -210,7 +210,7 @@ rp_status rp_staging_commit(rp_staging *staging, const char *const *stale, size_
                             rp_error *err) {
     char path[PATH_BYTES];
     if (!staging->exists) {
-        if (rename(staging->dir, staging->out)) return fail_write(staging->out, err);
+        if (rename(staging->dir, staging->out)) return rp_fail_write(staging->out, err);
         staging->dir = NULL;
         return RP_OK;
     }

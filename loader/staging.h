@@ -20,6 +20,9 @@ typedef struct rp_staging {
     rp_arena arena;
 } rp_staging;
 
+/* RP_ERROR_FILE: `path` cannot be written, and errno says why. */
+rp_status rp_fail_write(const char *path, rp_error *err);
+
 /* Begin the folder `out`, whose parent exists. RP_ERROR_FILE when it has files already, unless `overwrite`
  * allows that. In any case the caller ends with rp_staging_close. */
 rp_status rp_staging_open(const char *out, bool overwrite, rp_staging *staging, rp_error *err);

@@ -71,6 +71,9 @@ typedef struct rp_trainer_params {
                            RP_TRAIN_BOTH unless `head` says otherwise */
     const char *tokenizer; /* with `config`: the vocabulary of the new model, a spiece.model, vocab.txt or
                               tokenizer.json, or a folder or model that has one */
+    const char *resume;    /* not NULL: a folder of rp_trainer_save_state. Weights, moments and the number of
+                              steps are those, and so are kernels and micro-batches. All else must be asked for
+                              as it was, and `dir` be the same: only then the next steps give the same bits */
     const rp_call *call;   /* of opening the model; not kept; NULL: none */
     double label_weight;   /* with `taught`: the loss is this times the labels' and the teacher's mean squared
                               difference; 0: 0.5; below 0: labels are not learnt */
@@ -120,7 +123,9 @@ typedef struct rp_train_result {
  *
  * RP_ERROR_HEAD when the folder has no head that can be trained and none is asked for;
  * RP_ERROR_UNSUPPORTED for a DistilBERT; RP_ERROR_DEVICE_MEMORY when the device has too little for gradients,
- * moments and one sequence; else what rp_model_open says. */
+ * moments and one sequence; else what rp_model_open says. Of `resume`: RP_ERROR_FILE and RP_ERROR_FORMAT name
+ * the file that is missing, cut short, changed, or of another model. Where kernels or micro-batches cannot be
+ * those of the checkpoint the log hears a warning (rp_call.log), and the training goes on with others. */
 RP_API rp_status rp_trainer_open(rp_device *device, const char *dir, const rp_trainer_params *params,
                                  rp_trainer **out, rp_error *err);
 
@@ -148,6 +153,13 @@ RP_API rp_status rp_trainer_step(rp_trainer *trainer, const rp_train_batch *batc
  * model.safetensors, and the files of the tokenizer. `overwrite`: files in a folder that exists may be
  * replaced. After an error nothing has changed. */
 RP_API rp_status rp_trainer_save(rp_trainer *trainer, const char *out, bool overwrite, rp_error *err);
+
+/* Write a checkpoint, from which rp_trainer_params.resume goes on, to the folder `out`, which must not exist
+ * or be empty: all that rp_trainer_save writes; the moments in exp_avg.safetensors and
+ * exp_avg_sq.safetensors, by the names of the parameters; and trainer.json with what else the next step
+ * depends on, and with the SHA-256 of the other files. The folder is a checkpoint once trainer.json is there.
+ */
+RP_API rp_status rp_trainer_save_state(rp_trainer *trainer, const char *out, rp_error *err);
 
 /* ---- what a training tells: rp_finetune ---- */
 

@@ -275,7 +275,7 @@ static rp_status enter_to_build(rp_model *model, const rp_model_params *params, 
  * before it enters the device, and waits for the tokenizer after it has left: whoever opens a lost device
  * again waits for those that have entered. */
 static rp_status make_model(rp_device *device, char *dir, bool random, const rp_model_params *params,
-                            const rp_new_head *head, rp_model **out, rp_error *err) {
+                            const rp_to_train *how, rp_model **out, rp_error *err) {
     rp_model *model = rp_new(rp_model);
     side_work side = {0};
     double begun = rp_seconds();
@@ -289,7 +289,11 @@ static rp_status make_model(rp_device *device, char *dir, bool random, const rp_
     model->pace.batch = device->batch_limit;
     model->dir = dir;
     model->random = random;
-    model->new_head = head;
+    if (how) {
+        model->new_head = how->head;
+        model->ops.wanted = how->wanted;
+        model->ops.wanted_count = how->wanted_count;
+    }
     if (params) model->precision = params->precision;
     model->half = model->precision >= RP_PRECISION_F16;
     rp_turns_init(&model->turns);
@@ -299,6 +303,7 @@ static rp_status make_model(rp_device *device, char *dir, bool random, const rp_
     if (!status) status = rp_call_check(err);
     if (!status) status = enter_to_build(model, params, err);
     status = end_side_work(&side, status, err);
+    model->ops.wanted_count = 0;
     if (status)
         destroy(model);
     else
@@ -329,7 +334,7 @@ static rp_status check_open(const rp_device *device, const char *name, bool rand
 }
 
 static rp_status open_model(rp_device *device, const char *name, bool random, const rp_model_params *params,
-                            const rp_new_head *head, rp_model **out, rp_error *err) {
+                            const rp_to_train *how, rp_model **out, rp_error *err) {
     rp_error unwanted;
     rp_visit visit;
     char *dir = NULL;
@@ -342,7 +347,7 @@ static rp_status open_model(rp_device *device, const char *name, bool random, co
         status = rp_find_model(name, &dir, err);
     else if (!(dir = strdup(name)))
         status = rp_fail_memory(err, "a model", strlen(name));
-    if (!status) status = make_model(device, dir, random, params, head, out, err);
+    if (!status) status = make_model(device, dir, random, params, how, out, err);
     rp_visit_leave(&visit);
     return status;
 }
@@ -353,8 +358,8 @@ rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_param
 }
 
 rp_status rp_model_open_to_train(rp_device *device, const char *dir, const rp_model_params *params,
-                                 const rp_new_head *head, rp_model **out, rp_error *err) {
-    return open_model(device, dir, false, params, head, out, err);
+                                 const rp_to_train *how, rp_model **out, rp_error *err) {
+    return open_model(device, dir, false, params, how, out, err);
 }
 
 rp_status rp_model_open_random(rp_device *device, const char *config, const rp_model_params *params,

@@ -163,10 +163,16 @@ rp_status rp_model_run_inside(rp_model *model, const rp_sequence *sequences, siz
                               const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
                               rp_error *err);
 
-/* rp_model_open, for a model that is to be trained: where the folder has not this head, it is made. NULL: the
- * folder must have the head that is asked for. */
+/* What is said of a model that is to be trained. */
+typedef struct rp_to_train {
+    const rp_new_head *head; /* made where the folder has not this one; NULL: the folder must have the head
+                                that is asked for */
+    const rp_wanted *wanted; /* [wanted_count] kernels of model->ops; borrowed while the model is opened */
+    size_t wanted_count;
+} rp_to_train;
+
 rp_status rp_model_open_to_train(rp_device *device, const char *dir, const rp_model_params *params,
-                                 const rp_new_head *head, rp_model **out, rp_error *err);
+                                 const rp_to_train *how, rp_model **out, rp_error *err);
 
 /* RP_ERROR_TEXT where the model takes no such sequence; `i` is its number in the message. */
 rp_status rp_model_check_sequence(const rp_model *model, const rp_sequence *sequence, size_t i,

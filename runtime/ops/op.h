@@ -92,6 +92,11 @@ typedef struct rp_selected {
     rp_kernel kernel;
 } rp_selected;
 
+/* A kernel that was selected once and is to be taken again, by name. */
+typedef struct rp_wanted {
+    const char *what, *kernel;
+} rp_wanted;
+
 /* What the operators of one model share: pipelines, a recorder, workgroup counts, and the kernels that were
  * selected. */
 typedef struct rp_ops {
@@ -104,6 +109,9 @@ typedef struct rp_ops {
     uint32_t grid_count;
     rp_selected *selected;
     size_t selected_count, selected_capacity;
+    const rp_wanted *wanted; /* [wanted_count] what to select, where there are any; borrowed */
+    size_t wanted_count;
+    bool strayed;     /* a kernel was selected that is not wanted */
     double selecting; /* seconds that rp_op_select took so far, of device->tuning_limit */
 } rp_ops;
 

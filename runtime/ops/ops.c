@@ -13,6 +13,9 @@ void rp_ops_init(rp_ops *ops, rp_device *device, rp_range counts, rp_range indir
                     .selected = ops->selected,
                     .selected_count = ops->selected_count,
                     .selected_capacity = ops->selected_capacity,
+                    .wanted = ops->wanted,
+                    .wanted_count = ops->wanted_count,
+                    .strayed = ops->strayed,
                     .selecting = ops->selecting};
 }
 
@@ -22,6 +25,9 @@ void rp_ops_drop(rp_ops *ops) {
     *ops = (rp_ops){.selected = ops->selected,
                     .selected_count = ops->selected_count,
                     .selected_capacity = ops->selected_capacity,
+                    .wanted = ops->wanted,
+                    .wanted_count = ops->wanted_count,
+                    .strayed = ops->strayed,
                     .selecting = ops->selecting};
 }
 

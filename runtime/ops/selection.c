@@ -143,16 +143,39 @@ static void smallest_first(rp_candidates *c, bool same_shader) {
     kernels[0] = first;
 }
 
-static rp_status select_among(rp_ops *ops, rp_candidates *c, rp_kernel *out, rp_error *err) {
+/* The kernel that is wanted for `what`; NULL: none is. */
+static const char *wanted_for(const rp_ops *ops, const char *what) {
+    for (size_t i = 0; i < ops->wanted_count; i++)
+        if (!strcmp(ops->wanted[i].what, what)) return ops->wanted[i].kernel;
+    return NULL;
+}
+
+/* Put the candidate of that name first. False: there is none. */
+static bool wanted_first(rp_candidates *c, const char *name) {
+    for (uint32_t i = 0; name && i < c->count; i++) {
+        if (strcmp(c->kernels[i].name, name)) continue;
+        rp_kernel first = c->kernels[i];
+        memmove(c->kernels + 1, c->kernels, i * sizeof first);
+        c->kernels[0] = first;
+        return true;
+    }
+    return false;
+}
+
+static rp_status select_among(rp_ops *ops, rp_candidates *c, const char *wanted, rp_kernel *out,
+                              rp_error *err) {
     rp_device *device = ops->device;
     const rp_class *class = c->op->class;
     double begun = rp_seconds(), compiled = device->spent.pipelines;
     rp_status status = RP_OK;
-    if (class->is_tuned && !class->is_tuned(&device->caps, c->op))
+    if (wanted_first(c, wanted))
+        status = RP_OK;
+    else if (class->is_tuned && !class->is_tuned(&device->caps, c->op))
         smallest_first(c, device->caps.info.type == RP_DEVICE_CPU);
     else if (class->is_tuned && c->count > 1)
         status = rp_tune(ops, c, err);
     if (!status) status = find_right(ops, c, out, err);
+    if (!status && ops->wanted_count && (!wanted || strcmp(wanted, out->name))) ops->strayed = true;
     double spent = rp_seconds() - begun;
     ops->selecting += spent;
     rp_add_seconds(&device->spent.tuning, spent - (device->spent.pipelines - compiled));
@@ -213,7 +236,7 @@ rp_status rp_op_select(rp_ops *ops, rp_op *op, rp_error *err) {
     describe(ops, op, what);
     if (recall(ops, what, &op->kernel)) return RP_OK;
     rp_status status = plan(ops, op, &candidates, err);
-    if (!status) status = select_among(ops, &candidates, &op->kernel, err);
+    if (!status) status = select_among(ops, &candidates, wanted_for(ops, what), &op->kernel, err);
     if (status) return status;
     if (!rp_grow((void **)&ops->selected, &ops->selected_capacity, ops->selected_count + 1,
                  sizeof *ops->selected))

@@ -11,9 +11,10 @@
 
 #include "ops/op.h"
 
-/* Select op->kernel for what `op` describes: the one that was selected for the same before; else read what
- * the cache folder says, or time and prove candidates now. Passes over a kernel that is wrong, that the
- * driver refuses to compile, or that may lose the device or end the process (attempts.h).
+/* Select op->kernel for what `op` describes: the one that was selected for the same before; else the one that
+ * ops->wanted names, once it is proven; else read what the cache folder says, or time and prove candidates
+ * now. Passes over a kernel that is wrong, that the driver refuses to compile, or that may lose the device or
+ * end the process (attempts.h).
  *
  * RP_ERROR_DEVICE: no candidate is left, or the error of memory that the driver gave for one of them.
  * RP_ERROR_UNSUPPORTED: the device has no room for any. RP_ERROR_DEVICE_LOST: this thread lost the device

@@ -138,8 +138,7 @@ done:
     return status;
 }
 
-/* Make the transposes of the weights as they are. */
-static rp_status turn_now(rp_trainer *t, rp_error *err) {
+rp_status rp_train_turn(rp_trainer *t, rp_error *err) {
     VkCommandBuffer commands;
     rp_status status;
     RP_TRY(rp_record_begin(&t->ops.recorder, "transpose", &commands, err));
@@ -179,7 +178,7 @@ rp_status rp_train_record(rp_trainer *t, rp_error *err) {
     RP_TRY(record_update(t, err));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     RP_VK(vkCreateFence, (t->device->handle, &fence, NULL, &t->fence));
-    status = turn_now(t, err);
+    status = rp_train_turn(t, err);
 done:
     return status;
 }

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "train/trainer.h"
+#include "train/state.h"
 
 /* ---- what is asked for ---- */
 
@@ -80,6 +80,7 @@ static void set_defaults(rp_trainer_params *p) {
     if (!p->taught) p->label_weight = 1;
     p->call = NULL;
     p->labels = NULL;
+    p->resume = NULL;
 }
 
 static rp_status choose_head(rp_trainer *t, rp_error *err) {
@@ -145,15 +146,25 @@ done:
 
 /* ---- opening and closing ---- */
 
-static rp_status open_trainer(rp_trainer *t, const char *dir, rp_error *err) {
+/* `saved`, NULL: none: of the checkpoint that it goes on from. */
+static rp_status open_trainer(rp_trainer *t, const char *dir, const rp_train_saved *saved, rp_error *err) {
     bool pretrains = t->params.head & RP_HEAD_MASKED_LM;
     const rp_model_params params = {
         .precision = RP_PRECISION_F32, .head = pretrains ? 0 : t->params.head, .call = t->params.call};
     const rp_new_head head = {t->params.head, t->params.label_count, t->params.labels, t->params.problem,
                               t->params.seed};
     bool makes = pretrains || head.label_count || head.head == RP_HEAD_SPANS || head.head == RP_HEAD_CHOICE;
+    const char *resume = t->params.resume;
+    rp_to_train how = {.head = makes ? &head : NULL};
     rp_visit visit;
-    rp_status status = rp_model_open_to_train(t->device, dir, &params, makes ? &head : NULL, &t->model, err);
+    if (saved) {
+        how.wanted = saved->wanted;
+        how.wanted_count = saved->model_count;
+        t->ops.wanted = saved->wanted + saved->model_count;
+        t->ops.wanted_count = saved->own_count;
+        if (!t->params.max_batch_tokens) t->params.max_batch_tokens = saved->tokens;
+    }
+    rp_status status = rp_model_open_to_train(t->device, dir, &params, &how, &t->model, err);
     if (!status) status = choose_head(t, err);
     if (!status) status = rp_model_enter(t->model, &visit, t->params.call, "rp_trainer_open", err);
     if (status) return status;
@@ -164,6 +175,8 @@ static rp_status open_trainer(rp_trainer *t, const char *dir, rp_error *err) {
         if (status) drop(t);
         rp_model_end(t->model, status);
     }
+    t->ops.wanted_count = 0;
+    if (!status && saved) status = rp_train_saved_load(t, resume, saved, err);
     rp_visit_leave(&visit);
     return status;
 }
@@ -184,7 +197,11 @@ rp_status rp_trainer_open(rp_device *device, const char *dir, const rp_trainer_p
     t->device = device;
     t->params = params ? *params : defaults;
     t->user.drop = drop_user;
-    status = open_trainer(t, dir, err);
+    rp_train_saved saved = {0};
+    const char *resume = t->params.resume;
+    if (resume) status = rp_train_saved_open(resume, &saved, err);
+    if (!status) status = open_trainer(t, dir, resume ? &saved : NULL, err);
+    rp_train_saved_finish(&saved);
     if (status)
         rp_trainer_close(&t);
     else

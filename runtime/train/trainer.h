@@ -228,16 +228,20 @@ void rp_train_describe_head(const rp_trainer *trainer, rp_train_list *out);
 rp_status rp_train_record(rp_trainer *trainer, rp_error *err);
 void rp_train_drop_recordings(rp_trainer *trainer);
 
+/* Make the transposes of the weights as they are. In the model's turn. */
+rp_status rp_train_turn(rp_trainer *trainer, rp_error *err);
+
 /* ---- transfer.c ---- */
 
 /* What lies on the device for each parameter. */
 typedef enum rp_train_kind { RP_TRAIN_WEIGHTS, RP_TRAIN_MEAN, RP_TRAIN_VARIANCE } rp_train_kind;
 
 /* Read all of a kind: tensors of `to` that have data, and of moments are trained, get other data, of `arena`,
- * in float32. And write it: from those tensors. In the model's turn. */
+ * in float32. And write it: from those tensors, which come of the file `path`. In the model's turn. */
 rp_status rp_train_read(rp_trainer *trainer, rp_train_kind kind, rp_weights *to, rp_arena *arena,
                         rp_error *err);
-rp_status rp_train_write(rp_trainer *trainer, rp_train_kind kind, rp_weights *from, rp_error *err);
+rp_status rp_train_write(rp_trainer *trainer, rp_train_kind kind, rp_weights *from, const char *path,
+                         rp_error *err);
 
 /* ---- batch.c ---- */
 

@@ -2,6 +2,7 @@
  * and back. */
 #include <string.h>
 
+#include "loader/json.h"
 #include "ops/attention.h"
 #include "train/trainer.h"
 
@@ -20,6 +21,7 @@ typedef struct transfer {
     rp_weights *weights; /* of the tensors */
     float *piece;        /* [RP_STAGING_BYTES / 4] */
     rp_arena *arena;     /* holds values that were read */
+    const char *path;    /* of those that are written */
     rp_error *err;
 } transfer;
 
@@ -102,10 +104,18 @@ static rp_status move_ranges(transfer *r, const source *s, float *const at[3]) {
 
 /* Is there anything to move? */
 static bool is_there(const transfer *r, const source *s) {
-    if (!s->parts[0]->data || (s->matrix ? !s->matrix->chunk_count : !s->vector.buffer)) return false;
+    if (!s->parts[0]->rows || (s->matrix ? !s->matrix->chunk_count : !s->vector.buffer)) return false;
     rp_range range = s->matrix ? s->matrix->chunks[0].range : s->vector;
     store_of(r, &range);
     return range.buffer;
+}
+
+static rp_status fail_missing(const transfer *r) {
+    return rp_fail(
+        r->err, RP_ERROR_FORMAT,
+        "%s: a tensor that is trained is missing: it is of another model, or of a training that left "
+        "out other parts of it",
+        rp_path_shown(r->path));
 }
 
 /* Tensors that are read get memory of the arena, and those that are written are unpacked for the time. */
@@ -116,14 +126,15 @@ static rp_status move_source(transfer *r, const source *s) {
     if (!is_there(r, s)) return RP_OK;
     for (int i = 0; !status && i < 3 && s->parts[i]; i++) {
         uint64_t count = (uint64_t)s->parts[i]->rows * s->parts[i]->columns;
-        at[i] = rp_arena_alloc(r->to_device ? &unpacked : r->arena, count, sizeof(float));
-        if (!at[i])
+        if (r->to_device && !s->parts[i]->data)
+            status = fail_missing(r);
+        else if (!(at[i] = rp_arena_alloc(r->to_device ? &unpacked : r->arena, count, sizeof(float))))
             status = rp_fail_memory(r->err, "weights", 4 * count);
         else if (r->to_device)
             rp_tensor_read(s->parts[i], 0, (size_t)count, at[i]);
     }
     if (!status) status = move_ranges(r, s, at);
-    for (int i = 0; !r->to_device && i < 3 && s->parts[i]; i++) {
+    for (int i = 0; !status && !r->to_device && i < 3 && s->parts[i]; i++) {
         s->parts[i]->data = at[i];
         s->parts[i]->dtype = RP_F32;
     }
@@ -198,7 +209,8 @@ rp_status rp_train_read(rp_trainer *t, rp_train_kind kind, rp_weights *to, rp_ar
     return move(&r);
 }
 
-rp_status rp_train_write(rp_trainer *t, rp_train_kind kind, rp_weights *from, rp_error *err) {
-    transfer r = {.trainer = t, .kind = kind, .to_device = true, .weights = from, .err = err};
+rp_status rp_train_write(rp_trainer *t, rp_train_kind kind, rp_weights *from, const char *path,
+                         rp_error *err) {
+    transfer r = {.trainer = t, .kind = kind, .to_device = true, .weights = from, .path = path, .err = err};
     return move(&r);
 }
