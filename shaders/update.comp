@@ -4,7 +4,7 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
 layout(constant_id = 1) const uint VARIANT = 0u; // rp_update_variant of runtime/ops/training.h
 const uint ADAMW = 0u, LAMB_MOMENTS = 1u, LAMB_APPLY = 2u;
-const uint DECAYS = 1u, ADAPTS = 2u; // flags of a block
+const uint DECAYS = 1u, ADAPTS = 2u, NUMBER = 4u; // flags of a block
 
 layout(std430, set = 0, binding = 1) buffer W { vec4 w[]; };
 layout(std430, set = 0, binding = 2) buffer G { vec4 gradient[]; };
@@ -12,7 +12,7 @@ layout(std430, set = 0, binding = 3) buffer M { vec4 moment[]; };
 layout(std430, set = 0, binding = 4) buffer V { vec4 square[]; };
 layout(std430, set = 0, binding = 5) readonly buffer Blocks { uvec4 blocks[]; }; // first vec4, number, tensor, flags
 layout(std430, set = 0, binding = 6) readonly buffer State { float state[]; };   // rp_train_state of runtime/ops/training.h
-// [0]: the square of the norm of the whole gradient; LAMB_MOMENTS writes |w|^2, |u|^2 of block i to [4 + 2 * i]
+// [0]: the square of the norm of the whole gradient; LAMB_MOMENTS writes |w|^2, |u|^2 of block number i to [4 + 2 * i]
 layout(std430, set = 0, binding = 7) buffer Sums { float sums[]; }; // LAMB_APPLY: those of each tensor
 
 shared vec2 partial[LANES];
@@ -61,6 +61,7 @@ void main()
     if (lane != 0u) return;
     for (uint i = 1u; i < LANES; i++) norms += partial[i];
     if (!go) norms = vec2(-1.0, 0.0);
-    sums[4u + 2u * gl_WorkGroupID.x] = norms.x;
-    sums[5u + 2u * gl_WorkGroupID.x] = norms.y;
+    uint at = 4u + 2u * (block.w / NUMBER);
+    sums[at] = norms.x;
+    sums[at + 1u] = norms.y;
 }

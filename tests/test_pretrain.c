@@ -137,9 +137,20 @@ static void test_adamw(void **state) {
     follow("head26", RP_OPTIMIZER_ADAMW, 3e-2); /* what stands at the kink of relu */
 }
 
+static void test_lamb(void **state) {
+    (void)state;
+    follow("odd", RP_OPTIMIZER_LAMB, 1e-3);
+    follow("inner", RP_OPTIMIZER_LAMB, 1e-3);
+    follow("mlm", RP_OPTIMIZER_LAMB, 1e-3);
+    follow("untied", RP_OPTIMIZER_LAMB, 1e-3);
+    follow("bert", RP_OPTIMIZER_LAMB, 1e-3);
+    follow("head26", RP_OPTIMIZER_LAMB, 1e-3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_adamw),
+        cmocka_unit_test(test_lamb),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

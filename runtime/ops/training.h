@@ -84,11 +84,12 @@ typedef enum rp_update_variant {
 } rp_update_variant;
 
 /* Parameters of one tensor that one workgroup works on: at most RP_BLOCK_TEXELS. */
-enum { RP_BLOCK_TEXELS = 4096, RP_BLOCK_DECAYS = 1, RP_BLOCK_ADAPTS = 2 };
+enum { RP_BLOCK_TEXELS = 4096, RP_BLOCK_DECAYS = 1, RP_BLOCK_ADAPTS = 2, RP_BLOCK_NUMBER = 4 };
 typedef struct rp_block {
     uint32_t first, count; /* vec4s of the range that holds the parameters */
     uint32_t tensor;       /* its number, for LAMB */
-    uint32_t flags;        /* RP_BLOCK_DECAYS: weight decay; RP_BLOCK_ADAPTS: LAMB's ratio */
+    uint32_t flags;        /* RP_BLOCK_DECAYS: weight decay; RP_BLOCK_ADAPTS: LAMB's ratio; and times
+                              RP_BLOCK_NUMBER its number among all blocks, where LAMB has its sums */
 } rp_block;
 
 #endif

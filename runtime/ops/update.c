@@ -1,11 +1,11 @@
 /* A step of an optimizer (rp_update_variant). x: the parameters; dy: their gradients, which are cleared;
  * moments[0], moments[1]: their first and second moments: four ranges that lie alike. list: rp_block
- * [op->fixed]; state: an rp_train_state. out: floats, of which the first is the square of the norm of the whole
- * gradient (before rp_train_state.factor), as reduce.c makes it of the squares of all blocks: where it is not finite
- * no parameter and no moment changes. ADAMW: the whole step, as PyTorch's. LAMB_MOMENTS: the moments; |w|^2
- * and |u|^2 of block i are written to out[4 + 2 * i]. LAMB_APPLY: the parameters; out: [tensors, 2], the sums
- * of these for each tensor (reduce.c, SEGMENTS of width 2 that pass over 4 floats). As in
- * google-research/albert: no bias correction, no limit of the ratio. */
+ * [op->fixed]; state: an rp_train_state. out: floats, of which the first is the square of the norm of the
+ * whole gradient (before rp_train_state.factor), as reduce.c makes it of the squares of all blocks: where it
+ * is not finite no parameter and no moment changes. ADAMW: the whole step, as PyTorch's. LAMB_MOMENTS: the
+ * moments; |w|^2 and |u|^2 of the block with number i are written to out[4 + 2 * i]. LAMB_APPLY: the
+ * parameters; out: [tensors, 2], the sums of these for each tensor (reduce.c, SEGMENTS of width 2 that pass
+ * over 4 floats). As in google-research/albert: no bias correction, no limit of the ratio. */
 #include <math.h>
 
 #include "ops/class.h"
@@ -62,19 +62,20 @@ static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
 
 enum { STEPS, NOT_FINITE, CASES };
 enum { NUMBERS = 4096, BLOCKS = 3, SUMS = 4 + 2 * BLOCKS };
-static const rp_block blocks[BLOCKS] = {{0, 600, 0, RP_BLOCK_DECAYS | RP_BLOCK_ADAPTS},
-                                        {600, 100, 1, 0},
-                                        {704, 320, 2, RP_BLOCK_DECAYS | RP_BLOCK_ADAPTS}};
+static const rp_block blocks[BLOCKS] = {
+    {0, 600, 0, RP_BLOCK_DECAYS | RP_BLOCK_ADAPTS | 2 * RP_BLOCK_NUMBER},
+    {600, 100, 1, 0},
+    {704, 320, 2, RP_BLOCK_DECAYS | RP_BLOCK_ADAPTS | 1 * RP_BLOCK_NUMBER}};
 static const rp_train_state STEP = {.rate = 0.01f,
-                             .beta1 = 0.9f,
-                             .beta2 = 0.99f,
-                             .eps = 1e-3f,
-                             .decay = 0.1f,
-                             .correction1 = 2,
-                             .correction2 = 1.5f,
-                             .most_norm = 5,
-                             .factor = 0.5f,
-                             .clip_eps = 1e-6f};
+                                    .beta1 = 0.9f,
+                                    .beta2 = 0.99f,
+                                    .eps = 1e-3f,
+                                    .decay = 0.1f,
+                                    .correction1 = 2,
+                                    .correction2 = 1.5f,
+                                    .most_norm = 5,
+                                    .factor = 0.5f,
+                                    .clip_eps = 1e-6f};
 static const float SQUARES = 900;
 
 typedef struct parameters {
@@ -88,6 +89,7 @@ static void step_block(uint32_t variant, parameters *p, uint32_t b) {
     bool decays = block->flags & RP_BLOCK_DECAYS, adapts = block->flags & RP_BLOCK_ADAPTS;
     double factor = rp_reference_clip(&STEP, SQUARES), squares[2] = {0}, ratio = 1;
     const float *tensor = &p->sums[2 * block->tensor];
+    float *sums = &p->sums[4 + 2 * (block->flags / RP_BLOCK_NUMBER)];
     if (variant == RP_UPDATE_LAMB_APPLY && adapts && tensor[0] > 0 && tensor[1] > 0)
         ratio = sqrt(tensor[0]) / sqrt(tensor[1]);
     for (uint32_t i = 4 * block->first; i < 4 * (block->first + block->count); i++) {
@@ -102,8 +104,7 @@ static void step_block(uint32_t variant, parameters *p, uint32_t b) {
             p->w[i] = rp_reference_adamw(&STEP, decays, p->w[i], p->m[i], p->v[i]);
         if (variant == RP_UPDATE_LAMB_APPLY) p->w[i] = (float)(p->w[i] - STEP.rate * ratio * u);
     }
-    for (int i = 0; i < 2 && variant == RP_UPDATE_LAMB_MOMENTS; i++)
-        p->sums[4 + 2 * b + i] = (float)squares[i];
+    for (int i = 0; i < 2 && variant == RP_UPDATE_LAMB_MOMENTS; i++) sums[i] = (float)squares[i];
 }
 
 /* Nothing but the gradient is to change. */

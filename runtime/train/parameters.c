@@ -96,13 +96,58 @@ const rp_matrix *rp_train_decoder(const rp_trainer *t, const rp_device_weights *
 
 /* ---- parameters ---- */
 
-static rp_status add_parameter(rp_trainer *t, const place *p, rp_range range, rp_error *err) {
+static VkDeviceSize end_of(rp_range range) {
+    return range.offset + range.size;
+}
+
+static uint32_t blocks_of(rp_range range) {
+    return (uint32_t)rp_div_up(range.size / 16, RP_BLOCK_TEXELS);
+}
+
+static rp_status add_parameter(rp_trainer *t, const place *p, const char *name, rp_range range,
+                               VkDeviceSize end, rp_error *err) {
     if (!rp_grow((void **)&t->parameters, &t->parameter_capacity, t->parameter_count + 1,
                  sizeof *t->parameters))
         return rp_fail_memory(err, "a list of parameters", sizeof *t->parameters);
-    t->parameters[t->parameter_count++] =
-        (rp_parameter){.range = range, .name = p->slot->name, .layer = p->layer, .decays = p->slot->matrix};
+    t->parameters[t->parameter_count++] = (rp_parameter){.range = range,
+                                                         .name = name,
+                                                         .layer = p->layer,
+                                                         .decays = p->slot->matrix,
+                                                         .tensor = t->tensor_count,
+                                                         .first_block = t->block_count,
+                                                         .end = end};
+    t->block_count += blocks_of(range);
     return RP_OK;
+}
+
+/* What of a chunk lies between two panels of its matrix. Size 0: nothing. */
+static rp_range part_of(const rp_matrix *m, const rp_matrix_chunk *chunk, uint32_t first, uint32_t end) {
+    VkDeviceSize panel = rp_panel_bytes(m->format, m->k, 1);
+    rp_range out = chunk->range;
+    if (first < chunk->first_panel) first = chunk->first_panel;
+    if (end > chunk->first_panel + chunk->panels) end = chunk->first_panel + chunk->panels;
+    if (first >= end) return (rp_range){0};
+    out.offset += (first - chunk->first_panel) * panel;
+    out.size = (end - first) * panel;
+    out.room += end_of(chunk->range) - end_of(out);
+    return out;
+}
+
+/* A matrix is one tensor, and that of Q, K and V three, one below the other. */
+static rp_status list_matrix(rp_trainer *t, const place *p, rp_error *err) {
+    static const char *const names[] = {"query", "key", "value"};
+    const rp_matrix *m = p->weights;
+    bool three = p->layer >= 0 && p->slot == &inner[0];
+    uint32_t parts = three ? 3 : 1, panels = m->rows / RP_PANEL / parts;
+    rp_status status = RP_OK;
+    for (uint32_t i = 0; i < parts; i++, t->tensor_count++)
+        for (uint32_t c = 0; !status && c < m->chunk_count; c++) {
+            rp_range range = part_of(m, &m->chunks[c], i * panels, (i + 1) * panels);
+            if (range.size)
+                status = add_parameter(t, p, three ? names[i] : p->slot->name, range,
+                                       end_of(m->chunks[c].range), err);
+        }
+    return status;
 }
 
 static rp_status list_parameters(rp_trainer *t, rp_error *err) {
@@ -110,10 +155,13 @@ static rp_status list_parameters(rp_trainer *t, rp_error *err) {
     place p;
     for (size_t n = 0; !status && place_of(t, n, &p); n++) {
         if (!is_used(t, &p)) continue;
-        const rp_matrix *m = p.weights;
-        if (!p.slot->matrix) status = add_parameter(t, &p, *(const rp_range *)p.weights, err);
-        for (uint32_t c = 0; p.slot->matrix && !status && c < m->chunk_count; c++)
-            status = add_parameter(t, &p, m->chunks[c].range, err);
+        if (p.slot->matrix) {
+            status = list_matrix(t, &p, err);
+            continue;
+        }
+        rp_range range = *(const rp_range *)p.weights;
+        status = add_parameter(t, &p, p.slot->name, range, end_of(range), err);
+        t->tensor_count++;
     }
     return status;
 }
@@ -128,10 +176,6 @@ static int compare(const void *a, const void *b) {
 
 /* ---- windows ---- */
 
-static VkDeviceSize end_of(rp_range range) {
-    return range.offset + range.size;
-}
-
 /* As many neighbours in each as one binding may hold. */
 static rp_status make_windows(rp_trainer *t, rp_error *err) {
     VkDeviceSize limit = rp_caps_range_limit(&t->device->caps);
@@ -141,15 +185,14 @@ static rp_status make_windows(rp_trainer *t, rp_error *err) {
     if (!t->windows) return rp_fail_memory(err, "parameters", t->parameter_count * sizeof *t->windows);
     for (size_t i = 0; i < t->parameter_count; i++) {
         rp_parameter *p = &t->parameters[i];
-        if (!window || window->weights.buffer != p->range.buffer ||
-            end_of(p->range) - window->weights.offset > limit) {
+        if (!window || window->weights.buffer != p->range.buffer || p->end - window->weights.offset > limit) {
             window = &t->windows[t->window_count++];
             window->weights = p->range;
         }
         p->window = t->window_count - 1;
         window->weights.size = end_of(p->range) - window->weights.offset;
         window->weights.room = p->range.room;
-        window->block_count += (uint32_t)rp_div_up(p->range.size / 16, RP_BLOCK_TEXELS);
+        window->block_count += blocks_of(p->range);
     }
     return RP_OK;
 }
@@ -179,13 +222,39 @@ static rp_status send_blocks(rp_trainer *t, uint32_t number, rp_error *err) {
         const rp_parameter *p = &t->parameters[i];
         if (p->window != number) continue;
         uint32_t first = (uint32_t)((p->range.offset - window->weights.offset) / 16),
-                 left = (uint32_t)(p->range.size / 16);
-        for (uint32_t some; left; first += some, left -= some) {
+                 left = (uint32_t)(p->range.size / 16), block = p->first_block;
+        for (uint32_t some; left; first += some, left -= some, block++) {
             some = left < RP_BLOCK_TEXELS ? left : RP_BLOCK_TEXELS;
-            *to++ = (rp_block){first, some, (uint32_t)i, p->decays ? RP_BLOCK_DECAYS : 0};
+            uint32_t flags = p->decays ? RP_BLOCK_DECAYS | RP_BLOCK_ADAPTS : 0;
+            *to++ = (rp_block){first, some, p->tensor, flags | block * RP_BLOCK_NUMBER};
         }
     }
     return RP_OK;
+}
+
+/* `count` numbers, of which the device reads where sums begin and end. */
+static rp_status reserve_segments(rp_trainer *t, uint32_t count, rp_range *out, uint32_t **to,
+                                  rp_error *err) {
+    rp_status status = rp_store_reserve(&t->gradients, 4ull * count, out, err);
+    *to = status ? NULL : rp_store_write(&t->gradients, *out, 0, 4ull * count, err);
+    return *to ? RP_OK : err->status;
+}
+
+/* What LAMB adds up for each tensor. */
+static rp_status reserve_ratios(rp_trainer *t, rp_error *err) {
+    uint32_t *first;
+    rp_status status = RP_OK;
+    if (t->params.optimizer != RP_OPTIMIZER_LAMB) return RP_OK;
+    RP_TRY(reserve_zeros(&t->gradients, 16 + 8ull * t->block_count, &t->lamb_sums, err));
+    RP_TRY(reserve_zeros(&t->gradients, 8ull * t->tensor_count, &t->lamb_ratios, err));
+    RP_TRY(reserve_segments(t, t->tensor_count + 1, &t->tensor_segments, &first, err));
+    for (uint32_t i = 0; i <= t->tensor_count; i++) first[i] = t->block_count;
+    for (size_t i = 0; i < t->parameter_count; i++) {
+        const rp_parameter *p = &t->parameters[i];
+        if (p->first_block < first[p->tensor]) first[p->tensor] = p->first_block;
+    }
+done:
+    return status;
 }
 
 /* Sums of a window begin where a binding may. */
@@ -205,11 +274,11 @@ static rp_status fill_windows(rp_trainer *t, rp_error *err) {
         RP_TRY(reserve_zeros(&t->moments, w->weights.size, &w->moments[1], err));
         RP_TRY(send_blocks(t, i, err));
     }
-    RP_TRY(rp_store_reserve(&t->gradients, 8, &t->sum_segments, err));
-    uint32_t *segments = rp_store_write(&t->gradients, t->sum_segments, 0, 8, err);
-    if (!segments) return err->status;
+    uint32_t *segments;
+    RP_TRY(reserve_segments(t, 2, &t->sum_segments, &segments, err));
     segments[0] = 0;
     segments[1] = t->sum_count;
+    RP_TRY(reserve_ratios(t, err));
     RP_TRY(rp_store_flush(&t->gradients, err));
     status = rp_store_flush(&t->moments, err);
 done:
@@ -332,5 +401,5 @@ void rp_train_drop_parameters(rp_trainer *t) {
     t->parameters = NULL;
     t->windows = NULL;
     t->parameter_count = t->parameter_capacity = 0;
-    t->window_count = t->sum_count = 0;
+    t->window_count = t->sum_count = t->tensor_count = t->block_count = 0;
 }

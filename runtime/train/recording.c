@@ -71,21 +71,23 @@ static rp_status record_squares(rp_trainer *t, const rp_window *w, VkCommandBuff
     return record(t, &list, commands, err);
 }
 
-static rp_status record_total(rp_trainer *t, VkCommandBuffer commands, rp_error *err) {
+static rp_status record_total(rp_trainer *t, rp_range out, VkCommandBuffer commands, rp_error *err) {
     rp_train_list list = {.count = 0};
     rp_op *op = rp_train_next(&list, &rp_class_reduce, "gradient norm", RP_COUNT_TOKENS);
     op->variant = RP_REDUCE_SEGMENTS;
     op->width = op->fixed = 1;
     op->x = rp_buffer_range(&t->output, t->out.sums, 4ull * t->sum_count);
     op->list = t->sum_segments;
-    op->out = total(t);
+    op->out = out;
     return record(t, &list, commands, err);
 }
 
-static rp_status record_step(rp_trainer *t, const rp_window *w, VkCommandBuffer commands, rp_error *err) {
+/* One dispatch for each window. */
+static rp_status record_window(rp_trainer *t, rp_update_variant variant, const rp_window *w, rp_range sums,
+                               VkCommandBuffer commands, rp_error *err) {
     rp_train_list list = {.count = 0};
-    rp_op *op = rp_train_next(&list, &rp_class_update, "AdamW", RP_COUNT_TOKENS);
-    op->variant = RP_UPDATE_ADAMW;
+    rp_op *op = rp_train_next(&list, &rp_class_update, variant ? "LAMB" : "AdamW", RP_COUNT_TOKENS);
+    op->variant = variant;
     op->x = w->weights;
     op->dy = w->gradient;
     op->moments[0] = w->moments[0];
@@ -93,8 +95,53 @@ static rp_status record_step(rp_trainer *t, const rp_window *w, VkCommandBuffer 
     op->list = w->blocks;
     op->fixed = w->block_count;
     op->state = rp_train_state_range(t);
-    op->out = total(t);
+    op->out = sums;
     return record(t, &list, commands, err);
+}
+
+static rp_status record_windows(rp_trainer *t, rp_update_variant variant, rp_range sums,
+                                VkCommandBuffer commands, rp_error *err) {
+    rp_status status = RP_OK;
+    for (uint32_t i = 0; !status && i < t->window_count; i++)
+        status = record_window(t, variant, &t->windows[i], sums, commands, err);
+    rp_record_barrier(&t->ops.recorder, commands);
+    return status;
+}
+
+/* The squares of both norms of each tensor. */
+static rp_status record_ratios(rp_trainer *t, VkCommandBuffer commands, rp_error *err) {
+    rp_train_list list = {.count = 0};
+    rp_op *op = rp_train_next(&list, &rp_class_reduce, "norms of tensors", RP_COUNT_TOKENS);
+    op->variant = RP_REDUCE_SEGMENTS;
+    op->width = 2;
+    op->fixed = t->tensor_count;
+    op->x_stride = 4; /* the total */
+    op->x = t->lamb_sums;
+    op->list = t->tensor_segments;
+    op->out = t->lamb_ratios;
+    rp_status status = record(t, &list, commands, err);
+    rp_record_barrier(&t->ops.recorder, commands);
+    return status;
+}
+
+/* The total is known to the host; LAMB has it before the sums of the blocks, too. */
+static rp_status record_optimizer(rp_trainer *t, VkCommandBuffer commands, rp_error *err) {
+    bool lamb = t->params.optimizer == RP_OPTIMIZER_LAMB;
+    rp_range first = t->lamb_sums;
+    rp_status status;
+    RP_TRY(record_total(t, total(t), commands, err));
+    if (lamb) {
+        first.room += first.size - 16;
+        first.size = 16;
+        RP_TRY(record_total(t, first, commands, err));
+    }
+    rp_record_barrier(&t->ops.recorder, commands);
+    if (!lamb) return record_windows(t, RP_UPDATE_ADAMW, total(t), commands, err);
+    RP_TRY(record_windows(t, RP_UPDATE_LAMB_MOMENTS, t->lamb_sums, commands, err));
+    RP_TRY(record_ratios(t, commands, err));
+    status = record_windows(t, RP_UPDATE_LAMB_APPLY, t->lamb_ratios, commands, err);
+done:
+    return status;
 }
 
 /* Of every matrix, its transpose. */
@@ -127,10 +174,7 @@ static rp_status record_update(rp_trainer *t, rp_error *err) {
     RP_TRY(rp_record_begin(recorder, "update", out, err));
     for (uint32_t i = 0; i < t->window_count; i++) RP_TRY(record_squares(t, &t->windows[i], *out, err));
     rp_record_barrier(recorder, *out);
-    RP_TRY(record_total(t, *out, err));
-    rp_record_barrier(recorder, *out);
-    for (uint32_t i = 0; i < t->window_count; i++) RP_TRY(record_step(t, &t->windows[i], *out, err));
-    rp_record_barrier(recorder, *out);
+    RP_TRY(record_optimizer(t, *out, err));
     RP_TRY(record_all_turned(t, *out, err));
     rp_record_host_barrier(recorder, *out);
     status = rp_record_end(recorder, *out, err);

@@ -33,7 +33,8 @@ static void write_state(rp_trainer *t, const rp_train_part *part, double rate) {
                             .correction2 = (float)(1 / sqrt(1 - pow(p->beta2, number))),
                             .most_norm = p->max_grad_norm > 0 ? (float)p->max_grad_norm : 0,
                             .factor = 1,
-                            .clip_eps = 1e-6f};
+                            /* Google's has none, but a division by 0 may be anything */
+                            .clip_eps = p->optimizer == RP_OPTIMIZER_LAMB ? 1e-30f : 1e-6f};
     memcpy((char *)t->input.mapped + t->at.state, &state, sizeof state);
     state.first_row = (uint32_t)part->first;
     memcpy((char *)t->input.mapped + t->at.head_state, &state, sizeof state);

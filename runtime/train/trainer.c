@@ -57,7 +57,7 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
     if ((unsigned)p->optimizer > RP_OPTIMIZER_LAMB)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: optimizer %d is not one of rp_optimizer", function,
                        (int)p->optimizer);
-    if (p->optimizer == RP_OPTIMIZER_LAMB || p->config || p->tokenizer)
+    if (p->config || p->tokenizer)
         return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s: pre-training is not there yet", function);
     if ((unsigned)p->schedule > RP_SCHEDULE_POLYNOMIAL)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: schedule %d is not one of rp_train_schedule", function,
@@ -69,10 +69,11 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
 }
 
 static void set_defaults(rp_trainer_params *p) {
-    if (!(p->learning_rate > 0)) p->learning_rate = 5e-5;
+    bool lamb = p->optimizer == RP_OPTIMIZER_LAMB;
+    if (!(p->learning_rate > 0)) p->learning_rate = lamb ? 0.00176 : 5e-5;
     if (!(p->beta1 > 0)) p->beta1 = 0.9;
     if (!(p->beta2 > 0)) p->beta2 = 0.999;
-    if (!(p->eps > 0)) p->eps = 1e-8;
+    if (!(p->eps > 0)) p->eps = lamb ? 1e-6 : 1e-8;
     if (p->max_grad_norm == 0) p->max_grad_norm = 1;
     if (!(p->power > 0)) p->power = 1;
     if (p->label_weight == 0) p->label_weight = 0.5;

@@ -24,6 +24,9 @@ typedef struct rp_parameter {
     const char *name;
     int layer; /* -1: it belongs to none */
     bool decays;
+    uint32_t tensor;      /* its number: a matrix in chunks is one, and Q, K and V are three */
+    uint32_t first_block; /* the number of its first block, among those of all tensors in their order */
+    VkDeviceSize end;     /* of the chunk that it is in, which one window holds */
     uint32_t window;
 } rp_parameter;
 
@@ -111,11 +114,13 @@ struct rp_trainer {
     rp_parameter *parameters; /* in the order in which they lie */
     size_t parameter_count, parameter_capacity;
     rp_window *windows;
-    uint32_t window_count, sum_count;
+    uint32_t window_count, sum_count, tensor_count, block_count;
     rp_store gradients, moments, turned_store, work;
     rp_device_weights gradient, turned; /* as the model's weights: gradients; transposed matrices. Their own
                                            stores are not used */
     rp_range sum_segments;              /* uint32 [2]: 0, sum_count */
+    rp_range tensor_segments;           /* uint32 [tensor_count + 1]: the first block of each */
+    rp_range lamb_sums, lamb_ratios;    /* float [4 + 2 * block_count], [tensor_count, 2]: update.c */
 
     rp_buffer input, output;
     rp_train_layout at;
