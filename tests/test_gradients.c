@@ -318,6 +318,31 @@ static void test_losses(void **state) {
     }
 }
 
+/* ---- cosines ---- */
+
+static double cosine_loss(const double *in, const void *user) {
+    double ab = 0, aa = 0, bb = 0;
+    for (size_t c = 0; c < WIDTH; c++) {
+        ab += in[c] * in[WIDTH + c];
+        aa += in[c] * in[c];
+        bb += in[WIDTH + c] * in[WIDTH + c];
+    }
+    return *(const double *)user * ab / sqrt(aa * bb);
+}
+
+static void test_cosine(void **state) {
+    static const double DY = -1.75;
+    float in[2 * WIDTH], got[2 * WIDTH];
+    double wide[2 * WIDTH], gradient[2 * WIDTH] = {0};
+    (void)state;
+    fill(in, 2 * WIDTH, 5);
+    for (size_t i = 0; i < 2 * WIDTH; i++) wide[i] = in[i];
+    assert_true(fabs(DY * rp_reference_cosine(in, in + WIDTH, WIDTH) - cosine_loss(wide, &DY)) < 1e-6);
+    rp_reference_cosine_grad(in, in + WIDTH, WIDTH, DY, gradient, gradient + WIDTH);
+    for (size_t i = 0; i < 2 * WIDTH; i++) got[i] = (float)gradient[i];
+    check(&(subject){cosine_loss, &DY, in, got, 2 * WIDTH}, "cosine");
+}
+
 /* ---- dropout ---- */
 
 /* So many are dropped, and what is dropped depends on everything that it is to depend on. */
@@ -361,7 +386,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_product),     cmocka_unit_test(test_layernorm),
         cmocka_unit_test(test_activations), cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_losses),      cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_losses),      cmocka_unit_test(test_cosine),
+        cmocka_unit_test(test_dropout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,7 +67,7 @@ typedef struct rp_op {
     rp_range state;      // training: an rp_train_state (training.h)
     rp_range moments[2]; // training: of each parameter
     uint32_t place;      // dropout: a number that no other place of the model has, below 256
-    float rate;          // dropout: of the elements that are dropped; label smoothing
+    float rate;          // dropout: of the elements that are dropped; label smoothing; scale of cosines
     uint32_t fixed;      // how many workgroups, where no count says it
     unsigned halves;     // bits of rp_halves: which of x, residual and out hold float16
     rp_slice slice;      // of the rows; the kernel is the one for all of them, and so are the bits

@@ -29,10 +29,10 @@ double rp_reference_slope(double x, rp_op_activation activation);
 /* Attention, forward and back, as rp_reference_attention says. */
 typedef struct rp_reference_attention_grad {
     size_t sequences, heads, head_dim, head_stride, width;
-    const uint32_t *starts; // [sequences + 1]
-    rp_const_rows qkv;      // [tokens, 3 * width]
-    rp_const_rows dy;       // [tokens, width]: the gradient by the context
-    const rp_train_state *step;    // of dropout, with place and rate; rate 0: none
+    const uint32_t *starts;     // [sequences + 1]
+    rp_const_rows qkv;          // [tokens, 3 * width]
+    rp_const_rows dy;           // [tokens, width]: the gradient by the context
+    const rp_train_state *step; // of dropout, with place and rate; rate 0: none
     uint32_t place;
     float rate;
     float *stats; // [tokens, heads, 2]: log-sum-exp of scores, sum of dy * context; NULL: not wanted
@@ -50,6 +50,11 @@ double rp_reference_cross_entropy(const float *x, size_t between, size_t n, uint
 /* The losses of one logit that is to be y, and their derivatives. */
 double rp_reference_logistic(double x, double y, double *gradient);
 double rp_reference_squares(double x, double y, double *gradient);
+
+/* The cosine of two vectors, and its gradients by them times dy, which are added. */
+double rp_reference_cosine(const float *a, const float *b, size_t width);
+void rp_reference_cosine_grad(const float *a, const float *b, size_t width, double dy, double *da,
+                              double *db);
 
 /* Of the optimizers, for one element: the factor of a gradient whose squares have this sum; its moments; the
  * parameter after a step of AdamW; what LAMB multiplies by the learning rate and the tensor's ratio. */

@@ -71,6 +71,13 @@ typedef enum rp_loss_variant {
     RP_LOSS_SQUARES,  /* mean squared error */
 } rp_loss_variant;
 
+typedef enum rp_similarity_variant {
+    RP_SIMILARITY_ALL = 0, /* cosines of every first text with every second one */
+    RP_SIMILARITY_OWN,     /* of each pair alone */
+    RP_SIMILARITY_ALL_GRADIENT,
+    RP_SIMILARITY_OWN_GRADIENT,
+} rp_similarity_variant;
+
 typedef enum rp_reduce_variant {
     RP_REDUCE_SQUARES = 0, /* out[b] = the sum of the squares of block b of x */
     RP_REDUCE_SEGMENTS,    /* out[s] = the sum of x[list[s]] to x[list[s + 1]] */
