@@ -3,6 +3,8 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 static int32_t *read_integers(const json_t *list) {
     size_t count = json_array_size(list);
@@ -28,7 +30,7 @@ static bool read_batch(const json_t *json, rp_train_batch *out) {
     if (json_object_get(json, "labels")) out->labels = read_integers(json_object_get(json, "labels"));
     if (json_object_get(json, "targets")) out->targets = read_numbers(json_object_get(json, "targets"));
     if (json_object_get(json, "teacher")) out->teacher = read_numbers(json_object_get(json, "teacher"));
-    if (!sequences || (!out->labels && !out->targets)) return false;
+    if (!sequences) return false;
     json_array_foreach(list, i, item) {
         const json_t *types = json_object_get(item, "types");
         sequences[i].count = (uint32_t)json_array_size(json_object_get(item, "ids"));
@@ -37,6 +39,18 @@ static bool read_batch(const json_t *json, rp_train_batch *out) {
         if (!sequences[i].ids || (types && !sequences[i].type_ids)) return false;
     }
     return true;
+}
+
+/* The files of sentence-transformers, beside the model; without them the vector is the mean. */
+static bool write_pooling(const train_case *c, bool first) {
+    char text[200], dir[1100];
+    if (!first) return true;
+    snprintf(text, sizeof text,
+             "{\"word_embedding_dimension\": %d, \"pooling_mode_cls_token\": true, "
+             "\"pooling_mode_mean_tokens\": false}",
+             (int)json_integer_value(json_object_get(json_object_get(c->g.root, "config"), "hidden_size")));
+    snprintf(dir, sizeof dir, "%s/1_Pooling", c->g.dir);
+    return !mkdir(dir, 0777) && fixture_write_text(dir, "config.json", text);
 }
 
 bool train_open(const char *name, train_case *out) {
@@ -57,10 +71,15 @@ bool train_open(const char *name, train_case *out) {
     }
     out->learning_rate = json_number_value(json_object_get(out->root, "lr"));
     out->weight_decay = json_number_value(json_object_get(out->root, "decay"));
+    const char *pooling = json_string_value(json_object_get(out->root, "vectors"));
     bool good = golden_open(json_string_value(json_object_get(out->root, "case")), &layout, &out->g);
     for (size_t i = 0; good && i < TRAIN_BATCHES; i++)
         good = read_batch(json_array_get(batches, i), &out->batches[i]);
-    return good;
+    if (pooling)
+        out->vectors = out->batches[0].targets ? RP_VECTORS_SCORED : RP_VECTORS_IN_BATCH;
+    else
+        good = good && (out->batches[0].targets || out->batches[0].labels);
+    return good && (!pooling || write_pooling(out, !strcmp(pooling, "cls")));
 }
 
 void train_close(train_case *c) {
@@ -83,5 +102,6 @@ rp_trainer_params train_params(const train_case *c) {
     return (rp_trainer_params){.schedule = RP_SCHEDULE_CONSTANT,
                                .learning_rate = c->learning_rate,
                                .weight_decay = c->weight_decay,
-                               .taught = c->batches[0].teacher != NULL};
+                               .taught = c->batches[0].teacher != NULL,
+                               .vectors = c->vectors};
 }

@@ -13,6 +13,7 @@ typedef struct train_case {
     rp_train_batch batches[TRAIN_BATCHES];
     double loss[TRAIN_STEPS], norm[TRAIN_STEPS];
     double learning_rate, weight_decay;
+    rp_train_vectors vectors;
 } train_case;
 
 /* Load a case and build its folder, in F32. False, with a message on standard error, when that fails. */

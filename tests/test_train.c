@@ -95,7 +95,8 @@ static float *run(rp_model *model, const train_case *c, rp_output output, size_t
     return out;
 }
 
-static rp_output output_of(const rp_model *model) {
+static rp_output output_of(const rp_model *model, const train_case *c) {
+    if (c->vectors) return RP_OUTPUT_MEAN;
     unsigned heads = rp_model_get_info(model)->heads;
     if (heads & RP_HEAD_CLASSIFIER) return RP_OUTPUT_CLASSES;
     if (heads & RP_HEAD_TOKENS) return RP_OUTPUT_TOKENS;
@@ -110,7 +111,7 @@ static void check_logits(rp_trainer *trainer, const train_case *c, const char *d
     size_t size, other;
     if (rp_model_open(device, dir, NULL, &saved, &err)) fail_msg("%s", err.message);
     if (rp_model_open(device, c->g.dir, NULL, &was, &err)) fail_msg("%s", err.message);
-    rp_output output = output_of(saved);
+    rp_output output = output_of(saved, c);
     float *trained = run(rp_trainer_model(trainer), c, output, &size), *got = run(saved, c, output, &other),
           *before = run(was, c, output, &other);
     assert_int_equal(size, other);
@@ -193,12 +194,21 @@ static void test_choose(void **state) {
     follow("choose", 1e-3);
 }
 
+static void test_embed(void **state) {
+    (void)state;
+    follow("embed", 1e-3);
+    follow("embed_relu", 3e-2);
+    follow("embed_bert", 1e-3);
+    follow("embed_scored", 1e-3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_classify),        cmocka_unit_test(test_classify_bert),
         cmocka_unit_test(test_classify_taught), cmocka_unit_test(test_multilabel),
         cmocka_unit_test(test_regress),         cmocka_unit_test(test_tag),
         cmocka_unit_test(test_answer),          cmocka_unit_test(test_choose),
+        cmocka_unit_test(test_embed),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -37,6 +37,16 @@ typedef enum rp_optimizer {
 /* Masked language model and sentence order (ALBERT) or next sentence (BERT): a head of rp_trainer_params. */
 #define RP_TRAIN_BOTH ((rp_head)(RP_HEAD_MASKED_LM | RP_HEAD_ORDER))
 
+/* What is learnt of the vectors of texts, as rp_embed makes them of the folder: the mean of all tokens or the
+ * first one, which is the mean where the folder says nothing. Their lengths are not learnt. */
+typedef enum rp_train_vectors {
+    RP_VECTORS_NONE = 0, /* nothing: a head learns */
+    RP_VECTORS_IN_BATCH, /* the second text of each pair is nearer to the first than the second ones of all
+                            other pairs of the batch: cross entropy of 20 times the cosines, as
+                            sentence-transformers' MultipleNegativesRankingLoss */
+    RP_VECTORS_SCORED, /* the cosine of each pair is its score: mean squared error, as CosineSimilarityLoss */
+} rp_train_vectors;
+
 /* How to train. The zero value is Hugging Face's default where it has one. */
 typedef struct rp_trainer_params {
     rp_head head;         /* which head learns: RP_HEAD_CLASSIFIER, RP_HEAD_TOKENS, RP_HEAD_SPANS or
@@ -47,6 +57,7 @@ typedef struct rp_trainer_params {
                              folder has it. The library makes the others where they are missing */
     const char *const *labels; /* [label_count]: of a head that is made; copied. NULL: "LABEL_0" and so on */
     rp_problem problem;        /* of an RP_HEAD_CLASSIFIER that is made */
+    rp_train_vectors vectors;  /* with a head of 0: vectors learn, and no head */
     rp_optimizer optimizer;
     rp_train_schedule schedule; /* of the learning rate, after the warm-up */
     double power;               /* of RP_SCHEDULE_POLYNOMIAL; 0: 1 */
@@ -95,7 +106,9 @@ typedef struct rp_train_batch {
     const int32_t *masked_ids;        /* and what they are. One below 0 is not learnt */
     const int32_t *order; /* RP_HEAD_ORDER: [count], 0: in order (the next sentence), 1: swapped (a random
                              one). One below 0 is not learnt */
-    const float *targets; /* RP_HEAD_CLASSIFIER otherwise: [count, label_count], what each output is to be */
+    const float *targets; /* RP_HEAD_CLASSIFIER otherwise: [count, label_count], what each output is to be.
+                             RP_VECTORS_SCORED: [count / 2], the score of each pair. Of vectors the
+                             sequences of a pair follow one another, and there are at most 512 pairs */
     uint32_t choices;     /* RP_HEAD_CHOICE: sequences of each question, which follow one another */
     const float *teacher; /* with rp_trainer_params.taught, and beside the labels or targets: [count,
                              label_count], the logits of another model, which this one's are to come near to.
@@ -140,7 +153,9 @@ RP_API rp_model *rp_trainer_model(rp_trainer *trainer);
 /* One step of the optimizer on a batch. The same step on the same device gives the
  * same bits. `result` may be NULL. After the first step nothing is recorded, created or allocated on the
  * device, and each micro-batch is one submission, of which the last has the update too; or several where one
- * would take longer than the submission budget (rp_model_run).
+ * would take longer than the submission budget (rp_model_run). Vectors are compared with those of the whole
+ * batch: where that is cut, each micro-batch is one submission forwards, and then another one forwards and
+ * back, so that the cut changes rounding alone.
  *
  * RP_ERROR_TEXT names a sequence that is empty, too long or holds an id out of range; RP_ERROR_ARGUMENT a
  * label or a target that is none, or a batch without any label; nothing has changed then.

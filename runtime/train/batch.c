@@ -8,6 +8,7 @@
 /* ---- checks ---- */
 
 static bool wants_targets(const rp_trainer *t) {
+    if (t->params.vectors) return t->params.vectors == RP_VECTORS_SCORED;
     return t->head == RP_HEAD_CLASSIFIER && t->problem != RP_PROBLEM_SINGLE_LABEL;
 }
 
@@ -90,6 +91,7 @@ static rp_status check_pretraining(const rp_trainer *t, const rp_train_batch *b,
 static const char *what_is_missing(const rp_trainer *t, const rp_train_batch *b) {
     if (!b->count || !b->sequences) return "sequences";
     if (wants_targets(t)) return b->targets ? NULL : "targets";
+    if (t->params.vectors) return NULL;
     if (!rp_train_pretrains(t)) return b->labels ? NULL : "labels";
     if (!b->masked_counts || !b->masked_positions || !b->masked_ids) return "tokens to be predicted";
     return b->order || !rp_train_has_order(t) ? NULL : "order";
@@ -143,7 +145,9 @@ rp_status rp_train_check(const rp_trainer *t, const rp_train_batch *b, rp_train_
         RP_TRY(rp_model_check_sequence(t->model, &b->sequences[i], i, err));
         tokens += b->sequences[i].count;
     }
-    if (wants_targets(t))
+    if (t->params.vectors)
+        return rp_train_check_vectors(t, b, err);
+    else if (wants_targets(t))
         status = check_targets(t, b, out, err);
     else if (rp_train_pretrains(t))
         status = check_pretraining(t, b, out, err);
@@ -198,11 +202,16 @@ static void write_tiles(uint32_t sequence, uint32_t length, uint32_t rows, uint3
     }
 }
 
+/* What a token has of the gradient of the vector of its text, or of the head on its first token. */
+static float part_of_token(const rp_trainer *t, uint32_t k, uint32_t count) {
+    if (t->params.vectors && !t->first_token) return 1 / (float)count;
+    return k || t->head == RP_HEAD_MASKED_LM ? 0.0f : 1.0f;
+}
+
 static void write_sequences(rp_trainer *t, const rp_train_batch *b, const rp_train_part *part,
                             uint32_t *counts) {
     uint32_t *tokens = at(t, t->at.tokens), *starts = at(t, t->at.starts), *first = at(t, t->at.first),
              *queries = at(t, t->at.queries), *tiles = at(t, t->at.tiles), n = 0;
-    bool alone = t->head == RP_HEAD_MASKED_LM; /* without a head on the first tokens */
     for (uint32_t i = 0; i < part->count; i++) {
         const rp_sequence *sequence = &b->sequences[part->first + i];
         const int32_t *types = rp_types_of(&t->model->config, sequence);
@@ -210,8 +219,8 @@ static void write_sequences(rp_trainer *t, const rp_train_batch *b, const rp_tra
         for (uint32_t k = 0; k < sequence->count; k++, n++) {
             uint32_t type = types ? (uint32_t)types[k] : 0;
             memcpy(&tokens[4 * n], (uint32_t[4]){(uint32_t)sequence->ids[k], type, k, 0}, 16);
-            first[2 * n] = k ? 0 : i;
-            first[2 * n + 1] = rp_float_bits(k || alone ? 0.0f : 1.0f);
+            first[2 * n] = i;
+            first[2 * n + 1] = rp_float_bits(part_of_token(t, k, sequence->count));
         }
         write_tiles(i, sequence->count, t->queries, queries, &counts[RP_TRAIN_COUNT_QUERIES]);
         write_tiles(i, sequence->count, t->tiles, tiles, &counts[RP_TRAIN_COUNT_TILES]);
@@ -347,7 +356,8 @@ uint32_t rp_train_fill(rp_trainer *t, const rp_train_batch *b, const rp_train_la
     write_sequences(t, b, part, counts);
     for (int table = 0; table < 3; table++)
         counts[RP_TRAIN_COUNT_WORDS + table] = write_list(t, b, part, table);
-    uint32_t items = write_wanted(t, b, labels, part, counts);
+    uint32_t items =
+        t->params.vectors ? rp_train_write_vectors(t, b, counts) : write_wanted(t, b, labels, part, counts);
     memcpy(at(t, t->at.counts), counts, sizeof counts);
     rp_ops_write_grids(&t->ops, counts, at(t, t->at.indirect));
     return items;

@@ -41,7 +41,7 @@ bool rp_train_has_token_rows(const rp_trainer *t) {
 }
 
 uint32_t rp_train_logits(const rp_trainer *t) {
-    if (t->head == RP_HEAD_CHOICE) return 1;
+    if (t->params.vectors || t->head == RP_HEAD_CHOICE) return 1;
     return t->head == RP_HEAD_SPANS || rp_train_pretrains(t) ? 2 : t->model->config.label_count;
 }
 
@@ -100,6 +100,7 @@ static rp_status choose_masked(rp_trainer *t, rp_error *err) {
 /* 32-bit words that the loss reads for each of its rows. */
 static uint64_t wanted_words(const rp_trainer *t) {
     uint64_t rows = rp_train_has_token_rows(t) ? t->tokens : t->sequences;
+    if (t->params.vectors) return 2 * RP_TRAIN_MOST_PAIRS;
     return rows * larger(4, 1 + rp_train_logits(t));
 }
 
@@ -119,6 +120,7 @@ static VkDeviceSize lay_out(const rp_trainer *t, const part *parts, size_t count
 static rp_status create_shared(rp_trainer *t, rp_error *err) {
     rp_train_layout *at = &t->at;
     uint64_t tokens = t->tokens, items = tokens + 2ull * t->sequences;
+    if (t->params.vectors && items < RP_TRAIN_MOST_PAIRS) items = RP_TRAIN_MOST_PAIRS;
     const part in[] = {
         {&at->counts, RP_ALL_COUNTS * 4},
         {&at->indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)},
@@ -177,7 +179,8 @@ static rp_status reserve_activations(rp_trainer *t, rp_error *err) {
              widest = larger(larger(3 * w.a, w.i), larger(w.h, larger(w.e, w.c))), masked = t->masked,
              words = masked ? rp_padded(t->model->config.vocab_size) : 0,
              sums = (tokens / 64 + 1) * 2 * widest, word_sums = (masked / 64 + 1) * words,
-             logits = rp_train_has_token_rows(t) ? tokens : sequences;
+             logits = rp_train_has_token_rows(t) ? tokens : sequences,
+             pairs = t->params.vectors ? RP_TRAIN_MOST_PAIRS : 0;
     const struct {
         rp_range *range;
         uint64_t floats;
@@ -213,12 +216,18 @@ static rp_status reserve_activations(rp_trainer *t, rp_error *err) {
         {&b->d_masked, masked * w.e},
         {&b->d_masked_act, masked * w.e},
         {&b->words, masked * words},
+        {&b->vectors, 2 * pairs * w.h},
+        {&b->d_vectors, 2 * pairs * w.h},
+        {&b->inverse, 2 * pairs},
+        {&b->scores, pairs * rp_padded(RP_TRAIN_MOST_PAIRS)},
+        {&b->d_scores, pairs * rp_padded(RP_TRAIN_MOST_PAIRS)},
     };
     uint64_t all = 0;
     rp_status status = RP_OK;
     for (size_t i = 0; i < RP_COUNT(parts); i++) all += parts[i].floats * 4 + 256;
     rp_store_init(&t->work, t->device, all, "activations of training");
     for (size_t i = 0; !status && i < RP_COUNT(parts); i++) {
+        if (!parts[i].floats) continue;
         if (parts[i].floats * 4 > rp_caps_range_limit(&t->device->caps))
             return rp_fail(
                 err, RP_ERROR_UNSUPPORTED,

@@ -202,7 +202,7 @@ done:
 rp_status rp_train_record(rp_trainer *t, rp_error *err) {
     const rp_vk_table *vk = &t->device->vk;
     const rp_config *config = &t->model->config;
-    uint32_t groups = config->groups, most = 2 * config->layers + 4;
+    uint32_t groups = config->groups, most = 2 * config->layers + 6;
     rp_status status = RP_OK;
     rp_ops_init(&t->ops, t->device, rp_train_input(t, t->at.counts, RP_ALL_COUNTS * 4),
                 rp_train_input(t, t->at.indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)));
@@ -217,7 +217,12 @@ rp_status rp_train_record(rp_trainer *t, rp_error *err) {
         RP_TRY(record_group(t, i, false, &t->forward[i], err));
         RP_TRY(record_group(t, i, true, &t->backward[i], err));
     }
-    RP_TRY(record_alone(t, rp_train_describe_head, "training head", &t->head_commands, err));
+    RP_TRY(record_alone(t, t->params.vectors ? rp_train_describe_vectors : rp_train_describe_head,
+                        "training head", &t->head_commands, err));
+    if (t->params.vectors) {
+        RP_TRY(record_alone(t, rp_train_describe_vectors_loss, "loss of vectors", &t->vectors_loss, err));
+        RP_TRY(record_alone(t, rp_train_describe_vectors_back, "vectors backwards", &t->vectors_back, err));
+    }
     RP_TRY(record_alone(t, rp_train_describe_epilogue, "training epilogue", &t->epilogue, err));
     RP_TRY(record_update(t, err));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};

@@ -37,14 +37,28 @@ static void write_state(rp_trainer *t, const rp_train_part *part, double rate) {
                             .clip_eps = p->optimizer == RP_OPTIMIZER_LAMB ? 1e-30f : 1e-6f};
     memcpy((char *)t->input.mapped + t->at.state, &state, sizeof state);
     state.first_row = (uint32_t)part->first;
+    if (p->vectors) state.layer = (uint32_t)part->first;
     memcpy((char *)t->input.mapped + t->at.head_state, &state, sizeof state);
 }
 
 /* ---- submissions ---- */
 
+/* What of a micro-batch is submitted. The loss of vectors is one of a whole batch: where that is cut, every
+ * micro-batch goes ahead, the last with the loss, and then all of them again with the way back. */
+typedef enum pass { WHOLE, AHEAD, AGAIN } pass;
+
+static rp_step *list_head(const rp_trainer *t, pass pass, bool last, double work, rp_step *to) {
+    if (pass != AGAIN) *to++ = (rp_step){t->head_commands, work};
+    if (t->params.vectors && (pass == WHOLE || (pass == AHEAD && last)))
+        *to++ = (rp_step){t->vectors_loss, work};
+    if (t->params.vectors && pass != AHEAD) *to++ = (rp_step){t->vectors_back, work};
+    return to;
+}
+
 /* Forwards, the head, and backwards, each layer by the command buffer of its group; at the end the update.
  * Backwards a layer is computed once more, and has two products for each of its products. */
-static uint32_t list_steps(rp_trainer *t, const rp_train_batch *b, const rp_train_part *part, bool last) {
+static uint32_t list_steps(rp_trainer *t, const rp_train_batch *b, const rp_train_part *part, pass pass) {
+    bool last = part->first + part->count == b->count;
     const rp_config *c = &t->model->config;
     double layer = 0, outside = 2.0 * part->tokens * c->hidden_size * c->embedding_size,
            head = 2.0 * (double)part->count * c->hidden_size * c->hidden_size +
@@ -53,7 +67,8 @@ static uint32_t list_steps(rp_trainer *t, const rp_train_batch *b, const rp_trai
     for (size_t i = 0; i < part->count; i++) layer += rp_layer_work(c, &b->sequences[part->first + i]);
     *to++ = (rp_step){t->prologue, outside};
     for (uint32_t i = 0; i < c->layers; i++) *to++ = (rp_step){t->forward[rp_config_group(c, i)], layer};
-    *to++ = (rp_step){t->head_commands, 3 * head};
+    to = list_head(t, pass, last, 3 * head, to);
+    if (pass == AHEAD) return (uint32_t)(to - t->steps);
     for (uint32_t i = c->layers; i--;) *to++ = (rp_step){t->backward[rp_config_group(c, i)], 3 * layer};
     *to++ = (rp_step){t->epilogue, 2 * outside};
     if (last) *to++ = (rp_step){t->update, 16.0 * (double)t->model->info.parameters};
@@ -83,21 +98,21 @@ static void add_items(const rp_trainer *t, VkDeviceSize offset, uint32_t items, 
 }
 
 /* Run one micro-batch and add its losses. */
-static rp_status run_part(rp_trainer *t, const rp_train_batch *b, const rp_train_part *part, uint32_t items,
-                          rp_train_result *out, rp_error *err) {
+static rp_status run_part(rp_trainer *t, const rp_train_batch *b, const rp_train_part *part, pass pass,
+                          uint32_t items, rp_train_result *out, rp_error *err) {
     double right = 0;
     bool last = part->first + part->count == b->count;
     rp_status status;
     RP_TRY(rp_buffer_flush(t->device, &t->input, t->at.size, err));
-    RP_TRY(submit(t, list_steps(t, b, part, last), &out->submissions, err));
+    RP_TRY(submit(t, list_steps(t, b, part, pass), &out->submissions, err));
     RP_TRY(rp_buffer_invalidate(t->device, &t->output, t->out.size, err));
     if (rp_train_pretrains(t)) {
         add_items(t, t->out.losses, items, &out->sop_loss, &out->sop_accuracy);
         add_items(t, t->out.masked, part->masked, &out->mlm_loss, &out->mlm_accuracy);
-    } else {
+    } else if (!t->params.vectors || (last && pass != AGAIN)) {
         add_items(t, t->out.losses, items, &out->loss, &right);
     }
-    out->tokens += part->tokens;
+    if (pass != AHEAD) out->tokens += part->tokens;
 done:
     return status;
 }
@@ -131,18 +146,26 @@ static rp_status fail_not_finite(const rp_trainer *t, rp_error *err) {
 
 /* ---- the step ---- */
 
+static rp_status run_parts(rp_trainer *t, const rp_train_batch *batch, const rp_train_labels *labels,
+                           pass pass, rp_train_result *out, rp_error *err) {
+    rp_status status = RP_OK;
+    rp_train_part part = rp_train_next_part(t, batch, (rp_train_part){0});
+    for (; !status && part.count; part = rp_train_next_part(t, batch, part)) {
+        uint32_t items = rp_train_fill(t, batch, labels, &part);
+        write_state(t, &part, out->learning_rate);
+        status = run_part(t, batch, &part, pass, items, out, err);
+    }
+    return status;
+}
+
 static rp_status make_step(rp_trainer *t, const rp_train_batch *batch, const rp_train_labels *labels,
                            rp_train_result *out, rp_error *err) {
     rp_status status = RP_OK;
-    double rate = learning_rate(&t->params, t->step);
-    *out = (rp_train_result){.step = t->step + 1, .learning_rate = rate};
-    for (rp_train_part part = rp_train_next_part(t, batch, (rp_train_part){0}); part.count;) {
-        uint32_t items = rp_train_fill(t, batch, labels, &part);
-        write_state(t, &part, rate);
-        status = run_part(t, batch, &part, items, out, err);
-        if (status) return status;
-        part = rp_train_next_part(t, batch, part);
-    }
+    bool cut = t->params.vectors && rp_train_next_part(t, batch, (rp_train_part){0}).count < batch->count;
+    *out = (rp_train_result){.step = t->step + 1, .learning_rate = learning_rate(&t->params, t->step)};
+    if (cut) status = run_parts(t, batch, labels, AHEAD, out, err);
+    if (!status) status = run_parts(t, batch, labels, cut ? AGAIN : WHOLE, out, err);
+    if (status) return status;
     if (rp_train_pretrains(t)) {
         out->loss = out->mlm_loss + out->sop_loss;
         if (labels->counted[0]) out->mlm_accuracy /= (double)labels->counted[0];

@@ -62,6 +62,10 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
     if ((unsigned)p->schedule > RP_SCHEDULE_POLYNOMIAL)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: schedule %d is not one of rp_train_schedule", function,
                        (int)p->schedule);
+    if ((unsigned)p->vectors > RP_VECTORS_SCORED || (p->vectors && (p->head || p->taught)))
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "%s: vectors is %d, and must be one of rp_train_vectors, without a head and a teacher",
+                       function, (int)p->vectors);
     if (p->total_steps && p->warmup_steps > p->total_steps)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: warmup_steps is %llu and total_steps %llu", function,
                        (unsigned long long)p->warmup_steps, (unsigned long long)p->total_steps);
@@ -90,6 +94,7 @@ static rp_status choose_head(rp_trainer *t, rp_error *err) {
     if (model->config.family == RP_FAMILY_DISTILBERT)
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
                        "%s: a DistilBERT cannot be trained; take an ALBERT or a BERT", model->dir);
+    if (t->params.vectors) return rp_train_choose_pooling(t, err);
     if (t->params.head & RP_HEAD_MASKED_LM) there = t->params.head;
     if (!there)
         return rp_fail(

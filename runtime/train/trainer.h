@@ -1,7 +1,7 @@
 /* What a trainer is made of. trainer.c opens it, parameters.c lays out what belongs to each parameter,
  * buffers.c allocates activations, describe.c and head.c describe the operators, recording.c records them,
- * batch.c checks and cuts a batch, step.c runs it, transfer.c takes weights and moments off the device and
- * back, and save.c writes the model. */
+ * vectors.c does both where no head learns but vectors of texts, batch.c checks and cuts a batch, step.c runs
+ * it, transfer.c takes weights and moments off the device and back, and save.c writes the model. */
 #ifndef RP_TRAIN_TRAINER_H
 #define RP_TRAIN_TRAINER_H
 
@@ -16,7 +16,10 @@ enum {
     RP_TRAIN_COUNT_TYPES,
     RP_TRAIN_COUNT_TILES, /* of attention_grad.c; those of attention.c come next */
     RP_TRAIN_COUNT_QUERIES,
+    RP_TRAIN_COUNT_SEGMENTS, /* of the loss of vectors: 1 */
 };
+
+enum { RP_TRAIN_MOST_PAIRS = 512 }; /* of a batch of vectors */
 
 /* A range of the weights that is trained. */
 typedef struct rp_parameter {
@@ -55,7 +58,7 @@ typedef struct rp_train_layout {
     VkDeviceSize starts;     // uint32 [T + 1]
     VkDeviceSize queries;    // uint32 [T, 2]: tiles of the kernel of attention.c
     VkDeviceSize tiles;      // uint32 [T, 2]: of those of attention_grad.c
-    VkDeviceSize first;      // [T, 2]: sequence and 1 for its first token, else 0 and 0
+    VkDeviceSize first;      // [T, 2]: sequence, and the part of its row's gradient that the token has
     VkDeviceSize wanted;     // what the loss reads
     VkDeviceSize taught;     // the same of a teacher; nothing without one
     VkDeviceSize segments;   // uint32 [T + 1]: the first row of each segment of a loss
@@ -97,6 +100,10 @@ typedef struct rp_train_buffers {
                                                       // LayerNorm of that
     rp_range d_masked, d_masked_act;                  // [M, e]
     rp_range words;                                   // [M, v]: logits, and then their gradient
+    /* Of vectors, for P = RP_TRAIN_MOST_PAIRS, of all micro-batches of a step. */
+    rp_range vectors, d_vectors; // [2P, h]
+    rp_range inverse;            // [2P]: of their lengths
+    rp_range scores, d_scores;   // [P, padded P]
 } rp_train_buffers;
 
 struct rp_trainer {
@@ -107,6 +114,7 @@ struct rp_trainer {
     rp_trainer_params params;
     rp_head head;
     rp_problem problem;         /* of RP_HEAD_CLASSIFIER */
+    bool first_token;           /* is the vector of a text; else it is the mean of all tokens */
     uint32_t tokens, sequences; /* most of a micro-batch */
     uint32_t masked;            /* and of its tokens to be predicted; 0: the head predicts none */
     uint64_t step;              /* steps that were made */
@@ -129,10 +137,11 @@ struct rp_trainer {
     rp_ops ops;
     uint32_t queries, tiles; /* rows of a tile of attention.c (0: it is not used), and of attention_grad.c */
     VkCommandBuffer prologue, head_commands, epilogue, update;
-    VkCommandBuffer *forward, *backward; /* [groups] */
-    rp_step *steps;                      /* room for those of a micro-batch */
-    VkCommandBuffer *submitted;          /* and of a submission */
-    rp_pace pace;                        /* belongs to the model's turn */
+    VkCommandBuffer vectors_loss, vectors_back; /* where vectors learn, behind head_commands */
+    VkCommandBuffer *forward, *backward;        /* [groups] */
+    rp_step *steps;                             /* room for those of a micro-batch */
+    VkCommandBuffer *submitted;                 /* and of a submission */
+    rp_pace pace;                               /* belongs to the model's turn */
     VkFence fence;
     uint32_t *places; /* [the largest of the tables]: where a list of scatter.c has a row; all UINT32_MAX */
     uint32_t *list;   /* [tokens, 4]: such a list */
@@ -226,6 +235,21 @@ void rp_train_describe_forward(const rp_trainer *trainer, uint32_t layer, rp_tra
 void rp_train_describe_backward(const rp_trainer *trainer, uint32_t layer, rp_train_list *out);
 void rp_train_describe_epilogue(const rp_trainer *trainer, rp_train_list *out);
 void rp_train_describe_head(const rp_trainer *trainer, rp_train_list *out);
+
+/* ---- vectors.c ---- */
+
+/* RP_ERROR_UNSUPPORTED where the folder makes vectors in a way that is not trained. */
+rp_status rp_train_choose_pooling(rp_trainer *trainer, rp_error *err);
+
+/* From hidden states to the vectors of a micro-batch, among those of the step; the loss of all, and their
+ * gradients; and back, from those of a micro-batch to the hidden states. */
+void rp_train_describe_vectors(const rp_trainer *trainer, rp_train_list *out);
+void rp_train_describe_vectors_loss(const rp_trainer *trainer, rp_train_list *out);
+void rp_train_describe_vectors_back(const rp_trainer *trainer, rp_train_list *out);
+
+/* Which batches can be learnt, and what the device reads of one; the losses that it writes. */
+rp_status rp_train_check_vectors(const rp_trainer *trainer, const rp_train_batch *batch, rp_error *err);
+uint32_t rp_train_write_vectors(rp_trainer *trainer, const rp_train_batch *batch, uint32_t *counts);
 
 /* ---- recording.c ---- */
 

@@ -17,6 +17,8 @@ import tempfile
 
 import numpy as np
 import torch
+from sentence_transformers import losses
+from sentence_transformers.models import Pooling
 
 import make_encoder_goldens as encoder
 
@@ -37,7 +39,15 @@ CASES = {
     "answer": ("bert_spans", 5, 24),
     "answer_groups": ("head32", 3, 24),
     "choose": ("bert_choice", 2, 16),
+    "embed": ("odd", 5, 20),
+    "embed_relu": ("head26", 3, 20),
+    "embed_bert": ("bert", 4, 20),
+    "embed_scored": ("inner", 4, 12),
 }
+# Vectors of texts, by sentence-transformers' losses: the way of pooling, and whether pairs have scores. A batch has so
+# many pairs.
+VECTORS = {"embed": ("mean", False), "embed_relu": ("mean", False), "embed_bert": ("cls", False),
+           "embed_scored": ("mean", True)}
 
 
 def numbers(text, count):
@@ -51,6 +61,9 @@ def below(text, count, n):
 def labels_of(cls, name, lengths, config):
     """What rp_train_batch takes: labels, of which one in six is not learnt, or targets."""
     many = len(lengths)
+    if name.split("/")[1] in VECTORS:
+        _, scored = VECTORS[name.split("/")[1]]
+        return {"targets": [x / 8 for x in below(name + "/scores", many // 2, 9)]} if scored else {}
     if cls.endswith("ForTokenClassification"):
         return {"labels": [-100 if skip == 0 else label for label, skip in
                            zip(below(name + "/labels", sum(lengths), config.num_labels),
@@ -79,6 +92,7 @@ def batches_of(name, cls, count, longest, config):
     for b in range(BATCHES):
         at = f"train/{name}/{b}"
         many = 3 * count if cls.endswith("ForMultipleChoice") else count
+        many = 2 * count if name in VECTORS else many
         lengths = [1 + n for n in below(at + "/lengths", many, longest)]
         sequences = encoder.sequences_of(at, lengths, config.vocab_size, config.type_vocab_size)
         batch = {"sequences": sequences, **labels_of(cls, at, lengths, config)}
@@ -91,12 +105,36 @@ def padded(rows, value):
     return torch.tensor([row + [value] * (longest - len(row)) for row in rows])
 
 
-def loss_of(model, batch):
+class Vectors(torch.nn.Module):
+    """What sentence-transformers calls a model: from features to vectors of texts."""
+
+    def __init__(self, model, pooling):
+        super().__init__()
+        self.model = model.base_model
+        self.pooling = Pooling(model.config.hidden_size, pooling_mode=pooling)
+
+    def forward(self, features):
+        return self.pooling({**features, "token_embeddings": self.model(**features).last_hidden_state})
+
+
+def loss_of_vectors(model, batch, inputs, pooling):
+    vectors = Vectors(model, pooling)
+    sides = [{k: v[i::2] for k, v in inputs.items()} for i in (0, 1)]
+    if "targets" in batch:
+        scores = torch.tensor(batch["targets"])  # which the class makes float32 of
+        mse = lambda cosines, wanted: torch.nn.functional.mse_loss(cosines, wanted.to(cosines.dtype))
+        return losses.CosineSimilarityLoss(vectors, loss_fct=mse)(sides, scores)
+    return losses.MultipleNegativesRankingLoss(vectors)(sides, None)
+
+
+def loss_of(model, batch, vectors=None):
     cls = type(model).__name__
     ids = [s["ids"] for s in batch["sequences"]]
     inputs = {"input_ids": padded(ids, model.config.pad_token_id),
               "attention_mask": padded([[1] * len(x) for x in ids], 0),
               "token_type_ids": padded([s.get("types", [0] * len(s["ids"])) for s in batch["sequences"]], 0)}
+    if vectors:
+        return loss_of_vectors(model, batch, inputs, vectors[0])
     if cls.endswith("ForQuestionAnswering"):  # one by one: in a batch the softmax would be over padding too
         spans = torch.tensor(batch["labels"]).reshape(-1, 2)
         losses = [model(**{k: v[i:i + 1, :len(x)] for k, v in inputs.items()}, start_positions=spans[i:i + 1, 0],
@@ -119,7 +157,7 @@ def loss_of(model, batch):
     return model(**inputs, labels=torch.tensor(batch["labels"])).loss
 
 
-def train(model, batches):
+def train(model, batches, vectors=None):
     decays = [p for n, p in model.named_parameters() if "bias" not in n and "LayerNorm" not in n and "layer_norm" not in n]
     known = {id(p) for p in decays}
     rest = [p for p in model.parameters() if id(p) not in known]
@@ -128,9 +166,11 @@ def train(model, batches):
     steps, largest = [], {}
     for i in range(STEPS):
         optimizer.zero_grad()
-        loss = loss_of(model, batches[i % BATCHES])
+        loss = loss_of(model, batches[i % BATCHES], vectors)
         loss.backward()
         for name, p in model.named_parameters():
+            if p.grad is None:
+                continue
             largest[name] = max(largest.get(name, 0), p.grad.abs().max().item())
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), MOST_NORM)
         optimizer.step()
@@ -154,16 +194,16 @@ def make(name):
         _, tensors, _ = encoder.build_folder(folder, described)
         model = encoder.load(folder, described["cls"])
         batches = batches_of(name, described["cls"], count, longest, model.config)
-        single, _, single_weights = train(model, batches)
+        single, _, single_weights = train(model, batches, VECTORS.get(name))
         model = encoder.load(folder, described["cls"]).double()
-        steps, noise, weights = train(model, batches)
+        steps, noise, weights = train(model, batches, VECTORS.get(name))
     away = max(abs(a - b) / abs(b) for s, d in zip(single, steps) for a, b in zip(s, d))
     worst = max((np.abs(single_weights[t["name"]] - weights[t["name"]]).max(), t["name"]) for t in tensors
                 if t["name"] not in noise)
     print(f"{name}: float32 is {away:.1e} from float64 in loss and norm, {worst[0]:.1e} in {worst[1]}; "
           f"loss {steps[0][0]:.3f} to {steps[-1][0]:.3f}")
     with open(os.path.join(OUT, name + ".json"), "w") as f:
-        json.dump({"case": case, "lr": LR, "decay": DECAY, "batches": batches, "steps": steps, "noise": noise,
+        json.dump({"case": case, "lr": LR, "decay": DECAY, "vectors": VECTORS.get(name, [None])[0], "batches": batches, "steps": steps, "noise": noise,
                    "weights": {t["name"]: elements(t["name"], weights[t["name"]]) for t in tensors}}, f)
         f.write("\n")
 

@@ -1,0 +1,129 @@
+/* Vectors of texts that learn: how they are pooled, compared with each other, and back. */
+#include <math.h>
+#include <string.h>
+
+#include "ops/class.h"
+#include "train/trainer.h"
+
+static const float SCALE = 20; /* of cosines, as in sentence-transformers */
+
+static bool is_scored(const rp_trainer *t) {
+    return t->params.vectors == RP_VECTORS_SCORED;
+}
+
+rp_status rp_train_choose_pooling(rp_trainer *t, rp_error *err) {
+    const rp_pooling_config *folder = &t->model->pooling;
+    if (t->model->pooling_error.status)
+        return rp_fail(err, t->model->pooling_error.status, "%s", t->model->pooling_error.message);
+    bool other = folder->modes && folder->modes != RP_POOL_MEAN && folder->modes != RP_POOL_CLS;
+    for (size_t i = 0; i < folder->module_count; i++)
+        other = other || folder->modules[i].kind != RP_MODULE_NORMALIZE;
+    t->first_token = folder->modes == RP_POOL_CLS;
+    return !other
+               ? RP_OK
+               : rp_fail(err, RP_ERROR_UNSUPPORTED,
+                         "%s: modules.json: vectors can be trained where they are the mean of all tokens or "
+                         "the first one, perhaps with a Normalize, and not with other modules",
+                         t->model->dir);
+}
+
+/* ---- forwards ---- */
+
+/* Rows between a micro-batch and the step: head_state has as its layer the first row. */
+static void place(const rp_trainer *t, rp_train_list *list, rp_rows_variant variant, rp_range from,
+                  rp_range to) {
+    rp_op *op = rp_train_next(list, &rp_class_rows, "vectors", RP_COUNT_SEQUENCES);
+    op->variant = variant;
+    op->width = t->model->config.hidden_size;
+    op->fixed = 1;
+    op->state = rp_train_input(t, t->at.head_state, sizeof(rp_train_state));
+    op->x = from;
+    op->out = to;
+}
+
+void rp_train_describe_vectors(const rp_trainer *t, rp_train_list *out) {
+    const rp_train_buffers *b = &t->buffers;
+    out->count = 0;
+    rp_op *pool =
+        rp_train_next(out, t->first_token ? &rp_class_gather : &rp_class_pool, "vectors", RP_COUNT_SEQUENCES);
+    pool->width = t->model->config.hidden_size;
+    pool->x = b->hidden;
+    pool->list = rp_train_starts(t);
+    pool->out = b->pooled;
+    place(t, out, RP_ROWS_STASH, b->pooled, b->vectors);
+}
+
+/* ---- the loss ---- */
+
+static rp_op *compare(const rp_trainer *t, rp_train_list *list, rp_similarity_variant variant) {
+    const rp_train_buffers *b = &t->buffers;
+    rp_op *op = rp_train_next(list, &rp_class_similarity, "cosines", RP_COUNT_ROWS);
+    op->variant = variant + (is_scored(t) ? 1 : 0);
+    op->width = is_scored(t) ? 1 : RP_TRAIN_MOST_PAIRS;
+    op->x_stride = rp_padded(t->model->config.hidden_size);
+    op->rate = is_scored(t) ? 1 : SCALE;
+    op->x = b->vectors;
+    op->stats = b->inverse;
+    return op;
+}
+
+void rp_train_describe_vectors_loss(const rp_trainer *t, rp_train_list *out) {
+    const rp_train_buffers *b = &t->buffers;
+    out->count = 0;
+    compare(t, out, RP_SIMILARITY_ALL)->out = b->scores;
+    rp_op *loss = rp_train_next(out, &rp_class_loss, "loss",
+                                is_scored(t) ? RP_COUNT_ROWS : (rp_count)RP_TRAIN_COUNT_SEGMENTS);
+    loss->variant = is_scored(t) ? RP_LOSS_SQUARES : RP_LOSS_SEGMENTS;
+    loss->width = is_scored(t) ? 1 : RP_TRAIN_MOST_PAIRS;
+    loss->x = b->scores;
+    loss->out = b->d_scores;
+    if (!is_scored(t)) loss->list = rp_train_input(t, t->at.segments, 8);
+    loss->tiles = rp_train_input(t, t->at.wanted, t->at.taught - t->at.wanted);
+    loss->stats = rp_buffer_range(&t->output, t->out.losses, t->out.total - t->out.losses);
+    loss->rate = is_scored(t) ? 0 : (float)t->params.label_smoothing;
+    rp_op *back = compare(t, out, RP_SIMILARITY_ALL_GRADIENT);
+    back->dy = b->d_scores;
+    back->out = b->d_vectors;
+}
+
+/* ---- back ---- */
+
+void rp_train_describe_vectors_back(const rp_trainer *t, rp_train_list *out) {
+    const rp_train_buffers *b = &t->buffers;
+    out->count = 0;
+    place(t, out, RP_ROWS_UNSTASH, b->d_vectors, b->d_pooled);
+    rp_op *spread = rp_train_next(out, &rp_class_rows, "vectors", RP_COUNT_TOKENS);
+    spread->variant = RP_ROWS_SET_FROM;
+    spread->width = t->model->config.hidden_size;
+    spread->x = b->d_pooled;
+    spread->list = rp_train_input(t, t->at.first, t->tokens * 8ull);
+    spread->out = b->d_hidden;
+}
+
+/* ---- a batch ---- */
+
+rp_status rp_train_check_vectors(const rp_trainer *t, const rp_train_batch *b, rp_error *err) {
+    if (b->count % 2 || b->count > 2 * RP_TRAIN_MOST_PAIRS)
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "rp_trainer_step: %zu sequences are not from 1 to %d pairs; make the batch smaller",
+                       b->count, RP_TRAIN_MOST_PAIRS);
+    for (size_t i = 0; is_scored(t) && i < b->count / 2; i++)
+        if (!isfinite(b->targets[i]))
+            return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: targets[%zu] is not finite", i);
+    return RP_OK;
+}
+
+uint32_t rp_train_write_vectors(rp_trainer *t, const rp_train_batch *b, uint32_t *counts) {
+    uint32_t *wanted = (uint32_t *)((char *)t->input.mapped + t->at.wanted);
+    uint32_t *segments = (uint32_t *)((char *)t->input.mapped + t->at.segments);
+    uint32_t pairs = (uint32_t)(b->count / 2), weight = rp_float_bits((float)(1.0 / pairs));
+    counts[RP_COUNT_ROWS] = pairs;
+    counts[RP_TRAIN_COUNT_SEGMENTS] = 1;
+    segments[0] = 0;
+    segments[1] = pairs;
+    for (uint32_t i = 0; i < (is_scored(t) ? pairs : RP_TRAIN_MOST_PAIRS); i++) {
+        wanted[2 * i] = i < pairs ? weight : 0;
+        wanted[2 * i + 1] = is_scored(t) ? rp_float_bits(b->targets[i]) : i < pairs ? i : UINT32_MAX;
+    }
+    return pairs;
+}
