@@ -448,28 +448,37 @@ static rp_status is_google(const char *dir, const char *name, bool *google, rp_e
     return RP_OK;
 }
 
-rp_status rp_config_load(const char *dir, rp_config *out, rp_error *err) {
-    *out = (rp_config){0};
-    rp_status status = rp_folder_check(dir, err);
-    if (status) return status;
-    char name[RP_FOLDER_NAME];
-    status = rp_folder_config(dir, name, err);
-    if (status) return status;
-    if (!*name) return rp_fail_no_config(dir, err);
-    char *path = rp_path_join(dir, name);
-    if (path) out->path = rp_arena_copy(&out->arena, path, strlen(path));
-    free(path);
-    if (!out->path) {
-        rp_config_finish(out);
-        return rp_fail_memory(err, "a path", strlen(dir) + 16);
-    }
+static rp_status load(const char *path, bool google, rp_config *out, rp_error *err) {
     rp_json_document document = {0};
-    reader r = {.root = &document.root, .path = rp_path_shown(out->path), .out = out, .err = err};
-    status = is_google(dir, name, &r.google, err);
-    if (!status) status = rp_json_load(out->path, &document, err);
+    *out = (rp_config){0};
+    out->path = rp_arena_copy(&out->arena, path, strlen(path));
+    if (!out->path) return rp_fail_memory(err, "a path", strlen(path));
+    reader r = {
+        .root = &document.root, .path = rp_path_shown(out->path), .out = out, .google = google, .err = err};
+    rp_status status = rp_json_load(out->path, &document, err);
     if (!status) status = read_config(&r);
     rp_json_finish(&document);
     if (status) rp_config_finish(out);
+    return status;
+}
+
+rp_status rp_config_load_file(const char *path, rp_config *out, rp_error *err) {
+    return load(path, false, out, err);
+}
+
+rp_status rp_config_load(const char *dir, rp_config *out, rp_error *err) {
+    char name[RP_FOLDER_NAME];
+    bool google = false;
+    *out = (rp_config){0};
+    rp_status status = rp_folder_check(dir, err);
+    if (!status) status = rp_folder_config(dir, name, err);
+    if (status) return status;
+    if (!*name) return rp_fail_no_config(dir, err);
+    char *path = rp_path_join(dir, name);
+    if (!path) return rp_fail_memory(err, "a path", strlen(dir) + 16);
+    status = is_google(dir, name, &google, err);
+    if (!status) status = load(path, google, out, err);
+    free(path);
     return status;
 }
 

@@ -52,6 +52,9 @@ typedef struct rp_config {
 /* Read `dir`/config.json. On success the caller owns what `out` holds (rp_config_finish). */
 rp_status rp_config_load(const char *dir, rp_config *out, rp_error *err);
 
+/* Read one that is the file `path`, whatever its name. */
+rp_status rp_config_load_file(const char *path, rp_config *out, rp_error *err);
+
 /* "base", "large", "xlarge" or "xxlarge" of ALBERT v2, or else the model that `name` means (rp_find_model).
  */
 rp_status rp_config_preset(const char *name, rp_config *out, rp_error *err);

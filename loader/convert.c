@@ -26,7 +26,7 @@ static const char *class_of(const rp_conversion *c) {
     return heads & RP_HEAD_MASKED_LM ? "ForMaskedLM" : "Model";
 }
 
-static void name_class(rp_conversion *c) {
+void rp_convert_name_class(rp_conversion *c) {
     if (!c->config.head && rp_heads_of_architecture(&c->config) &&
         strlen(c->config.architecture) < sizeof c->architecture)
         snprintf(c->architecture, sizeof c->architecture, "%.63s", c->config.architecture);
@@ -121,7 +121,7 @@ static rp_status copy_modules(rp_conversion *c, const char *dir) {
 /* ---- the whole ---- */
 
 static rp_status write_files(rp_conversion *c, const char *dir) {
-    name_class(c);
+    rp_convert_name_class(c);
     rp_status status = rp_convert_config(c);
     if (!status) status = rp_convert_tokenizer(c);
     if (!status) status = copy_modules(c, dir);

@@ -31,6 +31,13 @@ typedef struct rp_conversion {
 rp_status rp_convert_config(rp_conversion *c);
 rp_status rp_convert_weights(rp_conversion *c, const char *name);
 
+/* Choose c->architecture. */
+void rp_convert_name_class(rp_conversion *c);
+
+/* The vocabulary that is the file `path` (spiece.model, vocab.txt or tokenizer.json, by what it holds), and
+ * what Hugging Face's libraries need beside it. */
+rp_status rp_convert_vocabulary(rp_conversion *c, const char *path);
+
 /* Copies of the tokenizer's files, and tokenizer.json where spiece.model stands alone. */
 rp_status rp_convert_tokenizer(rp_conversion *c);
 

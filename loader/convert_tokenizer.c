@@ -1,5 +1,6 @@
 /* The tokenizer's files, and tokenizer.json of a folder that has spiece.model alone. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "loader/convert.h"
 #include "loader/folder.h"
@@ -295,4 +296,29 @@ rp_status rp_convert_tokenizer(rp_conversion *c) {
     if (status || has_whole || (!has_spiece && !has_vocab)) return status;
     bool pieces = has_spiece && (!has_vocab || c->config.family == RP_FAMILY_ALBERT);
     return pieces || !has_config ? write_own(c, pieces ? spiece : "", has_config) : RP_OK;
+}
+
+/* What the file holds: JSON, a protocol buffer (which begins with its first piece), or lines. */
+static rp_status kind_of(const char *path, const char **name, rp_error *err) {
+    char first = 0;
+    uint64_t size = 0;
+    int fd = -1;
+    rp_status status = rp_file_open(path, &fd, &size, err);
+    if (status) return status;
+    bool empty = read(fd, &first, 1) != 1;
+    close(fd);
+    *name = first == '\n' ? "spiece.model" : first == '{' ? "tokenizer.json" : "vocab.txt";
+    return empty ? rp_fail(err, RP_ERROR_FORMAT,
+                           "%s: is empty; name a spiece.model, a vocab.txt or a tokenizer.json",
+                           rp_path_shown(path))
+                 : RP_OK;
+}
+
+rp_status rp_convert_vocabulary(rp_conversion *c, const char *path) {
+    const char *name = NULL;
+    rp_status status = kind_of(path, &name, c->err);
+    if (!status) status = rp_staging_copy(&c->staging, path, name, c->err);
+    if (status || !strcmp(name, "tokenizer.json")) return status;
+    c->dir = c->staging.dir; /* which holds the vocabulary alone */
+    return write_own(c, !strcmp(name, "spiece.model") ? name : "", false);
 }

@@ -1,30 +1,12 @@
 #include "loader/new_head.h"
 
-#include <math.h>
-
 #include "loader/names.h"
+#include "loader/random.h"
 #include "loader/weights_files.h"
 
 enum { SHARED = RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS | RP_HEAD_SPANS | RP_HEAD_CHOICE };
 
 /* ---- numbers ---- */
-
-/* The next of the splitmix64 sequence, from 0 to below 1. */
-static double next_uniform(uint64_t *state) {
-    uint64_t z = *state += 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
-}
-
-/* Of a normal distribution, those beyond two deviations drawn again. */
-static float next_normal(uint64_t *state) {
-    static const double TURN = 6.283185307179586;
-    for (;;) {
-        double radius = sqrt(-2 * log(1 - next_uniform(state))), angle = TURN * next_uniform(state);
-        if (fabs(radius * cos(angle)) <= 2) return (float)(0.02 * radius * cos(angle));
-    }
-}
 
 /* Where tensors that are made take their place. */
 typedef struct maker {
@@ -40,7 +22,8 @@ static rp_tensor make_constant(maker *m, float value, uint32_t columns) {
 
 static rp_tensor make_matrix(maker *m, uint32_t rows, uint32_t columns) {
     const rp_tensor made = {.data = m->next, .dtype = RP_F32, .rows = rows, .columns = columns};
-    for (size_t i = 0; i < (size_t)rows * columns; i++) *m->next++ = next_normal(&m->state);
+    for (size_t i = 0; i < (size_t)rows * columns; i++)
+        *m->next++ = (float)(0.02 * rp_random_normal(&m->state));
     return made;
 }
 

@@ -1,4 +1,7 @@
-/* Weights from a generator, for measuring models of any size without their files. */
+/* Weights from a generator: for measuring models of any size without their files, and for new models. */
+#include "loader/random.h"
+
+#include <math.h>
 #include <unistd.h>
 
 #include "loader/names.h"
@@ -7,6 +10,7 @@
 typedef struct filler {
     float *next; /* NULL: only count */
     uint64_t elements, seed;
+    double deviation; /* of a new model; 0: it is for measuring */
 } filler;
 
 /* Element i of the splitmix64 sequence of `seed`. */
@@ -27,6 +31,28 @@ static void fill(float *out, size_t count, uint64_t seed, float offset, float sc
     }
 }
 
+double rp_random_next(uint64_t *state) {
+    uint64_t z = *state += 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+}
+
+double rp_random_normal(uint64_t *state) {
+    static const double TURN = 6.283185307179586;
+    for (;;) {
+        double radius = sqrt(-2 * log(1 - rp_random_next(state))), angle = TURN * rp_random_next(state);
+        if (fabs(radius * cos(angle)) <= 2) return radius * cos(angle);
+    }
+}
+
+/* As google-research/albert begins, matrices alone at random. */
+static void fill_new(filler *f, const rp_slot *slot, uint64_t count) {
+    for (uint64_t i = 0; i < count; i++)
+        f->next[i] = slot->kind == RP_SLOT_MATRIX ? (float)(f->deviation * rp_random_normal(&f->seed))
+                                                  : slot->kind == RP_SLOT_SCALE;
+}
+
 static rp_status fill_slot(const rp_slot *slot, void *context) {
     filler *f = context;
     uint64_t count = (uint64_t)slot->rows * slot->columns;
@@ -34,8 +60,11 @@ static rp_status fill_slot(const rp_slot *slot, void *context) {
         bool matrix = slot->kind == RP_SLOT_MATRIX;
         *slot->tensor =
             (rp_tensor){.data = f->next, .dtype = RP_F32, .rows = slot->rows, .columns = slot->columns};
-        fill(f->next, (size_t)count, mix(f->seed, f->elements), slot->kind == RP_SLOT_SCALE ? 1.0f : 0.0f,
-             matrix ? 0.05f : 0.02f);
+        if (f->deviation > 0)
+            fill_new(f, slot, count);
+        else
+            fill(f->next, (size_t)count, mix(f->seed, f->elements), slot->kind == RP_SLOT_SCALE ? 1.0f : 0.0f,
+                 matrix ? 0.05f : 0.02f);
         f->next += count;
     }
     f->elements += count;
@@ -58,13 +87,10 @@ static uint64_t memory_bytes(void) {
     return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : SIZE_MAX;
 }
 
-rp_status rp_weights_random(const rp_config *config, uint32_t seed, rp_weights *out, rp_error *err) {
-    unsigned named = rp_heads_of_architecture(config), bare = config->no_pooler ? 0 : RP_HEAD_POOLER;
+static rp_status make(const rp_config *config, filler f, rp_weights *out, rp_error *err) {
     size_t layers = (size_t)config->groups * config->inner_layers;
-    *out = (rp_weights){.heads = named ? named : bare};
     out->layers = rp_new_array(rp_layer_weights, layers);
     out->files = rp_new(rp_weight_files);
-    filler f = {0};
     if (out->layers && out->files) {
         visit_all(config, out, out->heads, &f);
         if (f.elements <= memory_bytes() / sizeof(float) && f.elements <= SIZE_MAX / sizeof(float))
@@ -75,7 +101,24 @@ rp_status rp_weights_random(const rp_config *config, uint32_t seed, rp_weights *
         return rp_fail_memory(err, "random weights", f.elements * sizeof(float));
     }
     out->parameters = f.elements;
-    f = (filler){.next = out->files->memory, .seed = mix(seed, 0)};
+    f.elements = 0;
+    f.next = out->files->memory;
     visit_all(config, out, out->heads, &f);
+    return RP_OK;
+}
+
+rp_status rp_weights_random(const rp_config *config, uint32_t seed, rp_weights *out, rp_error *err) {
+    unsigned named = rp_heads_of_architecture(config), bare = config->no_pooler ? 0 : RP_HEAD_POOLER;
+    *out = (rp_weights){.heads = named ? named : bare};
+    return make(config, (filler){.seed = mix(seed, 0)}, out, err);
+}
+
+rp_status rp_weights_new(const rp_config *config, unsigned heads, double deviation, uint64_t seed,
+                         rp_weights *out, rp_error *err) {
+    *out = (rp_weights){.heads = heads};
+    rp_status status = make(config, (filler){.seed = seed, .deviation = deviation}, out, err);
+    if (status || config->pad_id >= config->vocab_size) return status;
+    float *word = (float *)out->files->memory; /* the first tensor */
+    memset(word + (size_t)config->pad_id * config->embedding_size, 0, config->embedding_size * sizeof *word);
     return RP_OK;
 }

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "loader/new_model.h"
 #include "train/state.h"
 
 /* ---- what is asked for ---- */
@@ -57,8 +58,9 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
     if ((unsigned)p->optimizer > RP_OPTIMIZER_LAMB)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: optimizer %d is not one of rp_optimizer", function,
                        (int)p->optimizer);
-    if (p->config || p->tokenizer)
-        return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s: pre-training is not there yet", function);
+    if (!p->config != !p->tokenizer)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "%s: a new model needs both, a config and a tokenizer",
+                       function);
     if ((unsigned)p->schedule > RP_SCHEDULE_POLYNOMIAL)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: schedule %d is not one of rp_train_schedule", function,
                        (int)p->schedule);
@@ -187,6 +189,16 @@ static rp_status open_trainer(rp_trainer *t, const char *dir, const rp_train_sav
     return status;
 }
 
+/* Write the new model that is asked for to `dir`. */
+static rp_status make_model(rp_trainer *t, const char *dir, rp_error *err) {
+    rp_trainer_params *p = &t->params;
+    const char *config = p->config, *tokenizer = p->tokenizer;
+    p->config = p->tokenizer = NULL; /* the caller's */
+    if (!config) return RP_OK;
+    if (!p->head && !p->vectors) p->head = RP_TRAIN_BOTH;
+    return rp_new_model_write(config, tokenizer, p->head & RP_TRAIN_BOTH, p->seed, dir, err);
+}
+
 rp_status rp_trainer_open(rp_device *device, const char *dir, const rp_trainer_params *params,
                           rp_trainer **out, rp_error *err) {
     static const rp_trainer_params defaults = {0};
@@ -205,7 +217,8 @@ rp_status rp_trainer_open(rp_device *device, const char *dir, const rp_trainer_p
     t->user.drop = drop_user;
     rp_train_saved saved = {0};
     const char *resume = t->params.resume;
-    if (resume) status = rp_train_saved_open(resume, &saved, err);
+    status = make_model(t, dir, err);
+    if (!status && resume) status = rp_train_saved_open(resume, &saved, err);
     if (!status) status = open_trainer(t, dir, resume ? &saved : NULL, err);
     rp_train_saved_finish(&saved);
     if (status)
