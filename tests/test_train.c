@@ -200,6 +200,7 @@ static void test_embed(void **state) {
     follow("embed_relu", 3e-2);
     follow("embed_bert", 1e-3);
     follow("embed_scored", 1e-3);
+    follow("embed_taught", 1e-3);
 }
 
 int main(void) {

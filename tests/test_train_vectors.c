@@ -43,10 +43,10 @@ static int clean(void **state) {
 
 /* ---- batches ---- */
 
-enum { MANY = 1026, LONGEST = 40 };
+enum { MANY = 1026, LONGEST = 40, WIDTH = 39 };
 static int32_t ids[MANY][LONGEST];
 static rp_sequence sequences[MANY];
-static float scores[MANY / 2];
+static float scores[MANY / 2], teacher[MANY * WIDTH];
 
 static rp_train_batch make_batch(size_t pairs, uint32_t seed) {
     for (size_t i = 0; i < 2 * pairs; i++) {
@@ -74,7 +74,8 @@ static void open_trainer(const rp_trainer_params *params) {
 
 /* Three steps; the losses and norms, and the hidden states after them. */
 static float *train(const rp_trainer_params *params, rp_train_result results[3], size_t *count) {
-    const rp_train_batch batch = make_batch(21, 7);
+    rp_train_batch batch = make_batch(21, 7);
+    if (params->taught) batch.teacher = teacher;
     const rp_run_params hidden = {.output = RP_OUTPUT_HIDDEN};
     rp_error err = {0};
     open_trainer(params);
@@ -117,6 +118,7 @@ static void test_the_cut_changes_rounding_alone(void **state) {
     (void)state;
     check_cut(&(rp_trainer_params){.vectors = RP_VECTORS_IN_BATCH, .learning_rate = 1e-3});
     check_cut(&(rp_trainer_params){.vectors = RP_VECTORS_SCORED, .learning_rate = 1e-3});
+    check_cut(&(rp_trainer_params){.vectors = RP_VECTORS_SCORED, .learning_rate = 1e-3, .taught = true});
 }
 
 /* What is dropped is the same in both passes, or the loss that is told would not be that of the gradient. */
@@ -200,6 +202,37 @@ static void test_wrong_batches_are_refused(void **state) {
     refuse(&batch, "targets[1]");
     batch.targets = NULL;
     refuse(&batch, "no targets");
+    batch = make_batch(2, 1);
+    batch.teacher = teacher;
+    refuse(&batch, "teacher must be NULL");
+}
+
+/* A pair that is not learnt is taught by the teacher alone; without any other its vectors are all. */
+static void test_a_teacher(void **state) {
+    (void)state;
+    const rp_trainer_params params = {
+        .vectors = RP_VECTORS_IN_BATCH, .learning_rate = 1e-3, .taught = true, .label_weight = 1};
+    const int32_t none[] = {-1, -1, -1, -1};
+    rp_train_result all = {0}, alone = {0};
+    rp_error err = {0};
+    rp_train_batch batch = make_batch(4, 1);
+    open_trainer(&params);
+    refuse(&batch, "teacher must be given");
+    batch.teacher = teacher;
+    teacher[8 * WIDTH - 1] = NAN;
+    refuse(&batch, "is not finite");
+    teacher[8 * WIDTH - 1] = 0;
+    if (rp_trainer_step(trainer, &batch, &all, &err)) fail_msg("%s", err.message);
+    rp_trainer_close(&trainer);
+    open_trainer(&params);
+    batch.labels = none;
+    for (int i = 0; i < 20; i++) {
+        rp_train_result last = {0};
+        if (rp_trainer_step(trainer, &batch, &last, &err)) fail_msg("%s", err.message);
+        if (i) assert_true(last.loss < alone.loss);
+        if (!i) alone = last;
+    }
+    assert_true(alone.loss < all.loss);
 }
 
 static void write_module(const char *name, const char *text) {
@@ -229,6 +262,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_nothing_is_made_after_the_first_step, clean),
         cmocka_unit_test_teardown(test_heads_stay, clean),
         cmocka_unit_test_teardown(test_wrong_batches_are_refused, clean),
+        cmocka_unit_test_teardown(test_a_teacher, clean),
         cmocka_unit_test_teardown(test_what_cannot_learn_is_refused, clean),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

@@ -73,7 +73,7 @@ typedef struct rp_trainer_params {
     uint64_t seed;             /* of what is random: dropout, and the weights of a head that is made */
     uint32_t max_batch_tokens; /* most tokens in one micro-batch; 0: the library derives it from the model's
                                   size. A larger batch is cut, which changes results by rounding alone */
-    bool taught;               /* of RP_HEAD_CLASSIFIER: batches have the outputs of a teacher, too */
+    bool taught; /* of RP_HEAD_CLASSIFIER, and of vectors: batches have what a teacher makes of them, too */
     const char *config; /* not NULL: a new model is trained, of this configuration: "base", "large", "xlarge"
                            or "xxlarge" (ALBERT, version 2), a config.json, or a folder or model that has
                            one. rp_trainer_open writes it to `dir`, a folder that is not there yet or is
@@ -112,7 +112,11 @@ typedef struct rp_train_batch {
     uint32_t choices;     /* RP_HEAD_CHOICE: sequences of each question, which follow one another */
     const float *teacher; /* with rp_trainer_params.taught, and beside the labels or targets: [count,
                              label_count], the logits of another model, which this one's are to come near to.
-                             A sequence whose label is below 0, and a batch of them, is taught by it alone */
+                             A sequence whose label is below 0, and a batch of them, is taught by it alone.
+                             Of vectors [count, hidden_size], the vectors of another model, which those of
+                             this one, before a Normalize, are to come near to; then `labels` [count / 2]
+                             may be given, and a pair of one below 0 is taught by it alone, though other
+                             pairs are still to be far from its second text */
     uint64_t reserved[8]; /* zero; see reprise.h */
 } rp_train_batch;
 

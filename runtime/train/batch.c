@@ -18,7 +18,7 @@ static rp_status fail_label(size_t i, int32_t label, uint64_t most, rp_error *er
 }
 
 static uint64_t count_logits(const rp_trainer *t, const rp_train_batch *b) {
-    return (uint64_t)b->count * rp_train_logits(t);
+    return (uint64_t)b->count * (t->params.vectors ? t->model->config.hidden_size : rp_train_logits(t));
 }
 
 /* Numbers that the logits are to be. */
@@ -146,7 +146,7 @@ rp_status rp_train_check(const rp_trainer *t, const rp_train_batch *b, rp_train_
         tokens += b->sequences[i].count;
     }
     if (t->params.vectors)
-        return rp_train_check_vectors(t, b, err);
+        status = rp_train_check_vectors(t, b, out, err);
     else if (wants_targets(t))
         status = check_targets(t, b, out, err);
     else if (rp_train_pretrains(t))
@@ -356,8 +356,8 @@ uint32_t rp_train_fill(rp_trainer *t, const rp_train_batch *b, const rp_train_la
     write_sequences(t, b, part, counts);
     for (int table = 0; table < 3; table++)
         counts[RP_TRAIN_COUNT_WORDS + table] = write_list(t, b, part, table);
-    uint32_t items =
-        t->params.vectors ? rp_train_write_vectors(t, b, counts) : write_wanted(t, b, labels, part, counts);
+    uint32_t items = t->params.vectors ? rp_train_write_vectors(t, b, labels, counts)
+                                       : write_wanted(t, b, labels, part, counts);
     memcpy(at(t, t->at.counts), counts, sizeof counts);
     rp_ops_write_grids(&t->ops, counts, at(t, t->at.indirect));
     return items;

@@ -104,6 +104,13 @@ static uint64_t wanted_words(const rp_trainer *t) {
     return rows * larger(4, 1 + rp_train_logits(t));
 }
 
+/* And of a teacher. */
+static uint64_t taught_words(const rp_trainer *t) {
+    if (!t->params.taught) return 0;
+    return t->params.vectors ? 2ull * RP_TRAIN_MOST_PAIRS * (1 + t->model->config.hidden_size)
+                             : wanted_words(t);
+}
+
 typedef struct part {
     VkDeviceSize *offset, bytes;
 } part;
@@ -132,7 +139,7 @@ static rp_status create_shared(rp_trainer *t, rp_error *err) {
         {&at->tiles, tokens * 8},
         {&at->first, tokens * 8},
         {&at->wanted, wanted_words(t) * 4},
-        {&at->taught, t->params.taught ? wanted_words(t) * 4 : 0},
+        {&at->taught, taught_words(t) * 4},
         {&at->segments, (tokens + 1) * 4},
         {&at->masked, t->masked * 4ull},
         {&at->masked_ids, t->masked * 8ull},
@@ -145,6 +152,7 @@ static rp_status create_shared(rp_trainer *t, rp_error *err) {
     };
     const part out[] = {{&t->out.losses, items * 8},
                         {&t->out.masked, t->masked * 8ull},
+                        {&t->out.taught, t->params.vectors ? RP_TRAIN_MOST_PAIRS * 16 : 0},
                         {&t->out.total, 16},
                         {&t->out.sums, t->sum_count * 4ull}};
     at->size = lay_out(t, in, RP_COUNT(in));

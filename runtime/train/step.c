@@ -111,6 +111,8 @@ static rp_status run_part(rp_trainer *t, const rp_train_batch *b, const rp_train
         add_items(t, t->out.masked, part->masked, &out->mlm_loss, &out->mlm_accuracy);
     } else if (!t->params.vectors || (last && pass != AGAIN)) {
         add_items(t, t->out.losses, items, &out->loss, &right);
+        if (t->params.vectors && b->teacher)
+            add_items(t, t->out.taught, (uint32_t)b->count, &out->loss, &right);
     }
     if (pass != AHEAD) out->tokens += part->tokens;
 done:

@@ -64,10 +64,10 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
     if ((unsigned)p->schedule > RP_SCHEDULE_POLYNOMIAL)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: schedule %d is not one of rp_train_schedule", function,
                        (int)p->schedule);
-    if ((unsigned)p->vectors > RP_VECTORS_SCORED || (p->vectors && (p->head || p->taught)))
+    if ((unsigned)p->vectors > RP_VECTORS_SCORED || (p->vectors && p->head))
         return rp_fail(err, RP_ERROR_ARGUMENT,
-                       "%s: vectors is %d, and must be one of rp_train_vectors, without a head and a teacher",
-                       function, (int)p->vectors);
+                       "%s: vectors is %d, and must be one of rp_train_vectors, without a head", function,
+                       (int)p->vectors);
     if (p->total_steps && p->warmup_steps > p->total_steps)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: warmup_steps is %llu and total_steps %llu", function,
                        (unsigned long long)p->warmup_steps, (unsigned long long)p->total_steps);

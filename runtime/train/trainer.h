@@ -17,6 +17,7 @@ enum {
     RP_TRAIN_COUNT_TILES, /* of attention_grad.c; those of attention.c come next */
     RP_TRAIN_COUNT_QUERIES,
     RP_TRAIN_COUNT_SEGMENTS, /* of the loss of vectors: 1 */
+    RP_TRAIN_COUNT_VECTORS,  /* of the step */
 };
 
 enum { RP_TRAIN_MOST_PAIRS = 512 }; /* of a batch of vectors */
@@ -73,6 +74,7 @@ typedef struct rp_train_layout {
 typedef struct rp_train_output {
     VkDeviceSize losses; // [items, 2]
     VkDeviceSize masked; // [M, 2]: losses of tokens to be predicted
+    VkDeviceSize taught; // [2P, 2]: of vectors that a teacher teaches
     VkDeviceSize total;  // float [4]: the square of the norm of the whole gradient
     VkDeviceSize sums;   // float [sum_count]: of the squares of each block
     VkDeviceSize size;
@@ -236,6 +238,12 @@ void rp_train_describe_backward(const rp_trainer *trainer, uint32_t layer, rp_tr
 void rp_train_describe_epilogue(const rp_trainer *trainer, rp_train_list *out);
 void rp_train_describe_head(const rp_trainer *trainer, rp_train_list *out);
 
+/* Labels that count, over a whole batch: by which losses are divided. Spans: of both columns. Pre-training:
+ * tokens to be predicted, and orders. */
+typedef struct rp_train_labels {
+    uint64_t counted[2];
+} rp_train_labels;
+
 /* ---- vectors.c ---- */
 
 /* RP_ERROR_UNSUPPORTED where the folder makes vectors in a way that is not trained. */
@@ -248,8 +256,10 @@ void rp_train_describe_vectors_loss(const rp_trainer *trainer, rp_train_list *ou
 void rp_train_describe_vectors_back(const rp_trainer *trainer, rp_train_list *out);
 
 /* Which batches can be learnt, and what the device reads of one; the losses that it writes. */
-rp_status rp_train_check_vectors(const rp_trainer *trainer, const rp_train_batch *batch, rp_error *err);
-uint32_t rp_train_write_vectors(rp_trainer *trainer, const rp_train_batch *batch, uint32_t *counts);
+rp_status rp_train_check_vectors(const rp_trainer *trainer, const rp_train_batch *batch, rp_train_labels *out,
+                                 rp_error *err);
+uint32_t rp_train_write_vectors(rp_trainer *trainer, const rp_train_batch *batch,
+                                const rp_train_labels *labels, uint32_t *counts);
 
 /* ---- recording.c ---- */
 
@@ -282,12 +292,6 @@ typedef struct rp_train_part {
     size_t first_masked;
     uint32_t masked; /* tokens to be predicted */
 } rp_train_part;
-
-/* Labels that count, over a whole batch: by which losses are divided. Spans: of both columns. Pre-training:
- * tokens to be predicted, and orders. */
-typedef struct rp_train_labels {
-    uint64_t counted[2];
-} rp_train_labels;
 
 rp_status rp_train_check(const rp_trainer *trainer, const rp_train_batch *batch, rp_train_labels *out,
                          rp_error *err);

@@ -67,6 +67,23 @@ static rp_op *compare(const rp_trainer *t, rp_train_list *list, rp_similarity_va
     return op;
 }
 
+/* Add the gradient of the distance to the teacher's vectors, which takes the place of the vectors. */
+static void describe_teacher(const rp_trainer *t, rp_train_list *list) {
+    const rp_train_buffers *b = &t->buffers;
+    rp_op *taught = rp_train_next(list, &rp_class_loss, "teacher", (rp_count)RP_TRAIN_COUNT_VECTORS);
+    taught->variant = RP_LOSS_SQUARES;
+    taught->width = t->model->config.hidden_size;
+    taught->x = b->vectors;
+    taught->out = b->vectors;
+    taught->tiles = rp_train_input(t, t->at.taught, t->at.segments - t->at.taught);
+    taught->stats = rp_buffer_range(&t->output, t->out.taught, RP_TRAIN_MOST_PAIRS * 16);
+    rp_op *sum = rp_train_next(list, &rp_class_rows, "teacher", (rp_count)RP_TRAIN_COUNT_VECTORS);
+    sum->variant = RP_ROWS_ADD;
+    sum->width = taught->width;
+    sum->x = b->vectors;
+    sum->out = b->d_vectors;
+}
+
 void rp_train_describe_vectors_loss(const rp_trainer *t, rp_train_list *out) {
     const rp_train_buffers *b = &t->buffers;
     out->count = 0;
@@ -84,6 +101,7 @@ void rp_train_describe_vectors_loss(const rp_trainer *t, rp_train_list *out) {
     rp_op *back = compare(t, out, RP_SIMILARITY_ALL_GRADIENT);
     back->dy = b->d_scores;
     back->out = b->d_vectors;
+    if (t->params.taught) describe_teacher(t, out);
 }
 
 /* ---- back ---- */
@@ -102,7 +120,13 @@ void rp_train_describe_vectors_back(const rp_trainer *t, rp_train_list *out) {
 
 /* ---- a batch ---- */
 
-rp_status rp_train_check_vectors(const rp_trainer *t, const rp_train_batch *b, rp_error *err) {
+/* Is pair `i` learnt as its labels say? */
+static bool is_learnt(const rp_trainer *t, const rp_train_batch *b, size_t i) {
+    return !t->params.taught || !b->labels || b->labels[i] >= 0;
+}
+
+rp_status rp_train_check_vectors(const rp_trainer *t, const rp_train_batch *b, rp_train_labels *out,
+                                 rp_error *err) {
     if (b->count % 2 || b->count > 2 * RP_TRAIN_MOST_PAIRS)
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "rp_trainer_step: %zu sequences are not from 1 to %d pairs; make the batch smaller",
@@ -110,20 +134,36 @@ rp_status rp_train_check_vectors(const rp_trainer *t, const rp_train_batch *b, r
     for (size_t i = 0; is_scored(t) && i < b->count / 2; i++)
         if (!isfinite(b->targets[i]))
             return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: targets[%zu] is not finite", i);
+    for (size_t i = 0; i < b->count / 2; i++) out->counted[0] += is_learnt(t, b, i);
     return RP_OK;
 }
 
-uint32_t rp_train_write_vectors(rp_trainer *t, const rp_train_batch *b, uint32_t *counts) {
+/* The vectors of the teacher, and a weight for each. */
+static void write_teacher(rp_trainer *t, const rp_train_batch *b) {
+    uint32_t width = t->model->config.hidden_size,
+             weight = rp_float_bits((float)(1 / ((double)b->count * width)));
+    uint32_t *to = (uint32_t *)((char *)t->input.mapped + t->at.taught);
+    for (size_t i = 0; i < b->count; i++, to += 1 + width) {
+        *to = weight;
+        memcpy(to + 1, b->teacher + i * width, width * 4ull);
+    }
+}
+
+uint32_t rp_train_write_vectors(rp_trainer *t, const rp_train_batch *b, const rp_train_labels *labels,
+                                uint32_t *counts) {
     uint32_t *wanted = (uint32_t *)((char *)t->input.mapped + t->at.wanted);
     uint32_t *segments = (uint32_t *)((char *)t->input.mapped + t->at.segments);
-    uint32_t pairs = (uint32_t)(b->count / 2), weight = rp_float_bits((float)(1.0 / pairs));
+    uint32_t pairs = (uint32_t)(b->count / 2),
+             weight = rp_float_bits((float)(t->params.label_weight / (double)labels->counted[0]));
     counts[RP_COUNT_ROWS] = pairs;
+    counts[RP_TRAIN_COUNT_VECTORS] = 2 * pairs;
     counts[RP_TRAIN_COUNT_SEGMENTS] = 1;
     segments[0] = 0;
     segments[1] = pairs;
     for (uint32_t i = 0; i < (is_scored(t) ? pairs : RP_TRAIN_MOST_PAIRS); i++) {
-        wanted[2 * i] = i < pairs ? weight : 0;
+        wanted[2 * i] = i < pairs && is_learnt(t, b, i) ? weight : 0;
         wanted[2 * i + 1] = is_scored(t) ? rp_float_bits(b->targets[i]) : i < pairs ? i : UINT32_MAX;
     }
+    if (b->teacher) write_teacher(t, b);
     return pairs;
 }

@@ -43,11 +43,12 @@ CASES = {
     "embed_relu": ("head26", 3, 20),
     "embed_bert": ("bert", 4, 20),
     "embed_scored": ("inner", 4, 12),
+    "embed_taught": ("odd", 5, 20),
 }
 # Vectors of texts, by sentence-transformers' losses: the way of pooling, and whether pairs have scores. A batch has so
 # many pairs.
 VECTORS = {"embed": ("mean", False), "embed_relu": ("mean", False), "embed_bert": ("cls", False),
-           "embed_scored": ("mean", True)}
+           "embed_scored": ("mean", True), "embed_taught": ("mean", False)}
 
 
 def numbers(text, count):
@@ -80,8 +81,11 @@ def labels_of(cls, name, lengths, config):
 
 
 def taught(name, batch, config):
-    """The logits of a teacher, too; half of the labels are not known, and in the last batch none is."""
+    """What a teacher says, too; half of the labels are not known, and in the last batch none is."""
     many, last = len(batch["sequences"]), name.endswith(str(BATCHES - 1))
+    if name.split("/")[1] in VECTORS:
+        return {"labels": [-1 if last else 0 for _ in range(many // 2)],
+                "teacher": [x / 8 - 1 for x in below(name + "/teacher", many * config.hidden_size, 17)]}
     return {"labels": [-1 if skip == 0 or last else label for label, skip in
                        zip(batch["labels"], below(name + "/skip", many, 2))],
             "teacher": [x / 4 - 2 for x in below(name + "/teacher", many * config.num_labels, 17)]}
@@ -124,7 +128,12 @@ def loss_of_vectors(model, batch, inputs, pooling):
         scores = torch.tensor(batch["targets"])  # which the class makes float32 of
         mse = lambda cosines, wanted: torch.nn.functional.mse_loss(cosines, wanted.to(cosines.dtype))
         return losses.CosineSimilarityLoss(vectors, loss_fct=mse)(sides, scores)
-    return losses.MultipleNegativesRankingLoss(vectors)(sides, None)
+    loss = losses.MultipleNegativesRankingLoss(vectors)(sides, None)
+    if "teacher" in batch:  # as losses.MSELoss
+        own = vectors(inputs)["sentence_embedding"]
+        away = torch.nn.functional.mse_loss(own, torch.tensor(batch["teacher"], dtype=own.dtype).reshape(own.shape))
+        loss = away + LABEL_WEIGHT * loss if batch["labels"][0] >= 0 else away
+    return loss
 
 
 def loss_of(model, batch, vectors=None):
