@@ -359,6 +359,7 @@ static const number numbers[] = {
     VALUE(RP_EVAL_ANSWER, 5),
     VALUE(RP_EVAL_CHOOSE, 6),
     VALUE(RP_EVAL_ORDER, 7),
+    VALUE(RP_EVAL_MLM, 8),
     STRUCT(rp_training_step, 152),
     FIELD(rp_training_step, step, 0, 8),
     FIELD(rp_training_step, steps, 8, 8),

@@ -30,6 +30,101 @@ static int close_device(void **state) {
     return 0;
 }
 
+/* ---- evaluation ---- */
+
+/* The instances of all batches as lines, and a line that no model takes. */
+static void write_instances(const pretrain_case *c, const char *path, bool bad) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    for (int b = 0; b < PRETRAIN_BATCHES; b++) {
+        const json_t *item;
+        size_t i;
+        json_array_foreach(c->lists[b], i, item) {
+            json_t *line =
+                json_pack("{sO sO sO sO}", "input_ids", json_object_get(item, "ids"), "masked_positions",
+                          json_object_get(item, "masked_positions"), "masked_ids",
+                          json_object_get(item, "masked_ids"), "order", json_object_get(item, "order"));
+            assert_non_null(line);
+            if (json_object_get(item, "types"))
+                json_object_set(line, "token_type_ids", json_object_get(item, "types"));
+            char *text = json_dumps(line, JSON_COMPACT);
+            fprintf(file, "%s\n", text);
+            free(text);
+            json_decref(line);
+        }
+        if (!b && bad)
+            fprintf(file, "{\"input_ids\": [1], \"masked_positions\": [0], \"masked_ids\": [99999]}\n");
+    }
+    fclose(file);
+}
+
+/* The predictions are those of the accuracy, and stand in the order of the rows. */
+static void check_predictions(const char *path, const json_t *want, size_t rows) {
+    static char line[1 << 16];
+    FILE *file = fopen(path, "r");
+    size_t count = 0, masked = 0, right = 0;
+    assert_non_null(file);
+    for (; fgets(line, sizeof line, file); count++) {
+        json_t *row = json_loads(line, 0, NULL);
+        const json_t *labels = json_object_get(row, "labels"), *said = json_object_get(row, "predictions");
+        assert_int_equal(json_integer_value(json_object_get(row, "row")), count);
+        assert_int_equal(json_object_get(row, "error") != NULL, labels == NULL);
+        for (size_t i = 0; i < json_array_size(labels); i++, masked++)
+            right +=
+                json_integer_value(json_array_get(labels, i)) == json_integer_value(json_array_get(said, i));
+        json_decref(row);
+    }
+    fclose(file);
+    assert_int_equal(count, rows);
+    assert_true(fabs((double)right / (double)masked -
+                     json_number_value(json_object_get(want, "mlm_accuracy"))) < 1e-9);
+}
+
+static void check_evaluation(const char *name) {
+    char path[FIXTURE_PATH_SIZE + 32], out[FIXTURE_PATH_SIZE + 32];
+    pretrain_case c;
+    rp_model *model = NULL;
+    rp_evaluation *e = NULL;
+    rp_error err = {0};
+    uint64_t skipped;
+    size_t count;
+    assert_true(pretrain_open(name, &c));
+    snprintf(path, sizeof path, "%s/instances.jsonl", c.dir);
+    snprintf(out, sizeof out, "%s/said.jsonl", c.dir);
+    const json_t *want = json_object_get(c.root, "evaluation");
+    rp_eval_params params = {.task = RP_EVAL_MLM};
+    write_instances(&c, path, true);
+    if (rp_model_open(device, c.dir, NULL, &model, &err)) fail_msg("%s", err.message);
+    assert_int_equal(rp_eval(model, path, &params, &e, &err), RP_ERROR_FORMAT);
+    assert_non_null(strstr(err.message, "line 6: masked_ids: 99999"));
+    params.skip_bad = true;
+    params.predictions = out;
+    if (rp_eval(model, path, &params, &e, &err)) fail_msg("%s", err.message);
+    rp_model_close(&model);
+    assert_int_equal(rp_evaluation_rows(e, &skipped), 25);
+    assert_int_equal(skipped, 1);
+    const rp_metric *metrics = rp_evaluation_metrics(e, &count);
+    assert_int_equal(count, json_object_size(want));
+    for (size_t i = 0; i < count; i++) {
+        double right = json_number_value(json_object_get(want, metrics[i].name));
+        if (!(fabs(metrics[i].value - right) <= 1e-6 * fmax(1, right)))
+            fail_msg("%s, %s: %.9g and not %.9g", name, metrics[i].name, metrics[i].value, right);
+    }
+    rp_evaluation_free(&e);
+    check_predictions(out, want, 26);
+    pretrain_close(&c);
+}
+
+static void test_evaluation(void **state) {
+    (void)state;
+    check_evaluation("odd");
+    check_evaluation("head26");
+    check_evaluation("inner");
+    check_evaluation("mlm");
+    check_evaluation("untied");
+    check_evaluation("bert");
+}
+
 /* ---- weights ---- */
 
 static bool is_noise(const json_t *golden, const char *name) {
@@ -149,6 +244,7 @@ static void test_lamb(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_evaluation),
         cmocka_unit_test(test_adamw),
         cmocka_unit_test(test_lamb),
     };

@@ -27,6 +27,10 @@ typedef enum rp_eval_task {
                              best_f1_thresh */
     RP_EVAL_CHOOSE,       /* one of several choices: loss, accuracy */
     RP_EVAL_ORDER,        /* are two texts in order? Labels are in_order and swapped, or 0 and 1: accuracy */
+    RP_EVAL_MLM,          /* prepared instances of pre-training, JSON lines of input_ids, token_type_ids,
+                             masked_positions, masked_ids and order (reprise(1)): mlm_loss, mlm_accuracy, perplexity
+                             (e to the power of mlm_loss); and where the model has that head and a line says the order,
+                             sop_loss, sop_accuracy */
 } rp_eval_task;
 
 typedef struct rp_eval_params {

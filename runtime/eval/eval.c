@@ -29,6 +29,7 @@ static const struct {
     [RP_EVAL_ANSWER] = {"answer", RP_HEAD_SPANS, RP_DATA_QUESTION, rp_eval_answer},
     [RP_EVAL_CHOOSE] = {"choose", RP_HEAD_CHOICE, RP_DATA_CHOICES, rp_eval_choose},
     [RP_EVAL_ORDER] = {"order", RP_HEAD_ORDER, RP_DATA_TEXT, rp_eval_order},
+    [RP_EVAL_MLM] = {"mlm", RP_HEAD_MASKED_LM, RP_DATA_INSTANCE, rp_eval_instances},
 };
 
 static rp_eval_task task_of(const rp_model_info *info) {
@@ -47,8 +48,10 @@ static rp_status check_head(const rp_eval_run *run, rp_error *err) {
     static const char *const commands[] = {[RP_EVAL_TAG] = "tag",
                                            [RP_EVAL_ANSWER] = "answer",
                                            [RP_EVAL_CHOOSE] = "choose",
-                                           [RP_EVAL_ORDER] = "coherence"};
+                                           [RP_EVAL_ORDER] = "coherence",
+                                           [RP_EVAL_MLM] = "fill-mask"};
     rp_result *result = NULL;
+    if (run->task == RP_EVAL_MLM && run->info->heads & RP_HEAD_MASKED_LM) return RP_OK; /* no tokenizer */
     rp_task task = {.model = run->model,
                     .head = tasks[run->task].head,
                     .command = run->task < RP_EVAL_TAG ? "classify" : commands[run->task],
@@ -119,7 +122,8 @@ static rp_status choose_glue(size_t which, rp_metrics *m, rp_error *err) {
 static rp_status open_data(rp_eval_run *run, rp_error *err) {
     static const char *const orders[] = {"in_order", "swapped"};
     const rp_eval_params *p = &run->params;
-    bool named = run->task != RP_EVAL_REGRESS && run->task != RP_EVAL_ANSWER && run->task != RP_EVAL_CHOOSE;
+    bool named = run->task != RP_EVAL_REGRESS && run->task != RP_EVAL_ANSWER && run->task != RP_EVAL_CHOOSE &&
+                 run->task != RP_EVAL_MLM;
     rp_labels labels = {0};
     rp_data_params params = {.text_column = p->text_column,
                              .pair_column = p->pair_column,
@@ -156,6 +160,16 @@ static double share(uint64_t part, uint64_t whole) {
     return whole ? (double)part / (double)whole : 0;
 }
 
+static void sum_up_instances(const rp_instances *n, rp_metrics *m) {
+    double loss = n->masked ? n->loss / (double)n->masked : NAN;
+    rp_metrics_add(m, "mlm_loss", loss);
+    rp_metrics_add(m, "mlm_accuracy", n->masked ? share(n->masked_right, n->masked) : NAN);
+    rp_metrics_add(m, "perplexity", exp(loss));
+    if (!n->orders) return;
+    rp_metrics_add(m, "sop_loss", n->order_loss / (double)n->orders);
+    rp_metrics_add(m, "sop_accuracy", share(n->orders_right, n->orders));
+}
+
 static rp_status sum_up(rp_eval_run *run, rp_metrics *m, rp_error *err) {
     const rp_classes *c = &run->classes;
     const rp_entities *e = &run->entities;
@@ -163,6 +177,9 @@ static rp_status sum_up(rp_eval_run *run, rp_metrics *m, rp_error *err) {
     double spearman = NAN;
     rp_status status = RP_OK;
     switch (run->task) {
+    case RP_EVAL_MLM:
+        sum_up_instances(&run->instances, m);
+        break;
     case RP_EVAL_ANSWER:
         return rp_answers_metrics(&run->answers, run->none, m, err);
     case RP_EVAL_TAG:
@@ -284,7 +301,7 @@ rp_status rp_eval(rp_model *model, const char *file, const rp_eval_params *param
     if (out) *out = NULL;
     if (!model || !file || !out)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_eval: model, file and out must not be NULL");
-    if ((unsigned)p.task > RP_EVAL_ORDER)
+    if ((unsigned)p.task > RP_EVAL_MLM)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_eval: there is no such task");
     rp_status status = rp_check_reserved(p.reserved, RP_COUNT(p.reserved), "rp_eval", err);
     if (!status) status = rp_model_enter(model, &visit, p.call, "rp_eval", err);

@@ -11,6 +11,12 @@
 
 enum { RP_EVAL_ROWS = 256, RP_EVAL_BYTES = 128 << 10 }; /* of a batch */
 
+/* What is counted of instances of pre-training. */
+typedef struct rp_instances {
+    uint64_t masked, masked_right, orders, orders_right;
+    double loss, order_loss; /* sums */
+} rp_instances;
+
 /* One call of rp_eval. */
 typedef struct rp_eval_run {
     rp_model *model;
@@ -32,6 +38,7 @@ typedef struct rp_eval_run {
     rp_numbers numbers;
     rp_entities entities;
     rp_answers answers;
+    rp_instances instances;
     bool none;   /* a question has no answer */
     bool *flags; /* [2 * labels] of a row: right, and said */
     FILE *out;   /* of predictions; NULL: none */
@@ -57,7 +64,8 @@ rp_status rp_eval_write(const rp_eval_run *run, rp_json_writer *w, rp_error *err
 rp_status rp_eval_texts(rp_eval_run *run, rp_error *err); /* classify, multilabel, regress (texts.c) */
 rp_status rp_eval_order(rp_eval_run *run, rp_error *err);
 rp_status rp_eval_choose(rp_eval_run *run, rp_error *err);
-rp_status rp_eval_tag(rp_eval_run *run, rp_error *err);    /* tokens.c */
-rp_status rp_eval_answer(rp_eval_run *run, rp_error *err); /* answers.c */
+rp_status rp_eval_tag(rp_eval_run *run, rp_error *err);       /* tokens.c */
+rp_status rp_eval_answer(rp_eval_run *run, rp_error *err);    /* answers.c */
+rp_status rp_eval_instances(rp_eval_run *run, rp_error *err); /* instances.c */
 
 #endif

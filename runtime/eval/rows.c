@@ -24,12 +24,30 @@ static bool copy_list(rp_arena *arena, const rp_text **list, size_t count, size_
     return ok;
 }
 
+static void *copy_numbers(rp_arena *arena, const void *numbers, uint32_t count, size_t *bytes, bool *ok) {
+    if (!numbers || !*ok) return NULL;
+    void *copy = rp_arena_copy(arena, numbers, count * sizeof(int32_t));
+    *bytes += count * sizeof(int32_t);
+    *ok = copy;
+    return copy;
+}
+
+static bool copy_instance(rp_arena *arena, rp_instance *in, size_t *bytes) {
+    bool ok = true;
+    in->ids = copy_numbers(arena, in->ids, in->count, bytes, &ok);
+    in->types = copy_numbers(arena, in->types, in->count, bytes, &ok);
+    in->masked_positions = copy_numbers(arena, in->masked_positions, in->masked, bytes, &ok);
+    in->masked_ids = copy_numbers(arena, in->masked_ids, in->masked, bytes, &ok);
+    return ok;
+}
+
 /* Keep the row when the next is read, and count its bytes. */
 static bool copy_row(rp_arena *arena, rp_data_row *row, size_t *bytes) {
     row->starts = NULL;
     return copy_text(arena, &row->text, bytes) && copy_text(arena, &row->pair, bytes) &&
            copy_text(arena, &row->id, bytes) && copy_list(arena, &row->labels, row->label_count, bytes) &&
-           copy_list(arena, &row->items, row->item_count, bytes);
+           copy_list(arena, &row->items, row->item_count, bytes) &&
+           copy_instance(arena, &row->instance, bytes);
 }
 
 rp_status rp_eval_fill(rp_eval_run *run, uint64_t first, rp_error *err) {

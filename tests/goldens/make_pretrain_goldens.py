@@ -5,12 +5,14 @@
 
 writes pretrain/CASE.json: the config and the tensors of a model, whose weights tests/support_fixture.c makes as
 make_encoder_goldens.py does; prepared instances; and for each optimizer the losses and the norm of the whole gradient
-at each step, the shares of right answers, and elements of every tensor at the end. LAMB is written here from its
+at each step, the shares of right answers, and elements of every tensor at the end; and what an evaluation finds of all
+instances before the first step. LAMB is written here from its
 formula, as google-research/albert has it: no bias correction, no limit of the ratio, one ratio a tensor, and neither
 ratio nor decay for biases and LayerNorms. Everything is computed in float64; the script says how far PyTorch's own
 float32 is from it.
 """
 import json
+import math
 import os
 import sys
 import tempfile
@@ -55,12 +57,27 @@ def batches_of(name, case):
     return out
 
 
-def losses_of(model, batch):
-    """The loss that the class computes, its two parts, and the shares of right answers."""
+def inputs_of(model, batch):
     ids = [s["ids"] for s in batch]
-    inputs = {"input_ids": train.padded(ids, model.config.pad_token_id),
+    return {"input_ids": train.padded(ids, model.config.pad_token_id),
               "attention_mask": train.padded([[1] * len(x) for x in ids], 0),
               "token_type_ids": train.padded([s.get("types", [0] * len(s["ids"])) for s in batch], 0)}
+
+
+def know_some(model, batches):
+    """Every third token to be predicted is what the model says."""
+    with torch.no_grad():
+        for batch in batches:
+            out = model(**inputs_of(model, batch))
+            logits = out.logits if hasattr(out, "logits") else out.prediction_logits
+            for i, s in enumerate(batch):
+                for k in range(0, len(s["masked_ids"]), 3):
+                    s["masked_ids"][k] = logits[i, s["masked_positions"][k]].argmax().item()
+
+
+def losses_of(model, batch):
+    """The loss that the class computes, its two parts, and the shares of right answers."""
+    inputs = inputs_of(model, batch)
     labels = torch.full_like(inputs["input_ids"], -100)
     for i, s in enumerate(batch):
         labels[i, s["masked_positions"]] = torch.tensor(s["masked_ids"], dtype=torch.long)
@@ -78,6 +95,21 @@ def losses_of(model, batch):
         parts = [cross(of_order[there], order[there]), (of_order[there].argmax(1) == order[there]).double().mean()]
     mlm = [cross(logits[chosen], labels[chosen]), (logits[chosen].argmax(1) == labels[chosen]).double().mean()]
     return out.loss, [x.item() for x in mlm + parts]
+
+
+def evaluate(model, batches):
+    """Over all tokens and orders, and the perplexity."""
+    alone = type(model).__name__.endswith("ForMaskedLM")
+    sums, tokens, orders = [0.0] * 4, 0, 0
+    with torch.no_grad():
+        for batch in batches:
+            parts = losses_of(model, batch)[1]
+            masked, there = sum(len(s["masked_ids"]) for s in batch), sum(s["order"] >= 0 for s in batch)
+            counts = [masked, masked] + ([] if alone else [there, there])
+            sums = [a + b * n for a, b, n in zip(sums, parts + [0] * 2, counts + [0] * 2)]
+            tokens, orders = tokens + masked, orders + there
+    found = {"mlm_loss": sums[0] / tokens, "mlm_accuracy": sums[1] / tokens, "perplexity": math.exp(sums[0] / tokens)}
+    return found if alone else {**found, "sop_loss": sums[2] / orders, "sop_accuracy": sums[3] / orders}
 
 
 def is_excluded(name):
@@ -144,6 +176,10 @@ def make(name):
         config, tensors, checksum = encoder.build_folder(folder, case)
         golden = {"config": config, "tensors": tensors, "checksum": f"{checksum:016x}", "lr": LR, "decay": DECAY,
                   "batches": batches}
+        model = encoder.load(folder, case["cls"])
+        tie_biases(model)
+        know_some(model.double(), batches)
+        golden["evaluation"] = evaluate(model, batches)
         for kind in ("lamb", "adamw"):
             single, _, single_weights = run(encoder.load(folder, case["cls"]), kind, batches)
             steps, noise, weights = run(encoder.load(folder, case["cls"]).double(), kind, batches)

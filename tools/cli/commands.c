@@ -281,6 +281,8 @@ static const char help_eval[] =
     "              an answer, and with the best threshold\n"
     "  choose      loss, accuracy\n"
     "  order       accuracy\n"
+    "  mlm         mlm_loss, mlm_accuracy, perplexity, sop_loss, sop_accuracy, of\n"
+    "              prepared instances of pre-training (reprise(1) shows them)\n"
     "Tables have a header with GLUE's names (sentence, sentence1 and sentence2, text,\n"
     "label, ...) or the names of --text-column, --pair-column and --label-column.\n"
     "Labels are the model's, by name or by number.\n"

@@ -10,8 +10,8 @@ static const char *const aggregations[] = {"simple", "none", "first", "average",
 static const char *const precisions[] = {"f32", "f32", "f16", "int8", "int4", NULL};
 static const char *const heads[] = {"classify", "tag", "answer", "choose", NULL};
 static const char *const formats[] = {"text", "json", "npy", NULL};
-static const char *const tasks[] = {"classify", "multilabel", "regress", "tag",
-                                    "answer",   "choose",     "order",   NULL};
+static const char *const tasks[] = {"classify", "multilabel", "regress", "tag", "answer",
+                                    "choose",   "order",      "mlm",     NULL};
 static const char *const trained_tasks[] = {"classify", "multilabel", "regress", "tag", NULL};
 static const char *const schedules[] = {"linear", "constant", NULL};
 static const char *const dtypes[] = {"f32", "f16", NULL};

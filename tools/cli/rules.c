@@ -87,7 +87,7 @@ const rp_cli_rule rp_cli_rules[R_COUNT] = {
     [R_DATA_FORMAT] = {0, "format", "HOW", RP_CLI_EVAL | RP_CLI_FINETUNE,
                        "tsv, csv, cola, jsonl, conll or squad",
                        .otherwise = "as the end of FILE's name says"},
-    [R_TASK] = {0, "task", "HOW", RP_CLI_EVAL, "classify, multilabel, regress, tag, answer, choose or order",
+    [R_TASK] = {0, "task", "HOW", RP_CLI_EVAL, "classify, multilabel, regress, tag, answer, choose, order or mlm",
                 .otherwise = "what the model is for"},
     [R_LABEL_COLUMN] = {0, "label-column", "NAME", RP_CLI_EVAL | RP_CLI_FINETUNE, "column of the label",
                         .otherwise = "label, ..."},
