@@ -96,7 +96,7 @@ static void test_wrong_usage_is_said_in_one_line(void **state) {
         {{"bench", "x"}, "takes no TEXT"},
         {{"eval"}, "takes one FILE"},
         {{"eval", "a", "b"}, "takes one FILE"},
-        {{"eval", "--task", "sentiment", "a"}, "choose or order"},
+        {{"eval", "--task", "sentiment", "a"}, "order or mlm"},
         {{"eval", "--label_column", "x", "a"}, "did you mean --label-column?"},
         {{"eval", "--jsonl", "a"}, "--jsonl is not an option"},
         {{"classify", "--format", "tsv", "a"}, "--format is not an option of this command, but of embed;"},
