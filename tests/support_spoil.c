@@ -13,6 +13,7 @@
 static rp_device *spoiled_device;
 static rp_vk_table real;
 static bool (*wrong)(const char *shader);
+static float constants[2]; /* the first becomes the second; both 0: signs are wrong instead */
 static _Atomic uint32_t spoiled, made, submits;
 
 /* ---- editing SPIR-V ---- */
@@ -99,6 +100,21 @@ static uint32_t *negated(const uint32_t *code, size_t count, size_t *out_count) 
     return out;
 }
 
+/* A copy with another number. The caller frees it. */
+static uint32_t *with_constant(const uint32_t *code, size_t count) {
+    uint32_t *out = malloc(count * sizeof *out), edits = 0;
+    assert_non_null(out);
+    memcpy(out, code, count * sizeof *code);
+    for (size_t at = 5; at < count; at += code[at] >> 16) {
+        bool is = code[at] == (4u << 16 | OP_CONSTANT) && is_float(code, count, code[at + 1]) &&
+                  !memcmp(&code[at + 3], &constants[0], sizeof *code);
+        if (is) memcpy(&out[at + 3], &constants[1], sizeof *out);
+        edits += is;
+    }
+    if (!edits) fail_msg("this shader has no %g", (double)constants[0]);
+    return out;
+}
+
 /* ---- the device ---- */
 
 static bool is_spoiled(const VkShaderModuleCreateInfo *info) {
@@ -112,8 +128,9 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_module(VkDevice device, const VkSha
     made++;
     if (!is_spoiled(info)) return real.vkCreateShaderModule(device, info, callbacks, out);
     VkShaderModuleCreateInfo edited = *info;
-    size_t count;
-    uint32_t *code = negated(info->pCode, info->codeSize / 4, &count);
+    size_t count = info->codeSize / 4;
+    uint32_t *code =
+        constants[0] != 0 ? with_constant(info->pCode, count) : negated(info->pCode, count, &count);
     edited.pCode = code;
     edited.codeSize = count * 4;
     spoiled++;
@@ -132,9 +149,16 @@ void spoil_begin(rp_device *device, bool (*is_wrong)(const char *shader)) {
     spoiled_device = device;
     real = device->vk;
     wrong = is_wrong;
+    constants[0] = constants[1] = 0;
     spoiled = made = submits = 0;
     device->vk.vkCreateShaderModule = create_module;
     device->vk.vkQueueSubmit = submit;
+}
+
+void spoil_constant(rp_device *device, bool (*is_wrong)(const char *shader), float from, float to) {
+    spoil_begin(device, is_wrong);
+    constants[0] = from;
+    constants[1] = to;
 }
 
 spoil_counts spoil_seen(void) {

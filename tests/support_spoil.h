@@ -1,5 +1,5 @@
-/* Drivers that get one shader wrong: what it writes to storage buffers has the wrong sign. For cmocka
- * programs. */
+/* Drivers that get one shader wrong: what it writes to storage buffers has the wrong sign, or a number in it
+ * is another one. For cmocka programs. */
 #ifndef SUPPORT_SPOIL_H
 #define SUPPORT_SPOIL_H
 
@@ -15,7 +15,10 @@ typedef struct spoil_counts {
  * shaders/variants.def; of none when it is NULL. It is called from any thread. One device at a time. */
 void spoil_begin(rp_device *device, bool (*is_wrong)(const char *shader));
 
-/* Since spoil_begin. */
+/* The same, but the shaders have `to` where their text has the float `from`. */
+void spoil_constant(rp_device *device, bool (*is_wrong)(const char *shader), float from, float to);
+
+/* Since spoil_begin or spoil_constant. */
 spoil_counts spoil_seen(void);
 
 /* Mend the device. */

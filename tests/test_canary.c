@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "model/canary.h"
 #include "model/plain.h"
+#include "model/trace.h"
 #include "reprise/reprise.h"
 #include "support_fixture.h"
 #include "support_spoil.h"
@@ -221,7 +222,7 @@ static void offer_zeros(rp_model *model) {
     static const float zeros[768];
     const rp_sequence text = {ids, NULL, 2};
     const rp_run_params run = {.output = RP_OUTPUT_CLS};
-    assert_int_equal(rp_canary_offer(model->canary, &text, 1, &run, zeros, NULL), RP_OK);
+    assert_int_equal(rp_canary_offer(model->canary, rp_model_trace, &text, 1, &run, zeros, NULL), RP_OK);
 }
 
 static void test_callback_that_waits_for_itself(void **state) {
@@ -307,13 +308,15 @@ static void test_cut_file(void **state) {
     rp_model *model = open_model(g.dir, 0, RP_PRECISION_DEFAULT);
     assert_true(rp_model_get_info(model)->hidden_size <= 768);
     assert_int_equal(rp_plain_init(&plain, model, &err), RP_OK);
-    assert_int_equal(rp_plain_run(&plain, &sequence, RP_OUTPUT_CLS, NULL, 0, before, &result, &err), RP_OK);
+    assert_int_equal(rp_plain_run(&plain, &sequence, RP_OUTPUT_CLS, NULL, 0, NULL, before, &result, &err),
+                     RP_OK);
     assert_true(result.done);
     snprintf(pattern, sizeof pattern, "%s/*.safetensors", g.dir);
     assert_int_equal(glob(pattern, 0, NULL, &found), 0);
     for (size_t i = 0; i < found.gl_pathc; i++) assert_int_equal(truncate(found.gl_pathv[i], 0), 0);
     globfree(&found);
-    assert_int_equal(rp_plain_run(&plain, &sequence, RP_OUTPUT_CLS, NULL, 0, after, &result, &err), RP_OK);
+    assert_int_equal(rp_plain_run(&plain, &sequence, RP_OUTPUT_CLS, NULL, 0, NULL, after, &result, &err),
+                     RP_OK);
     assert_false(result.done);
     rp_plain_finish(&plain);
     assert_int_equal(rp_plain_init(&plain, model, &err), RP_ERROR_FILE); /* it is not what was opened */
@@ -344,7 +347,7 @@ static bool is_wrong(rp_canary *canary, const rp_sequence *sequence, rp_output o
     const rp_run_params run = {.output = output};
     rp_verify_counts before, after;
     rp_canary_counts(canary, true, &before);
-    assert_int_equal(rp_canary_offer(canary, sequence, 1, &run, got, NULL), RP_OK);
+    assert_int_equal(rp_canary_offer(canary, rp_model_trace, sequence, 1, &run, got, NULL), RP_OK);
     rp_canary_counts(canary, true, &after);
     assert_int_equal(after.checked, before.checked + 1);
     return after.wrong > before.wrong;
@@ -397,7 +400,7 @@ static void test_not_finite(void **state) {
         size_t width = rp_model_get_info(model)->hidden_size;
         rp_output output = cases[i].output;
         assert_true(width <= RP_COUNT(out));
-        assert_int_equal(rp_plain_run(&plain, g.sequences, output, NULL, 0, out, &result, &err), RP_OK);
+        assert_int_equal(rp_plain_run(&plain, g.sequences, output, NULL, 0, NULL, out, &result, &err), RP_OK);
         assert_false(is_wrong(canary, g.sequences, output, out));
         size_t at = first_of(out, width, cases[i].is);
         assert_true(at < width);
@@ -433,7 +436,7 @@ static void test_small_logits(void **state) {
     assert_int_equal(rp_canary_open(model, &params, &canary, &err), RP_OK);
     for (size_t i = 0; i < g.sequence_count; i++) {
         const rp_sequence *sequence = &g.sequences[i];
-        assert_int_equal(rp_plain_run(&plain, sequence, RP_OUTPUT_CHOICE, NULL, 0, out, &result, &err),
+        assert_int_equal(rp_plain_run(&plain, sequence, RP_OUTPUT_CHOICE, NULL, 0, NULL, out, &result, &err),
                          RP_OK);
         float right = out[0];
         assert_true(result.unit > 0);

@@ -74,12 +74,13 @@ typedef struct rp_mismatch {
     uint64_t number; /* of the sequence, among all that this model has run */
     rp_output output;
     uint32_t tokens; /* of the sequence */
-    double error; /* the largest difference, relative to the largest of three: the value, the root mean square
-                     of the result and, for the outputs of a small head, that of what its sums add up;
-                     infinite for a NaN, unless the model's own numbers are so large that float32 sums
-                     overflow */
+    double error; /* the largest difference of the result, or of the hidden states behind a layer, relative to
+                     the largest of three: the value, the root mean square of the result and, for the outputs
+                     of a small head, that of what its sums add up; infinite for a NaN, unless the model's own
+                     numbers are so large that float32 sums overflow. It is divided by how much sums exceed
+                     what float16 holds, in a model that has such sums */
     double bound; /* the largest error that counts as right: 2e-3; 0.03 where the model's precision is below
-                     float32, and 0.2 where kernels on this device round to 8 bits too */
+                     float32 */
 } rp_mismatch;
 
 /* A callback that takes the mismatches of a cross-check. The library calls `take` on a thread of the model,
@@ -101,10 +102,11 @@ typedef struct rp_model_params {
     uint32_t random_groups;    /* only for rp_model_open_random: num_hidden_groups, the number of distinct
                                   layers, at most the config's num_hidden_layers; 0: the config's */
     rp_precision precision;    /* a smaller one takes less device memory, and changes results a little */
-    uint32_t verify_every; /* cross-check one sequence in so many: a thread of the model recomputes it with
-                              the reference model, from the weights in the files; 0: none. A run does not
-                              wait for that thread: it leaves sequences out, evenly, when more than four are
-                              waiting, and counts them. The reference model takes seconds for a long text. */
+    uint32_t verify_every;     /* cross-check one sequence in so many: a thread of the model has the device
+                                  compute     it once more, layer by layer, and recomputes each layer with the
+                                  reference     model, from the weights in the files; 0: none. A run does not wait for
+                                  that     thread: it leaves sequences out, evenly, when more than four are waiting,
+                                  and     counts them. The reference model takes seconds for a long text. */
     bool verify_all; /* with verify_every: a run leaves no sequence out; it waits until fewer are waiting, and
                         other runs may use the device meanwhile */
     const rp_mismatch_handler *on_mismatch; /* copied; NULL: the library only counts mismatches */
@@ -153,8 +155,8 @@ RP_API rp_status rp_model_close(rp_model **model);
 /* What the cross-checks of verify_every have found so far. */
 typedef struct rp_verify_counts {
     uint64_t checked, wrong; /* sequences that were recomputed, and the mismatches among them */
-    uint64_t dropped;     /* sequences left out: others were waiting, memory was short, or somebody changed a
-                             weight file */
+    uint64_t dropped;     /* sequences left out: others were waiting, memory was short, the device failed, or
+                             somebody changed a weight file */
     double worst;         /* the largest error so far */
     uint64_t reserved[4]; /* zero */
 } rp_verify_counts;

@@ -5,6 +5,7 @@
 
 #include "base/half.h"
 #include "model/describe.h"
+#include "ops/quantize.h"
 #include "ops/reference.h"
 #include "ops/selection.h"
 
@@ -13,6 +14,7 @@ typedef struct forward {
     rp_plain *plain;
     const rp_config *config;
     const rp_sequence *sequence;
+    const rp_plain_watch *watch;
     size_t tokens;
     rp_arena arena;
     float *stored;            /* [2, widest]: a row of a matrix, and that as the device computes with it */
@@ -20,41 +22,50 @@ typedef struct forward {
     float *hidden, *attended; /* [T, H] */
     float *qkv, *context;     /* [T, 3H], [T, H] */
     float *inner;             /* [T, max(I, E)] */
+    float *multiplied;        /* [T, max(H, I)] */
     float *gamma, *beta, *bias;
     bool
         ended; /* another thread set `stop`, or a file no longer has its weights: the numbers are of no use */
     bool huge;
-    double unit;
+    double beyond, unit; /* as in rp_plain_result */
 } forward;
+
+rp_status rp_plain_note_kernels(rp_plain *plain, const rp_model *model, rp_error *err) {
+    rp_layer_buffers at = rp_model_layer_buffers(model);
+    for (uint32_t i = 0; i < plain->stored.layer_count; i++) {
+        rp_op_list list;
+        rp_describe_layer(&model->config, model->half, &model->on_device.layers[i], &at, 0, &list);
+        plain->bytes[i] = 0;
+        for (uint32_t n = 0; n < list.count; n++) {
+            rp_status status = rp_op_recall(&model->ops, &list.ops[n], err);
+            if (status) return status;
+            if (list.ops[n].kernel.rounding == RP_ROUNDING_INT8) plain->bytes[i] |= 1u << n;
+        }
+    }
+    return RP_OK;
+}
 
 rp_status rp_plain_init(rp_plain *plain, const rp_model *model, rp_error *err) {
     const rp_device_weights *from = &model->on_device;
-    rp_layer_buffers at = rp_model_layer_buffers(model);
-    rp_status status;
     plain->config = &model->config;
     plain->weights = &model->weights;
     plain->half = model->half;
     plain->stored = *from;
     plain->stored.layers = rp_new_array(rp_device_layer, from->layer_count);
-    if (!plain->stored.layers) return rp_fail_memory(err, "layers", from->layer_count * sizeof *from->layers);
+    plain->bytes = rp_new_array(uint32_t, from->layer_count);
+    if (!plain->stored.layers || !plain->bytes)
+        return rp_fail_memory(err, "layers", from->layer_count * sizeof *from->layers);
     memcpy(plain->stored.layers, from->layers, from->layer_count * sizeof *from->layers);
-    for (uint32_t i = 0; i < from->layer_count; i++) {
-        rp_op_list list;
-        rp_describe_layer(&model->config, model->half, &from->layers[i], &at, 0, &list);
-        for (uint32_t n = 0; n < list.count; n++) {
-            RP_TRY(rp_op_recall(&model->ops, &list.ops[n], err));
-            plain->bytes |= list.ops[n].kernel.rounding == RP_ROUNDING_INT8;
-        }
-    }
-    status = rp_weights_reader_open(plain->weights, &plain->reader, err);
-done:
-    return status;
+    rp_status status = rp_plain_note_kernels(plain, model, err);
+    return status ? status : rp_weights_reader_open(plain->weights, &plain->reader, err);
 }
 
 void rp_plain_finish(rp_plain *plain) {
     rp_weights_reader_close(&plain->reader);
     free(plain->stored.layers);
     plain->stored.layers = NULL;
+    free(plain->bytes);
+    plain->bytes = NULL;
 }
 
 /* ---- operators ---- */
@@ -65,24 +76,47 @@ static void read_elements(forward *p, const rp_tensor *tensor, size_t first, siz
     p->ended = true;
 }
 
-/* Row `row` of a tensor, rounded as the device has it, until the next call. `head`: its columns are heads of
- * this size, each of which the device pads; that moves the groups of a rounding. 0: they are not. */
+/* A row [columns] as the device lays it out, whose length this returns. `head`: its columns are heads of this
+ * size, each of which the device pads; that moves the groups of a rounding. 0: they are not. */
+static uint32_t lay_out(const float *row, uint32_t columns, uint32_t head, float *out) {
+    uint32_t padded = head ? rp_head_width(head) : 0;
+    if (padded == head) {
+        memcpy(out, row, columns * sizeof *out);
+        return columns;
+    }
+    memset(out, 0, columns / head * padded * sizeof *out);
+    for (uint32_t i = 0; i < columns; i++) out[i / head * padded + i % head] = row[i];
+    return columns / head * padded;
+}
+
+/* The opposite; `row` may be `laid`. */
+static void take_back(const float *laid, uint32_t columns, uint32_t head, float *row) {
+    uint32_t padded = head ? rp_head_width(head) : 0;
+    for (uint32_t i = 0; i < columns; i++) row[i] = laid[padded == head ? i : i / head * padded + i % head];
+}
+
+/* Row `row` of a tensor, rounded as the device has it, until the next call. */
 static const float *stored_row(forward *p, const rp_tensor *tensor, const rp_matrix *as, size_t row,
                                uint32_t head) {
-    uint32_t columns = tensor->columns, padded = head ? rp_head_width(head) : 0;
     float *values = p->stored, *rounded = p->stored + p->widest;
-    rp_host_matrix one = {values, RP_FORMAT_F32, 1, head ? columns / head * padded : columns};
-    read_elements(p, tensor, row * columns, columns, rounded);
-    if (padded == head) {
-        memcpy(values, rounded, columns * sizeof *values);
-    } else {
-        memset(values, 0, one.columns * sizeof *values);
-        for (uint32_t i = 0; i < columns; i++) values[i / head * padded + i % head] = rounded[i];
-    }
+    read_elements(p, tensor, row * tensor->columns, tensor->columns, rounded);
+    rp_host_matrix one = {values, RP_FORMAT_F32, 1, lay_out(rounded, tensor->columns, head, values)};
     rp_host_stored(&one, as->format, rounded);
-    for (uint32_t i = 0; padded != head && i < columns; i++)
-        rounded[i] = rounded[i / head * padded + i % head];
+    take_back(rounded, tensor->columns, head, rounded);
     return rounded;
+}
+
+/* x [T, columns] as the kernel multiplies it that the device runs in the place of `product`, until the next
+ * call. `bytes`: of the layer (plain.h); `head`: as above. */
+static const float *multiplied(forward *p, uint32_t bytes, unsigned product, const float *x, uint32_t columns,
+                               uint32_t head) {
+    float *values = p->stored, *rounded = p->stored + p->widest;
+    if (!(bytes >> product & 1)) return x;
+    for (size_t t = 0; t < p->tokens; t++) {
+        rp_int8_blocks(values, lay_out(x + t * columns, columns, head, values), rounded);
+        take_back(rounded, columns, head, p->multiplied + t * columns);
+    }
+    return p->multiplied;
 }
 
 /* `count` elements of a vector; zeros where there is none. */
@@ -156,9 +190,12 @@ static void add(float *to, const float *x, size_t count) {
 /* ---- the encoder ---- */
 
 /* As the device keeps them between two operators of a layer: finite values stay finite. */
-static void store(const forward *p, float *values, size_t count) {
-    for (size_t i = 0; p->plain->half && i < count; i++)
-        values[i] = rp_half_to_float(rp_float_to_half(fmaxf(-65504, fminf(values[i], 65504))));
+static void store(forward *p, float *values, size_t count) {
+    static const float MOST = 65504;
+    for (size_t i = 0; p->plain->half && i < count; i++) {
+        if (fabsf(values[i]) > MOST) p->beyond = fmax(p->beyond, fabsf(values[i]) / MOST);
+        values[i] = rp_half_to_float(rp_float_to_half(fmaxf(-MOST, fminf(values[i], MOST))));
+    }
 }
 
 static void embed(forward *p) {
@@ -192,13 +229,20 @@ static void end_in_norm(forward *p, float *x, const float *residual, const rp_te
     store(p, x, count);
 }
 
-static rp_status run_layer(forward *p, const rp_layer_weights *w, const rp_device_layer *as, rp_error *err) {
-    size_t h = p->config->hidden_size, i = p->config->intermediate_size, t = p->tokens,
-           head = h / p->config->attention_heads;
+/* The places of the products in the list of rp_describe_layer. */
+enum { QKV = 0, DENSE = 2, FFN, FFN_OUTPUT };
+
+static rp_status run_layer(forward *p, uint32_t layer, rp_error *err) {
+    const rp_layer_weights *w = &p->plain->weights->layers[layer];
+    const rp_device_layer *as = &p->plain->stored.layers[layer];
+    uint32_t h = p->config->hidden_size, i = p->config->intermediate_size,
+             head = h / p->config->attention_heads, bytes = p->plain->bytes[layer];
+    size_t t = p->tokens;
+    const float *x = multiplied(p, bytes, QKV, p->hidden, h, 0);
     rp_op_activation activation = (rp_op_activation)p->config->activation;
-    linear(p, &w->query, &as->qkv, 0, &w->query_bias, RP_OP_NONE, p->hidden, t, p->qkv, 3 * h);
-    linear(p, &w->key, &as->qkv, 0, &w->key_bias, RP_OP_NONE, p->hidden, t, p->qkv + h, 3 * h);
-    linear(p, &w->value, &as->qkv, 0, &w->value_bias, RP_OP_NONE, p->hidden, t, p->qkv + 2 * h, 3 * h);
+    linear(p, &w->query, &as->qkv, 0, &w->query_bias, RP_OP_NONE, x, t, p->qkv, 3 * h);
+    linear(p, &w->key, &as->qkv, 0, &w->key_bias, RP_OP_NONE, x, t, p->qkv + h, 3 * h);
+    linear(p, &w->value, &as->qkv, 0, &w->value_bias, RP_OP_NONE, x, t, p->qkv + 2 * h, 3 * h);
     store(p, p->qkv, 3 * t * h);
     note_huge(p, p->qkv, 3 * t * h);
     const uint32_t starts[2] = {0, (uint32_t)t};
@@ -213,14 +257,27 @@ static rp_status run_layer(forward *p, const rp_layer_weights *w, const rp_devic
     rp_status status = p->ended ? RP_OK : rp_reference_attention_run(&attention, err);
     if (status) return status;
     store(p, p->context, t * h);
-    linear(p, &w->dense, &as->dense, (uint32_t)head, &w->dense_bias, RP_OP_NONE, p->context, t, p->attended,
-           h);
+    x = multiplied(p, bytes, DENSE, p->context, h, head);
+    linear(p, &w->dense, &as->dense, head, &w->dense_bias, RP_OP_NONE, x, t, p->attended, h);
     end_in_norm(p, p->attended, p->hidden, &w->attention_norm, &w->attention_norm_bias);
-    linear(p, &w->ffn, &as->ffn, 0, &w->ffn_bias, activation, p->attended, t, p->inner, i);
+    x = multiplied(p, bytes, FFN, p->attended, h, 0);
+    linear(p, &w->ffn, &as->ffn, 0, &w->ffn_bias, activation, x, t, p->inner, i);
     store(p, p->inner, t * i);
-    linear(p, &w->ffn_output, &as->ffn_output, 0, &w->ffn_output_bias, RP_OP_NONE, p->inner, t, p->hidden, h);
+    x = multiplied(p, bytes, FFN_OUTPUT, p->inner, i, 0);
+    linear(p, &w->ffn_output, &as->ffn_output, 0, &w->ffn_output_bias, RP_OP_NONE, x, t, p->hidden, h);
     end_in_norm(p, p->hidden, p->attended, &w->output_norm, &w->output_norm_bias);
     return RP_OK;
+}
+
+static rp_plain_result result_of(const forward *p) {
+    return (rp_plain_result){!p->ended, p->huge, p->beyond, p->unit};
+}
+
+static void show(forward *p, uint32_t layer) {
+    rp_plain_result known = result_of(p);
+    if (!p->watch || p->ended) return;
+    p->watch->take(p->watch->user, layer, p->hidden, &known);
+    p->beyond = 1;
 }
 
 static rp_status encode(forward *p, rp_error *err) {
@@ -228,9 +285,11 @@ static rp_status encode(forward *p, rp_error *err) {
     rp_status status = RP_OK;
     embed(p);
     for (uint32_t i = 0; !status && !p->ended && i < c->layers * c->inner_layers; i++) {
+        if (i % c->inner_layers == 0) show(p, i / c->inner_layers);
         uint32_t at = rp_config_group(c, i / c->inner_layers) * c->inner_layers + i % c->inner_layers;
-        status = run_layer(p, &p->plain->weights->layers[at], &p->plain->stored.layers[at], err);
+        status = run_layer(p, at, err);
     }
+    if (!status) show(p, c->layers);
     return status;
 }
 
@@ -298,9 +357,11 @@ static rp_status allocate(forward *p, rp_error *err) {
     struct {
         float **to;
         uint64_t count;
-    } arrays[] = {{&p->stored, 2 * widest}, {&p->gamma, widest},  {&p->beta, widest},
-                  {&p->bias, widest},       {&p->hidden, t * h},  {&p->attended, t * h},
-                  {&p->qkv, 3 * t * h},     {&p->context, t * h}, {&p->inner, t * i}};
+    } arrays[] = {{&p->stored, 2 * widest}, {&p->gamma, widest},
+                  {&p->beta, widest},       {&p->bias, widest},
+                  {&p->hidden, t * h},      {&p->attended, t * h},
+                  {&p->qkv, 3 * t * h},     {&p->context, t * h},
+                  {&p->inner, t * i},       {&p->multiplied, t * larger(h, i)}};
     for (size_t n = 0; n < RP_COUNT(arrays); n++) {
         *arrays[n].to = rp_arena_alloc(&p->arena, arrays[n].count, sizeof(float));
         if (!*arrays[n].to) return rp_fail_memory(err, "a text in plain C", arrays[n].count * sizeof(float));
@@ -309,12 +370,19 @@ static rp_status allocate(forward *p, rp_error *err) {
 }
 
 rp_status rp_plain_run(rp_plain *plain, const rp_sequence *sequence, rp_output output, const uint32_t *rows,
-                       size_t row_count, float *out, rp_plain_result *result, rp_error *err) {
-    forward p = {.plain = plain, .config = plain->config, .sequence = sequence, .tokens = sequence->count};
+                       size_t row_count, const rp_plain_watch *watch, float *out, rp_plain_result *result,
+                       rp_error *err) {
+    forward p = {.plain = plain,
+                 .config = plain->config,
+                 .sequence = sequence,
+                 .watch = watch,
+                 .tokens = sequence->count,
+                 .beyond = 1};
     rp_status status = allocate(&p, err);
     if (!status) status = encode(&p, err);
     if (!status && !p.ended) make_output(&p, output, rows, row_count, out);
-    *result = (rp_plain_result){!status && !p.ended, p.huge, p.unit};
+    p.ended |= status != RP_OK;
+    *result = result_of(&p);
     rp_arena_finish(&p.arena);
     return status;
 }

@@ -2,6 +2,7 @@
  * of several threads go on side by side. */
 #include "model/canary.h"
 #include "model/submission.h"
+#include "model/trace.h"
 
 #include <string.h>
 
@@ -182,31 +183,6 @@ static rp_status run_batches(run *r, float *out, rp_error *err) {
 
 /* ---- the call ---- */
 
-rp_status rp_model_enter(rp_model *model, rp_visit *visit, const rp_call *call, const char *function,
-                         rp_error *err) {
-    rp_status status = rp_device_check_owner(model->device, err);
-    return status ? status : rp_visit_enter(visit, &model->gate, call, function, err);
-}
-
-rp_status rp_model_begin(rp_model *model, rp_error *err) {
-    rp_status status = rp_device_check_owner(model->device, err);
-    if (!status) status = rp_turns_take(&model->turns, err);
-    if (status) return status;
-    status = rp_device_enter(model->device, err);
-    if (!status && !model->built) {
-        rp_device_leave(model->device, RP_OK); /* while weights are looked for */
-        status = rp_model_enter_to_rebuild(model, err);
-    }
-    if (status) rp_turns_give(&model->turns);
-    return status;
-}
-
-rp_status rp_model_end(rp_model *model, rp_status status) {
-    rp_device_leave(model->device, status);
-    rp_turns_give(&model->turns);
-    return status;
-}
-
 rp_status rp_model_run_inside(rp_model *model, const rp_sequence *sequences, size_t count,
                               const rp_run_params *params, float *out, size_t capacity, rp_run_times *times,
                               rp_error *err) {
@@ -215,7 +191,7 @@ rp_status rp_model_run_inside(rp_model *model, const rp_sequence *sequences, siz
     if (status) return status;
     status = run_batches(&r, out, err);
     if (!status && model->canary)
-        status = rp_canary_offer(model->canary, sequences, count, r.params, out, err);
+        status = rp_canary_offer(model->canary, rp_model_trace, sequences, count, r.params, out, err);
     if (times) *times = r.times;
     return status;
 }

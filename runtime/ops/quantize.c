@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/half.h"
 
+enum { BLOCK = 32 };                         /* activations that share one 8-bit scale */
 static const float SMALLEST = 256 * FLT_MIN; /* below, a scale would be no normal number */
 
 float rp_int8_scale(float largest) {
@@ -19,6 +20,16 @@ int8_t rp_int8_round(float w, float scale) {
     if (scale == 0) return 0;
     long q = lrintf(w / scale);
     return (int8_t)(q > 127 ? 127 : q < -127 ? -127 : q);
+}
+
+void rp_int8_blocks(const float *x, size_t count, float *out) {
+    for (size_t at = 0; at < count; at += BLOCK) {
+        size_t end = count - at < BLOCK ? count : at + BLOCK;
+        float largest = 0;
+        for (size_t i = at; i < end; i++) largest = fmaxf(largest, fabsf(x[i]));
+        float inverse = largest > 0 ? 127 / largest : 0, scale = largest / 127;
+        for (size_t i = at; i < end; i++) out[i] = nearbyintf(x[i] * inverse) * scale;
+    }
 }
 
 /* To the nearest integer of -8 to 7. Adding 1.5 * 2^23 leaves no bits for a fraction. */
