@@ -21,9 +21,11 @@ from transformers.data.metrics import squad_metrics
 warnings.filterwarnings("ignore")
 OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "metrics", "metrics.json")
 
-TAGS = ["O", "O", "O", "B-PER", "I-PER", "B-LOC", "I-LOC", "E-LOC", "S-LOC", "I-a-b", "B-a-b", "B", "I", "foo", "x", "ORG", "é-PER", "B-", "-", "."]
-WORDS = ["the", "The", "a", "an", "An", "cat", "Cat's", "cat", "dog", "3", "3.5", "$3", "ÉTÉ", "été", "ΟΔΟΣ", "οδος", "İ", "a\u0301", "the-cat", "a_b",
-         "«a»", "a,", "...", "\u3000", "\u00a0", "\u2028", "²", "a²", "漢字", "x\u001fy", "'the'", "\u0300a", "€a", "A.", "THE", "ﬁ", "ǅ", "ẞ"]
+TAGS = ["O", "O", "O", "B-PER", "I-PER", "B-LOC", "I-LOC", "E-LOC", "S-LOC", "I-a-b", "B-a-b", "B", "I", "foo", "x",
+        "ORG", "é-PER", "B-", "-", "."]
+WORDS = ["the", "The", "a", "an", "An", "cat", "Cat's", "cat", "dog", "3", "3.5", "$3", "ÉTÉ", "été", "ΟΔΟΣ", "οδος",
+         "İ", "a\u0301", "the-cat", "a_b", "«a»", "a,", "...", "\u3000", "\u00a0", "\u2028", "²", "a²", "漢字",
+         "x\u001fy", "'the'", "\u0300a", "€a", "A.", "THE", "ﬁ", "ǅ", "ẞ"]
 
 
 def number(value):
@@ -52,16 +54,19 @@ def many(draw):
         macro = micro = metrics.f1_score(r[:, 0], s[:, 0], zero_division=0)
     else:
         macro, micro = (metrics.f1_score(r, s, average=how, zero_division=0) for how in ("macro", "micro"))
-    return {"count": count, "right": right, "said": said, "accuracy": float((r == s).all(axis=1).mean()), "f1_macro": macro, "f1_micro": micro}
+    return {"count": count, "right": right, "said": said, "accuracy": float((r == s).all(axis=1).mean()),
+            "f1_macro": macro, "f1_micro": micro}
 
 
 def numbers(draw):
     rows = draw.randint(2, 30)
     kind = draw.randint(0, 4)
-    value = {0: lambda: draw.gauss(0, 1), 1: lambda: float(draw.randint(0, 3)), 2: lambda: draw.gauss(1e6, 1e-2), 3: lambda: draw.gauss(0, 1) ** 5, 4: lambda: 2.5}[kind]
+    value = {0: lambda: draw.gauss(0, 1), 1: lambda: float(draw.randint(0, 3)), 2: lambda: draw.gauss(1e6, 1e-2),
+             3: lambda: draw.gauss(0, 1) ** 5, 4: lambda: 2.5}[kind]
     right = [value() for _ in range(rows)]
     said = [r + draw.choice([0, 0, 1]) * draw.gauss(0, 1) for r in right]
-    return {"right": right, "said": said, "mse": float(metrics.mean_squared_error(right, said)), "pearson": number(float(stats.pearsonr(right, said)[0])),
+    return {"right": right, "said": said, "mse": float(metrics.mean_squared_error(right, said)),
+            "pearson": number(float(stats.pearsonr(right, said)[0])),
             "spearman": number(float(stats.spearmanr(right, said)[0]))}
 
 
@@ -69,12 +74,17 @@ def tags(draw):
     tags = TAGS if draw.random() < 0.5 else TAGS[:9]
     right = [[draw.choice(tags) for _ in range(draw.randint(1, 8))] for _ in range(draw.randint(1, 6))]
     said = [[t if draw.random() < 0.7 else draw.choice(tags) for t in row] for row in right]
-    return {"right": right, "said": said, "precision": float(sequence_labeling.precision_score(right, said)), "recall": float(sequence_labeling.recall_score(right, said)),
-            "f1": float(sequence_labeling.f1_score(right, said)), "accuracy": float(sequence_labeling.accuracy_score(right, said))}
+    return {"right": right, "said": said, "precision": float(sequence_labeling.precision_score(right, said)),
+            "recall": float(sequence_labeling.recall_score(right, said)),
+            "f1": float(sequence_labeling.f1_score(right, said)),
+            "accuracy": float(sequence_labeling.accuracy_score(right, said))}
 
 
 def answers(draw):
-    phrase = lambda: draw.choice(["", " "]) + draw.choice([" ", " ", "  ", "-"]).join(draw.choice(WORDS) for _ in range(draw.randint(0, 4)))
+    def phrase():
+        space, between = draw.choice(["", " "]), draw.choice([" ", " ", "  ", "-"])
+        return space + between.join(draw.choice(WORDS) for _ in range(draw.randint(0, 4)))
+
     questions, examples, best, none = [], [], {}, {}
     for i in range(draw.randint(1, 10)):
         right = [phrase() for _ in range(draw.choice([0, 1, 1, 2, 3]))]
