@@ -118,6 +118,26 @@ static rp_status copy_modules(rp_conversion *c, const char *dir) {
     return status;
 }
 
+/* A folder that is to make vectors says so: by the mean of all tokens, unless it has a pooling of its own. */
+static rp_status write_modules(rp_conversion *c) {
+    static const char modules[] = "[\n  {\"idx\": 0, \"name\": \"0\", \"path\": \"\", \"type\": "
+                                  "\"sentence_transformers.models.Transformer\"},\n  {\"idx\": 1, "
+                                  "\"name\": \"1\", \"path\": \"1_Pooling\", \"type\": "
+                                  "\"sentence_transformers.models.Pooling\"}\n]\n";
+    char pooling[200];
+    int size = snprintf(pooling, sizeof pooling,
+                        "{\n  \"word_embedding_dimension\": %u,\n  \"pooling_mode_cls_token\": false,\n"
+                        "  \"pooling_mode_mean_tokens\": true,\n  \"pooling_mode_max_tokens\": false\n}\n",
+                        (unsigned)c->config.hidden_size);
+    if (!c->config.makes_vectors || rp_staging_has(&c->staging, "modules.json")) return RP_OK;
+    rp_status status =
+        rp_staging_text(&c->staging, "", "modules.json", strdup(modules), strlen(modules), c->err);
+    if (!status && !rp_staging_has(&c->staging, "1_Pooling/config.json"))
+        status =
+            rp_staging_text(&c->staging, "1_Pooling/", "config.json", strdup(pooling), (size_t)size, c->err);
+    return status;
+}
+
 /* ---- the whole ---- */
 
 static rp_status write_files(rp_conversion *c, const char *dir) {
@@ -125,6 +145,7 @@ static rp_status write_files(rp_conversion *c, const char *dir) {
     rp_status status = rp_convert_config(c);
     if (!status) status = rp_convert_tokenizer(c);
     if (!status) status = copy_modules(c, dir);
+    if (!status) status = write_modules(c);
     if (!status) status = rp_convert_weights(c, "model.safetensors");
     c->sub = ""; // what is no model of its own stands in the folder itself
     for (size_t i = 0; !status && i < c->more_count; i++) {

@@ -119,7 +119,7 @@ static void test_usage(void **state) {
         {{"finetune", "-o", "x"}, "takes --train FILE"},
         {{"finetune", "--train", "x"}, "-o with the folder"},
         {{"finetune", "--train", "x", "-o", "y", "z"}, "takes --train FILE"},
-        {{"finetune", "--task", "order"}, "classify, multilabel, regress or tag"},
+        {{"finetune", "--task", "order"}, "tag, answer, choose or embed"},
         {{"finetune", "--lr", "fast"}, "--lr takes a number"},
         {{"finetune", "--lr", "0"}, "nothing is learnt"},
         {{"finetune", "--lr", "nan"}, "--lr takes a number"},

@@ -340,7 +340,7 @@ static void test_what_cannot_be_learnt(void **state) {
         {FILMS "a film\tx\n", NULL, {.model = SENTIMENT}, RP_ERROR_FORMAT, {"train.tsv", "'x'"}},
         {"sentence\tlabel\na warm film\t1\n", NULL, {0}, RP_ERROR_FORMAT, {"train.tsv", "one label"}},
         {FILMS, NULL, {.model = SENTIMENT, .task = RP_EVAL_REGRESS}, RP_ERROR_UNSUPPORTED, {"regress"}},
-        {FILMS, NULL, {.task = RP_EVAL_ANSWER}, RP_ERROR_UNSUPPORTED, {"must be classify"}},
+        {FILMS, NULL, {.task = RP_EVAL_ANSWER}, RP_ERROR_FORMAT, {"train.tsv", "line 2"}},
         {FILMS, NULL, {.task = RP_EVAL_REGRESS, .text_column = "no"}, RP_ERROR_FORMAT, {"'no'"}},
         {FILMS, NULL, {.format = "xml"}, RP_ERROR_ARGUMENT, {"xml"}},
         {FILMS, NULL, {.warmup = 7}, RP_ERROR_ARGUMENT, {"warmup"}},

@@ -31,6 +31,8 @@ typedef enum rp_eval_task {
                              masked_positions, masked_ids and order (reprise(1)): mlm_loss, mlm_accuracy, perplexity
                              (e to the power of mlm_loss); and where the model has that head and a line says the order,
                              sop_loss, sop_accuracy */
+    RP_EVAL_EMBED, /* how near to each other two texts are, a number: pearson and spearmanr of it and the
+                      cosine of their vectors (rp_embed) */
 } rp_eval_task;
 
 typedef struct rp_eval_params {

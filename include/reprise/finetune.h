@@ -11,18 +11,18 @@ extern "C" {
 
 /* The zero value of everything but the first four is Hugging Face's default where it has one. */
 typedef struct rp_finetune_params {
-    const char *model;    /* the folder to begin with, or the name of a model */
-    const char *train;    /* the file that is learnt (reprise(1) lists the formats) */
-    const char *dev;      /* the file that is evaluated after each pass and at the end; NULL: none */
-    const char *out;      /* the folder to write; it must not exist, or be empty */
-    rp_eval_task task;    /* RP_EVAL_CLASSIFY, RP_EVAL_MULTILABEL, RP_EVAL_REGRESS or RP_EVAL_TAG. 0: what the
-                             folder's classifier is for; RP_EVAL_CLASSIFY where it has none */
-    uint32_t epochs;      /* passes over the data; 0: 3 */
-    uint64_t steps;       /* 0: as many as the epochs have; else these, whatever `epochs` says */
-    uint32_t batch_size;  /* rows of a step; 0: 8. The last step of a pass takes those that are left */
-    uint32_t max_tokens;  /* longest sequence; longer ones are cut; 0: what the model takes */
-    double learning_rate; /* 0: 5e-5 */
-    double warmup;        /* steps in which the learning rate rises or, below 1, their share of all */
+    const char *model;   /* the folder to begin with, or the name of a model */
+    const char *train;   /* the file that is learnt (reprise(1) lists the formats) */
+    const char *dev;     /* the file that is evaluated after each pass and at the end; NULL: none */
+    const char *out;     /* the folder to write; it must not exist, or be empty */
+    rp_eval_task task;   /* any but RP_EVAL_ORDER and RP_EVAL_MLM. 0: what the folder's head is for;
+                            RP_EVAL_CLASSIFY where it   has none */
+    uint32_t epochs;     /* passes over the data; 0: 3 */
+    uint64_t steps;      /* 0: as many as the epochs have; else these, whatever `epochs` says */
+    uint32_t batch_size; /* rows of a step; 0: 8. The last step of a pass takes those that are left */
+    uint32_t max_tokens; /* longest sequence; longer ones are cut; 0: what the model takes; for answers 384 */
+    double learning_rate;       /* 0: 5e-5 */
+    double warmup;              /* steps in which the learning rate rises or, below 1, their share of all */
     rp_train_schedule schedule; /* after the warm-up */
     bool no_shuffle;            /* rows are learnt in the order of the file */
     bool skip_bad;              /* rows that cannot be read are left out; else they are an error */
@@ -38,6 +38,7 @@ typedef struct rp_finetune_params {
                               learnt by their mean squared difference, and which may be of any kind that
                               rp_model_open reads, with a tokenizer of its own. NULL: none */
     double label_weight;   /* of the labels' loss beside the teacher's; 0: 0.5; below 0: none */
+    uint32_t stride;       /* RP_EVAL_ANSWER: tokens that neighbouring windows of a context share; 0: 128 */
     uint64_t reserved[16]; /* zero; see reprise.h */
 } rp_finetune_params;
 

@@ -30,6 +30,7 @@ static const struct {
     [RP_EVAL_CHOOSE] = {"choose", RP_HEAD_CHOICE, RP_DATA_CHOICES, rp_eval_choose},
     [RP_EVAL_ORDER] = {"order", RP_HEAD_ORDER, RP_DATA_TEXT, rp_eval_order},
     [RP_EVAL_MLM] = {"mlm", RP_HEAD_MASKED_LM, RP_DATA_INSTANCE, rp_eval_instances},
+    [RP_EVAL_EMBED] = {"embed", 0, RP_DATA_TEXT, rp_eval_embed},
 };
 
 static rp_eval_task task_of(const rp_model_info *info) {
@@ -45,11 +46,9 @@ static rp_eval_task task_of(const rp_model_info *info) {
 
 /* The head's own message where it is missing. */
 static rp_status check_head(const rp_eval_run *run, rp_error *err) {
-    static const char *const commands[] = {[RP_EVAL_TAG] = "tag",
-                                           [RP_EVAL_ANSWER] = "answer",
-                                           [RP_EVAL_CHOOSE] = "choose",
-                                           [RP_EVAL_ORDER] = "coherence",
-                                           [RP_EVAL_MLM] = "fill-mask"};
+    static const char *const commands[] = {
+        [RP_EVAL_TAG] = "tag",         [RP_EVAL_ANSWER] = "answer", [RP_EVAL_CHOOSE] = "choose",
+        [RP_EVAL_ORDER] = "coherence", [RP_EVAL_MLM] = "fill-mask", [RP_EVAL_EMBED] = "embed"};
     rp_result *result = NULL;
     if (run->task == RP_EVAL_MLM && run->info->heads & RP_HEAD_MASKED_LM) return RP_OK; /* no tokenizer */
     rp_task task = {.model = run->model,
@@ -122,15 +121,16 @@ static rp_status choose_glue(size_t which, rp_metrics *m, rp_error *err) {
 static rp_status open_data(rp_eval_run *run, rp_error *err) {
     static const char *const orders[] = {"in_order", "swapped"};
     const rp_eval_params *p = &run->params;
-    bool named = run->task != RP_EVAL_REGRESS && run->task != RP_EVAL_ANSWER && run->task != RP_EVAL_CHOOSE &&
-                 run->task != RP_EVAL_MLM;
+    bool numbers = run->task == RP_EVAL_REGRESS || run->task == RP_EVAL_EMBED;
+    bool named =
+        !numbers && run->task != RP_EVAL_ANSWER && run->task != RP_EVAL_CHOOSE && run->task != RP_EVAL_MLM;
     rp_labels labels = {0};
     rp_data_params params = {.text_column = p->text_column,
                              .pair_column = p->pair_column,
                              .label_column = p->label_column,
                              .kind = tasks[run->task].kind,
                              .labelled = true,
-                             .numbers = run->task == RP_EVAL_REGRESS,
+                             .numbers = numbers,
                              .many = run->task == RP_EVAL_MULTILABEL,
                              .skip_bad = p->skip_bad,
                              .labels = named ? &labels : NULL};
@@ -189,8 +189,9 @@ static rp_status sum_up(rp_eval_run *run, rp_metrics *m, rp_error *err) {
         rp_metrics_add(m, "accuracy", share(e->correct, e->tokens));
         break;
     case RP_EVAL_REGRESS:
+    case RP_EVAL_EMBED:
         status = rp_spearman(n->right, n->said, n->count, &spearman, err);
-        rp_metrics_add(m, "mse", rp_mean_square(n));
+        if (run->task == RP_EVAL_REGRESS) rp_metrics_add(m, "mse", rp_mean_square(n));
         rp_metrics_add(m, "pearson", rp_pearson(n->right, n->said, n->count));
         rp_metrics_add(m, "spearmanr", spearman);
         break;
@@ -301,7 +302,7 @@ rp_status rp_eval(rp_model *model, const char *file, const rp_eval_params *param
     if (out) *out = NULL;
     if (!model || !file || !out)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_eval: model, file and out must not be NULL");
-    if ((unsigned)p.task > RP_EVAL_MLM)
+    if ((unsigned)p.task > RP_EVAL_EMBED)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_eval: there is no such task");
     rp_status status = rp_check_reserved(p.reserved, RP_COUNT(p.reserved), "rp_eval", err);
     if (!status) status = rp_model_enter(model, &visit, p.call, "rp_eval", err);

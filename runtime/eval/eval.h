@@ -64,6 +64,7 @@ rp_status rp_eval_write(const rp_eval_run *run, rp_json_writer *w, rp_error *err
 rp_status rp_eval_texts(rp_eval_run *run, rp_error *err); /* classify, multilabel, regress (texts.c) */
 rp_status rp_eval_order(rp_eval_run *run, rp_error *err);
 rp_status rp_eval_choose(rp_eval_run *run, rp_error *err);
+rp_status rp_eval_embed(rp_eval_run *run, rp_error *err);     /* vectors.c */
 rp_status rp_eval_tag(rp_eval_run *run, rp_error *err);       /* tokens.c */
 rp_status rp_eval_answer(rp_eval_run *run, rp_error *err);    /* answers.c */
 rp_status rp_eval_instances(rp_eval_run *run, rp_error *err); /* instances.c */

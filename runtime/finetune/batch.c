@@ -8,13 +8,17 @@
 rp_status rp_finetune_batch_init(rp_finetune_run *run, rp_error *err) {
     uint64_t size = run->params.batch_size, labels = rp_model_get_info(run->model)->label_count;
     if (size > run->rows) size = run->rows;
-    if (run->params.task == RP_EVAL_TAG) return RP_OK;
+    if (run->params.task == RP_EVAL_EMBED) labels = 1;
+    if (run->params.task >= RP_EVAL_TAG && run->params.task <= RP_EVAL_CHOOSE) return RP_OK;
     run->batch.targets = rp_new_array(float, size *labels);
     return run->batch.targets ? RP_OK : rp_fail_memory(err, "a batch", 4 * size * labels);
 }
 
 void rp_finetune_batch_finish(rp_finetune_batch *batch) {
     rp_tokenized_finish(&batch->tokenized);
+    rp_encoding_free(&batch->question);
+    rp_encoding_free(&batch->context);
+    free(batch->windows.items);
     free(batch->labels);
     free(batch->targets);
 }
@@ -128,38 +132,152 @@ static rp_status add_tokens(rp_finetune_run *run, const rp_data_row *row, rp_enc
     return status;
 }
 
+/* ---- questions: a window of the context, and where the answer lies in it ---- */
+
+static rp_status cut_context(rp_finetune_run *run, const rp_data_row *row, uint64_t number, rp_error *err) {
+    const rp_finetune_params *p = &run->params;
+    const rp_tokenize_params whole = {.no_special_tokens = true};
+    rp_finetune_batch *b = &run->batch;
+    if (b->row == number + 1) return RP_OK;
+    b->row = 0;
+    b->windows.count = 0;
+    rp_encoding_free(&b->question);
+    rp_encoding_free(&b->context);
+    rp_status status = rp_task_check_pairs(run->model, err);
+    if (!status) status = rp_task_tokenize(run->model, row->text, (rp_text){0}, &whole, &b->question, err);
+    if (!status) status = rp_task_tokenize(run->model, row->pair, (rp_text){0}, &whole, &b->context, err);
+    if (!status)
+        status = rp_windows_add(&b->windows, run->model, 0, &b->question, &b->context, p->max_tokens,
+                                p->stride, err);
+    if (!status) b->row = number + 1;
+    return status;
+}
+
+/* As Hugging Face's run_qa: an answer that the window does not hold whole is [CLS], and so is none. Where an
+ * answer begins with the last token of the window run_qa names one behind it; here it is that token. */
+static void find_span(const rp_window *w, int64_t from, size_t size, int32_t label[2]) {
+    const rp_span *spans = w->text->offsets + w->first;
+    uint32_t start = 0, end = w->count;
+    label[0] = label[1] = 0;
+    if (from < 0 || !w->count) return;
+    size_t begin = (size_t)from, stop = begin + size;
+    if (spans[0].start > begin || spans[w->count - 1].end < stop) return;
+    while (start < w->count && spans[start].start <= begin) start++;
+    while (end > 0 && spans[end - 1].end >= stop) end--;
+    label[0] = (int32_t)(w->at + start - 1);
+    label[1] = (int32_t)(w->at + end);
+}
+
+static rp_status add_window(rp_finetune_run *run, const rp_data_row *row, uint64_t number, uint64_t which,
+                            rp_encoding *out, rp_error *err) {
+    bool typed = !rp_model_get_tokenizer(run->model)->without_types;
+    int64_t from;
+    rp_status status = rp_finetune_answer(row, &from, err);
+    if (!status) status = cut_context(run, row, number, err);
+    if (status) return status;
+    if (which >= run->batch.windows.count)
+        return rp_fail(err, RP_ERROR_FORMAT, "the context has fewer tokens than it had before; start again");
+    const rp_window *w = &run->batch.windows.items[which];
+    int32_t *labels = more_labels(&run->batch, 2, err);
+    if (!labels) return RP_ERROR_HOST_MEMORY;
+    find_span(w, from, row->item_count ? row->items[0].size : 0, labels);
+    out->ids = rp_new_array(int32_t, w->size);
+    out->type_ids = rp_new_array(int32_t, w->size);
+    out->count = w->size;
+    if (!out->ids || !out->type_ids) return rp_fail_memory(err, "a window", 8ull * w->size);
+    rp_window_write(w, typed, out->ids, out->type_ids);
+    return RP_OK;
+}
+
+/* ---- choices and pairs: several sequences each ---- */
+
+/* One sequence more, which is of example `at`. */
+static rp_status push(rp_finetune_run *run, rp_status status, size_t at, rp_encoding *encoding,
+                      rp_error *err) {
+    if (!status) return rp_tokenized_push(&run->batch.tokenized, at, encoding, err);
+    rp_encoding_free(encoding);
+    return status;
+}
+
+static rp_status add_choices(rp_finetune_run *run, const rp_data_row *row, size_t at, rp_error *err) {
+    const rp_tokenize_params params = {.max_tokens = run->params.max_tokens};
+    uint32_t right = 0;
+    rp_status status = rp_task_check_pairs(run->model, err);
+    int32_t *label = status ? NULL : more_labels(&run->batch, 1, err);
+    if (!label) return err->status;
+    if (row->item_count != run->choices || !row->labelled ||
+        !rp_label_whole(row->labels[0], run->choices - 1, &right))
+        return rp_fail(err, RP_ERROR_FORMAT, "the choices are not those that were there; start again");
+    *label = (int32_t)right;
+    for (size_t k = 0; !status && k < row->item_count; k++) {
+        rp_encoding encoding = {0};
+        status = rp_task_tokenize(run->model, row->text, row->items[k], &params, &encoding, err);
+        status = push(run, status, at, &encoding, err);
+    }
+    return status;
+}
+
+static rp_status add_pair(rp_finetune_run *run, const rp_data_row *row, size_t at, rp_error *err) {
+    const rp_text texts[2] = {row->text, row->pair};
+    double score = 0;
+    rp_status status = RP_OK;
+    if (!row->pair.data || row->labelled != run->scored)
+        return rp_fail(err, RP_ERROR_FORMAT, "the pair is not the one that was there; start again");
+    if (run->scored) status = rp_label_number(row->labels[0], &score, err);
+    run->batch.targets[at] = (float)score;
+    for (int k = 0; !status && k < 2; k++) {
+        rp_encoding encoding = {0};
+        status = rp_embed_tokenize(run->model, texts[k], run->params.max_tokens, &encoding, err);
+        status = push(run, status, at, &encoding, err);
+    }
+    return status;
+}
+
 /* ---- the batch ---- */
 
-static rp_status add_row(rp_finetune_run *run, uint64_t number, size_t at, rp_error *err) {
-    rp_data_row row;
+static rp_status add_one(rp_finetune_run *run, const rp_data_row *row, uint64_t number, uint64_t example,
+                         size_t at, rp_error *err) {
     rp_encoding encoding = {0};
+    rp_status status;
+    if (run->params.task == RP_EVAL_CHOOSE) return add_choices(run, row, at, err);
+    if (run->params.task == RP_EVAL_EMBED) return add_pair(run, row, at, err);
+    if (run->params.task == RP_EVAL_ANSWER)
+        status = add_window(run, row, number, example - run->firsts[number], &encoding, err);
+    else if (run->params.task == RP_EVAL_TAG)
+        status = add_tokens(run, row, &encoding, err);
+    else
+        status = add_text(run, row, at, &encoding, err);
+    return push(run, status, at, &encoding, err);
+}
+
+static rp_status add_row(rp_finetune_run *run, uint64_t example, size_t at, rp_error *err) {
+    rp_data_row row;
+    uint64_t number = rp_finetune_row_of(run, example);
     rp_status status = rp_data_read(run->data, number, &row, err);
     if (status) return status;
-    status = run->params.task == RP_EVAL_TAG ? add_tokens(run, &row, &encoding, err)
-                                             : add_text(run, &row, at, &encoding, err);
+    status = add_one(run, &row, number, example, at, err);
     if (!status) status = rp_finetune_teacher_read(run, &row, number, at, err);
     if (status == RP_ERROR_TEXT || status == RP_ERROR_FORMAT) {
         rp_error why = *err;
-        status = rp_fail(err, RP_ERROR_FORMAT, "%s: line %llu: %s", rp_path_shown(run->params.train),
-                         (unsigned long long)rp_data_line(run->data, number), why.message);
+        uint64_t line = rp_data_line(run->data, number);
+        status =
+            rp_fail(err, RP_ERROR_FORMAT, "%s: %s %llu: %s", rp_path_shown(run->params.train),
+                    line ? "line" : "question", (unsigned long long)(line ? line : number + 1), why.message);
     }
-    if (status) {
-        rp_encoding_free(&encoding);
-        return status;
-    }
-    return rp_tokenized_push(&run->batch.tokenized, at, &encoding, err);
+    return status;
 }
 
 rp_status rp_finetune_fill(rp_finetune_run *run, uint64_t step, rp_error *err) {
     uint64_t epoch = step / run->steps_of_epoch, first = step % run->steps_of_epoch * run->params.batch_size;
     rp_status status = RP_OK;
     rp_tokenized_cut(&run->batch.tokenized, 0);
-    run->batch.label_count = 0;
+    run->batch.label_count = run->batch.count = 0;
     for (size_t i = 0; !status && i < run->params.batch_size && first + i < run->rows; i++) {
         uint64_t number = run->params.no_shuffle
                               ? first + i
                               : rp_data_permute(first + i, run->rows, run->params.seed, epoch);
         status = add_row(run, number, i, err);
+        run->batch.count++;
     }
     return status ? status : rp_finetune_teacher_run(run, err);
 }

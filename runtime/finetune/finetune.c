@@ -16,13 +16,12 @@ static bool is_share(double x, double below) {
 static rp_status check_params(const rp_finetune_params *p, rp_error *err) {
     if (!p->model || !p->train || !p->out || !*p->out)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_finetune: model, train and out must be given");
-    if ((unsigned)p->task > RP_EVAL_ORDER)
+    if ((unsigned)p->task > RP_EVAL_EMBED)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_finetune: there is no such task");
-    if (p->task > RP_EVAL_TAG)
-        return rp_fail(
-            err, RP_ERROR_UNSUPPORTED,
-            "rp_finetune: the task must be classify, multilabel, regress or tag; the others cannot "
-            "be taught by it yet");
+    if (p->task == RP_EVAL_ORDER || p->task == RP_EVAL_MLM)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "rp_finetune: the task must be classify, multilabel, regress, tag, answer, choose or "
+                       "embed; the order of sentences and masked words are taught by rp_pretrain");
     if (!is_share(p->warmup, 0x1p53))
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "rp_finetune: warmup must be a number of steps or a share of them, from 0 to 1");
@@ -49,14 +48,10 @@ static rp_eval_task task_of(const rp_config *c) {
 }
 
 static rp_status choose_task(rp_finetune_run *run, rp_error *err) {
-    static const char *const names[] = {"", "classify", "multilabel", "regress", "tag"};
+    static const char *const names[] = {"", "classify", "multilabel", "regress", "tag", "answer", "choose"};
     unsigned heads = rp_heads_of_architecture(&run->config) & HEADS;
+    if (run->params.task == RP_EVAL_EMBED) return RP_OK; /* heads stay as they are */
     run->keeps_head = heads;
-    if (heads & ~(unsigned)(RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS))
-        return rp_fail(err, RP_ERROR_UNSUPPORTED,
-                       "%s: the folder's head is for answers or choices, which rp_finetune cannot teach yet; "
-                       "begin with a folder that has no such head",
-                       rp_path_shown(run->dir));
     if (heads & RP_HEAD_CLASSIFIER && run->config.problem_given &&
         (run->config.problem == RP_PROBLEM_REGRESSION) != (run->config.label_count == 1))
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
@@ -64,31 +59,44 @@ static rp_status choose_task(rp_finetune_run *run, rp_error *err) {
                        "begin with a folder that has no classifier",
                        rp_path_shown(run->dir), (unsigned)run->config.label_count,
                        run->config.label_count == 1 ? "" : "s");
-    rp_eval_task own = heads & RP_HEAD_TOKENS ? RP_EVAL_TAG
-                       : heads                ? task_of(&run->config)
-                                              : RP_EVAL_CLASSIFY;
+    rp_eval_task own = heads & RP_HEAD_TOKENS   ? RP_EVAL_TAG
+                       : heads & RP_HEAD_SPANS  ? RP_EVAL_ANSWER
+                       : heads & RP_HEAD_CHOICE ? RP_EVAL_CHOOSE
+                       : heads                  ? task_of(&run->config)
+                                                : RP_EVAL_CLASSIFY;
     if (!run->params.task) run->params.task = own;
     if (!heads || run->params.task == own) return RP_OK;
     return rp_fail(err, RP_ERROR_UNSUPPORTED,
-                   "%s: the folder's classifier is one for the task %s, not %s; begin with a folder that has "
-                   "no classifier",
+                   "%s: the folder's head is one for the task %s, not %s; begin with a folder that has no "
+                   "such head",
                    rp_path_shown(run->dir), names[own], names[run->params.task]);
 }
 
 /* ---- the data ---- */
 
+/* Do rows have labels with names? */
+static bool is_named(const rp_finetune_run *run) {
+    rp_eval_task task = run->params.task;
+    return task == RP_EVAL_CLASSIFY || task == RP_EVAL_MULTILABEL || task == RP_EVAL_TAG;
+}
+
 static rp_status open_data(rp_finetune_run *run, const char *path, rp_labels *labels, rp_data **out,
                            rp_error *err) {
+    static const rp_data_kind kinds[] = {[RP_EVAL_TAG] = RP_DATA_TOKENS,
+                                         [RP_EVAL_ANSWER] = RP_DATA_QUESTION,
+                                         [RP_EVAL_CHOOSE] = RP_DATA_CHOICES,
+                                         [RP_EVAL_EMBED] = RP_DATA_ANY};
     const rp_finetune_params *p = &run->params;
+    bool train = path == p->train, may_lack = p->teacher || p->task == RP_EVAL_EMBED;
     rp_data_params params = {.text_column = p->text_column,
                              .pair_column = p->pair_column,
                              .label_column = p->label_column,
-                             .kind = p->task == RP_EVAL_TAG ? RP_DATA_TOKENS : RP_DATA_TEXT,
-                             .labelled = !p->teacher || path != p->train,
-                             .numbers = p->task == RP_EVAL_REGRESS,
+                             .kind = kinds[p->task] ? kinds[p->task] : RP_DATA_TEXT,
+                             .labelled = !train || !may_lack,
+                             .numbers = p->task == RP_EVAL_REGRESS || p->task == RP_EVAL_EMBED,
                              .many = p->task == RP_EVAL_MULTILABEL,
                              .skip_bad = p->skip_bad,
-                             .labels = p->task == RP_EVAL_REGRESS ? NULL : labels};
+                             .labels = is_named(run) ? labels : NULL};
     if (p->format && !rp_data_format_of(p->format, &params.format))
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "format: '%.*s' is none of tsv, csv, cola, jsonl, conll and squad",
@@ -100,7 +108,8 @@ static rp_status open_train(rp_finetune_run *run, rp_error *err) {
     const rp_finetune_params *p = &run->params;
     rp_status status = open_data(run, p->train, &run->labels, &run->data, err);
     if (status) return status;
-    run->rows = rp_data_count(run->data);
+    status = rp_finetune_look_at_rows(run, err);
+    if (status) return status;
     if (!run->rows)
         return rp_fail(err, RP_ERROR_FORMAT, "%s: there is no row that can be used", rp_path_shown(p->train));
     run->steps_of_epoch = rp_div_up(run->rows, p->batch_size);
@@ -108,7 +117,7 @@ static rp_status open_train(rp_finetune_run *run, rp_error *err) {
     if (p->warmup >= 1 && p->warmup > (double)run->steps)
         return rp_fail(err, RP_ERROR_ARGUMENT, "warmup: %.0f steps are more than the %llu of the training",
                        p->warmup, (unsigned long long)run->steps);
-    uint32_t least = p->task == RP_EVAL_CLASSIFY ? 2 : p->task != RP_EVAL_REGRESS;
+    uint32_t least = p->task == RP_EVAL_CLASSIFY ? 2 : is_named(run);
     if (run->keeps_head || run->teacher.model || run->labels.count >= least) return RP_OK;
     return rp_fail(err, RP_ERROR_FORMAT, "%s: there %s in all rows, and a classifier needs %u or more",
                    rp_path_shown(p->train), run->labels.count ? "is one label" : "is no label",
@@ -122,7 +131,7 @@ static rp_status match_labels(rp_finetune_run *run, rp_error *err) {
     rp_labels labels = {0};
     rp_label_map map = {0};
     rp_data *data = NULL;
-    bool named = p->task != RP_EVAL_REGRESS;
+    bool named = is_named(run);
     rp_status status = RP_OK;
     if (named)
         status = rp_label_map_make(&run->map, &run->labels, info->labels, info->label_count,
@@ -155,19 +164,38 @@ static rp_status check_dropout(const rp_finetune_run *run, rp_error *err) {
                    rp_path_shown(c->path));
 }
 
+/* The choices of a question are one micro-batch. 0: what the trainer has anyway. */
+static uint32_t most_tokens(const rp_finetune_run *run) {
+    enum { USUAL = 2048 };
+    uint32_t longest = run->config.max_positions, asked = run->params.max_tokens;
+    uint64_t all = (uint64_t)run->choices * (asked && asked < longest ? asked : longest);
+    return all > USUAL ? (uint32_t)(all < UINT32_MAX ? all : UINT32_MAX) : 0;
+}
+
 static rp_status open_trainer(rp_finetune_run *run, rp_error *err) {
     static const rp_problem problems[] = {[RP_EVAL_MULTILABEL] = RP_PROBLEM_MULTI_LABEL,
                                           [RP_EVAL_REGRESS] = RP_PROBLEM_REGRESSION,
-                                          [RP_EVAL_TAG] = RP_PROBLEM_SINGLE_LABEL};
+                                          [RP_EVAL_EMBED] = RP_PROBLEM_SINGLE_LABEL};
+    static const rp_head heads[] = {[RP_EVAL_CLASSIFY] = RP_HEAD_CLASSIFIER,
+                                    [RP_EVAL_MULTILABEL] = RP_HEAD_CLASSIFIER,
+                                    [RP_EVAL_REGRESS] = RP_HEAD_CLASSIFIER,
+                                    [RP_EVAL_TAG] = RP_HEAD_TOKENS,
+                                    [RP_EVAL_ANSWER] = RP_HEAD_SPANS,
+                                    [RP_EVAL_CHOOSE] = RP_HEAD_CHOICE,
+                                    [RP_EVAL_EMBED] = (rp_head)0};
     const rp_finetune_params *p = &run->params;
-    bool regress = p->task == RP_EVAL_REGRESS;
+    bool regress = p->task == RP_EVAL_REGRESS, embed = p->task == RP_EVAL_EMBED;
     const rp_model_info *teacher = run->teacher.model ? rp_model_get_info(run->teacher.model) : NULL;
     const rp_trainer_params params = {
-        .head = p->task == RP_EVAL_TAG ? RP_HEAD_TOKENS : RP_HEAD_CLASSIFIER,
-        .label_count = run->keeps_head ? 0
-                       : regress       ? 1
-                       : teacher       ? teacher->label_count
-                                       : (uint32_t)run->labels.count,
+        .head = heads[p->task],
+        .vectors = !embed        ? RP_VECTORS_NONE
+                   : run->scored ? RP_VECTORS_SCORED
+                                 : RP_VECTORS_IN_BATCH,
+        .max_batch_tokens = most_tokens(run),
+        .label_count = run->keeps_head || (!is_named(run) && !regress) ? 0
+                       : regress                                       ? 1
+                       : teacher                                       ? teacher->label_count
+                                                                       : (uint32_t)run->labels.count,
         .labels = regress   ? NULL
                   : teacher ? teacher->labels
                             : run->labels.names,
@@ -228,6 +256,7 @@ static rp_status evaluate(void *user, rp_loop_metrics *out, rp_error *err) {
     const rp_eval_params params = {.task = p->task,
                                    .skip_bad = p->skip_bad,
                                    .max_tokens = p->max_tokens,
+                                   .stride = p->stride,
                                    .format = p->format,
                                    .text_column = p->text_column,
                                    .pair_column = p->pair_column,
@@ -249,21 +278,25 @@ static rp_status fill(void *user, uint64_t step, rp_train_batch *batch, double *
     rp_finetune_run *run = user;
     const rp_finetune_params *p = &run->params;
     const rp_tokenized *tokenized = &run->batch.tokenized;
-    bool named = p->task == RP_EVAL_CLASSIFY || p->task == RP_EVAL_TAG;
+    bool numbers = p->task == RP_EVAL_MULTILABEL || p->task == RP_EVAL_REGRESS || p->task == RP_EVAL_EMBED;
     rp_status status = rp_finetune_fill(run, step, err);
     if (status) return status;
     batch->sequences = tokenized->sequences;
     batch->count = tokenized->count;
-    batch->labels = named ? run->batch.labels : NULL;
-    batch->targets = named ? NULL : run->batch.targets;
+    batch->labels = numbers ? NULL : run->batch.labels;
+    batch->targets = numbers ? run->batch.targets : NULL;
+    batch->choices = run->choices;
     batch->teacher = run->teacher.targets;
-    uint64_t rows = step % run->steps_of_epoch * p->batch_size + tokenized->count;
+    uint64_t rows = step % run->steps_of_epoch * p->batch_size + run->batch.count;
     *epoch = (double)(step / run->steps_of_epoch) + (double)rows / (double)run->rows;
     return RP_OK;
 }
 
 static rp_status train(rp_finetune_run *run, rp_error *err) {
-    static const char *const metrics[] = {"", "accuracy", "f1_micro", "pearson", "f1"};
+    static const char *const metrics[] = {[RP_EVAL_CLASSIFY] = "accuracy", [RP_EVAL_MULTILABEL] = "f1_micro",
+                                          [RP_EVAL_REGRESS] = "pearson",   [RP_EVAL_TAG] = "f1",
+                                          [RP_EVAL_ANSWER] = "f1",         [RP_EVAL_CHOOSE] = "accuracy",
+                                          [RP_EVAL_EMBED] = "spearmanr"};
     const rp_loop_task task = {.fill = fill,
                                .evaluate = run->params.dev ? evaluate : NULL,
                                .user = run,
@@ -302,6 +335,7 @@ static void finish(rp_finetune_run *run) {
     rp_labels_finish(&run->labels);
     rp_config_finish(&run->config);
     rp_loop_close(&run->loop);
+    free(run->firsts);
     free(run->dir);
     free(run);
 }

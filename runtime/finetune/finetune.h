@@ -11,9 +11,15 @@
 /* Rows as a step takes them. Zero-initialise; rp_finetune_batch_finish. */
 typedef struct rp_finetune_batch {
     rp_tokenized tokenized;
-    int32_t *labels; /* [label_count] of RP_EVAL_CLASSIFY one a row; of RP_EVAL_TAG one a token */
+    int32_t *labels; /* [label_count] of RP_EVAL_CLASSIFY and RP_EVAL_CHOOSE one a row; of RP_EVAL_TAG one a
+                        token; of RP_EVAL_ANSWER two a window */
     size_t label_count, label_capacity;
-    float *targets; /* [rows, labels of the model] of the others */
+    float *targets; /* [rows, labels of the model] of the others; of RP_EVAL_EMBED [rows] */
+    size_t count;   /* examples */
+    /* RP_EVAL_ANSWER: the question whose windows were cut last, */
+    uint64_t row; /* its number + 1; 0: none */
+    rp_encoding question, context;
+    rp_windows windows;
 } rp_finetune_batch;
 
 /* Another model, which says what the rows of a batch are to be like. */
@@ -41,9 +47,27 @@ typedef struct rp_finetune_run {
     rp_label_map map;
     rp_finetune_batch batch;
     rp_finetune_teacher teacher;
-    uint64_t rows, steps, steps_of_epoch;
+    uint64_t rows; /* examples: rows of the data, or windows of its contexts */
+    uint64_t steps, steps_of_epoch;
+    uint64_t *firsts; /* [rows of the data + 1] RP_EVAL_ANSWER: the first window of each, as an example */
+    uint32_t choices; /* RP_EVAL_CHOOSE: of each row */
+    bool scored;      /* RP_EVAL_EMBED: pairs have scores */
     rp_loop loop;
 } rp_finetune_run;
+
+/* ---- examples.c ---- */
+
+/* Look at every row once more where its task asks for that, and set `rows` and what belongs to it. Where rows
+ * are windows of a context, params.max_tokens and stride get their defaults. RP_ERROR_FORMAT names the line
+ * of a row that cannot be learnt. */
+rp_status rp_finetune_look_at_rows(rp_finetune_run *run, rp_error *err);
+
+/* The row of the data that an example is of. */
+uint64_t rp_finetune_row_of(const rp_finetune_run *run, uint64_t example);
+
+/* Where the first answer of a question begins in its context, in bytes; -1: it has none. RP_ERROR_FORMAT,
+ * without the line: it is not there. */
+rp_status rp_finetune_answer(const rp_data_row *row, int64_t *from, rp_error *err);
 
 /* ---- batch.c ---- */
 

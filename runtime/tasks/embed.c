@@ -149,6 +149,17 @@ static uint32_t longest(const rp_model *model) {
     return !asked ? rp_task_max_tokens(model) : asked < takes ? asked : takes;
 }
 
+rp_status rp_embed_tokenize(const rp_model *model, rp_text text, uint32_t max_tokens, rp_encoding *out,
+                            rp_error *err) {
+    uint32_t most = longest(model);
+    const rp_tokenize_params params = {.max_tokens = max_tokens && max_tokens < most ? max_tokens : most};
+    char *owned = NULL;
+    rp_status status = prepare_text(model, (rp_text){0}, &text, &owned, err);
+    if (!status) status = rp_task_tokenize(model, text, (rp_text){0}, &params, out, err);
+    free(owned);
+    return status;
+}
+
 /* The tokens of the prompt alone, with what the tokenizer puts before it but not what it puts behind. */
 static rp_status count_prompt(const rp_model *model, settings *p, rp_error *err) {
     const rp_tokenize_params params = {.max_tokens = longest(model)};

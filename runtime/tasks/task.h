@@ -112,6 +112,11 @@ rp_status rp_task_check_pairs(const rp_model *model, rp_error *err);
 rp_status rp_task_tokenize(const rp_model *model, rp_text text, rp_text pair,
                            const rp_tokenize_params *params, rp_encoding *out, rp_error *err);
 
+/* The same as rp_embed does it, without a prompt: stripped, in lower case where the folder says so, and cut
+ * to `max_tokens` or, where rp_embed takes fewer, to that; 0: to that (embed.c). */
+rp_status rp_embed_tokenize(const rp_model *model, rp_text text, uint32_t max_tokens, rp_encoding *out,
+                            rp_error *err);
+
 /* ---- sequences (tokenized.c) ---- */
 
 /* Tokenized texts, each a sequence of one run. Zero-initialise; rp_tokenized_finish. */
@@ -172,6 +177,10 @@ typedef struct rp_windows {
  * window. RP_ERROR_TEXT when `lead` leaves no room. */
 rp_status rp_windows_add(rp_windows *windows, const rp_model *model, size_t entry, const rp_encoding *lead,
                          const rp_encoding *text, uint32_t max_tokens, uint32_t stride, rp_error *err);
+
+/* How many windows it makes of a text of so many tokens, with the tokenizer of the folder `dir`. */
+rp_status rp_windows_count(const rp_tokenizer *tokenizer, const char *dir, const rp_encoding *lead,
+                           size_t tokens, uint32_t max_tokens, uint32_t stride, uint64_t *out, rp_error *err);
 
 /* Write the sequence of a window, special tokens and all, to `ids` and `types`, [window->size] each; `typed`:
  * types are the template's, else 0. Returns what follows it in `ids`. */

@@ -18,15 +18,19 @@ static size_t frame(const rp_template *template, const rp_encoding *lead, size_t
     return size;
 }
 
-rp_status rp_windows_add(rp_windows *windows, const rp_model *model, size_t entry, const rp_encoding *lead,
-                         const rp_encoding *text, uint32_t max_tokens, uint32_t stride, rp_error *err) {
-    const rp_tokenizer *tokenizer = rp_model_get_tokenizer(model);
+/* How a text is cut. */
+typedef struct cut {
+    const rp_template *template;
+    size_t at, taken, room, step;
+} cut;
+
+static rp_status make_cut(const rp_tokenizer *tokenizer, const char *dir, const rp_encoding *lead,
+                          uint32_t max_tokens, uint32_t stride, cut *out, rp_error *err) {
     const rp_template *template = lead ? &tokenizer->pair : &tokenizer->single;
     size_t at = SIZE_MAX, taken = frame(template, lead, &at);
     if (at == SIZE_MAX)
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
-                       "%s: post_processor: its template leaves out the text that is to be read",
-                       rp_model_get_info(model)->dir);
+                       "%s: post_processor: its template leaves out the text that is to be read", dir);
     if (max_tokens <= taken)
         return rp_fail(
             err, RP_ERROR_TEXT,
@@ -34,22 +38,40 @@ rp_status rp_windows_add(rp_windows *windows, const rp_model *model, size_t entr
             "tokens: nothing is left for the text; shorten what stands before it or allow more tokens",
             max_tokens, taken);
     size_t room = max_tokens - taken;
-    size_t step = stride < room ? room - stride : room - room / 2;
-    for (size_t first = 0;; first += step) {
-        size_t left = text->count - first, count = left < room ? left : room;
+    *out = (cut){template, at, taken, room, stride < room ? room - stride : room - room / 2};
+    return RP_OK;
+}
+
+rp_status rp_windows_count(const rp_tokenizer *tokenizer, const char *dir, const rp_encoding *lead,
+                           size_t tokens, uint32_t max_tokens, uint32_t stride, uint64_t *out,
+                           rp_error *err) {
+    cut c;
+    rp_status status = make_cut(tokenizer, dir, lead, max_tokens, stride, &c, err);
+    if (!status) *out = tokens > c.room ? 1 + rp_div_up(tokens - c.room, c.step) : 1;
+    return status;
+}
+
+rp_status rp_windows_add(rp_windows *windows, const rp_model *model, size_t entry, const rp_encoding *lead,
+                         const rp_encoding *text, uint32_t max_tokens, uint32_t stride, rp_error *err) {
+    cut c;
+    rp_status status = make_cut(rp_model_get_tokenizer(model), rp_model_get_info(model)->dir, lead,
+                                max_tokens, stride, &c, err);
+    if (status) return status;
+    for (size_t first = 0;; first += c.step) {
+        size_t left = text->count - first, count = left < c.room ? left : c.room;
         if (!rp_grow((void **)&windows->items, &windows->capacity, windows->count + 1,
                      sizeof *windows->items))
             return rp_fail_memory(err, "the windows of a text", windows->count * sizeof *windows->items);
         windows->items[windows->count++] = (rp_window){.entry = entry,
-                                                       .template = template,
+                                                       .template = c.template,
                                                        .lead = lead,
                                                        .text = text,
                                                        .first = (uint32_t)first,
                                                        .count = (uint32_t)count,
-                                                       .at = (uint32_t)at,
-                                                       .size = (uint32_t)(taken + count),
-                                                       .last = left <= room};
-        if (left <= room) return RP_OK;
+                                                       .at = (uint32_t)c.at,
+                                                       .size = (uint32_t)(c.taken + count),
+                                                       .last = left <= c.room};
+        if (left <= c.room) return RP_OK;
     }
 }
 

@@ -12,6 +12,7 @@ static bool is_scored(const rp_trainer *t) {
 }
 
 rp_status rp_train_choose_pooling(rp_trainer *t, rp_error *err) {
+    t->model->config.makes_vectors = true;
     const rp_pooling_config *folder = &t->model->pooling;
     if (t->model->pooling_error.status)
         return rp_fail(err, t->model->pooling_error.status, "%s", t->model->pooling_error.message);

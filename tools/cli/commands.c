@@ -302,10 +302,13 @@ static const char help_finetune[] =
     "  multilabel  any number of labels a row\n"
     "  regress     a number a row\n"
     "  tag         a label a token\n"
-    "A folder that has a classifier keeps it, and its labels. Any other gets a new\n"
-    "one, with the labels of the data. Files are those of eval. With --dev, OUT is\n"
-    "the model of the pass with the best accuracy (or f1_micro, pearson, f1). Ctrl-C\n"
-    "ends it after the step, and OUT is as it was.\n"
+    "  answer      questions, and where their contexts answer them (SQuAD)\n"
+    "  choose      one of several choices\n"
+    "  embed       vectors of pairs: near to each other, or as near as a score says\n"
+    "A folder that has a head for the task keeps it, and its labels. Any other gets\n"
+    "a new one, with the labels of the data. Files are those of eval. With --dev,\n"
+    "OUT is the model of the pass with the best accuracy (or f1_micro, pearson, f1,\n"
+    "spearmanr). Ctrl-C ends it after the step, and OUT is as it was.\n"
     "\n"
     "JSON: one object a line in the file of --log: step, epoch, loss, lr, grad_norm,\n"
     "sequences, tokens, seconds; of an evaluation step, epoch, and its metrics as\n"
@@ -314,7 +317,9 @@ static const char help_finetune[] =
     "Examples:\n"
     "  reprise finetune --train train.tsv --dev dev.tsv -o sentiment2\n"
     "  reprise finetune -m albert --train t.csv -o out --lr 2e-5 --warmup 0.1\n"
-    "  reprise finetune -m albert --train t.jsonl -o out --task regress --log l.jsonl\n";
+    "  reprise finetune -m albert --train t.jsonl -o out --task regress --log l.jsonl\n"
+    "  reprise finetune --task answer --train train.json --dev dev.json -o answers\n"
+    "  reprise finetune --task embed --train pairs.tsv -o vectors --batch-size 32\n";
 
 static const char help_convert[] =
     "Write the model in DIR anew as a Hugging Face folder: config.json,\n"
@@ -375,8 +380,8 @@ const rp_cli_command rp_cli_commands[] = {
          RP_CLI_STRIDE | RP_CLI_MAX_ANSWER | RP_CLI_EVAL,
      RP_CLI_SHAPE_NONE, "sentiment", NULL, NULL, rp_cli_eval},
     {"finetune", "--train FILE -o OUT", "teach a model by labelled texts", help_finetune,
-     RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_MAX_LENGTH | RP_CLI_FINETUNE, RP_CLI_SHAPE_NONE, "pretrained",
-     NULL, NULL, rp_cli_finetune},
+     RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_MAX_LENGTH | RP_CLI_STRIDE | RP_CLI_FINETUNE, RP_CLI_SHAPE_NONE,
+     "pretrained", NULL, NULL, rp_cli_finetune},
     {"convert", "DIR -o DIR", "write a model's folder anew, as Hugging Face has it", help_convert,
      RP_CLI_CONVERT | RP_CLI_HEAD, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, rp_cli_convert},
     {"pull", "NAME", "fetch a model from a hub", help_pull, RP_CLI_PULL, RP_CLI_SHAPE_NONE, NULL, NULL, NULL,

@@ -28,7 +28,7 @@ static rp_status answer_nothing(const rp_cli_session *session, const rp_cli_item
 
 static void write_json(const rp_evaluation *evaluation, rp_cli_buffer *out) {
     static const char *const tasks[] = {"",       "classify", "multilabel", "regress", "tag",
-                                        "answer", "choose",   "order",      "mlm"};
+                                        "answer", "choose",   "order",      "mlm",     "embed"};
     size_t count;
     uint64_t skipped, rows = rp_evaluation_rows(evaluation, &skipped);
     const rp_metric *metrics = rp_evaluation_metrics(evaluation, &count);

@@ -10,9 +10,10 @@ static const char *const aggregations[] = {"simple", "none", "first", "average",
 static const char *const precisions[] = {"f32", "f32", "f16", "int8", "int4", NULL};
 static const char *const heads[] = {"classify", "tag", "answer", "choose", NULL};
 static const char *const formats[] = {"text", "json", "npy", NULL};
-static const char *const tasks[] = {"classify", "multilabel", "regress", "tag", "answer",
-                                    "choose",   "order",      "mlm",     NULL};
-static const char *const trained_tasks[] = {"classify", "multilabel", "regress", "tag", NULL};
+static const char *const tasks[] = {"classify", "multilabel", "regress", "tag",   "answer",
+                                    "choose",   "order",      "mlm",     "embed", NULL};
+static const char *const trained_tasks[] = {"classify", "multilabel", "regress", "tag",
+                                            "answer",   "choose",     "embed",   NULL};
 static const char *const schedules[] = {"linear", "constant", NULL};
 static const char *const dtypes[] = {"f32", "f16", NULL};
 static const char *const poolings[] = {"mean", "cls", "max", "none", NULL};
@@ -113,7 +114,7 @@ static bool set_training(const char *name, int which, const char *value, rp_cli_
         return read_name(name, r, value, &o->log);
     case R_TRAIN_TASK:
         if (!read_word(name, r, value, trained_tasks, &word)) return false;
-        o->task = (rp_eval_task)(RP_EVAL_CLASSIFY + word);
+        o->task = word < 6 ? (rp_eval_task)(RP_EVAL_CLASSIFY + word) : RP_EVAL_EMBED;
         return true;
     case R_EPOCHS:
         return read_number(name, r, value, 1, 1000000, &o->epochs);
