@@ -34,12 +34,13 @@ typedef struct rp_finetune_params {
     const char *text_column, *pair_column, *label_column;
     const rp_training_handler *handler; /* NULL: nobody is told */
     const rp_call *call;                /* NULL: none. Its inputs are the steps */
-    const char *teacher;   /* RP_EVAL_CLASSIFY: the folder or name of another classifier, whose logits are
-                              learnt by their mean squared difference, and which may be of any kind that
-                              rp_model_open reads, with a tokenizer of its own. NULL: none */
-    double label_weight;   /* of the labels' loss beside the teacher's; 0: 0.5; below 0: none */
-    uint32_t stride;       /* RP_EVAL_ANSWER: tokens that neighbouring windows of a context share; 0: 128 */
-    uint64_t reserved[16]; /* zero; see reprise.h */
+    const char *teacher;    /* RP_EVAL_CLASSIFY: the folder or name of another classifier, whose logits are
+                               learnt by their mean squared difference, and which may be of any kind that
+                               rp_model_open reads, with a tokenizer of its own. NULL: none */
+    double label_weight;    /* of the labels' loss beside the teacher's; 0: 0.5; below 0: none */
+    uint32_t stride;        /* RP_EVAL_ANSWER: tokens that neighbouring windows of a context share; 0: 128 */
+    rp_recompute recompute; /* as in rp_trainer_params */
+    uint64_t reserved[16];  /* zero; see reprise.h */
 } rp_finetune_params;
 
 /* Teach the model by the rows of `train` and write what came of it to `out`, a Hugging Face folder.

@@ -34,6 +34,14 @@ typedef enum rp_optimizer {
                           by the norm of its weights, Q, K and V apart; biases and LayerNorms are not */
 } rp_optimizer;
 
+/* What becomes of a layer's activations until the way back needs them. */
+typedef enum rp_recompute {
+    RP_RECOMPUTE_AUTO = 0, /* kept where a micro-batch of the longest sequence fits so */
+    RP_RECOMPUTE_ALWAYS,   /* the layer's input alone is kept, and the rest is computed again: a third more
+                              work, and a fraction of the memory */
+    RP_RECOMPUTE_NEVER,    /* kept, or the trainer is not opened */
+} rp_recompute;
+
 /* Masked language model and sentence order (ALBERT) or next sentence (BERT): a head of rp_trainer_params. */
 #define RP_TRAIN_BOTH ((rp_head)(RP_HEAD_MASKED_LM | RP_HEAD_ORDER))
 
@@ -71,8 +79,10 @@ typedef struct rp_trainer_params {
     double hidden_dropout, attention_dropout, classifier_dropout; /* as hidden_dropout_prob and so on of
                                    config.json, at the places where Hugging Face has them; 0: none */
     uint64_t seed;             /* of what is random: dropout, and the weights of a head that is made */
-    uint32_t max_batch_tokens; /* most tokens in one micro-batch; 0: the library derives it from the model's
-                                  size. A larger batch is cut, which changes results by rounding alone */
+    uint32_t max_batch_tokens; /* most tokens in one micro-batch, which may be fewer where the device has no
+                                  storage buffer so large; 0: the library derives it from the size of the
+                                  model and of the device's memory. A larger batch is cut, which changes
+                                  results by rounding alone */
     bool taught; /* of RP_HEAD_CLASSIFIER, and of vectors: batches have what a teacher makes of them, too */
     const char *config; /* not NULL: a new model is trained, of this configuration: "base", "large", "xlarge"
                            or "xxlarge" (ALBERT, version 2), a config.json, or a folder or model that has
@@ -88,7 +98,8 @@ typedef struct rp_trainer_params {
     const rp_call *call;   /* of opening the model; not kept; NULL: none */
     double label_weight;   /* with `taught`: the loss is this times the labels' and the teacher's mean squared
                               difference; 0: 0.5; below 0: labels are not learnt */
-    uint64_t reserved[16]; /* zero; see reprise.h */
+    rp_recompute recompute; /* changes no result where micro-batches are as large, else by rounding */
+    uint64_t reserved[16];  /* zero; see reprise.h */
 } rp_trainer_params;
 
 /* The sequences of a step and what is to be learnt of them. Borrowed for the call. */
@@ -154,6 +165,40 @@ RP_API rp_status rp_trainer_close(rp_trainer **trainer);
  */
 RP_API rp_model *rp_trainer_model(rp_trainer *trainer);
 
+/* A kernel that was chosen for an operator, and what it is for. */
+typedef struct rp_train_kernel {
+    const char *what, *kernel;
+} rp_train_kernel;
+
+/* What a trainer takes of its device, in bytes, and how it works. Later versions may add fields at the end.
+ */
+typedef struct rp_trainer_info {
+    uint64_t weights;      /* of the model, the float32 masters */
+    uint64_t gradients;    /* as large as the weights */
+    uint64_t moments;      /* twice as large */
+    uint64_t transposes;   /* of the matrices that gradients go back through */
+    uint64_t activations;  /* of a micro-batch, and what the host writes and reads; those too by which the
+                              model is evaluated between two steps */
+    uint64_t kept;         /* of these in each layer, for the way back */
+    uint64_t logits;       /* with their gradients; of pre-training those of the words */
+    uint64_t device_bytes; /* all of it */
+    uint32_t batch_tokens, batch_sequences; /* most of a micro-batch */
+    bool recomputes;                        /* the way back computes each layer again */
+    const rp_train_kernel *kernels;         /* [kernel_count] in training; of a plan none */
+    size_t kernel_count;
+} rp_trainer_info;
+
+/* What this trainer takes. It is valid, and does not change, until the trainer is closed. */
+RP_API const rp_trainer_info *rp_trainer_get_info(const rp_trainer *trainer);
+
+/* What rp_trainer_open would take on `device` for `config` ("base", "large", "xlarge", "xxlarge", a folder or
+ * model that has a config.json), without allocating any of it: a little less than the sum of what a driver
+ * rounds up. Of `params`, which may be NULL, max_batch_tokens, recompute, label_count and head count; the
+ * latter is RP_HEAD_CLASSIFIER unless it says otherwise. Any thread may call it. RP_ERROR_UNSUPPORTED: the
+ * device has no storage buffer so large. */
+RP_API rp_status rp_trainer_plan(rp_device *device, const char *config, const rp_trainer_params *params,
+                                 rp_trainer_info *out, rp_error *err);
+
 /* One step of the optimizer on a batch. The same step on the same device gives the
  * same bits. `result` may be NULL. After the first step nothing is recorded, created or allocated on the
  * device, and each micro-batch is one submission, of which the last has the update too; or several where one
@@ -190,7 +235,8 @@ typedef struct rp_training_step {
     uint64_t sequences, tokens;                     /* of the step */
     const rp_metric *metrics;                       /* [metric_count] what else the task has of it */
     size_t metric_count;
-    uint64_t reserved[8]; /* zero */
+    const rp_trainer_info *trainer; /* what training takes of the device */
+    uint64_t reserved[8];           /* zero */
 } rp_training_step;
 
 /* Who is told, on the thread that called the training. Each function may be NULL. */

@@ -211,6 +211,7 @@ static rp_status open_trainer(rp_finetune_run *run, rp_error *err) {
         .attention_dropout = run->config.attention_dropout,
         .classifier_dropout = run->config.classifier_dropout,
         .seed = p->seed,
+        .recompute = p->recompute,
         .taught = teacher != NULL,
         .label_weight = p->label_weight,
         .call = p->call,

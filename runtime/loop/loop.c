@@ -72,7 +72,8 @@ static rp_status step(rp_loop *loop, uint64_t number, rp_error *err) {
                                     .sequences = batch.count,
                                     .tokens = result.tokens,
                                     .metrics = loop->more.items,
-                                    .metric_count = loop->more.count};
+                                    .metric_count = loop->more.count,
+                                    .trainer = rp_trainer_get_info(loop->trainer)};
     if (handler && handler->step) handler->step(handler->user, &loop->last);
     return RP_OK;
 }

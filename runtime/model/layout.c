@@ -31,20 +31,25 @@ static uint32_t widest_row(const rp_config *config, uint32_t bytes) {
     return larger(bytes * layer, 4 * (h + 2 * rp_padded(config->embedding_size)));
 }
 
+/* Tokens of a batch of which `wanted` are asked for; 0: as many as suit the model. */
+static uint64_t tokens_of(const rp_config *config, uint64_t range, uint32_t bytes, uint32_t wanted) {
+    uint64_t tokens = wanted;
+    if (!wanted) {
+        tokens = WIDEST_DEFAULT / widest_row(config, 4); /* of any precision: less of it takes less */
+        if (tokens > DEFAULT_TOKENS) tokens = DEFAULT_TOKENS;
+    }
+    if (tokens < config->max_positions) tokens = config->max_positions; /* the longest must always fit */
+    tokens = rp_round_up(tokens, 4); /* every range of `wide` begins at a multiple of 256 bytes */
+    if (tokens > range / widest_row(config, bytes)) tokens = range / widest_row(config, bytes);
+    if (tokens > MOST_TOKENS) tokens = MOST_TOKENS;
+    return tokens & ~3ull;
+}
+
 static rp_status choose_batch(rp_model *model, uint32_t wanted, uint32_t *out, rp_error *err) {
     const rp_caps *caps = &model->device->caps;
     uint64_t row = widest_row(&model->config, element(model)), positions = model->config.max_positions;
-    uint64_t range = rp_caps_range_limit(caps);
-    uint64_t tokens = wanted;
-    if (!wanted) {
-        tokens = WIDEST_DEFAULT / widest_row(&model->config, 4); /* of any precision: less of it takes less */
-        if (tokens > DEFAULT_TOKENS) tokens = DEFAULT_TOKENS;
-    }
-    if (tokens < positions) tokens = positions; /* the longest sequence must always fit */
-    tokens = rp_round_up(tokens, 4);            /* every range of `wide` begins at a multiple of 256 bytes */
-    if (tokens > range / row) tokens = range / row;
-    if (tokens > MOST_TOKENS) tokens = MOST_TOKENS;
-    tokens &= ~3ull;
+    uint64_t range = rp_caps_range_limit(caps),
+             tokens = tokens_of(&model->config, range, element(model), wanted);
     if (tokens < positions)
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
                        "%s: a sequence of max_position_embeddings %u tokens needs buffers of %llu bytes, and "
@@ -118,10 +123,17 @@ done:
     return status;
 }
 
-uint64_t rp_model_activation_bytes(const rp_model *model, uint64_t tokens) {
-    uint64_t h = rp_padded(model->config.hidden_size);
+static uint64_t activation_bytes(const rp_config *config, uint32_t bytes, uint64_t tokens) {
     /* hidden, the output, and what the host writes */
-    return tokens * (h * (element(model) + 4) + widest_row(&model->config, element(model)) + 36);
+    return tokens * (rp_padded(config->hidden_size) * (bytes + 4ull) + widest_row(config, bytes) + 36);
+}
+
+uint64_t rp_model_activation_bytes(const rp_model *model, uint64_t tokens) {
+    return activation_bytes(&model->config, element(model), tokens);
+}
+
+uint64_t rp_layout_activation_bytes(const rp_config *config, const rp_caps *caps) {
+    return activation_bytes(config, 4, tokens_of(config, rp_caps_range_limit(caps), 4, 0));
 }
 
 /* ---- where a layer reads and writes ---- */

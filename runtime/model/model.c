@@ -200,6 +200,14 @@ static rp_status build_and_leave(rp_model *model, const rp_model_params *params,
 
 /* ---- opening and closing ---- */
 
+/* Of a model with random weights that is to be trained. */
+static rp_status name_classifier(rp_model *model, rp_error *err) {
+    static const char name[] = "AlbertForSequenceClassification";
+    model->config.architecture = rp_arena_copy(&model->config.arena, name, sizeof name - 1);
+    model->new_head = NULL;
+    return model->config.architecture ? RP_OK : rp_fail_memory(err, "a config", sizeof name);
+}
+
 /* Configuration and weights, and what else is in the folder. */
 static rp_status load_files(rp_model *model, const rp_model_params *params, side_work *side, rp_error *err) {
     const char *dir = model->dir;
@@ -212,6 +220,7 @@ static rp_status load_files(rp_model *model, const rp_model_params *params, side
                            "rp_model_open_random: random_groups is %u and the model has %u layers", groups,
                            model->config.layers));
         if (groups) model->config.groups = groups;
+        if (model->new_head) RP_TRY(name_classifier(model, err));
         model->random_seed = params ? params->random_seed : 0;
         RP_TRY(rp_weights_random(&model->config, model->random_seed, &model->weights, err));
     } else {
@@ -359,7 +368,7 @@ rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_param
 
 rp_status rp_model_open_to_train(rp_device *device, const char *dir, const rp_model_params *params,
                                  const rp_to_train *how, rp_model **out, rp_error *err) {
-    return open_model(device, dir, false, params, how, out, err);
+    return open_model(device, dir, how->random, params, how, out, err);
 }
 
 rp_status rp_model_open_random(rp_device *device, const char *config, const rp_model_params *params,

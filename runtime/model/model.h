@@ -169,6 +169,7 @@ typedef struct rp_to_train {
                                 that is asked for */
     const rp_wanted *wanted; /* [wanted_count] kernels of model->ops; borrowed while the model is opened */
     size_t wanted_count;
+    bool random; /* as rp_model_open_random; a head is a classifier of sequences */
 } rp_to_train;
 
 rp_status rp_model_open_to_train(rp_device *device, const char *dir, const rp_model_params *params,
@@ -186,6 +187,9 @@ void rp_device_weights_finish(rp_device_weights *weights);
  * buffers for a batch of `tokens`. */
 uint64_t rp_model_weight_bytes(const rp_model *model);
 uint64_t rp_model_activation_bytes(const rp_model *model, uint64_t tokens);
+
+/* The same for a model in float32 of a config, whose batches have as many as suit it. */
+uint64_t rp_layout_activation_bytes(const rp_config *config, const rp_caps *caps);
 
 /* Bytes of the hidden states of a whole batch, once model->batch_tokens is known. */
 uint64_t rp_model_hidden_bytes(const rp_model *model);

@@ -209,16 +209,28 @@ static void count_layer(const rp_trainer *t, rp_train_list *list, uint32_t by) {
     op->state = rp_train_state_range(t);
 }
 
-/* Between its place among all layers and a buffer of its own: its input. */
-static void move(const rp_trainer *t, rp_train_list *list, rp_rows_variant variant, rp_range from,
-                 rp_range to) {
-    rp_op *op = rp_train_next(list, &rp_class_rows, "kept input", RP_COUNT_TOKENS);
-    op->variant = variant;
-    op->width = t->model->config.hidden_size;
+/* Between its place among all layers and a buffer of its own: what one layer has there, of this width. */
+static void move(const rp_trainer *t, rp_train_list *list, bool back, uint32_t width, rp_range own,
+                 rp_range among_all) {
+    rp_op *op = rp_train_next(list, &rp_class_rows, "kept", RP_COUNT_TOKENS);
+    op->variant = back ? RP_ROWS_UNSTASH : RP_ROWS_STASH;
+    op->width = width;
     op->fixed = t->tokens;
     op->state = rp_train_state_range(t);
-    op->x = from;
-    op->out = to;
+    op->x = back ? among_all : own;
+    op->out = back ? own : among_all;
+}
+
+/* What the way back needs of a layer, but for its input and what is made of these row by row. */
+static void move_inside(const rp_trainer *t, rp_train_list *list, bool back) {
+    const rp_config *c = &t->model->config;
+    const rp_train_buffers *b = &t->buffers;
+    uint32_t a = rp_attention_width(c->attention_heads, c->hidden_size / c->attention_heads);
+    move(t, list, back, 3 * a, b->qkv, b->kept.qkv);
+    move(t, list, back, a, b->context, b->kept.context);
+    move(t, list, back, c->hidden_size, b->before, b->kept.before);
+    move(t, list, back, c->intermediate_size, b->z, b->kept.z);
+    move(t, list, back, c->hidden_size, b->ahead, b->kept.ahead);
 }
 
 static rp_op *attention(const rp_trainer *t, rp_train_list *list, const rp_class *class, uint32_t tiles,
@@ -307,12 +319,23 @@ static void forward(const rp_trainer *t, const rp_device_layer *w, rp_range in, 
                    RP_TRAIN_DROP_OUTPUT, output_rate(t), b->attended);
 }
 
+/* The same from what was kept. */
+static void restore(const rp_trainer *t, const rp_device_layer *w, rp_train_list *out) {
+    const rp_train_buffers *b = &t->buffers;
+    move_inside(t, out, true);
+    layernorm(t, out, "attention norm", t->model->config.hidden_size, b->before, w->attention_norm,
+              b->attended);
+    rp_train_activate(t, out, RP_COUNT_TOKENS, t->model->config.intermediate_size, b->z, (rp_range){0},
+                      b->inner);
+}
+
 void rp_train_describe_forward(const rp_trainer *t, uint32_t layer, rp_train_list *out) {
     const rp_device_layer *w = &t->model->on_device.layers[layer];
     const rp_train_buffers *b = &t->buffers;
     out->count = 0;
-    move(t, out, RP_ROWS_STASH, b->hidden, b->kept);
+    move(t, out, false, t->model->config.hidden_size, b->hidden, b->kept.in);
     forward(t, w, b->hidden, out);
+    if (!t->recomputes) move_inside(t, out, false);
     layernorm(t, out, "output norm", t->model->config.hidden_size, b->ahead, w->output_norm, b->hidden);
     count_layer(t, out, 1);
 }
@@ -383,8 +406,11 @@ void rp_train_describe_backward(const rp_trainer *t, uint32_t layer, rp_train_li
     const rp_train_buffers *b = &t->buffers;
     out->count = 0;
     count_layer(t, out, UINT32_MAX);
-    move(t, out, RP_ROWS_UNSTASH, b->kept, b->in);
-    forward(t, w, b->in, out);
+    move(t, out, true, t->model->config.hidden_size, b->in, b->kept.in);
+    if (t->recomputes)
+        forward(t, w, b->in, out);
+    else
+        restore(t, w, out);
     backward_ffn(t, w, g, turned, out);
     backward_attention(t, w, g, turned, out);
 }

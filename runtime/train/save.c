@@ -86,6 +86,7 @@ static rp_status write_state(const rp_trainer *t, const snapshot *s, const char 
     rp_json_write_open(&w, "micro_batch", '{');
     rp_json_write_integer(&w, "tokens", t->tokens);
     rp_json_write_integer(&w, "sequences", t->sequences);
+    rp_json_write_bool(&w, "recomputes", t->recomputes);
     rp_json_write_close(&w, '}');
     rp_json_write_open(&w, "kernels", '{');
     write_kernels(&w, "model", &t->model->ops);

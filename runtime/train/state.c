@@ -151,6 +151,10 @@ rp_status rp_train_saved_read(const rp_json *root, const char *path, rp_train_sa
         return fail_field(path, "micro_batch", "must have the numbers of tokens and sequences", err);
     out->tokens = (uint32_t)tokens;
     out->sequences = (uint32_t)sequences;
+    const rp_json *recomputes = rp_json_get(batch, "recomputes");
+    if (!rp_json_is(recomputes, RP_JSON_TRUE) && !rp_json_is(recomputes, RP_JSON_FALSE))
+        return fail_field(path, "micro_batch.recomputes", "must be true or false", err);
+    out->recomputes = rp_json_is(recomputes, RP_JSON_TRUE);
     out->device = rp_json_string(rp_json_get(root, "device"));
     out->driver = rp_json_string(rp_json_get(root, "driver"));
     if (!out->device || !out->driver) return fail_field(path, "device", "and driver must be strings", err);

@@ -22,6 +22,7 @@ typedef struct rp_train_saved {
     rp_json_document document; /* holds the texts */
     uint64_t step;
     uint32_t tokens, sequences; /* most of a micro-batch */
+    bool recomputes;
     const char *device, *driver;
     rp_wanted *wanted; /* [model_count + own_count] kernels: those of the model, then the trainer's */
     size_t model_count, own_count;

@@ -84,6 +84,7 @@ static rp_status submit(rp_trainer *t, uint32_t steps, uint32_t *submissions, rp
         for (uint32_t i = 0; i < count; i++) t->submitted[i] = t->steps[first + i].commands;
         status = rp_device_submit_timed(t->device, t->submitted, count, t->fence, &seconds, err);
         if (!status) rp_pace_learn(&t->pace, rp_steps_work(t->steps + first, count), seconds);
+        if (t->watch) t->watch(t->watcher, t->steps + first, count);
     }
     return status;
 }

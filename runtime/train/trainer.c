@@ -52,6 +52,9 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
                        function, p->label_count, MOST_LABELS);
     for (uint32_t i = 0; p->labels && i < p->label_count; i++)
         if (!p->labels[i]) return rp_fail(err, RP_ERROR_ARGUMENT, "%s: labels[%u] is NULL", function, i);
+    if ((unsigned)p->recompute > RP_RECOMPUTE_NEVER)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "%s: recompute %d is not one of rp_recompute", function,
+                       (int)p->recompute);
     if ((unsigned)p->problem > RP_PROBLEM_REGRESSION)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: problem %d is not one of rp_problem", function,
                        (int)p->problem);
@@ -145,6 +148,7 @@ static rp_status build(rp_trainer *t, rp_error *err) {
     RP_TRY(rp_train_create_buffers(t, err));
     RP_TRY(make_room(t, err));
     RP_TRY(rp_train_record(t, err));
+    RP_TRY(rp_train_fill_info(t, err));
     t->pace = t->model->pace;
     rp_device_add_user(t->device, &t->user);
     t->built = true;
@@ -155,15 +159,17 @@ done:
 /* ---- opening and closing ---- */
 
 /* `saved`, NULL: none: of the checkpoint that it goes on from. */
-static rp_status open_trainer(rp_trainer *t, const char *dir, const rp_train_saved *saved, rp_error *err) {
+static rp_status open_trainer(rp_trainer *t, const char *dir, bool random, const rp_train_saved *saved,
+                              rp_error *err) {
     bool pretrains = t->params.head & RP_HEAD_MASKED_LM;
-    const rp_model_params params = {
-        .precision = RP_PRECISION_F32, .head = pretrains ? 0 : t->params.head, .call = t->params.call};
+    const rp_model_params params = {.precision = RP_PRECISION_F32,
+                                    .head = pretrains || random ? 0 : t->params.head,
+                                    .call = t->params.call};
     const rp_new_head head = {t->params.head, t->params.label_count, t->params.labels, t->params.problem,
                               t->params.seed};
     bool makes = pretrains || head.label_count || head.head == RP_HEAD_SPANS || head.head == RP_HEAD_CHOICE;
     const char *resume = t->params.resume;
-    rp_to_train how = {.head = makes ? &head : NULL};
+    rp_to_train how = {.head = makes ? &head : NULL, .random = random};
     rp_visit visit;
     if (saved) {
         how.wanted = saved->wanted;
@@ -171,6 +177,8 @@ static rp_status open_trainer(rp_trainer *t, const char *dir, const rp_train_sav
         t->ops.wanted = saved->wanted + saved->model_count;
         t->ops.wanted_count = saved->own_count;
         if (!t->params.max_batch_tokens) t->params.max_batch_tokens = saved->tokens;
+        if (!t->params.recompute)
+            t->params.recompute = saved->recomputes ? RP_RECOMPUTE_ALWAYS : RP_RECOMPUTE_NEVER;
     }
     rp_status status = rp_model_open_to_train(t->device, dir, &params, &how, &t->model, err);
     if (!status) status = choose_head(t, err);
@@ -199,8 +207,8 @@ static rp_status make_model(rp_trainer *t, const char *dir, rp_error *err) {
     return rp_new_model_write(config, tokenizer, p->head & RP_TRAIN_BOTH, p->seed, dir, err);
 }
 
-rp_status rp_trainer_open(rp_device *device, const char *dir, const rp_trainer_params *params,
-                          rp_trainer **out, rp_error *err) {
+static rp_status make_trainer(rp_device *device, const char *dir, bool random,
+                              const rp_trainer_params *params, rp_trainer **out, rp_error *err) {
     static const rp_trainer_params defaults = {0};
     rp_error unwanted;
     if (!err) err = &unwanted;
@@ -219,13 +227,23 @@ rp_status rp_trainer_open(rp_device *device, const char *dir, const rp_trainer_p
     const char *resume = t->params.resume;
     status = make_model(t, dir, err);
     if (!status && resume) status = rp_train_saved_open(resume, &saved, err);
-    if (!status) status = open_trainer(t, dir, resume ? &saved : NULL, err);
+    if (!status) status = open_trainer(t, dir, random, resume ? &saved : NULL, err);
     rp_train_saved_finish(&saved);
     if (status)
         rp_trainer_close(&t);
     else
         *out = t;
     return status;
+}
+
+rp_status rp_trainer_open(rp_device *device, const char *dir, const rp_trainer_params *params,
+                          rp_trainer **out, rp_error *err) {
+    return make_trainer(device, dir, false, params, out, err);
+}
+
+rp_status rp_trainer_open_random(rp_device *device, const char *config, const rp_trainer_params *params,
+                                 rp_trainer **out, rp_error *err) {
+    return make_trainer(device, config, true, params, out, err);
 }
 
 rp_status rp_trainer_close(rp_trainer **pointer) {
@@ -240,6 +258,7 @@ rp_status rp_trainer_close(rp_trainer **pointer) {
     rp_model_close(&t->model);
     free(t->places);
     free(t->list);
+    free(t->kernels);
     free(t);
     *pointer = NULL;
     return RP_OK;

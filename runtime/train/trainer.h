@@ -1,13 +1,15 @@
 /* What a trainer is made of. trainer.c opens it, parameters.c lays out what belongs to each parameter,
- * buffers.c allocates activations, describe.c and head.c describe the operators, recording.c records them,
- * vectors.c does both where no head learns but vectors of texts, batch.c checks and cuts a batch, step.c runs
- * it, transfer.c takes weights and moments off the device and back, and save.c writes the model. */
+ * plan.c plans a micro-batch, buffers.c allocates it, describe.c and head.c describe the operators,
+ * recording.c records them, vectors.c does both where no head learns but vectors of texts, batch.c checks and
+ * cuts a batch, step.c runs it, info.c says what it takes, transfer.c takes weights and moments off the
+ * device and back, and save.c writes the model. */
 #ifndef RP_TRAIN_TRAINER_H
 #define RP_TRAIN_TRAINER_H
 
 #include "model/model.h"
 #include "ops/training.h"
 #include "reprise/train.h"
+#include "train/plan.h"
 
 /* Counts of rows that training adds to rp_count, in the place of those of slices. */
 enum {
@@ -80,34 +82,6 @@ typedef struct rp_train_output {
     VkDeviceSize size;
 } rp_train_output;
 
-/* T: tokens of a micro-batch; S: sequences; M: tokens to be predicted; h, i, a, e, v: padded widths as in
- * model.h; c: of the logits. */
-typedef struct rp_train_buffers {
-    rp_range sum, normed;                 // [T, e]: embeddings, before and after their LayerNorm
-    rp_range hidden;                      // [T, h]: between layers
-    rp_range kept;                        // [layers, T, h]: the input of each
-    rp_range in, before, attended, ahead; // [T, h]: a layer's input, the sums before both LayerNorms, and
-                                          // what the first one makes
-    rp_range qkv, context;                // [T, 3a], [T, a]
-    rp_range z, inner;          // [T, i]: before and after the activation; inner has room for [T, 3a]
-    rp_range d_hidden, d_other; // [T, h]: gradients
-    rp_range d_inner;           // [T, i], or [T, a]
-    rp_range norm_stats;        // [T, 2]
-    rp_range attention_stats;   // [T, heads, 2]
-    rp_range scratch;           // of column_sum.c
-    rp_range first_rows, pooled_in, pooled, d_pooled; // [S, h]
-    rp_range logits, d_logits;                        // [S, c], or [T, c]
-    rp_range masked_rows;                             // [M, h]
-    rp_range masked_in, masked_act, masked_normed;    // [M, e]: before and after the activation, and the
-                                                      // LayerNorm of that
-    rp_range d_masked, d_masked_act;                  // [M, e]
-    rp_range words;                                   // [M, v]: logits, and then their gradient
-    /* Of vectors, for P = RP_TRAIN_MOST_PAIRS, of all micro-batches of a step. */
-    rp_range vectors, d_vectors; // [2P, h]
-    rp_range inverse;            // [2P]: of their lengths
-    rp_range scores, d_scores;   // [P, padded P]
-} rp_train_buffers;
-
 struct rp_trainer {
     rp_model *model;
     rp_device *device;
@@ -119,7 +93,10 @@ struct rp_trainer {
     bool first_token;           /* is the vector of a text; else it is the mean of all tokens */
     uint32_t tokens, sequences; /* most of a micro-batch */
     uint32_t masked;            /* and of its tokens to be predicted; 0: the head predicts none */
+    bool recomputes;            /* the way back computes each layer again */
     uint64_t step;              /* steps that were made */
+    rp_trainer_info info;
+    rp_train_kernel *kernels; /* of info */
 
     rp_parameter *parameters; /* in the order in which they lie */
     size_t parameter_count, parameter_capacity;
@@ -144,6 +121,9 @@ struct rp_trainer {
     rp_step *steps;                             /* room for those of a micro-batch */
     VkCommandBuffer *submitted;                 /* and of a submission */
     rp_pace pace;                               /* belongs to the model's turn */
+    void (*watch)(void *watcher, const rp_step *steps,
+                  uint32_t count); /* told of each submission; NULL: none */
+    void *watcher;
     VkFence fence;
     uint32_t *places; /* [the largest of the tables]: where a list of scatter.c has a row; all UINT32_MAX */
     uint32_t *list;   /* [tokens, 4]: such a list */
@@ -172,7 +152,7 @@ void rp_train_each_turned(const rp_trainer *trainer, rp_train_visitor *visit, vo
 
 /* ---- buffers.c ---- */
 
-/* Choose trainer->tokens, and allocate all that a micro-batch needs. */
+/* Choose trainer->tokens and recomputes, and allocate all that a micro-batch needs. */
 rp_status rp_train_create_buffers(rp_trainer *trainer, rp_error *err);
 void rp_train_drop_buffers(rp_trainer *trainer);
 
@@ -180,6 +160,9 @@ void rp_train_drop_buffers(rp_trainer *trainer);
 rp_range rp_train_input(const rp_trainer *trainer, VkDeviceSize offset, VkDeviceSize bytes);
 rp_range rp_train_state_range(const rp_trainer *trainer);
 rp_range rp_train_starts(const rp_trainer *trainer);
+
+/* What the buffers follow from. */
+rp_train_shape rp_train_shape_of(const rp_trainer *trainer);
 
 /* Logits of a row, and whether a row is a token; else it is a sequence. Of pre-training those of the order,
  * and whether there is one. */
@@ -302,5 +285,16 @@ rp_train_part rp_train_next_part(const rp_trainer *trainer, const rp_train_batch
 /* Write what the device reads for it but the state. Returns the number of items whose losses it writes. */
 uint32_t rp_train_fill(rp_trainer *trainer, const rp_train_batch *batch, const rp_train_labels *labels,
                        const rp_train_part *part);
+
+/* ---- info.c ---- */
+
+/* Fill trainer->info, once everything is made. */
+rp_status rp_train_fill_info(rp_trainer *trainer, rp_error *err);
+
+/* ---- trainer.c ---- */
+
+/* rp_trainer_open of a model with random weights, as rp_model_open_random has them, and a classifier. */
+rp_status rp_trainer_open_random(rp_device *device, const char *config, const rp_trainer_params *params,
+                                 rp_trainer **out, rp_error *err);
 
 #endif

@@ -45,6 +45,19 @@ static void end_line(watch *w, rp_cli_buffer *line) {
     free(line->data);
 }
 
+/* The first line says what the training takes of the device. */
+static void put_trainer(rp_cli_buffer *line, const rp_trainer_info *info) {
+    put_integer(line, "device_bytes", info->device_bytes);
+    put_integer(line, "weight_bytes", info->weights);
+    put_integer(line, "gradient_bytes", info->gradients);
+    put_integer(line, "moment_bytes", info->moments);
+    put_integer(line, "transpose_bytes", info->transposes);
+    put_integer(line, "activation_bytes", info->activations);
+    put_integer(line, "logit_bytes", info->logits);
+    put_integer(line, "batch_tokens", info->batch_tokens);
+    rp_cli_printf(line, ", \"recomputes\": %s", info->recomputes ? "true" : "false");
+}
+
 static void log_step(watch *w, const rp_training_step *s) {
     rp_cli_buffer line = {0};
     put_integer(&line, "step", s->step);
@@ -55,6 +68,7 @@ static void log_step(watch *w, const rp_training_step *s) {
     put_integer(&line, "sequences", s->sequences);
     put_integer(&line, "tokens", s->tokens);
     put_number(&line, "", "seconds", s->seconds);
+    if (s->step == 1) put_trainer(&line, s->trainer);
     end_line(w, &line);
 }
 
@@ -71,6 +85,10 @@ static void log_evaluation(watch *w, const rp_training_step *last, const rp_metr
 static void take_step(void *user, const rp_training_step *s) {
     watch *w = user;
     char said[120];
+    if (s->step == 1 && w->shown)
+        fprintf(stderr, "%.0f MiB of device memory, micro-batches of %u tokens, activations %s\n",
+                (double)s->trainer->device_bytes / (1 << 20), (unsigned)s->trainer->batch_tokens,
+                s->trainer->recomputes ? "computed again" : "kept");
     if (s->step == 1) rp_cli_progress_begin(); /* the first is slower: it is left out of the rate */
     snprintf(said, sizeof said, "loss %.4f  lr %.2g  %.0f tokens/s", s->loss, s->learning_rate,
              s->seconds > 0 ? (double)s->tokens / s->seconds : 0);
@@ -121,6 +139,7 @@ static rp_status finetune(rp_device *device, const rp_cli_options *o, watch *w, 
                                        .label_column = o->label_column,
                                        .teacher = o->teacher,
                                        .label_weight = o->label_weight,
+                                       .recompute = o->recompute,
                                        .handler = &handler,
                                        .call = &w->call};
     rp_cli_stop_expected(true);

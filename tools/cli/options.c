@@ -14,6 +14,7 @@ static const char *const tasks[] = {"classify", "multilabel", "regress", "tag", 
                                     "choose",   "order",      "mlm",     "embed", NULL};
 static const char *const trained_tasks[] = {"classify", "multilabel", "regress", "tag",
                                             "answer",   "choose",     "embed",   NULL};
+static const char *const recomputes[] = {"auto", "always", "never", NULL};
 static const char *const schedules[] = {"linear", "constant", NULL};
 static const char *const dtypes[] = {"f32", "f16", NULL};
 static const char *const poolings[] = {"mean", "cls", "max", "none", NULL};
@@ -91,8 +92,8 @@ void rp_cli_options_free(rp_cli_options *options) {
 /* bench measures one thing at a time. */
 static bool set_bench(const char *name, rp_cli_bench_kind kind, rp_cli_options *o) {
     if (o->bench && o->bench != kind) {
-        rp_cli_complain("%s: give only one of --roofline, --ops, --replay, --startup and --accuracy; try "
-                        "'reprise %s --help'",
+        rp_cli_complain("%s: give only one of --roofline, --ops, --replay, --startup, --accuracy and "
+                        "--train; try 'reprise %s --help'",
                         name, name);
         return false;
     }
@@ -145,6 +146,10 @@ static bool set_training(const char *name, int which, const char *value, rp_cli_
         return true;
     case R_LABEL_SMOOTHING:
         return read_real(name, r, value, 1, &o->label_smoothing);
+    case R_RECOMPUTE:
+        if (!read_word(name, r, value, recomputes, &word)) return false;
+        o->recompute = (rp_recompute)word;
+        return true;
     case R_SCHEDULE:
         if (!read_word(name, r, value, schedules, &word)) return false;
         o->schedule = (rp_train_schedule)(RP_SCHEDULE_LINEAR + word);
@@ -264,6 +269,8 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
         return set_bench(name, RP_CLI_BENCH_REPLAY, o);
     case R_STARTUP:
         return set_bench(name, RP_CLI_BENCH_STARTUP, o);
+    case R_BENCH_TRAIN:
+        return set_bench(name, RP_CLI_BENCH_TRAIN, o);
     case R_OVERWRITE:
         o->overwrite = true;
         break;
@@ -323,12 +330,21 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
     return true;
 }
 
+/* The rule of that name which the command takes, where there are two. */
+static int rule_for(int which, unsigned allowed) {
+    for (int i = 0; i < R_COUNT; i++)
+        if (rp_cli_rules[i].bit & allowed && !strcmp(rp_cli_rules[i].name, rp_cli_rules[which].name))
+            return i;
+    return which;
+}
+
 /* The tables that getopt_long reads: long options return 256 + their rule. */
-static void make_tables(struct option *table, char *letters) {
+static void make_tables(unsigned allowed, struct option *table, char *letters) {
     *letters++ = ':';
     for (int i = 0; i < R_COUNT; i++) {
-        table[i] = (struct option){rp_cli_rules[i].name,
-                                   rp_cli_rules[i].value ? required_argument : no_argument, NULL, 256 + i};
+        const char *value = rp_cli_rules[rule_for(i, allowed)].value;
+        table[i] =
+            (struct option){rp_cli_rules[i].name, value ? required_argument : no_argument, NULL, 256 + i};
         if (!rp_cli_rules[i].letter) continue;
         *letters++ = rp_cli_rules[i].letter;
         if (rp_cli_rules[i].value) *letters++ = ':';
@@ -342,14 +358,6 @@ static int rule_of(int got) {
     for (int i = 0; i < R_COUNT; i++)
         if (rp_cli_rules[i].letter == got) return i;
     return -1;
-}
-
-/* The rule of that name which the command takes, where there are two. */
-static int rule_for(int which, unsigned allowed) {
-    for (int i = 0; i < R_COUNT; i++)
-        if (rp_cli_rules[i].bit & allowed && !strcmp(rp_cli_rules[i].name, rp_cli_rules[which].name))
-            return i;
-    return which;
 }
 
 /* Options that are spelled otherwise, as "--topk", or have one '-' where two are meant. */
@@ -432,7 +440,7 @@ bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allow
     struct option table[R_COUNT + 1];
     char letters[2 * R_COUNT + 2];
     bool given[R_COUNT] = {false};
-    make_tables(table, letters);
+    make_tables(allowed, table, letters);
     *options = (rp_cli_options){.config = "base", .tokens = 128, .batch = 1, .repeat = 10};
     opterr = 0;
     optind = 1;

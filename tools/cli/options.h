@@ -45,6 +45,7 @@ typedef enum rp_cli_bench_kind {
     RP_CLI_BENCH_REPLAY,
     RP_CLI_BENCH_STARTUP,
     RP_CLI_BENCH_ACCURACY,
+    RP_CLI_BENCH_TRAIN,
 } rp_cli_bench_kind;
 
 typedef struct rp_cli_options {
@@ -90,6 +91,7 @@ typedef struct rp_cli_options {
     uint32_t epochs, steps, train_batch, seed;
     const char *teacher; /* NULL: none */
     double learning_rate, warmup, weight_decay, max_grad_norm, label_smoothing, label_weight;
+    rp_recompute recompute;
     rp_train_schedule schedule;
     bool no_shuffle;
     const char *accuracy; /* file to read, with RP_CLI_BENCH_ACCURACY */
