@@ -321,6 +321,36 @@ static void test_startup(void **state) {
     }
 }
 
+/* Layers that are kept and that are computed again: the same parts, and a sum that is theirs. */
+static void test_train(void **state) {
+    (void)state;
+    static const char *const keys[] = {"forward_ms", "head_ms", "backward_ms", "update_ms"};
+    cli_run run = cli(CLI_ARGS("bench", "--train", "--config", CONFIG, "--tokens", "8", "--batch", "3",
+                               "--repeat", "1", "--json"),
+                      NULL, 0);
+    assert_int_equal(run.status, 0);
+    json_t *value = cli_json(&run, 0), *ways = json_object_get(value, "ways");
+    check_device(value);
+    assert_int_equal(number(value, "batch"), 3);
+    assert_true(number(value, "inference_ms") > 0 && number(value, "roofline_gflops") > 0);
+    assert_int_equal(json_array_size(ways), 2);
+    for (size_t i = 0; i < 2; i++) {
+        json_t *way = json_array_get(ways, i), *operators = json_object_get(way, "operators");
+        double sum = 0;
+        assert_string_equal(string(way, "recompute"), i ? "always" : "never");
+        assert_int_equal(number(way, "micro_batches"), 1);
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) sum += number(way, keys[k]);
+        assert_true(fabs(number(way, "step_ms") - sum) < 1e-6);
+        assert_true(json_array_size(operators) > 20);
+    }
+    json_decref(value);
+    cli_free(&run);
+    run = cli(CLI_ARGS("bench", "--train", "--config", CONFIG, "--tokens", "513"), NULL, 0);
+    assert_int_equal(run.status, 1);
+    assert_non_null(strstr(run.err, "takes at most"));
+    cli_free(&run);
+}
+
 static void test_accuracy(void **state) {
     (void)state;
     static const char *const tables[] = {
@@ -465,6 +495,7 @@ int main(void) {
         cmocka_unit_test(test_ops_of_every_precision),
         cmocka_unit_test(test_replay),
         cmocka_unit_test(test_startup),
+        cmocka_unit_test(test_train),
         cmocka_unit_test(test_accuracy),
         cmocka_unit_test(test_accuracy_with_odd_characters),
         cmocka_unit_test(test_tables_that_cannot_be_used),

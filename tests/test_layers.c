@@ -40,7 +40,7 @@ static const layer layers[] = {
     {"tools/cli",
      {"cli/", "reprise/", "loader/json_read.h", "loader/json_text.h", "loader/json_tree.h",
       "loader/table.h"}},
-    {"tools/bench", {"model/", "ops/", "gpu/", "base/", "reprise/", "tools/cli/"}},
+    {"tools/bench", {"train/", "model/", "ops/", "gpu/", "base/", "reprise/", "tools/cli/"}},
     {"tools/examples", {"reprise/"}},
 };
 enum { LAYER_COUNT = sizeof layers / sizeof layers[0] };

@@ -38,8 +38,7 @@ static rp_status open_model(bench *b, const uint32_t *lengths, size_t count, rp_
     uint64_t most = longest * count;
     if (most > 8192 && tokens <= 8192) most = 8192; /* padding should not take memory that packing does not */
     if (most < tokens) most = tokens;
-    rp_model_params params = {
-        .max_batch_tokens = (uint32_t)most, .random_seed = 1};
+    rp_model_params params = {.max_batch_tokens = (uint32_t)most, .random_seed = 1};
     rp_status status = rp_cli_bench_open(b->job, &params, &b->model, err);
     if (status) return status;
     b->info = rp_model_get_info(b->model);
@@ -176,6 +175,8 @@ static rp_status measure(rp_cli_bench_job *job, rp_error *err) {
         return rp_cli_bench_startup(job, err);
     case RP_CLI_BENCH_ACCURACY:
         return rp_cli_bench_accuracy(job, err);
+    case RP_CLI_BENCH_TRAIN:
+        return rp_cli_bench_train(job, err);
     default:
         return end_to_end(job, err);
     }

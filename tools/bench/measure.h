@@ -6,6 +6,7 @@
 #define REPRISE_BENCH_MEASURE_H
 
 #include "model/model.h"
+#include "reprise/train.h"
 
 /* One measured value. */
 typedef struct rp_figure {
@@ -118,6 +119,31 @@ rp_status rp_bench_trace(rp_model *model, const rp_sequence *sequences, size_t c
 
 /* The start of this model, and of its device. All zero for NULL. */
 void rp_bench_start_times(const rp_model *model, rp_start_times *out);
+
+/* A part of a step of training: least processor time over the processors, and least time; seconds. */
+typedef struct rp_train_time {
+    double cpu, seconds;
+} rp_train_time;
+
+typedef struct rp_train_times {
+    rp_train_time forward, head, backward, update; /* the first two and the last but for what is of no layer:
+                                                      forward has the embeddings, backward their gradients */
+    uint32_t parts;                                /* micro-batches */
+} rp_train_times;
+
+/* An operator of the first layer. */
+typedef struct rp_train_op_time {
+    const char *class, *label, *kernel;
+    bool back; /* it is of the way back */
+    rp_train_time time;
+    double operations; /* floating point operations of a product; else 0 */
+} rp_train_op_time;
+typedef void (*rp_train_op_fn)(void *user, const rp_train_op_time *time);
+
+/* Time the parts of a step of `trainer` on `batch`, each alone, `repeat` times, and then every operator of a
+ * layer. Parameters change. `each` may be NULL. */
+rp_status rp_bench_train(rp_trainer *trainer, const rp_train_batch *batch, uint32_t repeat,
+                         rp_train_times *out, rp_train_op_fn each, void *user, rp_error *err);
 
 /* For qsort, and the middle of sorted values. */
 static inline int rp_compare_doubles(const void *a, const void *b) {

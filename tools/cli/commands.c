@@ -236,6 +236,8 @@ static const char help_bench[] =
     "Instead of a run: --roofline, what the device can reach; --ops, each operator\n"
     "by every kernel that may run it (all four configs unless --config is given);\n"
     "--replay, the ways to submit a layer N times; --startup, where a start goes;\n"
+    "--train, a step of training with its parts and operators, whose layers are kept\n"
+    "or computed again; by processor time on a software driver;\n"
     "--accuracy FILE, a classifier (the bundled one, or -m) on lines \"label TAB\n"
     "sentence\" (or below a first line \"sentence TAB label\").\n"
     "\n"
