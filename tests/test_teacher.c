@@ -169,6 +169,57 @@ static void test_a_teacher_of_another_kind(void **state) {
     golden_close(&g);
 }
 
+/* ---- vectors ---- */
+
+/* Texts alone, pairs, and pairs of which some have a score: a model that teaches itself leaves the loss of
+ * what is learnt by labels; another one is learnt. */
+static void test_vectors(void **state) {
+    static const char *const files[] = {
+        "sentence\n" FIRST "\n" SECOND "\nthe camera moves\n",
+        "{\"text\": \"" FIRST "\", \"text_pair\": \"a joy\"}\n{\"text\": \"the camera moves\"}\n"
+        "{\"text\": \"" SECOND "\", \"text_pair\": \"a bore\"}\n",
+        "{\"text\": \"" FIRST "\"}\n{\"text\": \"" FIRST "\", \"text_pair\": \"a joy\", \"label\": 0.8}\n"
+        "{\"text\": \"" SECOND "\", \"text_pair\": \"a joy\"}\n",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        place p;
+        rp_error err;
+        const rp_finetune_params own = {.task = RP_EVAL_EMBED, .teacher = PRETRAINED, .steps = 1},
+                                 alone = {.task = RP_EVAL_EMBED,
+                                          .teacher = PRETRAINED,
+                                          .steps = 1,
+                                          .label_weight = -1},
+                                 other = {.task = RP_EVAL_EMBED, .steps = 20, .learning_rate = 2e-4};
+        begin(&p, files[i]);
+        if (finetune(&p, own, &err)) fail_msg("%s", err.message);
+        assert_true(i ? losses[0] > 1e-3 : losses[0] < 1e-6);
+        fixture_remove_dir(p.out);
+        if (finetune(&p, alone, &err)) fail_msg("%s", err.message);
+        assert_true(losses[0] < 1e-6);
+        fixture_remove_dir(p.out);
+        if (finetune(&p, other, &err)) fail_msg("%s", err.message);
+        assert_true(losses[19] < 0.5 * losses[0]);
+        end(&p);
+    }
+}
+
+static void test_vectors_of_another_size(void **state) {
+    const fixture_layout layout = {0};
+    golden g;
+    place p;
+    rp_error err;
+    (void)state;
+    assert_true(golden_open("bert_classes", &layout, &g));
+    assert_true(fixture_write_text(g.dir, "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n"));
+    begin(&p, ROWS);
+    const rp_finetune_params params = {.task = RP_EVAL_EMBED, .teacher = g.dir, .steps = 1};
+    assert_int_equal(finetune(&p, params, &err), RP_ERROR_UNSUPPORTED);
+    if (!strstr(err.message, "39 numbers and the model's 384")) fail_msg("%s", err.message);
+    end(&p);
+    golden_close(&g);
+}
+
 /* ---- what is refused ---- */
 
 /* A model with a head of its own, taught a little by labels. */
@@ -263,9 +314,14 @@ static void test_who_cannot_teach(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows_without_labels),       cmocka_unit_test(test_a_model_that_teaches_itself),
-        cmocka_unit_test(test_a_teacher_of_another_kind), cmocka_unit_test(test_other_labels),
-        cmocka_unit_test(test_labels_in_another_order),   cmocka_unit_test(test_who_cannot_teach),
+        cmocka_unit_test(test_rows_without_labels),
+        cmocka_unit_test(test_a_model_that_teaches_itself),
+        cmocka_unit_test(test_a_teacher_of_another_kind),
+        cmocka_unit_test(test_other_labels),
+        cmocka_unit_test(test_labels_in_another_order),
+        cmocka_unit_test(test_who_cannot_teach),
+        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_vectors_of_another_size),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

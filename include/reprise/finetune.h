@@ -34,9 +34,10 @@ typedef struct rp_finetune_params {
     const char *text_column, *pair_column, *label_column;
     const rp_training_handler *handler; /* NULL: nobody is told */
     const rp_call *call;                /* NULL: none. Its inputs are the steps */
-    const char *teacher;    /* RP_EVAL_CLASSIFY: the folder or name of another classifier, whose logits are
-                               learnt by their mean squared difference, and which may be of any kind that
-                               rp_model_open reads, with a tokenizer of its own. NULL: none */
+    const char *teacher;    /* the folder or name of another model, of any kind that rp_model_open reads, with
+                               a tokenizer of its own. RP_EVAL_CLASSIFY: a classifier, whose logits are learnt
+                               by their mean squared difference; RP_EVAL_EMBED: its vectors (rp_embed) are,
+                               which must have as many numbers. NULL: none */
     double label_weight;    /* of the labels' loss beside the teacher's; 0: 0.5; below 0: none */
     uint32_t stride;        /* RP_EVAL_ANSWER: tokens that neighbouring windows of a context share; 0: 128 */
     rp_recompute recompute; /* as in rp_trainer_params */
@@ -49,10 +50,10 @@ typedef struct rp_finetune_params {
  * own by name or, where some have none of these names, by number. Any other folder gets a new one, whose
  * labels are those of the data, in order. With a teacher the labels are the teacher's: a new classifier has
  * them in its order, and a folder's own must be the same by name; rows of `train` without a label are taught
- * by the teacher alone. Its outputs are kept for the next pass where those of all rows take 64 MiB or less.
- * Dropout is what config.json says. Both files are read and checked
- * before training begins, and the rows are read again as they are needed: memory does not grow with the files
- * but for 8 bytes a row.
+ * by the teacher alone, and so are, of RP_EVAL_EMBED, texts without a second one. Its outputs are kept for
+ * the next pass where those of all rows take 64 MiB or less. Dropout is what config.json says. Both files are
+ * read and checked before training begins, and the rows are read again as they are needed: memory does not
+ * grow with the files but for 8 bytes a row.
  *
  * `out` appears when all is done: the model after the last step or, with `dev`, that of the evaluation with
  * the best accuracy (RP_EVAL_MULTILABEL: f1_micro; RP_EVAL_REGRESS: pearson; RP_EVAL_TAG: f1), the first of

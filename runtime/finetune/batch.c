@@ -218,12 +218,16 @@ static rp_status add_choices(rp_finetune_run *run, const rp_data_row *row, size_
 }
 
 static rp_status add_pair(rp_finetune_run *run, const rp_data_row *row, size_t at, rp_error *err) {
-    const rp_text texts[2] = {row->text, row->pair};
+    const rp_text texts[2] = {row->text, row->pair.data ? row->pair : row->text};
     double score = 0;
     rp_status status = RP_OK;
-    if (!row->pair.data || row->labelled != run->scored)
+    bool learnt = rp_finetune_is_learnt(run, row);
+    int32_t *label = run->teacher.model ? more_labels(&run->batch, 1, err) : NULL;
+    if (run->teacher.model && !label) return RP_ERROR_HOST_MEMORY;
+    if (label) *label = learnt ? 0 : -1;
+    if (!label && (!learnt || row->labelled != run->scored))
         return rp_fail(err, RP_ERROR_FORMAT, "the pair is not the one that was there; start again");
-    if (run->scored) status = rp_label_number(row->labels[0], &score, err);
+    if (run->scored && learnt) status = rp_label_number(row->labels[0], &score, err);
     run->batch.targets[at] = (float)score;
     for (int k = 0; !status && k < 2; k++) {
         rp_encoding encoding = {0};
@@ -279,5 +283,5 @@ rp_status rp_finetune_fill(rp_finetune_run *run, uint64_t step, rp_error *err) {
         status = add_row(run, number, i, err);
         run->batch.count++;
     }
-    return status ? status : rp_finetune_teacher_run(run, err);
+    return status ? status : rp_finetune_teacher_run(run, run->batch.count, err);
 }

@@ -119,14 +119,20 @@ static rp_status look_at_choices(rp_finetune_run *run, const rp_data_row *row, r
                    row->item_count, run->choices);
 }
 
-/* Every pair has a score, or none has. */
+bool rp_finetune_is_learnt(const rp_finetune_run *run, const rp_data_row *row) {
+    return row->pair.data && (row->labelled || !run->scored);
+}
+
+/* Every pair has a score, or none has; but for rows that a teacher can teach alone: texts without a second
+ * one, and pairs without a score. */
 static rp_status look_at_pair(rp_finetune_run *run, const rp_data_row *row, uint64_t number, rp_error *err) {
     double score = 0;
-    if (!row->pair.data)
+    bool taught = run->params.teacher;
+    if (!row->pair.data && (!taught || row->labelled))
         return rp_fail(err, RP_ERROR_FORMAT,
                        "has one text, and the task needs pairs, such as text and text_pair");
-    if (!number) run->scored = row->labelled;
-    if (run->scored != row->labelled)
+    if (!number || taught) run->scored |= row->labelled;
+    if (run->scored != row->labelled && !taught)
         return rp_fail(err, RP_ERROR_FORMAT,
                        "has %s score and the rows before it have %s; give all pairs a score, or none",
                        row->labelled ? "a" : "no", row->labelled ? "none" : "one");

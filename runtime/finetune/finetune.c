@@ -284,7 +284,7 @@ static rp_status fill(void *user, uint64_t step, rp_train_batch *batch, double *
     if (status) return status;
     batch->sequences = tokenized->sequences;
     batch->count = tokenized->count;
-    batch->labels = numbers ? NULL : run->batch.labels;
+    batch->labels = numbers && !run->teacher.model ? NULL : run->batch.labels;
     batch->targets = numbers ? run->batch.targets : NULL;
     batch->choices = run->choices;
     batch->teacher = run->teacher.targets;

@@ -24,13 +24,17 @@ typedef struct rp_finetune_batch {
 
 /* Another model, which says what the rows of a batch are to be like. */
 typedef struct rp_finetune_teacher {
-    rp_model *model;        /* NULL: there is none, and nothing else here is set */
-    uint32_t width;         /* labels */
-    uint32_t *columns;      /* [width] the output of the teacher that each label of the model is */
-    rp_tokenized tokenized; /* rows of the batch whose outputs are not known yet, as the teacher reads them */
-    uint64_t *numbers;      /* [batch] of the rows, among those of the data */
-    float *targets;         /* [batch, width] */
-    float *kept; /* [rows of the data, width]; NAN: not known yet. NULL: all are too many to keep */
+    rp_model *model;       /* NULL: there is none, and nothing else here is set */
+    uint32_t width, texts; /* labels, or numbers of a vector; and texts of a row that have so many */
+    uint32_t *columns;     /* [width] the output of the teacher that each label of the model is */
+    uint64_t *numbers;     /* [batch] of the rows, among those of the data */
+    size_t *waiting;       /* [waiting_count] rows of the batch whose outputs are not known yet */
+    size_t waiting_count;
+    rp_tokenized tokenized; /* they, as a classifier reads them, */
+    rp_text *views;         /* or [waiting_count, 2] their texts, */
+    rp_arena arena;         /* which are here */
+    float *targets;         /* [batch, texts, width] */
+    float *kept; /* [rows of the data, texts, width]; NAN: not known yet. NULL: all are too many to keep */
 } rp_finetune_teacher;
 
 /* One call of rp_finetune. */
@@ -62,6 +66,9 @@ typedef struct rp_finetune_run {
  * of a row that cannot be learnt. */
 rp_status rp_finetune_look_at_rows(rp_finetune_run *run, rp_error *err);
 
+/* RP_EVAL_EMBED: is the row a pair that is learnt as such? A teacher can teach others. */
+bool rp_finetune_is_learnt(const rp_finetune_run *run, const rp_data_row *row);
+
 /* The row of the data that an example is of. */
 uint64_t rp_finetune_row_of(const rp_finetune_run *run, uint64_t example);
 
@@ -87,11 +94,11 @@ rp_status rp_finetune_teacher_open(rp_finetune_run *run, rp_error *err);
  * params.batch_size rows. */
 rp_status rp_finetune_teacher_init(rp_finetune_run *run, rp_error *err);
 
-/* Take row number `number` of the data, as row `at` of the batch, from 0 on; then run the teacher for all of
- * them: run->teacher.targets has what it says. */
+/* Take row number `number` of the data, as row `at` of the batch, from 0 on; then run the teacher for all
+ * `count` of them: run->teacher.targets has what it says. */
 rp_status rp_finetune_teacher_read(rp_finetune_run *run, const rp_data_row *row, uint64_t number, size_t at,
                                    rp_error *err);
-rp_status rp_finetune_teacher_run(rp_finetune_run *run, rp_error *err);
+rp_status rp_finetune_teacher_run(rp_finetune_run *run, size_t count, rp_error *err);
 void rp_finetune_teacher_finish(rp_finetune_teacher *teacher);
 
 #endif

@@ -120,7 +120,7 @@ const rp_cli_rule rp_cli_rules[R_COUNT] = {
     [R_MAX_GRAD_NORM] = {0, "max-grad-norm", "X", RP_CLI_FINETUNE, "clip the gradient to this norm; 0: never",
                          .otherwise = "1"},
     [R_LABEL_SMOOTHING] = {0, "label-smoothing", "X", RP_CLI_FINETUNE, "of classify", .otherwise = "0"},
-    [R_TEACHER] = {0, "teacher", "DIR", RP_CLI_FINETUNE, "classify: learn the logits of this model, too"},
+    [R_TEACHER] = {0, "teacher", "DIR", RP_CLI_FINETUNE, "classify, embed: learn what this model says, too"},
     [R_LABEL_WEIGHT] = {0, "label-weight", "X", RP_CLI_FINETUNE, "of labels beside a teacher; 0: none",
                         .otherwise = "0.5"},
     [R_SEED] = {0, "seed", "N", RP_CLI_FINETUNE, "of order, dropout and a new head", .otherwise = "42"},
