@@ -2,7 +2,8 @@
 // x times COLUMNS vec4s of rows n; it adds up all tokens itself, in order, each product by one fma: whichever kernel is
 // chosen, an element has the same bits.
 //
-// Four tokens are taken at once. With SUBGROUP the workgroup is one, which loads ROWS vec4s of x side by side and hands
+// With TILE some tokens at a time pass through shared memory, each of which all invocations of the workgroup read. Else
+// four tokens are taken at once. With SUBGROUP the workgroup is one, which loads ROWS vec4s of x side by side and hands
 // them round by shuffles with constant indices.
 #extension GL_EXT_control_flow_attributes : require
 
@@ -40,6 +41,43 @@ vec4 multiply_add(vec4 v, mat4 w, vec4 sum)
     return fma(v.wwww, w[3], fma(v.zzzz, w[2], fma(v.yyyy, w[1], fma(v.xxxx, w[0], sum))));
 }
 
+#ifdef TILE
+layout(constant_id = 4) const uint DEPTH = 8u; // tokens in a tile
+const uint THREADS = LANES * BLOCKS, X_CELLS = ROWS * BLOCKS, DY_CELLS = LANES * COLUMNS; // of one token
+const uint X_HELD = (DEPTH * X_CELLS + THREADS - 1u) / THREADS, DY_HELD = (DEPTH * DY_CELLS + THREADS - 1u) / THREADS;
+shared vec4 xs[DEPTH * X_CELLS], dys[DEPTH * DY_CELLS];
+vec4 held_x[X_HELD], held_dy[DY_HELD];
+
+// Take the tile that begins at token t0: x is zero past the end.
+void fetch(uint t0, uint tokens)
+{
+    [[unroll]] for (uint n = 0u; n < X_HELD; n++) {
+        uint i = n * THREADS + gl_LocalInvocationIndex, t = t0 + i / X_CELLS;
+        uint k = min(gl_WorkGroupID.x * X_CELLS + i % X_CELLS, p.k - 1u);
+        held_x[n] = load_x(min(t, tokens - 1u) * p.x_stride + k);
+        if (t >= tokens) held_x[n] = vec4(0.0);
+    }
+    [[unroll]] for (uint n = 0u; n < DY_HELD; n++) {
+        uint i = n * THREADS + gl_LocalInvocationIndex;
+        uint column = min(gl_WorkGroupID.y * DY_CELLS + i % DY_CELLS, p.columns - 1u);
+        held_dy[n] = load_dy(min(t0 + i / DY_CELLS, tokens - 1u) * p.dy_stride + p.first_column + column);
+    }
+}
+
+// Lay it down.
+void place()
+{
+    [[unroll]] for (uint n = 0u; n < X_HELD; n++) {
+        uint i = n * THREADS + gl_LocalInvocationIndex;
+        if (DEPTH * X_CELLS % THREADS == 0u || i < DEPTH * X_CELLS) xs[i] = held_x[n];
+    }
+    [[unroll]] for (uint n = 0u; n < DY_HELD; n++) {
+        uint i = n * THREADS + gl_LocalInvocationIndex;
+        if (DEPTH * DY_CELLS % THREADS == 0u || i < DEPTH * DY_CELLS) dys[i] = held_dy[n];
+    }
+}
+#endif
+
 #ifdef SUBGROUP
 const uint HELD = 1u; // vec4s of x that an invocation loads
 vec4 from_row(vec4 v[HELD], uint row) { return subgroupShuffle(v[0], row); }
@@ -56,8 +94,29 @@ void main()
 {
     uint tokens = counts[p.count], column0 = gl_WorkGroupID.y * LANES * COLUMNS + gl_LocalInvocationID.x;
     vec4 sum[4u * ROWS * COLUMNS];
-    uint x_at[HELD], dy_at[COLUMNS]; // what lies past the end repeats the last and is not written
     [[unroll]] for (uint i = 0u; i < 4u * ROWS * COLUMNS; i++) sum[i] = vec4(0.0);
+#ifdef TILE
+    fetch(0u, tokens);
+    for (uint t0 = 0u; t0 < tokens; t0 += DEPTH) {
+        place();
+        barrier();
+        if (t0 + DEPTH < tokens) fetch(t0 + DEPTH, tokens);
+        [[unroll]] for (uint t = 0u; t < DEPTH; t++) {
+            vec4 y[COLUMNS];
+            [[unroll]] for (uint c = 0u; c < COLUMNS; c++)
+                y[c] = dys[t * DY_CELLS + c * LANES + gl_LocalInvocationID.x];
+            [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+                vec4 v = xs[t * X_CELLS + r * BLOCKS + gl_LocalInvocationID.y];
+                [[unroll]] for (uint i = 0u; i < 4u * COLUMNS; i++) {
+                    uint at = 4u * r * COLUMNS + i;
+                    sum[at] = fma(vec4(v[i / COLUMNS]), y[i % COLUMNS], sum[at]);
+                }
+            }
+        }
+        barrier();
+    }
+#else
+    uint x_at[HELD], dy_at[COLUMNS]; // what lies past the end repeats the last and is not written
     [[unroll]] for (uint i = 0u; i < HELD; i++) x_at[i] = k_held(i);
     [[unroll]] for (uint c = 0u; c < COLUMNS; c++)
         dy_at[c] = p.first_column + min(column0 + c * LANES, p.columns - 1u);
@@ -86,6 +145,7 @@ void main()
             }
         }
     }
+#endif
     // A row at a time, the next moves up: unrolled, this would be most of the shader.
     [[dont_unroll]] for (uint r = 0u; r < ROWS; r++) {
         uint k = k_of(r);

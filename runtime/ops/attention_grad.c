@@ -17,11 +17,11 @@
 
 /* ---- planning ---- */
 
-/* Rows of a tile, the same for all steps: what a subgroup that is a vector of a CPU holds. */
+/* Rows of a tile, the same for all steps: what a subgroup that is a vector of a CPU holds, or the registers
+ * of a GPU. */
 static uint32_t own_rows(const rp_caps *caps, const rp_use *use) {
-    return caps->info.type == RP_DEVICE_CPU && rp_head_width(use->head_dim) <= 16 * caps->info.subgroup_size
-               ? 16
-               : 8;
+    uint32_t most = caps->info.type == RP_DEVICE_CPU ? 16 * caps->info.subgroup_size : 128;
+    return rp_head_width(use->head_dim) <= most ? 16 : 8;
 }
 
 static rp_kernel *put(rp_kernel *kernel, const rp_use *use, const char *shader, uint32_t own, uint32_t lanes,
@@ -38,7 +38,16 @@ static rp_kernel *put(rp_kernel *kernel, const rp_use *use, const char *shader, 
     return kernel;
 }
 
+/* Of a kernel by tiles in shared memory. */
+static uint64_t shared_bytes(const rp_use *use, uint32_t own, uint32_t others) {
+    uint32_t twice = use->variant == RP_ATTENTION_DQ || use->variant == RP_ATTENTION_DKV ? 2 : 1;
+    uint64_t rows = 16ull * (own + others) * (rp_head_width(use->head_dim) / 4 + 1),
+             scores = 4ull * own * (others + 1);
+    return twice * (rows + scores) + 16ull * (own + others) + 64;
+}
+
 static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]) {
+    static const struct { uint32_t lanes, others; } tiles[] = {{64, 32}, {128, 32}, {64, 16}};
     uint32_t count = 0, lanes = caps->info.subgroup_size, head = rp_head_width(use->head_dim),
              own = own_rows(caps, use);
     bool cpu = caps->info.type == RP_DEVICE_CPU;
@@ -47,6 +56,10 @@ static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MA
         kernel->key.texels = 1 << 1 | 1 << 4;
         kernel->shuffles = true;
     }
+    for (size_t i = 0; i < RP_COUNT(tiles) && !cpu; i++)
+        if (own >= tiles[i].lanes / 8 &&
+            rp_workgroup_fits(caps, tiles[i].lanes, shared_bytes(use, own, tiles[i].others)))
+            put(&out[count++], use, "attention_grad_tile", own, tiles[i].lanes, tiles[i].others);
     put(&out[count++], use, "attention_grad", own, 64, 32);
     return count;
 }
@@ -299,6 +312,51 @@ done:
     return status;
 }
 
+/* ---- tuning ---- */
+
+enum {
+    SMALL_HEADS = 128,    /* floats of all heads that are not worth measuring */
+    TIMED_SEQUENCE = 128, /* tokens */
+};
+
+static bool is_tuned(const rp_caps *caps, const rp_op *op) {
+    return caps->info.type != RP_DEVICE_CPU && op->heads * op->head_dim > SMALL_HEADS;
+}
+
+/* One sequence; numbers are as memory has them, which no kernel takes longer for. */
+static rp_status tune(rp_tuning *t, const rp_op *op, const rp_kernel *kernel, double *seconds,
+                      rp_error *err) {
+    uint32_t count = 0;
+    VkDeviceSize row = 4ull * TIMED_SEQUENCE * rp_attention_width(op->heads, op->head_dim),
+                 stats = 8ull * TIMED_SEQUENCE * op->heads;
+    rp_status status = rp_tuning_buffers(t, 3 * row, 3 * row + stats, 256 + TIMED_SEQUENCE * 8, err);
+    if (status) return status;
+    uint32_t *starts = t->lists.mapped, *tiles = starts + 64;
+    starts[0] = 0;
+    starts[1] = TIMED_SEQUENCE;
+    for (uint32_t q = 0; q < TIMED_SEQUENCE; q += kernel->rows) {
+        tiles[2 * count] = 0;
+        tiles[2 * count++ + 1] = q;
+    }
+    t->counts[RP_COUNT_TOKENS] = TIMED_SEQUENCE;
+    t->counts[RP_COUNT_SEQUENCES] = 1;
+    t->counts[RP_COUNT_TILES] = count;
+    t->op = (rp_op){.class = op->class,
+                    .label = "tuning",
+                    .variant = op->variant,
+                    .heads = op->heads,
+                    .head_dim = op->head_dim,
+                    .x = rp_buffer_range(&t->x, 0, 3 * row),
+                    .dy = rp_buffer_range(&t->x, 0, row),
+                    .list = rp_buffer_range(&t->lists, 0, 256),
+                    .tiles = rp_buffer_range(&t->lists, 256, t->lists.size - 256),
+                    .stats = rp_buffer_range(&t->out, 3 * row, stats),
+                    .out = rp_buffer_range(&t->out, 0, 3 * row),
+                    .kernel = *kernel};
+    status = rp_buffer_flush(t->owner->device, &t->lists, t->lists.size, err);
+    return status ? status : rp_tuning_measure(t, seconds, err);
+}
+
 static const char *const variants[] = {"stats", "out", "dq", "dk and dv", NULL};
 const rp_class rp_class_attention_grad = {.name = "attention gradient",
                                           .variants = variants,
@@ -306,4 +364,6 @@ const rp_class rp_class_attention_grad = {.name = "attention gradient",
                                           .record = record,
                                           .use = use,
                                           .cases = CASES,
-                                          .prove = prove};
+                                          .prove = prove,
+                                          .is_tuned = is_tuned,
+                                          .tune = tune};

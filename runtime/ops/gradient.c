@@ -12,12 +12,13 @@
 
 typedef struct shape {
     uint32_t lanes, blocks, rows, columns; /* vec4s of k and of n that one invocation makes */
+    uint32_t depth;                        /* tokens that are in shared memory at a time; 0: none */
 } shape;
 
 static void put(rp_kernel *kernel, const char *shader, shape s, bool subgroup) {
     *kernel = (rp_kernel){.key = {.shader = shader,
-                                  .constants = {s.lanes, s.blocks, s.rows, s.columns},
-                                  .constant_count = 4,
+                                  .constants = {s.lanes, s.blocks, s.rows, s.columns, s.depth},
+                                  .constant_count = s.depth ? 5 : 4,
                                   .bindings = 4,
                                   .texels = subgroup ? 1 << 1 | 1 << 2 : 0,
                                   .push_words = 6,
@@ -30,14 +31,23 @@ static void put(rp_kernel *kernel, const char *shader, shape s, bool subgroup) {
 }
 
 static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]) {
-    static const shape shapes[] = {{16, 16, 2, 2}, {16, 8, 2, 2}, {8, 8, 2, 2}, {8, 8, 1, 2}, {8, 8, 1, 1}};
+    static const shape tiles[] = {{16, 16, 2, 2, 8}, {16, 16, 1, 2, 8}, {16, 8, 1, 2, 8}, {8, 8, 1, 2, 8}};
+    static const shape shapes[] = {
+        {16, 16, 2, 2, 0}, {16, 8, 2, 2, 0}, {8, 8, 2, 2, 0}, {8, 8, 1, 2, 0}, {8, 8, 1, 1, 0}};
     const rp_device_info *info = &caps->info;
     bool cpu = info->type == RP_DEVICE_CPU;
     uint32_t count = 0, lanes = info->subgroup_size, rows = lanes < 8 ? lanes : 8;
     /* made for a software driver, which reads texel buffers faster */
     for (uint32_t columns = 2; columns && cpu && rp_has_subgroups(caps); columns--)
         if (use->texels <= caps->max_texels)
-            put(&out[count++], "gradient_subgroup_texel", (shape){lanes, 1, rows, columns}, true);
+            put(&out[count++], "gradient_subgroup_texel", (shape){lanes, 1, rows, columns, 0}, true);
+    /* not on a software driver, where barriers are slow; the largest not where registers are few */
+    for (size_t i = info->type == RP_DEVICE_INTEGRATED; i < RP_COUNT(tiles) && !cpu; i++) {
+        const shape *t = &tiles[i];
+        uint32_t cells = t->depth * (t->rows * t->blocks + t->columns * t->lanes);
+        if (rp_workgroup_fits(caps, t->lanes * t->blocks, 16ull * cells))
+            put(&out[count++], "gradient_tile", *t, false);
+    }
     for (size_t i = cpu ? RP_COUNT(shapes) - 1 : 0; i < RP_COUNT(shapes); i++)
         if (i + 1 == RP_COUNT(shapes) || rp_workgroup_fits(caps, shapes[i].lanes * shapes[i].blocks, 0))
             put(&out[count++], "gradient", shapes[i], false);

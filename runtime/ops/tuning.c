@@ -164,9 +164,11 @@ static void keep_order(rp_device *device, const char *entry, const rp_candidates
 
 void rp_tuning_shape(const rp_op *op, char out[RP_SHAPE_TEXT]) {
     const rp_matrix *w = op->w[0];
-    snprintf(out, RP_SHAPE_TEXT, "format %d, halves %u, %u x %u, %u heads of %u, %s rows, at most %u",
+    char variant[24] = "";
+    if (op->variant) snprintf(variant, sizeof variant, ", variant %u", op->variant);
+    snprintf(out, RP_SHAPE_TEXT, "format %d, halves %u, %u x %u, %u heads of %u, %s rows, at most %u%s",
              w ? (int)w->format : 0, op->halves, w ? w->rows : 0, w ? w->k : 0, op->heads, op->head_dim,
-             op->rows == RP_COUNT_TOKENS ? "all" : "some", op->most_rows);
+             op->rows == RP_COUNT_TOKENS ? "all" : "some", op->most_rows, variant);
 }
 
 rp_status rp_tune(rp_ops *ops, rp_candidates *c, rp_error *err) {
