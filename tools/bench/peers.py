@@ -367,7 +367,13 @@ def main():
     parser.add_argument("--against", metavar="BUILD", help="with --tokenize, another build of Reprise beside it")
     parser.add_argument("--start", metavar="FOLDER",
                         help="time a start to the answer for one text with the classifier of FOLDER instead")
+    parser.add_argument("--train", action="store_true", help="time a step of training instead")
+    parser.add_argument("--tokens", type=int, default=128, help="with --train, of each sequence (128)")
     options = parser.parse_args()
+    if options.train:
+        import training
+
+        return training.main(options)
     if options.start:
         import starting
 
