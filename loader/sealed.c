@@ -11,7 +11,7 @@
 #include "base/sha.h"
 #include "loader/staging.h"
 
-enum { PIECE = 1 << 16, HEX = RP_SHA_TEXT - 1, MOST_FILES = 64 };
+enum { PIECE = 1 << 16, HEX = RP_SHA_TEXT - 1, MOST_FILES = 1024 };
 
 /* How a sealed file ends, but for the hash, in whose place zeros are hashed. */
 static const char end[] =

@@ -13,10 +13,10 @@ extern "C" {
 typedef struct rp_finetune_params {
     const char *model;   /* the folder to begin with, or the name of a model */
     const char *train;   /* the file that is learnt (reprise(1) lists the formats) */
-    const char *dev;     /* the file that is evaluated after each pass and at the end; NULL: none */
-    const char *out;     /* the folder to write; it must not exist, or be empty */
+    const char *dev;     /* the file that is evaluated (eval_every); NULL: none */
+    const char *out;     /* the folder to write; it must not exist, or be empty, but for `resume` */
     rp_eval_task task;   /* any but RP_EVAL_ORDER and RP_EVAL_MLM. 0: what the folder's head is for;
-                            RP_EVAL_CLASSIFY where it   has none */
+                            RP_EVAL_CLASSIFY where it has none */
     uint32_t epochs;     /* passes over the data; 0: 3 */
     uint64_t steps;      /* 0: as many as the epochs have; else these, whatever `epochs` says */
     uint32_t batch_size; /* rows of a step; 0: 8. The last step of a pass takes those that are left */
@@ -41,7 +41,18 @@ typedef struct rp_finetune_params {
     double label_weight;    /* of the labels' loss beside the teacher's; 0: 0.5; below 0: none */
     uint32_t stride;        /* RP_EVAL_ANSWER: tokens that neighbouring windows of a context share; 0: 128 */
     rp_recompute recompute; /* as in rp_trainer_params */
-    uint64_t reserved[16];  /* zero; see reprise.h */
+    uint32_t keep;          /* checkpoints that stay, the last ones; 0: all */
+    uint64_t eval_every; /* steps from one evaluation of `dev` to the next; 0: a pass. One more at the end */
+    uint64_t save_every; /* steps from one checkpoint to the next; 0: 500; UINT64_MAX: there are none */
+    bool resume;         /* go on where a training with the same `out` ended, whatever ended it */
+    const char *metric;  /* by which evaluations are compared (rp_eval_task lists them); with those whose name
+                            ends in "loss", and mse, less is better. NULL: as said below */
+    const char *log;  /* the file that gets a JSON object for each step and each evaluation (reprise(1) shows
+                         them). NULL: none */
+    const char *plot; /* the file that gets a plot of the training as SVG, at each checkpoint and at the end.
+                         NULL: none */
+    const char *command;   /* what the model card is to say of how this was called; NULL: nothing */
+    uint64_t reserved[16]; /* zero; see reprise.h */
 } rp_finetune_params;
 
 /* Teach the model by the rows of `train` and write what came of it to `out`, a Hugging Face folder.
@@ -55,16 +66,26 @@ typedef struct rp_finetune_params {
  * read and checked before training begins, and the rows are read again as they are needed: memory does not
  * grow with the files but for 8 bytes a row.
  *
- * `out` appears when all is done: the model after the last step or, with `dev`, that of the evaluation with
- * the best accuracy (RP_EVAL_MULTILABEL: f1_micro; RP_EVAL_REGRESS: pearson; RP_EVAL_TAG: f1), the first of
- * equals. Until then it is a folder beside `out` whose name begins with out's and ".training-", which goes
- * away after an error. The same call on the same device gives the same bits.
+ * In the end `out` has the model after the last step or, with `dev`, that of the evaluation with the best
+ * accuracy (RP_EVAL_MULTILABEL: f1_micro; RP_EVAL_REGRESS: pearson; RP_EVAL_TAG: f1; or `metric`), the first
+ * of equals; trainer_state.json, as Hugging Face's Trainer writes it; a model card, README.md; and
+ * training.json with all that decided what was learnt, which is written last. Until then it has checkpoints,
+ * checkpoint-N after N steps, each of which is a Hugging Face folder too and gets its name when all of it is
+ * on the disk; and .training, where this call writes, and which goes away when it ends.
+ *
+ * The same call on the same device gives the same bits, and so does a call that goes on (`resume`) after one
+ * that was killed at any moment: model, log but for its seconds, and trainer_state.json. It begins with the
+ * last checkpoint that is good, or anew where there is none yet, and drops what the log has of later steps. A
+ * damaged checkpoint is passed over, and rp_call.log hears of it, as it does where the kernels of the
+ * checkpoint cannot be used. Where the model is there already, nothing is done. RP_ERROR_ARGUMENT names what
+ * is asked for otherwise than it was then.
  *
  * RP_ERROR_FILE when `out` has files or cannot be written, or another file cannot be read; RP_ERROR_FORMAT
  * names the file, the line and what is wrong there; RP_ERROR_UNSUPPORTED for a task that cannot be taught or
  * that the folder's classifier is not for, and as rp_trainer_step says; RP_ERROR_CANCELLED and
  * RP_ERROR_DEADLINE after the step that is going on; else what rp_trainer_open and rp_eval say. After an
- * error `out` is as it was. Thread-safe, but not for two calls with one `out`; `device` is closed after it.
+ * error `out` is as it was, but for its checkpoints. Thread-safe, but not for two calls with one `out`;
+ * `device` is closed after it.
  */
 RP_API rp_status rp_finetune(rp_device *device, const rp_finetune_params *params, rp_error *err);
 

@@ -102,11 +102,12 @@ typedef struct rp_model_params {
     uint32_t random_groups;    /* only for rp_model_open_random: num_hidden_groups, the number of distinct
                                   layers, at most the config's num_hidden_layers; 0: the config's */
     rp_precision precision;    /* a smaller one takes less device memory, and changes results a little */
-    uint32_t verify_every;     /* cross-check one sequence in so many: a thread of the model has the device
-                                  compute     it once more, layer by layer, and recomputes each layer with the
-                                  reference     model, from the weights in the files; 0: none. A run does not wait for
-                                  that     thread: it leaves sequences out, evenly, when more than four are waiting,
-                                  and     counts them. The reference model takes seconds for a long text. */
+    uint32_t
+        verify_every; /* cross-check one sequence in so many: a thread of the model has the device
+                         compute     it once more, layer by layer, and recomputes each layer with the
+                         reference     model, from the weights in the files; 0: none. A run does not wait for
+                         that     thread: it leaves sequences out, evenly, when more than four are waiting,
+                         and     counts them. The reference model takes seconds for a long text. */
     bool verify_all; /* with verify_every: a run leaves no sequence out; it waits until fewer are waiting, and
                         other runs may use the device meanwhile */
     const rp_mismatch_handler *on_mismatch; /* copied; NULL: the library only counts mismatches */

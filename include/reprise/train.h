@@ -236,6 +236,8 @@ typedef struct rp_training_step {
     const rp_metric *metrics;                       /* [metric_count] what else the task has of it */
     size_t metric_count;
     const rp_trainer_info *trainer; /* what training takes of the device */
+    double dev;                     /* the metric by which the last evaluation before it was judged, */
+    const char *dev_metric;         /* and its name; NULL: there was none yet */
     uint64_t reserved[8];           /* zero */
 } rp_training_step;
 

@@ -212,6 +212,7 @@ static rp_status open_trainer(rp_finetune_run *run, rp_error *err) {
         .classifier_dropout = run->config.classifier_dropout,
         .seed = p->seed,
         .recompute = p->recompute,
+        .resume = run->loop.resume,
         .taught = teacher != NULL,
         .label_weight = p->label_weight,
         .call = p->call,
@@ -293,32 +294,80 @@ static rp_status fill(void *user, uint64_t step, rp_train_batch *batch, double *
     return RP_OK;
 }
 
+/* Of each task: the metric that decides, those that there are, and Hugging Face's word for it. */
+typedef struct measure {
+    const char *metric, *metrics[12], *pipeline;
+} measure;
+
+static const measure measures[] = {
+    [RP_EVAL_CLASSIFY] = {"accuracy",
+                          {"accuracy", "loss", "f1", "f1_macro", "matthews_correlation"},
+                          "text-classification"},
+    [RP_EVAL_MULTILABEL] = {"f1_micro", {"f1_micro", "f1_macro", "accuracy"}, "text-classification"},
+    [RP_EVAL_REGRESS] = {"pearson", {"pearson", "spearmanr", "mse"}, "text-classification"},
+    [RP_EVAL_TAG] = {"f1", {"f1", "precision", "recall", "accuracy"}, "token-classification"},
+    [RP_EVAL_ANSWER] = {"f1",
+                        {"f1", "exact_match", "exact", "HasAns_exact", "HasAns_f1", "NoAns_exact", "NoAns_f1",
+                         "best_exact", "best_f1"},
+                        "question-answering"},
+    [RP_EVAL_CHOOSE] = {"accuracy", {"accuracy", "loss"}, "multiple-choice"},
+    [RP_EVAL_EMBED] = {"spearmanr", {"spearmanr", "pearson"}, "sentence-similarity"},
+};
+
 static rp_status train(rp_finetune_run *run, rp_error *err) {
-    static const char *const metrics[] = {[RP_EVAL_CLASSIFY] = "accuracy", [RP_EVAL_MULTILABEL] = "f1_micro",
-                                          [RP_EVAL_REGRESS] = "pearson",   [RP_EVAL_TAG] = "f1",
-                                          [RP_EVAL_ANSWER] = "f1",         [RP_EVAL_CHOOSE] = "accuracy",
-                                          [RP_EVAL_EMBED] = "spearmanr"};
+    const measure *m = &measures[run->params.task];
     const rp_loop_task task = {.fill = fill,
                                .evaluate = run->params.dev ? evaluate : NULL,
                                .user = run,
-                               .metric = metrics[run->params.task],
+                               .metric = m->metric,
+                               .metrics = m->metrics,
+                               .pipeline = m->pipeline,
                                .steps_of_epoch = run->steps_of_epoch};
-    run->loop.params.steps = run->steps;
     return rp_loop_run(&run->loop, run->trainer, &task, err);
 }
 
 /* ---- the call ---- */
 
+static rp_status open_loop(rp_finetune_run *run, rp_error *err) {
+    const rp_finetune_params *p = &run->params;
+    const rp_loop_params params = {.function = "rp_finetune",
+                                   .device = run->device,
+                                   .eval_every = p->eval_every,
+                                   .save_every = p->save_every,
+                                   .keep = p->keep,
+                                   .metric = p->metric,
+                                   .log = p->log,
+                                   .plot = p->plot,
+                                   .command = p->command,
+                                   .resume = p->resume,
+                                   .batch_size = p->batch_size,
+                                   .epochs = p->epochs,
+                                   .handler = p->handler};
+    return rp_loop_open(&run->loop, &params, p->out, err);
+}
+
+/* Whether there is anything to do depends on what was asked for before. */
+static rp_status set_recipe(rp_finetune_run *run, rp_error *err) {
+    char *recipe = NULL;
+    rp_status status = rp_finetune_recipe(run, &recipe, err);
+    run->loop.params.steps = run->steps;
+    return status ? status : rp_loop_set_recipe(&run->loop, recipe, err);
+}
+
 static rp_status finetune(rp_finetune_run *run, rp_visit *visit, rp_error *err) {
-    const rp_loop_params params = {.function = "rp_finetune", .handler = run->params.handler};
-    rp_status status = rp_loop_open(&run->loop, &params, run->params.out, err);
+    rp_status status = open_loop(run, err);
     if (!status) status = rp_find_model(run->params.model, &run->dir, err);
     if (!status) status = rp_config_load(run->dir, &run->config, err);
     if (!status) status = choose_task(run, err);
     if (!status) status = rp_finetune_teacher_open(run, err);
     if (!status) status = open_train(run, err);
+    if (!status) status = set_recipe(run, err);
     if (status) return status;
     visit->total = (size_t)run->steps;
+    if (run->loop.finished) {
+        rp_call_progress((size_t)run->steps);
+        return RP_OK;
+    }
     status = open_trainer(run, err);
     if (!status) status = match_labels(run, err);
     if (!status) status = rp_finetune_teacher_init(run, err);

@@ -85,6 +85,11 @@ rp_status rp_finetune_batch_init(rp_finetune_run *run, rp_error *err);
 rp_status rp_finetune_fill(rp_finetune_run *run, uint64_t step, rp_error *err);
 void rp_finetune_batch_finish(rp_finetune_batch *batch);
 
+/* ---- recipe.c ---- */
+
+/* For rp_loop_set_recipe, once the data is open. */
+rp_status rp_finetune_recipe(const rp_finetune_run *run, char **out, rp_error *err);
+
 /* ---- teacher.c: all of it does nothing where params.teacher is NULL ---- */
 
 /* Open the teacher of params.task. RP_ERROR_HEAD, RP_ERROR_UNSUPPORTED: it cannot teach that. */

@@ -1,83 +1,182 @@
-/* The folder that is written: beside its place until it is whole. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* nftw */
-#endif
+/* The folder that is written. */
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/folders.h"
+#include "loader/sealed.h"
+#include "loader/staging.h"
 #include "loop/loop.h"
-#include "loader/json.h"
 
-static rp_status fail_write(const char *path, rp_error *err) {
-    return rp_fail(err, RP_ERROR_FILE, "%s: cannot be written: %s; check the path and its permissions",
-                   rp_path_shown(path), strerror(errno));
-}
+enum { PATH_BYTES = 4096 };
 
-static bool is_empty(const char *dir) {
+/* ---- what is there ---- */
+
+/* Does the folder hold anything; and `*ours`: is it something of a training? */
+static bool has_files(const char *dir, bool *ours) {
     DIR *folder = opendir(dir);
-    bool empty = folder;
-    for (const struct dirent *item; empty && (item = readdir(folder));)
-        empty = !strcmp(item->d_name, ".") || !strcmp(item->d_name, "..");
+    bool any = !folder;
+    for (const struct dirent *item; folder && (item = readdir(folder));) {
+        const char *name = item->d_name;
+        if (!strcmp(name, ".") || !strcmp(name, "..")) continue;
+        any = true;
+        *ours = *ours || !strcmp(name, ".training") || !strncmp(name, "checkpoint-", 11) ||
+                !strcmp(name, rp_loop_training_file);
+    }
     if (folder) closedir(folder);
-    return empty;
+    return any;
 }
 
-rp_status rp_loop_output_open(rp_loop *loop, const char *out, rp_error *err) {
-    static const char end[] = ".training-XXXXXX";
+static rp_status check_place(const rp_loop *loop, rp_error *err) {
     struct stat info;
-    size_t size = strlen(out);
-    while (size > 1 && out[size - 1] == '/') size--;
-    loop->out = rp_new_array(char, size + 1);
-    char *part = rp_new_array(char, size + sizeof end);
-    if (!loop->out || !part) {
-        free(part);
-        return rp_fail_memory(err, "a path", size);
+    bool ours = false;
+    if (lstat(loop->out, &info)) return errno == ENOENT ? RP_OK : rp_fail_write(loop->out, err);
+    if (!S_ISDIR(info.st_mode))
+        return rp_fail(err, RP_ERROR_FILE, "%s: is no folder; name a folder to write the model to",
+                       rp_path_shown(loop->out));
+    if (!has_files(loop->out, &ours) || (ours && loop->params.resume)) return RP_OK;
+    return rp_fail(err, RP_ERROR_FILE,
+                   ours
+                       ? "%s: the folder has files already, of a training; go on with it (--resume), or name "
+                         "another folder"
+                       : "%s: the folder has files already; name another one",
+                   rp_path_shown(loop->out));
+}
+
+static rp_status make_place(rp_loop *loop, rp_error *err) {
+    loop->made = !mkdir(loop->out, 0777);
+    if (!loop->made && errno != EEXIST) return rp_fail_write(loop->out, err);
+    loop->lock = open(loop->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (loop->lock < 0) loop->lock = 0;
+    if (!loop->lock) return rp_fail_write(loop->out, err);
+    if (!flock(loop->lock, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK) return RP_OK;
+    loop->made = false;
+    return rp_fail(err, RP_ERROR_FILE, "%s: another training writes to this folder; let it end first",
+                   rp_path_shown(loop->out));
+}
+
+/* An earlier process may have left `work`. */
+static rp_status make_work(rp_loop *loop, rp_error *err) {
+    char *work = rp_path_join(loop->out, ".training");
+    if (!work) return rp_fail_memory(err, "a path", strlen(loop->out));
+    if (!rp_remove_tree(work) || mkdir(work, 0777)) {
+        rp_status status = rp_fail_write(loop->out, err);
+        free(work);
+        return status;
     }
-    memcpy(loop->out, out, size);
-    strcat(strcpy(part, loop->out), end);
-    rp_status status = RP_OK;
-    if (!lstat(loop->out, &info) && (!S_ISDIR(info.st_mode) || !is_empty(loop->out)))
-        status = rp_fail(err, RP_ERROR_FILE,
-                         S_ISDIR(info.st_mode) ? "%s: the folder has files already; name another one"
-                                               : "%s: is no folder; name a folder to write the model to",
-                         rp_path_shown(loop->out));
-    else if (!mkdtemp(part))
-        status = fail_write(loop->out, err);
-    if (status)
-        free(part);
-    else
-        loop->part = part;
+    loop->work = work;
+    return RP_OK;
+}
+
+/* Is the model there already? */
+static rp_status find_model(rp_loop *loop, rp_error *err) {
+    char *path = rp_path_join(loop->out, rp_loop_training_file);
+    if (!path) return rp_fail_memory(err, "a path", strlen(loop->out));
+    bool there = rp_path_exists(path);
+    free(path);
+    if (!there) return RP_OK;
+    rp_status status = rp_sealed_read(loop->out, rp_loop_training_file, &loop->from, err);
+    loop->finished = !status;
     return status;
 }
 
+rp_status rp_loop_output_open(rp_loop *loop, const char *out, rp_error *err) {
+    size_t size = strlen(out);
+    while (size > 1 && out[size - 1] == '/') size--;
+    loop->out = rp_new_array(char, size + 1);
+    if (!loop->out) return rp_fail_memory(err, "a path", size);
+    memcpy(loop->out, out, size);
+    rp_status status = check_place(loop, err);
+    if (!status) status = make_place(loop, err);
+    if (!status && loop->params.resume) status = find_model(loop, err);
+    if (status || loop->finished) return status;
+    if (loop->params.resume) status = rp_loop_find_checkpoint(loop, err);
+    return status ? status : make_work(loop, err);
+}
+
+/* ---- the best model ---- */
+
+static bool path_in(char out[PATH_BYTES], const char *dir, const char *name) {
+    if (snprintf(out, PATH_BYTES, "%s/%s", dir, name) < PATH_BYTES) return true;
+    errno = ENAMETOOLONG;
+    return false;
+}
+
 rp_status rp_loop_output_save(rp_loop *loop, rp_error *err) {
-    rp_status status = rp_trainer_save(loop->trainer, loop->part, true, err);
-    loop->saved = loop->saved || !status;
+    char new[PATH_BYTES], best[PATH_BYTES];
+    if (!path_in(new, loop->work, "new") || !path_in(best, loop->work, "best"))
+        return rp_fail_write(loop->out, err);
+    rp_status status = rp_trainer_save(loop->trainer, new, false, err);
+    if (status) return status;
+    if (!rp_remove_tree(best) || rename(new, best)) return rp_fail_write(best, err);
+    loop->saved = true;
+    return RP_OK;
+}
+
+/* ---- the end ---- */
+
+static rp_status move_file(const rp_loop *loop, const char *name, rp_error *err) {
+    char from[PATH_BYTES], to[PATH_BYTES], below[PATH_BYTES];
+    if (snprintf(from, sizeof from, "%s/best/%s", loop->work, name) >= (int)sizeof from ||
+        !path_in(to, loop->out, name)) {
+        errno = ENAMETOOLONG;
+        return rp_fail_write(loop->out, err);
+    }
+    strcpy(below, to);
+    *strrchr(below, '/') = '\0';
+    if (mkdir(below, 0777) && errno != EEXIST) return rp_fail_write(below, err);
+    return rename(from, to) ? rp_fail_write(to, err) : RP_OK;
+}
+
+static void take_back(const rp_loop *loop, const rp_loop_files *files, size_t count) {
+    char path[PATH_BYTES];
+    for (size_t i = 0; i < count; i++) {
+        if (!path_in(path, loop->out, files->names[i])) continue;
+        unlink(path);
+        *strrchr(path, '/') = '\0';
+        if (strcmp(path, loop->out)) rmdir(path);
+    }
+}
+
+/* File by file, for checkpoints stand beside them; the last one is training.json. */
+static rp_status move_files(const rp_loop *loop, const rp_loop_files *files, rp_error *err) {
+    rp_status status = RP_OK;
+    size_t done = 0;
+    for (; !status && done < files->count; done++)
+        if (strcmp(files->names[done], rp_loop_training_file))
+            status = move_file(loop, files->names[done], err);
+    if (!status) status = rp_loop_sync_folder(loop->out, err);
+    if (!status) status = move_file(loop, rp_loop_training_file, err);
+    if (!status) status = rp_loop_sync_folder(loop->out, err);
+    if (status) take_back(loop, files, done);
     return status;
 }
 
 rp_status rp_loop_output_commit(rp_loop *loop, rp_error *err) {
-    mode_t mask = umask(0);
-    umask(mask);
-    chmod(loop->part, 0777 & ~mask); /* mkdtemp lets nobody else in */
-    if (rename(loop->part, loop->out)) return fail_write(loop->out, err);
-    free(loop->part);
-    loop->part = NULL;
-    return RP_OK;
-}
-
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *place) {
-    (void)info, (void)kind, (void)place;
-    return remove(path);
+    char best[PATH_BYTES];
+    rp_loop_files files = {0};
+    if (!path_in(best, loop->work, "best")) return rp_fail_write(loop->out, err);
+    rp_status status = rp_loop_write_state(loop, best, err);
+    if (!status) status = rp_loop_write_card(loop, best, err);
+    if (!status) status = rp_loop_files_list(best, &files, err);
+    if (!status)
+        status = rp_loop_write_training(loop, best, (const char *const *)files.names, files.count, err);
+    rp_loop_files_finish(&files);
+    if (!status) status = rp_loop_files_list(best, &files, err);
+    if (!status) status = move_files(loop, &files, err);
+    loop->committed = !status;
+    rp_loop_files_finish(&files);
+    return status;
 }
 
 void rp_loop_output_close(rp_loop *loop) {
-    enum { OPEN_FOLDERS = 8 };
-    if (loop->part) nftw(loop->part, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
-    free(loop->part);
+    if (loop->work) rp_remove_tree(loop->work);
+    if (loop->made && !loop->committed) rmdir(loop->out); /* unless it has checkpoints */
+    if (loop->lock) close(loop->lock);
+    free(loop->work);
     free(loop->out);
 }

@@ -309,8 +309,9 @@ static const char help_finetune[] =
     "  embed       vectors of pairs: near to each other, or as near as a score says\n"
     "A folder that has a head for the task keeps it, and its labels. Any other gets\n"
     "a new one, with the labels of the data. Files are those of eval. With --dev,\n"
-    "OUT is the model of the pass with the best accuracy (or f1_micro, pearson, f1,\n"
-    "spearmanr). Ctrl-C ends it after the step, and OUT is as it was.\n"
+    "OUT is the model of the evaluation with the best accuracy (or f1_micro, pearson,\n"
+    "f1, spearmanr). Ctrl-C ends it after the step. The same command with --resume\n"
+    "goes on from the last checkpoint in OUT, whatever ended it, to the same bits.\n"
     "\n"
     "JSON: one object a line in the file of --log: step, epoch, loss, lr, grad_norm,\n"
     "sequences, tokens, seconds; of an evaluation step, epoch, and its metrics as\n"
@@ -321,7 +322,9 @@ static const char help_finetune[] =
     "  reprise finetune -m albert --train t.csv -o out --lr 2e-5 --warmup 0.1\n"
     "  reprise finetune -m albert --train t.jsonl -o out --task regress --log l.jsonl\n"
     "  reprise finetune --task answer --train train.json --dev dev.json -o answers\n"
-    "  reprise finetune --task embed --train pairs.tsv -o vectors --batch-size 32\n";
+    "  reprise finetune --task embed --train pairs.tsv -o vectors --batch-size 32\n"
+    "  reprise finetune --train t.csv --dev d.csv -o out --save-every 100 --keep 2\n"
+    "  reprise finetune --train t.csv --dev d.csv -o out --save-every 100 --keep 2 --resume\n";
 
 static const char help_convert[] =
     "Write the model in DIR anew as a Hugging Face folder: config.json,\n"

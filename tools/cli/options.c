@@ -113,6 +113,18 @@ static bool set_training(const char *name, int which, const char *value, rp_cli_
         return read_name(name, r, value, &o->dev);
     case R_LOG:
         return read_name(name, r, value, &o->log);
+    case R_PLOT:
+        return read_name(name, r, value, &o->plot);
+    case R_METRIC:
+        return read_name(name, r, value, &o->metric);
+    case R_EVAL_EVERY:
+        return read_number(name, r, value, 1, 1000000000, &o->eval_every);
+    case R_KEEP_COUNT:
+        return read_number(name, r, value, 1, 1000000, &o->keep_count);
+    case R_SAVE_EVERY:
+        if (!read_number(name, r, value, 0, 1000000000, &o->save_every)) return false;
+        if (!o->save_every) o->save_every = UINT32_MAX;
+        return true;
     case R_TRAIN_TASK:
         if (!read_word(name, r, value, trained_tasks, &word)) return false;
         o->task = word < 6 ? (rp_eval_task)(RP_EVAL_CLASSIFY + word) : RP_EVAL_EMBED;
@@ -276,6 +288,9 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
         break;
     case R_NO_SHUFFLE:
         o->no_shuffle = true;
+        break;
+    case R_RESUME:
+        o->resume = true;
         break;
     case R_SKIP_BAD:
         o->skip_bad = true;

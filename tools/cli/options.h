@@ -89,6 +89,9 @@ typedef struct rp_cli_options {
     bool skip_bad;
     const char *train, *dev, *log; /* of finetune; NULL: not given. Its numbers: 0 is the default */
     uint32_t epochs, steps, train_batch, seed;
+    uint32_t eval_every, save_every, keep_count; /* the second UINT32_MAX: never */
+    const char *metric, *plot;
+    bool resume;
     const char *teacher; /* NULL: none */
     double learning_rate, warmup, weight_decay, max_grad_norm, label_smoothing, label_weight;
     rp_recompute recompute;

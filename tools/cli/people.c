@@ -191,14 +191,14 @@ void rp_cli_progress(uint64_t done, uint64_t length, size_t inputs) {
     show_line(line, sizeof line);
 }
 
-void rp_cli_progress_steps(uint64_t done, uint64_t length, const char *said) {
+void rp_cli_progress_steps(uint64_t done, uint64_t length, uint64_t first, const char *said) {
     char line[256], bar[BAR + 1], left[40];
     double fraction = length ? (double)done / (double)length : 0, passed = seconds() - begun;
     make_bar(bar, fraction);
     int used = snprintf(line, sizeof line, "[%s] %3d%%  step %llu  %s", bar, (int)(100 * fraction),
                         (unsigned long long)done, said);
-    if (done > 1 && used < (int)sizeof line) {
-        put_duration(left, sizeof left, passed * (double)(length - done) / (double)(done - 1));
+    if (done > first && used < (int)sizeof line) {
+        put_duration(left, sizeof left, passed * (double)(length - done) / (double)(done - first));
         snprintf(line + used, sizeof line - (size_t)used, "  %s left", left);
     }
     show_line(line, sizeof line);

@@ -57,9 +57,9 @@ void rp_cli_progress(uint64_t done, uint64_t length, size_t inputs);
  * terminal is wide. */
 void rp_cli_progress_bytes(uint64_t done, uint64_t length, const char *name);
 
-/* The same of `length` steps of a training, with what is said of the last one. The
- * first is done when the work begins. */
-void rp_cli_progress_steps(uint64_t done, uint64_t length, const char *said);
+/* The same of `length` steps of a training, with what is said of the last one. Number `first` is done when
+ * the work begins. */
+void rp_cli_progress_steps(uint64_t done, uint64_t length, uint64_t first, const char *said);
 
 /* Take the progress bar away. */
 void rp_cli_progress_end(void);

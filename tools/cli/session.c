@@ -27,8 +27,7 @@ static void say_tuning(void *said, const char *op) {
     *(bool *)said = true;
 }
 
-/* What the library has to say, each thing once. Called on any thread. */
-static void say_warning(void *unused, rp_log_level level, const char *message) {
+void rp_cli_say_warning(void *unused, rp_log_level level, const char *message) {
     enum { MOST = 32 };
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static uint64_t said[MOST]; /* hashes, FNV-1a */
@@ -51,7 +50,7 @@ static void say_warning(void *unused, rp_log_level level, const char *message) {
 rp_status rp_cli_device_open(const char *name, rp_device **out, rp_error *err) {
     static bool said;
     static const rp_tuning_handler handler = {say_tuning, &said};
-    static const rp_call call = {.log = say_warning};
+    static const rp_call call = {.log = rp_cli_say_warning};
     rp_device_params params = {.on_tuning = isatty(STDERR_FILENO) ? &handler : NULL, .call = &call};
     /* One or two digits are an index; more are part of a name, such as "3060". */
     size_t digits = name ? strspn(name, "0123456789") : 0;

@@ -57,6 +57,9 @@ void rp_cli_session_close(rp_cli_session *session);
  */
 bool rp_cli_session_verified(const rp_cli_session *session, const char *command);
 
+/* For rp_call.log: what the library has to say, each thing once. Called on any thread. */
+void rp_cli_say_warning(void *unused, rp_log_level level, const char *message);
+
 /* Open the device that `name` means: an index, a part of a name, or (NULL) the best one. */
 rp_status rp_cli_device_open(const char *name, rp_device **out, rp_error *err);
 
