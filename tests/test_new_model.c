@@ -19,6 +19,33 @@
 
 #define SPIECE SOURCE_DIR "/tools/models/sentiment/spiece.model"
 
+/* ---- memory that runs out ---- */
+
+static long allowed = -1; /* allocations until one fails; -1: none does */
+
+static bool fails(void) {
+    return allowed >= 0 && allowed-- == 0;
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+void *__wrap_malloc(size_t size) {
+    return fails() ? NULL : __real_malloc(size);
+}
+void *__wrap_calloc(size_t count, size_t size) {
+    return fails() ? NULL : __real_calloc(count, size);
+}
+void *__wrap_realloc(void *old, size_t size) {
+    return fails() ? NULL : __real_realloc(old, size);
+}
+
+/* ---- folders ---- */
+
 static rp_device *device;
 static char dir[FIXTURE_PATH_SIZE], out[FIXTURE_PATH_SIZE + 16];
 
@@ -263,12 +290,34 @@ static void test_what_does_not_fit_is_refused(void **state) {
     check_refused(config, dir, RP_ERROR_FORMAT, "lacks one of");
 }
 
+/* The n-th allocation fails: nothing is left of the folder. */
+static void test_memory_runs_out(void **state) {
+    (void)state;
+    char config[FIXTURE_PATH_SIZE + 64];
+    struct stat info;
+    long fail = 0;
+    strcpy(config, file_of("c.json", small));
+    const char *vocab = file_of("v.txt", "[UNK]\n[CLS]\n[SEP]\n[MASK]\n[PAD]\na\nb\n##c\n");
+    for (bool done = false; !done; fail += fail < 100 ? 1 : 7) {
+        rp_error err = {0};
+        allowed = fail;
+        rp_status status = rp_new_model_write(config, vocab, BOTH, 1, out, &err);
+        done = allowed >= 0;
+        allowed = -1;
+        assert_int_equal(status, done ? RP_OK : RP_ERROR_HOST_MEMORY);
+        assert_int_equal(stat(out, &info), done ? 0 : -1);
+        assert_true(done || err.message[0]);
+    }
+    assert_true(fail > 100);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_configuration_and_a_vocabulary, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_a_list_of_word_pieces, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_the_seed_makes_the_weights, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_a_trainer_of_it, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_memory_runs_out, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_what_does_not_fit_is_refused, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, begin, end);
