@@ -315,40 +315,59 @@ static void test_parts(void **state) {
 
 /* ---- two models on one device ---- */
 
-/* A driver that works on one submission after another, on each for BUSY seconds. */
+/* A driver that works on one submission after another, on each for BUSY seconds of a clock of its own: that
+ * stands still until every thread waits for a fence, and goes on to where the first submission ends. */
 static const double BUSY = 0.2;
 static pthread_mutex_t driver_lock = PTHREAD_MUTEX_INITIALIZER;
-static double free_at; /* under the lock */
+static pthread_cond_t driver_changed = PTHREAD_COND_INITIALIZER;
+static double now, free_at;       /* all of this under the lock; now 0: the system's clock */
+static uint32_t running, pending; /* threads; submissions, of each of them one at most */
 static struct {
     VkFence fence;
-    double ends;
-} given[8];
+    double ends; /* 0: it has ended */
+} given[2];
 static PFN_vkQueueSubmit queue_submit;
 static PFN_vkWaitForFences wait_for_fences;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *out);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out) {
+    pthread_mutex_lock(&driver_lock);
+    double seconds = now;
+    pthread_mutex_unlock(&driver_lock);
+    if (clock != CLOCK_MONOTONIC || seconds <= 0) return __real_clock_gettime(clock, out);
+    out->tv_sec = (time_t)seconds;
+    out->tv_nsec = (long)((seconds - (double)out->tv_sec) * 1e9);
+    return 0;
+}
 
 static VKAPI_ATTR VkResult VKAPI_CALL submit_in_turn(VkQueue queue, uint32_t count, const VkSubmitInfo *infos,
                                                      VkFence fence) {
     size_t i = 0;
-    double now = rp_seconds();
     pthread_mutex_lock(&driver_lock);
-    while (given[i].fence && given[i].fence != fence) i++;
+    while (i < RP_COUNT(given) && given[i].fence && given[i].fence != fence) i++;
     assert_true(i < RP_COUNT(given));
     free_at = (free_at > now ? free_at : now) + BUSY;
     given[i].fence = fence;
     given[i].ends = free_at;
+    pending++;
+    pthread_cond_broadcast(&driver_changed);
     pthread_mutex_unlock(&driver_lock);
     return queue_submit(queue, count, infos, fence);
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL wait_in_turn(VkDevice handle, uint32_t count, const VkFence *fences,
                                                    VkBool32 all, uint64_t timeout) {
-    size_t i = 0;
     VkResult result = wait_for_fences(handle, count, fences, all, timeout);
     pthread_mutex_lock(&driver_lock);
-    while (given[i].fence != *fences) i++;
-    double left = given[i].ends - rp_seconds();
+    size_t mine = given[1].fence == *fences;
+    while (pending < running || (given[!mine].ends > 0 && given[!mine].ends < given[mine].ends))
+        pthread_cond_wait(&driver_changed, &driver_lock);
+    now = given[mine].ends;
+    given[mine].ends = 0;
+    pending--;
+    pthread_cond_broadcast(&driver_changed);
     pthread_mutex_unlock(&driver_lock);
-    if (left > 0) usleep((useconds_t)(left * 1e6));
     return result;
 }
 
@@ -359,6 +378,10 @@ static void *run_in_turn(void *user) {
     float *mine = out[threads++];
     uintptr_t cuts = 0;
     for (int i = 0; i < 4; i++) cuts += run(user, 1, mine).submissions > 1;
+    pthread_mutex_lock(&driver_lock);
+    running--;
+    pthread_cond_broadcast(&driver_changed);
+    pthread_mutex_unlock(&driver_lock);
     return (void *)cuts;
 }
 
@@ -374,11 +397,14 @@ static void test_two_models(void **state) {
     for (int i = 0; i < 2; i++) models[i] = open_model();
     device->vk.vkQueueSubmit = submit_in_turn;
     device->vk.vkWaitForFences = wait_in_turn;
+    now = rp_seconds();
+    running = 2;
     for (int i = 0; i < 2; i++) {
         models[i]->pace = (rp_pace){.limit = 1.6 * BUSY};
         assert_int_equal(pthread_create(&threads[i], NULL, run_in_turn, models[i]), 0);
     }
     for (int i = 0; i < 2; i++) pthread_join(threads[i], &cuts[i]);
+    now = 0;
     assert_int_equal((uintptr_t)cuts[0] + (uintptr_t)cuts[1], 0);
     device->vk.vkQueueSubmit = queue_submit;
     device->vk.vkWaitForFences = wait_for_fences;
