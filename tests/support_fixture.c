@@ -14,6 +14,23 @@ static bool complain(const char *where, const char *what) {
     return false;
 }
 
+/* ---- the device ---- */
+
+rp_device *fixture_device;
+
+int fixture_open_device(void **state) {
+    rp_error err = {0};
+    (void)state;
+    if (rp_device_open(NULL, &fixture_device, &err)) complain("the device", err.message);
+    return fixture_device ? 0 : -1;
+}
+
+int fixture_close_device(void **state) {
+    (void)state;
+    rp_device_close(&fixture_device);
+    return 0;
+}
+
 /* ---- folders ---- */
 
 /* Folders that a failed test left: removed when the program ends. */

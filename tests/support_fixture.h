@@ -40,6 +40,11 @@ typedef struct fixture_layout {
     bool transposed; /* matrices are stored column by column, and strides say so; not in safetensors */
 } fixture_layout;
 
+/* For a group of tests with one device: open the device that is chosen by default, and close it. */
+extern rp_device *fixture_device;
+int fixture_open_device(void **state);
+int fixture_close_device(void **state);
+
 /* Make a new empty folder under $TMPDIR or /tmp. False, with a message on standard error, when that fails. */
 bool fixture_make_dir(char dir[FIXTURE_PATH_SIZE]);
 

@@ -19,21 +19,6 @@
 #define WORST_BOUND 2e-4
 #define RMS_BOUND 3e-5
 
-static rp_device *device;
-
-static int open_device(void **state) {
-    (void)state;
-    rp_error err = {0};
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
-
 static const unsigned head_of_output[] = {
     [RP_OUTPUT_POOLED] = RP_HEAD_POOLER, [RP_OUTPUT_CLASSES] = RP_HEAD_CLASSIFIER,
     [RP_OUTPUT_TOKENS] = RP_HEAD_TOKENS, [RP_OUTPUT_SPANS] = RP_HEAD_SPANS,
@@ -89,7 +74,7 @@ static void test_case_matches_hugging_face(void **state) {
     unsigned heads = 0;
     if (!is_wanted(*state)) skip();
     assert_true(golden_open(*state, NULL, &g));
-    if (rp_model_open(device, g.dir, NULL, &model, &err)) print_error("%s\n", err.message);
+    if (rp_model_open(fixture_device, g.dir, NULL, &model, &err)) print_error("%s\n", err.message);
     assert_non_null(model);
     golden_error error = compare_case(model, &g);
     assert_true(error.worst <= WORST_BOUND);
@@ -109,7 +94,7 @@ static void test_minilm_matches_hugging_face(void **state) {
     (void)state;
     if (!dir || !*dir) skip();
     assert_true(golden_open_at("minilm", dir, &g));
-    if (rp_model_open(device, g.dir, NULL, &model, &err)) print_error("%s\n", err.message);
+    if (rp_model_open(fixture_device, g.dir, NULL, &model, &err)) print_error("%s\n", err.message);
     assert_non_null(model);
     golden_error error = compare_case(model, &g);
     assert_true(error.worst <= WORST_BOUND);
@@ -177,5 +162,5 @@ int main(void) {
         CASE("pretrained"),
         cmocka_unit_test(test_minilm_matches_hugging_face),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

@@ -15,21 +15,6 @@
 
 enum { MAX_SEQUENCES = 8, MAX_BATCH = 96 };
 
-static rp_device *device;
-
-static int open_device(void **state) {
-    (void)state;
-    rp_error err = {0};
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
-
 /* A case with its model, and what each sequence gives alone. */
 typedef struct bench {
     golden g;
@@ -42,7 +27,7 @@ static rp_model *open_model(const char *dir, uint32_t max_batch_tokens) {
     rp_model *model = NULL;
     rp_error err = {0};
     rp_model_params params = {.max_batch_tokens = max_batch_tokens};
-    if (rp_model_open(device, dir, &params, &model, &err)) print_error("%s\n", err.message);
+    if (rp_model_open(fixture_device, dir, &params, &model, &err)) print_error("%s\n", err.message);
     return model;
 }
 
@@ -240,5 +225,5 @@ int main(void) {
         WITH(test_same_bits_from_two_threads, "head64"),
         WITH(test_same_bits_from_two_threads, "groups"),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

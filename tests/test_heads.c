@@ -12,23 +12,10 @@
 
 #include <cmocka.h>
 
-static rp_device *device;
 static task_case fixture;
 static rp_model *model;
 static rp_result *result;
 static rp_error err;
-
-static int open_device(void **state) {
-    (void)state;
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
 
 static int end_test(void **state) {
     (void)state;
@@ -41,7 +28,7 @@ static int end_test(void **state) {
 
 static void open_as(rp_head head) {
     rp_model_close(&model);
-    if (rp_model_open(device, fixture.dir, &(rp_model_params){.head = head}, &model, &err))
+    if (rp_model_open(fixture_device, fixture.dir, &(rp_model_params){.head = head}, &model, &err))
         print_error("%s\n", err.message);
     assert_non_null(model);
 }
@@ -231,7 +218,7 @@ static void test_a_damaged_encoder_is_refused(void **state) {
         const char *needle = damage(how, "distilbert.transformer.layer.1.attention.q_lin.weight",
                                     "distilbert.transformer.layer.1.attention.q_lin.bias");
         assert_true(task_case_write(&fixture));
-        assert_int_equal(rp_model_open(device, fixture.dir, NULL, &model, &err),
+        assert_int_equal(rp_model_open(fixture_device, fixture.dir, NULL, &model, &err),
                          how == INT8 ? RP_ERROR_UNSUPPORTED : RP_ERROR_FORMAT);
         assert_null(model);
         assert_non_null(strstr(err.message, how == PARTIAL ? "the tensor is missing" : needle));
@@ -309,7 +296,7 @@ static void test_contradictions_name_both(void **state) {
     assert_true(task_case_open("tag_wordpiece", &fixture));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const rp_model_params params = {.head = rows[i].head};
-        assert_int_equal(rp_model_open(device, fixture.dir, &params, &model, &err), RP_ERROR_HEAD);
+        assert_int_equal(rp_model_open(fixture_device, fixture.dir, &params, &model, &err), RP_ERROR_HEAD);
         assert_null(model);
         for (int n = 0; n < 2; n++) {
             if (!strstr(err.message, rows[i].needles[n])) print_error("%s\n", err.message);
@@ -324,11 +311,13 @@ static void test_only_four_heads_can_be_named(void **state) {
     assert_true(task_case_open("tag_wordpiece", &fixture));
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         const rp_model_params params = {.head = (rp_head)wrong[i]};
-        assert_int_equal(rp_model_open(device, fixture.dir, &params, &model, &err), RP_ERROR_ARGUMENT);
+        assert_int_equal(rp_model_open(fixture_device, fixture.dir, &params, &model, &err),
+                         RP_ERROR_ARGUMENT);
         assert_non_null(strstr(err.message, "RP_HEAD_TOKENS"));
     }
     const rp_model_params params = {.head = RP_HEAD_TOKENS};
-    assert_int_equal(rp_model_open_random(device, fixture.dir, &params, &model, &err), RP_ERROR_ARGUMENT);
+    assert_int_equal(rp_model_open_random(fixture_device, fixture.dir, &params, &model, &err),
+                     RP_ERROR_ARGUMENT);
     assert_non_null(strstr(err.message, "rp_model_open_random: head"));
 }
 
@@ -403,5 +392,5 @@ int main(void) {
         TEST(test_a_row_without_a_name_has_its_number),
         TEST(test_a_distilbert_has_neither_types_nor_pooler),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

@@ -13,26 +13,11 @@
 #include "reprise/reprise.h"
 #include "support_fixture.h"
 
-static rp_device *device;
-
-static int open_device(void **state) {
-    (void)state;
-    rp_error err = {0};
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
-
 static rp_model *open_model(const char *dir, rp_precision precision) {
     rp_model *model = NULL;
     rp_error err = {0};
     rp_model_params params = {.precision = precision};
-    if (rp_model_open(device, dir, &params, &model, &err)) fail_msg("%s", err.message);
+    if (rp_model_open(fixture_device, dir, &params, &model, &err)) fail_msg("%s", err.message);
     assert_int_equal(rp_model_get_info(model)->precision, precision);
     return model;
 }
@@ -171,7 +156,7 @@ static void test_unknown_precision(void **state) {
     rp_model *model = NULL;
     rp_error err = {0};
     rp_model_params params = {.precision = (rp_precision)5};
-    assert_int_equal(rp_model_open_random(device, "base", &params, &model, &err), RP_ERROR_ARGUMENT);
+    assert_int_equal(rp_model_open_random(fixture_device, "base", &params, &model, &err), RP_ERROR_ARGUMENT);
     assert_null(model);
     assert_non_null(strstr(err.message, "precision 5"));
 }
@@ -192,5 +177,5 @@ int main(void) {
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_unknown_precision),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

@@ -48,30 +48,16 @@ char *__wrap_strdup(const char *text) {
 
 enum { MOST_TOKENS = 192, LONGEST = 512, MOST_SEQUENCES = 64 };
 
-static rp_device *device;
 static golden g;
 static rp_model *model;
 static float *out;
 static size_t capacity;
 
-static int open_device(void **state) {
-    (void)state;
-    rp_error err = {0};
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
-
 static void open_case(const char *name) {
     rp_error err = {0};
     rp_model_params params = {.max_batch_tokens = MOST_TOKENS};
     assert_true(golden_open(name, NULL, &g));
-    if (rp_model_open(device, g.dir, &params, &model, &err)) print_error("%s\n", err.message);
+    if (rp_model_open(fixture_device, g.dir, &params, &model, &err)) print_error("%s\n", err.message);
     assert_non_null(model);
     model->pace.batch = 0; /* how long a batch takes on a busy machine cuts nothing here (test_turns.c) */
     capacity = (size_t)LONGEST * 4096;
@@ -154,11 +140,11 @@ static void check_run(rp_output output, size_t count, unsigned submissions) {
     rp_run_times times;
     rp_error err = {0};
     assert_true(rp_model_output_size(model, sequences, count, &params) <= capacity);
-    vk_watch(device);
+    vk_watch(fixture_device);
     unsigned before = allocations;
     rp_status status = rp_model_run(model, sequences, count, &params, out, capacity, &times, &err);
     unsigned allocated = allocations - before;
-    vk_unwatch(device);
+    vk_unwatch(fixture_device);
     if (status) print_error("%s\n", err.message);
     assert_int_equal(status, RP_OK);
     assert_int_equal(vk_seen.submits, submissions);
@@ -214,8 +200,9 @@ static void test_longer_work(void **state) {
     rp_model_close(&model);
     rp_error err = {0};
     uint32_t most = 64;
-    assert_int_equal(rp_model_open(device, g.dir, &(rp_model_params){.max_batch_tokens = most}, &model, &err),
-                     RP_OK);
+    assert_int_equal(
+        rp_model_open(fixture_device, g.dir, &(rp_model_params){.max_batch_tokens = most}, &model, &err),
+        RP_OK);
     most = rp_model_get_info(model)->max_batch_tokens;
     model->pace.batch = 0;
     for (size_t i = 0; i < 5; i++)
@@ -229,9 +216,9 @@ static void test_nothing_to_do(void **state) {
     (void)state;
     open_case("groups");
     fill_ids();
-    vk_watch(device);
+    vk_watch(fixture_device);
     rp_status status = rp_model_run(model, NULL, 0, NULL, NULL, 0, NULL, NULL);
-    vk_unwatch(device);
+    vk_unwatch(fixture_device);
     assert_int_equal(status, RP_OK);
     assert_int_equal(vk_seen.submits + vk_seen.waits + vk_seen.others, 0);
 }
@@ -245,12 +232,13 @@ static void test_task(void **state) {
     rp_result *result = NULL;
     rp_error err = {0};
     for (size_t i = 0; i < 3; i++) inputs[i].text = (rp_text){texts[i], strlen(texts[i])};
-    assert_int_equal(rp_model_open(device, SOURCE_DIR "/tools/models/sentiment", NULL, &model, &err), RP_OK);
+    assert_int_equal(rp_model_open(fixture_device, SOURCE_DIR "/tools/models/sentiment", NULL, &model, &err),
+                     RP_OK);
     model->pace.batch = 0;
     for (size_t count = 1; count <= 3; count++) {
-        vk_watch(device);
+        vk_watch(fixture_device);
         rp_status status = rp_classify(model, inputs, count, NULL, &result, &err);
-        vk_unwatch(device);
+        vk_unwatch(fixture_device);
         assert_int_equal(status, RP_OK);
         assert_int_equal(vk_seen.submits, 1);
         assert_int_equal(vk_seen.others, 0);
@@ -261,11 +249,11 @@ static void test_task(void **state) {
 /* The counts above mean nothing if they would not see a call. */
 static void test_counting_sees_calls(void **state) {
     (void)state;
-    vk_watch(device);
-    bool everything = vk_watches_everything(device);
-    vk_unwatch(device);
+    vk_watch(fixture_device);
+    bool everything = vk_watches_everything(fixture_device);
+    vk_unwatch(fixture_device);
     assert_true(everything);
-    assert_false(vk_watches_everything(device));
+    assert_false(vk_watches_everything(fixture_device));
     unsigned before = allocations;
     open_case("odd");
     assert_true(allocations > before + 10);
@@ -295,11 +283,11 @@ static VKAPI_ATTR void VKAPI_CALL count_dispatch(VkCommandBuffer commands, VkBuf
  * of the feed-forward network, with the other one. */
 static void test_layer_is_small(void **state) {
     (void)state;
-    dispatch = device->vk.vkCmdDispatchIndirect;
-    device->vk.vkCmdDispatchIndirect = count_dispatch;
+    dispatch = fixture_device->vk.vkCmdDispatchIndirect;
+    fixture_device->vk.vkCmdDispatchIndirect = count_dispatch;
     dispatch_count = 0;
     open_case("deep");
-    device->vk.vkCmdDispatchIndirect = dispatch;
+    fixture_device->vk.vkCmdDispatchIndirect = dispatch;
     /* The last ones: what timed kernels before may have had the same handle. */
     fill_ids();
     check_run(RP_OUTPUT_HIDDEN, fill_sequences(3, 5), 1);
@@ -328,5 +316,5 @@ int main(void) {
         TEST(test_nothing_to_do),
         TEST(test_task),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

@@ -14,27 +14,14 @@
 #define TEXT(literal) \
     { literal, sizeof(literal) - 1 }
 
-static rp_device *device;
 static task_case fixture;
 static rp_model *model;
 static rp_result *result;
 static rp_error err;
 
-static int open_device(void **state) {
-    (void)state;
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
-
 static void open_model(void) {
     rp_model_close(&model);
-    if (rp_model_open(device, fixture.dir, NULL, &model, &err)) print_error("%s\n", err.message);
+    if (rp_model_open(fixture_device, fixture.dir, NULL, &model, &err)) print_error("%s\n", err.message);
     assert_non_null(model);
 }
 
@@ -285,5 +272,5 @@ int main(void) {
         JSON_TEST(test_a_failed_entry_says_why),
         JSON_TEST(test_wrong_arguments),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

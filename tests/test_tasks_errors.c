@@ -18,21 +18,6 @@
 #define BAD_UTF8 TEXT("bad \xff byte")
 enum { LONG = 4000 };
 
-static rp_device *device;
-
-static int open_device(void **state) {
-    (void)state;
-    rp_error err = {0};
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
-
 /* ---- a case and its model, for each test ---- */
 
 static task_case fixture;
@@ -42,7 +27,7 @@ static rp_error err;
 
 static void open_model(void) {
     rp_model_close(&model);
-    if (rp_model_open(device, fixture.dir, NULL, &model, &err)) print_error("%s\n", err.message);
+    if (rp_model_open(fixture_device, fixture.dir, NULL, &model, &err)) print_error("%s\n", err.message);
     assert_non_null(model);
 }
 
@@ -235,7 +220,8 @@ static void test_many_texts_are_pooled_in_parts(void **state) {
     (void)state;
     assert_true(task_case_open("embed_joined", &fixture));
     assert_int_equal(
-        rp_model_open(device, fixture.dir, &(rp_model_params){.max_batch_tokens = 64}, &model, &err), RP_OK);
+        rp_model_open(fixture_device, fixture.dir, &(rp_model_params){.max_batch_tokens = 64}, &model, &err),
+        RP_OK);
     for (size_t i = 0; i < COUNT; i++) texts[i] = words("film", i % 3 ? 5 : 1 + i);
     ok(rp_embed(model, &texts[1], 1, NULL, &result, &err));
     memcpy(first, rp_result_vectors(result, 0, &rows, &columns), sizeof first);
@@ -524,7 +510,8 @@ static void test_choose_from_many(void **state) {
     open_case("choose");
     rp_model_close(&model);
     assert_int_equal(
-        rp_model_open(device, fixture.dir, &(rp_model_params){.max_batch_tokens = 1}, &model, &err), RP_OK);
+        rp_model_open(fixture_device, fixture.dir, &(rp_model_params){.max_batch_tokens = 1}, &model, &err),
+        RP_OK);
     assert_true(rp_model_get_info(model)->max_batch_tokens < MANY / 4);
     ok(rp_choose(model, inputs, 4, NULL, &result, &err));
     assert_entry(1, RP_ERROR_TEXT, "missing");
@@ -595,5 +582,5 @@ int main(void) {
         TASK_TEST(test_choose_needs_usable_choices),
         TASK_TEST(test_numbers_that_are_not_finite),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

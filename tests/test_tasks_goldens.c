@@ -11,25 +11,11 @@
 
 #include <cmocka.h>
 
-static rp_device *device;
-
-static int open_device(void **state) {
-    (void)state;
-    rp_error err = {0};
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
-
 static rp_model *open_model(const char *dir, uint32_t max_batch_tokens) {
     rp_model *model = NULL;
     rp_error err = {0};
-    if (rp_model_open(device, dir, &(rp_model_params){.max_batch_tokens = max_batch_tokens}, &model, &err))
+    if (rp_model_open(fixture_device, dir, &(rp_model_params){.max_batch_tokens = max_batch_tokens}, &model,
+                      &err))
         print_error("%s\n", err.message);
     assert_non_null(model);
     return model;
@@ -186,5 +172,5 @@ int main(void) {
         CUT("tag"),
         CUT("embed_mean"),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

@@ -15,30 +15,17 @@
 #define TEXT(literal) \
     { literal, sizeof(literal) - 1 }
 
-static rp_device *device;
 static task_case fixture;
 static rp_model *model;
 static rp_result *result;
 static rp_error err;
-
-static int open_device(void **state) {
-    (void)state;
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
 
 /* The case with one more token than its model has embeddings: zzyzx. */
 static void open_case(const char *name) {
     assert_true(task_case_open(name, &fixture));
     assert_true(fixture_write_text(fixture.dir, "tokenizer_config.json",
                                    "{\"model_max_length\": 64, \"additional_special_tokens\": [\"zzyzx\"]}"));
-    if (rp_model_open(device, fixture.dir, NULL, &model, &err)) fail_msg("%s", err.message);
+    if (rp_model_open(fixture_device, fixture.dir, NULL, &model, &err)) fail_msg("%s", err.message);
 }
 
 static void close_case(void) {
@@ -81,7 +68,7 @@ static void test_one_around_every_text_is_no_model(void **state) {
     (void)state;
     assert_true(task_case_open("tag_wordpiece", &fixture));
     assert_true(fixture_write_text(fixture.dir, "tokenizer_config.json", "{\"cls_token\": \"zzyzx\"}"));
-    assert_int_equal(rp_model_open(device, fixture.dir, NULL, &model, &err), RP_ERROR_FORMAT);
+    assert_int_equal(rp_model_open(fixture_device, fixture.dir, NULL, &model, &err), RP_ERROR_FORMAT);
     assert_non_null(strstr(err.message, "zzyzx"));
     assert_non_null(strstr(err.message, "vocab.txt"));
     close_case();
@@ -106,7 +93,7 @@ static void test_positions_follow_the_template(void **state) {
         assert_true(fixture_write_text(fixture.dir, "tokenizer_config.json",
                                        "{\"tokenizer_class\": \"PreTrainedTokenizerFast\"}"));
         assert_true(fixture_write_text(fixture.dir, "tokenizer.json", json));
-        if (rp_model_open(device, fixture.dir, NULL, &model, &err)) fail_msg("%s", err.message);
+        if (rp_model_open(fixture_device, fixture.dir, NULL, &model, &err)) fail_msg("%s", err.message);
         assert_int_equal(rp_tag(model, &text, 1, &params, &result, &err), RP_OK);
         const rp_entity *entities = rp_result_entities(result, 0, &count);
         assert_int_equal(count, 2); /* this model labels none of them O */
@@ -121,5 +108,5 @@ int main(void) {
         cmocka_unit_test(test_one_around_every_text_is_no_model),
         cmocka_unit_test(test_positions_follow_the_template),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

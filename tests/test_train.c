@@ -15,21 +15,6 @@
 #include "loader/safetensors.h"
 #include "support_train.h"
 
-static rp_device *device;
-
-static int open_device(void **state) {
-    rp_error err = {0};
-    (void)state;
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
-
 /* ---- weights ---- */
 
 static bool is_noise(const train_case *c, const char *name) {
@@ -109,8 +94,8 @@ static void check_logits(rp_trainer *trainer, const train_case *c, const char *d
     rp_model *was = NULL, *saved = NULL;
     rp_error err = {0};
     size_t size, other;
-    if (rp_model_open(device, dir, NULL, &saved, &err)) fail_msg("%s", err.message);
-    if (rp_model_open(device, c->g.dir, NULL, &was, &err)) fail_msg("%s", err.message);
+    if (rp_model_open(fixture_device, dir, NULL, &saved, &err)) fail_msg("%s", err.message);
+    if (rp_model_open(fixture_device, c->g.dir, NULL, &was, &err)) fail_msg("%s", err.message);
     rp_output output = output_of(saved, c);
     float *trained = run(rp_trainer_model(trainer), c, output, &size), *got = run(saved, c, output, &other),
           *before = run(was, c, output, &other);
@@ -149,7 +134,7 @@ static void follow(const char *name, double bound) {
     assert_true(train_open(name, &c));
     assert_true(fixture_make_dir(dir));
     rp_trainer_params params = train_params(&c);
-    if (rp_trainer_open(device, c.g.dir, &params, &trainer, &err)) fail_msg("%s", err.message);
+    if (rp_trainer_open(fixture_device, c.g.dir, &params, &trainer, &err)) fail_msg("%s", err.message);
     check_steps(trainer, &c);
     if (rp_trainer_save(trainer, dir, false, &err)) fail_msg("%s", err.message);
     check_weights(&c, dir, bound);
@@ -211,5 +196,5 @@ int main(void) {
         cmocka_unit_test(test_answer),          cmocka_unit_test(test_choose),
         cmocka_unit_test(test_embed),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

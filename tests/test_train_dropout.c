@@ -13,21 +13,7 @@
 
 #include "support_train.h"
 
-static rp_device *device;
 static train_case c;
-
-static int open_device(void **state) {
-    rp_error err = {0};
-    (void)state;
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
 
 static int close_case(void **state) {
     (void)state;
@@ -41,7 +27,7 @@ static rp_train_result first_step(const char *dir, const rp_trainer_params *para
     rp_trainer *trainer = NULL;
     rp_train_result result = {0};
     rp_error err = {0};
-    if (rp_trainer_open(device, dir, params, &trainer, &err) ||
+    if (rp_trainer_open(fixture_device, dir, params, &trainer, &err) ||
         rp_trainer_step(trainer, &c.batches[0], &result, &err) ||
         (out && rp_trainer_save(trainer, out, true, &err)))
         fail_msg("%s", err.message);
@@ -130,5 +116,5 @@ int main(void) {
         cmocka_unit_test_teardown(test_tokens, close_case),
         cmocka_unit_test_teardown(test_the_cut_changes_rounding_alone, close_case),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

@@ -14,23 +14,9 @@
 #include "support_fixture.h"
 #include "train/trainer.h"
 
-static rp_device *device;
 static golden g;
 static rp_trainer *trainer;
 static char dir[FIXTURE_PATH_SIZE];
-
-static int open_device(void **state) {
-    rp_error err = {0};
-    (void)state;
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
 
 static int clean(void **state) {
     (void)state;
@@ -47,7 +33,7 @@ static void open_case(const char *name, const rp_trainer_params *params) {
     rp_error err = {0};
     if (!g.name) assert_true(golden_open(name, &layout, &g));
     if (!*dir) assert_true(fixture_make_dir(dir));
-    if (rp_trainer_open(device, g.dir, params, &trainer, &err)) fail_msg("%s", err.message);
+    if (rp_trainer_open(fixture_device, g.dir, params, &trainer, &err)) fail_msg("%s", err.message);
 }
 
 /* ---- training a little ---- */
@@ -82,7 +68,7 @@ static rp_model *save_and_open(rp_output output, const char *architecture) {
     rp_error err = {0};
     size_t size, other;
     if (rp_trainer_save(trainer, dir, true, &err)) fail_msg("%s", err.message);
-    if (rp_model_open(device, dir, NULL, &saved, &err)) fail_msg("%s", err.message);
+    if (rp_model_open(fixture_device, dir, NULL, &saved, &err)) fail_msg("%s", err.message);
     assert_string_equal(rp_model_get_info(saved)->architecture, architecture);
     assert_int_equal(rp_model_get_info(saved)->parameters, trainer->model->info.parameters);
     run(trainer->model, output, want, &size);
@@ -200,11 +186,12 @@ static void test_what_cannot_be_made_is_refused(void **state) {
     rp_error err = {0};
     const fixture_layout layout = {0};
     assert_true(golden_open("groups", &layout, &g));
-    assert_int_equal(rp_trainer_open(device, g.dir, &taught, &trainer, &err), RP_ERROR_ARGUMENT);
+    assert_int_equal(rp_trainer_open(fixture_device, g.dir, &taught, &trainer, &err), RP_ERROR_ARGUMENT);
     assert_non_null(strstr(err.message, "a teacher teaches"));
-    assert_int_equal(rp_trainer_open(device, g.dir, &none, &trainer, &err), RP_ERROR_HEAD);
+    assert_int_equal(rp_trainer_open(fixture_device, g.dir, &none, &trainer, &err), RP_ERROR_HEAD);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        assert_int_equal(rp_trainer_open(device, g.dir, &wrong[i], &trainer, &err), RP_ERROR_ARGUMENT);
+        assert_int_equal(rp_trainer_open(fixture_device, g.dir, &wrong[i], &trainer, &err),
+                         RP_ERROR_ARGUMENT);
         assert_null(trainer);
     }
 }
@@ -219,5 +206,5 @@ int main(void) {
         cmocka_unit_test_teardown(test_weights_are_a_truncated_normal, clean),
         cmocka_unit_test_teardown(test_what_cannot_be_made_is_refused, clean),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }
