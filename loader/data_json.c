@@ -162,23 +162,16 @@ static rp_status question_of(rp_data *d, const rp_json *question, const rp_json 
 
 /* ---- an object a line ---- */
 
-static const char *const pairs[][2] = {
-    {"sentence1", "sentence2"}, {"question1", "question2"}, {"premise", "hypothesis"},
-    {"question", "sentence"},   {"text", "text_pair"},
-};
-static const char *const singles[] = {"text", "sentence"};
-static const char *const marks[] = {"label", "labels"};
-
 static void find_texts(const rp_data *d, const rp_json *root, const rp_json *found[2]) {
     const rp_data_params *p = &d->params;
     found[0] = found[1] = NULL;
-    for (size_t i = 0; !p->text_column && i < RP_COUNT(pairs) && !(found[0] && found[1]); i++) {
-        found[0] = rp_json_get(root, pairs[i][0]);
-        found[1] = rp_json_get(root, pairs[i][1]);
+    for (size_t i = 0; !p->text_column && i < RP_DATA_PAIRS && !(found[0] && found[1]); i++) {
+        found[0] = rp_json_get(root, rp_data_pairs[i][0]);
+        found[1] = rp_json_get(root, rp_data_pairs[i][1]);
     }
     if (!found[0] || !found[1]) found[0] = found[1] = NULL;
-    for (size_t i = 0; !p->text_column && i < RP_COUNT(singles) && !found[0]; i++)
-        found[0] = rp_json_get(root, singles[i]);
+    for (size_t i = 0; !p->text_column && i < RP_DATA_TEXTS && !found[0]; i++)
+        found[0] = rp_json_get(root, rp_data_texts[i]);
     if (p->text_column) found[0] = rp_json_get(root, p->text_column);
     if (p->pair_column) found[1] = rp_json_get(root, p->pair_column);
 }
@@ -187,8 +180,8 @@ static void find_texts(const rp_data *d, const rp_json *root, const rp_json *fou
 static const rp_json *find_label(const rp_data *d, const rp_json *root, const char *otherwise) {
     const rp_json *found = d->params.label_column ? rp_json_get(root, d->params.label_column) : NULL;
     if (!d->params.label_column && otherwise) found = rp_json_get(root, otherwise);
-    for (size_t i = 0; !d->params.label_column && i < RP_COUNT(marks) && !found; i++)
-        found = rp_json_get(root, marks[i]);
+    for (size_t i = 0; !d->params.label_column && i < RP_DATA_KEYS && !found; i++)
+        found = rp_json_get(root, rp_data_labels[i]);
     return rp_json_is(found, RP_JSON_NULL) ? NULL : found;
 }
 

@@ -9,6 +9,13 @@
 
 enum { RP_DATA_NO_COLUMN = RP_TABLE_COLUMNS_MAX };
 
+/* What columns and keys are called where the caller names none: as in GLUE's files and their like. The names
+ * of a first and a second text; of a text alone; and of a label. A key of JSON is a label by one of the first
+ * RP_DATA_KEYS names only: objects have more of them. */
+enum { RP_DATA_PAIRS = 6, RP_DATA_TEXTS = 2, RP_DATA_LABELS = 6, RP_DATA_KEYS = 2 };
+extern const char *const rp_data_pairs[RP_DATA_PAIRS][2];
+extern const char *const rp_data_texts[RP_DATA_TEXTS], *const rp_data_labels[RP_DATA_LABELS];
+
 /* The bytes of one row. */
 typedef struct rp_data_unit {
     const char *data;

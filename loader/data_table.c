@@ -6,13 +6,13 @@
 
 #include "loader/utf8.h"
 
-/* By the names that GLUE's files and their like have. */
-static const char *const pairs[][2] = {
+const char *const rp_data_pairs[RP_DATA_PAIRS][2] = {
     {"sentence1", "sentence2"}, {"question1", "question2"}, {"premise", "hypothesis"},
     {"question", "sentence"},   {"#1 String", "#2 String"}, {"text", "text_pair"},
 };
-static const char *const singles[] = {"text", "sentence"};
-static const char *const marks[] = {"label", "labels", "gold_label", "is_duplicate", "Quality", "score"};
+const char *const rp_data_texts[RP_DATA_TEXTS] = {"text", "sentence"};
+const char *const rp_data_labels[RP_DATA_LABELS] = {"label",        "labels",  "gold_label",
+                                                    "is_duplicate", "Quality", "score"};
 
 static size_t find(const rp_data_unit *unit, const char *name) {
     for (size_t i = 0; i < unit->field_count; i++)
@@ -46,14 +46,14 @@ static rp_status find_named(const rp_data *d, const rp_data_unit *unit, const ch
 }
 
 static void choose_usual(rp_data *d, const rp_data_unit *unit) {
-    for (size_t i = 0; i < RP_COUNT(pairs); i++) {
-        d->text = find(unit, pairs[i][0]);
-        d->pair = find(unit, pairs[i][1]);
+    for (size_t i = 0; i < RP_DATA_PAIRS; i++) {
+        d->text = find(unit, rp_data_pairs[i][0]);
+        d->pair = find(unit, rp_data_pairs[i][1]);
         if (d->text != RP_DATA_NO_COLUMN && d->pair != RP_DATA_NO_COLUMN) return;
     }
     d->text = d->pair = RP_DATA_NO_COLUMN;
-    for (size_t i = 0; i < RP_COUNT(singles) && d->text == RP_DATA_NO_COLUMN; i++)
-        d->text = find(unit, singles[i]);
+    for (size_t i = 0; i < RP_DATA_TEXTS && d->text == RP_DATA_NO_COLUMN; i++)
+        d->text = find(unit, rp_data_texts[i]);
 }
 
 /* GLUE's own files of CoLA begin with a row such as "gj04 TAB 1 TAB TAB Our friends won't buy it." */
@@ -93,8 +93,8 @@ rp_status rp_data_header(rp_data *d, rp_error *err) {
     size_t pair = d->pair;
     if (!p->text_column) choose_usual(d, &unit);
     if (p->pair_column) d->pair = pair;
-    for (size_t i = 0; !p->label_column && i < RP_COUNT(marks) && d->label == RP_DATA_NO_COLUMN; i++)
-        d->label = find(&unit, marks[i]);
+    for (size_t i = 0; !p->label_column && i < RP_DATA_LABELS && d->label == RP_DATA_NO_COLUMN; i++)
+        d->label = find(&unit, rp_data_labels[i]);
     if (d->text == RP_DATA_NO_COLUMN || d->text == d->pair)
         return missing(d, &unit, "is the text's", "text_column (--text-column)", err);
     if (p->labelled && d->label == RP_DATA_NO_COLUMN)
