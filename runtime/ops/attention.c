@@ -150,17 +150,23 @@ static rp_status record(rp_op_target target, const rp_op *op, rp_error *err) {
 
 /* ---- in plain C ---- */
 
+double rp_reference_scores(rp_const_rows qkv, rp_head_place at, size_t head_dim, size_t query, size_t first,
+                           size_t last, double *scores) {
+    const float *q = rp_reference_row(qkv, query) + at.q;
+    double largest = -INFINITY;
+    for (size_t key = first; key < last; key++) {
+        double score = rp_reference_dot(q, rp_reference_row(qkv, key) + at.k, head_dim);
+        scores[key - first] = score / sqrt((double)head_dim);
+        largest = fmax(largest, scores[key - first]);
+    }
+    return largest;
+}
+
 /* One head of one token at row `query`, over the keys [first, last). */
 static void attend(const rp_reference_attention *op, size_t head, size_t query, size_t first, size_t last,
                    double *scores) {
-    size_t column = head * op->head_stride, k = op->width + column, v = 2 * op->width + column;
-    double largest = -INFINITY, total = 0;
-    for (size_t key = first; key < last; key++) {
-        double score = rp_reference_dot(rp_reference_row(op->qkv, query) + column,
-                                        rp_reference_row(op->qkv, key) + k, op->head_dim);
-        scores[key - first] = score / sqrt((double)op->head_dim);
-        largest = fmax(largest, scores[key - first]);
-    }
+    rp_head_place at = rp_head_at(head, op->head_stride, op->width);
+    double largest = rp_reference_scores(op->qkv, at, op->head_dim, query, first, last, scores), total = 0;
     for (size_t i = 0; i < last - first; i++) {
         scores[i] = exp(scores[i] - largest);
         total += scores[i];
@@ -168,8 +174,8 @@ static void attend(const rp_reference_attention *op, size_t head, size_t query, 
     for (size_t d = 0; d < op->head_dim; d++) {
         double sum = 0;
         for (size_t key = first; key < last; key++)
-            sum += scores[key - first] * rp_reference_row(op->qkv, key)[v + d];
-        (op->out.data + query * op->out.stride)[column + d] = (float)(sum / total);
+            sum += scores[key - first] * rp_reference_row(op->qkv, key)[at.v + d];
+        (op->out.data + query * op->out.stride)[at.q + d] = (float)(sum / total);
     }
 }
 

@@ -92,14 +92,8 @@ static rp_status record(rp_op_target target, const rp_op *op, rp_error *err) {
 /* The probabilities of one head of one query, without dropout, and the factors of dropout. */
 static double probabilities(const rp_reference_attention_grad *op, size_t head, size_t query, size_t first,
                             size_t last, double *p, double *keep) {
-    size_t column = head * op->head_stride, k = op->width + column;
-    double largest = -INFINITY, total = 0;
-    for (size_t key = first; key < last; key++) {
-        double score = rp_reference_dot(rp_reference_row(op->qkv, query) + column,
-                                        rp_reference_row(op->qkv, key) + k, op->head_dim);
-        p[key - first] = score / sqrt((double)op->head_dim);
-        largest = fmax(largest, p[key - first]);
-    }
+    rp_head_place at = rp_head_at(head, op->head_stride, op->width);
+    double largest = rp_reference_scores(op->qkv, at, op->head_dim, query, first, last, p), total = 0;
     for (size_t i = 0; i < last - first; i++) total += exp(p[i] - largest);
     for (size_t i = 0; i < last - first; i++) {
         uint32_t q = (uint32_t)(query - first);
@@ -115,33 +109,31 @@ static double probabilities(const rp_reference_attention_grad *op, size_t head, 
 
 static void context_of(const rp_reference_attention_grad *op, size_t head, size_t query, size_t first,
                        size_t n, const double *p, const double *keep) {
-    size_t column = head * op->head_stride;
+    rp_head_place at = rp_head_at(head, op->head_stride, op->width);
     for (size_t d = 0; d < op->head_dim; d++) {
         double sum = 0;
-        for (size_t i = 0; i < n; i++)
-            sum += p[i] * keep[i] * rp_reference_row(op->qkv, first + i)[2 * op->width + column + d];
-        op->out.data[query * op->out.stride + column + d] = (float)sum;
+        for (size_t i = 0; i < n; i++) sum += p[i] * keep[i] * rp_reference_row(op->qkv, first + i)[at.v + d];
+        op->out.data[query * op->out.stride + at.q + d] = (float)sum;
     }
 }
 
 /* What one query adds to the gradients of its Q and of all K and V. */
 static double gradients_of(const rp_reference_attention_grad *op, size_t head, size_t query, size_t first,
                            size_t n, const double *p, const double *keep) {
-    size_t column = head * op->head_stride, k = op->width + column, v = op->width + k;
-    const float *dy = rp_reference_row(op->dy, query) + column;
+    rp_head_place at = rp_head_at(head, op->head_stride, op->width);
+    const float *dy = rp_reference_row(op->dy, query) + at.q;
     double delta = 0, scale = 1 / sqrt((double)op->head_dim);
     for (size_t i = 0; i < n; i++)
         delta +=
-            p[i] * keep[i] * rp_reference_dot(dy, rp_reference_row(op->qkv, first + i) + v, op->head_dim);
+            p[i] * keep[i] * rp_reference_dot(dy, rp_reference_row(op->qkv, first + i) + at.v, op->head_dim);
     for (size_t i = 0; i < n; i++) {
-        const float *row = rp_reference_row(op->qkv, first + i),
-                    *q = rp_reference_row(op->qkv, query) + column;
+        const float *row = rp_reference_row(op->qkv, first + i), *q = rp_reference_row(op->qkv, query) + at.q;
         double *own = op->dqkv + query * 3 * op->width, *other = op->dqkv + (first + i) * 3 * op->width;
-        double ds = p[i] * (keep[i] * rp_reference_dot(dy, row + v, op->head_dim) - delta) * scale;
+        double ds = p[i] * (keep[i] * rp_reference_dot(dy, row + at.v, op->head_dim) - delta) * scale;
         for (size_t d = 0; d < op->head_dim; d++) {
-            own[column + d] += ds * row[k + d];
-            other[k + d] += ds * q[d];
-            other[v + d] += p[i] * keep[i] * dy[d];
+            own[at.q + d] += ds * row[at.k + d];
+            other[at.k + d] += ds * q[d];
+            other[at.v + d] += p[i] * keep[i] * dy[d];
         }
     }
     return delta;

@@ -66,6 +66,19 @@ typedef struct rp_reference_embed {
 } rp_reference_embed;
 void rp_reference_embed_run(const rp_reference_embed *op);
 
+/* Where one head of Q, of K and of V begins in a row of qkv [tokens, 3 * width]; out has it at q. */
+typedef struct rp_head_place {
+    size_t q, k, v;
+} rp_head_place;
+static inline rp_head_place rp_head_at(size_t head, size_t head_stride, size_t width) {
+    size_t q = head * head_stride;
+    return (rp_head_place){q, width + q, 2 * width + q};
+}
+
+/* The scores of the query in row `query` with the keys [first, last), [last - first]. Returns the largest. */
+double rp_reference_scores(rp_const_rows qkv, rp_head_place at, size_t head_dim, size_t query, size_t first,
+                           size_t last, double *scores);
+
 /* Softmax attention of every sequence over itself. Q, K and V lie side by side in a row of qkv, `width`
  * floats apart; the heads of each, and of a row of out, begin `head_stride` floats apart. */
 typedef struct rp_reference_attention {
