@@ -1,4 +1,4 @@
-// Any workgroup size, and shared memory for scores alone.
+// For every workgroup size. Scores alone are in shared memory.
 const uint SLOTS = (OWN * HEAD + LANES - 1u) / LANES; // vec4s of a result that one invocation owns
 
 shared float s[OWN * OTHER];  // what multiplies V, K, or Q
@@ -18,7 +18,7 @@ float product_dy(uint a, uint at_dy)
     return (sum.x + sum.y) + (sum.z + sum.w);
 }
 
-// Put what one pair of a query and a key contributes to s[i].
+// Write to s[i] (DKV: and to s2[i]) what one pair of a query and a key contributes.
 void weigh(uint i, uint first, uint query, uint key, uint head)
 {
     uint q = first + query, k = first + key, column = head * HEAD;
@@ -72,7 +72,7 @@ void main()
         uint from = (first + other0) * p.stride + column, from_dy = (first + other0) * p.k_offset + column;
         if (VARIANT == OUT) from += 2u * p.k_offset;
         if (VARIANT == DQ) from += p.k_offset;
-        for (uint o = 0u; o < others; o++) // those past the end are not written
+        for (uint o = 0u; o < others; o++) // the loop below writes none for rows past the end
             [[unroll]] for (uint n = 0u; n < SLOTS; n++) {
                 uint i = n * LANES + lane, at = min(i / HEAD, OWN - 1u) * OTHER + o;
                 uint c = LANES % HEAD == 0u ? lane % HEAD : i % HEAD;

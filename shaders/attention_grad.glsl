@@ -1,9 +1,10 @@
-// What attention needs to be trained, and the way back through it. A workgroup takes OWN rows of one sequence and one
-// head, and walks over all rows of the sequence in tiles of OTHER. The probabilities are made again from the logarithm of
-// each query's sum of exponentials: no score leaves the workgroup, and every result has one writer.
+// Attention in a training step: what the way back needs of the way forwards, and the gradients. A workgroup owns OWN rows
+// of one sequence and one head, and goes over all rows of the sequence in tiles of OTHER. It computes the probabilities
+// again, from the logarithm of each query's sum of exponentials, which STATS wrote: so no scores are stored, and each
+// result has one writer.
 //
 // STATS:  own rows are queries; out: that logarithm, and the sum of dO * O, of each row and head
-// OUT:    own rows are queries; out: the context, with the probabilities that are kept (dropout)
+// OUT:    own rows are queries; out: the context, from the probabilities that dropout keeps
 // DQ:     own rows are queries; out: the gradient of Q
 // DKV:    own rows are keys; out: the gradients of K and V
 #extension GL_EXT_control_flow_attributes : require
@@ -35,13 +36,13 @@ layout(std430, set = 0, binding = 6) buffer Out { vec4 result[]; }; // STATS: O;
 // Widths and strides count vec4s.
 layout(push_constant) uniform Push {
     uint stride;   // of qkv, three times
-    uint k_offset; // of K in a row of qkv; the stride of O
+    uint k_offset; // where K begins in a row of qkv; also the stride of O
     uint heads;
     float scale;
     uint place;     // of dropout
     uint threshold; // 0: none
-    float keep;     // what is kept is multiplied by
-    uint delta;     // STATS: 0: there is no dO yet
+    float keep;     // the factor of a probability that dropout keeps
+    uint delta;     // STATS: 0: dO is not known yet, and the sum of dO * O is not made
 } p;
 
 // The factors of the probabilities of four neighbouring queries, the first of them `query`.

@@ -1,6 +1,7 @@
-// A workgroup is one subgroup, as in attention_subgroup.comp: for products a lane holds OTHER / LANES other rows, for
-// results columns; own rows and weights are handed round by shuffles with constant indices. Every index into an array has
-// to be a constant in the end.
+// A workgroup is one subgroup, as in attention_subgroup.comp. While products are made a lane holds OTHER / LANES of the
+// other rows, and while results are added up some of the columns; lanes hand own rows and weights to each other by
+// shuffles with constant indices. Once loops are unrolled every index into an array must be a constant, or the compiler
+// puts the array into memory.
 const uint HELD_OTHER = OTHER / LANES;
 const uint HELD_COLUMNS = (HEAD + LANES - 1u) / LANES;
 const uint HELD_OWN = (OWN + LANES - 1u) / LANES;
@@ -19,7 +20,7 @@ vec4 sum_of(vec4 x)
     return x;
 }
 
-// s += the products of own rows with those of other rows, of one head.
+// s += the products of all own rows with the other rows of this lane, of one head.
 #define MULTIPLY(s, load_own, own_at, load_other, other_at)                                                              \
     [[dont_unroll]] for (uint d = 0u; d < HEAD; d++) {                                                                   \
         vec4 a[HELD_OWN], b[HELD_OTHER];                                                                                 \
@@ -36,7 +37,8 @@ vec4 sum_of(vec4 x)
         }                                                                                                                \
     }
 
-// sum += the weights of four other rows, from lane k on, times what they hold in the columns of this lane.
+// sum += the weights of the other rows that the four lanes from k on hold, times those rows' values in the columns of
+// this lane.
 #define ADD_UP(sum, s, load_other, other_at, stride)                                                                     \
     {                                                                                                                    \
         vec4 v[4u * HELD_COLUMNS];                                                                                       \
@@ -138,7 +140,7 @@ void main()
                 ADD_UP(sum, s, load, from, p.stride)
                 if (VARIANT == DKV) ADD_UP(sum2, s2, load_dy, from_dy, p.k_offset)
             }
-            [[unroll]] for (uint n = 0u; n < FOURS; n++) // the next block comes first
+            [[unroll]] for (uint n = 0u; n < FOURS; n++) // the next block moves to the front
                 [[unroll]] for (uint j = 1u; j < HELD_OTHER; j++) {
                     s[n * HELD_OTHER + j - 1u] = s[n * HELD_OTHER + j];
                     s2[n * HELD_OTHER + j - 1u] = s2[n * HELD_OTHER + j];

@@ -1,8 +1,8 @@
-// Sums of columns over rows, in two steps: each workgroup adds up some rows, then the sums of all workgroups are added
-// to out. One invocation makes one vec4.
+// Adds to out the sum of each column over all rows, in two dispatches. In the first each workgroup adds up `group` rows
+// and writes the sums to scratch; in the second (LAST) each invocation adds up what all workgroups wrote for one vec4.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
-layout(constant_id = 1) const bool NORM = false; // the gradients of gamma and beta: dy * normalized x, dy
+layout(constant_id = 1) const bool NORM = false; // two sums: of dy * normalized x, the gradient of gamma; of dy, that of beta
 layout(constant_id = 2) const bool LAST = false; // the second step
 
 #ifdef TEXEL

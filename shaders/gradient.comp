@@ -1,10 +1,10 @@
-// Gradient of a weight matrix: out += dy^T x, into the panels of the matrix. One invocation makes 4 * ROWS columns k of
-// x times COLUMNS vec4s of rows n; it adds up all tokens itself, in order, each product by one fma: whichever kernel is
-// chosen, an element has the same bits.
+// The gradient of a weight matrix [n, k], which lies in panels: out += dy^T x. One invocation makes 4 * ROWS elements
+// along k of each of 4 * COLUMNS rows n. It adds up all tokens itself, in their order, each product by one fma: so an
+// element has the same bits whichever kernel is selected.
 //
 // With TILE some tokens at a time pass through shared memory, each of which all invocations of the workgroup read. Else
-// four tokens are taken at once. With SUBGROUP the workgroup is one, which loads ROWS vec4s of x side by side and hands
-// them round by shuffles with constant indices.
+// an invocation reads four tokens at once. With SUBGROUP the workgroup is one subgroup: its lanes load ROWS vec4s of x
+// side by side and hand them to each other by shuffles with constant indices.
 #extension GL_EXT_control_flow_attributes : require
 
 layout(local_size_x_id = 0, local_size_y_id = 1) in;
@@ -116,7 +116,7 @@ void main()
         barrier();
     }
 #else
-    uint x_at[HELD], dy_at[COLUMNS]; // what lies past the end repeats the last and is not written
+    uint x_at[HELD], dy_at[COLUMNS]; // invocations past the end repeat the last element, and write nothing
     [[unroll]] for (uint i = 0u; i < HELD; i++) x_at[i] = k_held(i);
     [[unroll]] for (uint c = 0u; c < COLUMNS; c++)
         dy_at[c] = p.first_column + min(column0 + c * LANES, p.columns - 1u);

@@ -1,5 +1,6 @@
-// The gradient of a LayerNorm by its input x: with g = gamma * dy and the normalized x h,
-// out = (g - mean(g) - h * mean(g * h)) / deviation. One workgroup a row. Mean and 1 / deviation go to stats.
+// The gradient of a LayerNorm by its input x. With h, the normalized x, and g = gamma * dy:
+// out = (g - mean(g) - h * mean(g * h)) / deviation. Each workgroup takes one row, and writes the mean of x and
+// 1 / deviation to stats, where column_sum.comp reads them.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
 

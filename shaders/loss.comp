@@ -1,9 +1,9 @@
-// Losses and their gradients. Every item (a row; or a column of a segment of rows) gets the gradient by its logits,
-// its loss, and 1 where the label has the largest logit. One workgroup an item.
+// Losses and their gradients. An item is a row of logits or, for spans, a column of a segment of rows. Each workgroup
+// takes one item, and writes the gradient by its logits, its loss, and 1 where the label has the largest logit (else 0).
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
 layout(constant_id = 1) const uint VARIANT = 0u; // rp_loss_variant of runtime/ops/training.h
-layout(constant_id = 2) const bool ADD = false;  // to what stands there
+layout(constant_id = 2) const bool ADD = false;  // this adds the gradient to what stands there; false: it replaces that
 
 ALIASED layout(std430, set = 0, binding = 1) readonly buffer X { float x[]; };
 layout(std430, set = 0, binding = 2) readonly buffer Starts { uint starts[]; }; // of segments

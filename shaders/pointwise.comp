@@ -1,4 +1,5 @@
-// out = activation(x); or dy * activation'(x); or x without the elements that are dropped. One workgroup a row.
+// Makes activation(x), or dy * activation'(x), or x with some elements dropped, as VARIANT says. Each workgroup takes one
+// row.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
 layout(constant_id = 1) const uint VARIANT = 0u; // rp_pointwise_variant of runtime/ops/training.h
@@ -25,7 +26,7 @@ vec4 slope(vec4 x)
     if (ACTIVATION == ACTIVATION_NONE) return vec4(1.0);
     vec4 t = safe_tanh(ACTIVATION == ACTIVATION_TANH ? x : root * (x + 0.044715 * x * x * x));
     if (ACTIVATION == ACTIVATION_TANH) return 1.0 - t * t;
-    // far out 1 - t * t is 0 and the polynomial may be infinite
+    // for a large |x| 1 - t * t is 0 and the polynomial may be infinite: their product would be NaN
     vec4 square = min(x * x, vec4(1e4));
     return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * root * (1.0 + 0.134145 * square);
 }

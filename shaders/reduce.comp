@@ -1,4 +1,5 @@
-// Sums in a fixed order: of segments of numbers, or of the squares of blocks of vec4s. One workgroup a sum.
+// Sums of segments of numbers, or of the squares in blocks of vec4s. Each workgroup makes one sum; its order depends on
+// the lengths alone, so that the same numbers give the same bits.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
 layout(constant_id = 1) const uint VARIANT = 0u; // rp_reduce_variant of runtime/ops/training.h
@@ -9,9 +10,9 @@ layout(std430, set = 0, binding = 2) readonly buffer List { uint list[]; };
 layout(std430, set = 0, binding = 3) writeonly buffer Out { float result[]; };
 
 layout(push_constant) uniform Push {
-    uint count; // RP_REDUCE_ALL: of the numbers
-    uint width; // numbers side by side, each of which has a sum of its own
-    uint skip;  // floats of x before the first
+    uint count; // RP_REDUCE_ALL: which of counts[] says how many rows of numbers there are
+    uint width; // numbers of a row: each column has a sum of its own
+    uint skip;  // floats of x that are passed over before the first row
 } p;
 
 shared float partial[LANES];

@@ -1,4 +1,4 @@
-// Rows that go from one buffer to another, whole. One workgroup a row.
+// Copies or adds whole rows from one buffer to another. Each workgroup takes one row.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
 layout(constant_id = 1) const uint VARIANT = 0u; // rp_rows_variant of runtime/ops/training.h
@@ -11,8 +11,8 @@ layout(std430, set = 0, binding = 4) buffer Out { vec4 result[]; };
 layout(push_constant) uniform Push {
     uint count;
     uint stride; // vec4s
-    uint most;   // rows of one layer
-    uint by;     // what is added to the number of the layer
+    uint most;   // rows that one layer has room for
+    uint by;     // what this dispatch adds to the number of the layer, for the next one
 } p;
 
 void main()

@@ -1,18 +1,19 @@
-// Gradients of the rows of a table: row list[i].x += the rows of dy that are listed for it, in their order. One
-// invocation makes one vec4 of one row of the table, which lies in panels.
+// The gradient of a table of embeddings, which lies in panels. Entry i of the list names a row of the table; this adds
+// to that row of the gradient the rows of dy that the entry lists, in their order. Workgroup i takes entry i, and each
+// invocation adds up one vec4.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
 
 layout(std430, set = 0, binding = 1) readonly buffer Dy { vec4 dy[]; };
-layout(std430, set = 0, binding = 2) readonly buffer List { uvec4 list[]; };  // row of the table, first, number, unused
-layout(std430, set = 0, binding = 3) readonly buffer Order { uint order[]; }; // rows of dy
+layout(std430, set = 0, binding = 2) readonly buffer List { uvec4 list[]; };  // row of the table; first place in order; number
+layout(std430, set = 0, binding = 3) readonly buffer Order { uint order[]; }; // numbers of rows of dy
 layout(std430, set = 0, binding = 4) buffer Out { float table[]; };
 
 layout(push_constant) uniform Push {
     uint count;
     uint k;      // floats of a row of dy and of the table
-    uint first;  // row of the table in this chunk
-    uint rows;   // of the chunk
+    uint first;  // the first row of the table that this chunk holds
+    uint rows;   // how many it holds
 } p;
 
 void main()

@@ -1,4 +1,5 @@
-// The panels of a matrix [n, k] become those of its transpose [k, n]. One workgroup makes a block of 32 x 32 elements.
+// Reads the panels of a matrix [n, k] and writes those of its transpose [k, n]. Each workgroup moves a block of 32 x 32
+// elements.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
 
@@ -8,7 +9,7 @@ layout(std430, set = 0, binding = 2) writeonly buffer Out { vec4 result[]; };
 layout(push_constant) uniform Push {
     uint k;           // width of x
     uint n;           // width of out
-    uint first_panel; // of x in its chunk; and of out
+    uint first_panel; // of the matrix, where the chunk of x begins; and where that of out begins
     uint first_out;
 } p;
 

@@ -1,5 +1,5 @@
-// One step of an optimizer on blocks of parameters, each of one tensor. The gradient is cleared for the next step. One
-// workgroup a block. Where the norm of the gradient is not finite nothing else is changed.
+// One step of an optimizer. Each workgroup takes one block of parameters, which belong to one tensor, and clears their
+// gradients for the next step. Where the norm of the whole gradient is not finite it changes nothing else.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
 layout(constant_id = 1) const uint VARIANT = 0u; // rp_update_variant of runtime/ops/training.h
@@ -12,8 +12,9 @@ layout(std430, set = 0, binding = 3) buffer M { vec4 moment[]; };
 layout(std430, set = 0, binding = 4) buffer V { vec4 square[]; };
 layout(std430, set = 0, binding = 5) readonly buffer Blocks { uvec4 blocks[]; }; // first vec4, number, tensor, flags
 layout(std430, set = 0, binding = 6) readonly buffer State { float state[]; };   // rp_train_state of runtime/ops/training.h
-// [0]: the square of the norm of the whole gradient; LAMB_MOMENTS writes |w|^2, |u|^2 of block number i to [4 + 2 * i]
-layout(std430, set = 0, binding = 7) buffer Sums { float sums[]; }; // LAMB_APPLY: those of each tensor
+// ADAMW and LAMB_MOMENTS read the square of the norm of the whole gradient in [0]. LAMB_MOMENTS writes |w|^2 and |u|^2 of
+// block number i to [4 + 2 * i] and the place behind it.
+layout(std430, set = 0, binding = 7) buffer Sums { float sums[]; }; // LAMB_APPLY reads |w|^2 and |u|^2 of each tensor
 
 shared vec2 partial[LANES];
 
@@ -29,7 +30,7 @@ void main()
     bool go = true;
     if (VARIANT == LAMB_APPLY) {
         float weights = sums[2u * block.z], updates = sums[2u * block.z + 1u];
-        go = weights >= 0.0; // the moments were made
+        go = weights >= 0.0; // else LAMB_MOMENTS found a norm that is not finite
         if ((block.w & ADAPTS) != 0u && weights > 0.0 && updates > 0.0) ratio = sqrt(weights) / sqrt(updates);
     } else {
         float norm = sqrt(sums[0]) * factor;

@@ -11,18 +11,20 @@
 #include "gpu/shader.h"
 #include "gpu/vk_cooperative.h"
 
-/* Seconds. Watchdogs reset a device after 2 (Windows) to 10 (Linux), and estimates of a submission may be
- * wrong. */
+/* Seconds that a submission may take: far less than 2 (Windows) to 10 (Linux), after which watchdogs reset a
+ * device, for estimates may be wrong. */
 static const double SUBMIT_LIMIT = 0.5;
 
-/* Seconds that a call may have to wait for the batch of another one. */
+/* Seconds that a batch may take, and a call may have to wait for the batch of another one. */
 static const double BATCH_LIMIT = 0.5;
 
-/* Seconds. No submission to a GPU takes so long: SUBMIT_LIMIT is its budget. */
+/* Seconds after which a driver that gives no answer counts as hung. A healthy submission to a GPU ends a
+ * thousand times sooner: its budget is SUBMIT_LIMIT. */
 static const double ANSWER_LIMIT = 600;
 
-/* Seconds. Opening a model takes a little more: it finishes the kernel that it is timing, and proves those
- * that it selects. A GPU needs far less; a software driver compiles for most of this time. */
+/* Seconds after which opening a model times no further kernel. It takes a little longer: it finishes the
+ * kernel that it is timing, and proves those that it selects. A GPU needs far less; a software driver spends
+ * most of this time compiling. */
 static const double TUNING_LIMIT = 1.5, CPU_TUNING_LIMIT = 4;
 
 static bool instance_has(const char *extension) {
@@ -69,8 +71,8 @@ static rp_status create_instance(VkInstance *out, bool *debug_names, rp_error *e
     return status;
 }
 
-/* Every physical device and its capabilities, for the shaders of `shader_dir`; NULL: of the pack. The caller
- * frees both arrays. */
+/* List every physical device and what it can do with the shaders of `shader_dir`; NULL: with those in the
+ * library. The caller frees both arrays. */
 static rp_status enumerate(VkInstance instance, const char *shader_dir, VkPhysicalDevice **devices,
                            rp_caps **caps, uint32_t *count, rp_error *err) {
     *devices = NULL;
@@ -114,7 +116,8 @@ rp_status rp_device_list(rp_device_info *infos, size_t capacity, size_t *count, 
     return status;
 }
 
-/* What is on beyond the plain device: whatever of this list the device has. Entries of a pNext chain. */
+/* Features and extensions that the library enables where a device has them. The structs form a pNext chain.
+ */
 typedef struct features {
     VkPhysicalDevice16BitStorageFeatures storage16;
     VkPhysicalDeviceShaderFloat16Int8Features float16;
@@ -142,7 +145,8 @@ static void choose_features(const rp_caps *caps, features *f) {
                   .computeFullSubgroups = VK_TRUE},
         .memory_model = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES,
                          .vulkanMemoryModel = VK_TRUE,
-                         .vulkanMemoryModelDeviceScope = VK_TRUE}, /* that of all other shaders */
+                         .vulkanMemoryModelDeviceScope =
+                             VK_TRUE}, /* the scope of coherent buffers in all other shaders */
         .cooperative = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
                         .cooperativeMatrix = VK_TRUE},
         .cooperative_nv = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV,
@@ -198,7 +202,8 @@ static rp_status create_device(rp_device *device, rp_error *err) {
     return RP_OK;
 }
 
-/* pipelines-<pipelineCacheUUID>: the driver refuses data of another driver, and the name keeps them apart. */
+/* Write the name pipelines-<pipelineCacheUUID>. A driver refuses the data of another one: so each has a file
+ * of its own. */
 static void pipeline_cache_name(const rp_device *device, char out[64]) {
     int n = snprintf(out, 64, "pipelines-");
     for (size_t i = 0; i < VK_UUID_SIZE; i++)
@@ -226,7 +231,7 @@ static rp_status open_pipeline_cache(rp_device *device, rp_error *err) {
     VkPipelineCacheCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = size, .pInitialData = data};
     VkResult result = device->vk.vkCreatePipelineCache(device->handle, &info, NULL, &device->pipeline_cache);
-    if (result != VK_SUCCESS && size) { /* the driver refuses what is on disk: begin with an empty cache */
+    if (result != VK_SUCCESS && size) { /* the driver refuses the file: begin with an empty cache */
         size = info.initialDataSize = 0;
         result = device->vk.vkCreatePipelineCache(device->handle, &info, NULL, &device->pipeline_cache);
     }
@@ -252,7 +257,7 @@ void rp_device_take_pipelines(rp_device *device, rp_pipelines *pipelines) {
     }
 }
 
-/* Unless nobody wants one. */
+/* Say that there is no cache folder, unless the caller or the environment wants none. */
 static void say_no_cache(rp_device *device, const rp_device_params *params) {
     const char *wanted = params && params->cache_dir ? params->cache_dir : getenv("REPRISE_CACHE_DIR");
     if (device->cache_dir || (wanted && !*wanted)) return;
@@ -361,7 +366,7 @@ rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_err
     return status;
 }
 
-/* False: there are models on it, which use it. */
+/* True when no model is open on the device. False: its gate is open for calls again. */
 static bool is_unused(rp_device *device) {
     pthread_mutex_lock(&device->users_lock);
     bool unused = !device->users;
@@ -373,7 +378,7 @@ static bool is_unused(rp_device *device) {
 rp_status rp_device_close(rp_device **pointer) {
     if (!pointer || !*pointer) return RP_OK;
     rp_device *device = *pointer;
-    if (device->owner != getpid()) { /* nothing of it belongs to a forked process */
+    if (device->owner != getpid()) { /* a forked process owns nothing of it */
         *pointer = NULL;
         return RP_OK;
     }

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "gpu/shader.h"
 
-enum { MOST_THREADS = 7 }; /* that compile beside the caller's thread */
+enum { MOST_THREADS = 7 }; /* at most, that compile beside the caller's thread */
 
 static bool same(const rp_pipeline_key *a, const rp_pipeline_key *b) {
     return !strcmp(a->shader, b->shader) && a->constant_count == b->constant_count &&
@@ -50,8 +50,8 @@ done:
     return status;
 }
 
-/* Compile a pipeline of this key and layout. With `statistics` the driver keeps statistics of it. `*refused`:
- * the driver refused, and the device was not lost. */
+/* Compile a pipeline of this key and layout. `statistics`: the driver is to keep statistics of it. `*refused`
+ * is set where the driver refuses the code and the device is not lost. */
 static rp_status compile(rp_device *device, const rp_pipeline *pipeline, bool statistics, VkPipeline *out,
                          bool *refused, rp_error *err) {
     const rp_vk_table *vk = &device->vk;
@@ -87,7 +87,7 @@ static rp_status compile(rp_device *device, const rp_pipeline *pipeline, bool st
     RP_VK(vkCreateComputePipelines, (device->handle, device->pipeline_cache, 1, &info, NULL, out));
     rp_device_name(device, VK_OBJECT_TYPE_PIPELINE, (uint64_t)*out, key->shader);
 done:
-    /* "out of memory" counts as refused: drivers say so when their compilers give up on code */
+    /* "out of memory" counts as refused too: drivers say that when their compilers give up */
     *refused = *refused && status && status != RP_ERROR_DEVICE_LOST;
     RP_DESTROY(device, vkDestroyShaderModule, module);
     free(spirv.words);
@@ -106,9 +106,10 @@ static rp_status create(rp_device *device, rp_pipeline *pipeline, bool statistic
     return RP_OK;
 }
 
-/* Ask the driver whether a pipeline spills. This compiles the pipeline a second time, with statistics: the
- * driver may compile other code when it keeps them, and its cache need not hold that code at a later start.
- * Where the driver refuses to compile the second pipeline, the first counts as one that does not spill. */
+/* Ask the driver whether a pipeline spills registers to memory. For that this compiles it once more, with
+ * statistics, into a pipeline that is destroyed again: a driver that keeps statistics may make other code,
+ * and the model should run what a later start finds in the driver's cache. Where the driver refuses the
+ * second compilation, the pipeline counts as one that does not spill. */
 static rp_status ask(rp_device *device, rp_pipeline *pipeline, rp_error *err) {
     rp_pipeline twin = {.key = pipeline->key, .layout = pipeline->layout};
     bool refused = false;
@@ -120,7 +121,7 @@ static rp_status ask(rp_device *device, rp_pipeline *pipeline, rp_error *err) {
     return refused ? RP_OK : status;
 }
 
-/* The pipeline of `key` among those that were compiled or noted; NULL: there is none. */
+/* Find the pipeline of `key` among those that were compiled or noted; NULL: there is none. */
 static rp_pipeline *find(const rp_pipeline_set *set, const rp_pipeline_key *key) {
     for (size_t i = 0; i < set->count; i++)
         if (same(&set->pipelines[i]->key, key)) return set->pipelines[i];
@@ -139,6 +140,7 @@ static rp_status add(rp_pipeline_set *set, const rp_pipeline_key *key, rp_pipeli
     return RP_OK;
 }
 
+/* Remove from the set the pipelines that were noted and could not be compiled. */
 static void drop_unmade(rp_pipeline_set *set) {
     size_t made = 0;
     for (size_t i = 0; i < set->count; i++)
@@ -184,7 +186,7 @@ typedef struct work {
     rp_pipeline_set *set;
     atomic_size_t next; /* index of the next pipeline to compile */
     pthread_mutex_t lock;
-    size_t failed; /* the lowest index that could not be compiled; set->count: all could */
+    size_t failed; /* the lowest index of a pipeline that could not be compiled; set->count: there is none */
     rp_error err;  /* why that one could not */
 } work;
 
@@ -210,7 +212,7 @@ static void *make_next(void *pointer) {
     return NULL;
 }
 
-/* With the largest first, the threads finish at about the same time. */
+/* The largest pipelines first: then the threads finish at about the same time. */
 static void sort_by_code(rp_pipeline_set *set) {
     for (size_t i = 1; i < set->count; i++)
         for (size_t j = i; j && set->pipelines[j]->key.code > set->pipelines[j - 1]->key.code; j--) {
@@ -227,7 +229,7 @@ rp_status rp_pipeline_make(rp_pipeline_set *set, rp_error *err) {
     work w = {.set = set, .lock = PTHREAD_MUTEX_INITIALIZER, .failed = count};
     double begun = rp_seconds();
     sort_by_code(set);
-    /* only one thread compiles GLSL of a shader_dir, and writes the SPIR-V to the cache */
+    /* with a shader_dir this thread alone compiles, for it writes the SPIR-V to the cache */
     while (!set->device->shader_dir && started < MOST_THREADS && (long)started + 1 < processors &&
            started + 1 < count && !pthread_create(&threads[started], NULL, make_next, &w))
         started++;

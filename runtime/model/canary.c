@@ -39,15 +39,16 @@ struct rp_canary {
     rp_verify_counts counts;
 };
 
-/* The cross-check that this thread belongs to; NULL: none. In a callback the thread must not wait for itself.
- */
+/* The cross-check whose thread this is; NULL: it is another thread. By it a call that the user's callback
+ * makes sees that it must not wait for this thread. */
 static _Thread_local const rp_canary *mine;
 
 /* ---- comparing ---- */
 
-/* The largest difference, in units of the largest of the value itself, of what is usual in this result, and
- * of what the reference model gives as a unit. Where the model's own numbers are huge, the order of additions
- * decides which sums overflow: there a value that is not finite says nothing. */
+/* The largest difference between what the device gave and what the reference model wants. Each is divided by
+ * the largest of three: the value itself, the root mean square of the result, and the unit that the reference
+ * model names. Where the model's own numbers are huge, the order of additions decides which sums overflow:
+ * there this passes over a value that is not finite on one side. */
 static double difference(const float *got, const float *want, size_t count, const rp_plain_result *known) {
     double squares = 0, worst = 0;
     size_t finite = 0;
@@ -58,7 +59,8 @@ static double difference(const float *got, const float *want, size_t count, cons
     }
     double usual = fmax(fmax(sqrt(squares / (double)(finite ? finite : 1)), known->unit), 1e-6);
     for (size_t i = 0; i < count; i++) {
-        bool same = got[i] == want[i] || (isnan(got[i]) && isnan(want[i])); /* its weights may make it so */
+        bool same =
+            got[i] == want[i] || (isnan(got[i]) && isnan(want[i])); /* the weights may lead to a NaN */
         if (same || (known->huge && !(isfinite(got[i]) && isfinite(want[i])))) continue;
         double error = fabs((double)got[i] - want[i]) / fmax(usual, fabs(want[i]));
         if (!(error <= worst)) worst = isnan(error) ? INFINITY : error;
@@ -70,7 +72,7 @@ static bool is_unchanged(const rp_canary *c) {
     return c->model->random || !rp_weights_check_unchanged(&c->model->weights, NULL);
 }
 
-/* What the device had before each layer and behind the last, and the largest difference so far. */
+/* What the device had before each layer and behind the last; and the largest difference so far. */
 typedef struct layers {
     const float *seen; /* [layers + 1, count] */
     size_t count;      /* floats of one */
@@ -230,8 +232,8 @@ static task *copy_task(const rp_canary *c, rp_tracer trace, const rp_sequence *s
     return t;
 }
 
-/* Put it into the queue; or count it as left out. Where every text is to be checked, this waits for room
- * until the call of this thread is to end. */
+/* Put a text into the queue, or free it and count it as left out. With verify_all this waits for room until
+ * the call of this thread is to end. */
 static rp_status enqueue(rp_canary *c, task *t, uint64_t number, rp_error *err) {
     rp_status status = RP_OK;
     pthread_mutex_lock(&c->lock);
@@ -257,7 +259,7 @@ rp_status rp_canary_offer(rp_canary *c, rp_tracer trace, const rp_sequence *sequ
     uint64_t number = c->seen, room = QUEUE - c->waiting;
     c->seen += count;
     pthread_mutex_unlock(&c->lock);
-    /* Where there is no room for all of these, the ones that are taken are spread over the call. */
+    /* where the queue has no room for all that are due, those that are taken are spread over the call */
     uint64_t due = (number + count + c->every - 1) / c->every - (number + c->every - 1) / c->every;
     if (c->all || room > due) room = due;
     rp_count kind = rp_output_rows(params->output);

@@ -1,12 +1,13 @@
-/* The buffers of a model: how large a batch is, and where everything lies. */
+/* How many tokens a batch has, which buffers a model allocates for it, and where in them a layer reads and
+ * writes. */
 #include "model/model.h"
 
 #include "ops/attention.h"
 
 enum {
-    WIDEST_DEFAULT = 64 << 20, /* bytes of the widest activation that a default batch may take */
+    WIDEST_DEFAULT = 64 << 20, /* bytes of the widest activation, float32, of a default batch */
     DEFAULT_TOKENS = 4096,
-    MOST_TOKENS = 65535, /* workgroups that every device can count in one dimension */
+    MOST_TOKENS = 65535, /* as many workgroups as every device allows in one dimension */
 };
 
 static uint32_t larger(uint32_t a, uint32_t b) {
@@ -24,7 +25,7 @@ static uint32_t element(const rp_model *model) {
     return model->half ? 2 : 4;
 }
 
-/* Bytes of the widest row that any buffer holds for one token, when an element of a layer has so many. */
+/* Bytes of the widest row that a buffer holds for one token. `bytes`: of one element of a layer. */
 static uint32_t widest_row(const rp_config *config, uint32_t bytes) {
     uint32_t h = rp_padded(config->hidden_size);
     uint32_t layer = larger(4 * attention_width(config), rp_spread_stride(config->intermediate_size, bytes));
@@ -35,7 +36,9 @@ static uint32_t widest_row(const rp_config *config, uint32_t bytes) {
 static uint64_t tokens_of(const rp_config *config, uint64_t range, uint32_t bytes, uint32_t wanted) {
     uint64_t tokens = wanted;
     if (!wanted) {
-        tokens = WIDEST_DEFAULT / widest_row(config, 4); /* of any precision: less of it takes less */
+        tokens =
+            WIDEST_DEFAULT /
+            widest_row(config, 4); /* as for float32: a lower precision has the same batch in less memory */
         if (tokens > DEFAULT_TOKENS) tokens = DEFAULT_TOKENS;
     }
     if (tokens < config->max_positions) tokens = config->max_positions; /* the longest must always fit */
@@ -78,8 +81,9 @@ static void lay_out_input(rp_model *model, uint32_t tokens) {
     at->size = end;
 }
 
-/* Floats of the output buffer: the hidden states of a whole batch, and at least one sequence (16 rows of a
- * language model) of every other output. What does not fit is left to the next submission. */
+/* Floats of the output buffer. It holds the hidden states of a whole batch, and of every other output at
+ * least one sequence (16 rows of a masked language model): where a batch has more, next_batch in run.c cuts
+ * it. */
 static uint64_t output_floats(const rp_model *model) {
     uint64_t floats = (uint64_t)model->batch_tokens * rp_padded(model->config.hidden_size);
     for (int i = 0; i < RP_OUTPUT_COUNT; i++) {
@@ -110,7 +114,8 @@ rp_status rp_model_create_buffers(rp_model *model, uint32_t max_batch_tokens, rp
                        "%s: the results of one sequence, %llu bytes, do not fit a storage buffer of %s",
                        model->dir, (unsigned long long)model->output_floats * 4, device->caps.info.name);
     lay_out_input(model, (uint32_t)tokens);
-    const rp_host_matrix zeros = {.columns = model->batch_tokens}; /* which every replay leaves there */
+    const rp_host_matrix zeros = {
+        .columns = model->batch_tokens}; /* the last workgroup of a replay writes them again */
     RP_TRY(rp_vectors_create(&model->on_device.store, &zeros, 1, "arrivals", &a->arrived, err));
     RP_TRY(rp_store_flush(&model->on_device.store, err));
     RP_TRY(rp_buffer_create(device, a->at.size, RP_MEMORY_INPUT, "input", &a->input, err));
@@ -124,7 +129,7 @@ done:
 }
 
 static uint64_t activation_bytes(const rp_config *config, uint32_t bytes, uint64_t tokens) {
-    /* hidden, the output, and what the host writes */
+    /* the hidden states; the output; `wide`; 36 bytes that the host writes */
     return tokens * (rp_padded(config->hidden_size) * (bytes + 4ull) + widest_row(config, bytes) + 36);
 }
 

@@ -17,7 +17,7 @@ typedef struct forward {
     const rp_plain_watch *watch;
     size_t tokens;
     rp_arena arena;
-    float *stored;            /* [2, widest]: a row of a matrix, and that as the device computes with it */
+    float *stored;            /* [2, widest]: a row as it is laid out, and the same row rounded */
     size_t widest;            /* floats */
     float *hidden, *attended; /* [T, H] */
     float *qkv, *context;     /* [T, 3H], [T, H] */
@@ -119,7 +119,7 @@ static const float *multiplied(forward *p, uint32_t bytes, unsigned product, con
     return p->multiplied;
 }
 
-/* `count` elements of a vector; zeros where there is none. */
+/* Read `count` elements of a vector; zeros where the files have none. */
 static const float *vector(forward *p, const rp_tensor *tensor, size_t count, float *out) {
     if (tensor && tensor->data)
         read_elements(p, tensor, 0, count, out);
@@ -128,7 +128,8 @@ static const float *vector(forward *p, const rp_tensor *tensor, size_t count, fl
     return out;
 }
 
-/* A float32 sum of products of numbers above this may overflow, in the order in which the device adds. */
+/* Note whether float32 sums of products of these numbers may overflow, in the order in which the device adds.
+ */
 static void note_huge(forward *p, const float *values, size_t count) {
     static const float MOST = 1e17f;
     for (size_t i = 0; i < count; i++) p->huge |= !(fabsf(values[i]) <= MOST);
@@ -153,7 +154,8 @@ static void linear(forward *p, const rp_tensor *w, const rp_matrix *as, uint32_t
     }
 }
 
-/* The few outputs of a head, and their unit: their sums may cancel, so they tell nothing of it themselves. */
+/* The outputs of a head, and the unit by which they are judged: what a sum adds up. The sums themselves are
+ * no unit, for their terms may cancel. */
 static void head(forward *p, const rp_tensor *w, const rp_matrix *as, const rp_tensor *bias, const float *x,
                  size_t rows, float *out) {
     for (size_t n = 0; n < w->rows; n++) {
@@ -189,7 +191,7 @@ static void add(float *to, const float *x, size_t count) {
 
 /* ---- the encoder ---- */
 
-/* As the device keeps them between two operators of a layer: finite values stay finite. */
+/* Round values as the device stores them between two operators of a layer: finite values stay finite. */
 static void store(forward *p, float *values, size_t count) {
     static const float MOST = 65504;
     for (size_t i = 0; p->plain->half && i < count; i++) {

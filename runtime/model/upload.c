@@ -1,4 +1,4 @@
-/* The weights of the files, packed and sent to the device. */
+/* Opening a model packs the weights of its files and sends them to the device. */
 #include "model/model.h"
 
 #include <string.h>
@@ -19,26 +19,29 @@ static rp_storage storage_of_layers(const rp_model *model) {
     return storages[model->precision];
 }
 
-/* And those on which an answer depends most: integers would save little of the time there. */
+/* How the embeddings, the pooler and the decoder are stored: float16 at least, for an answer depends most on
+ * them and integers would save little time there. */
 static rp_storage storage_of_tables(const rp_model *model) {
     rp_storage storage = storage_of_layers(model);
     return storage > RP_STORAGE_F16 ? RP_STORAGE_F16 : storage;
 }
 
-/* A matrix and the vectors that go with it, biases or gamma and beta: where they come from and where on the
- * device they go. What the files lack is not sent. */
+/* A matrix and its biases, or the gamma and beta of a LayerNorm: which tensors of the files they are, and
+ * where on the device they go. `send` leaves out what the files lack. */
 typedef struct item {
     const char *name;
-    const rp_tensor *weights[3]; /* one below the other */
+    const rp_tensor *weights[3]; /* put on top of each other as one matrix; NULL: no more */
     rp_storage storage;
     rp_matrix *matrix;
-    const rp_tensor *vectors[3];      /* one behind the other */
-    rp_range *to;                     /* of the vectors */
-    uint32_t head_rows, head_columns; /* rows (columns) of an attention head, which are padded; 0: are not */
+    const rp_tensor *vectors[3];      /* put behind each other; NULL: no more */
+    rp_range *to;                     /* where the vectors go */
+    uint32_t head_rows, head_columns; /* the rows (columns) are heads of so many, and send pads each;
+                                         0: it pads none */
 } item;
 
-/* `in`, with every `head_dim` of its rows (or columns) followed by zeros up to rp_head_width, so that a head
- * is a whole number of vec4s. The caller frees `*owned`, the copy that this takes. head_dim 0: as it is. */
+/* Write to `*out` the tensor with zeros behind every `head_dim` of its rows (or columns), up to
+ * rp_head_width, so that a head is a whole number of vec4s. Where that takes a copy, the caller frees it:
+ * `*owned`. head_dim 0: the tensor stays as it is. */
 static rp_status pad_heads(const rp_tensor *tensor, uint32_t head_dim, bool rows, rp_host_matrix *out,
                            void **owned, rp_error *err) {
     const rp_host_matrix in = host(tensor);
@@ -51,7 +54,7 @@ static rp_status pad_heads(const rp_tensor *tensor, uint32_t head_dim, bool rows
     uint64_t count = (uint64_t)out->rows * out->columns;
     char *copy = rp_new_zeroed(count, bytes);
     if (!copy) return rp_fail_memory(err, "the weights of the attention heads", count * bytes);
-    size_t run = rows ? (size_t)head_dim * in.columns : head_dim; /* elements that stay together */
+    size_t run = rows ? (size_t)head_dim * in.columns : head_dim; /* elements that are copied as one */
     size_t step = rows ? (size_t)padded * in.columns : padded;
     for (size_t i = 0; i < (size_t)in.rows * in.columns / run; i++)
         memcpy(copy + i * step * bytes, (const char *)in.data + i * run * bytes, run * bytes);
@@ -75,7 +78,7 @@ done:
     return status;
 }
 
-/* Put an item at `*next`, and step over it. */
+/* Write an item to `*next` and move `*next` behind it. */
 static item *add(item **next, const char *name, const rp_tensor *weight, rp_storage storage,
                  rp_matrix *matrix, const rp_tensor *vector, rp_range *to) {
     item *one = (*next)++;
@@ -88,7 +91,8 @@ static void add_norm(item **next, const char *name, const rp_tensor *gamma, cons
     add(next, name, NULL, RP_STORAGE_F32, NULL, gamma, to)->vectors[1] = beta;
 }
 
-/* What a model has once; `type`: its type embeddings. Returns the number of items. */
+/* List what a model has once, whatever its number of layers; `type`: its type embeddings. Returns the number
+ * of items. */
 enum { MODEL_ITEMS = 11, LAYER_ITEMS = 6 };
 static uint32_t list_model(const rp_model *model, const rp_tensor *type, rp_device_weights *d,
                            item out[MODEL_ITEMS]) {
@@ -112,7 +116,7 @@ static uint32_t list_model(const rp_model *model, const rp_tensor *type, rp_devi
     return (uint32_t)(next - out);
 }
 
-/* What layer number `i` has. */
+/* List what layer number `i` has. */
 static void list_layer(const rp_model *model, uint32_t i, rp_device_layer *d, item out[LAYER_ITEMS]) {
     const rp_layer_weights *w = &model->weights.layers[i];
     rp_storage as = storage_of_layers(model);
@@ -144,7 +148,7 @@ static rp_status send_all(rp_model *model, const rp_tensor *type, rp_error *err)
     return status ? status : rp_store_flush(&to->store, err);
 }
 
-/* About what an item takes, with room for alignment and for padded heads' biases. */
+/* About how many bytes of device memory an item takes. The 2048 are for alignment and for padded biases. */
 static uint64_t stored_bytes(const item *one) {
     uint64_t bytes = 2048;
     for (int i = 0; i < 3; i++) {
@@ -177,7 +181,7 @@ rp_status rp_model_upload(rp_model *model, rp_error *err) {
     rp_store_init(&to->store, model->device, rp_model_weight_bytes(model), "weights");
     to->layers = rp_new_array(rp_device_layer, to->layer_count);
     if (!to->layers) return rp_fail_memory(err, "layers", to->layer_count * sizeof *to->layers);
-    if (!type.data) { /* in a model without types: a row of zeros, which adds nothing */
+    if (!type.data) { /* the model has no types: the shader adds a row of zeros in their place */
         type = (rp_tensor){.rows = 1, .columns = model->weights.word.columns};
         type.data = zeros = calloc(type.columns, sizeof(float));
         if (!zeros) return rp_fail_memory(err, "type embeddings", type.columns * sizeof(float));
