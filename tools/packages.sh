@@ -3,7 +3,7 @@
 # Of these the tests alone use libcmocka-dev, libjansson-dev, libutf8proc-dev and libsentencepiece-dev.
 build_packages=(cmake ninja-build gcc g++ pkg-config libvulkan1 libvulkan-dev mesa-vulkan-drivers libvulkan-volk-dev
     glslang-dev glslang-tools libcmocka-dev libjansson-dev libutf8proc-dev libxxhash-dev)
-check_packages=(vulkan-validationlayers locales libsentencepiece-dev libcurl4)
+check_packages=(vulkan-validationlayers locales libsentencepiece-dev libcurl4 openmpi-bin)
 fuzz_packages=(clang libclang-rt-dev)
 
 say() { printf '%s\n' "$*" >&2; }

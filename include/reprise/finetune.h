@@ -51,7 +51,10 @@ typedef struct rp_finetune_params {
                          them). NULL: none */
     const char *plot; /* the file that gets a plot of the training as SVG, at each checkpoint and at the end.
                          NULL: none */
-    const char *command;   /* what the model card is to say of how this was called; NULL: nothing */
+    const char *command; /* what the model card is to say of how this was called; NULL: nothing */
+    rp_world *world;     /* not NULL: each of its processes learns its part of each batch. Every process calls
+                            rp_finetune, with the same params, and hears of each step; the one of rank 0
+                            evaluates and writes */
     uint64_t reserved[16]; /* zero; see reprise.h */
 } rp_finetune_params;
 

@@ -39,6 +39,7 @@
 #include "tasks.h"
 #include "eval.h"
 #include "pull.h"
+#include "world.h"
 #include "train.h"
 #include "finetune.h"
 

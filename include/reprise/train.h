@@ -3,6 +3,7 @@
 #define REPRISE_TRAIN_H
 
 #include "eval.h"
+#include "world.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -99,6 +100,7 @@ typedef struct rp_trainer_params {
     double label_weight;   /* with `taught`: the loss is this times the labels' and the teacher's mean squared
                               difference; 0: 0.5; below 0: labels are not learnt */
     rp_recompute recompute; /* changes no result where micro-batches are as large, else by rounding */
+    rp_world *world;        /* not NULL: the trainers of all its processes step together; it outlives them */
     uint64_t reserved[16];  /* zero; see reprise.h */
 } rp_trainer_params;
 
@@ -139,8 +141,8 @@ typedef struct rp_train_result {
     double grad_norm;     /* of the whole gradient, before it is clipped */
     double learning_rate; /* that this step used */
     double seconds;       /* that it took */
-    uint64_t tokens;      /* of all sequences */
-    uint32_t submissions; /* of command buffers */
+    uint64_t sequences, tokens;    /* of the step, and in all sequences */
+    uint32_t submissions;          /* of command buffers */
     double mlm_loss, mlm_accuracy; /* of the tokens to be predicted; 0 where there were none */
     double sop_loss, sop_accuracy; /* and of orders */
     uint64_t reserved[8];          /* zero */
@@ -205,6 +207,12 @@ RP_API rp_status rp_trainer_plan(rp_device *device, const char *config, const rp
  * would take longer than the submission budget (rp_model_run). Vectors are compared with those of the whole
  * batch: where that is cut, each micro-batch is one submission forwards, and then another one forwards and
  * back, so that the cut changes rounding alone.
+ *
+ * In a world every process calls this with its part of the batch, which may be empty, and gets the result of
+ * all parts: losses and gradients are divided by the labels of the whole batch, and added up in the order of
+ * ranks, so that the sums are the same bits in every process and each time. The parts follow one another in
+ * the order of ranks: dropout depends on the place in the whole batch. An error of one process comes to all,
+ * with its rank. rp_trainer_open is called by every process, too.
  *
  * RP_ERROR_TEXT names a sequence that is empty, too long or holds an id out of range; RP_ERROR_ARGUMENT a
  * label or a target that is none, or a batch without any label; nothing has changed then.

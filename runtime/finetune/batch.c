@@ -271,16 +271,24 @@ static rp_status add_row(rp_finetune_run *run, uint64_t example, size_t at, rp_e
     return status;
 }
 
+rp_finetune_rows rp_finetune_rows_of(const rp_finetune_run *run, uint64_t step) {
+    uint64_t first = step % run->steps_of_epoch * run->params.batch_size, left = run->rows - first;
+    return (rp_finetune_rows){first, left < run->params.batch_size ? left : run->params.batch_size};
+}
+
+/* The ranks of a world take one part after the other. */
 rp_status rp_finetune_fill(rp_finetune_run *run, uint64_t step, rp_error *err) {
-    uint64_t epoch = step / run->steps_of_epoch, first = step % run->steps_of_epoch * run->params.batch_size;
+    uint64_t epoch = step / run->steps_of_epoch;
+    uint32_t rank = rp_world_rank(run->params.world), ranks = rp_world_size(run->params.world);
+    rp_finetune_rows rows = rp_finetune_rows_of(run, step);
+    uint64_t begin = rows.first + rows.count * rank / ranks,
+             end = rows.first + rows.count * (rank + 1) / ranks;
     rp_status status = RP_OK;
     rp_tokenized_cut(&run->batch.tokenized, 0);
     run->batch.label_count = run->batch.count = 0;
-    for (size_t i = 0; !status && i < run->params.batch_size && first + i < run->rows; i++) {
-        uint64_t number = run->params.no_shuffle
-                              ? first + i
-                              : rp_data_permute(first + i, run->rows, run->params.seed, epoch);
-        status = add_row(run, number, i, err);
+    for (uint64_t i = begin; !status && i < end; i++) {
+        uint64_t number = run->params.no_shuffle ? i : rp_data_permute(i, run->rows, run->params.seed, epoch);
+        status = add_row(run, number, (size_t)(i - begin), err);
         run->batch.count++;
     }
     return status ? status : rp_finetune_teacher_run(run, run->batch.count, err);

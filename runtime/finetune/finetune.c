@@ -216,6 +216,7 @@ static rp_status open_trainer(rp_finetune_run *run, rp_error *err) {
         .taught = teacher != NULL,
         .label_weight = p->label_weight,
         .call = p->call,
+        .world = p->world,
     };
     rp_status status = check_dropout(run, err);
     if (!status) status = rp_trainer_open(run->device, run->dir, &params, &run->trainer, err);
@@ -289,8 +290,8 @@ static rp_status fill(void *user, uint64_t step, rp_train_batch *batch, double *
     batch->targets = numbers ? run->batch.targets : NULL;
     batch->choices = run->choices;
     batch->teacher = run->teacher.targets;
-    uint64_t rows = step % run->steps_of_epoch * p->batch_size + run->batch.count;
-    *epoch = (double)(step / run->steps_of_epoch) + (double)rows / (double)run->rows;
+    rp_finetune_rows rows = rp_finetune_rows_of(run, step);
+    *epoch = (double)(step / run->steps_of_epoch) + (double)(rows.first + rows.count) / (double)run->rows;
     return RP_OK;
 }
 
@@ -342,7 +343,8 @@ static rp_status open_loop(rp_finetune_run *run, rp_error *err) {
                                    .resume = p->resume,
                                    .batch_size = p->batch_size,
                                    .epochs = p->epochs,
-                                   .handler = p->handler};
+                                   .handler = p->handler,
+                                   .world = p->world};
     return rp_loop_open(&run->loop, &params, p->out, err);
 }
 
@@ -398,17 +400,18 @@ rp_status rp_finetune(rp_device *device, const rp_finetune_params *params, rp_er
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_finetune: device and params must not be NULL");
     rp_status status = check_params(params, err);
     if (!status) status = rp_visit_enter(&visit, NULL, params->call, "rp_finetune", err);
-    if (status) return status;
+    if (status) return rp_world_agree(params->world, status, err);
     rp_finetune_run *run = rp_new(rp_finetune_run);
     if (run) {
         run->device = device;
         run->params = *params;
         set_defaults(&run->params);
         status = finetune(run, &visit, err);
-        finish(run);
     } else {
         status = rp_fail_memory(err, "a training", sizeof *run);
     }
+    if (!status || !rp_world_agreed(params->world)) status = rp_world_agree(params->world, status, err);
+    if (run) finish(run);
     rp_visit_leave(&visit);
     return status;
 }

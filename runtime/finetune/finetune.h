@@ -81,7 +81,13 @@ rp_status rp_finetune_answer(const rp_data_row *row, int64_t *from, rp_error *er
 /* Room for params.batch_size rows. */
 rp_status rp_finetune_batch_init(rp_finetune_run *run, rp_error *err);
 
-/* Read, tokenize and label the rows of step `step`, from 0. */
+/* Rows of step `step`, from 0: `first` of the pass, and so many. */
+typedef struct rp_finetune_rows {
+    uint64_t first, count;
+} rp_finetune_rows;
+rp_finetune_rows rp_finetune_rows_of(const rp_finetune_run *run, uint64_t step);
+
+/* Read, tokenize and label the rows of step `step` that are this rank's. */
 rp_status rp_finetune_fill(rp_finetune_run *run, uint64_t step, rp_error *err);
 void rp_finetune_batch_finish(rp_finetune_batch *batch);
 

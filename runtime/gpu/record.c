@@ -169,3 +169,18 @@ void rp_record_barrier(rp_recorder *recorder, VkCommandBuffer commands) {
 void rp_record_host_barrier(rp_recorder *recorder, VkCommandBuffer commands) {
     barrier(recorder, commands, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
 }
+
+void rp_record_copy(rp_recorder *recorder, VkCommandBuffer commands, rp_range from, rp_range to) {
+    const rp_vk_table *vk = &recorder->device->vk;
+    VkBufferCopy copy = {.srcOffset = from.offset, .dstOffset = to.offset, .size = from.size};
+    VkMemoryBarrier after = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                             .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+                             .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
+                                              VK_ACCESS_HOST_READ_BIT};
+    barrier(recorder, commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
+            VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
+    vk->vkCmdCopyBuffer(commands, from.buffer, to.buffer, 1, &copy);
+    vk->vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                             VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &after,
+                             0, NULL, 0, NULL);
+}

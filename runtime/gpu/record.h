@@ -46,6 +46,10 @@ rp_status rp_record_dispatch(rp_recorder *recorder, VkCommandBuffer commands, co
  * wrote. */
 void rp_record_barrier(rp_recorder *recorder, VkCommandBuffer commands);
 
+/* Record a copy of `from` to `to`, as long as `from`: of what earlier shaders wrote, for later ones and, once
+ * the fence is signalled, for the host. */
+void rp_record_copy(rp_recorder *recorder, VkCommandBuffer commands, rp_range from, rp_range to);
+
 /* Record a barrier: once the fence is signalled, the host sees what earlier shaders wrote. */
 void rp_record_host_barrier(rp_recorder *recorder, VkCommandBuffer commands);
 

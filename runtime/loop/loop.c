@@ -7,15 +7,25 @@
 #include "loader/json.h"
 #include "loader/sealed.h"
 
+/* In a world one process evaluates and writes. */
+static bool is_first(const rp_loop *loop) {
+    return !rp_world_rank(loop->params.world);
+}
+
+static rp_status open_files(rp_loop *loop, const char *out, rp_error *err) {
+    rp_status status = rp_loop_output_open(loop, out, err);
+    if (status || loop->finished) return status;
+    status = rp_loop_log_open(loop, err);
+    return status ? status : rp_loop_plot_open(loop, err);
+}
+
 rp_status rp_loop_open(rp_loop *loop, const rp_loop_params *params, const char *out, rp_error *err) {
     loop->params = *params;
     if (!loop->params.save_every) loop->params.save_every = 500;
     if (loop->params.save_every == UINT64_MAX) loop->params.save_every = 0;
     if (loop->params.metric && !strncmp(loop->params.metric, "eval_", 5)) loop->params.metric += 5;
-    rp_status status = rp_loop_output_open(loop, out, err);
-    if (status || loop->finished) return status;
-    status = rp_loop_log_open(loop, err);
-    return status ? status : rp_loop_plot_open(loop, err);
+    rp_status status = is_first(loop) ? open_files(loop, out, err) : RP_OK;
+    return rp_loop_output_share(loop, out, status, err);
 }
 
 void rp_loop_close(rp_loop *loop) {
@@ -88,7 +98,7 @@ rp_status rp_loop_set_recipe(rp_loop *loop, char *recipe, rp_error *err) {
     if (!recipe) return rp_fail_memory(err, "a recipe", 0);
     rp_status status = rp_json_parse(recipe, strlen(recipe), "the recipe", &loop->recipe, err);
     free(recipe);
-    if (status || (!loop->resume && !loop->finished)) return status;
+    if (status || !is_first(loop) || (!loop->resume && !loop->finished)) return status;
     return compare(loop, rp_json_get(&loop->from.root, "recipe"), &loop->recipe.root, err);
 }
 
@@ -161,7 +171,7 @@ static rp_status step(rp_loop *loop, uint64_t number, rp_error *err) {
                                     .grad_norm = result.grad_norm,
                                     .learning_rate = result.learning_rate,
                                     .seconds = result.seconds,
-                                    .sequences = batch.count,
+                                    .sequences = result.sequences,
                                     .tokens = result.tokens,
                                     .metrics = loop->more.items,
                                     .metric_count = loop->more.count,
@@ -193,7 +203,8 @@ static rp_status begin(rp_loop *loop, uint64_t *done, rp_error *err) {
     if (status) return status;
     rp_loop_history_begin(&loop->history, loop->params.steps);
     loop->best = -INFINITY;
-    if (!loop->resume) return RP_OK;
+    *done = loop->resume_step;
+    if (!loop->resume || !is_first(loop)) return RP_OK;
     status = rp_loop_restore(loop, done, err);
     return status ? status : rp_loop_log_cut(loop, *done, err);
 }
@@ -215,10 +226,10 @@ rp_status rp_loop_run(rp_loop *loop, rp_trainer *trainer, const rp_loop_task *ta
         status = step(loop, done++, err);
         if (!status && done < steps) rp_call_progress((size_t)done);
         if (!status) status = rp_call_check(err);
-        if (!status && is_due(loop, done)) status = evaluate(loop, err);
-        if (!status) status = save(loop, err);
+        if (!status && is_first(loop) && is_due(loop, done)) status = evaluate(loop, err);
+        if (!status && is_first(loop)) status = save(loop, err);
     }
-    if (!status) status = end(loop, err);
+    if (!status && is_first(loop)) status = end(loop, err);
     if (!status) rp_call_progress((size_t)steps);
     return status;
 }

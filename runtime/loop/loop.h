@@ -28,8 +28,9 @@ static inline void rp_loop_add_metric(rp_loop_metrics *m, const char *name, doub
 /* What is learnt. The functions are called on the thread that called rp_loop_run, one at a time, and get
  * `user`. What they return but RP_OK ends the training. */
 typedef struct rp_loop_task {
-    /* The batch of step `step`, from 0 on, which depends on nothing but that number; `*batch`, zero before,
-     * is borrowed until the next call. `*epoch`: passes over the data that are done after it. */
+    /* The batch of step `step`, from 0 on, or this rank's part of it, which depends on nothing but that
+     * number; `*batch`, zero before, is borrowed until the next call. `*epoch`: passes over the data that are
+     * done after it. */
     rp_status (*fill)(void *user, uint64_t step, rp_train_batch *batch, double *epoch, rp_error *err);
 
     /* Numbers of a step that only this task has, for the log (mlm_loss, ...). NULL: none. */
@@ -55,6 +56,8 @@ typedef struct rp_loop_params {
     bool resume;
     uint32_t batch_size, epochs;        /* for trainer_state.json; 0: not known */
     const rp_training_handler *handler; /* NULL: nobody is told */
+    rp_world *world; /* of the trainer, or NULL. Rank 0 alone evaluates, writes and tells; the others step on,
+                        and wait for it where they need it */
 } rp_loop_params;
 
 /* A number after so many steps. */
@@ -83,8 +86,9 @@ typedef struct rp_loop {
     rp_loop_params params; /* set by rp_loop_open, as `task` by rp_loop_run */
     rp_loop_task task;
     rp_trainer *trainer;
-    char *resume;  /* the checkpoint to go on from, for rp_trainer_params.resume; NULL: from the start */
-    bool finished; /* `out` has the model of this training already: there is nothing to do */
+    char *resume; /* the checkpoint to go on from, for rp_trainer_params.resume; NULL: from the start */
+    uint64_t resume_step;    /* of it */
+    bool finished;           /* `out` has the model of this training already: there is nothing to do */
     rp_json_document recipe; /* an object: all that decides what is learnt */
     char *out, *work;        /* the folder, and .training in it, made when it is not NULL */
     bool made, committed;    /* the folder was; the model is in it */
@@ -130,6 +134,9 @@ rp_status rp_loop_recipe_file(rp_json_writer *w, const char *key, const char *pa
 
 /* RP_ERROR_FILE unless the folder can be written; makes `work`. Finds checkpoints. */
 rp_status rp_loop_output_open(rp_loop *loop, const char *out, rp_error *err);
+
+/* After the first process of a world has done so, with what came of it: let all know what there is. */
+rp_status rp_loop_output_share(rp_loop *loop, const char *out, rp_status status, rp_error *err);
 
 /* Put the trainer's model into `work`/best. */
 rp_status rp_loop_output_save(rp_loop *loop, rp_error *err);

@@ -84,18 +84,39 @@ static rp_status find_model(rp_loop *loop, rp_error *err) {
     return status;
 }
 
-rp_status rp_loop_output_open(rp_loop *loop, const char *out, rp_error *err) {
+static rp_status set_out(rp_loop *loop, const char *out, rp_error *err) {
     size_t size = strlen(out);
     while (size > 1 && out[size - 1] == '/') size--;
     loop->out = rp_new_array(char, size + 1);
     if (!loop->out) return rp_fail_memory(err, "a path", size);
     memcpy(loop->out, out, size);
-    rp_status status = check_place(loop, err);
+    return RP_OK;
+}
+
+rp_status rp_loop_output_open(rp_loop *loop, const char *out, rp_error *err) {
+    rp_status status = set_out(loop, out, err);
+    if (!status) status = check_place(loop, err);
     if (!status) status = make_place(loop, err);
     if (!status && loop->params.resume) status = find_model(loop, err);
     if (status || loop->finished) return status;
     if (loop->params.resume) status = rp_loop_find_checkpoint(loop, err);
     return status ? status : make_work(loop, err);
+}
+
+rp_status rp_loop_output_share(rp_loop *loop, const char *out, rp_status status, rp_error *err) {
+    const rp_json *step = rp_json_get(&loop->from.root, "step");
+    uint64_t told[] = {loop->finished, step ? (uint64_t)step->integer : 0, loop->resume != NULL};
+    char name[40];
+    status = rp_world_tell(loop->params.world, status, told, RP_COUNT(told), err);
+    if (status) return status;
+    if (told[2]) loop->resume_step = told[1];
+    if (!rp_world_rank(loop->params.world)) return RP_OK;
+    loop->finished = told[0];
+    if (set_out(loop, out, err)) return err->status;
+    snprintf(name, sizeof name, "checkpoint-%llu", (unsigned long long)told[1]);
+    if (told[2] && !(loop->resume = rp_path_join(loop->out, name)))
+        return rp_fail_memory(err, "a path", strlen(loop->out));
+    return RP_OK;
 }
 
 /* ---- the best model ---- */

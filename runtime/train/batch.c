@@ -139,6 +139,7 @@ rp_status rp_train_check(const rp_trainer *t, const rp_train_batch *b, rp_train_
     uint64_t tokens = 0;
     rp_status status = RP_OK;
     *out = (rp_train_labels){{0, 0}};
+    if (!b->count && t->params.world) return RP_OK; /* others have some */
     if (what_is_missing(t, b))
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: the batch has no %s", what_is_missing(t, b));
     for (size_t i = 0; i < b->count; i++) {
@@ -162,7 +163,7 @@ rp_status rp_train_check(const rp_trainer *t, const rp_train_batch *b, rp_train_
         status = check_rows(b, b->count / b->choices, b->choices, out, err);
     }
     if (!status) status = check_teacher(t, b, err);
-    if (!status && !b->teacher && !out->counted[0] && !out->counted[1])
+    if (!status && !b->teacher && !out->counted[0] && !out->counted[1] && !t->params.world)
         status = rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: the batch has no label to learn");
 done:
     return status;
@@ -321,11 +322,11 @@ static uint32_t write_order(rp_trainer *t, const rp_train_batch *b, const rp_tra
 }
 
 /* What each logit is to be: `weight` times the mean over the batch is the loss. */
-static uint32_t write_targets(rp_trainer *t, const rp_train_batch *b, const rp_train_part *part,
-                              const float *values, double weight, VkDeviceSize to) {
+static uint32_t write_targets(rp_trainer *t, const rp_train_part *part, const float *values, double weight,
+                              VkDeviceSize to) {
     uint32_t *wanted = at(t, to), width = rp_train_logits(t);
     for (size_t i = 0; i < part->count; i++, wanted += 1 + width) {
-        wanted[0] = share(count_logits(t, b), 0, weight);
+        wanted[0] = share(t->ranks.sequences * width, 0, weight);
         memcpy(wanted + 1, &values[(part->first + i) * width], width * 4ull);
     }
     return (uint32_t)part->count;
@@ -334,8 +335,8 @@ static uint32_t write_targets(rp_trainer *t, const rp_train_batch *b, const rp_t
 static uint32_t write_wanted(rp_trainer *t, const rp_train_batch *b, const rp_train_labels *labels,
                              const rp_train_part *part, uint32_t *counts) {
     uint32_t *segments = at(t, t->at.segments);
-    if (b->teacher) write_targets(t, b, part, b->teacher, 1, t->at.taught);
-    if (wants_targets(t)) return write_targets(t, b, part, b->targets, t->params.label_weight, t->at.wanted);
+    if (b->teacher) write_targets(t, part, b->teacher, 1, t->at.taught);
+    if (wants_targets(t)) return write_targets(t, part, b->targets, t->params.label_weight, t->at.wanted);
     if (rp_train_pretrains(t)) {
         write_masked(t, b, labels, part);
         counts[RP_COUNT_ROWS] = part->masked;

@@ -22,7 +22,7 @@ static void write_state(rp_trainer *t, const rp_train_part *part, double rate) {
     const rp_trainer_params *p = &t->params;
     double number = (double)(t->step + 1);
     rp_train_state state = {.seed = {(uint32_t)p->seed, (uint32_t)(p->seed >> 32)},
-                            .first_row = (uint32_t)part->first_token,
+                            .first_row = (uint32_t)(t->ranks.first_token + part->first_token),
                             .step = (uint32_t)t->step,
                             .rate = (float)rate,
                             .beta1 = (float)p->beta1,
@@ -36,7 +36,7 @@ static void write_state(rp_trainer *t, const rp_train_part *part, double rate) {
                             /* Google's has none, but a division by 0 may be anything */
                             .clip_eps = p->optimizer == RP_OPTIMIZER_LAMB ? 1e-30f : 1e-6f};
     memcpy((char *)t->input.mapped + t->at.state, &state, sizeof state);
-    state.first_row = (uint32_t)part->first;
+    state.first_row = (uint32_t)(t->ranks.first_sequence + part->first);
     if (p->vectors) state.layer = (uint32_t)part->first;
     memcpy((char *)t->input.mapped + t->at.head_state, &state, sizeof state);
 }
@@ -71,7 +71,7 @@ static uint32_t list_steps(rp_trainer *t, const rp_train_batch *b, const rp_trai
     if (pass == AHEAD) return (uint32_t)(to - t->steps);
     for (uint32_t i = c->layers; i--;) *to++ = (rp_step){t->backward[rp_config_group(c, i)], 3 * layer};
     *to++ = (rp_step){t->epilogue, 2 * outside};
-    if (last) *to++ = (rp_step){t->update, 16.0 * (double)t->model->info.parameters};
+    if (last && !t->params.world) *to++ = (rp_step){t->update, 16.0 * (double)t->model->info.parameters};
     return (uint32_t)(to - t->steps);
 }
 
@@ -161,21 +161,44 @@ static rp_status run_parts(rp_trainer *t, const rp_train_batch *batch, const rp_
     return status;
 }
 
+static rp_status update_alone(rp_trainer *t, rp_train_result *out, rp_error *err) {
+    rp_status status;
+    write_state(t, &(rp_train_part){0}, out->learning_rate);
+    t->steps[0] = (rp_step){t->update, 16.0 * (double)t->model->info.parameters};
+    RP_TRY(rp_buffer_flush(t->device, &t->input, t->at.size, err));
+    RP_TRY(submit(t, 1, &out->submissions, err));
+    status = rp_buffer_invalidate(t->device, &t->output, t->out.size, err);
+done:
+    return status;
+}
+
+/* The update of a world, by the gradients of all ranks, after this one's micro-batches. All are well in the
+ * end, or none is. */
+static rp_status step_together(rp_trainer *t, rp_status status, rp_train_result *out, rp_error *err) {
+    out->sequences = t->ranks.sequences;
+    out->tokens = t->ranks.tokens;
+    status = rp_train_join_gradients(t, out, status, err);
+    if (!status) status = update_alone(t, out, err);
+    if (!rp_world_agreed(t->params.world)) status = rp_world_agree(t->params.world, status, err);
+    return status;
+}
+
 static rp_status make_step(rp_trainer *t, const rp_train_batch *batch, const rp_train_labels *labels,
                            rp_train_result *out, rp_error *err) {
     rp_status status = RP_OK;
     bool cut = t->params.vectors && rp_train_next_part(t, batch, (rp_train_part){0}).count < batch->count;
-    *out = (rp_train_result){.step = t->step + 1, .learning_rate = learning_rate(&t->params, t->step)};
+    *out = (rp_train_result){
+        .step = t->step + 1, .learning_rate = learning_rate(&t->params, t->step), .sequences = batch->count};
     if (cut) status = run_parts(t, batch, labels, AHEAD, out, err);
     if (!status) status = run_parts(t, batch, labels, cut ? AGAIN : WHOLE, out, err);
-    if (status) return status;
+    if (t->params.world) status = step_together(t, status, out, err);
     if (rp_train_pretrains(t)) {
         out->loss = out->mlm_loss + out->sop_loss;
         if (labels->counted[0]) out->mlm_accuracy /= (double)labels->counted[0];
         if (labels->counted[1]) out->sop_accuracy /= (double)labels->counted[1];
     }
-    out->grad_norm = sqrt(*(const float *)((const char *)t->output.mapped + t->out.total));
-    return RP_OK;
+    if (!status) out->grad_norm = sqrt(*(const float *)((const char *)t->output.mapped + t->out.total));
+    return status;
 }
 
 static rp_status fail_lost(const rp_trainer *t, rp_error *err) {
@@ -190,13 +213,15 @@ static rp_status fail_lost(const rp_trainer *t, rp_error *err) {
  */
 static rp_status take_turn(rp_trainer *t, const rp_train_batch *batch, rp_train_result *out, rp_error *err) {
     rp_train_labels labels;
-    if (!t->built) return fail_lost(t, err);
-    rp_status status = rp_train_check(t, batch, &labels, err);
+    rp_status status = t->built ? rp_train_check(t, batch, &labels, err) : fail_lost(t, err);
     if (!status) status = rp_model_begin(t->model, err);
-    if (status) return status;
-    if (!t->built) return rp_model_end(t->model, fail_lost(t, err));
-    status = make_step(t, batch, &labels, out, err);
-    if (status) t->built = false;
+    if (status) return rp_train_join_step(t, batch, NULL, status, err);
+    if (!t->built) status = fail_lost(t, err);
+    status = rp_train_join_step(t, batch, &labels, status, err);
+    if (!status) {
+        status = make_step(t, batch, &labels, out, err);
+        if (status) t->built = false;
+    }
     if (!status && !isfinite(out->grad_norm)) status = fail_not_finite(t, err);
     t->step += !status;
     return rp_model_end(t->model, status);
@@ -213,7 +238,7 @@ rp_status rp_trainer_step(rp_trainer *t, const rp_train_batch *batch, rp_train_r
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: trainer and batch must not be NULL");
     rp_status status = rp_check_reserved(batch->reserved, RP_COUNT(batch->reserved), "rp_trainer_step", err);
     if (!status) status = rp_model_enter(t->model, &visit, NULL, "rp_trainer_step", err);
-    if (status) return status;
+    if (status) return rp_train_join_step(t, batch, NULL, status, err);
     status = take_turn(t, batch, &done, err);
     rp_visit_leave(&visit);
     done.seconds = rp_seconds() - begun;

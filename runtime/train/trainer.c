@@ -74,6 +74,11 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
     if (p->total_steps && p->warmup_steps > p->total_steps)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: warmup_steps is %llu and total_steps %llu", function,
                        (unsigned long long)p->warmup_steps, (unsigned long long)p->total_steps);
+    if (p->vectors && p->world)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "%s: vectors are learnt by one process, since each is compared with all others of a "
+                       "batch; start one alone",
+                       function);
     return RP_OK;
 }
 
@@ -121,6 +126,7 @@ static rp_status choose_head(rp_trainer *t, rp_error *err) {
 
 static void drop(rp_trainer *t) {
     t->built = false;
+    rp_train_drop_ranks(t);
     rp_train_drop_recordings(t);
     rp_train_drop_buffers(t);
     rp_train_drop_parameters(t);
@@ -148,6 +154,7 @@ static rp_status build(rp_trainer *t, rp_error *err) {
     RP_TRY(rp_train_create_buffers(t, err));
     RP_TRY(make_room(t, err));
     RP_TRY(rp_train_record(t, err));
+    RP_TRY(rp_train_create_ranks(t, err));
     RP_TRY(rp_train_fill_info(t, err));
     t->pace = t->model->pace;
     rp_device_add_user(t->device, &t->user);
@@ -197,14 +204,29 @@ static rp_status open_trainer(rp_trainer *t, const char *dir, bool random, const
     return status;
 }
 
-/* Write the new model that is asked for to `dir`. */
+/* Write the new model that is asked for to `dir`: the first rank does so, and opens it before the others. */
 static rp_status make_model(rp_trainer *t, const char *dir, rp_error *err) {
     rp_trainer_params *p = &t->params;
     const char *config = p->config, *tokenizer = p->tokenizer;
     p->config = p->tokenizer = NULL; /* the caller's */
     if (!config) return RP_OK;
     if (!p->head && !p->vectors) p->head = RP_TRAIN_BOTH;
+    if (rp_world_rank(p->world)) return RP_OK;
     return rp_new_model_write(config, tokenizer, p->head & RP_TRAIN_BOTH, p->seed, dir, err);
+}
+
+/* One rank after the other: the first tries kernels, and the others find in the cache what it has learnt. The
+ * first of all is alone, then the first of each machine. */
+static rp_status open_in_turn(rp_trainer *t, const char *dir, bool random, const rp_train_saved *saved,
+                              rp_status status, rp_error *err) {
+    rp_world *world = t->params.world;
+    int turn = rp_world_rank(world) ? rp_world_local_rank(world) ? 2 : 1 : 0;
+    for (int i = 0; i < (world ? 3 : 1); i++) {
+        if (!status && i == turn) status = open_trainer(t, dir, random, saved, err);
+        status = rp_world_agree(world, status, err);
+        if (status) return status;
+    }
+    return RP_OK;
 }
 
 static rp_status make_trainer(rp_device *device, const char *dir, bool random,
@@ -227,7 +249,7 @@ static rp_status make_trainer(rp_device *device, const char *dir, bool random,
     const char *resume = t->params.resume;
     status = make_model(t, dir, err);
     if (!status && resume) status = rp_train_saved_open(resume, &saved, err);
-    if (!status) status = open_trainer(t, dir, random, resume ? &saved : NULL, err);
+    status = open_in_turn(t, dir, random, resume ? &saved : NULL, status, err);
     rp_train_saved_finish(&saved);
     if (status)
         rp_trainer_close(&t);

@@ -1,8 +1,8 @@
 /* What a trainer is made of. trainer.c opens it, parameters.c lays out what belongs to each parameter,
  * plan.c plans a micro-batch, buffers.c allocates it, describe.c and head.c describe the operators,
  * recording.c records them, vectors.c does both where no head learns but vectors of texts, batch.c checks and
- * cuts a batch, step.c runs it, info.c says what it takes, transfer.c takes weights and moments off the
- * device and back, and save.c writes the model. */
+ * cuts a batch, step.c runs it, ranks.c does so together with others, info.c says what it takes, transfer.c
+ * takes weights and moments off the device and back, and save.c writes the model. */
 #ifndef RP_TRAIN_TRAINER_H
 #define RP_TRAIN_TRAINER_H
 
@@ -82,6 +82,22 @@ typedef struct rp_train_output {
     VkDeviceSize size;
 } rp_train_output;
 
+/* A part of the gradients, and the commands that copy it to memory that the host sees, and back. */
+typedef struct rp_train_piece {
+    VkDeviceSize bytes;
+    VkCommandBuffer out, in;
+} rp_train_piece;
+
+/* What a trainer of a world has beside; else all is zero. */
+typedef struct rp_train_ranks {
+    rp_buffer shared; /* room for a piece */
+    rp_train_piece *pieces;
+    uint32_t piece_count;
+    bool compared;                        /* the weights of all ranks were the same */
+    uint64_t sequences, tokens;           /* of this step, in all ranks */
+    uint64_t first_sequence, first_token; /* of them, that is this rank's */
+} rp_train_ranks;
+
 struct rp_trainer {
     rp_model *model;
     rp_device *device;
@@ -125,6 +141,7 @@ struct rp_trainer {
                   uint32_t count); /* told of each submission; NULL: none */
     void *watcher;
     VkFence fence;
+    rp_train_ranks ranks;
     uint32_t *places; /* [the largest of the tables]: where a list of scatter.c has a row; all UINT32_MAX */
     uint32_t *list;   /* [tokens, 4]: such a list */
 };
@@ -264,6 +281,20 @@ rp_status rp_train_read(rp_trainer *trainer, rp_train_kind kind, rp_weights *to,
                         rp_error *err);
 rp_status rp_train_write(rp_trainer *trainer, rp_train_kind kind, rp_weights *from, const char *path,
                          rp_error *err);
+
+/* ---- ranks.c: nothing is done without params.world ---- */
+
+rp_status rp_train_create_ranks(rp_trainer *trainer, rp_error *err); /* after rp_train_record */
+void rp_train_drop_ranks(rp_trainer *trainer);
+
+/* Meet before a step, each rank with what `status` and `err` say of it, and go on together: `labels` becomes
+ * those of all ranks. RP_OK when all are well. */
+struct rp_train_labels;
+rp_status rp_train_join_step(rp_trainer *trainer, const rp_train_batch *batch, struct rp_train_labels *labels,
+                             rp_status status, rp_error *err);
+
+/* Add up losses and gradients of all ranks after their micro-batches. */
+rp_status rp_train_join_gradients(rp_trainer *trainer, rp_train_result *out, rp_status status, rp_error *err);
 
 /* ---- batch.c ---- */
 

@@ -2,8 +2,10 @@
 #include "session.h"
 #include "stop.h"
 #include "training.h"
+#include "world.h"
 
-static rp_status finetune(rp_device *device, const rp_cli_options *o, const rp_cli_watch *w, rp_error *err) {
+static rp_status finetune(rp_device *device, rp_world *world, const rp_cli_options *o, const rp_cli_watch *w,
+                          rp_error *err) {
     const rp_finetune_params params = {.model = o->model ? o->model : "bundled:pretrained",
                                        .train = o->train,
                                        .dev = o->dev,
@@ -39,7 +41,8 @@ static rp_status finetune(rp_device *device, const rp_cli_options *o, const rp_c
                                        .plot = o->plot,
                                        .command = w->command,
                                        .handler = &w->handler,
-                                       .call = &w->call};
+                                       .call = &w->call,
+                                       .world = world};
     rp_cli_stop_expected(true);
     rp_cli_stop_device(device); /* a signal ends the trying of kernels, too */
     rp_status status = rp_finetune(device, &params, err);
@@ -49,6 +52,7 @@ static rp_status finetune(rp_device *device, const rp_cli_options *o, const rp_c
 
 int rp_cli_finetune(const rp_cli_options *options, rp_cli_output *out) {
     rp_cli_watch watch;
+    rp_world *world = NULL;
     rp_device *device = NULL;
     rp_error err = {0};
     if (options->text_count || !options->train || !options->output) {
@@ -57,13 +61,15 @@ int rp_cli_finetune(const rp_cli_options *options, rp_cli_output *out) {
             "'reprise finetune --help'");
         return 2;
     }
-    rp_cli_watch_begin(&watch, options, out);
-    rp_status status = rp_cli_device_open(options->device, &device, &err);
-    if (!status) status = finetune(device, options, &watch, &err);
+    rp_status status = rp_world_open(NULL, &world, &err);
+    rp_cli_watch_begin(&watch, options, world, out);
+    if (!status) status = rp_cli_world_device(world, options->device, &device, &err);
+    if (!status) status = finetune(device, world, options, &watch, &err);
     int exit_status = rp_cli_watch_report(&watch, "finetune", options, status, &err);
     rp_cli_flush(out);
     rp_cli_watch_end(&watch);
     rp_cli_stop_device(NULL);
     rp_device_close(&device);
+    rp_world_close(&world);
     return exit_status;
 }

@@ -8,6 +8,7 @@
 
 #include "session.h"
 #include "stop.h"
+#include "world.h"
 
 /* ---- who is told ---- */
 
@@ -88,11 +89,13 @@ static char *command_of(char **arguments) {
     return out.data;
 }
 
-void rp_cli_watch_begin(rp_cli_watch *watch, const rp_cli_options *options, rp_cli_output *out) {
+void rp_cli_watch_begin(rp_cli_watch *watch, const rp_cli_options *options, const rp_world *world,
+                        rp_cli_output *out) {
     *watch = (rp_cli_watch){.call = {.log = rp_cli_say_warning},
                             .handler = {take_step, take_evaluation, watch},
-                            .shown = isatty(STDERR_FILENO),
+                            .shown = !rp_world_rank(world) && isatty(STDERR_FILENO),
                             .command = command_of(options->arguments),
+                            .world = world,
                             .out = out};
 }
 
@@ -105,6 +108,7 @@ int rp_cli_watch_report(const rp_cli_watch *watch, const char *name, const rp_cl
                         rp_status status, const rp_error *err) {
     int signal = rp_cli_stop_signal();
     rp_cli_progress_end();
+    if (!rp_cli_world_tells(watch->world, status)) return !status ? 0 : 1;
     if (signal && status == RP_ERROR_CANCELLED)
         rp_cli_complain("%s: stopped; --resume goes on from the last checkpoint in %s", name,
                         options->output);
