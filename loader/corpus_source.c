@@ -121,7 +121,7 @@ static rp_status whole_line(rp_corpus_source *s, size_t *size, uint64_t *taken, 
     *taken = 0; /* before what is held, of a line that is too long */
     for (;;) {
         size_t left = s->end - s->begin;
-        const char *at = s->buffer + s->begin;
+        const char *at = left ? s->buffer + s->begin : "";
         const char *end = left > looked ? memchr(at + looked, '\n', left - looked) : NULL;
         if (end || ended) {
             *size = end ? (size_t)(end - at) + 1 : left;

@@ -66,8 +66,9 @@ typedef struct rp_data_params {
     rp_data_kind kind;                                    /* that every row must have */
     bool labelled;                                        /* every row must be */
     bool numbers;                                         /* the label of a text is a number */
-    bool many;         /* a text has any number of labels; in a table there are commas between them */
-    bool skip_bad;     /* rows that cannot be used are counted, and are no error */
+    bool many;     /* a text has any number of labels; in a table there are commas between them */
+    bool skip_bad; /* rows that cannot be used are counted, and are no error */
+    uint32_t max_tokens, vocab_size, type_vocab_size; /* what an instance must keep to; 0: anything */
     rp_labels *labels; /* gets every label of the data, sorted; NULL: nobody wants them. Zeroed by the caller,
                           who frees it */
 } rp_data_params;

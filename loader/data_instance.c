@@ -43,6 +43,28 @@ static rp_status check_positions(rp_data *d, const rp_instance *in, rp_error *er
     return RP_OK;
 }
 
+/* Every value is below `below`, unless that is 0. */
+static rp_status check_below(const int32_t *values, uint32_t count, uint32_t below, const char *key,
+                             rp_error *err) {
+    for (uint32_t i = 0; below && values && i < count; i++)
+        if (values[i] >= 0 && (uint32_t)values[i] >= below)
+            return rp_fail(err, RP_ERROR_FORMAT, "%s: entry %u is %d, and the model has %u of them", key,
+                           i + 1, (int)values[i], (unsigned)below);
+    return RP_OK;
+}
+
+/* What the model takes. */
+static rp_status check_model(const rp_data *d, const rp_instance *in, rp_error *err) {
+    const rp_data_params *p = &d->params;
+    if (p->max_tokens && in->count > p->max_tokens)
+        return rp_fail(err, RP_ERROR_FORMAT, "has %u input_ids, more than the %u tokens that are taken",
+                       in->count, (unsigned)p->max_tokens);
+    rp_status status = check_below(in->ids, in->count, p->vocab_size, "input_ids", err);
+    if (!status) status = check_below(in->types, in->count, p->type_vocab_size, "token_type_ids", err);
+    if (!status) status = check_below(in->masked_ids, in->masked, p->vocab_size, "masked_ids", err);
+    return status;
+}
+
 static rp_status order_of(const rp_json *root, int32_t *out, rp_error *err) {
     const rp_json *order = rp_json_get(root, "order");
     *out = -1;
@@ -73,5 +95,6 @@ rp_status rp_data_row_instance(rp_data *d, const rp_json *root, rp_data_row *row
         return rp_fail(err, RP_ERROR_FORMAT, "has %u masked_positions and %u masked_ids; give each one",
                        in->masked, ids);
     status = check_positions(d, in, err);
+    if (!status) status = check_model(d, in, err);
     return status ? status : order_of(root, &in->order, err);
 }

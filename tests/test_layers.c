@@ -36,6 +36,7 @@ static const layer layers[] = {
     {"runtime/tasks", {"tasks/", "model/", "loader/", "base/", "reprise/"}},
     {"runtime/eval", {"eval/", "tasks/", "model/", "loader/", "base/", "reprise/"}},
     {"runtime/loop", {"loop/", "loader/", "base/", "reprise/"}},
+    {"runtime/pretrain", {"pretrain/", "loop/", "loader/", "base/", "reprise/"}},
     {"runtime/finetune", {"finetune/", "loop/", "tasks/", "model/", "loader/", "base/", "reprise/"}},
     {"tools/cli",
      {"cli/", "reprise/", "loader/json_read.h", "loader/json_text.h", "loader/json_tree.h",

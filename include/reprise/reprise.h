@@ -42,5 +42,6 @@
 #include "world.h"
 #include "train.h"
 #include "finetune.h"
+#include "pretrain.h"
 
 #endif

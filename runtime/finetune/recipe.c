@@ -1,15 +1,12 @@
 /* What decides what a model learns: for its model card, and for a training that goes on. An option that
  * changes a bit of the model stands here. */
-#include <stdio.h>
-
 #include "finetune/finetune.h"
-#include "loader/json.h"
 
 static const char *const tasks[] = {
     [RP_EVAL_CLASSIFY] = "classify", [RP_EVAL_MULTILABEL] = "multilabel", [RP_EVAL_REGRESS] = "regress",
     [RP_EVAL_TAG] = "tag",           [RP_EVAL_ANSWER] = "answer",         [RP_EVAL_CHOOSE] = "choose",
     [RP_EVAL_EMBED] = "embed"};
-static const char *const schedules[] = {"linear", "constant", "polynomial"};
+static const char *const schedules[] = {"linear", "linear", "constant", "polynomial"}; /* of 0, too */
 
 static const char *name_in(const char *const *names, size_t count, unsigned number) {
     return number < count && names[number] ? names[number] : "other";
@@ -17,33 +14,6 @@ static const char *name_in(const char *const *names, size_t count, unsigned numb
 
 static void put_text(rp_json_writer *w, const char *key, const char *text) {
     if (text) rp_json_write_string(w, key, text);
-}
-
-/* The last part of a path. */
-static const char *last_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}
-
-/* A model by its name and its weights. */
-static rp_status put_model(rp_json_writer *w, const char *key, const char *name, const char *dir,
-                           rp_error *err) {
-    static const char *const files[] = {"model.safetensors", "pytorch_model.bin",
-                                        "model.safetensors.index.json", "pytorch_model.bin.index.json",
-                                        "model.ckpt.index"};
-    char which[80];
-    rp_status status = RP_OK;
-    bool found = false;
-    rp_json_write_string(w, key, last_of(name));
-    for (size_t i = 0; !status && !found && i < RP_COUNT(files); i++) {
-        char *path = rp_path_join(dir, files[i]);
-        if (!path) return rp_fail_memory(err, "a path", strlen(dir));
-        found = rp_path_exists(path);
-        snprintf(which, sizeof which, "%.60s_weights", key);
-        if (found) status = rp_loop_recipe_file(w, which, path, err);
-        free(path);
-    }
-    return status;
 }
 
 static void put_numbers(rp_json_writer *w, const rp_finetune_run *run) {
@@ -73,9 +43,10 @@ rp_status rp_finetune_recipe(const rp_finetune_run *run, char **out, rp_error *e
     rp_json_writer w = {.answer = true};
     rp_json_write_open(&w, NULL, '{');
     rp_json_write_string(&w, "task", name_in(tasks, RP_COUNT(tasks), p->task));
-    rp_status status = put_model(&w, "model", p->model, run->dir, err);
+    rp_status status = rp_loop_recipe_model(&w, "model", p->model, run->dir, err);
     if (!status && p->teacher)
-        status = put_model(&w, "teacher", p->teacher, rp_model_get_info(run->teacher.model)->dir, err);
+        status =
+            rp_loop_recipe_model(&w, "teacher", p->teacher, rp_model_get_info(run->teacher.model)->dir, err);
     if (p->teacher) rp_json_write_real(&w, "label_weight", p->label_weight);
     if (!status) status = rp_loop_recipe_file(&w, "train", p->train, err);
     if (!status && p->dev) status = rp_loop_recipe_file(&w, "dev", p->dev, err);

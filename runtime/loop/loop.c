@@ -54,6 +54,27 @@ rp_status rp_loop_recipe_file(rp_json_writer *w, const char *key, const char *pa
     return RP_OK;
 }
 
+rp_status rp_loop_recipe_model(rp_json_writer *w, const char *key, const char *name, const char *dir,
+                               rp_error *err) {
+    static const char *const files[] = {"model.safetensors", "pytorch_model.bin",
+                                        "model.safetensors.index.json", "pytorch_model.bin.index.json",
+                                        "model.ckpt.index"};
+    const char *slash = strrchr(name, '/');
+    char which[80];
+    rp_status status = RP_OK;
+    bool found = false;
+    rp_json_write_string(w, key, slash && slash[1] ? slash + 1 : name);
+    for (size_t i = 0; !status && !found && i < RP_COUNT(files); i++) {
+        char *path = rp_path_join(dir, files[i]);
+        if (!path) return rp_fail_memory(err, "a path", strlen(dir));
+        found = rp_path_exists(path);
+        snprintf(which, sizeof which, "%.60s_weights", key);
+        if (found) status = rp_loop_recipe_file(w, which, path, err);
+        free(path);
+    }
+    return status;
+}
+
 /* A value as text, freed by the caller; "nothing" for NULL. NULL: out of memory. */
 static char *text_of(const rp_json *value) {
     rp_json_writer w = {.compact = true};

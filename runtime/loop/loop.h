@@ -130,6 +130,10 @@ void rp_loop_close(rp_loop *loop);
  * for recipes. */
 rp_status rp_loop_recipe_file(rp_json_writer *w, const char *key, const char *path, rp_error *err);
 
+/* Write a member with the last part of a model's name, and that of its weights as above. */
+rp_status rp_loop_recipe_model(rp_json_writer *w, const char *key, const char *name, const char *dir,
+                               rp_error *err);
+
 /* ---- output.c: the folder ---- */
 
 /* RP_ERROR_FILE unless the folder can be written; makes `work`. Finds checkpoints. */

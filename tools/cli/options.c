@@ -15,7 +15,8 @@ static const char *const tasks[] = {"classify", "multilabel", "regress", "tag", 
 static const char *const trained_tasks[] = {"classify", "multilabel", "regress", "tag",
                                             "answer",   "choose",     "embed",   NULL};
 static const char *const recomputes[] = {"auto", "always", "never", NULL};
-static const char *const schedules[] = {"linear", "constant", NULL};
+static const char *const schedules[] = {"linear", "constant", "polynomial", NULL};
+static const char *const optimizers[] = {"adamw", "lamb", NULL};
 static const char *const dtypes[] = {"f32", "f16", NULL};
 static const char *const poolings[] = {"mean", "cls", "max", "none", NULL};
 
@@ -77,16 +78,19 @@ static bool read_name(const char *name, const rp_cli_rule *r, const char *value,
     return true;
 }
 
-/* One more -f. */
-static bool add_file(const char *name, const rp_cli_rule *r, const char *value, rp_cli_options *o) {
-    const char **files = rp_cli_realloc((void *)o->files, (o->file_count + 1) * sizeof *files);
-    o->files = files;
-    return read_name(name, r, value, &files[o->file_count++]);
+/* One more of an option that may be repeated. */
+static bool add_file(const char *name, const rp_cli_rule *r, const char *value, const char *const **list,
+                     size_t *count) {
+    const char **files = rp_cli_realloc((void *)*list, (*count + 1) * sizeof *files);
+    *list = files;
+    return read_name(name, r, value, &files[(*count)++]);
 }
 
 void rp_cli_options_free(rp_cli_options *options) {
     free((void *)options->files);
-    options->files = NULL;
+    free((void *)options->corpus);
+    free((void *)options->instances);
+    options->files = options->corpus = options->instances = NULL;
 }
 
 /* bench measures one thing at a time. */
@@ -101,7 +105,8 @@ static bool set_bench(const char *name, rp_cli_bench_kind kind, rp_cli_options *
     return true;
 }
 
-/* Options of finetune with a value. Zeros that mean something have another value where 0 is the default. */
+/* Options of finetune and pretrain with a value. Zeros that mean something have another value where 0 is the
+ * default. */
 static bool set_training(const char *name, int which, const char *value, rp_cli_options *o) {
     const rp_cli_rule *r = &rp_cli_rules[which];
     const double most = 1e9;
@@ -129,14 +134,47 @@ static bool set_training(const char *name, int which, const char *value, rp_cli_
         if (!read_word(name, r, value, trained_tasks, &word)) return false;
         o->task = word < 6 ? (rp_eval_task)(RP_EVAL_CLASSIFY + word) : RP_EVAL_EMBED;
         return true;
+    case R_CORPUS:
+        return add_file(name, r, value, &o->corpus, &o->corpus_count);
+    case R_INSTANCES:
+        return add_file(name, r, value, &o->instances, &o->instance_count);
+    case R_WRITE_INSTANCES:
+        return read_name(name, r, value, &o->write_instances);
+    case R_TOKENIZER:
+        return read_name(name, r, value, &o->tokenizer);
+    case R_INIT:
+        return read_name(name, r, value, &o->init);
+    case R_NEW_CONFIG:
+        return read_name(name, r, value, &o->config);
+    case R_MAX_PREDICTIONS:
+        return read_number(name, r, value, 1, 65536, &o->max_predictions);
+    case R_NGRAM:
+        return read_number(name, r, value, 1, 64, &o->ngram);
+    case R_OPTIMIZER:
+        if (!read_word(name, r, value, optimizers, &word)) return false;
+        o->optimizer = (rp_optimizer)(RP_OPTIMIZER_ADAMW + word);
+        return true;
+    case R_PRETRAIN_WARMUP:
+        if (!read_real(name, r, value, most, &o->warmup)) return false;
+        if (!(o->warmup > 0)) o->warmup = -1;
+        return true;
+    case R_PRETRAIN_DECAY:
+        if (!read_real(name, r, value, most, &o->weight_decay)) return false;
+        if (!(o->weight_decay > 0)) o->weight_decay = -1;
+        return true;
+    case R_PRETRAIN_EPOCHS:
     case R_EPOCHS:
         return read_number(name, r, value, 1, 1000000, &o->epochs);
+    case R_PRETRAIN_STEPS:
     case R_STEPS:
         return read_number(name, r, value, 1, 1000000000, &o->steps);
+    case R_PRETRAIN_BATCH:
     case R_TRAIN_BATCH:
         return read_number(name, r, value, 1, 65536, &o->train_batch);
+    case R_PRETRAIN_SEED:
     case R_SEED:
         return read_number(name, r, value, 1, 1000000000, &o->seed);
+    case R_PRETRAIN_RATE:
     case R_LEARNING_RATE:
         if (!read_real(name, r, value, most, &o->learning_rate)) return false;
         if (o->learning_rate > 0) return true;
@@ -162,6 +200,7 @@ static bool set_training(const char *name, int which, const char *value, rp_cli_
         if (!read_word(name, r, value, recomputes, &word)) return false;
         o->recompute = (rp_recompute)word;
         return true;
+    case R_PRETRAIN_SCHEDULE:
     case R_SCHEDULE:
         if (!read_word(name, r, value, schedules, &word)) return false;
         o->schedule = (rp_train_schedule)(RP_SCHEDULE_LINEAR + word);
@@ -182,7 +221,7 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
     case R_DEVICE:
         return read_name(name, r, value, &o->device);
     case R_FILE:
-        return add_file(name, r, value, o);
+        return add_file(name, r, value, &o->files, &o->file_count);
     case R_TEXT_COLUMN:
         return read_name(name, r, value, &o->text_column);
     case R_PAIR_COLUMN:
@@ -345,26 +384,30 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
     return true;
 }
 
-/* The rule of that name which the command takes, where there are two. */
+/* The rule of that name which the command takes, where there are several; else the first. */
 static int rule_for(int which, unsigned allowed) {
-    for (int i = 0; i < R_COUNT; i++)
-        if (rp_cli_rules[i].bit & allowed && !strcmp(rp_cli_rules[i].name, rp_cli_rules[which].name))
-            return i;
-    return which;
+    int first = -1;
+    for (int i = 0; i < R_COUNT; i++) {
+        if (strcmp(rp_cli_rules[i].name, rp_cli_rules[which].name)) continue;
+        if (rp_cli_rules[i].bit & allowed) return i;
+        if (first < 0) first = i;
+    }
+    return first;
 }
 
-/* The tables that getopt_long reads: long options return 256 + their rule. */
+/* The tables that getopt_long reads: long options return 256 + their rule. Each name stands there once, or
+ * its abbreviations would be ambiguous. */
 static void make_tables(unsigned allowed, struct option *table, char *letters) {
     *letters++ = ':';
     for (int i = 0; i < R_COUNT; i++) {
-        const char *value = rp_cli_rules[rule_for(i, allowed)].value;
-        table[i] =
-            (struct option){rp_cli_rules[i].name, value ? required_argument : no_argument, NULL, 256 + i};
-        if (!rp_cli_rules[i].letter) continue;
-        *letters++ = rp_cli_rules[i].letter;
-        if (rp_cli_rules[i].value) *letters++ = ':';
+        const rp_cli_rule *r = &rp_cli_rules[i];
+        if (rule_for(i, allowed) != i) continue;
+        *table++ = (struct option){r->name, r->value ? required_argument : no_argument, NULL, 256 + i};
+        if (!r->letter) continue;
+        *letters++ = r->letter;
+        if (r->value) *letters++ = ':';
     }
-    table[R_COUNT] = (struct option){0};
+    *table = (struct option){0};
     *letters = '\0';
 }
 
@@ -479,7 +522,7 @@ bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allow
     options->arguments = argv;
     options->texts = argv + optind;
     options->text_count = (size_t)(argc - optind);
-    options->config_given = given[R_CONFIG];
+    options->config_given = given[R_CONFIG] || given[R_NEW_CONFIG];
     if (!options->model && !options->config_given) options->model = environment("REPRISE_MODEL");
     if (!options->device) options->device = environment("REPRISE_DEVICE");
     return true;

@@ -35,6 +35,7 @@ enum {
     RP_CLI_CONVERT = 1 << 24,
     RP_CLI_EVAL = 1 << 25,
     RP_CLI_FINETUNE = 1 << 26,
+    RP_CLI_PRETRAIN = 1 << 27,
 };
 
 /* What bench measures. */
@@ -97,6 +98,11 @@ typedef struct rp_cli_options {
     rp_recompute recompute;
     rp_train_schedule schedule;
     bool no_shuffle;
+    const char *const *corpus, *const *instances; /* of pretrain: [corpus_count] each --corpus, ... */
+    size_t corpus_count, instance_count;
+    const char *tokenizer, *init, *write_instances; /* NULL: not given */
+    uint32_t max_predictions, ngram;
+    rp_optimizer optimizer;
     const char *accuracy; /* file to read, with RP_CLI_BENCH_ACCURACY */
     char **arguments;     /* what was read, borrowed: the command's name and all after it; ends with NULL */
     char **texts;         /* [text_count] TEXT arguments, borrowed from argv */

@@ -90,6 +90,7 @@ int rp_cli_bench(const rp_cli_options *options, rp_cli_output *out);
 int rp_cli_check(const rp_cli_options *options, rp_cli_output *out);
 int rp_cli_eval(const rp_cli_options *options, rp_cli_output *out);
 int rp_cli_finetune(const rp_cli_options *options, rp_cli_output *out);
+int rp_cli_pretrain(const rp_cli_options *options, rp_cli_output *out);
 int rp_cli_convert(const rp_cli_options *options, rp_cli_output *out);
 int rp_cli_pull(const rp_cli_options *options, rp_cli_output *out);
 

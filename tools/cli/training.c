@@ -110,11 +110,13 @@ int rp_cli_watch_report(const rp_cli_watch *watch, const char *name, const rp_cl
     rp_cli_progress_end();
     if (!rp_cli_world_tells(watch->world, status)) return !status ? 0 : 1;
     if (signal && status == RP_ERROR_CANCELLED)
-        rp_cli_complain("%s: stopped; --resume goes on from the last checkpoint in %s", name,
-                        options->output);
+        rp_cli_complain(options->output ? "%s: stopped; --resume goes on from the last checkpoint in %s"
+                                        : "%s: stopped",
+                        name, options->output);
     else if (status)
         rp_cli_complain("%s: %s", name, err->message);
     else
-        rp_cli_printf(&watch->out->buffer, "%s\n", options->output);
+        rp_cli_printf(&watch->out->buffer, "%s\n",
+                      options->output ? options->output : options->write_instances);
     return !status ? 0 : signal ? 128 + signal : 1;
 }

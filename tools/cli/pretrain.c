@@ -1,0 +1,97 @@
+/* reprise pretrain: teaches a model by plain text. */
+#include <stdlib.h>
+
+#include "session.h"
+#include "stop.h"
+#include "training.h"
+
+/* The files of an option, and those that stand behind all options. Freed by the caller. */
+static const char *const *join(const char *const *files, size_t count, const rp_cli_options *o) {
+    size_t all = count + o->text_count;
+    const char **list = rp_cli_realloc(NULL, (all + 1) * sizeof *list);
+    for (size_t i = 0; i < count; i++) list[i] = files[i];
+    for (size_t i = 0; i < o->text_count; i++) list[count + i] = o->texts[i];
+    return list;
+}
+
+static rp_status pretrain(rp_device *device, const rp_cli_options *o, const rp_cli_watch *w, rp_error *err) {
+    bool prepared = o->instance_count;
+    const char *const *files =
+        join(prepared ? o->instances : o->corpus, prepared ? o->instance_count : o->corpus_count, o);
+    rp_pretrain_params params = {.config = o->config_given ? o->config : NULL,
+                                 .init = o->init,
+                                 .tokenizer = o->tokenizer,
+                                 .out = o->output,
+                                 .write_instances = o->write_instances,
+                                 .epochs = o->epochs,
+                                 .steps = o->steps,
+                                 .batch_size = o->train_batch,
+                                 .max_tokens = o->max_length,
+                                 .max_predictions = o->max_predictions,
+                                 .ngram = o->ngram,
+                                 .no_shuffle = o->no_shuffle,
+                                 .skip_bad = o->skip_bad,
+                                 .optimizer = o->optimizer,
+                                 .schedule = o->schedule,
+                                 .learning_rate = o->learning_rate,
+                                 .warmup = o->warmup,
+                                 .weight_decay = o->weight_decay,
+                                 .max_grad_norm = o->max_grad_norm,
+                                 .seed = o->seed,
+                                 .recompute = o->recompute,
+                                 .save_every = o->save_every == UINT32_MAX ? UINT64_MAX : o->save_every,
+                                 .keep = o->keep_count,
+                                 .resume = o->resume,
+                                 .log = o->log,
+                                 .plot = o->plot,
+                                 .command = w->command,
+                                 .handler = &w->handler,
+                                 .call = &w->call};
+    if (prepared) {
+        params.instances = files;
+        params.instance_count = o->instance_count + o->text_count;
+    } else {
+        params.corpus = files;
+        params.corpus_count = o->corpus_count + o->text_count;
+    }
+    rp_cli_stop_expected(true);
+    rp_cli_stop_device(device); /* a signal ends the trying of kernels, too */
+    rp_status status = rp_pretrain(device, &params, err);
+    rp_cli_stop_expected(false);
+    free((void *)files);
+    return status;
+}
+
+/* What is missing, or too much; NULL: nothing. */
+static const char *mistake(const rp_cli_options *o) {
+    bool model = o->config_given || o->init;
+    if (!o->corpus_count == !o->instance_count)
+        return "takes either --corpus FILE... with text or --instances FILE... with prepared lines";
+    if (!o->output && !o->write_instances) return "takes -o with the folder to write, or --write-instances";
+    if (o->config_given && o->init) return "takes either --config with a new model or --init with an old one";
+    if (o->output && !model) return "takes --config with a new model, or --init with one to go on from";
+    if (o->init && o->tokenizer) return "--init has its own tokenizer; leave --tokenizer out";
+    if (!o->init && !o->tokenizer) return "takes --tokenizer with a vocabulary";
+    if (o->write_instances && !o->corpus_count) return "--write-instances writes those of a --corpus";
+    return NULL;
+}
+
+int rp_cli_pretrain(const rp_cli_options *options, rp_cli_output *out) {
+    rp_cli_watch w;
+    rp_device *device = NULL;
+    rp_error err = {0};
+    const char *wrong = mistake(options);
+    if (wrong) {
+        rp_cli_complain("pretrain: %s; try 'reprise pretrain --help'", wrong);
+        return 2;
+    }
+    rp_cli_watch_begin(&w, options, out);
+    rp_status status = options->output ? rp_cli_device_open(options->device, &device, &err) : RP_OK;
+    if (!status) status = pretrain(device, options, &w, &err);
+    int exit_status = rp_cli_watch_report(&w, "pretrain", options, status, &err);
+    rp_cli_flush(out);
+    rp_cli_watch_end(&w);
+    rp_cli_stop_device(NULL);
+    rp_device_close(&device);
+    return exit_status;
+}
