@@ -359,6 +359,32 @@ uint64_t rp_data_line(rp_data *d, uint64_t i) {
     return lines;
 }
 
+/* The first row that has this label; rp_data_count: none. */
+static uint64_t row_with(rp_data *d, const char *label) {
+    size_t size = strlen(label);
+    for (uint64_t i = 0; i < d->count; i++) {
+        rp_data_row row;
+        rp_error unwanted;
+        if (rp_data_read(d, i, &row, &unwanted)) return d->count;
+        for (size_t k = 0; k < row.label_count; k++)
+            if (row.labels[k].size == size && !memcmp(row.labels[k].data, label, size)) return i;
+    }
+    return d->count;
+}
+
+rp_status rp_data_map_labels(rp_data *d, const rp_labels *labels, const char *const *names, uint32_t count,
+                             rp_label_map *map, rp_error *err) {
+    const char *missing = NULL;
+    rp_error why = {0};
+    rp_status status = rp_label_map_make(map, labels, names, count, &missing, &why);
+    if (!status) return RP_OK;
+    if (!missing) return rp_fail(err, status, "%s", why.message);
+    uint64_t line = rp_data_line(d, row_with(d, missing));
+    return line ? rp_fail(err, status, "%s: line %llu: %s", rp_path_shown(d->path), (unsigned long long)line,
+                          why.message)
+                : rp_fail(err, status, "%s: %s", rp_path_shown(d->path), why.message);
+}
+
 /* ---- order ---- */
 
 static uint64_t mix(uint64_t x) { /* the finalizer of splitmix64 */

@@ -95,6 +95,11 @@ rp_status rp_data_read(rp_data *data, uint64_t i, rp_data_row *row, rp_error *er
 /* The line of row `i`, from 1, for messages: reads the file up to there. 0 for SQuAD's JSON. */
 uint64_t rp_data_line(rp_data *data, uint64_t i);
 
+/* rp_label_map_make for the labels of this file: its message names the file and the first line that has the
+ * label which is not found. */
+rp_status rp_data_map_labels(rp_data *data, const rp_labels *labels, const char *const *names, uint32_t count,
+                             rp_label_map *map, rp_error *err);
+
 /* Place `i` of an order of 0..count - 1 that looks random and is the same for the same seed and epoch. Takes
  * no memory. i < count. */
 uint64_t rp_data_permute(uint64_t i, uint64_t count, uint64_t seed, uint64_t epoch);

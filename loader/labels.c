@@ -175,7 +175,7 @@ static const char *unknown(const rp_label_map *map, const rp_label_map *other, c
 }
 
 rp_status rp_label_map_make(rp_label_map *map, const rp_labels *labels, const char *const *names,
-                            uint32_t count, const char *path, rp_error *err) {
+                            uint32_t count, const char **which, rp_error *err) {
     *map = (rp_label_map){.order = rp_new_array(uint32_t, count), .names = names, .count = count};
     if (!map->order) return rp_fail_memory(err, "the labels", 4ull * count);
     for (uint32_t i = 0; i < count; i++) map->order[i] = i;
@@ -197,11 +197,12 @@ rp_status rp_label_map_make(rp_label_map *map, const rp_labels *labels, const ch
         return RP_OK;
     }
     if (neither) missing = neither;
+    if (which) *which = missing;
     return rp_fail(err, RP_ERROR_FORMAT,
-                   "%s: the label '%.*s' is none of the model's %u (%.*s, ...), nor the number of one; name "
+                   "the label '%.*s' is none of the model's %u (%.*s, ...), nor the number of one; name "
                    "labels as id2label of config.json has them",
-                   path, rp_text_fit(missing, 60), missing, (unsigned)count,
-                   count ? rp_text_fit(names[0], 60) : 0, count ? names[0] : "");
+                   rp_text_fit(missing, 60), missing, (unsigned)count, count ? rp_text_fit(names[0], 60) : 0,
+                   count ? names[0] : "");
 }
 
 void rp_label_map_finish(rp_label_map *map) {

@@ -34,10 +34,10 @@ typedef struct rp_label_map {
 } rp_label_map;
 
 /* Find every label of `labels` among the `count` `names`, which are borrowed as long as the map lives: by
- * name or, unless all have one, by number. RP_ERROR_FORMAT names the file `path` and a label that is neither.
- */
+ * name or, unless all have one, by number. RP_ERROR_FORMAT, without a file, names a label that is neither,
+ * which is `*missing` then (one of `labels`; NULL: nobody asks). */
 rp_status rp_label_map_make(rp_label_map *map, const rp_labels *labels, const char *const *names,
-                            uint32_t count, const char *path, rp_error *err);
+                            uint32_t count, const char **missing, rp_error *err);
 
 /* UINT32_MAX: there is none. */
 uint32_t rp_label_map_find(const rp_label_map *map, rp_text label);

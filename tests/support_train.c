@@ -103,5 +103,7 @@ rp_trainer_params train_params(const train_case *c) {
                                .learning_rate = c->learning_rate,
                                .weight_decay = c->weight_decay,
                                .taught = c->batches[0].teacher != NULL,
-                               .vectors = c->vectors};
+                               .vectors = c->vectors,
+                               .freeze =
+                                   (rp_train_freeze)json_integer_value(json_object_get(c->root, "freeze"))};
 }

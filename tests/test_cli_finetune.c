@@ -125,6 +125,7 @@ static void test_usage(void **state) {
         {{"finetune", "--lr", "nan"}, "--lr takes a number"},
         {{"finetune", "--label-smoothing", "1"}, "below 1"},
         {{"finetune", "--epoch", "0"}, "--epochs takes a number"},
+        {{"finetune", "--freeze", "head"}, "embeddings or encoder"},
         {{"finetune", "--schedule", "cosine"}, "linear, constant or polynomial"},
         {{"train", "x"}, "did you mean 'finetune'?"},
     };

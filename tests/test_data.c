@@ -419,12 +419,14 @@ static void test_labels_are_matched(void **state) {
     for (size_t i = 0; i < RP_COUNT(cases); i++) {
         rp_labels labels = {0};
         rp_label_map map = {0};
+        const char *missing = NULL;
         rp_error err = {0};
         for (int k = 0; k < 3 && cases[i].labels[k]; k++)
             assert_int_equal(rp_labels_add(&labels, text_of(cases[i].labels[k]), &err), RP_OK);
-        rp_status status = rp_label_map_make(&map, &labels, names, 4, "FILE", &err);
+        rp_status status = rp_label_map_make(&map, &labels, names, 4, i % 2 ? &missing : NULL, &err);
         assert_int_equal(status, i < 2 ? RP_OK : RP_ERROR_FORMAT);
-        if (status) assert_non_null(strstr(err.message, "FILE: the label '"));
+        if (status) assert_non_null(strstr(err.message, "the label '"));
+        if (status && i % 2) assert_non_null(strstr(err.message, missing));
         if (i == 2) assert_non_null(strstr(err.message, "'x'")); /* 0 might be a number */
         for (int k = 0; k < 3 && !status; k++)
             assert_int_equal(rp_label_map_find(&map, text_of(cases[i].labels[k])), cases[i].rows[k]);
@@ -449,7 +451,7 @@ static void test_many_labels_are_found(void **state) {
         assert_int_equal(rp_labels_add(&labels, text_of(text[i / 2]), &err), RP_OK);
     }
     assert_int_equal(labels.count, COUNT);
-    assert_int_equal(rp_label_map_make(&map, &labels, names, COUNT, "FILE", &err), RP_OK);
+    assert_int_equal(rp_label_map_make(&map, &labels, names, COUNT, NULL, &err), RP_OK);
     for (unsigned i = 0; i < COUNT; i++) assert_int_equal(rp_label_map_find(&map, text_of(text[i])), i);
     rp_label_map_finish(&map);
     rp_labels_finish(&labels);

@@ -124,6 +124,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_comparison_sees_differences),
         CASE("odd"),
+        CASE("odd_spans"),
+        CASE("odd_choice"),
+        CASE("inner_spans"),
+        CASE("head26_choice"),
         CASE("odd_f16"),
         CASE("odd_bf16"),
         CASE("head13_one"),

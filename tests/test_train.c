@@ -173,10 +173,14 @@ static void test_answer(void **state) {
     (void)state;
     follow("answer", 1e-3);
     follow("answer_groups", 1e-3);
+    follow("answer_odd", 1e-3);
+    follow("answer_inner", 1e-3);
 }
 static void test_choose(void **state) {
     (void)state;
     follow("choose", 1e-3);
+    follow("choose_odd", 3e-2);
+    follow("choose_head26", 1e-3);
 }
 
 static void test_embed(void **state) {
@@ -188,13 +192,20 @@ static void test_embed(void **state) {
     follow("embed_taught", 1e-3);
 }
 
+static void test_frozen(void **state) {
+    (void)state;
+    follow("classify_frozen", 1e-3);
+    follow("multilabel_frozen", 1e-3);
+    follow("tag_frozen", 1e-3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_classify),        cmocka_unit_test(test_classify_bert),
         cmocka_unit_test(test_classify_taught), cmocka_unit_test(test_multilabel),
         cmocka_unit_test(test_regress),         cmocka_unit_test(test_tag),
         cmocka_unit_test(test_answer),          cmocka_unit_test(test_choose),
-        cmocka_unit_test(test_embed),
+        cmocka_unit_test(test_embed),           cmocka_unit_test(test_frozen),
     };
     return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

@@ -55,7 +55,11 @@ typedef struct rp_finetune_params {
     rp_world *world;     /* not NULL: each of its processes learns its part of each batch. Every process calls
                             rp_finetune, with the same params, and hears of each step; the one of rank 0
                             evaluates and writes */
-    uint64_t reserved[16]; /* zero; see reprise.h */
+    const char *labels;  /* of RP_EVAL_CLASSIFY, RP_EVAL_MULTILABEL and RP_EVAL_TAG: the labels of a new head,
+                            in their order, with commas between; or the name of a file with one on each line.
+                            NULL: those of the data, sorted */
+    rp_train_freeze freeze; /* as in rp_trainer_params */
+    uint64_t reserved[16];  /* zero; see reprise.h */
 } rp_finetune_params;
 
 /* Teach the model by the rows of `train` and write what came of it to `out`, a Hugging Face folder.

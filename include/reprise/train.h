@@ -56,6 +56,14 @@ typedef enum rp_train_vectors {
     RP_VECTORS_SCORED, /* the cosine of each pair is its score: mean squared error, as CosineSimilarityLoss */
 } rp_train_vectors;
 
+/* What keeps its weights. It takes no gradient, no decay and no part in the norm that is clipped. */
+typedef enum rp_train_freeze {
+    RP_FREEZE_NONE = 0,
+    RP_FREEZE_EMBEDDINGS, /* of words, positions and types, and their LayerNorm (and with the words the
+                             decoder of a masked LM that is one with them) */
+    RP_FREEZE_ENCODER,    /* these and all layers: the head and its pooler learn alone */
+} rp_train_freeze;
+
 /* How to train. The zero value is Hugging Face's default where it has one. */
 typedef struct rp_trainer_params {
     rp_head head;         /* which head learns: RP_HEAD_CLASSIFIER, RP_HEAD_TOKENS, RP_HEAD_SPANS or
@@ -100,8 +108,9 @@ typedef struct rp_trainer_params {
     double label_weight;   /* with `taught`: the loss is this times the labels' and the teacher's mean squared
                               difference; 0: 0.5; below 0: labels are not learnt */
     rp_recompute recompute; /* changes no result where micro-batches are as large, else by rounding */
-    rp_world *world;        /* not NULL: the trainers of all its processes step together; it outlives them */
-    uint64_t reserved[16];  /* zero; see reprise.h */
+    rp_train_freeze freeze;
+    rp_world *world;       /* not NULL: the trainers of all its processes step together; it outlives them */
+    uint64_t reserved[16]; /* zero; see reprise.h */
 } rp_trainer_params;
 
 /* The sequences of a step and what is to be learnt of them. Borrowed for the call. */

@@ -141,8 +141,8 @@ static rp_status open_data(rp_eval_run *run, rp_error *err) {
     rp_status status = rp_data_open(run->path, &params, &run->data, err);
     bool order = run->task == RP_EVAL_ORDER;
     if (!status && named)
-        status = rp_label_map_make(&run->map, &labels, order ? orders : run->info->labels,
-                                   order ? 2 : run->info->label_count, rp_path_shown(run->path), err);
+        status = rp_data_map_labels(run->data, &labels, order ? orders : run->info->labels,
+                                    order ? 2 : run->info->label_count, &run->map, err);
     rp_labels_finish(&labels);
     return status;
 }

@@ -22,6 +22,8 @@ static rp_status check_params(const rp_finetune_params *p, rp_error *err) {
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
                        "rp_finetune: the task must be classify, multilabel, regress, tag, answer, choose or "
                        "embed; the order of sentences and masked words are taught by rp_pretrain");
+    if ((unsigned)p->freeze > RP_FREEZE_ENCODER)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_finetune: freeze is not one of rp_train_freeze");
     if (!is_share(p->warmup, 0x1p53))
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "rp_finetune: warmup must be a number of steps or a share of them, from 0 to 1");
@@ -118,7 +120,8 @@ static rp_status open_train(rp_finetune_run *run, rp_error *err) {
         return rp_fail(err, RP_ERROR_ARGUMENT, "warmup: %.0f steps are more than the %llu of the training",
                        p->warmup, (unsigned long long)run->steps);
     uint32_t least = p->task == RP_EVAL_CLASSIFY ? 2 : is_named(run);
-    if (run->keeps_head || run->teacher.model || run->labels.count >= least) return RP_OK;
+    size_t count = p->labels ? run->named.count : run->labels.count;
+    if (run->keeps_head || run->teacher.model || count >= least) return RP_OK;
     return rp_fail(err, RP_ERROR_FORMAT, "%s: there %s in all rows, and a classifier needs %u or more",
                    rp_path_shown(p->train), run->labels.count ? "is one label" : "is no label",
                    (unsigned)least);
@@ -134,12 +137,10 @@ static rp_status match_labels(rp_finetune_run *run, rp_error *err) {
     bool named = is_named(run);
     rp_status status = RP_OK;
     if (named)
-        status = rp_label_map_make(&run->map, &run->labels, info->labels, info->label_count,
-                                   rp_path_shown(p->train), err);
+        status = rp_data_map_labels(run->data, &run->labels, info->labels, info->label_count, &run->map, err);
     if (!status && p->dev) status = open_data(run, p->dev, &labels, &data, err);
     if (!status && p->dev && named)
-        status =
-            rp_label_map_make(&map, &labels, info->labels, info->label_count, rp_path_shown(p->dev), err);
+        status = rp_data_map_labels(data, &labels, info->labels, info->label_count, &map, err);
     rp_data_close(&data);
     rp_label_map_finish(&map);
     rp_labels_finish(&labels);
@@ -185,6 +186,7 @@ static rp_status open_trainer(rp_finetune_run *run, rp_error *err) {
                                     [RP_EVAL_EMBED] = (rp_head)0};
     const rp_finetune_params *p = &run->params;
     bool regress = p->task == RP_EVAL_REGRESS, embed = p->task == RP_EVAL_EMBED;
+    const rp_labels *own = p->labels ? &run->named : &run->labels;
     const rp_model_info *teacher = run->teacher.model ? rp_model_get_info(run->teacher.model) : NULL;
     const rp_trainer_params params = {
         .head = heads[p->task],
@@ -195,10 +197,10 @@ static rp_status open_trainer(rp_finetune_run *run, rp_error *err) {
         .label_count = run->keeps_head || (!is_named(run) && !regress) ? 0
                        : regress                                       ? 1
                        : teacher                                       ? teacher->label_count
-                                                                       : (uint32_t)run->labels.count,
+                                                                       : (uint32_t)own->count,
         .labels = regress   ? NULL
                   : teacher ? teacher->labels
-                            : run->labels.names,
+                            : own->names,
         .problem = problems[p->task],
         .schedule = p->schedule,
         .learning_rate = p->learning_rate,
@@ -213,6 +215,7 @@ static rp_status open_trainer(rp_finetune_run *run, rp_error *err) {
         .seed = p->seed,
         .recompute = p->recompute,
         .resume = run->loop.resume,
+        .freeze = p->freeze,
         .taught = teacher != NULL,
         .label_weight = p->label_weight,
         .call = p->call,
@@ -361,6 +364,7 @@ static rp_status finetune(rp_finetune_run *run, rp_visit *visit, rp_error *err) 
     if (!status) status = rp_find_model(run->params.model, &run->dir, err);
     if (!status) status = rp_config_load(run->dir, &run->config, err);
     if (!status) status = choose_task(run, err);
+    if (!status) status = rp_finetune_read_labels(run, err);
     if (!status) status = rp_finetune_teacher_open(run, err);
     if (!status) status = open_train(run, err);
     if (!status) status = set_recipe(run, err);
@@ -385,6 +389,7 @@ static void finish(rp_finetune_run *run) {
     rp_trainer_close(&run->trainer);
     rp_data_close(&run->data);
     rp_labels_finish(&run->labels);
+    rp_labels_finish(&run->named);
     rp_config_finish(&run->config);
     rp_loop_close(&run->loop);
     free(run->firsts);

@@ -46,6 +46,7 @@ typedef struct rp_finetune_run {
     bool keeps_head; /* the folder has one for the task */
     rp_data *data;
     rp_labels labels; /* of the data, sorted */
+    rp_labels named;  /* params.labels, in their order */
     rp_trainer *trainer;
     rp_model *model; /* the trainer's */
     rp_label_map map;
@@ -75,6 +76,12 @@ uint64_t rp_finetune_row_of(const rp_finetune_run *run, uint64_t example);
 /* Where the first answer of a question begins in its context, in bytes; -1: it has none. RP_ERROR_FORMAT,
  * without the line: it is not there. */
 rp_status rp_finetune_answer(const rp_data_row *row, int64_t *from, rp_error *err);
+
+/* ---- labels.c ---- */
+
+/* Read params.labels, where they are given. RP_ERROR_UNSUPPORTED: the task has none, or a head that is kept
+ * has others. */
+rp_status rp_finetune_read_labels(rp_finetune_run *run, rp_error *err);
 
 /* ---- batch.c ---- */
 

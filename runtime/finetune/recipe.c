@@ -7,6 +7,7 @@ static const char *const tasks[] = {
     [RP_EVAL_TAG] = "tag",           [RP_EVAL_ANSWER] = "answer",         [RP_EVAL_CHOOSE] = "choose",
     [RP_EVAL_EMBED] = "embed"};
 static const char *const schedules[] = {"linear", "linear", "constant", "polynomial"}; /* of 0, too */
+static const char *const frozen[] = {NULL, "embeddings", "encoder"};
 
 static const char *name_in(const char *const *names, size_t count, unsigned number) {
     return number < count && names[number] ? names[number] : "other";
@@ -55,6 +56,10 @@ rp_status rp_finetune_recipe(const rp_finetune_run *run, char **out, rp_error *e
         return status;
     }
     put_numbers(&w, run);
+    put_text(&w, "freeze", frozen[p->freeze]);
+    if (p->labels) rp_json_write_open(&w, "labels", '[');
+    for (size_t i = 0; i < run->named.count; i++) rp_json_write_string(&w, NULL, run->named.names[i]);
+    if (p->labels) rp_json_write_close(&w, ']');
     put_text(&w, "format", p->format);
     put_text(&w, "text_column", p->text_column);
     put_text(&w, "pair_column", p->pair_column);

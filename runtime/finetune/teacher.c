@@ -67,8 +67,7 @@ static rp_status match(rp_finetune_run *run, uint32_t *columns, rp_error *err) {
     const rp_labels none = {0};
     rp_label_map map;
     const char *shown = rp_path_shown(run->params.teacher);
-    rp_status status =
-        rp_label_map_make(&map, &none, teacher->labels, teacher->label_count, "the teacher", err);
+    rp_status status = rp_label_map_make(&map, &none, teacher->labels, teacher->label_count, NULL, err);
     for (uint32_t i = 0; !status && i < model->label_count; i++) {
         const char *name = model->labels[i];
         columns[i] = rp_label_map_find(&map, (rp_text){name, strlen(name)});

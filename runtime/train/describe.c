@@ -22,16 +22,20 @@ rp_op *rp_train_product(rp_train_list *list, const char *label, rp_count rows, r
 }
 
 void rp_train_product_grad(const rp_trainer *t, rp_train_list *list, const rp_train_linear *linear) {
-    rp_op *weights = rp_train_next(list, &rp_class_gradient, linear->label, linear->rows);
-    weights->x = linear->x;
-    weights->dy = linear->dy;
-    weights->w[0] = linear->gradient;
-    rp_op *bias = rp_train_next(list, &rp_class_column_sum, linear->label, linear->rows);
-    bias->variant = RP_COLUMN_SUM_BIAS;
-    bias->width = linear->gradient->rows;
-    bias->dy = linear->dy;
-    bias->out = linear->bias_gradient;
-    bias->scratch = t->buffers.scratch;
+    if (linear->gradient->chunk_count) {
+        rp_op *weights = rp_train_next(list, &rp_class_gradient, linear->label, linear->rows);
+        weights->x = linear->x;
+        weights->dy = linear->dy;
+        weights->w[0] = linear->gradient;
+    }
+    if (linear->bias_gradient.buffer) {
+        rp_op *bias = rp_train_next(list, &rp_class_column_sum, linear->label, linear->rows);
+        bias->variant = RP_COLUMN_SUM_BIAS;
+        bias->width = linear->turned->k;
+        bias->dy = linear->dy;
+        bias->out = linear->bias_gradient;
+        bias->scratch = t->buffers.scratch;
+    }
     if (!linear->dx.buffer) return;
     rp_op *back = rp_train_product(list, linear->label, linear->rows, linear->dy, linear->turned,
                                    (rp_range){0}, linear->dx);
@@ -79,6 +83,7 @@ void rp_train_norm_back(const rp_trainer *t, rp_train_list *list, const rp_train
     op->norm = n->norm;
     op->stats = t->buffers.norm_stats;
     op->out = n->out;
+    if (!n->gradient.buffer) return;
     rp_op *sums = rp_train_next(list, &rp_class_column_sum, n->label, n->rows);
     sums->variant = RP_COLUMN_SUM_NORM;
     sums->width = n->width;
@@ -177,6 +182,7 @@ static void scatter(const rp_trainer *t, rp_train_list *list, uint32_t i, const 
 void rp_train_describe_epilogue(const rp_trainer *t, rp_train_list *out) {
     const rp_device_weights *w = &t->model->on_device, *g = &t->gradient;
     const rp_train_buffers *b = &t->buffers;
+    bool frozen = t->params.freeze == RP_FREEZE_EMBEDDINGS;
     rp_range dy = b->d_hidden;
     out->count = 0;
     if (is_mapped(t)) {
@@ -185,12 +191,13 @@ void rp_train_describe_epilogue(const rp_trainer *t, rp_train_list *out) {
                                                  .rows = RP_COUNT_TOKENS,
                                                  .x = b->normed,
                                                  .dy = dy,
-                                                 .dx = b->d_inner,
+                                                 .dx = frozen ? (rp_range){0} : b->d_inner,
                                                  .gradient = &g->mapping,
                                                  .turned = &t->turned.mapping,
                                                  .bias_gradient = g->mapping_bias});
         dy = b->d_inner;
     }
+    if (frozen) return;
     drop_embeddings(t, out, dy);
     rp_range sum = is_mapped(t) ? b->normed : b->d_other;
     layernorm_grad(t, out, "embedding norm gradient", t->model->config.embedding_size, b->sum, dy,

@@ -31,6 +31,11 @@ static void describe_loss(const rp_trainer *t, rp_train_list *out) {
     taught->stats = op->stats;
 }
 
+/* The gradient of the hidden states; no buffer: nobody wants it. */
+static rp_range d_hidden(const rp_trainer *t) {
+    return t->params.freeze == RP_FREEZE_ENCODER ? (rp_range){0} : t->buffers.d_hidden;
+}
+
 /* The layer that makes the logits, its bias, and its transpose. */
 typedef struct last {
     const rp_matrix *matrix;
@@ -71,11 +76,11 @@ static void describe_token_head(const rp_trainer *t, rp_train_list *out) {
                                              .rows = RP_COUNT_TOKENS,
                                              .x = b->hidden,
                                              .dy = b->d_logits,
-                                             .dx = b->d_hidden,
+                                             .dx = d_hidden(t),
                                              .gradient = &g->classifier,
                                              .turned = &t->turned.classifier,
                                              .bias_gradient = g->classifier_bias});
-    drop(t, out, RP_COUNT_TOKENS, b->d_hidden);
+    if (d_hidden(t).buffer) drop(t, out, RP_COUNT_TOKENS, b->d_hidden);
 }
 
 /* tanh of the pooler, forwards or backwards. */
@@ -108,6 +113,7 @@ static void describe_pooled(const rp_trainer *t, rp_train_list *out) {
 
 /* The hidden state of a first token gets that of its sequence, and other tokens none. */
 static void spread(const rp_trainer *t, rp_train_list *out, rp_range x) {
+    if (!d_hidden(t).buffer) return;
     rp_op *op = rp_train_next(out, &rp_class_rows, "first tokens", RP_COUNT_TOKENS);
     op->variant = RP_ROWS_SET_FROM;
     op->width = t->model->config.hidden_size;
@@ -136,7 +142,7 @@ static void describe_pooled_grad(const rp_trainer *t, rp_train_list *out) {
                                              .rows = RP_COUNT_SEQUENCES,
                                              .x = b->first_rows,
                                              .dy = b->d_pooled,
-                                             .dx = b->pooled,
+                                             .dx = d_hidden(t).buffer ? b->pooled : (rp_range){0},
                                              .gradient = &g->pooler,
                                              .turned = &t->turned.pooler,
                                              .bias_gradient = g->pooler_bias});
@@ -210,10 +216,11 @@ static void describe_masked_grad(const rp_trainer *t, rp_train_list *out) {
                                              .rows = rows,
                                              .x = b->masked_rows,
                                              .dy = b->d_masked_act,
-                                             .dx = b->masked_rows,
+                                             .dx = d_hidden(t).buffer ? b->masked_rows : (rp_range){0},
                                              .gradient = &g->lm_dense,
                                              .turned = &t->turned.lm_dense,
                                              .bias_gradient = g->lm_dense_bias});
+    if (!d_hidden(t).buffer) return;
     rp_op *add = rp_train_next(out, &rp_class_rows, "masked tokens", rows);
     add->variant = RP_ROWS_ADD_TO;
     add->width = c->hidden_size;

@@ -84,8 +84,22 @@ static bool is_used(const rp_trainer *t, const place *p) {
                            : ((const rp_range *)p->weights)->buffer != VK_NULL_HANDLE;
 }
 
-/* A gradient goes back through it. */
+/* The embeddings are the first slots. */
+static bool is_frozen(const rp_trainer *t, const place *p) {
+    enum { EMBEDDINGS = 4, ENCODER = 6 };
+    if (p->layer >= 0) return t->params.freeze == RP_FREEZE_ENCODER;
+    size_t slot = (size_t)(p->slot - outer);
+    return t->params.freeze && slot < (t->params.freeze == RP_FREEZE_ENCODER ? ENCODER : EMBEDDINGS);
+}
+
+static bool is_trained(const rp_trainer *t, const place *p) {
+    return is_used(t, p) && !is_frozen(t, p);
+}
+
+/* A gradient goes back through it: not as far as to a frozen encoder, but through a decoder that is one with
+ * frozen embeddings. */
 static bool is_turned(const rp_trainer *t, const place *p) {
+    if (is_frozen(t, p) && p->slot->turned) return false;
     return is_used(t, p) && (p->slot->turned || (rp_train_pretrains(t) &&
                                                  p->weights == rp_train_decoder(t, &t->model->on_device)));
 }
@@ -154,7 +168,7 @@ static rp_status list_parameters(rp_trainer *t, rp_error *err) {
     rp_status status = RP_OK;
     place p;
     for (size_t n = 0; !status && place_of(t, n, &p); n++) {
-        if (!is_used(t, &p)) continue;
+        if (!is_trained(t, &p)) continue;
         if (p.slot->matrix) {
             status = list_matrix(t, &p, err);
             continue;
@@ -357,10 +371,10 @@ static rp_status mirror(rp_trainer *t, rp_error *err) {
     place p;
     rp_store_init(&t->turned_store, t->device, turned_bytes(t), "transposed weights");
     for (size_t n = 0; !status && place_of(t, n, &p); n++) {
-        if (!is_used(t, &p)) continue;
-        if (p.slot->matrix)
+        if (!is_trained(t, &p) && !is_turned(t, &p)) continue;
+        if (p.slot->matrix && is_trained(t, &p))
             status = mirror_matrix(t, p.weights, p.gradient, err);
-        else
+        else if (is_trained(t, &p))
             *(rp_range *)p.gradient = mirror_of(t, *(const rp_range *)p.weights, 0);
         if (!status && is_turned(t, &p)) status = reserve_turned(&t->turned_store, p.weights, p.turned, err);
     }

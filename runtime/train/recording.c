@@ -215,7 +215,7 @@ rp_status rp_train_record(rp_trainer *t, rp_error *err) {
     RP_TRY(record_alone(t, rp_train_describe_prologue, "training prologue", &t->prologue, err));
     for (uint32_t i = 0; i < groups; i++) {
         RP_TRY(record_group(t, i, false, &t->forward[i], err));
-        RP_TRY(record_group(t, i, true, &t->backward[i], err));
+        if (t->params.freeze != RP_FREEZE_ENCODER) RP_TRY(record_group(t, i, true, &t->backward[i], err));
     }
     RP_TRY(record_alone(t, t->params.vectors ? rp_train_describe_vectors : rp_train_describe_head,
                         "training head", &t->head_commands, err));
@@ -223,7 +223,8 @@ rp_status rp_train_record(rp_trainer *t, rp_error *err) {
         RP_TRY(record_alone(t, rp_train_describe_vectors_loss, "loss of vectors", &t->vectors_loss, err));
         RP_TRY(record_alone(t, rp_train_describe_vectors_back, "vectors backwards", &t->vectors_back, err));
     }
-    RP_TRY(record_alone(t, rp_train_describe_epilogue, "training epilogue", &t->epilogue, err));
+    if (t->params.freeze != RP_FREEZE_ENCODER)
+        RP_TRY(record_alone(t, rp_train_describe_epilogue, "training epilogue", &t->epilogue, err));
     RP_TRY(record_update(t, err));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     RP_VK(vkCreateFence, (t->device->handle, &fence, NULL, &t->fence));

@@ -69,8 +69,10 @@ static uint32_t list_steps(rp_trainer *t, const rp_train_batch *b, const rp_trai
     for (uint32_t i = 0; i < c->layers; i++) *to++ = (rp_step){t->forward[rp_config_group(c, i)], layer};
     to = list_head(t, pass, last, 3 * head, to);
     if (pass == AHEAD) return (uint32_t)(to - t->steps);
-    for (uint32_t i = c->layers; i--;) *to++ = (rp_step){t->backward[rp_config_group(c, i)], 3 * layer};
-    *to++ = (rp_step){t->epilogue, 2 * outside};
+    bool back = t->params.freeze != RP_FREEZE_ENCODER;
+    for (uint32_t i = back ? c->layers : 0; i--;)
+        *to++ = (rp_step){t->backward[rp_config_group(c, i)], 3 * layer};
+    if (back) *to++ = (rp_step){t->epilogue, 2 * outside};
     if (last && !t->params.world) *to++ = (rp_step){t->update, 16.0 * (double)t->model->info.parameters};
     return (uint32_t)(to - t->steps);
 }

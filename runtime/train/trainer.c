@@ -71,6 +71,12 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "%s: vectors is %d, and must be one of rp_train_vectors, without a head", function,
                        (int)p->vectors);
+    if ((unsigned)p->freeze > RP_FREEZE_ENCODER || (p->freeze == RP_FREEZE_ENCODER && p->vectors))
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       p->vectors
+                           ? "%s: freeze is %d, and without the encoder nothing of vectors is left to learn"
+                           : "%s: freeze %d is not one of rp_train_freeze",
+                       function, (int)p->freeze);
     if (p->total_steps && p->warmup_steps > p->total_steps)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: warmup_steps is %llu and total_steps %llu", function,
                        (unsigned long long)p->warmup_steps, (unsigned long long)p->total_steps);

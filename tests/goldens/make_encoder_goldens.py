@@ -145,6 +145,14 @@ CASES = {
     "inner": albert("ForSequenceClassification", [31, 1, 12], layers=4, num_hidden_groups=2,
                     inner_group_num=2, num_labels=1),
     "inner_three": albert("Model", [31, 1, 12], layers=3, inner_group_num=3, dtype="BF16", hidden_act="gelu"),
+    # spans and choices at odd shapes
+    "odd_spans": albert("ForQuestionAnswering", [33, 2, 17], 39, 3, 91, 22, max_position_embeddings=40,
+                        hidden_act="gelu"),
+    "inner_spans": albert("ForQuestionAnswering", [31, 1, 12], layers=4, num_hidden_groups=2, inner_group_num=2,
+                          hidden_act="gelu_pytorch_tanh"),
+    "odd_choice": albert("ForMultipleChoice", [33, 2, 17], 39, 3, 91, 22, max_position_embeddings=40,
+                         hidden_act="relu"),
+    "head26_choice": albert("ForMultipleChoice", [33, 2, 14], 78, 3, 156, 30),
     # embeddings
     "vocab": albert("ForMaskedLM", [33, 1, 9], 32, 2, 64, 8, vocab_size=66001, dtype="F16"),
     "types1": albert("ForPreTraining", [31, 2, 9], type_vocab_size=1, layer_norm_eps=1e-5, dtype="F16",

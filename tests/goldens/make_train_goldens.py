@@ -38,13 +38,24 @@ CASES = {
     "tag_relu": ("head26", 4, 20),
     "answer": ("bert_spans", 5, 24),
     "answer_groups": ("head32", 3, 24),
+    "answer_odd": ("odd_spans", 4, 24),
+    "answer_inner": ("inner_spans", 4, 24),
     "choose": ("bert_choice", 2, 16),
+    "choose_odd": ("odd_choice", 3, 16),
+    "choose_head26": ("head26_choice", 3, 16),
+    "classify_frozen": ("bert_classes", 6, 20),
+    "multilabel_frozen": ("types3", 5, 24),
+    "tag_frozen": ("odd_bf16", 4, 20),
     "embed": ("odd", 5, 20),
     "embed_relu": ("head26", 3, 20),
     "embed_bert": ("bert", 4, 20),
     "embed_scored": ("inner", 4, 12),
     "embed_taught": ("odd", 5, 20),
 }
+# What keeps its weights: by the names that its parameters have, without the class's prefix.
+FROZEN = {"classify_frozen": "embeddings.", "multilabel_frozen": "embeddings.",
+          "tag_frozen": ("embeddings.", "encoder.")}
+
 # Vectors of texts, by sentence-transformers' losses: the way of pooling, and whether pairs have scores. A batch has so
 # many pairs.
 VECTORS = {"embed": ("mean", False), "embed_relu": ("mean", False), "embed_bert": ("cls", False),
@@ -166,7 +177,18 @@ def loss_of(model, batch, vectors=None):
     return model(**inputs, labels=torch.tensor(batch["labels"])).loss
 
 
-def train(model, batches, vectors=None):
+def parts_of(frozen):
+    return [frozen] if isinstance(frozen, str) else list(frozen)
+
+
+def freeze(model, parts):
+    for name, parameter in model.named_parameters():
+        if parts and name.split(".", 1)[1].startswith(parts):
+            parameter.requires_grad = False
+
+
+def train(model, batches, vectors=None, frozen=None):
+    freeze(model, frozen)
     decays = [p for n, p in model.named_parameters() if "bias" not in n and "LayerNorm" not in n and "layer_norm" not in n]
     known = {id(p) for p in decays}
     rest = [p for p in model.parameters() if id(p) not in known]
@@ -203,16 +225,17 @@ def make(name):
         _, tensors, _ = encoder.build_folder(folder, described)
         model = encoder.load(folder, described["cls"])
         batches = batches_of(name, described["cls"], count, longest, model.config)
-        single, _, single_weights = train(model, batches, VECTORS.get(name))
+        single, _, single_weights = train(model, batches, VECTORS.get(name), FROZEN.get(name))
         model = encoder.load(folder, described["cls"]).double()
-        steps, noise, weights = train(model, batches, VECTORS.get(name))
+        steps, noise, weights = train(model, batches, VECTORS.get(name), FROZEN.get(name))
     away = max(abs(a - b) / abs(b) for s, d in zip(single, steps) for a, b in zip(s, d))
     worst = max((np.abs(single_weights[t["name"]] - weights[t["name"]]).max(), t["name"]) for t in tensors
                 if t["name"] not in noise)
     print(f"{name}: float32 is {away:.1e} from float64 in loss and norm, {worst[0]:.1e} in {worst[1]}; "
           f"loss {steps[0][0]:.3f} to {steps[-1][0]:.3f}")
     with open(os.path.join(OUT, name + ".json"), "w") as f:
-        json.dump({"case": case, "lr": LR, "decay": DECAY, "vectors": VECTORS.get(name, [None])[0], "batches": batches, "steps": steps, "noise": noise,
+        json.dump({"case": case, "lr": LR, "decay": DECAY, "vectors": VECTORS.get(name, [None])[0],
+                   "freeze": len(parts_of(FROZEN.get(name, ()))), "batches": batches, "steps": steps, "noise": noise,
                    "weights": {t["name"]: elements(t["name"], weights[t["name"]]) for t in tensors}}, f)
         f.write("\n")
 

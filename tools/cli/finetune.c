@@ -30,6 +30,8 @@ static rp_status finetune(rp_device *device, rp_world *world, const rp_cli_optio
                                        .pair_column = o->pair_column,
                                        .label_column = o->label_column,
                                        .teacher = o->teacher,
+                                       .freeze = o->freeze,
+                                       .labels = o->labels,
                                        .label_weight = o->label_weight,
                                        .recompute = o->recompute,
                                        .eval_every = o->eval_every,

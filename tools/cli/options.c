@@ -15,6 +15,7 @@ static const char *const tasks[] = {"classify", "multilabel", "regress", "tag", 
 static const char *const trained_tasks[] = {"classify", "multilabel", "regress", "tag",
                                             "answer",   "choose",     "embed",   NULL};
 static const char *const recomputes[] = {"auto", "always", "never", NULL};
+static const char *const frozen[] = {"embeddings", "encoder", NULL};
 static const char *const schedules[] = {"linear", "constant", "polynomial", NULL};
 static const char *const optimizers[] = {"adamw", "lamb", NULL};
 static const char *const dtypes[] = {"f32", "f16", NULL};
@@ -171,6 +172,12 @@ static bool set_training(const char *name, int which, const char *value, rp_cli_
     case R_PRETRAIN_BATCH:
     case R_TRAIN_BATCH:
         return read_number(name, r, value, 1, 65536, &o->train_batch);
+    case R_FREEZE:
+        if (!read_word(name, r, value, frozen, &word)) return false;
+        o->freeze = (rp_train_freeze)(RP_FREEZE_EMBEDDINGS + word);
+        return true;
+    case R_LABELS:
+        return read_name(name, r, value, &o->labels);
     case R_PRETRAIN_SEED:
     case R_SEED:
         return read_number(name, r, value, 1, 1000000000, &o->seed);

@@ -94,6 +94,8 @@ typedef struct rp_cli_options {
     const char *metric, *plot;
     bool resume;
     const char *teacher; /* NULL: none */
+    const char *labels;  /* NULL: those of the data */
+    rp_train_freeze freeze;
     double learning_rate, warmup, weight_decay, max_grad_norm, label_smoothing, label_weight;
     rp_recompute recompute;
     rp_train_schedule schedule;

@@ -98,6 +98,8 @@ enum {
     R_LABEL_SMOOTHING,
     R_TEACHER,
     R_LABEL_WEIGHT,
+    R_FREEZE,
+    R_LABELS,
     R_SEED,
     R_NO_SHUFFLE,
     R_EVAL_EVERY,
