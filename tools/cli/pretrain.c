@@ -85,7 +85,7 @@ int rp_cli_pretrain(const rp_cli_options *options, rp_cli_output *out) {
         rp_cli_complain("pretrain: %s; try 'reprise pretrain --help'", wrong);
         return 2;
     }
-    rp_cli_watch_begin(&w, options, out);
+    rp_cli_watch_begin(&w, options, NULL, out);
     rp_status status = options->output ? rp_cli_device_open(options->device, &device, &err) : RP_OK;
     if (!status) status = pretrain(device, options, &w, &err);
     int exit_status = rp_cli_watch_report(&w, "pretrain", options, status, &err);
