@@ -260,6 +260,25 @@ static void test_the_cut_changes_rounding_alone(void **state) {
     free(a);
 }
 
+/* Whether layers are computed again or kept, the bits are the same. */
+static void test_what_is_kept_changes_nothing(void **state) {
+    (void)state;
+    static const rp_recompute ways[] = {RP_RECOMPUTE_ALWAYS, RP_RECOMPUTE_NEVER};
+    float *made[2];
+    size_t count[2];
+    rp_train_result result[2];
+    open_case("inner");
+    for (int i = 0; i < 2; i++) {
+        rp_trainer_params params = pretrain_params(&c, RP_OPTIMIZER_LAMB);
+        params.recompute = ways[i];
+        made[i] = train(&params, device, &count[i], &result[i]);
+    }
+    assert_true(result[0].loss == result[1].loss && count[0] == count[1]);
+    assert_memory_equal(made[0], made[1], count[0] * sizeof *made[0]);
+    free(made[0]);
+    free(made[1]);
+}
+
 /* Storage buffers so small that matrices are in chunks, and these in several windows: the ratios of LAMB are
  * those of whole tensors. */
 static void check_ranges(const char *name, uint64_t range, uint32_t word_chunks, uint32_t qkv_chunks) {
@@ -450,6 +469,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_gradients_are_those_of_the_loss, clean),
         cmocka_unit_test_teardown(test_one_submission_for_a_micro_batch, clean),
         cmocka_unit_test_teardown(test_the_cut_changes_rounding_alone, clean),
+        cmocka_unit_test_teardown(test_what_is_kept_changes_nothing, clean),
         cmocka_unit_test_teardown(test_a_tensor_may_lie_in_many_ranges, clean),
         cmocka_unit_test_teardown(test_heads_are_made, clean),
         cmocka_unit_test_teardown(test_a_classifier_is_dropped, clean),
