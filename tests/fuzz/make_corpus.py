@@ -488,3 +488,17 @@ MODULE = struct.pack("<21I", 0x07230203, 0x10300, 7, 20, 0, 2 << 16 | 17, 1, 4 <
                      5 << 16 | 128, 6, 8, 7, 7, 1 << 16 | 253)
 put("pack", "module", MODULE)
 put("pack", "code", b"\x15\0" + bytes.fromhex("00000026e60c65d759cd0947ec1ce6f5cc8a77a9a99ee6a092530115bee002"))
+
+# ---- checkpoints of trainings: what the first byte says ----
+STATE = """{"version": 1, "step": 3, "device": "d", "driver": "v",
+ "micro_batch": {"tokens": 64, "sequences": 8, "recomputes": false},
+ "kernels": {"model": {"matmul: 1": "matmul 8x8"}, "trainer": {"update: 1": "update"}}, "files": {}}"""
+put("training", "state", b"t" + STATE.encode())
+for name, path in (("state_files", "x"), ("state_outside", "../x")):
+    files = '"files": {"%s": {"bytes": 1, "sha256": "0"}}' % path
+    put("training", name, b"t" + STATE.replace('"files": {}', files).encode())
+put("training", "state_cut", b"t" + STATE.replace('"tokens": 64', '"tokens": 0').encode())
+put("training", "sealed", b"s" + STATE.encode())
+put("training", "history", b'h{"epoch": 1.0, "log_history": [{"step": 1, "loss": 0.5, "learning_rate": 5e-05}, '
+    b'{"step": 1, "eval_accuracy": NaN}]}')
+put("training", "history_of_nothing", b'h{"log_history": [{"loss": 1}]}')
