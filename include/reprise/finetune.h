@@ -21,7 +21,7 @@ typedef struct rp_finetune_params {
     uint64_t steps;      /* 0: as many as the epochs have; else these, whatever `epochs` says */
     uint32_t batch_size; /* rows of a step; 0: 8. The last step of a pass takes those that are left */
     uint32_t max_tokens; /* longest sequence; longer ones are cut; 0: what the model takes; for answers 384 */
-    double learning_rate;       /* 0: 5e-5 */
+    double learning_rate;       /* 0: 5e-5; of LAMB 0.00176 */
     double warmup;              /* steps in which the learning rate rises or, below 1, their share of all */
     rp_train_schedule schedule; /* after the warm-up */
     bool no_shuffle;            /* rows are learnt in the order of the file */
@@ -42,6 +42,7 @@ typedef struct rp_finetune_params {
     uint32_t stride;        /* RP_EVAL_ANSWER: tokens that neighbouring windows of a context share; 0: 128 */
     rp_recompute recompute; /* as in rp_trainer_params */
     uint32_t keep;          /* checkpoints that stay, the last ones; 0: all */
+    rp_optimizer optimizer;
     uint64_t eval_every; /* steps from one evaluation of `dev` to the next; 0: a pass. One more at the end */
     uint64_t save_every; /* steps from one checkpoint to the next; 0: 500; UINT64_MAX: there are none */
     bool resume;         /* go on where a training with the same `out` ended, whatever ended it */

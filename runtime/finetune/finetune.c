@@ -202,6 +202,7 @@ static rp_status open_trainer(rp_finetune_run *run, rp_error *err) {
                   : teacher ? teacher->labels
                             : own->names,
         .problem = problems[p->task],
+        .optimizer = p->optimizer,
         .schedule = p->schedule,
         .learning_rate = p->learning_rate,
         .weight_decay = p->weight_decay,

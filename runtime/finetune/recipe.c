@@ -24,7 +24,9 @@ static void put_numbers(rp_json_writer *w, const rp_finetune_run *run) {
     rp_json_write_integer(w, "batch_size", p->batch_size);
     rp_json_write_integer(w, "max_length", p->max_tokens);
     if (p->stride) rp_json_write_integer(w, "stride", p->stride);
-    rp_json_write_real(w, "lr", p->learning_rate > 0 ? p->learning_rate : 5e-5);
+    bool lamb = p->optimizer == RP_OPTIMIZER_LAMB;
+    rp_json_write_string(w, "optimizer", lamb ? "lamb" : "adamw");
+    rp_json_write_real(w, "lr", p->learning_rate > 0 ? p->learning_rate : lamb ? 0.00176 : 5e-5);
     rp_json_write_real(w, "warmup", p->warmup);
     rp_json_write_string(w, "schedule", name_in(schedules, RP_COUNT(schedules), p->schedule));
     rp_json_write_real(w, "weight_decay", p->weight_decay);

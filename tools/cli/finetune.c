@@ -18,6 +18,7 @@ static rp_status finetune(rp_device *device, rp_world *world, const rp_cli_optio
                                        .stride = o->stride,
                                        .learning_rate = o->learning_rate,
                                        .warmup = o->warmup,
+                                       .optimizer = o->optimizer,
                                        .schedule = o->schedule,
                                        .no_shuffle = o->no_shuffle,
                                        .skip_bad = o->skip_bad,

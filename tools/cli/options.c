@@ -152,6 +152,7 @@ static bool set_training(const char *name, int which, const char *value, rp_cli_
     case R_NGRAM:
         return read_number(name, r, value, 1, 64, &o->ngram);
     case R_OPTIMIZER:
+    case R_TRAIN_OPTIMIZER:
         if (!read_word(name, r, value, optimizers, &word)) return false;
         o->optimizer = (rp_optimizer)(RP_OPTIMIZER_ADAMW + word);
         return true;

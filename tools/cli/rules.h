@@ -89,6 +89,7 @@ enum {
     R_EPOCHS,
     R_STEPS,
     R_TRAIN_BATCH,
+    R_TRAIN_OPTIMIZER,
     R_LEARNING_RATE,
     R_WARMUP,
     R_SCHEDULE,
