@@ -38,10 +38,11 @@ static rp_device *open_device(bool dot) {
     rp_device *device = NULL;
     rp_error err;
     if (rp_device_open(&(rp_device_params){.cache_dir = cache}, &device, &err)) fail_msg("%s", err.message);
+    device->tuning_limit = 0; /* no kernel is timed: the plan's order holds */
     if (!dot) return device;
     device->caps.info.type = RP_DEVICE_INTEGRATED;
     device->caps.matrix_shape_count = 0;
-    device->tuning_limit = 0; /* no kernel is timed: the plan's order holds */
+    device->caps.info.max_invocations = 64; /* the smallest tile: llvmpipe compiles the others for seconds */
     return device;
 }
 
@@ -64,22 +65,19 @@ static bool rounds(const rp_model *model) {
     return all;
 }
 
-/* Run some texts, and say what the cross-check found. */
+/* Run a text, and say what the cross-check found. */
 static rp_verify_counts run(rp_model *model, rp_output output) {
-    static const uint32_t lengths[] = {3, TOKENS};
     static float out[TOKENS * 384];
     int32_t ids[TOKENS];
+    const rp_sequence sequence = {.ids = ids, .count = TOKENS};
     const rp_run_params params = {.output = output};
     rp_verify_counts counts;
     rp_error err;
-    for (size_t i = 0; i < RP_COUNT(lengths); i++) {
-        const rp_sequence sequence = {.ids = ids, .count = lengths[i]};
-        for (uint32_t t = 0; t < TOKENS; t++) ids[t] = (int32_t)((t * 131 + i * 17 + 5) % VOCABULARY);
-        if (rp_model_run(model, &sequence, 1, &params, out, RP_COUNT(out), NULL, &err))
-            fail_msg("%s", err.message);
-    }
+    for (uint32_t t = 0; t < TOKENS; t++) ids[t] = (int32_t)((t * 131 + 5) % VOCABULARY);
+    if (rp_model_run(model, &sequence, 1, &params, out, RP_COUNT(out), NULL, &err))
+        fail_msg("%s", err.message);
     rp_model_verify_counts(model, true, &counts);
-    assert_int_equal(counts.checked, RP_COUNT(lengths));
+    assert_int_equal(counts.checked, 1);
     return counts;
 }
 
@@ -88,7 +86,7 @@ static rp_verify_counts run(rp_model *model, rp_output output) {
 static void make_model(char dir[FIXTURE_PATH_SIZE], double large) {
     static const char config[] =
         "{\"architectures\": [\"AlbertModel\"], \"model_type\": \"albert\", \"vocab_size\": 97, "
-        "\"embedding_size\": 64, \"hidden_size\": 312, \"intermediate_size\": 640, \"num_hidden_layers\": 6, "
+        "\"embedding_size\": 64, \"hidden_size\": 312, \"intermediate_size\": 640, \"num_hidden_layers\": 4, "
         "\"num_hidden_groups\": 2, \"inner_group_num\": 1, \"num_attention_heads\": 12, "
         "\"max_position_embeddings\": 64, \"type_vocab_size\": 2, \"hidden_act\": \"gelu_new\", "
         "\"layer_norm_eps\": 1e-12}";

@@ -29,9 +29,12 @@ static size_t find(const rp_kernel *kernels, size_t count, const rp_kernel *k, b
     return count;
 }
 
-/* `each_shader_once`: by the smallest of its tiles; a software driver takes long to compile the others. */
+/* `each_shader_once`: by the smallest of its tiles; a software driver takes long to compile the others. A
+ * 32-bit build always does so: the shaders are those of other builds, and what differs is the code around
+ * them. */
 static size_t list_kernels(const rp_use *use, bool each_shader_once, rp_kernel out[MOST_KERNELS]) {
     size_t count = 0;
+    if (sizeof(size_t) < 8) each_shader_once = true;
     for (size_t look = 0; look < OPS_LOOKS; look++) {
         rp_kernel planned[RP_MAX_KERNELS];
         ops_look_like(look);
