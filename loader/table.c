@@ -32,10 +32,6 @@ static const char TOO_LONG[] = "the line is longer than is taken; cut it into sh
 static const char ROW_TOO_LONG[] =
     "the row that begins here is longer than is taken; close its quotes, or cut it into shorter ones";
 
-const char *rp_table_separator_name(const rp_table *t) {
-    return t->separator == ',' ? "a comma" : t->separator == ';' ? "a semicolon" : "a tab";
-}
-
 static bool is_break(char c) {
     return c == '\n' || c == '\r';
 }

@@ -84,9 +84,6 @@ rp_table_step rp_table_next(rp_table *table, const char *data, size_t size, bool
  * another order than the file's. Separator and columns stay. */
 void rp_table_seek(rp_table *table, uint64_t offset, uint64_t line);
 
-/* "a comma", "a semicolon" or "a tab", for messages. */
-const char *rp_table_separator_name(const rp_table *table);
-
 /* Free what the reader holds and zero it. Allowed on a zeroed one. */
 void rp_table_finish(rp_table *table);
 
