@@ -51,11 +51,8 @@ static rp_status check_head(const rp_eval_run *run, rp_error *err) {
         [RP_EVAL_ORDER] = "coherence", [RP_EVAL_MLM] = "fill-mask", [RP_EVAL_EMBED] = "embed"};
     rp_result *result = NULL;
     if (run->task == RP_EVAL_MLM && run->info->heads & RP_HEAD_MASKED_LM) return RP_OK; /* no tokenizer */
-    rp_task task = {.model = run->model,
-                    .head = tasks[run->task].head,
-                    .command = run->task < RP_EVAL_TAG ? "classify" : commands[run->task],
-                    .out = &result,
-                    .call = run->params.call};
+    const char *command = run->task < RP_EVAL_TAG ? "classify" : commands[run->task];
+    rp_task task = rp_eval_call(run, tasks[run->task].head, command, &result);
     rp_status status = rp_task_begin(&task, err);
     if (status) return status;
     status = rp_task_end(&task, RP_OK);

@@ -55,6 +55,9 @@ rp_status rp_eval_bad(rp_eval_run *run, size_t i, const char *message, rp_error 
 /* The same where entry `i` of `result` failed: `*bad` says whether it did. */
 rp_status rp_eval_check(rp_eval_run *run, const rp_result *result, size_t i, bool *bad, rp_error *err);
 
+/* The call of a task on the rows of the batch, which needs `head`; `command` names it in messages. */
+rp_task rp_eval_call(const rp_eval_run *run, rp_head head, const char *command, rp_result **out);
+
 /* Begin the object of row `i`, and write it to the file. Only where there is `run->out`. */
 void rp_eval_open(const rp_eval_run *run, size_t i, rp_json_writer *w);
 rp_status rp_eval_write(const rp_eval_run *run, rp_json_writer *w, rp_error *err);

@@ -81,6 +81,16 @@ rp_status rp_eval_bad(rp_eval_run *run, size_t i, const char *message, rp_error 
                    (unsigned long long)(line ? line : number + 1), message);
 }
 
+rp_task rp_eval_call(const rp_eval_run *run, rp_head head, const char *command, rp_result **out) {
+    return (rp_task){.model = run->model,
+                     .head = head,
+                     .command = command,
+                     .inputs = run->rows,
+                     .count = run->count,
+                     .out = out,
+                     .call = run->params.call};
+}
+
 rp_status rp_eval_check(rp_eval_run *run, const rp_result *result, size_t i, bool *bad, rp_error *err) {
     const char *message;
     *bad = rp_result_status(result, i, &message) != RP_OK;

@@ -82,13 +82,7 @@ static rp_status take_logits(rp_eval_run *run, const rp_tokenized *tokenized, co
 
 rp_status rp_eval_texts(rp_eval_run *run, rp_error *err) {
     rp_result *result = NULL;
-    rp_task task = {.model = run->model,
-                    .head = RP_HEAD_CLASSIFIER,
-                    .command = "classify",
-                    .inputs = run->rows,
-                    .count = run->count,
-                    .out = &result,
-                    .call = run->params.call};
+    rp_task task = rp_eval_call(run, RP_HEAD_CLASSIFIER, "classify", &result);
     rp_status status = rp_task_begin(&task, err);
     if (status) return status;
     rp_tokenized tokenized = {.max_tokens = run->params.max_tokens};

@@ -120,13 +120,7 @@ static rp_status answer(tag_run *t, rp_result *result, rp_error *err) {
 
 rp_status rp_eval_tag(rp_eval_run *run, rp_error *err) {
     rp_result *result = NULL;
-    rp_task task = {.model = run->model,
-                    .head = RP_HEAD_TOKENS,
-                    .command = "tag",
-                    .inputs = run->rows,
-                    .count = run->count,
-                    .out = &result,
-                    .call = run->params.call};
+    rp_task task = rp_eval_call(run, RP_HEAD_TOKENS, "tag", &result);
     rp_status status = rp_task_begin(&task, err);
     if (status) return status;
     tag_run t = {run, rp_new_array(pieces, run->count), run->params.stride ? run->params.stride : STRIDE};
