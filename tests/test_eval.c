@@ -242,6 +242,13 @@ static void test_tags(void **state) {
     write_lines(p.data, lines);
     e = evaluate(&p, (rp_eval_params){0});
     assert_true(metric(e, "accuracy") == 1 && metric(e, "f1") == 1 && metric(e, "precision") == 1);
+    const rp_entity_metrics *types = rp_evaluation_entities(e, &count);
+    assert_true(count > 0);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(types[i].precision == 1 && types[i].recall == 1 && types[i].f1 == 1);
+        assert_true(types[i].support > 0 && types[i].support % 2 == 0); /* two sentences alike */
+        assert_true(!i || strcmp(types[i - 1].type, types[i].type) < 0);
+    }
     rp_evaluation_free(&e);
     json_decref(got);
     json_decref(tokens);

@@ -116,12 +116,27 @@ static double share(uint64_t part, uint64_t whole) {
     return whole ? (double)part / (double)whole : 0;
 }
 
+/* The report of seqeval: type, precision, recall, f1, support. */
+static void assert_types(const json_t *want, const rp_entities *e) {
+    assert_int_equal(e->type_count, json_array_size(want));
+    for (size_t i = 0; i < e->type_count; i++) {
+        const json_t *line = json_array_get(want, i);
+        const rp_entity_type *t = &e->types[i];
+        const double got[] = {share(t->both, t->said), share(t->both, t->right),
+                              share(2 * t->both, t->said + t->right), (double)t->right};
+        assert_string_equal(t->name, json_string_value(json_array_get(line, 0)));
+        for (size_t k = 0; k < 4; k++)
+            assert_true(fabs(got[k] - json_number_value(json_array_get(line, k + 1))) < 1e-9);
+    }
+}
+
 static void test_tags(void **state) {
-    size_t i, s;
+    size_t i, s, types = 0;
     json_t *golden, *row;
     (void)state;
     json_array_foreach(json_object_get(root, "tags"), i, golden) {
-        rp_entities e = {0};
+        rp_entity_type room[32];
+        rp_entities e = {.types = room, .type_room = 32};
         json_array_foreach(json_object_get(golden, "right"), s, row) {
             const json_t *said = json_array_get(json_object_get(golden, "said"), s);
             for (size_t k = 0; k < json_array_size(row); k++)
@@ -133,7 +148,10 @@ static void test_tags(void **state) {
         assert_metric(golden, "recall", share(e.both, e.right_count));
         assert_metric(golden, "f1", share(2 * e.both, e.said_count + e.right_count));
         assert_metric(golden, "accuracy", share(e.correct, e.tokens));
+        assert_types(json_object_get(golden, "types"), &e);
+        types += e.type_count;
     }
+    assert_true(types > 60);
     assert_true(i >= 40);
 }
 

@@ -79,6 +79,18 @@ RP_API void rp_evaluation_free(rp_evaluation **evaluation);
  * freed. */
 RP_API const rp_metric *rp_evaluation_metrics(const rp_evaluation *evaluation, size_t *count);
 
+/* RP_EVAL_TAG: of the entities of one type, what the report of seqeval says. */
+typedef struct rp_entity_metrics {
+    const char *type; /* such as "PER" */
+    double precision, recall, f1;
+    uint64_t support;     /* entities of this type that there are */
+    uint64_t reserved[4]; /* zero */
+} rp_entity_metrics;
+
+/* Those of every type that occurs, sorted by its bytes; `*count` gets their number, 0 for other tasks. Valid
+ * until the evaluation is freed. */
+RP_API const rp_entity_metrics *rp_evaluation_entities(const rp_evaluation *evaluation, size_t *count);
+
 /* The task that was chosen. */
 RP_API rp_eval_task rp_evaluation_task(const rp_evaluation *evaluation);
 

@@ -12,6 +12,9 @@ struct rp_evaluation {
     rp_eval_task task;
     uint64_t rows, skipped;
     rp_metrics metrics;
+    rp_entity_metrics *entities; /* [entity_count] */
+    size_t entity_count;
+    rp_arena names; /* of their types */
 };
 
 /* ---- the tasks ---- */
@@ -146,6 +149,12 @@ static rp_status open_data(rp_eval_run *run, rp_error *err) {
 
 static rp_status make_counts(rp_eval_run *run, rp_error *err) {
     uint32_t count = run->task == RP_EVAL_ORDER ? 2 : run->info->label_count;
+    rp_entities *e = &run->entities;
+    if (run->task == RP_EVAL_TAG) { /* a label has one type, and no tag has none */
+        e->types = rp_new_array(rp_entity_type, count + 1ull);
+        if (!e->types) return rp_fail_memory(err, "the types of entities", count * sizeof *e->types);
+        e->type_room = count + 1ull;
+    }
     run->flags = rp_new_array(bool, 2ull * count);
     return run->flags ? rp_classes_init(&run->classes, count, err)
                       : rp_fail_memory(err, "the counts of labels", 2ull * count);
@@ -207,6 +216,24 @@ static rp_status sum_up(rp_eval_run *run, rp_metrics *m, rp_error *err) {
         rp_metrics_add(m, "matthews_correlation", rp_matthews(c));
     }
     return status;
+}
+
+static rp_status list_entities(const rp_eval_run *run, rp_evaluation *out, rp_error *err) {
+    const rp_entities *e = &run->entities;
+    if (!e->type_count) return RP_OK;
+    out->entities = rp_new_array(rp_entity_metrics, e->type_count);
+    if (!out->entities) return rp_fail_memory(err, "the metrics", e->type_count * sizeof *out->entities);
+    for (size_t i = 0; i < e->type_count; i++) {
+        const rp_entity_type *t = &e->types[i];
+        const char *name = rp_arena_copy(&out->names, t->name, strlen(t->name));
+        if (!name) return rp_fail_memory(err, "the metrics", strlen(t->name));
+        out->entities[out->entity_count++] = (rp_entity_metrics){.type = name,
+                                                                 .precision = share(t->both, t->said),
+                                                                 .recall = share(t->both, t->right),
+                                                                 .f1 = share(2 * t->both, t->said + t->right),
+                                                                 .support = t->right};
+    }
+    return RP_OK;
 }
 
 /* ---- the file of predictions ---- */
@@ -274,6 +301,7 @@ static rp_status evaluate(rp_eval_run *run, rp_visit *visit, rp_evaluation **out
     *made = (rp_evaluation){
         .task = run->task, .rows = run->done, .skipped = run->failed + rp_data_skipped(run->data)};
     status = sum_up(run, &made->metrics, err);
+    if (!status) status = list_entities(run, made, err);
     if (!status && run->params.glue) status = choose_glue(which, &made->metrics, err);
     if (status) rp_evaluation_free(&made);
     *out = made;
@@ -288,6 +316,7 @@ static void finish(rp_eval_run *run) {
     free(run->numbers.right);
     free(run->numbers.said);
     free(run->answers.items);
+    free(run->entities.types);
     free(run->flags);
     free(run);
 }
@@ -321,7 +350,9 @@ rp_status rp_eval(rp_model *model, const char *file, const rp_eval_params *param
 }
 
 void rp_evaluation_free(rp_evaluation **evaluation) {
-    if (!evaluation) return;
+    if (!evaluation || !*evaluation) return;
+    free((*evaluation)->entities);
+    rp_arena_finish(&(*evaluation)->names);
     free(*evaluation);
     *evaluation = NULL;
 }
@@ -329,6 +360,11 @@ void rp_evaluation_free(rp_evaluation **evaluation) {
 const rp_metric *rp_evaluation_metrics(const rp_evaluation *evaluation, size_t *count) {
     *count = evaluation->metrics.count;
     return evaluation->metrics.items;
+}
+
+const rp_entity_metrics *rp_evaluation_entities(const rp_evaluation *evaluation, size_t *count) {
+    *count = evaluation->entity_count;
+    return evaluation->entities;
 }
 
 rp_eval_task rp_evaluation_task(const rp_evaluation *evaluation) {

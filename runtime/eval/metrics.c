@@ -192,6 +192,32 @@ static bool chunk(rp_chunker *c, const char *name, uint64_t at, const char **typ
     return ended;
 }
 
+/* NULL: there is no room for one more. */
+static rp_entity_type *type_of(rp_entities *e, const char *name) {
+    size_t low = 0, high = e->type_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(e->types[middle].name, name);
+        if (!order) return &e->types[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (e->type_count == e->type_room) return NULL;
+    memmove(e->types + low + 1, e->types + low, (e->type_count++ - low) * sizeof *e->types);
+    e->types[low] = (rp_entity_type){.name = name};
+    return &e->types[low];
+}
+
+static void count_types(rp_entities *e, const char *right, const char *said, bool both) {
+    rp_entity_type *type = right ? type_of(e, right) : NULL;
+    if (type) type->right++;
+    if (type) type->both += both;
+    type = said ? type_of(e, said) : NULL;
+    if (type) type->said++;
+}
+
 static void take(rp_entities *e, const char *right, const char *said) {
     const char *types[2];
     uint64_t from[2];
@@ -199,7 +225,9 @@ static void take(rp_entities *e, const char *right, const char *said) {
     bool b = chunk(&e->said, said, e->at, &types[1], &from[1]);
     e->right_count += a;
     e->said_count += b;
-    e->both += a && b && from[0] == from[1] && !strcmp(types[0], types[1]);
+    bool both = a && b && from[0] == from[1] && !strcmp(types[0], types[1]);
+    e->both += both;
+    count_types(e, a ? types[0] : NULL, b ? types[1] : NULL, both);
     e->at++;
 }
 

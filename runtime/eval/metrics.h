@@ -49,8 +49,17 @@ typedef struct rp_chunker {
     uint64_t begin;   /* of the last entity */
 } rp_chunker;
 
-/* Entities on both sides. Zero-initialise. */
+/* Entities of one type. */
+typedef struct rp_entity_type {
+    const char *name;
+    uint64_t right, said, both;
+} rp_entity_type;
+
+/* Entities on both sides. Zero-initialise; free `types`. */
 typedef struct rp_entities {
+    rp_entity_type *types; /* [type_count] by their names; room for type_room, and further types are not told
+                              apart */
+    size_t type_count, type_room;
     rp_chunker right, said;
     uint64_t at; /* tokens so far, with one between sentences */
     uint64_t right_count, said_count, both;

@@ -77,7 +77,15 @@ def tags(draw):
     return {"right": right, "said": said, "precision": float(sequence_labeling.precision_score(right, said)),
             "recall": float(sequence_labeling.recall_score(right, said)),
             "f1": float(sequence_labeling.f1_score(right, said)),
-            "accuracy": float(sequence_labeling.accuracy_score(right, said))}
+            "accuracy": float(sequence_labeling.accuracy_score(right, said)), "types": types_of(right, said)}
+
+
+def types_of(right, said):
+    """The lines of seqeval's report, but for its averages."""
+    report = sequence_labeling.classification_report(right, said, output_dict=True, zero_division=0) \
+        if sequence_labeling.get_entities(right) or sequence_labeling.get_entities(said) else {}
+    return [[name, *(float(line[k]) for k in ("precision", "recall", "f1-score", "support"))]
+            for name, line in report.items() if not name.endswith(" avg")]
 
 
 def answers(draw):

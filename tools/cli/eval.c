@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "loader/json_text.h"
@@ -26,6 +27,29 @@ static rp_status answer_nothing(const rp_cli_session *session, const rp_cli_item
     return RP_OK;
 }
 
+static void write_number(rp_cli_buffer *out, const char *name, double value) {
+    char number[RP_JSON_NUMBER_SIZE] = "null";
+    if (isfinite(value)) rp_json_double_text(value, number);
+    rp_cli_printf(out, ", \"%s\": %s", name, number);
+}
+
+/* Of each type of entities, under "entities". */
+static void write_entities(const rp_evaluation *evaluation, rp_cli_buffer *out) {
+    size_t count;
+    const rp_entity_metrics *e = rp_evaluation_entities(evaluation, &count);
+    if (rp_evaluation_task(evaluation) != RP_EVAL_TAG) return;
+    rp_cli_puts(out, ", \"entities\": [");
+    for (size_t i = 0; i < count; i++, e++) {
+        rp_cli_puts(out, i ? ", {\"type\": " : "{\"type\": ");
+        rp_cli_json_string(out, e->type, strlen(e->type));
+        write_number(out, "precision", e->precision);
+        write_number(out, "recall", e->recall);
+        write_number(out, "f1", e->f1);
+        rp_cli_printf(out, ", \"support\": %llu}", (unsigned long long)e->support);
+    }
+    rp_cli_puts(out, "]");
+}
+
 static void write_json(const rp_evaluation *evaluation, rp_cli_buffer *out) {
     static const char *const tasks[] = {"",       "classify", "multilabel", "regress", "tag",
                                         "answer", "choose",   "order",      "mlm",     "embed"};
@@ -35,11 +59,8 @@ static void write_json(const rp_evaluation *evaluation, rp_cli_buffer *out) {
     rp_cli_printf(out, "{\"task\": \"%s\", \"rows\": %llu, \"skipped\": %llu",
                   tasks[rp_evaluation_task(evaluation)], (unsigned long long)rows,
                   (unsigned long long)skipped);
-    for (size_t i = 0; i < count; i++) {
-        char number[RP_JSON_NUMBER_SIZE] = "null";
-        if (isfinite(metrics[i].value)) rp_json_double_text(metrics[i].value, number);
-        rp_cli_printf(out, ", \"%s\": %s", metrics[i].name, number);
-    }
+    for (size_t i = 0; i < count; i++) write_number(out, metrics[i].name, metrics[i].value);
+    write_entities(evaluation, out);
     rp_cli_puts(out, "}\n");
 }
 
@@ -55,6 +76,11 @@ static void write_people(const rp_evaluation *evaluation, rp_cli_buffer *out) {
             rp_cli_printf(out, "%-22s %.4f\n", metrics[i].name, metrics[i].value);
         else
             rp_cli_printf(out, "%-22s not defined\n", metrics[i].name);
+    const rp_entity_metrics *e = rp_evaluation_entities(evaluation, &count);
+    if (count) rp_cli_puts(out, "\nentities               precision   recall       f1  support\n");
+    for (size_t i = 0; i < count; i++, e++)
+        rp_cli_printf(out, "%-22s %9.4f %8.4f %8.4f %8llu\n", e->type, e->precision, e->recall, e->f1,
+                      (unsigned long long)e->support);
 }
 
 /* The exit status. */
