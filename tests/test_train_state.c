@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "loader/sealed.h"
+#include "support_pretrain.h"
 #include "support_train.h"
 #include "train/state.h"
 
@@ -169,6 +170,49 @@ static void test_going_on_with_other_models(void **state) {
     check_going_on("answer_groups");
 }
 
+static rp_trainer *open_pretrainer(const pretrain_case *c, const char *resume) {
+    rp_trainer_params params = pretrain_params(c, RP_OPTIMIZER_LAMB);
+    rp_trainer *trainer = NULL;
+    rp_error err = {0};
+    params.resume = resume;
+    if (rp_trainer_open(device, c->dir, &params, &trainer, &err)) fail_msg("%s", err.message);
+    return trainer;
+}
+
+static void pretrain(rp_trainer *trainer, const pretrain_case *c, size_t from, size_t to) {
+    rp_error err = {0};
+    for (size_t i = from; i < to; i++)
+        if (rp_trainer_step(trainer, &c->batches[i % PRETRAIN_BATCHES], NULL, &err))
+            fail_msg("%s", err.message);
+}
+
+/* LAMB, the decoder, and heads for words and for order. */
+static void test_going_on_with_pre_training(void **state) {
+    static const char *const cases[] = {"untied", "inner", "bert"};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pretrain_case c;
+        assert_true(pretrain_open(cases[i], &c));
+        rp_trainer *trainer = open_pretrainer(&c, NULL);
+        pretrain(trainer, &c, 0, 3);
+        save_state(trainer, in_dir("three"));
+        pretrain(trainer, &c, 3, 6);
+        save_state(trainer, in_dir("six"));
+        rp_trainer_close(&trainer);
+        trainer = open_pretrainer(&c, in_dir("three"));
+        pretrain(trainer, &c, 3, 6);
+        save_state(trainer, in_dir("resumed"));
+        rp_trainer_close(&trainer);
+        assert_same_file(in_dir("six"), in_dir("resumed"), "model.safetensors");
+        assert_same_file(in_dir("six"), in_dir("resumed"), "exp_avg.safetensors");
+        assert_same_file(in_dir("six"), in_dir("resumed"), "exp_avg_sq.safetensors");
+        assert_same_file(in_dir("six"), in_dir("resumed"), "trainer.json");
+        pretrain_close(&c);
+        remove_dir(NULL);
+        make_dir(NULL);
+    }
+}
+
 /* ---- what is otherwise ---- */
 
 /* Replace `from`, of as many bytes, in a trainer.json, and seal it again. */
@@ -288,6 +332,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_going_on_makes_the_same_bits, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_going_on_with_other_models, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_going_on_with_pre_training, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_other_kernels_and_cuts_are_told, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_damage_is_found, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_another_model_is_refused, make_dir, remove_dir),
