@@ -162,9 +162,12 @@ typedef struct rp_train_result {
  *
  * RP_ERROR_HEAD when the folder has no head that can be trained and none is asked for;
  * RP_ERROR_UNSUPPORTED for a DistilBERT; RP_ERROR_DEVICE_MEMORY when the device has too little for gradients,
- * moments and one sequence; else what rp_model_open says. Of `resume`: RP_ERROR_FILE and RP_ERROR_FORMAT name
- * the file that is missing, cut short, changed, or of another model. Where kernels or micro-batches cannot be
- * those of the checkpoint the log hears a warning (rp_call.log), and the training goes on with others. */
+ * moments and one sequence; else what rp_model_open says. Of `config` and `tokenizer`: RP_ERROR_FORMAT where
+ * they do not fit each other, RP_ERROR_FILE where `dir` has files or cannot be written; RP_ERROR_UNSUPPORTED
+ * where a software driver cannot predict a vocabulary so large (170,000). Of `resume`: RP_ERROR_FILE and
+ * RP_ERROR_FORMAT name the file that is missing, cut short, changed, or of another model. Where kernels or
+ * micro-batches cannot be those of the checkpoint the log hears a warning (rp_call.log), and the training
+ * goes on with others. */
 RP_API rp_status rp_trainer_open(rp_device *device, const char *dir, const rp_trainer_params *params,
                                  rp_trainer **out, rp_error *err);
 
@@ -223,8 +226,12 @@ RP_API rp_status rp_trainer_plan(rp_device *device, const char *config, const rp
  * the order of ranks: dropout depends on the place in the whole batch. An error of one process comes to all,
  * with its rank. rp_trainer_open is called by every process, too.
  *
- * RP_ERROR_TEXT names a sequence that is empty, too long or holds an id out of range; RP_ERROR_ARGUMENT a
- * label or a target that is none, or a batch without any label; nothing has changed then.
+ * A row of logits of a masked language model is as wide as the vocabulary: a micro-batch is cut by the tokens
+ * to be predicted, too, so that they take 64 MiB, or what a quarter of the longest sequence takes.
+ *
+ * RP_ERROR_TEXT names a sequence that is empty, too long, holds an id out of range or has more tokens to be
+ * predicted than a micro-batch takes; RP_ERROR_ARGUMENT a label or a target that is none, masked tokens that
+ * are none, or a batch without any label; nothing has changed then.
  * RP_ERROR_UNSUPPORTED names the step and the tensor when the gradient is not finite: no parameter has
  * changed. RP_ERROR_DEVICE_LOST as said above. */
 RP_API rp_status rp_trainer_step(rp_trainer *trainer, const rp_train_batch *batch, rp_train_result *result,
