@@ -81,6 +81,10 @@ typedef struct rp_finetune_params {
  * checkpoint-N after N steps, each of which is a Hugging Face folder too and gets its name when all of it is
  * on the disk; and .training, where this call writes, and which goes away when it ends.
  *
+ * Where the device is lost the call goes on by itself from the last checkpoint, or anew where there is none yet,
+ * and rp_call.log hears of it: `handler` hears of some steps again. RP_ERROR_DEVICE_LOST comes when it is lost
+ * again and again at one step.
+ *
  * The same call on the same device gives the same bits, and so does a call that goes on (`resume`) after one
  * that was killed at any moment: model, log but for its seconds, and trainer_state.json. It begins with the
  * last checkpoint that is good, or anew where there is none yet, and drops what the log has of later steps. A

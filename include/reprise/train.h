@@ -15,8 +15,8 @@ extern "C" {
  *
  * Thread-safety: a program may call every function from any thread; steps of one trainer take turns with each
  * other and with runs of its model. A trainer does not outlive the loss of its device: later calls return
- * RP_ERROR_DEVICE_LOST, its model is the one of the folder again, and the program goes on from what it has
- * saved. */
+ * RP_ERROR_DEVICE_LOST, runs of its model too, and the program goes on from what it has saved, as rp_finetune
+ * does. */
 typedef struct rp_trainer rp_trainer;
 
 /* After the warm-up, in whose w steps the learning rate rises from 0, until step t = total_steps. s: steps

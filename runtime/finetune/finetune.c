@@ -398,6 +398,24 @@ static void finish(rp_finetune_run *run) {
     free(run);
 }
 
+/* One training, with what came of it in `status`. True: it is to be begun again. */
+static bool make_run(rp_device *device, const rp_finetune_params *params, rp_visit *visit,
+                     rp_loop_losses *losses, rp_status *status, rp_error *err) {
+    rp_finetune_run *run = rp_new(rp_finetune_run);
+    if (run) {
+        run->device = device;
+        run->params = *params;
+        set_defaults(&run->params);
+        *status = finetune(run, visit, err);
+    } else {
+        *status = rp_fail_memory(err, "a training", sizeof *run);
+    }
+    if (!*status || !rp_world_agreed(params->world)) *status = rp_world_agree(params->world, *status, err);
+    bool again = run && rp_loop_goes_on(&run->loop, losses, *status, err);
+    if (run) finish(run);
+    return again;
+}
+
 rp_status rp_finetune(rp_device *device, const rp_finetune_params *params, rp_error *err) {
     rp_error unwanted;
     rp_visit visit;
@@ -407,17 +425,9 @@ rp_status rp_finetune(rp_device *device, const rp_finetune_params *params, rp_er
     rp_status status = check_params(params, err);
     if (!status) status = rp_visit_enter(&visit, NULL, params->call, "rp_finetune", err);
     if (status) return rp_world_agree(params->world, status, err);
-    rp_finetune_run *run = rp_new(rp_finetune_run);
-    if (run) {
-        run->device = device;
-        run->params = *params;
-        set_defaults(&run->params);
-        status = finetune(run, &visit, err);
-    } else {
-        status = rp_fail_memory(err, "a training", sizeof *run);
-    }
-    if (!status || !rp_world_agreed(params->world)) status = rp_world_agree(params->world, status, err);
-    if (run) finish(run);
+    rp_loop_losses losses = {0};
+    rp_finetune_params again = *params;
+    while (make_run(device, &again, &visit, &losses, &status, err)) again.resume = true;
     rp_visit_leave(&visit);
     return status;
 }

@@ -123,6 +123,17 @@ rp_status rp_loop_set_recipe(rp_loop *loop, char *recipe, rp_error *err);
  * in (base/call.h), whose total the caller has set. */
 rp_status rp_loop_run(rp_loop *loop, rp_trainer *trainer, const rp_loop_task *task, rp_error *err);
 
+/* Losses of the device that a training has gone on after. Zero-initialise. */
+typedef struct rp_loop_losses {
+    uint64_t furthest; /* steps that were made before one of them */
+    uint32_t times;    /* since it came as far */
+} rp_loop_losses;
+
+/* When a training has ended with `status`, and `err`: is its caller to begin it again, with params->resume,
+ * from the last checkpoint? After a lost device it is, unless that is lost again and again at the same step.
+ * All processes of a world are told the same. */
+bool rp_loop_goes_on(const rp_loop *loop, rp_loop_losses *losses, rp_status status, const rp_error *err);
+
 /* Remove what did not get its place: all but whole checkpoints. Allowed on a zeroed struct. */
 void rp_loop_close(rp_loop *loop);
 

@@ -14,7 +14,12 @@ rp_status rp_model_begin(rp_model *model, rp_error *err) {
     status = rp_device_enter(model->device, err);
     if (!status && !model->built) {
         rp_device_leave(model->device, RP_OK); /* while weights are looked for */
-        status = rp_model_enter_to_rebuild(model, err);
+        status =
+            model->learns
+                ? rp_fail(err, RP_ERROR_DEVICE_LOST,
+                          "%s: the device was lost, and what was learnt with it; go on from what was saved",
+                          model->dir)
+                : rp_model_enter_to_rebuild(model, err);
     }
     if (status) rp_turns_give(&model->turns);
     return status;

@@ -107,6 +107,7 @@ struct rp_model {
     rp_config config;
     rp_weights weights; /* views of the files, whose pages the system may drop while the device has the
                            weights; no views of random weights */
+    bool learns; /* the device alone has what it has learnt: it is not built again */
     bool random;
     uint32_t random_seed;
     const rp_new_head *new_head; /* while it is opened to be trained */

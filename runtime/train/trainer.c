@@ -164,7 +164,7 @@ static rp_status build(rp_trainer *t, rp_error *err) {
     RP_TRY(rp_train_fill_info(t, err));
     t->pace = t->model->pace;
     rp_device_add_user(t->device, &t->user);
-    t->built = true;
+    t->built = t->model->learns = true;
 done:
     return status;
 }
