@@ -42,7 +42,7 @@ static int teardown(void **state) {
     return 0;
 }
 
-/* The largest difference of a hidden state, in units of what is usual. */
+/* The largest difference of a hidden state behind any layer, in units of what is usual. */
 static double error_of(const char *config, rp_precision precision) {
     static float out[TOKENS * HIDDEN];
     const rp_model_params params = {
@@ -65,14 +65,15 @@ static double error_of(const char *config, rp_precision precision) {
     return counts.worst;
 }
 
-/* Kernels of int8 and int4 may round what they multiply to 8 bits, where a device has such products. */
+/* Kernels of int8 and int4 may round what they multiply to 8 bits, where a device has such products: 0.017
+ * was the most of them. */
 static const struct {
     rp_precision precision;
     double layer, whole; /* bounds */
 } precisions[] = {{RP_PRECISION_F32, 1e-5, 2e-5},
                   {RP_PRECISION_F16, 5e-3, 1e-2},
-                  {RP_PRECISION_INT8, 1e-2, 4e-2},
-                  {RP_PRECISION_INT4, 1e-2, 4e-2}};
+                  {RP_PRECISION_INT8, 1e-2, 3e-2},
+                  {RP_PRECISION_INT4, 1e-2, 3e-2}};
 
 static void test_layer(void **state) {
     (void)state;
