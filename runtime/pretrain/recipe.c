@@ -2,6 +2,7 @@
  * changes a bit of the model stands here. */
 #include <stdio.h>
 
+#include "loader/json.h"
 #include "pretrain/pretrain.h"
 
 static rp_status put_files(rp_json_writer *w, const char *key, const char *const *paths, size_t count,
@@ -42,6 +43,20 @@ static void put_numbers(rp_json_writer *w, const rp_pretrain_run *run) {
     rp_json_write_real(w, "classifier_dropout", run->config.classifier_dropout);
 }
 
+/* The vocabulary, which decides what the instances of a corpus are. */
+static rp_status put_tokenizer(rp_json_writer *w, const rp_pretrain_run *run, rp_error *err) {
+    static const char *const names[] = {"tokenizer.json", "spiece.model", "vocab.txt"};
+    for (size_t i = 0; i < RP_COUNT(names); i++) {
+        char *path = rp_path_join(run->dir, names[i]);
+        if (!path) return rp_fail_memory(err, "a path", strlen(run->dir));
+        bool found = rp_path_exists(path);
+        rp_status status = found ? rp_loop_recipe_file(w, "tokenizer", path, err) : RP_OK;
+        free(path);
+        if (found) return status;
+    }
+    return RP_OK;
+}
+
 rp_status rp_pretrain_recipe(const rp_pretrain_run *run, char **out, rp_error *err) {
     const rp_pretrain_params *p = &run->params;
     rp_json_writer w = {.answer = true};
@@ -49,6 +64,7 @@ rp_status rp_pretrain_recipe(const rp_pretrain_run *run, char **out, rp_error *e
     rp_json_write_string(&w, "task", "pretrain");
     rp_status status =
         rp_loop_recipe_model(&w, p->init ? "init" : "config", p->init ? p->init : p->config, run->dir, err);
+    if (!status) status = put_tokenizer(&w, run, err);
     if (!status) status = put_files(&w, "corpus", p->corpus, p->corpus_count, err);
     if (!status) status = put_files(&w, "instances", p->instances, p->instance_count, err);
     if (status) {
