@@ -6,7 +6,7 @@
 Makes instances of the corpus with `reprise pretrain --write-instances`, a small AlbertForPreTraining with random
 weights, and trains it twice on the same batches from the same weights: with `reprise pretrain --instances --init`, and
 with PyTorch and the LAMB of google-research/albert, written out below. Prints the losses as means over 20 steps, and
-fails where the two differ by more than 1 %. Needs torch and transformers.
+fails where the two differ by more than 1 %; follow_pretraining.txt has a run. Needs torch and transformers.
 """
 
 import argparse
