@@ -27,6 +27,8 @@ static rp_status check_params(const rp_finetune_params *p, rp_error *err) {
     if (!is_share(p->warmup, 0x1p53))
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "rp_finetune: warmup must be a number of steps or a share of them, from 0 to 1");
+    if (!isfinite(p->label_weight))
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_finetune: label_weight must be finite");
     if (p->label_weight != 0 && !p->teacher)
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "rp_finetune: label_weight is for a teacher, and there is none (--teacher)");

@@ -216,6 +216,7 @@ rp_status rp_finetune_teacher_run(rp_finetune_run *run, size_t count, rp_error *
     if (!t->model) return RP_OK;
     if (t->waiting_count) status = t->texts == 1 ? classify(run, err) : embed(run, err);
     for (size_t i = 0; !status && i < t->waiting_count; i++) status = take(run, t->waiting[i], err);
+    t->waiting_count = 0; /* the next batch may have no rows */
     for (size_t at = 0; !status && t->kept && at < count; at++)
         memcpy(target_at(t, at), kept_at(t, t->numbers[at]), (size_t)t->texts * t->width * sizeof(float));
     return status;
