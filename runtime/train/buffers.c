@@ -161,8 +161,13 @@ static rp_status reserve_activations(rp_trainer *t, rp_error *err) {
     rp_status status = RP_OK;
     for (size_t i = 0; i < count; i++) all += rooms[i].floats * 4 + RP_TRAIN_ROOM_BEHIND;
     rp_store_init(&t->work, t->device, all, "activations of training");
-    for (size_t i = 0; !status && i < count; i++)
-        status = rp_store_reserve(&t->work, rooms[i].floats * 4, rooms[i].range, err);
+    /* a texel view may be a little larger than its range (gpu/memory.c): it ends before the next one */
+    for (size_t i = 0; !status && i < count; i++) {
+        status =
+            rp_store_reserve(&t->work, rooms[i].floats * 4 + RP_TRAIN_ROOM_BEHIND / 2, rooms[i].range, err);
+        rooms[i].range->size -= RP_TRAIN_ROOM_BEHIND / 2;
+        rooms[i].range->room += RP_TRAIN_ROOM_BEHIND / 2;
+    }
     return status;
 }
 

@@ -6,6 +6,7 @@
 /* ---- the parts of all lists ---- */
 
 rp_op *rp_train_next(rp_train_list *list, const rp_class *class, const char *label, rp_count rows) {
+    list->beside &= ~(1ull << list->count);
     rp_op *op = &list->ops[list->count++];
     *op = (rp_op){.class = class, .label = label, .rows = rows};
     return op;
@@ -21,12 +22,28 @@ rp_op *rp_train_product(rp_train_list *list, const char *label, rp_count rows, r
     return op;
 }
 
+/* The last operator needs nothing of the one before, and neither writes what the other uses. */
+static void beside(rp_train_list *list) {
+    list->beside |= 1ull << (list->count - 1);
+}
+
+static bool is_same(rp_range a, rp_range b) {
+    return a.buffer == b.buffer && a.offset == b.offset;
+}
+
 void rp_train_product_grad(const rp_trainer *t, rp_train_list *list, const rp_train_linear *linear) {
+    uint32_t first = list->count;
     if (linear->gradient->chunk_count) {
         rp_op *weights = rp_train_next(list, &rp_class_gradient, linear->label, linear->rows);
         weights->x = linear->x;
         weights->dy = linear->dy;
         weights->w[0] = linear->gradient;
+    }
+    if (linear->dx.buffer) {
+        rp_op *back = rp_train_product(list, linear->label, linear->rows, linear->dy, linear->turned,
+                                       (rp_range){0}, linear->dx);
+        back->residual = linear->residual;
+        if (list->count - 1 > first && !is_same(linear->dx, linear->x)) beside(list);
     }
     if (linear->bias_gradient.buffer) {
         rp_op *bias = rp_train_next(list, &rp_class_column_sum, linear->label, linear->rows);
@@ -35,11 +52,8 @@ void rp_train_product_grad(const rp_trainer *t, rp_train_list *list, const rp_tr
         bias->dy = linear->dy;
         bias->out = linear->bias_gradient;
         bias->scratch = t->buffers.scratch;
+        if (list->count - 1 > first) beside(list);
     }
-    if (!linear->dx.buffer) return;
-    rp_op *back = rp_train_product(list, linear->label, linear->rows, linear->dy, linear->turned,
-                                   (rp_range){0}, linear->dx);
-    back->residual = linear->residual;
 }
 
 void rp_train_describe_drop(const rp_trainer *t, rp_train_list *list, const rp_train_drop *drop) {
@@ -235,9 +249,13 @@ static void move_inside(const rp_trainer *t, rp_train_list *list, bool back) {
     uint32_t a = rp_attention_width(c->attention_heads, c->hidden_size / c->attention_heads);
     move(t, list, back, 3 * a, b->qkv, b->kept.qkv);
     move(t, list, back, a, b->context, b->kept.context);
+    beside(list);
     move(t, list, back, c->hidden_size, b->before, b->kept.before);
+    beside(list);
     move(t, list, back, c->intermediate_size, b->z, b->kept.z);
+    beside(list);
     move(t, list, back, c->hidden_size, b->ahead, b->kept.ahead);
+    beside(list);
 }
 
 static rp_op *attention(const rp_trainer *t, rp_train_list *list, const rp_class *class, uint32_t tiles,
@@ -279,7 +297,7 @@ static void attend(const rp_trainer *t, rp_train_list *out) {
 /* A product with a residual, of which elements are dropped before the residual is added. */
 static void product_in_sum(const rp_trainer *t, rp_train_list *list, rp_op product, uint32_t place,
                            double rate, rp_range residual) {
-    rp_op *op = &list->ops[list->count++];
+    rp_op *op = rp_train_next(list, product.class, product.label, product.rows);
     *op = product;
     if (!(rate > 0)) {
         op->residual = residual;
@@ -396,6 +414,7 @@ static void backward_attention(const rp_trainer *t, const rp_device_layer *w, co
     attention_grad(t, out, RP_ATTENTION_STATS)->dy = b->d_inner;
     attention_grad(t, out, RP_ATTENTION_DQ)->dy = b->d_inner;
     attention_grad(t, out, RP_ATTENTION_DKV)->dy = b->d_inner;
+    beside(out);
     rp_train_product_grad(t, out,
                           &(rp_train_linear){.label = "qkv gradient",
                                              .x = b->in,

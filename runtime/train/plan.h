@@ -62,7 +62,10 @@ typedef struct rp_train_room {
     uint64_t floats;
     rp_train_room_kind kind;
 } rp_train_room;
-enum { RP_MOST_TRAIN_ROOMS = 48, RP_TRAIN_ROOM_BEHIND = 256 }; /* bytes to round each up by */
+enum {
+    RP_MOST_TRAIN_ROOMS = 48,
+    RP_TRAIN_ROOM_BEHIND = 512
+}; /* bytes between two, and to round each up by */
 size_t rp_train_rooms(const rp_train_shape *shape, rp_train_buffers *buffers,
                       rp_train_room out[RP_MOST_TRAIN_ROOMS]);
 

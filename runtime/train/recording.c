@@ -8,7 +8,7 @@ static rp_status record(rp_trainer *t, rp_train_list *list, VkCommandBuffer comm
     rp_status status = RP_OK;
     for (uint32_t i = 0; !status && i < list->count; i++) {
         rp_op *op = &list->ops[i];
-        if (i) rp_record_barrier(&t->ops.recorder, commands);
+        if (i && !(list->beside >> i & 1)) rp_record_barrier(&t->ops.recorder, commands);
         status = rp_op_select(&t->ops, op, err);
         if (op->class == &rp_class_attention) t->queries = op->kernel.rows;
         if (op->class == &rp_class_attention_grad) t->tiles = op->kernel.rows;
@@ -21,7 +21,7 @@ static rp_status record(rp_trainer *t, rp_train_list *list, VkCommandBuffer comm
 static rp_status record_group(rp_trainer *t, uint32_t group, bool back, VkCommandBuffer *out, rp_error *err) {
     uint32_t inner = t->model->config.inner_layers;
     rp_recorder *recorder = &t->ops.recorder;
-    rp_train_list list;
+    rp_train_list list = {.count = 0};
     rp_status status;
     RP_TRY(rp_record_begin(recorder, back ? "layer backwards" : "layer", out, err));
     for (uint32_t n = 0; n < inner; n++) {
@@ -38,7 +38,7 @@ done:
 static rp_status record_alone(rp_trainer *t, void (*describe)(const rp_trainer *, rp_train_list *),
                               const char *name, VkCommandBuffer *out, rp_error *err) {
     rp_recorder *recorder = &t->ops.recorder;
-    rp_train_list list;
+    rp_train_list list = {.count = 0};
     rp_status status;
     describe(t, &list);
     RP_TRY(rp_record_begin(recorder, name, out, err));

@@ -151,6 +151,7 @@ enum { RP_MOST_TRAIN_OPS = 48 };
 typedef struct rp_train_list {
     rp_op ops[RP_MOST_TRAIN_OPS];
     uint32_t count;
+    uint64_t beside; /* bits: such an operator may run at the same time as the one before it */
 } rp_train_list;
 
 /* ---- parameters.c ---- */
@@ -194,8 +195,8 @@ const rp_matrix *rp_train_decoder(const rp_trainer *trainer, const rp_device_wei
 /* ---- describe.c, head.c: the operators, in their order ---- */
 
 /* The next operator of a list; a product x * w^T + bias; and both, of a weight matrix `w`, its gradient and
- * its transpose `t`, backwards: the gradients of weights and bias by dy, and dx = dy * w. dx without buffer:
- * it is not wanted. */
+ * its transpose `t`, backwards: the gradients of weights and bias by dy, and dx = dy * w. dx, which is not dy
+ * and may be x, without buffer: it is not wanted. */
 rp_op *rp_train_next(rp_train_list *list, const rp_class *class, const char *label, rp_count rows);
 rp_op *rp_train_product(rp_train_list *list, const char *label, rp_count rows, rp_range x, const rp_matrix *w,
                         rp_range bias, rp_range out);

@@ -123,7 +123,7 @@ static rp_status time_layers(train_bench *b, rp_error *err) {
     rp_trainer *t = b->trainer;
     uint32_t tokens = ((const uint32_t *)((const char *)t->input.mapped + t->at.counts))[RP_COUNT_TOKENS];
     rp_recorder own = t->ops.recorder;
-    rp_train_list list;
+    rp_train_list list = {.count = 0};
     t->ops.recorder = (rp_recorder){.device = t->device};
     rp_train_describe_forward(t, 0, &list);
     rp_status status = time_list(b, &list, false, tokens, err);
