@@ -124,6 +124,7 @@ static rp_status write_modules(rp_conversion *c) {
                                   "\"sentence_transformers.models.Transformer\"},\n  {\"idx\": 1, "
                                   "\"name\": \"1\", \"path\": \"1_Pooling\", \"type\": "
                                   "\"sentence_transformers.models.Pooling\"}\n]\n";
+    static const char transformer[] = "{\"do_lower_case\": false}\n";
     char pooling[200];
     int size = snprintf(pooling, sizeof pooling,
                         "{\n  \"word_embedding_dimension\": %u,\n  \"pooling_mode_cls_token\": false,\n"
@@ -135,6 +136,9 @@ static rp_status write_modules(rp_conversion *c) {
     if (!status && !rp_staging_has(&c->staging, "1_Pooling/config.json"))
         status =
             rp_staging_text(&c->staging, "1_Pooling/", "config.json", strdup(pooling), (size_t)size, c->err);
+    if (!status && !rp_staging_has(&c->staging, "sentence_bert_config.json")) /* it would ask the hub */
+        status = rp_staging_text(&c->staging, "", "sentence_bert_config.json", strdup(transformer),
+                                 strlen(transformer), c->err);
     return status;
 }
 

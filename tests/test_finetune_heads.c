@@ -232,6 +232,7 @@ static void test_pairs(void **state) {
     put("pairs.tsv", pairs, train);
     teach((rp_finetune_params){.task = RP_EVAL_EMBED, .epochs = 15, .batch_size = 5, .learning_rate = 2e-4});
     assert_true(has_file("modules.json") && has_file("1_Pooling/config.json"));
+    assert_true(has_file("sentence_bert_config.json"));
     rp_model *model = NULL;
     rp_error err = {0};
     if (rp_model_open(device, out, NULL, &model, &err)) fail_msg("%s", err.message);
