@@ -1,4 +1,5 @@
-/* rp_finetune where the device is lost: it goes on by itself, and ends with the same bits. */
+/* rp_finetune and rp_pretrain where the device is lost: each goes on by itself, and ends with the same bits.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -175,9 +176,53 @@ static void test_lost_again_and_again(void **state) {
     survives("vkQueueSubmit", 1 << 20, 1);
 }
 
+static rp_status pretrain(rp_error *err) {
+    char out[PATH], text[PATH];
+    const char *const corpus[] = {text};
+    const rp_call call = {.log = take_log};
+    snprintf(out, sizeof out, "%s/out", dir);
+    snprintf(text, sizeof text, "%s/text.txt", dir);
+    const rp_pretrain_params params = {.corpus = corpus,
+                                       .corpus_count = 1,
+                                       .init = SOURCE_DIR "/tools/models/pretrained",
+                                       .out = out,
+                                       .batch_size = 2,
+                                       .steps = STEPS,
+                                       .save_every = 2,
+                                       .call = &call};
+    warnings = 0;
+    *err = (rp_error){0};
+    return rp_pretrain(device, &params, err);
+}
+
+static void test_pretraining(void **state) {
+    char out[PATH], *model = NULL, *again;
+    size_t size, now;
+    bool came = true;
+    rp_error err;
+    (void)state;
+    snprintf(out, sizeof out, "%s/out", dir);
+    assert_true(
+        fixture_write_text(dir, "text.txt", "a letter came.\nhe read it.\n\nit rained.\nwe stayed.\n"));
+    for (int due = -1; came; due += 9) {
+        if (due >= 0) fault_begin("vkQueueSubmit", due, VK_ERROR_DEVICE_LOST);
+        rp_status status = pretrain(&err);
+        if (due >= 0) came = fault_end();
+        if (status) fail_msg("%d: %s", due, err.message);
+        again = read_file(out, "model.safetensors", model ? &now : &size);
+        if (due >= 0) assert_int_equal(warnings, came);
+        if (model) assert_true(now == size && !memcmp(model, again, size));
+        if (model) free(again);
+        if (!model) model = again;
+        clean();
+    }
+    free(model);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lost_at_any_submission), cmocka_unit_test(test_lost_at_a_wait),
-        cmocka_unit_test(test_lost_without_checkpoints), cmocka_unit_test(test_lost_again_and_again)};
+        cmocka_unit_test(test_lost_without_checkpoints), cmocka_unit_test(test_lost_again_and_again),
+        cmocka_unit_test(test_pretraining)};
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -175,6 +175,23 @@ static void finish(rp_pretrain_run *run) {
     free(run);
 }
 
+/* One training, with what came of it in `status`. True: it is to be begun again. */
+static bool make_run(rp_device *device, const rp_pretrain_params *params, rp_visit *visit,
+                     rp_loop_losses *losses, rp_status *status, rp_error *err) {
+    rp_pretrain_run *run = rp_new(rp_pretrain_run);
+    if (!run) {
+        *status = rp_fail_memory(err, "a training", sizeof *run);
+        return false;
+    }
+    run->device = device;
+    run->params = *params;
+    set_defaults(&run->params);
+    *status = pretrain(run, visit, err);
+    bool again = params->out && rp_loop_goes_on(&run->loop, losses, *status, err);
+    finish(run);
+    return again;
+}
+
 rp_status rp_pretrain(rp_device *device, const rp_pretrain_params *params, rp_error *err) {
     rp_error unwanted;
     rp_visit visit;
@@ -184,16 +201,9 @@ rp_status rp_pretrain(rp_device *device, const rp_pretrain_params *params, rp_er
     rp_status status = check_params(params, err);
     if (!status) status = rp_visit_enter(&visit, NULL, params->call, "rp_pretrain", err);
     if (status) return status;
-    rp_pretrain_run *run = rp_new(rp_pretrain_run);
-    if (run) {
-        run->device = device;
-        run->params = *params;
-        set_defaults(&run->params);
-        status = pretrain(run, &visit, err);
-        finish(run);
-    } else {
-        status = rp_fail_memory(err, "a training", sizeof *run);
-    }
+    rp_loop_losses losses = {0};
+    rp_pretrain_params again = *params;
+    while (make_run(device, &again, &visit, &losses, &status, err)) again.resume = true;
     rp_visit_leave(&visit);
     return status;
 }
