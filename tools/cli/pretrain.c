@@ -78,6 +78,7 @@ static const char *mistake(const rp_cli_options *o) {
 
 int rp_cli_pretrain(const rp_cli_options *options, rp_cli_output *out) {
     rp_cli_watch w;
+    rp_world *world = NULL;
     rp_device *device = NULL;
     rp_error err = {0};
     const char *wrong = mistake(options);
@@ -85,8 +86,16 @@ int rp_cli_pretrain(const rp_cli_options *options, rp_cli_output *out) {
         rp_cli_complain("pretrain: %s; try 'reprise pretrain --help'", wrong);
         return 2;
     }
+    rp_status status = rp_world_open(NULL, &world, &err);
+    if (status || world) {
+        if (!rp_world_rank(world))
+            rp_cli_complain("pretrain: %s",
+                            status ? err.message : "one process pre-trains; start it without mpirun");
+        rp_world_close(&world);
+        return 1;
+    }
     rp_cli_watch_begin(&w, options, NULL, out);
-    rp_status status = options->output ? rp_cli_device_open(options->device, &device, &err) : RP_OK;
+    status = options->output ? rp_cli_device_open(options->device, &device, &err) : RP_OK;
     if (!status) status = pretrain(device, options, &w, &err);
     int exit_status = rp_cli_watch_report(&w, "pretrain", options, status, &err);
     rp_cli_flush(out);
