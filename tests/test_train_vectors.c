@@ -132,7 +132,7 @@ static void test_the_cut_drops_the_same(void **state) {
 
 static void test_nothing_is_made_after_the_first_step(void **state) {
     (void)state;
-    const rp_trainer_params params = {.vectors = RP_VECTORS_IN_BATCH, .max_batch_tokens = 1};
+    const rp_trainer_params params = {.vectors = RP_VECTORS_IN_BATCH, .max_batch_tokens = 400};
     const size_t pairs[] = {1, 2, 21, RP_TRAIN_MOST_PAIRS};
     rp_error err = {0};
     open_trainer(&params);
