@@ -47,6 +47,7 @@ void rp_cli_put(rp_cli_buffer *buffer, const char *data, size_t size) {
     if (!size || !reserve(buffer, size)) return;
     memcpy(buffer->data + buffer->size, data, size);
     buffer->size += size;
+    buffer->data[buffer->size] = '\0';
 }
 
 void rp_cli_puts(rp_cli_buffer *buffer, const char *string) {
