@@ -95,9 +95,16 @@ static int begin(void **state) {
     if (!fixture_make_dir(dir) || !fixture_write_text(dir, "train.tsv", train_rows) ||
         !fixture_write_text(dir, "dev.tsv", dev_rows))
         return -1;
-    cli_run whole = run("whole", false, NULL, NULL);
-    int status = whole.status;
-    cli_free(&whole);
+    /* The time to measure kernels may end before all are measured, and another program may measure otherwise:
+     * trainings that begin anew learn the same where the cache is their own and knows all speeds. */
+    setenv("REPRISE_CACHE_DIR", in_dir("cache"), 1);
+    static const char *const names[] = {"first", "second", "third", "whole"};
+    int status = 0;
+    for (size_t i = 0; !status && i < 4; i++) {
+        cli_run made = run(names[i], false, i < 3 ? "--steps" : NULL, "1");
+        status = made.status;
+        cli_free(&made);
+    }
     return status;
 }
 
