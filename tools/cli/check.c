@@ -94,7 +94,7 @@ static void put_heading(report *r, const rp_device *device) {
     rp_cli_flush(r->out);
 }
 
-int rp_cli_check(const rp_cli_options *options, rp_cli_output *out) {
+static int run(const rp_cli_options *options, rp_cli_output *out) {
     report r = {.options = options, .out = out};
     rp_check_params params = {.compile_only = options->compile,
                               .only = options->only,
@@ -124,3 +124,32 @@ int rp_cli_check(const rp_cli_options *options, rp_cli_output *out) {
     rp_device_close(&device);
     return status || failed || !r.count ? 1 : 0;
 }
+
+static const char help_check[] =
+    "Does the device compute what it should? Every kernel that may run on it is\n"
+    "tried at odd shapes, in every precision, against plain C: its verdict, its\n"
+    "largest error, what it was tried with. Models do the same when they are first\n"
+    "opened on a device and driver, and never use a kernel that fails.\n"
+    "\n"
+    "With --compile nothing is run: every kernel that may be used for --config (all\n"
+    "four, and the bundled models) is compiled, and what the driver says of\n"
+    "registers, spills and occupancy is listed.\n"
+    "\n"
+    "JSON: one object a try, one a line: op, kernel, use, error, bound (with\n"
+    "--compile: statistics), and verdict: right (compiled), wrong, refused by the\n"
+    "driver, loses the device, or spills. The exit status is 1 when a try failed.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise check\n"
+    "  reprise check --json | grep -v '\"right\"'\n"
+    "  reprise check --compile --config base --only attention\n";
+
+const rp_cli_command rp_cli_command_check = {
+    .name = "check",
+    .arguments = "",
+    .summary = "does every kernel compute what it should?",
+    .help = help_check,
+    .options = RP_CLI_DEVICE | RP_CLI_JSON | RP_CLI_CHECK,
+    .shape = RP_CLI_SHAPE_NONE,
+    .main = run,
+};

@@ -5,13 +5,13 @@
 
 /* ---- items to the library's inputs, and the calls ---- */
 
-static rp_input *inputs_of(const rp_cli_item *const *items, size_t count) {
+rp_input *rp_cli_inputs_of(const rp_cli_item *const *items, size_t count) {
     rp_input *inputs = rp_cli_calloc(count, sizeof *inputs);
     for (size_t i = 0; i < count; i++) inputs[i] = (rp_input){items[i]->text, items[i]->pair};
     return inputs;
 }
 
-static rp_text *texts_of(const rp_cli_item *const *items, size_t count) {
+rp_text *rp_cli_texts_of(const rp_cli_item *const *items, size_t count) {
     rp_text *texts = rp_cli_calloc(count, sizeof *texts);
     for (size_t i = 0; i < count; i++) texts[i] = items[i]->text;
     return texts;
@@ -20,7 +20,7 @@ static rp_text *texts_of(const rp_cli_item *const *items, size_t count) {
 static rp_status run_classify(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
                               rp_result **out, rp_error *err) {
     const rp_classify_params params = {.top_k = session->options->top_k};
-    rp_input *inputs = inputs_of(items, count);
+    rp_input *inputs = rp_cli_inputs_of(items, count);
     rp_status status = rp_classify(session->model, inputs, count, &params, out, err);
     free(inputs);
     return status;
@@ -29,7 +29,7 @@ static rp_status run_classify(const rp_cli_session *session, const rp_cli_item *
 static rp_status run_fill_mask(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
                                rp_result **out, rp_error *err) {
     const rp_fill_params params = {.top_k = session->options->top_k};
-    rp_text *texts = texts_of(items, count);
+    rp_text *texts = rp_cli_texts_of(items, count);
     rp_status status = rp_fill_mask(session->model, texts, count, &params, out, err);
     free(texts);
     return status;
@@ -39,7 +39,7 @@ static rp_status run_tag(const rp_cli_session *session, const rp_cli_item *const
                          rp_result **out, rp_error *err) {
     const rp_cli_options *o = session->options;
     const rp_tag_params params = {.aggregation = o->aggregation, .stride = o->stride};
-    rp_text *texts = texts_of(items, count);
+    rp_text *texts = rp_cli_texts_of(items, count);
     rp_status status = rp_tag(session->model, texts, count, &params, out, err);
     free(texts);
     return status;
@@ -69,7 +69,7 @@ static rp_status run_embed(const rp_cli_session *session, const rp_cli_item *con
                                     .prompt_name = o->prompt_name,
                                     .prompt = o->prompt,
                                     .dimensions = o->dimensions};
-    rp_text *texts = texts_of(items, count);
+    rp_text *texts = rp_cli_texts_of(items, count);
     rp_status status = rp_embed(session->model, texts, count, &params, out, err);
     free(texts);
     return status;
@@ -77,7 +77,7 @@ static rp_status run_embed(const rp_cli_session *session, const rp_cli_item *con
 
 static rp_status run_coherence(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
                                rp_result **out, rp_error *err) {
-    rp_input *inputs = inputs_of(items, count);
+    rp_input *inputs = rp_cli_inputs_of(items, count);
     rp_status status = rp_coherence(session->model, inputs, count, NULL, out, err);
     free(inputs);
     return status;
@@ -208,16 +208,6 @@ static const char help_tokenize[] =
     "  reprise tokenize --pair --json \"first text\" \"second text\"\n"
     "  reprise tokenize -m all-MiniLM-L6-v2 --no-special-tokens --json < texts.txt\n";
 
-static const char help_devices[] =
-    "List every Vulkan device: driver, version, memory, what was probed, and why it\n"
-    "cannot be used where it cannot. The number before a name is what -d takes.\n"
-    "\n"
-    "JSON: one object a device, one a line.\n"
-    "\n"
-    "Examples:\n"
-    "  reprise devices\n"
-    "  reprise devices --json | grep -c '\"usable\": true'\n";
-
 static const char help_bench[] =
     "Time one run of the encoder, host to host: the last hidden states of --batch\n"
     "sequences of --tokens tokens each, or of mixed --lengths: sst2 (short\n"
@@ -252,179 +242,124 @@ static const char help_bench[] =
     "  reprise bench --batch 64 --lengths sst2 --trace run.json --json\n"
     "  reprise bench --ops --config base\n";
 
-static const char help_check[] =
-    "Does the device compute what it should? Every kernel that may run on it is\n"
-    "tried at odd shapes, in every precision, against plain C: its verdict, its\n"
-    "largest error, what it was tried with. Models do the same when they are first\n"
-    "opened on a device and driver, and never use a kernel that fails.\n"
-    "\n"
-    "With --compile nothing is run: every kernel that may be used for --config (all\n"
-    "four, and the bundled models) is compiled, and what the driver says of\n"
-    "registers, spills and occupancy is listed.\n"
-    "\n"
-    "JSON: one object a try, one a line: op, kernel, use, error, bound (with\n"
-    "--compile: statistics), and verdict: right (compiled), wrong, refused by the\n"
-    "driver, loses the device, or spills. The exit status is 1 when a try failed.\n"
-    "\n"
-    "Examples:\n"
-    "  reprise check\n"
-    "  reprise check --json | grep -v '\"right\"'\n"
-    "  reprise check --compile --config base --only attention\n";
-
-static const char help_eval[] =
-    "How right is a model? Answers every row of FILE, a file of labelled data, and\n"
-    "compares with its labels:\n"
-    "  classify    loss, accuracy, f1 (of label 1; of more than two labels\n"
-    "              f1_macro), matthews_correlation\n"
-    "  multilabel  accuracy (all labels of a row), f1_micro, f1_macro\n"
-    "  regress     mse, pearson, spearmanr\n"
-    "  tag         precision, recall and f1 of entities, accuracy of tags\n"
-    "  answer      exact_match, f1; of SQuAD 2.0 also of questions with and without\n"
-    "              an answer, and with the best threshold\n"
-    "  choose      loss, accuracy\n"
-    "  order       accuracy\n"
-    "  mlm         mlm_loss, mlm_accuracy, perplexity, sop_loss, sop_accuracy, of\n"
-    "              prepared instances of pre-training (reprise(1) shows them)\n"
-    "Tables have a header with GLUE's names (sentence, sentence1 and sentence2, text,\n"
-    "label, ...) or the names of --text-column, --pair-column and --label-column.\n"
-    "Labels are the model's, by name or by number.\n"
-    "\n"
-    "JSON: one object: task, rows, skipped, and the metrics, null where one is not\n"
-    "defined.\n"
-    "\n"
-    "Examples:\n"
-    "  reprise eval -m sentiment --task classify dev.tsv\n"
-    "  reprise eval -m intents --label-column category --predictions out.jsonl t.csv\n"
-    "  reprise eval -m squad2 --task answer --json dev-v2.0.json\n";
-
-static const char help_finetune[] =
-    "Teach a model by a file of labelled texts or pairs, and write what came of it\n"
-    "to the new folder OUT, as Hugging Face's libraries read it.\n"
-    "  classify    one label a row\n"
-    "  multilabel  any number of labels a row\n"
-    "  regress     a number a row\n"
-    "  tag         a label a token\n"
-    "  answer      questions, and where their contexts answer them (SQuAD)\n"
-    "  choose      one of several choices\n"
-    "  embed       vectors of pairs: near to each other, or as near as a score says\n"
-    "A folder that has a head for the task keeps it, and its labels. Any other gets\n"
-    "a new one, with the labels of the data. Files are those of eval. With --dev,\n"
-    "OUT is the model of the evaluation with the best accuracy (or f1_micro, pearson,\n"
-    "f1, spearmanr). Ctrl-C ends it after the step. The same command with --resume\n"
-    "goes on from the last checkpoint in OUT, whatever ended it, to the same bits.\n"
-    "\n"
-    "JSON: one object a line in the file of --log: step, epoch, loss, lr, grad_norm,\n"
-    "sequences, tokens, seconds; of an evaluation step, epoch, and its metrics as\n"
-    "eval_accuracy and so on.\n"
-    "\n"
-    "Examples:\n"
-    "  reprise finetune --train train.tsv --dev dev.tsv -o sentiment2\n"
-    "  reprise finetune -m albert --train t.csv -o out --lr 2e-5 --warmup 0.1\n"
-    "  reprise finetune -m albert --train t.jsonl -o out --task regress --log l.jsonl\n"
-    "  reprise finetune --task answer --train train.json --dev dev.json -o answers\n"
-    "  reprise finetune --task embed --train pairs.tsv -o vectors --batch-size 32\n"
-    "  reprise finetune --train t.csv --dev d.csv -o out --save-every 100 --keep 2\n"
-    "  reprise finetune --train t.csv --dev d.csv -o out --save-every 100 --resume\n";
-
-static const char help_pretrain[] =
-    "Teach a new model (--config with --tokenizer), or an old one (--init), by plain\n"
-    "text: masked words and the order of sentences. The data are made as\n"
-    "google-research/albert makes them. OUT is a Hugging Face folder.\n"
-    "The first pass over the corpus tokenizes it, before training; --write-instances\n"
-    "keeps what comes of it for --instances. FILEs may also stand behind the options.\n"
-    "\n"
-    "Recipes of the published models: --batch-size 4096 --steps 125000 --lr 0.00176\n"
-    "--warmup 3125 (the defaults), 512 tokens, and --config\n"
-    "             hidden  layers  heads  parameters  GFLOP forward at 128/512 tokens\n"
-    "  base          768      12     12     11.8 M      22.4     96.7\n"
-    "  large        1024      24     16     17.8 M        79      335\n"
-    "  xlarge       2048      24     16     59.0 M       313     1289\n"
-    "  xxlarge      4096      12     64    223.2 M       622     2526\n"
-    "For a batch of B: --lr 0.00176 times the square root of B/4096, and as many more\n"
-    "steps. To adapt a model to a field: --init with --lr 2e-4 --optimizer adamw.\n"
-    "\n"
-    "JSON: one object a line in the file of --log: step, epoch, loss, lr, grad_norm,\n"
-    "sequences, tokens, seconds, mlm_loss, sop_loss, mlm_accuracy, sop_accuracy.\n"
-    "\n"
-    "Examples:\n"
-    "  reprise pretrain --corpus a.txt b.txt --tokenizer m.model --config base -o out\n"
-    "  reprise pretrain --corpus law.txt --init albert -o law --steps 9000\n"
-    "  reprise pretrain --corpus a.txt --tokenizer m.model --write-instances a.jsonl\n";
-
-static const char help_convert[] =
-    "Write the model in DIR anew as a Hugging Face folder: config.json,\n"
-    "model.safetensors, the tokenizer. DIR is whatever -m takes: PyTorch's\n"
-    "pytorch_model.bin, a checkpoint of Google's ALBERT or BERT (model.ckpt.index\n"
-    "with its data, albert_config.json, 30k-clean.model or vocab.txt), safetensors.\n"
-    "The new folder appears once it is whole. Needs no device.\n"
-    "\n"
-    "Examples:\n"
-    "  reprise convert albert_base_v2 -o albert\n"
-    "  reprise convert my-model -o my-model-f16 --dtype f16\n";
-
-static const char help_pull[] =
-    "Fetches a model from a hub (Hugging Face's, or HF_ENDPOINT) and prints the\n"
-    "folder that holds it. NAME is ORG/NAME, or the address of its page. Only the\n"
-    "files that are needed are fetched, each checked by its hash; what was broken\n"
-    "off is taken up where it ended. They lie in the cache of Python's\n"
-    "huggingface_hub: each finds what the other fetched. Other commands take the\n"
-    "name with -m then, and use no network. For private and gated models set\n"
-    "HF_TOKEN. Needs libcurl.\n"
-    "\n"
-    "Examples:\n"
-    "  reprise pull sentence-transformers/all-MiniLM-L6-v2\n"
-    "  reprise embed -m sentence-transformers/all-MiniLM-L6-v2 \"a sentence\"\n"
-    "  reprise pull albert/albert-base-v2 --revision main -o albert\n";
-
 /* ---- the table ---- */
 
-enum {
-    LINES = RP_CLI_MODEL | RP_CLI_FILE | RP_CLI_BATCH_SIZE | RP_CLI_JSON | RP_CLI_JSONL,
-    COMMON = LINES | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_VERIFY | RP_CLI_HEAD,
+static const rp_cli_command classify = {
+    .name =.name = "classify",
+    .arguments =.arguments = "[TEXT...]",
+    .summary =.summary = "sentiment and other labels of texts",
+    .help =.help = help_classify,
+    .options =.options = RP_CLI_COMMON | RP_CLI_TOP_K | RP_CLI_PAIR,
+    .shape =.shape = RP_CLI_SHAPE_MAYBE_PAIR,
+    .bundled =.bundled = "sentiment",
+    .run =.run = run_classify,
+    .people =.people = rp_cli_people_labels,
+    .main =,
+};
+static const rp_cli_command fill_mask = {
+    .name =.name = "fill-mask",
+    .arguments =.arguments = "[TEXT...]",
+    .summary =.summary = "the likeliest words for [MASK]",
+    .help =.help = help_fill_mask,
+    .options =.options = RP_CLI_COMMON | RP_CLI_TOP_K,
+    .shape =.shape = RP_CLI_SHAPE_TEXT,
+    .bundled =.bundled = "pretrained",
+    .run =.run = run_fill_mask,
+    .people =.people = rp_cli_people_fills,
+    .main =,
+};
+static const rp_cli_command tag = {
+    .name = "tag",
+    .arguments = "[TEXT...]",
+    .summary = "named entities",
+    .help = help_tag,
+    .options = RP_CLI_COMMON | RP_CLI_AGGREGATION | RP_CLI_STRIDE,
+    .shape = RP_CLI_SHAPE_TEXT,
+    .run = run_tag,
+    .people = rp_cli_people_entities,
+};
+static const rp_cli_command answer = {
+    .name = "answer",
+    .arguments = "[QUESTION CONTEXT]...",
+    .summary = "the part of a context that answers a question",
+    .help = help_answer,
+    .options = RP_CLI_COMMON | RP_CLI_TOP_K | RP_CLI_MAX_LENGTH | RP_CLI_STRIDE | RP_CLI_MAX_QUESTION |
+               RP_CLI_MAX_ANSWER | RP_CLI_NO_ANSWER,
+    .shape = RP_CLI_SHAPE_QUESTION,
+    .run = run_answer,
+    .people = rp_cli_people_answers,
+};
+static const rp_cli_command embed = {
+    .name =.name = "embed",
+    .arguments =.arguments = "[TEXT...]",
+    .summary =.summary = "vectors of sentences or tokens",
+    .help =.help = help_embed,
+    .options =.options = RP_CLI_COMMON | RP_CLI_POOLING | RP_CLI_NORMALIZE | RP_CLI_VECTORS,
+    .shape =.shape = RP_CLI_SHAPE_TEXT,
+    .bundled =.bundled = "sentiment",
+    .run =.run = run_embed,
+    .people =.people = rp_cli_people_vectors,
+    .main =,
+};
+static const rp_cli_command coherence = {
+    .name =.name = "coherence",
+    .arguments =.arguments = "[TEXT TEXT]...",
+    .summary =.summary = "are two texts in order?",
+    .help =.help = help_coherence,
+    .options =.options = RP_CLI_COMMON,
+    .shape =.shape = RP_CLI_SHAPE_PAIR,
+    .bundled =.bundled = "pretrained",
+    .run =.run = run_coherence,
+    .people =.people = rp_cli_people_order,
+    .main =,
+};
+static const rp_cli_command choose = {
+    .name = "choose",
+    .arguments = "[TEXT CHOICE...]",
+    .summary = "how probable each of some continuations is",
+    .help = help_choose,
+    .options = RP_CLI_COMMON,
+    .shape = RP_CLI_SHAPE_CHOICES,
+    .run = run_choose,
+    .people = rp_cli_people_choices,
+};
+static const rp_cli_command tokenize = {
+    .name = "tokenize",
+    .arguments = "[TEXT...]",
+    .summary = "the tokens of texts; needs no device",
+    .help = help_tokenize,
+    .options = RP_CLI_LINES | RP_CLI_PAIR | RP_CLI_MAX_LENGTH | RP_CLI_NO_SPECIAL,
+    .shape = RP_CLI_SHAPE_MAYBE_PAIR,
+    .bundled = "sentiment",
+    .people = rp_cli_people_tokens,
 };
 
-const rp_cli_command rp_cli_commands[] = {
-    {"classify", "[TEXT...]", "sentiment and other labels of texts", help_classify,
-     COMMON | RP_CLI_TOP_K | RP_CLI_PAIR, RP_CLI_SHAPE_MAYBE_PAIR, "sentiment", run_classify,
-     rp_cli_people_labels, NULL},
-    {"fill-mask", "[TEXT...]", "the likeliest words for [MASK]", help_fill_mask, COMMON | RP_CLI_TOP_K,
-     RP_CLI_SHAPE_TEXT, "pretrained", run_fill_mask, rp_cli_people_fills, NULL},
-    {"tag", "[TEXT...]", "named entities", help_tag, COMMON | RP_CLI_AGGREGATION | RP_CLI_STRIDE,
-     RP_CLI_SHAPE_TEXT, NULL, run_tag, rp_cli_people_entities, NULL},
-    {"answer", "[QUESTION CONTEXT]...", "the part of a context that answers a question", help_answer,
-     COMMON | RP_CLI_TOP_K | RP_CLI_MAX_LENGTH | RP_CLI_STRIDE | RP_CLI_MAX_QUESTION | RP_CLI_MAX_ANSWER |
-         RP_CLI_NO_ANSWER,
-     RP_CLI_SHAPE_QUESTION, NULL, run_answer, rp_cli_people_answers, NULL},
-    {"embed", "[TEXT...]", "vectors of sentences or tokens", help_embed,
-     COMMON | RP_CLI_POOLING | RP_CLI_NORMALIZE | RP_CLI_VECTORS, RP_CLI_SHAPE_TEXT, "sentiment", run_embed,
-     rp_cli_people_vectors, NULL},
-    {"coherence", "[TEXT TEXT]...", "are two texts in order?", help_coherence, COMMON, RP_CLI_SHAPE_PAIR,
-     "pretrained", run_coherence, rp_cli_people_order, NULL},
-    {"choose", "[TEXT CHOICE...]", "how probable each of some continuations is", help_choose, COMMON,
-     RP_CLI_SHAPE_CHOICES, NULL, run_choose, rp_cli_people_choices, NULL},
-    {"tokenize", "[TEXT...]", "the tokens of texts; needs no device", help_tokenize,
-     LINES | RP_CLI_PAIR | RP_CLI_MAX_LENGTH | RP_CLI_NO_SPECIAL, RP_CLI_SHAPE_MAYBE_PAIR, "sentiment", NULL,
-     rp_cli_people_tokens, NULL},
-    {"eval", "FILE", "how right a model is, on labelled data", help_eval,
-     RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_HEAD | RP_CLI_JSON | RP_CLI_MAX_LENGTH |
-         RP_CLI_STRIDE | RP_CLI_MAX_ANSWER | RP_CLI_EVAL,
-     RP_CLI_SHAPE_NONE, "sentiment", NULL, NULL, rp_cli_eval},
-    {"finetune", "--train FILE -o OUT", "teach a model by labelled texts", help_finetune,
-     RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_MAX_LENGTH | RP_CLI_STRIDE | RP_CLI_FINETUNE, RP_CLI_SHAPE_NONE,
-     "pretrained", NULL, NULL, rp_cli_finetune},
-    {"pretrain", "--corpus FILE... -o OUT", "teach a model by plain text", help_pretrain,
-     RP_CLI_DEVICE | RP_CLI_MAX_LENGTH | RP_CLI_PRETRAIN, RP_CLI_SHAPE_NONE, NULL, NULL, NULL,
-     rp_cli_pretrain},
-    {"convert", "DIR -o DIR", "write a model's folder anew, as Hugging Face has it", help_convert,
-     RP_CLI_CONVERT | RP_CLI_HEAD, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, rp_cli_convert},
-    {"pull", "NAME", "fetch a model from a hub", help_pull, RP_CLI_PULL, RP_CLI_SHAPE_NONE, NULL, NULL, NULL,
-     rp_cli_pull},
-    {"devices", "", "every Vulkan device, and what it can do", help_devices, RP_CLI_JSON, RP_CLI_SHAPE_NONE,
-     NULL, NULL, NULL, rp_cli_devices},
-    {"check", "", "does every kernel compute what it should?", help_check,
-     RP_CLI_DEVICE | RP_CLI_JSON | RP_CLI_CHECK, RP_CLI_SHAPE_NONE, NULL, NULL, NULL, rp_cli_check},
-    {"bench", "", "time, GFLOP/s and memory of a run", help_bench,
-     RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_JSON | RP_CLI_BENCH | RP_CLI_HEAD,
-     RP_CLI_SHAPE_NONE, NULL, NULL, NULL, rp_cli_bench},
-    {0},
+static const rp_cli_command bench = {
+    .name = "bench",
+    .arguments = "",
+    .summary = "time, GFLOP/s and memory of a run",
+    .help = help_bench,
+    .options = RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_JSON | RP_CLI_BENCH | RP_CLI_HEAD,
+    .shape = RP_CLI_SHAPE_NONE,
+    .main = rp_cli_bench,
+};
+
+const rp_cli_command *const rp_cli_commands[] = {
+    &classify,
+    &fill_mask,
+    &tag,
+    &answer,
+    &embed,
+    &coherence,
+    &choose,
+    &tokenize,
+    &rp_cli_command_eval,
+    &rp_cli_command_finetune,
+    &rp_cli_command_pretrain,
+    &rp_cli_command_convert,
+    &rp_cli_command_pull,
+    &rp_cli_command_devices,
+    &rp_cli_command_check,
+    &bench,
+    NULL,
 };

@@ -17,7 +17,7 @@ static bool take_progress(void *user, uint64_t done, uint64_t all) {
     return !rp_cli_stop_signal();
 }
 
-int rp_cli_convert(const rp_cli_options *options, rp_cli_output *out) {
+static int run(const rp_cli_options *options, rp_cli_output *out) {
     bool shown = isatty(STDERR_FILENO);
     const rp_convert_handler handler = {note, take_progress, &shown};
     const rp_convert_params params = {
@@ -40,3 +40,24 @@ int rp_cli_convert(const rp_cli_options *options, rp_cli_output *out) {
     rp_cli_printf(&out->buffer, "%s\n", options->output);
     return 0;
 }
+
+static const char help_convert[] =
+    "Write the model in DIR anew as a Hugging Face folder: config.json,\n"
+    "model.safetensors, the tokenizer. DIR is whatever -m takes: PyTorch's\n"
+    "pytorch_model.bin, a checkpoint of Google's ALBERT or BERT (model.ckpt.index\n"
+    "with its data, albert_config.json, 30k-clean.model or vocab.txt), safetensors.\n"
+    "The new folder appears once it is whole. Needs no device.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise convert albert_base_v2 -o albert\n"
+    "  reprise convert my-model -o my-model-f16 --dtype f16\n";
+
+const rp_cli_command rp_cli_command_convert = {
+    .name = "convert",
+    .arguments = "DIR -o DIR",
+    .summary = "write a model's folder anew, as Hugging Face has it",
+    .help = help_convert,
+    .options = RP_CLI_CONVERT | RP_CLI_HEAD,
+    .shape = RP_CLI_SHAPE_NONE,
+    .main = run,
+};

@@ -113,7 +113,7 @@ static void put_people(const rp_device_info *info, rp_cli_people *p) {
     put_features(info, out, false);
 }
 
-int rp_cli_devices(const rp_cli_options *options, rp_cli_output *out) {
+static int run(const rp_cli_options *options, rp_cli_output *out) {
     rp_cli_people people;
     rp_device_info *infos = NULL;
     size_t count = 0;
@@ -142,3 +142,23 @@ int rp_cli_devices(const rp_cli_options *options, rp_cli_output *out) {
     free(infos);
     return status || !count ? 1 : 0;
 }
+
+static const char help_devices[] =
+    "List every Vulkan device: driver, version, memory, what was probed, and why it\n"
+    "cannot be used where it cannot. The number before a name is what -d takes.\n"
+    "\n"
+    "JSON: one object a device, one a line.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise devices\n"
+    "  reprise devices --json | grep -c '\"usable\": true'\n";
+
+const rp_cli_command rp_cli_command_devices = {
+    .name = "devices",
+    .arguments = "",
+    .summary = "every Vulkan device, and what it can do",
+    .help = help_devices,
+    .options = RP_CLI_JSON,
+    .shape = RP_CLI_SHAPE_NONE,
+    .main = run,
+};

@@ -115,7 +115,7 @@ static int evaluate(const rp_cli_session *session, const rp_cli_options *o, rp_c
     return 0;
 }
 
-int rp_cli_eval(const rp_cli_options *options, rp_cli_output *out) {
+static int run(const rp_cli_options *options, rp_cli_output *out) {
     static const rp_cli_command command = {.name = "eval", .bundled = "sentiment", .run = answer_nothing};
     rp_cli_session session;
     rp_error err = {0};
@@ -131,3 +131,41 @@ int rp_cli_eval(const rp_cli_options *options, rp_cli_output *out) {
     rp_cli_session_close(&session);
     return exit_status;
 }
+
+static const char help_eval[] =
+    "How right is a model? Answers every row of FILE, a file of labelled data, and\n"
+    "compares with its labels:\n"
+    "  classify    loss, accuracy, f1 (of label 1; of more than two labels\n"
+    "              f1_macro), matthews_correlation\n"
+    "  multilabel  accuracy (all labels of a row), f1_micro, f1_macro\n"
+    "  regress     mse, pearson, spearmanr\n"
+    "  tag         precision, recall and f1 of entities, accuracy of tags\n"
+    "  answer      exact_match, f1; of SQuAD 2.0 also of questions with and without\n"
+    "              an answer, and with the best threshold\n"
+    "  choose      loss, accuracy\n"
+    "  order       accuracy\n"
+    "  mlm         mlm_loss, mlm_accuracy, perplexity, sop_loss, sop_accuracy, of\n"
+    "              prepared instances of pre-training (reprise(1) shows them)\n"
+    "Tables have a header with GLUE's names (sentence, sentence1 and sentence2, text,\n"
+    "label, ...) or the names of --text-column, --pair-column and --label-column.\n"
+    "Labels are the model's, by name or by number.\n"
+    "\n"
+    "JSON: one object: task, rows, skipped, and the metrics, null where one is not\n"
+    "defined.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise eval -m sentiment --task classify dev.tsv\n"
+    "  reprise eval -m intents --label-column category --predictions out.jsonl t.csv\n"
+    "  reprise eval -m squad2 --task answer --json dev-v2.0.json\n";
+
+const rp_cli_command rp_cli_command_eval = {
+    .name = "eval",
+    .arguments = "FILE",
+    .summary = "how right a model is, on labelled data",
+    .help = help_eval,
+    .options = RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_HEAD | RP_CLI_JSON |
+               RP_CLI_MAX_LENGTH | RP_CLI_STRIDE | RP_CLI_MAX_ANSWER | RP_CLI_EVAL,
+    .shape = RP_CLI_SHAPE_NONE,
+    .bundled = "sentiment",
+    .main = run,
+};

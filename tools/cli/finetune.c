@@ -53,7 +53,7 @@ static rp_status finetune(rp_device *device, rp_world *world, const rp_cli_optio
     return status;
 }
 
-int rp_cli_finetune(const rp_cli_options *options, rp_cli_output *out) {
+static int run(const rp_cli_options *options, rp_cli_output *out) {
     rp_cli_watch watch;
     rp_world *world = NULL;
     rp_device *device = NULL;
@@ -76,3 +76,43 @@ int rp_cli_finetune(const rp_cli_options *options, rp_cli_output *out) {
     rp_world_close(&world);
     return exit_status;
 }
+
+static const char help_finetune[] =
+    "Teach a model by a file of labelled texts or pairs, and write what came of it\n"
+    "to the new folder OUT, as Hugging Face's libraries read it.\n"
+    "  classify    one label a row\n"
+    "  multilabel  any number of labels a row\n"
+    "  regress     a number a row\n"
+    "  tag         a label a token\n"
+    "  answer      questions, and where their contexts answer them (SQuAD)\n"
+    "  choose      one of several choices\n"
+    "  embed       vectors of pairs: near to each other, or as near as a score says\n"
+    "A folder that has a head for the task keeps it, and its labels. Any other gets\n"
+    "a new one, with the labels of the data. Files are those of eval. With --dev,\n"
+    "OUT is the model of the evaluation with the best accuracy (or f1_micro, pearson,\n"
+    "f1, spearmanr). Ctrl-C ends it after the step. The same command with --resume\n"
+    "goes on from the last checkpoint in OUT, whatever ended it, to the same bits.\n"
+    "\n"
+    "JSON: one object a line in the file of --log: step, epoch, loss, lr, grad_norm,\n"
+    "sequences, tokens, seconds; of an evaluation step, epoch, and its metrics as\n"
+    "eval_accuracy and so on.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise finetune --train train.tsv --dev dev.tsv -o sentiment2\n"
+    "  reprise finetune -m albert --train t.csv -o out --lr 2e-5 --warmup 0.1\n"
+    "  reprise finetune -m albert --train t.jsonl -o out --task regress --log l.jsonl\n"
+    "  reprise finetune --task answer --train train.json --dev dev.json -o answers\n"
+    "  reprise finetune --task embed --train pairs.tsv -o vectors --batch-size 32\n"
+    "  reprise finetune --train t.csv --dev d.csv -o out --save-every 100 --keep 2\n"
+    "  reprise finetune --train t.csv --dev d.csv -o out --save-every 100 --resume\n";
+
+const rp_cli_command rp_cli_command_finetune = {
+    .name = "finetune",
+    .arguments = "--train FILE -o OUT",
+    .summary = "teach a model by labelled texts",
+    .help = help_finetune,
+    .options = RP_CLI_MODEL | RP_CLI_DEVICE | RP_CLI_MAX_LENGTH | RP_CLI_STRIDE | RP_CLI_FINETUNE,
+    .shape = RP_CLI_SHAPE_NONE,
+    .bundled = "pretrained",
+    .main = run,
+};

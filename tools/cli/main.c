@@ -14,8 +14,8 @@ static void put_overview(rp_cli_buffer *out) {
                      "Runs ALBERT, BERT and DistilBERT models (Hugging Face folders) on any GPU\n"
                      "through Vulkan.\n\n"
                      "Commands:\n");
-    for (const rp_cli_command *c = rp_cli_commands; c->name; c++)
-        rp_cli_printf(out, "  %-10s  %s\n", c->name, c->summary);
+    for (const rp_cli_command *const *at = rp_cli_commands; *at; at++)
+        rp_cli_printf(out, "  %-10s  %s\n", (*at)->name, (*at)->summary);
     rp_cli_puts(out, "\nWith no TEXT, texts are read from standard input (or -f FILE), one a line.\n"
                      "Exit status: 0 all answered; 1 an input or the device failed; 2 wrong usage;\n"
                      "130 (143) stopped by SIGINT (SIGTERM) once the batches in flight were answered.\n\n"
@@ -40,8 +40,8 @@ static void put_help(const rp_cli_command *command, rp_cli_buffer *out) {
 }
 
 const rp_cli_command *rp_cli_find_command(const char *name) {
-    for (const rp_cli_command *c = rp_cli_commands; c->name; c++)
-        if (!strcmp(c->name, name)) return c;
+    for (const rp_cli_command *const *at = rp_cli_commands; *at; at++)
+        if (!strcmp((*at)->name, name)) return *at;
     return NULL;
 }
 
@@ -101,11 +101,11 @@ static const alias *find_alias(const char *name) {
 static const char *suggest(const char *name) {
     const char *best = NULL;
     size_t least = RP_CLI_FAR;
-    for (const rp_cli_command *c = rp_cli_commands; c->name; c++) {
-        size_t changes = rp_cli_distance(name, c->name);
+    for (const rp_cli_command *const *at = rp_cli_commands; *at; at++) {
+        size_t changes = rp_cli_distance(name, (*at)->name);
         if (changes >= least) continue;
         least = changes;
-        best = c->name;
+        best = (*at)->name;
     }
     return best;
 }

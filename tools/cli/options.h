@@ -7,36 +7,39 @@
 #include "output.h"
 
 /* Options that a command may take, as bits. --help and --version belong to all. */
-enum {
-    RP_CLI_MODEL = 1 << 0,
-    RP_CLI_DEVICE = 1 << 1,
-    RP_CLI_FILE = 1 << 2,
-    RP_CLI_BATCH_SIZE = 1 << 3,
-    RP_CLI_JSON = 1 << 4,
-    RP_CLI_JSONL = 1 << 5,
-    RP_CLI_TOP_K = 1 << 6,
-    RP_CLI_AGGREGATION = 1 << 7,
-    RP_CLI_STRIDE = 1 << 8,
-    RP_CLI_MAX_LENGTH = 1 << 9,
-    RP_CLI_MAX_QUESTION = 1 << 10,
-    RP_CLI_MAX_ANSWER = 1 << 11,
-    RP_CLI_NO_ANSWER = 1 << 12,
-    RP_CLI_POOLING = 1 << 13,
-    RP_CLI_NORMALIZE = 1 << 14,
-    RP_CLI_NO_SPECIAL = 1 << 15,
-    RP_CLI_PAIR = 1 << 16,
-    RP_CLI_BENCH = 1 << 17,
-    RP_CLI_PRECISION = 1 << 18,
-    RP_CLI_CHECK = 1 << 19,
-    RP_CLI_VERIFY = 1 << 20,
-    RP_CLI_VECTORS = 1 << 21,
-    RP_CLI_HEAD = 1 << 22,
-    RP_CLI_PULL = 1 << 23,
-    RP_CLI_CONVERT = 1 << 24,
-    RP_CLI_EVAL = 1 << 25,
-    RP_CLI_FINETUNE = 1 << 26,
-    RP_CLI_PRETRAIN = 1 << 27,
-};
+#define RP_CLI_BIT(n) (UINT64_C(1) << (n))
+#define RP_CLI_MODEL RP_CLI_BIT(0)
+#define RP_CLI_DEVICE RP_CLI_BIT(1)
+#define RP_CLI_FILE RP_CLI_BIT(2)
+#define RP_CLI_BATCH_SIZE RP_CLI_BIT(3)
+#define RP_CLI_JSON RP_CLI_BIT(4)
+#define RP_CLI_JSONL RP_CLI_BIT(5)
+#define RP_CLI_TOP_K RP_CLI_BIT(6)
+#define RP_CLI_AGGREGATION RP_CLI_BIT(7)
+#define RP_CLI_STRIDE RP_CLI_BIT(8)
+#define RP_CLI_MAX_LENGTH RP_CLI_BIT(9)
+#define RP_CLI_MAX_QUESTION RP_CLI_BIT(10)
+#define RP_CLI_MAX_ANSWER RP_CLI_BIT(11)
+#define RP_CLI_NO_ANSWER RP_CLI_BIT(12)
+#define RP_CLI_POOLING RP_CLI_BIT(13)
+#define RP_CLI_NORMALIZE RP_CLI_BIT(14)
+#define RP_CLI_NO_SPECIAL RP_CLI_BIT(15)
+#define RP_CLI_PAIR RP_CLI_BIT(16)
+#define RP_CLI_BENCH RP_CLI_BIT(17)
+#define RP_CLI_PRECISION RP_CLI_BIT(18)
+#define RP_CLI_CHECK RP_CLI_BIT(19)
+#define RP_CLI_VERIFY RP_CLI_BIT(20)
+#define RP_CLI_VECTORS RP_CLI_BIT(21)
+#define RP_CLI_HEAD RP_CLI_BIT(22)
+#define RP_CLI_PULL RP_CLI_BIT(23)
+#define RP_CLI_CONVERT RP_CLI_BIT(24)
+#define RP_CLI_EVAL RP_CLI_BIT(25)
+#define RP_CLI_FINETUNE RP_CLI_BIT(26)
+#define RP_CLI_PRETRAIN RP_CLI_BIT(27)
+
+/* What commands that answer lines take, and those of them that run a model. */
+#define RP_CLI_LINES (RP_CLI_MODEL | RP_CLI_FILE | RP_CLI_BATCH_SIZE | RP_CLI_JSON | RP_CLI_JSONL)
+#define RP_CLI_COMMON (RP_CLI_LINES | RP_CLI_DEVICE | RP_CLI_PRECISION | RP_CLI_VERIFY | RP_CLI_HEAD)
 
 /* What bench measures. */
 typedef enum rp_cli_bench_kind {
@@ -116,12 +119,12 @@ void rp_cli_options_free(rp_cli_options *options);
 
 /* Read argv[1..] of command `name`, which takes the options of `allowed`. False after a message on standard
  * error: wrong usage. Borrows from argv and the environment. */
-bool rp_cli_options_read(int argc, char **argv, const char *name, unsigned allowed, rp_cli_options *options);
+bool rp_cli_options_read(int argc, char **argv, const char *name, uint64_t allowed, rp_cli_options *options);
 
 /* The word of --precision for `precision`. The default computes what f32 does, bit for bit. */
 const char *rp_cli_precision_name(rp_precision precision);
 
 /* Append the table of the options of `allowed`, those of `command`, for --help. */
-void rp_cli_options_help(rp_cli_buffer *out, const char *command, unsigned allowed);
+void rp_cli_options_help(rp_cli_buffer *out, const char *command, uint64_t allowed);
 
 #endif

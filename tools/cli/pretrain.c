@@ -76,7 +76,7 @@ static const char *mistake(const rp_cli_options *o) {
     return NULL;
 }
 
-int rp_cli_pretrain(const rp_cli_options *options, rp_cli_output *out) {
+static int run(const rp_cli_options *options, rp_cli_output *out) {
     rp_cli_watch w;
     rp_world *world = NULL;
     rp_device *device = NULL;
@@ -104,3 +104,38 @@ int rp_cli_pretrain(const rp_cli_options *options, rp_cli_output *out) {
     rp_device_close(&device);
     return exit_status;
 }
+
+static const char help_pretrain[] =
+    "Teach a new model (--config with --tokenizer), or an old one (--init), by plain\n"
+    "text: masked words and the order of sentences. The data are made as\n"
+    "google-research/albert makes them. OUT is a Hugging Face folder.\n"
+    "The first pass over the corpus tokenizes it, before training; --write-instances\n"
+    "keeps what comes of it for --instances. FILEs may also stand behind the options.\n"
+    "\n"
+    "Recipes of the published models: --batch-size 4096 --steps 125000 --lr 0.00176\n"
+    "--warmup 3125 (the defaults), 512 tokens, and --config\n"
+    "             hidden  layers  heads  parameters  GFLOP forward at 128/512 tokens\n"
+    "  base          768      12     12     11.8 M      22.4     96.7\n"
+    "  large        1024      24     16     17.8 M        79      335\n"
+    "  xlarge       2048      24     16     59.0 M       313     1289\n"
+    "  xxlarge      4096      12     64    223.2 M       622     2526\n"
+    "For a batch of B: --lr 0.00176 times the square root of B/4096, and as many more\n"
+    "steps. To adapt a model to a field: --init with --lr 2e-4 --optimizer adamw.\n"
+    "\n"
+    "JSON: one object a line in the file of --log: step, epoch, loss, lr, grad_norm,\n"
+    "sequences, tokens, seconds, mlm_loss, sop_loss, mlm_accuracy, sop_accuracy.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise pretrain --corpus a.txt b.txt --tokenizer m.model --config base -o out\n"
+    "  reprise pretrain --corpus law.txt --init albert -o law --steps 9000\n"
+    "  reprise pretrain --corpus a.txt --tokenizer m.model --write-instances a.jsonl\n";
+
+const rp_cli_command rp_cli_command_pretrain = {
+    .name = "pretrain",
+    .arguments = "--corpus FILE... -o OUT",
+    .summary = "teach a model by plain text",
+    .help = help_pretrain,
+    .options = RP_CLI_DEVICE | RP_CLI_MAX_LENGTH | RP_CLI_PRETRAIN,
+    .shape = RP_CLI_SHAPE_NONE,
+    .main = run,
+};

@@ -11,7 +11,7 @@ static bool take_progress(void *user, const rp_pull_progress *progress) {
     return !rp_cli_stop_signal();
 }
 
-int rp_cli_pull(const rp_cli_options *options, rp_cli_output *out) {
+static int run(const rp_cli_options *options, rp_cli_output *out) {
     if (options->text_count != 1) {
         rp_cli_complain("pull: takes one NAME, such as albert/albert-base-v2; try 'reprise pull --help'");
         return 2;
@@ -37,3 +37,27 @@ int rp_cli_pull(const rp_cli_options *options, rp_cli_output *out) {
     rp_string_free(&folder);
     return 0;
 }
+
+static const char help_pull[] =
+    "Fetches a model from a hub (Hugging Face's, or HF_ENDPOINT) and prints the\n"
+    "folder that holds it. NAME is ORG/NAME, or the address of its page. Only the\n"
+    "files that are needed are fetched, each checked by its hash; what was broken\n"
+    "off is taken up where it ended. They lie in the cache of Python's\n"
+    "huggingface_hub: each finds what the other fetched. Other commands take the\n"
+    "name with -m then, and use no network. For private and gated models set\n"
+    "HF_TOKEN. Needs libcurl.\n"
+    "\n"
+    "Examples:\n"
+    "  reprise pull sentence-transformers/all-MiniLM-L6-v2\n"
+    "  reprise embed -m sentence-transformers/all-MiniLM-L6-v2 \"a sentence\"\n"
+    "  reprise pull albert/albert-base-v2 --revision main -o albert\n";
+
+const rp_cli_command rp_cli_command_pull = {
+    .name = "pull",
+    .arguments = "NAME",
+    .summary = "fetch a model from a hub",
+    .help = help_pull,
+    .options = RP_CLI_PULL,
+    .shape = RP_CLI_SHAPE_NONE,
+    .main = run,
+};

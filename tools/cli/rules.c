@@ -195,7 +195,7 @@ const rp_cli_rule rp_cli_rules[R_COUNT] = {
 
 /* ---- what was probably meant ---- */
 
-const char *rp_cli_rule_near(const char *word, unsigned allowed) {
+const char *rp_cli_rule_near(const char *word, uint64_t allowed) {
     char name[32];
     const char *best = NULL;
     size_t size = strcspn(word, "="), least = RP_CLI_FAR;
@@ -216,8 +216,8 @@ void rp_cli_rule_refuse(const rp_cli_rule *rule, const char *name) {
     const char *takers[MOST];
     char list[100] = "";
     size_t count = 0;
-    for (const rp_cli_command *c = rp_cli_commands; c->name; c++)
-        if (rule->bit & c->options && count++ < MOST) takers[count - 1] = c->name;
+    for (const rp_cli_command *const *at = rp_cli_commands; *at; at++)
+        if (rule->bit & (*at)->options && count++ < MOST) takers[count - 1] = (*at)->name;
     for (size_t i = 0, used = 0; count <= MOST && i < count; i++)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s",
                                  !i              ? ", but of "
@@ -274,7 +274,7 @@ static void put_wrapped(rp_cli_buffer *out, const char *text) {
     rp_cli_printf(out, "%s\n", text);
 }
 
-void rp_cli_options_help(rp_cli_buffer *out, const char *command, unsigned allowed) {
+void rp_cli_options_help(rp_cli_buffer *out, const char *command, uint64_t allowed) {
     rp_cli_puts(out, "Options:\n");
     for (int i = 0; i < R_COUNT; i++) {
         const rp_cli_rule *r = &rp_cli_rules[i];

@@ -8,7 +8,7 @@ typedef struct rp_cli_rule {
     char letter;       /* 0: no short form */
     const char *name;  /* long form */
     const char *value; /* name of the value; NULL: takes none */
-    unsigned bit;      /* 0: every command takes it */
+    uint64_t bit;      /* 0: every command takes it */
     const char *help;
     unsigned kinds;        /* the measurements of bench that read it, as bits; 0: all */
     const char *otherwise; /* what holds where it is not given; NULL: nothing, or it depends on the command */
@@ -125,7 +125,7 @@ enum {
 extern const rp_cli_rule rp_cli_rules[R_COUNT];
 
 /* The option of `allowed` that `word`, up to a '=', was probably meant to be; NULL: none is near. */
-const char *rp_cli_rule_near(const char *word, unsigned allowed);
+const char *rp_cli_rule_near(const char *word, uint64_t allowed);
 
 /* Say that the command `name` does not take an option, and which commands do, where those are few. */
 void rp_cli_rule_refuse(const rp_cli_rule *rule, const char *name);

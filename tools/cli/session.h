@@ -29,7 +29,7 @@ typedef struct rp_cli_answer {
 typedef struct rp_cli_command {
     const char *name, *arguments, *summary;
     const char *help; /* what it does, its JSON, examples */
-    unsigned options; /* bits of options.h */
+    uint64_t options; /* bits of options.h */
     rp_cli_shape shape;
     const char *bundled; /* the bundled model that serves it; NULL: none does */
     /* Answer the inputs. NULL: it tokenizes, and needs no device. */
@@ -41,8 +41,8 @@ typedef struct rp_cli_command {
     int (*main)(const rp_cli_options *options, rp_cli_output *out);
 } rp_cli_command;
 
-/* All commands; ends with a NULL name. */
-extern const rp_cli_command rp_cli_commands[];
+/* All commands, in the order of --help; ends with NULL. */
+extern const rp_cli_command *const rp_cli_commands[];
 
 /* The one of this name, or NULL. */
 const rp_cli_command *rp_cli_find_command(const char *name);
@@ -75,7 +75,18 @@ int rp_cli_answer_session(const rp_cli_command *command, const rp_cli_session *s
 void rp_cli_keep_answer(const rp_cli_answer *answer, const char *json, size_t size, rp_cli_buffer *out);
 void rp_cli_keep_failure(const rp_cli_item *item, const char *message, rp_cli_buffer *out);
 
-/* The writers, and the commands without inputs. */
+/* The texts (and pairs) of items, as the library takes them. Freed by free. */
+rp_input *rp_cli_inputs_of(const rp_cli_item *const *items, size_t count);
+rp_text *rp_cli_texts_of(const rp_cli_item *const *items, size_t count);
+
+/* Those that have a file of their own. */
+extern const rp_cli_command rp_cli_command_eval, rp_cli_command_finetune, rp_cli_command_pretrain,
+    rp_cli_command_convert, rp_cli_command_pull, rp_cli_command_devices, rp_cli_command_check;
+
+/* What bench does: in reprise it starts reprise-bench, which has another. */
+int rp_cli_bench(const rp_cli_options *options, rp_cli_output *out);
+
+/* The writers. */
 void rp_cli_json_tokens(const rp_cli_answer *answer, rp_cli_buffer *out);
 void rp_cli_people_labels(const rp_cli_answer *answer, rp_cli_people *out);
 void rp_cli_people_fills(const rp_cli_answer *answer, rp_cli_people *out);
@@ -85,13 +96,5 @@ void rp_cli_people_vectors(const rp_cli_answer *answer, rp_cli_people *out);
 void rp_cli_people_order(const rp_cli_answer *answer, rp_cli_people *out);
 void rp_cli_people_choices(const rp_cli_answer *answer, rp_cli_people *out);
 void rp_cli_people_tokens(const rp_cli_answer *answer, rp_cli_people *out);
-int rp_cli_devices(const rp_cli_options *options, rp_cli_output *out);
-int rp_cli_bench(const rp_cli_options *options, rp_cli_output *out);
-int rp_cli_check(const rp_cli_options *options, rp_cli_output *out);
-int rp_cli_eval(const rp_cli_options *options, rp_cli_output *out);
-int rp_cli_finetune(const rp_cli_options *options, rp_cli_output *out);
-int rp_cli_pretrain(const rp_cli_options *options, rp_cli_output *out);
-int rp_cli_convert(const rp_cli_options *options, rp_cli_output *out);
-int rp_cli_pull(const rp_cli_options *options, rp_cli_output *out);
 
 #endif
