@@ -3,15 +3,7 @@
 
 #include <math.h>
 
-#include "loader/json_write.h"
-
-/* One answer on its way. */
-typedef struct writer {
-    rp_json_writer json;
-    const rp_result *result;
-    rp_offsets offsets;
-    bool not_finite; // a number was left out that JSON cannot hold
-} writer;
+typedef rp_answer_writer writer;
 
 /* ---- places in a text ---- */
 
@@ -42,31 +34,39 @@ static void walk(rp_text text, const mark *marks, size_t count) {
     }
 }
 
+rp_place *rp_result_places(rp_result *result, const rp_span *spans, size_t count, rp_text text,
+                           rp_error *err) {
+    rp_place *places = rp_result_array(result, NULL, count, sizeof *places, err);
+    mark *marks = places ? rp_new_array(mark, 2 * (uint64_t)count) : NULL;
+    if (!marks) {
+        if (places) rp_fail_memory(err, "the results", (unsigned long long)count * 2 * sizeof *marks);
+        return NULL;
+    }
+    for (size_t k = 0; k < count; k++) {
+        marks[2 * k] = (mark){spans[k].start, &places[k].points.start, &places[k].units.start};
+        marks[2 * k + 1] = (mark){spans[k].end, &places[k].points.end, &places[k].units.end};
+    }
+    qsort(marks, 2 * count, sizeof *marks, by_byte);
+    walk(text, marks, 2 * count);
+    free(marks);
+    return places;
+}
+
 rp_status rp_result_place(rp_result *result, size_t i, rp_text text, rp_error *err) {
     rp_entry *entry = &result->entries[i];
     if (!entry->count) return RP_OK;
-    rp_place *places = rp_result_array(result, NULL, entry->count, sizeof *places, err);
-    mark *marks = rp_new_array(mark, 2 * (uint64_t)entry->count);
-    if (!places || !marks) {
-        free(marks);
-        return rp_fail_memory(err, "the results", (unsigned long long)entry->count * 2 * sizeof *marks);
-    }
-    for (size_t k = 0; k < entry->count; k++) {
-        rp_span span = entry->entities ? entry->entities[k].span : entry->answers[k].span;
-        rp_place *place = &places[k];
-        marks[2 * k] = (mark){span.start, &place->points.start, &place->units.start};
-        marks[2 * k + 1] = (mark){span.end, &place->points.end, &place->units.end};
-    }
-    qsort(marks, 2 * entry->count, sizeof *marks, by_byte);
-    walk(text, marks, 2 * entry->count);
-    free(marks);
-    entry->places = places;
-    return RP_OK;
+    rp_span *spans = rp_new_array(rp_span, entry->count);
+    if (!spans) return rp_fail_memory(err, "the results", (unsigned long long)entry->count * sizeof *spans);
+    for (size_t k = 0; k < entry->count; k++)
+        spans[k] = entry->entities ? entry->entities[k].span : entry->answers[k].span;
+    entry->places = rp_result_places(result, spans, entry->count, text, err);
+    free(spans);
+    return entry->places ? RP_OK : RP_ERROR_HOST_MEMORY;
 }
 
 /* ---- values ---- */
 
-static void put_float(writer *w, const char *key, float value) {
+void rp_answer_float(writer *w, const char *key, float value) {
     if (!isfinite(value)) w->not_finite = true;
     rp_json_write_float(&w->json, key, isfinite(value) ? value : 0);
 }
@@ -79,7 +79,7 @@ static void put_label(writer *w, const char *key, const char *label, bool bare) 
         rp_json_write_string(&w->json, key, label);
 }
 
-static void put_span(writer *w, rp_span bytes, const rp_place *place) {
+void rp_answer_span(writer *w, rp_span bytes, const rp_place *place) {
     rp_span span = w->offsets == RP_OFFSETS_BYTES   ? bytes
                    : w->offsets == RP_OFFSETS_UTF16 ? place->units
                                                     : place->points;
@@ -89,7 +89,7 @@ static void put_span(writer *w, rp_span bytes, const rp_place *place) {
 
 static void put_floats(writer *w, const float *values, size_t count) {
     rp_json_write_open(&w->json, NULL, '[');
-    for (size_t i = 0; i < count; i++) put_float(w, NULL, values[i]);
+    for (size_t i = 0; i < count; i++) rp_answer_float(w, NULL, values[i]);
     rp_json_write_close(&w->json, ']');
 }
 
@@ -101,7 +101,7 @@ static void put_labels(writer *w, const rp_entry *entry) {
         const rp_label *label = &entry->labels[i];
         rp_json_write_open(&w->json, NULL, '{');
         put_label(w, "label", label->label, w->result->bare && w->result->bare[label->index]);
-        put_float(w, "score", label->score);
+        rp_answer_float(w, "score", label->score);
         rp_json_write_close(&w->json, '}');
     }
     rp_json_write_close(&w->json, ']');
@@ -112,7 +112,7 @@ static void put_fills(writer *w, const rp_mask_fills *fills) {
     for (size_t i = 0; i < fills->count; i++) {
         const rp_fill *fill = &fills->items[i];
         rp_json_write_open(&w->json, NULL, '{');
-        put_float(w, "score", fill->score);
+        rp_answer_float(w, "score", fill->score);
         rp_json_write_integer(&w->json, "token", fill->token);
         rp_json_write_string(&w->json, "token_str", fill->piece);
         rp_json_write_string(&w->json, "sequence", fill->sequence);
@@ -145,10 +145,10 @@ static void put_entities(writer *w, const rp_entry *entry) {
         const rp_entity *entity = &entry->entities[i];
         rp_json_write_open(&w->json, NULL, '{');
         put_label(w, tokens ? "entity" : "entity_group", entity->label, is_bare(w->result, entity->label));
-        put_float(w, "score", entity->score);
+        rp_answer_float(w, "score", entity->score);
         if (tokens) rp_json_write_integer(&w->json, "index", entity->index);
         rp_json_write_string(&w->json, "word", entity->word);
-        put_span(w, entity->span, &entry->places[i]);
+        rp_answer_span(w, entity->span, &entry->places[i]);
         rp_json_write_close(&w->json, '}');
     }
     rp_json_write_close(&w->json, ']');
@@ -156,8 +156,8 @@ static void put_entities(writer *w, const rp_entry *entry) {
 
 static void put_answer(writer *w, const rp_answer *answer, const rp_place *place) {
     rp_json_write_open(&w->json, NULL, '{');
-    put_float(w, "score", answer->score);
-    put_span(w, answer->span, place);
+    rp_answer_float(w, "score", answer->score);
+    rp_answer_span(w, answer->span, place);
     /* As it stands in the context, NUL bytes too. */
     rp_json_write_text(&w->json, "answer", answer->text, answer->span.end - answer->span.start);
     rp_json_write_close(&w->json, '}');
@@ -187,7 +187,7 @@ static void put_vectors(writer *w, const rp_entry *entry) {
 static void put_order(writer *w, const rp_entry *entry) {
     rp_json_write_open(&w->json, NULL, '{');
     rp_json_write_string(&w->json, "label", entry->in_order >= 0.5f ? "in_order" : "swapped");
-    put_float(w, "score", entry->in_order);
+    rp_answer_float(w, "score", entry->in_order);
     rp_json_write_close(&w->json, '}');
 }
 
@@ -198,6 +198,10 @@ static void put_error(writer *w, const char *message) {
 }
 
 static void put_entry(writer *w, const rp_entry *entry) {
+    if (w->result->write) {
+        w->result->write(w, entry);
+        return;
+    }
     switch (w->result->head) {
     case RP_HEAD_CLASSIFIER:
         put_labels(w, entry);

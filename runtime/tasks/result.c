@@ -73,7 +73,7 @@ static rp_status make_result(const rp_task *task, rp_error *err) {
         return rp_fail_memory(err, "the results", (unsigned long long)count * sizeof *entries);
     }
     for (size_t i = 0; i < count; i++) entries[i].message = "";
-    *result = (rp_result){.entries = entries, .count = count, .head = task->head};
+    *result = (rp_result){.entries = entries, .count = count, .write = task->write, .head = task->head};
     if (task->head & (RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS) && !keep_bare_labels(result, info)) {
         rp_result_free(&result);
         return rp_fail_memory(err, "the results", (unsigned long long)info->label_count * sizeof(char *));

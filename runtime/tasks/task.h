@@ -3,6 +3,7 @@
 #define RP_TASKS_TASK_H
 
 #include "base/alloc.h"
+#include "loader/json_write.h"
 #include "model/model.h"
 #include "reprise/tasks.h"
 
@@ -35,7 +36,19 @@ typedef struct rp_entry {
     size_t rows, columns;
     float in_order;
     float none; // of a question: the probability that it has no answer
+    void *app;  // what an application answers, which result->write knows
 } rp_entry;
+
+/* One answer on its way to JSON (json.c). */
+typedef struct rp_answer_writer {
+    rp_json_writer json;
+    const rp_result *result;
+    rp_offsets offsets;
+    bool not_finite; // a number was left out that JSON cannot hold
+} rp_answer_writer;
+
+/* Writes the answer of an entry that did not fail as one value, to w->json. */
+typedef void rp_answer_write(rp_answer_writer *w, const rp_entry *entry);
 
 struct rp_result {
     rp_entry *entries; // [count]
@@ -43,8 +56,9 @@ struct rp_result {
     rp_arena arena;
     float *floats; // what the run wrote; `vectors` may point into it
     /* What rp_result_json has to know of the task; the model may be closed by then. */
-    unsigned head; // the rp_head that it needs; 0: vectors
-    bool many;     // more than one answer was asked for, or a vector for each token
+    rp_answer_write *write; // of an application; NULL: a task, as `head` and `many` say
+    unsigned head;          // the rp_head that it needs; 0: vectors
+    bool many;              // more than one answer was asked for, or a vector for each token
     rp_aggregation aggregation;
     bool *bare;         // [label_count] the label is no string in id2label; NULL: all are strings
     char **label_names; // [label_count] with `bare`
@@ -54,9 +68,10 @@ struct rp_result {
 /* A call of a task. The first fields are its arguments. */
 typedef struct rp_task {
     rp_model *model;
-    unsigned head;       // one bit of rp_head; 0: none needed
-    const char *command; // the task's name in the command line, for messages
-    const void *inputs;  // [count]
+    unsigned head;          // one bit of rp_head; 0: none needed
+    const char *command;    // the task's name in the command line, for messages
+    rp_answer_write *write; // of an application: how its answers become JSON; NULL: it is a task
+    const void *inputs;     // [count]
     size_t count;
     rp_result **out;
     const rp_call *call; // these three by RP_TASK_PARAMS; zero: the caller gave no params
@@ -103,6 +118,16 @@ void *rp_result_array(rp_result *result, const void *items, size_t count, size_t
 
 /* Count the spans of entry `i`, entities or answers in `text`, in code points and in UTF-16 too (json.c). */
 rp_status rp_result_place(rp_result *result, size_t i, rp_text text, rp_error *err);
+
+/* The same of `count` spans of `text`, bytes; in the result's arena. NULL, with the message, when out of
+ * memory. */
+rp_place *rp_result_places(rp_result *result, const rp_span *spans, size_t count, rp_text text,
+                           rp_error *err);
+
+/* For rp_answer_write: a score, as rp_result_json has it; "start" and "end" of a span, as it was asked to
+ * count. `key` NULL: in a list. */
+void rp_answer_float(rp_answer_writer *w, const char *key, float value);
+void rp_answer_span(rp_answer_writer *w, rp_span bytes, const rp_place *place);
 
 /* RP_ERROR_UNSUPPORTED when the tokenizer gives the texts of a pair a type that the model has none for. */
 rp_status rp_task_check_pairs(const rp_model *model, rp_error *err);
