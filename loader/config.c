@@ -407,6 +407,18 @@ static rp_status read_problem(reader *r) {
 
 /* ---- the whole ---- */
 
+/* What sentence-transformers does with the logit of a cross-encoder: a sigmoid, unless a name says Identity.
+ */
+static void read_ranking(reader *r) {
+    static const char identity[] = "Identity";
+    const rp_json *made = rp_json_get(r->root, "sentence_transformers"),
+                  *name = rp_json_get(r->root, "sbert_ce_default_activation_function");
+    if (!name && made) name = rp_json_get(made, "activation_fn");
+    if (!name || name->type != RP_JSON_STRING) return;
+    size_t size = strlen(name->text), own = sizeof identity - 1;
+    r->out->ranks_raw = size >= own && !strcmp(name->text + size - own, identity);
+}
+
 static rp_status read_config(reader *r) {
     if (r->root->type != RP_JSON_OBJECT)
         return rp_fail(r->err, RP_ERROR_FORMAT, "%s: is %s, must be an object", r->path,
@@ -420,6 +432,7 @@ static rp_status read_config(reader *r) {
     if (!status) status = refuse_variants(r);
     if (!status) status = read_labels(r);
     if (!status) status = read_problem(r);
+    if (!status) read_ranking(r);
     if (!status)
         status =
             rp_json_bool(r->root, r->path, "tie_word_embeddings", true, &r->out->tie_word_embeddings, r->err);

@@ -40,6 +40,8 @@ typedef struct rp_config {
     bool problem_given; /* problem_type stands in the file; otherwise one label means sigmoid, as in HF
                            pipelines */
     unsigned head;      /* which head the caller of rp_model_open says it is, a bit of rp_head; 0: nothing */
+    bool ranks_raw;     /* sbert_ce_default_activation_function, or sentence_transformers.activation_fn, is
+                           Identity */
     bool makes_vectors; /* set where vectors were trained: a folder that is written says how it makes them */
     bool head_made;     /* `head` and its labels were made (new_head.h): the file has others, or none */
     bool labels_given;  /* id2label or num_labels stands in the file; otherwise there are two, as in HF */

@@ -18,10 +18,10 @@ enum { MAX_LINES = 600 };
 
 typedef struct layer {
     const char *folder;
-    const char *prefixes[7]; /* of the quoted includes it may have */
+    const char *prefixes[8]; /* of the quoted includes it may have */
 } layer;
 
-/* base <- gpu <- ops <- model <- tasks <- eval <- cli, train beside tasks, and loop <- finetune beside eval,
+/* base <- gpu <- ops <- model <- tasks <- eval <- cli, train beside tasks, and loop <- finetune and apps beside eval,
  * which they and train call through their public headers; the loader stands on base
  * alone. The command is built with the loader's reader of JSON, which stands on nothing. What measures sees
  * the inside. */
@@ -35,6 +35,7 @@ static const layer layers[] = {
     {"runtime/train", {"train/", "model/", "ops/", "gpu/", "loader/", "base/", "reprise/"}},
     {"runtime/tasks", {"tasks/", "model/", "loader/", "base/", "reprise/"}},
     {"runtime/eval", {"eval/", "tasks/", "model/", "loader/", "base/", "reprise/"}},
+    {"runtime/apps", {"apps/", "tasks/", "model/", "ops/", "gpu/", "loader/", "base/", "reprise/"}},
     {"runtime/loop", {"loop/", "loader/", "base/", "reprise/"}},
     {"runtime/pretrain", {"pretrain/", "loop/", "loader/", "base/", "reprise/"}},
     {"runtime/finetune", {"finetune/", "loop/", "tasks/", "model/", "loader/", "base/", "reprise/"}},

@@ -38,6 +38,7 @@
 #include "model.h"
 #include "tasks.h"
 #include "eval.h"
+#include "search.h"
 #include "pull.h"
 #include "world.h"
 #include "train.h"

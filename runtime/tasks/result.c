@@ -62,9 +62,7 @@ static bool keep_bare_labels(rp_result *result, const rp_model_info *info) {
     return true;
 }
 
-static rp_status make_result(const rp_task *task, rp_error *err) {
-    const rp_model_info *info = rp_model_get_info(task->model);
-    size_t count = task->count;
+rp_status rp_result_make(size_t count, rp_answer_write *write, rp_result **out, rp_error *err) {
     rp_result *result = rp_new(rp_result);
     rp_entry *entries = rp_new_array(rp_entry, count);
     if (!result || !entries) {
@@ -73,7 +71,17 @@ static rp_status make_result(const rp_task *task, rp_error *err) {
         return rp_fail_memory(err, "the results", (unsigned long long)count * sizeof *entries);
     }
     for (size_t i = 0; i < count; i++) entries[i].message = "";
-    *result = (rp_result){.entries = entries, .count = count, .write = task->write, .head = task->head};
+    *result = (rp_result){.entries = entries, .count = count, .write = write};
+    *out = result;
+    return RP_OK;
+}
+
+static rp_status make_result(const rp_task *task, rp_error *err) {
+    const rp_model_info *info = rp_model_get_info(task->model);
+    rp_result *result = NULL;
+    rp_status status = rp_result_make(task->count, task->write, &result, err);
+    if (status) return status;
+    result->head = task->head;
     if (task->head & (RP_HEAD_CLASSIFIER | RP_HEAD_TOKENS) && !keep_bare_labels(result, info)) {
         rp_result_free(&result);
         return rp_fail_memory(err, "the results", (unsigned long long)info->label_count * sizeof(char *));
@@ -192,6 +200,11 @@ static const rp_entry *entry_of(const rp_result *result, size_t i) {
 static const void *items_of(const void *items, size_t count, size_t *out) {
     if (out) *out = items ? count : 0;
     return count ? items : NULL;
+}
+
+const void *rp_result_app(const rp_result *result, size_t i, rp_answer_write *write, size_t *count) {
+    const rp_entry *entry = result && result->write == write ? entry_of(result, i) : NULL;
+    return items_of(entry ? entry->app : NULL, entry ? entry->count : 0, count);
 }
 
 size_t rp_result_count(const rp_result *result) {

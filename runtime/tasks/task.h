@@ -98,6 +98,14 @@ rp_status rp_task_begin(rp_task *task, rp_error *err);
  * the result. */
 rp_status rp_task_end(rp_task *task, rp_status status);
 
+/* Make an empty result of an application that needs no model: `count` entries, which `write` writes. The
+ * caller owns `*out`. */
+rp_status rp_result_make(size_t count, rp_answer_write *write, rp_result **out, rp_error *err);
+
+/* entry.app of entry i, [entry.count], of a result that `write` writes, and that number. NULL: there is none.
+ */
+const void *rp_result_app(const rp_result *result, size_t i, rp_answer_write *write, size_t *count);
+
 /* Give entry `i` what went wrong with its input alone. */
 void rp_result_fail(rp_result *result, size_t i, const rp_error *why);
 
