@@ -9,6 +9,7 @@
 
 #include "gpu/compile.h"
 #include "gpu/pack.h"
+#include "tools/spirv_ids.h"
 
 static const rp_shader_variant variants[] = {
 #define RP_SHADER(name, file, defines) {#name, file, defines, false},
@@ -108,6 +109,11 @@ static bool write_variant(FILE *out, const compiler *c, const rp_shader_variant 
         return false;
     }
     w->words = rp_spirv_strip(words, count);
+    uint32_t opcode = rp_spirv_order_ids(words, w->words);
+    if (opcode)
+        fprintf(stderr,
+                "shaderpack: %s takes more bytes than it must: tools/spirv_ids.c does not know opcode %u\n",
+                variant->name, (unsigned)opcode);
     bool good = write_packed(out, variant->name, words, w);
     if (!good) fprintf(stderr, "shaderpack: out of memory\n");
     free(source);

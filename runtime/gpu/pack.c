@@ -1,8 +1,9 @@
 /* One function walks over a module, for packing and for unpacking: `step` takes a bit that is known and
  * writes it, or finds out which one it is. Each bit is written in as much of a bit as it was improbable at
  * its place: place means which opcode stood before, or which operand of which opcode it belongs to, and what
- * is known of the number so far. Result ids are written as differences to the one before, other ids as
- * distances from it. */
+ * is known of the number so far. Result ids are written as differences to the largest before, other ids as
+ * what they are where types and constants have them, or as distances from the largest before. So modules
+ * whose ids are in the order of the module (tools/spirv_ids.h) take the least. */
 #include "gpu/pack.h"
 
 enum { HEADER = 5, PLACES = 8 /* of numbers of an opcode: so many operands have their own */ };
@@ -16,6 +17,9 @@ typedef struct coder {
     uint32_t code;      /* unpacking: the next 32 bits of it */
     const unsigned char *at, *end;
     bool short_of_bytes;
+    uint32_t last;      /* the largest id so far */
+    uint32_t globals;   /* the largest before the first function */
+    uint32_t decorated; /* what the decoration before is about */
 } coder;
 
 static uint32_t next_byte(coder *c) {
@@ -71,13 +75,17 @@ static uint32_t code_number(coder *c, uint32_t place, uint32_t number) {
 }
 
 /* Which operand of an instruction has its result id, where the numbers of SPIR-V's specification put it: 1
- * behind a type. -1: none has. Of decorations it is what they are about. */
+ * behind a type. -1: none has. */
 static int result_operand(uint32_t opcode) {
-    enum { CONSTANT_TRUE = 41, STORE = 62, DECORATE = 71, MEMBER_DECORATE = 72, CONTROL_BARRIER = 224 };
-    enum { MEMORY_BARRIER = 225, LOOP_MERGE = 246, LABEL = 248, RETURN_VALUE = 254 };
-    if (opcode < CONSTANT_TRUE || opcode == DECORATE || opcode == MEMBER_DECORATE || opcode == LABEL)
-        return 0;
-    if (opcode == STORE || opcode == CONTROL_BARRIER || opcode == MEMORY_BARRIER) return -1;
+    enum { UNDEF = 1, IMPORT = 11, EXTENDED = 12, TYPE_VOID = 19, CONSTANT_TRUE = 41, STORE = 62 };
+    enum { DECORATE = 71, MEMBER_DECORATE = 72, CONTROL_BARRIER = 224, MEMORY_BARRIER = 225 };
+    enum { LOOP_MERGE = 246, LABEL = 248, RETURN_VALUE = 254 };
+    if (opcode == UNDEF || opcode == EXTENDED) return 1;
+    if (opcode < CONSTANT_TRUE) return opcode >= TYPE_VOID || opcode == IMPORT ? 0 : -1;
+    if (opcode == LABEL) return 0;
+    if (opcode == STORE || opcode == DECORATE || opcode == MEMBER_DECORATE || opcode == CONTROL_BARRIER ||
+        opcode == MEMORY_BARRIER)
+        return -1;
     return opcode >= LOOP_MERGE && opcode <= RETURN_VALUE ? -1 : 1;
 }
 
@@ -90,15 +98,30 @@ static uint32_t unfold(uint32_t folded) {
     return folded >> 1 ^ (folded & 1 ? UINT32_MAX : 0);
 }
 
-/* One operand; `*last` is the result id before. */
-static uint32_t code_operand(coder *c, uint32_t opcode, int index, uint32_t word, uint32_t *last) {
-    enum { FUNCTION = 54 };
+/* An operand of an instruction in a function that is no result: most are ids. */
+static uint32_t code_used(coder *c, uint32_t place, uint32_t word) {
+    enum { IS_GLOBAL = 1 << 21, GLOBAL = 1 << 22 }; /* places */
+    if (step(c, (place + IS_GLOBAL) * 0x9E3779B1u, word <= c->globals))
+        return code_number(c, place + GLOBAL, word);
+    word = c->last - unfold(code_number(c, place, fold(c->last - word)));
+    if (word == c->last + 1) c->last = word; // a label that follows
+    return word;
+}
+
+static uint32_t code_operand(coder *c, uint32_t opcode, int index, uint32_t word) {
+    enum { FUNCTION = 54, DECORATE = 71, MEMBER_DECORATE = 72 };
     int result = result_operand(opcode);
     uint32_t place = opcode * PLACES + (uint32_t)(index < PLACES - 2 ? index : PLACES - 2);
-    if (index == result) return *last += unfold(code_number(c, place, fold(word - *last - 1))) + 1;
-    if (opcode >= FUNCTION && result && index > result)
-        return *last - unfold(code_number(c, place, fold(*last - word)));
-    return code_number(c, place, word);
+    if (index == result) {
+        word = c->last + 1 + unfold(code_number(c, place, fold(word - c->last - 1)));
+        if (word > c->last) c->last = word;
+        return word;
+    }
+    if (opcode == DECORATE || opcode == MEMBER_DECORATE) {
+        if (index) return code_number(c, place, word);
+        return c->decorated += unfold(code_number(c, place, fold(word - c->decorated)));
+    }
+    return opcode >= FUNCTION && index > result ? code_used(c, place, word) : code_number(c, place, word);
 }
 
 static uint32_t known(const coder *c, size_t i) {
@@ -112,7 +135,8 @@ static void found(coder *c, size_t i, uint32_t word) {
 /* False when the code is not that of `count` words in whole instructions. */
 static bool code_module(coder *c, size_t count) {
     enum { WORD_COUNT = 7, NEXT = 1 << 20 }; /* places */
-    uint32_t last = 0, opcode = 0;
+    enum { FUNCTION = 54 };
+    uint32_t opcode = 0;
     size_t i = 0;
     for (; i < HEADER && i < count; i++) found(c, i, code_number(c, (uint32_t)i, known(c, i)));
     for (;;) {
@@ -121,11 +145,12 @@ static bool code_module(coder *c, size_t count) {
         uint32_t next = code_number(c, NEXT + opcode, more ? (first & 0xffff) + 1 : 0); /* 0: the end */
         if (!next || next > 0x10000 || !more) return !next && !more;
         opcode = next - 1;
+        if (opcode == FUNCTION && !c->globals) c->globals = c->last;
         uint32_t length = code_number(c, opcode * PLACES + WORD_COUNT, (first >> 16) - 1) + 1;
         if (!length || length > 0xffff || length > count - i || c->short_of_bytes) return false;
         found(c, i++, length << 16 | opcode);
         for (uint32_t k = 0; k < length - 1; k++, i++)
-            found(c, i, code_operand(c, opcode, (int)k, known(c, i), &last));
+            found(c, i, code_operand(c, opcode, (int)k, known(c, i)));
     }
 }
 

@@ -1,4 +1,4 @@
-/* SPIR-V in a fifth of its bytes, as the library carries it. */
+/* SPIR-V in an eighth of its bytes, as the library carries it. */
 #ifndef RP_GPU_PACK_H
 #define RP_GPU_PACK_H
 
