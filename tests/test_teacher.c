@@ -220,6 +220,79 @@ static void test_vectors_of_another_size(void **state) {
     golden_close(&g);
 }
 
+/* ---- what it said once ---- */
+
+#define MIXED                                                                                         \
+    "a warm and funny film\ta joy\n"                                                                  \
+    "dull\tan hour too long and not one laugh in all of it, whatever the friends of its makers say\n" \
+    "the camera moves\tit stands\nnobody speaks, and nobody listens to those who do not\tsilence\n"   \
+    "tender\tmoving and wise\n"
+
+static unsigned char *weights_of(const place *p, size_t *size) {
+    char path[PATH + 32];
+    snprintf(path, sizeof path, "%s/model.safetensors", p->out);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    *size = (size_t)ftell(file);
+    unsigned char *bytes = malloc(*size);
+    assert_non_null(bytes);
+    rewind(file);
+    assert_int_equal(fread(bytes, 1, *size, file), *size);
+    fclose(file);
+    return bytes;
+}
+
+static void stop_in_the_second_pass(void *user, const rp_training_step *step) {
+    if (step->step == 3) rp_call_cancel(user);
+}
+
+/* In the second pass the outputs of the first are used again. A training that goes on there has none, and
+ * asks for those of other rows together; it ends with the same bits. */
+static void test_outputs_are_kept(void **state) {
+    static const struct {
+        rp_eval_task task;
+        const char *rows, *teacher;
+    } cases[] = {{RP_EVAL_CLASSIFY, "sentence\tsentence2\n" MIXED, SENTIMENT},
+                 {RP_EVAL_EMBED, "text\ttext_pair\n" MIXED, SENTIMENT}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        place p;
+        rp_error err;
+        rp_call call = {0};
+        size_t size, again;
+        rp_finetune_params params = {.model = PRETRAINED,
+                                     .teacher = cases[i].teacher,
+                                     .task = cases[i].task,
+                                     .batch_size = 3,
+                                     .epochs = 2,
+                                     .label_weight = -1,
+                                     .learning_rate = 1e-3};
+        begin(&p, cases[i].rows);
+        if (finetune(&p, params, &err)) fail_msg("%s", err.message);
+        assert_int_equal(step_count, 4);
+        unsigned char *whole = weights_of(&p, &size);
+        fixture_remove_dir(p.out);
+        const rp_training_handler handler = {.step = stop_in_the_second_pass, .user = &call};
+        params.train = p.train;
+        params.out = p.out;
+        params.handler = &handler;
+        params.call = &call;
+        params.save_every = 3;
+        assert_int_equal(rp_finetune(device, &params, &err), RP_ERROR_CANCELLED);
+        params.call = NULL;
+        params.handler = NULL;
+        params.resume = true;
+        if (rp_finetune(device, &params, &err)) fail_msg("%s", err.message);
+        unsigned char *resumed = weights_of(&p, &again);
+        assert_int_equal(again, size);
+        assert_memory_equal(resumed, whole, size);
+        free(resumed);
+        free(whole);
+        end(&p);
+    }
+}
+
 /* ---- what is refused ---- */
 
 /* A model with a head of its own, taught a little by labels. */
@@ -322,6 +395,7 @@ int main(void) {
         cmocka_unit_test(test_who_cannot_teach),
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_vectors_of_another_size),
+        cmocka_unit_test(test_outputs_are_kept),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
