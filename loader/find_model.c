@@ -119,10 +119,13 @@ static bool find_bundled(const char *name, char **out, bool *memory) {
 static rp_status fail_bundled(const char *name, rp_error *err) {
     places p;
     char looked[360] = "";
-    if (!is_bundled_name(name))
-        return rp_fail(err, RP_ERROR_FILE,
-                       "bundled:%.*s: there is no such bundled model; those are sentiment and pretrained",
-                       rp_text_fit(name, 100), name);
+    if (!is_bundled_name(name)) {
+        for (size_t i = 0, used = 0; rp_bundled_models[i]; i++)
+            used += (size_t)snprintf(looked + used, sizeof looked - used, "%s%s", used ? ", " : "",
+                                     rp_bundled_models[i]);
+        return rp_fail(err, RP_ERROR_FILE, "bundled:%.*s: there is no such bundled model; take one of %s",
+                       rp_text_fit(name, 100), name, looked);
+    }
     find_places(&p);
     for (size_t i = 0, used = 0; i < PLACES && used < sizeof looked; i++)
         if (p.list[i].root[0])

@@ -50,7 +50,7 @@ if(TARGET reprise_cli)
   install(FILES tools/cli/reprise.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 RENAME ${REPRISE_NAME}.1)
   install_link(${CMAKE_INSTALL_MANDIR}/man1 reprise.1 ${REPRISE_NAME}.1)
   install(DIRECTORY tools/models DESTINATION ${CMAKE_INSTALL_DATADIR}/${REPRISE_NAME}
-          PATTERN QUALITY.md EXCLUDE PATTERN make_taught.py EXCLUDE)
+          PATTERN QUALITY.md EXCLUDE PATTERN make* EXCLUDE PATTERN with_pytorch.py EXCLUDE PATTERN sources.tsv EXCLUDE)
 endif()
 
 if(REPRISE_ALONE)
