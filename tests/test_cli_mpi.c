@@ -1,5 +1,5 @@
-/* mpirun reprise finetune: one model, one log and one voice, whatever comes of it; and launchers whose MPI
- * cannot be used. */
+/* mpirun reprise finetune and pretrain: one model, one log and one voice, whatever comes of it; and launchers
+ * whose MPI cannot be used. */
 #include "support_cli.h"
 #include "support_fixture.h"
 #include "support_mpi.h"
@@ -17,11 +17,22 @@
 
 #define FILMS "sentence\tlabel\na warm film\tgood\na dull film\tbad\na funny film\tgood\nan awful film\tbad\n"
 
+#define TEXT                                                                              \
+    "a letter came in the morning.\nhe read it twice.\nthen he put it into the fire.\n\n" \
+    "the ship was old.\nnobody had painted it for years.\nthe captain did not care.\n\n"  \
+    "it rained.\nwe stayed at home.\nthe children played.\n"
+#define TINY                                                                                                 \
+    "{\"model_type\": \"albert\", \"embedding_size\": 16, \"hidden_size\": 24, \"num_attention_heads\": 2, " \
+    "\"num_hidden_layers\": 2, \"intermediate_size\": 40, \"max_position_embeddings\": 40, "                 \
+    "\"hidden_dropout_prob\": 0.1, \"attention_probs_dropout_prob\": 0.1}"
+
 static char dir[FIXTURE_PATH_SIZE], data[FIXTURE_PATH_SIZE + 32], said[1 << 16];
 
 static int make_data(void **state) {
     (void)state;
-    if (!fixture_make_dir(dir) || !fixture_write_text(dir, "train.tsv", FILMS)) return -1;
+    if (!fixture_make_dir(dir) || !fixture_write_text(dir, "train.tsv", FILMS) ||
+        !fixture_write_text(dir, "text.txt", TEXT) || !fixture_write_text(dir, "tiny.json", TINY))
+        return -1;
     snprintf(data, sizeof data, "%s/train.tsv", dir);
     return 0;
 }
@@ -53,19 +64,25 @@ static int finetune(int ranks, const char *out, const char *log) {
                    said, sizeof said);
 }
 
-static void check_logs(void) {
-    static const char *const names[] = {"loss", "grad_norm", "sequences", "tokens", "epoch", "eval_accuracy"};
+/* The logs of two trainings have the same numbers in their `lines` lines, to `most` of them and, of the first
+ * line, to 1e-5. */
+static void compare_logs(const char *first, const char *second, int lines, double most) {
+    static const char *const names[] = {"loss",         "grad_norm",     "sequences", "tokens",
+                                        "mlm_loss",     "mlm_accuracy",  "sop_loss",  "sop_accuracy",
+                                        "epoch",        "eval_accuracy", "eval_loss", "eval_mlm_loss",
+                                        "eval_sop_loss"};
     char path[FIXTURE_PATH_SIZE + 32], line[2][2000];
-    FILE *one = fopen(in_dir("one.jsonl", path), "r"), *two = fopen(in_dir("two.jsonl", path), "r");
+    FILE *one = fopen(in_dir(first, path), "r"), *two = fopen(in_dir(second, path), "r");
     assert_true(one && two);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < lines; i++) {
         assert_true(fgets(line[0], sizeof *line, one) && fgets(line[1], sizeof *line, two));
         json_t *a = json_loads(line[0], 0, NULL), *b = json_loads(line[1], 0, NULL);
         assert_true(a && b);
         for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
             double x = json_number_value(json_object_get(a, names[k])),
                    y = json_number_value(json_object_get(b, names[k]));
-            if (!(fabs(x - y) <= 1e-5 * fabs(x))) fail_msg("line %d, %s: %g and %g", i + 1, names[k], x, y);
+            if (!(fabs(x - y) <= (i ? most : 1e-5) * fabs(x)))
+                fail_msg("line %d, %s: %g and %g", i + 1, names[k], x, y);
         }
         json_decref(a);
         json_decref(b);
@@ -83,7 +100,7 @@ static void test_two_processes_make_one_model(void **state) {
     assert_int_equal(finetune(2, "two", "two.jsonl"), 0);
     assert_int_equal(count("best so far"), 1);
     assert_int_equal(count("/two\n"), 1);
-    check_logs();
+    compare_logs("one.jsonl", "two.jsonl", 3, 1e-5);
     cli_run run = cli(CLI_ARGS("classify", "-m", in_dir("two", path), "--json", "a warm film"), NULL, 0);
     assert_int_equal(run.status, 0);
     cli_free(&run);
@@ -91,6 +108,76 @@ static void test_two_processes_make_one_model(void **state) {
     assert_int_not_equal(finetune(2, "two", "other.jsonl"), 0);
     assert_int_equal(count("rank 0: "), 1);
     assert_int_equal(count("has files already"), 1);
+}
+
+/* ---- pre-training ---- */
+
+/* A new model, in 20 steps of three instances (with two that pass over the text) and two evaluations. */
+static int pretrain(int ranks, const char *out, const char *log, const char *corpus) {
+    char paths[5][FIXTURE_PATH_SIZE + 32];
+    return mpi_run(ranks,
+                   (const char *const[]){BINARY_DIR "/reprise",
+                                         "pretrain",
+                                         "--corpus",
+                                         in_dir(corpus, paths[0]),
+                                         "--config",
+                                         in_dir("tiny.json", paths[1]),
+                                         "--tokenizer",
+                                         SOURCE_DIR "/tools/models/pretrained",
+                                         "--dev",
+                                         in_dir("text.txt", paths[2]),
+                                         "-o",
+                                         in_dir(out, paths[3]),
+                                         "--log",
+                                         in_dir(log, paths[4]),
+                                         "--batch-size",
+                                         "3",
+                                         "--steps",
+                                         "20",
+                                         "--lr",
+                                         "0.01",
+                                         "--eval-every",
+                                         "15",
+                                         NULL},
+                   said, sizeof said);
+}
+
+static void compare_weights(const char *first, const char *second) {
+    char path[FIXTURE_PATH_SIZE + 64], *bytes[2];
+    size_t sizes[2];
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s/model.safetensors", dir, i ? second : first);
+        FILE *file = fopen(path, "rb");
+        assert_non_null(file);
+        bytes[i] = malloc(1 << 20);
+        assert_non_null(bytes[i]);
+        sizes[i] = fread(bytes[i], 1, 1 << 20, file);
+        assert_true(sizes[i] > 0 && sizes[i] < 1 << 20);
+        fclose(file);
+    }
+    assert_int_equal(sizes[0], sizes[1]);
+    assert_memory_equal(bytes[0], bytes[1], sizes[0]);
+    free(bytes[0]);
+    free(bytes[1]);
+}
+
+/* One, two and four processes follow each other; the same number again gives the same bits. */
+static void test_pre_training(void **state) {
+    char path[FIXTURE_PATH_SIZE + 32];
+    (void)state;
+    if (!mpi_is_there()) skip();
+    assert_int_equal(pretrain(1, "one", "one.jsonl", "text.txt"), 0);
+    assert_int_equal(pretrain(2, "two", "two.jsonl", "text.txt"), 0);
+    assert_int_equal(count("step 15  loss "), 1);
+    assert_int_equal(pretrain(2, "again", "again.jsonl", "text.txt"), 0);
+    assert_int_equal(pretrain(4, "four", "four.jsonl", "text.txt"), 0);
+    compare_logs("one.jsonl", "two.jsonl", 22, 2e-3);
+    compare_logs("one.jsonl", "four.jsonl", 22, 2e-3);
+    compare_weights("two", "again");
+    /* what one of them finds wrong is said once, and nothing is left */
+    assert_int_not_equal(pretrain(2, "none", "none.jsonl", "nowhere.txt"), 0);
+    assert_int_equal(count("nowhere.txt: "), 1);
+    assert_int_equal(access(in_dir("none", path), F_OK), -1);
 }
 
 /* What is said without mpirun, where an environment pretends that it was there. */
@@ -136,6 +223,7 @@ static void test_a_launcher_of_another_mpi(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_two_processes_make_one_model, make_data, remove_data),
+        cmocka_unit_test_setup_teardown(test_pre_training, make_data, remove_data),
         cmocka_unit_test_setup_teardown(test_an_mpi_that_is_not_known, make_data, remove_data),
         cmocka_unit_test_setup_teardown(test_no_mpi, make_data, remove_data),
         cmocka_unit_test_setup_teardown(test_a_launcher_of_another_mpi, make_data, remove_data)};

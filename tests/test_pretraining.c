@@ -39,6 +39,9 @@ typedef struct place {
     double metrics[MOST_STEPS][METRICS]; /* mlm_loss, sop_loss, mlm_accuracy, sop_accuracy */
     size_t step_count;
     uint64_t cancel_at;
+    double dev[MOST_STEPS]; /* the loss of each evaluation */
+    bool best[MOST_STEPS];
+    size_t dev_count;
 } place;
 
 static int open_device(void **state) {
@@ -67,6 +70,19 @@ static void take_step(void *user, const rp_training_step *step) {
     if (step->step == p->cancel_at) rp_call_cancel(&p->call);
 }
 
+static void take_evaluation(void *user, const rp_training_step *last, const rp_metric *metrics, size_t count,
+                            bool best) {
+    static const char *const names[] = {"loss",       "mlm_loss", "mlm_accuracy",
+                                        "perplexity", "sop_loss", "sop_accuracy"};
+    place *p = user;
+    assert_int_equal(count, 6);
+    for (size_t i = 0; i < count; i++) assert_string_equal(metrics[i].name, names[i]);
+    assert_true(fabs(metrics[0].value - metrics[1].value - metrics[4].value) < 1e-9);
+    assert_true(last->dev == metrics[0].value && !strcmp(last->dev_metric, "loss"));
+    p->dev[p->dev_count] = metrics[0].value;
+    p->best[p->dev_count++] = best;
+}
+
 static void begin(place *p) {
     *p = (place){0};
     assert_true(fixture_make_dir(p->dir));
@@ -79,10 +95,10 @@ static void begin(place *p) {
 }
 
 static rp_status pretrain(place *p, rp_pretrain_params params, rp_error *err) {
-    const rp_training_handler handler = {.step = take_step, .user = p};
+    const rp_training_handler handler = {.step = take_step, .evaluated = take_evaluation, .user = p};
     params.handler = &handler;
     params.call = &p->call;
-    p->step_count = 0;
+    p->step_count = p->dev_count = 0;
     *err = (rp_error){0};
     return rp_pretrain(device, &params, err);
 }
@@ -393,6 +409,155 @@ static void test_nothing_is_left(void **state) {
     fixture_remove_dir(p.dir);
 }
 
+/* ---- evaluations, and what keeps its weights ---- */
+
+/* The loss of the model that was written, on prepared lines. */
+static double measure(const place *p) {
+    const rp_eval_params params = {.task = RP_EVAL_MLM, .max_tokens = 40};
+    rp_model *model = NULL;
+    rp_evaluation *evaluation = NULL;
+    rp_error err;
+    size_t count = 0;
+    if (rp_model_open(device, p->out, NULL, &model, &err) ||
+        rp_eval(model, p->instances, &params, &evaluation, &err))
+        fail_msg("%s", err.message);
+    const rp_metric *metrics = rp_evaluation_metrics(evaluation, &count);
+    assert_int_equal(count, 5);
+    double loss = metrics[0].value + metrics[3].value;
+    rp_evaluation_free(&evaluation);
+    rp_model_close(&model);
+    return loss;
+}
+
+/* The model that stays is that of the best evaluation, of a text or of what it gives; and with a rate so high
+ * the last is not the best. */
+static void test_the_best_stays(void **state) {
+    place p;
+    rp_error err;
+    (void)state;
+    begin(&p);
+    const char *const text[] = {p.text};
+    rp_pretrain_params params = tiny(&p, text);
+    params.out = NULL;
+    params.config = NULL;
+    params.write_instances = p.instances;
+    params.steps = 0;
+    params.no_shuffle = true;
+    params.max_tokens = 40;
+    if (pretrain(&p, params, &err)) fail_msg("%s", err.message);
+    for (int prepared = 0; prepared < 2; prepared++) {
+        params = tiny(&p, text);
+        params.dev = prepared ? p.instances : p.text;
+        params.eval_every = 3;
+        params.steps = 8;
+        params.learning_rate = 3;
+        params.schedule = RP_SCHEDULE_CONSTANT;
+        if (pretrain(&p, params, &err)) fail_msg("%s", err.message);
+        assert_int_equal(p.dev_count, 3);
+        size_t best = 0;
+        for (size_t i = 1; i < 3; i++) best = p.dev[i] < p.dev[best] ? i : best;
+        assert_true(best < 2 && p.best[0]);
+        assert_true(fabs(measure(&p) - p.dev[best]) < 1e-9);
+        fixture_remove_dir(p.out);
+    }
+    /* what cannot be used is said before the first step */
+    assert_true(fixture_write_text(p.dir, "instances.jsonl", "{\"input_ids\": [1]}\n"));
+    assert_int_equal(pretrain(&p, params, &err), RP_ERROR_FORMAT);
+    assert_true(strstr(err.message, "instances.jsonl: line 1: ") && !p.step_count);
+    params.dev = NULL;
+    params.metric = "accuracy";
+    params.dev = p.text;
+    assert_int_equal(pretrain(&p, params, &err), RP_ERROR_ARGUMENT);
+    assert_true(strstr(err.message, "there is no 'accuracy'; the task has loss, mlm_loss") && !p.step_count);
+    fixture_remove_dir(p.dir);
+}
+
+/* Where the bytes of a tensor lie in a file of safetensors. */
+static const char *tensor_of(const char *file, const char *name, size_t *size) {
+    uint64_t header = 0;
+    memcpy(&header, file, sizeof header);
+    json_t *root = json_loadb(file + 8, header, 0, NULL);
+    const json_t *offsets = json_object_get(json_object_get(root, name), "data_offsets");
+    size_t begin = (size_t)json_integer_value(json_array_get(offsets, 0)),
+           end = (size_t)json_integer_value(json_array_get(offsets, 1));
+    if (end <= begin) fail_msg("%s is missing", name);
+    json_decref(root);
+    *size = end - begin;
+    return file + 8 + header + begin;
+}
+
+static void test_frozen_weights_stay(void **state) {
+    static const struct {
+        const char *name;
+        bool stays[2]; /* without the embeddings, and without the encoder */
+    } tensors[] = {
+        {"albert.embeddings.word_embeddings.weight", {true, true}},
+        {"albert.embeddings.LayerNorm.bias", {true, true}},
+        {"albert.encoder.embedding_hidden_mapping_in.weight", {false, true}},
+        {"albert.encoder.albert_layer_groups.0.albert_layers.0.ffn.weight", {false, true}},
+        {"predictions.dense.weight", {false, false}},
+        {"predictions.bias", {false, false}},
+        {"sop_classifier.classifier.weight", {false, false}},
+    };
+    place p;
+    rp_error err;
+    char first[PATH + 8];
+    size_t size;
+    (void)state;
+    begin(&p);
+    const char *const text[] = {p.text};
+    snprintf(first, sizeof first, "%s.first", p.out);
+    if (pretrain(&p, tiny(&p, text), &err)) fail_msg("%s", err.message);
+    assert_int_equal(rename(p.out, first), 0);
+    char *before = read_file(first, "model.safetensors", &size);
+    for (int i = 0; i < 2; i++) {
+        rp_pretrain_params params = tiny(&p, text);
+        params.config = params.tokenizer = NULL;
+        params.init = first;
+        params.freeze = (rp_train_freeze)(RP_FREEZE_EMBEDDINGS + i);
+        if (pretrain(&p, params, &err)) fail_msg("%s", err.message);
+        char *after = read_file(p.out, "model.safetensors", &size);
+        for (size_t k = 0; k < sizeof tensors / sizeof *tensors; k++) {
+            size_t bytes, same;
+            const char *was = tensor_of(before, tensors[k].name, &bytes),
+                       *is = tensor_of(after, tensors[k].name, &same);
+            assert_int_equal(bytes, same);
+            if (!memcmp(was, is, bytes) != tensors[k].stays[i]) fail_msg("%d: %s", i, tensors[k].name);
+        }
+        free(after);
+        fixture_remove_dir(p.out);
+    }
+    free(before);
+    fixture_remove_dir(p.dir);
+}
+
+/* A training that is done is done; and not one with another option. */
+static void test_what_is_finished_stays(void **state) {
+    place p;
+    rp_error err;
+    size_t sizes[2];
+    (void)state;
+    begin(&p);
+    const char *const text[] = {p.text};
+    rp_pretrain_params params = tiny(&p, text);
+    if (pretrain(&p, params, &err)) fail_msg("%s", err.message);
+    char *before = read_file(p.out, "model.safetensors", &sizes[0]);
+    params.resume = true;
+    for (int i = 0; i < 2; i++) {
+        if (pretrain(&p, params, &err)) fail_msg("%s", err.message);
+        assert_int_equal(p.step_count, 0);
+    }
+    char *after = read_file(p.out, "model.safetensors", &sizes[1]), left[PATH + 16];
+    assert_true(sizes[0] == sizes[1] && !memcmp(before, after, sizes[0]));
+    snprintf(left, sizeof left, "%s/.training", p.out);
+    assert_int_equal(access(left, F_OK), -1);
+    params.seed = 5;
+    assert_int_equal(pretrain(&p, params, &err), RP_ERROR_ARGUMENT);
+    free(before);
+    free(after);
+    fixture_remove_dir(p.dir);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_twenty_steps),
@@ -402,6 +567,9 @@ int main(void) {
         cmocka_unit_test(test_wrong_params),
         cmocka_unit_test(test_bad_instances),
         cmocka_unit_test(test_nothing_is_left),
+        cmocka_unit_test(test_the_best_stays),
+        cmocka_unit_test(test_frozen_weights_stay),
+        cmocka_unit_test(test_what_is_finished_stays),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

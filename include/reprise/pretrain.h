@@ -22,6 +22,9 @@ typedef struct rp_pretrain_params {
         *tokenizer;  /* a spiece.model, vocab.txt or tokenizer.json, or a folder or model that has one */
     const char *out; /* the folder to write; it must not exist, or be empty. NULL: nothing is trained, and
                         `device`, `config` and `init` are not needed */
+    const char *dev; /* the file that is evaluated (eval_every): prepared instances where its name ends in
+                        .jsonl or .ndjson, else text, whose instances are made as those of `corpus` are and
+                        stay the same. NULL: none */
     const char *write_instances; /* file that gets the instances of the corpus, in the order in which they are
                                     learnt; NULL: none. It appears once it is whole */
 
@@ -49,11 +52,20 @@ typedef struct rp_pretrain_params {
     const rp_call *call;                /* NULL: none. Its inputs are the steps */
     rp_recompute recompute;             /* as in rp_trainer_params */
     uint32_t keep;                      /* checkpoints that stay, the last ones; 0: all */
+    rp_train_freeze freeze;             /* as in rp_trainer_params */
+    uint64_t eval_every; /* steps from one evaluation of `dev` to the next; 0: 500. One more at the end */
     uint64_t save_every; /* steps from one checkpoint to the next; 0: 500; UINT64_MAX: there are none */
     bool resume;         /* go on where a training with the same `out` ended, whatever ended it */
-    const char *log;  /* the file that gets a JSON object for each step (reprise(1) shows them); NULL: none */
+    const char *metric;  /* by which evaluations are compared: loss (less is better, as of all losses and of
+                            perplexity), mlm_loss, mlm_accuracy, perplexity, sop_loss or sop_accuracy; NULL:
+                            loss, the sum of the other two */
+    const char *log;  /* the file that gets a JSON object for each step and each evaluation (reprise(1) shows
+                         them); NULL: none */
     const char *plot; /* the file that gets a plot of the training as SVG; NULL: none */
-    const char *command;   /* what the model card is to say of how this was called; NULL: nothing */
+    const char *command; /* what the model card is to say of how this was called; NULL: nothing */
+    rp_world *world;     /* not NULL: each of its processes learns its part of each batch. Every process calls
+                            rp_pretrain, with the same params, and hears of each step; the one of rank 0
+                            makes the new model, evaluates and writes, in a folder that all see */
     uint64_t reserved[16]; /* zero; see reprise.h */
 } rp_pretrain_params;
 
@@ -71,14 +83,15 @@ typedef struct rp_pretrain_params {
  * Prepared instances are lines {"input_ids", "token_type_ids", "masked_positions", "masked_ids", "order"}, as
  * `write_instances` writes them. Dropout is what the configuration says, at Hugging Face's places.
  *
- * In the end `out` has the model after the last step, and beside it what rp_finetune has there, which says
- * also what is there until then, and how `resume` goes on. RP_ERROR_FILE when `out` has files or cannot
- * be written, or another file cannot be read; RP_ERROR_FORMAT names the file, the line and what is wrong
- * there, or says that the corpus gives no instance; RP_ERROR_UNSUPPORTED for a tokenizer without [CLS], [SEP]
- * or [MASK], and as rp_trainer_step says; RP_ERROR_ARGUMENT for params that contradict each other;
- * RP_ERROR_CANCELLED and RP_ERROR_DEADLINE after the step that is going on; else what rp_trainer_open says.
- * After an error `out` is as it was, but for its checkpoints. `device` may be NULL where nothing is trained.
- * Thread-safe, but not for two calls with one `out`; `device` is closed after it. */
+ * In the end `out` has the model after the last step or, with `dev`, that of the best evaluation, the first
+ * of equals; and beside it what rp_finetune has there, which says also what is there until then, and how
+ * `resume` goes on. RP_ERROR_FILE when `out` has files or cannot be written, or another file cannot be read;
+ * RP_ERROR_FORMAT names the file, the line and what is wrong there, or says that the corpus gives no
+ * instance; RP_ERROR_UNSUPPORTED for a tokenizer without [CLS], [SEP] or [MASK], and as rp_trainer_step says;
+ * RP_ERROR_ARGUMENT for params that contradict each other; RP_ERROR_CANCELLED and RP_ERROR_DEADLINE after the
+ * step that is going on; else what rp_trainer_open says. After an error `out` is as it was, but for its
+ * checkpoints. `device` may be NULL where nothing is trained. Thread-safe, but not for two calls with one
+ * `out`; `device` is closed after it. */
 RP_API rp_status rp_pretrain(rp_device *device, const rp_pretrain_params *params, rp_error *err);
 
 #ifdef __cplusplus

@@ -239,29 +239,9 @@ static rp_status open_trainer(rp_finetune_run *run, rp_error *err) {
 
 /* ---- evaluations ---- */
 
-/* An evaluation's own call, which ends when that of rp_finetune does. */
-typedef struct part_call {
-    rp_call call;
-    const rp_call *whole;
-} part_call;
-
-static void pass_on(void *user, size_t done, size_t total) {
-    part_call *part = user;
-    (void)done, (void)total;
-    if (__atomic_load_n(&part->whole->cancel, __ATOMIC_RELAXED)) rp_call_cancel(&part->call);
-}
-
-static void log_on(void *user, rp_log_level level, const char *message) {
-    const part_call *part = user;
-    part->whole->log(part->whole->user, level, message);
-}
-
 static rp_status evaluate(void *user, rp_loop_metrics *out, rp_error *err) {
     rp_finetune_run *run = user;
     const rp_finetune_params *p = &run->params;
-    part_call part = {.call = {.progress = pass_on, .user = &part}, .whole = p->call};
-    if (p->call) part.call.deadline = p->call->deadline;
-    if (p->call && p->call->log) part.call.log = log_on;
     const rp_eval_params params = {.task = p->task,
                                    .skip_bad = p->skip_bad,
                                    .max_tokens = p->max_tokens,
@@ -269,16 +249,8 @@ static rp_status evaluate(void *user, rp_loop_metrics *out, rp_error *err) {
                                    .format = p->format,
                                    .text_column = p->text_column,
                                    .pair_column = p->pair_column,
-                                   .label_column = p->label_column,
-                                   .call = p->call ? &part.call : NULL};
-    rp_evaluation *evaluation = NULL;
-    rp_status status = rp_eval(run->model, p->dev, &params, &evaluation, err);
-    if (status) return status;
-    const rp_metric *metrics = rp_evaluation_metrics(evaluation, &out->count);
-    if (out->count > RP_LOOP_METRICS) out->count = RP_LOOP_METRICS;
-    memcpy(out->items, metrics, out->count * sizeof *metrics);
-    rp_evaluation_free(&evaluation);
-    return RP_OK;
+                                   .label_column = p->label_column};
+    return rp_loop_evaluate(run->model, p->dev, &params, p->call, out, err);
 }
 
 /* ---- steps ---- */
@@ -385,7 +357,8 @@ static rp_status finetune(rp_finetune_run *run, rp_visit *visit, rp_error *err) 
     return status;
 }
 
-static void finish(rp_finetune_run *run) {
+static void finish(void *attempt) {
+    rp_finetune_run *run = attempt;
     rp_finetune_batch_finish(&run->batch);
     rp_finetune_teacher_finish(&run->teacher);
     rp_label_map_finish(&run->map);
@@ -397,39 +370,29 @@ static void finish(rp_finetune_run *run) {
     rp_loop_close(&run->loop);
     free(run->firsts);
     free(run->dir);
-    free(run);
 }
 
-/* One training, with what came of it in `status`. True: it is to be begun again. */
-static bool make_run(rp_device *device, const rp_finetune_params *params, rp_visit *visit,
-                     rp_loop_losses *losses, rp_status *status, rp_error *err) {
-    rp_finetune_run *run = rp_new(rp_finetune_run);
-    if (run) {
-        run->device = device;
-        run->params = *params;
-        set_defaults(&run->params);
-        *status = finetune(run, visit, err);
-    } else {
-        *status = rp_fail_memory(err, "a training", sizeof *run);
-    }
-    if (!*status || !rp_world_agreed(params->world)) *status = rp_world_agree(params->world, *status, err);
-    bool again = run && rp_loop_goes_on(&run->loop, losses, *status, err);
-    if (run) finish(run);
-    return again;
+static rp_status attempt(void *attempt, const rp_loop_job *job, bool again, rp_visit *visit, rp_error *err) {
+    rp_finetune_run *run = attempt;
+    run->device = job->device;
+    run->params = *(const rp_finetune_params *)job->params;
+    run->params.resume |= again;
+    set_defaults(&run->params);
+    return finetune(run, visit, err);
 }
 
 rp_status rp_finetune(rp_device *device, const rp_finetune_params *params, rp_error *err) {
     rp_error unwanted;
-    rp_visit visit;
     if (!err) err = &unwanted;
     if (!device || !params)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_finetune: device and params must not be NULL");
-    rp_status status = check_params(params, err);
-    if (!status) status = rp_visit_enter(&visit, NULL, params->call, "rp_finetune", err);
-    if (status) return rp_world_agree(params->world, status, err);
-    rp_loop_losses losses = {0};
-    rp_finetune_params again = *params;
-    while (make_run(device, &again, &visit, &losses, &status, err)) again.resume = true;
-    rp_visit_leave(&visit);
-    return status;
+    const rp_loop_job job = {.size = sizeof(rp_finetune_run),
+                             .train = attempt,
+                             .finish = finish,
+                             .device = device,
+                             .params = params,
+                             .function = "rp_finetune",
+                             .call = params->call,
+                             .world = params->world};
+    return rp_loop_attempts(&job, check_params(params, err), err);
 }

@@ -39,6 +39,7 @@ typedef struct rp_finetune_teacher {
 
 /* One call of rp_finetune. */
 typedef struct rp_finetune_run {
+    rp_loop loop; /* first, as rp_loop_job has it */
     rp_device *device;
     rp_finetune_params params; /* with defaults in the place of zeros */
     char *dir;                 /* of the model */
@@ -57,7 +58,6 @@ typedef struct rp_finetune_run {
     uint64_t *firsts; /* [rows of the data + 1] RP_EVAL_ANSWER: the first window of each, as an example */
     uint32_t choices; /* RP_EVAL_CHOOSE: of each row */
     bool scored;      /* RP_EVAL_EMBED: pairs have scores */
-    rp_loop loop;
 } rp_finetune_run;
 
 /* ---- examples.c ---- */

@@ -254,15 +254,3 @@ rp_status rp_loop_run(rp_loop *loop, rp_trainer *trainer, const rp_loop_task *ta
     if (!status) rp_call_progress((size_t)steps);
     return status;
 }
-
-bool rp_loop_goes_on(const rp_loop *loop, rp_loop_losses *losses, rp_status status, const rp_error *err) {
-    enum { MOST = 3 };
-    const rp_log nobody = {0};
-    if (status != RP_ERROR_DEVICE_LOST) return false;
-    if (loop->last.step > losses->furthest) *losses = (rp_loop_losses){.furthest = loop->last.step};
-    if (++losses->times > MOST) return false;
-    if (is_first(loop))
-        rp_log_say(&nobody, RP_LOG_WARNING, "%.300s: the training goes on from its last checkpoint",
-                   err->message);
-    return true;
-}

@@ -123,17 +123,6 @@ rp_status rp_loop_set_recipe(rp_loop *loop, char *recipe, rp_error *err);
  * in (base/call.h), whose total the caller has set. */
 rp_status rp_loop_run(rp_loop *loop, rp_trainer *trainer, const rp_loop_task *task, rp_error *err);
 
-/* Losses of the device that a training has gone on after. Zero-initialise. */
-typedef struct rp_loop_losses {
-    uint64_t furthest; /* steps that were made before one of them */
-    uint32_t times;    /* since it came as far */
-} rp_loop_losses;
-
-/* When a training has ended with `status`, and `err`: is its caller to begin it again, with params->resume,
- * from the last checkpoint? After a lost device it is, unless that is lost again and again at the same step.
- * All processes of a world are told the same. */
-bool rp_loop_goes_on(const rp_loop *loop, rp_loop_losses *losses, rp_status status, const rp_error *err);
-
 /* Remove what did not get its place: all but whole checkpoints. Allowed on a zeroed struct. */
 void rp_loop_close(rp_loop *loop);
 
@@ -145,10 +134,39 @@ rp_status rp_loop_recipe_file(rp_json_writer *w, const char *key, const char *pa
 rp_status rp_loop_recipe_model(rp_json_writer *w, const char *key, const char *name, const char *dir,
                                rp_error *err);
 
+/* ---- attempts.c: what calls of a training have alike ---- */
+
+/* A training that is begun again where its device was lost. */
+typedef struct rp_loop_job {
+    size_t size; /* of what an attempt has: a struct that begins with its rp_loop, zeroed */
+    /* One attempt. `again`: an earlier one has ended, and this one goes on from the last checkpoint. */
+    rp_status (*train)(void *run, const struct rp_loop_job *job, bool again, rp_visit *visit, rp_error *err);
+    void (*finish)(void *run); /* close the loop and what else there is; the struct is freed after it */
+    rp_device *device;
+    const void *params; /* of the caller */
+    const char *function;
+    const rp_call *call;
+    rp_world *world;
+} rp_loop_job;
+
+/* Make the training; `status`, and `err`, say what came of looking at its params. All processes of a world
+ * get the same in the end. */
+rp_status rp_loop_attempts(const rp_loop_job *job, rp_status status, rp_error *err);
+
+/* ---- evaluate.c ---- */
+
+/* rp_eval, which ends early when `call`, of the training, does (NULL: none): its metrics come to `out`, and
+ * `params->call` is not used. */
+rp_status rp_loop_evaluate(rp_model *model, const char *file, const rp_eval_params *params,
+                           const rp_call *call, rp_loop_metrics *out, rp_error *err);
+
 /* ---- output.c: the folder ---- */
 
 /* RP_ERROR_FILE unless the folder can be written; makes `work`. Finds checkpoints. */
 rp_status rp_loop_output_open(rp_loop *loop, const char *out, rp_error *err);
+
+/* Make `work`, unless it is there: where the model is finished nobody has done so. */
+rp_status rp_loop_output_work(rp_loop *loop, rp_error *err);
 
 /* After the first process of a world has done so, with what came of it: let all know what there is. */
 rp_status rp_loop_output_share(rp_loop *loop, const char *out, rp_status status, rp_error *err);

@@ -60,8 +60,9 @@ static rp_status make_place(rp_loop *loop, rp_error *err) {
 }
 
 /* An earlier process may have left `work`. */
-static rp_status make_work(rp_loop *loop, rp_error *err) {
-    char *work = rp_path_join(loop->out, ".training");
+rp_status rp_loop_output_work(rp_loop *loop, rp_error *err) {
+    char *work = loop->work ? NULL : rp_path_join(loop->out, ".training");
+    if (loop->work) return RP_OK;
     if (!work) return rp_fail_memory(err, "a path", strlen(loop->out));
     if (!rp_remove_tree(work) || mkdir(work, 0777)) {
         rp_status status = rp_fail_write(loop->out, err);
@@ -100,7 +101,7 @@ rp_status rp_loop_output_open(rp_loop *loop, const char *out, rp_error *err) {
     if (!status && loop->params.resume) status = find_model(loop, err);
     if (status || loop->finished) return status;
     if (loop->params.resume) status = rp_loop_find_checkpoint(loop, err);
-    return status ? status : make_work(loop, err);
+    return status ? status : rp_loop_output_work(loop, err);
 }
 
 rp_status rp_loop_output_share(rp_loop *loop, const char *out, rp_status status, rp_error *err) {

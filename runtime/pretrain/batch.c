@@ -41,13 +41,21 @@ static rp_status push(rp_pretrain_batch *b, const rp_instance *in, rp_error *err
     return RP_OK;
 }
 
+uint64_t rp_pretrain_rows(const rp_pretrain_run *run, uint64_t step) {
+    uint64_t first = step % run->steps_of_epoch * run->params.batch_size, left = run->source.count - first;
+    return left < run->params.batch_size ? left : run->params.batch_size;
+}
+
+/* The ranks of a world take one part after the other. */
 rp_status rp_pretrain_fill(rp_pretrain_run *run, uint64_t step, rp_train_batch *out, rp_error *err) {
     rp_pretrain_batch *b = &run->batch;
-    uint64_t epoch = step / run->steps_of_epoch, size = run->params.batch_size,
-             first = step % run->steps_of_epoch * size;
+    uint64_t epoch = step / run->steps_of_epoch, first = step % run->steps_of_epoch * run->params.batch_size,
+             count = rp_pretrain_rows(run, step);
+    uint32_t rank = rp_world_rank(run->params.world), ranks = rp_world_size(run->params.world);
+    uint64_t end = first + count * (rank + 1) / ranks;
     rp_status status = RP_OK;
     b->count = b->tokens = b->masked = 0;
-    for (uint64_t i = first; !status && i < first + size && i < run->source.count; i++) {
+    for (uint64_t i = first + count * rank / ranks; !status && i < end; i++) {
         rp_instance instance;
         status = rp_pretrain_source_read(&run->source, epoch, i, &instance, err);
         if (!status) status = push(b, &instance, err);

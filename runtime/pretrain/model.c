@@ -10,12 +10,16 @@
 
 /* ---- the folder ---- */
 
-/* Write the new model where the training works. */
+/* Write the new model where the training works. In a world the first process does, and the others read it. */
 static rp_status make_model(rp_pretrain_run *run, rp_error *err) {
     const rp_pretrain_params *p = &run->params;
-    run->dir = rp_path_join(run->loop.work ? run->loop.work : run->loop.out, "fresh");
-    return run->dir ? rp_new_model_write(p->config, p->tokenizer, RP_TRAIN_BOTH, p->seed, run->dir, err)
-                    : rp_fail_memory(err, "a path", strlen(run->loop.out));
+    bool first = !rp_world_rank(p->world);
+    run->dir = rp_path_join(run->loop.out, ".training/fresh");
+    rp_status status = run->dir ? RP_OK : rp_fail_memory(err, "a path", strlen(run->loop.out));
+    if (!status && first) status = rp_loop_output_work(&run->loop, err);
+    if (!status && first)
+        status = rp_new_model_write(p->config, p->tokenizer, RP_TRAIN_BOTH, p->seed, run->dir, err);
+    return rp_world_agree(p->world, status, err);
 }
 
 static bool is_file(const char *path) {

@@ -23,6 +23,10 @@ static rp_status check_files(const rp_pretrain_params *p, rp_error *err) {
         wrong = "corpus needs a tokenizer";
     else if (p->write_instances && !p->corpus_count)
         wrong = "write_instances writes those of a corpus, and there is none";
+    else if (p->dev && !p->out)
+        wrong = "dev is for a model that is trained, and there is no out";
+    else if ((unsigned)p->freeze > RP_FREEZE_ENCODER)
+        wrong = "freeze is not one of rp_train_freeze";
     return wrong ? rp_fail(err, RP_ERROR_ARGUMENT, "rp_pretrain: %s", wrong) : RP_OK;
 }
 
@@ -51,6 +55,7 @@ static void set_defaults(rp_pretrain_params *p) {
     if (p->weight_decay == 0) p->weight_decay = 0.01;
     if (p->weight_decay < 0) p->weight_decay = 0;
     if (!p->seed) p->seed = 12345;
+    if (!p->eval_every) p->eval_every = 500;
 }
 
 /* ---- how long ---- */
@@ -91,7 +96,9 @@ static rp_status open_trainer(rp_pretrain_run *run, rp_error *err) {
         .seed = p->seed,
         .recompute = p->recompute,
         .resume = run->loop.resume,
+        .freeze = p->freeze,
         .call = p->call,
+        .world = p->world,
     };
     return rp_trainer_open(run->device, run->dir, &params, &run->trainer, err);
 }
@@ -101,7 +108,7 @@ static rp_status open_trainer(rp_pretrain_run *run, rp_error *err) {
 static rp_status fill(void *user, uint64_t step, rp_train_batch *batch, double *epoch, rp_error *err) {
     rp_pretrain_run *run = user;
     rp_status status = rp_pretrain_fill(run, step, batch, err);
-    uint64_t rows = step % run->steps_of_epoch * run->params.batch_size + batch->count;
+    uint64_t rows = step % run->steps_of_epoch * run->params.batch_size + rp_pretrain_rows(run, step);
     *epoch = (double)(step / run->steps_of_epoch) + (double)rows / (double)run->source.count;
     return status;
 }
@@ -114,15 +121,38 @@ static void describe(void *user, const rp_train_result *result, rp_loop_metrics 
     rp_loop_add_metric(out, "sop_accuracy", result->sop_accuracy);
 }
 
+/* ---- evaluations ---- */
+
+static rp_status evaluate(void *user, rp_loop_metrics *out, rp_error *err) {
+    rp_pretrain_run *run = user;
+    const rp_eval_params params = {.task = RP_EVAL_MLM,
+                                   .format = "jsonl",
+                                   .skip_bad = run->params.skip_bad,
+                                   .max_tokens = run->params.max_tokens};
+    rp_loop_add_metric(out, "loss", 0); /* the sum of the two losses, as in the log of steps */
+    rp_status status =
+        rp_loop_evaluate(rp_trainer_model(run->trainer), run->dev, &params, run->params.call, out, err);
+    for (size_t i = 1; i < out->count; i++)
+        if (!strcmp(out->items[i].name, "mlm_loss") || !strcmp(out->items[i].name, "sop_loss"))
+            out->items[0].value += out->items[i].value;
+    return status;
+}
+
 /* ---- the call ---- */
 
 static rp_status train(rp_pretrain_run *run, rp_error *err) {
+    static const char *const metrics[] = {
+        "loss", "mlm_loss", "mlm_accuracy", "perplexity", "sop_loss", "sop_accuracy", NULL};
     const rp_loop_task task = {.fill = fill,
                                .describe = describe,
+                               .evaluate = run->params.dev ? evaluate : NULL,
                                .user = run,
+                               .metric = "loss",
+                               .metrics = metrics,
                                .pipeline = "fill-mask",
                                .steps_of_epoch = run->steps_of_epoch};
-    rp_status status = open_trainer(run, err);
+    rp_status status = rp_pretrain_prepare_dev(run, err);
+    if (!status) status = open_trainer(run, err);
     return status ? status : rp_loop_run(&run->loop, run->trainer, &task, err);
 }
 
@@ -130,15 +160,18 @@ static rp_status open_loop(rp_pretrain_run *run, rp_error *err) {
     const rp_pretrain_params *p = &run->params;
     const rp_loop_params params = {.function = "rp_pretrain",
                                    .device = run->device,
+                                   .eval_every = p->eval_every,
                                    .save_every = p->save_every,
                                    .keep = p->keep,
+                                   .metric = p->metric,
                                    .log = p->log,
                                    .plot = p->plot,
                                    .command = p->command,
                                    .resume = p->resume,
                                    .batch_size = p->batch_size,
                                    .epochs = p->epochs,
-                                   .handler = p->handler};
+                                   .handler = p->handler,
+                                   .world = p->world};
     return rp_loop_open(&run->loop, &params, p->out, err);
 }
 
@@ -166,44 +199,37 @@ static rp_status pretrain(rp_pretrain_run *run, rp_visit *visit, rp_error *err) 
     return status;
 }
 
-static void finish(rp_pretrain_run *run) {
+static void finish(void *attempt) {
+    rp_pretrain_run *run = attempt;
     rp_pretrain_batch_finish(&run->batch);
     rp_trainer_close(&run->trainer);
     rp_pretrain_source_close(&run->source);
     rp_pretrain_forget(run);
     rp_loop_close(&run->loop);
-    free(run);
+    free(run->dev);
 }
 
-/* One training, with what came of it in `status`. True: it is to be begun again. */
-static bool make_run(rp_device *device, const rp_pretrain_params *params, rp_visit *visit,
-                     rp_loop_losses *losses, rp_status *status, rp_error *err) {
-    rp_pretrain_run *run = rp_new(rp_pretrain_run);
-    if (!run) {
-        *status = rp_fail_memory(err, "a training", sizeof *run);
-        return false;
-    }
-    run->device = device;
-    run->params = *params;
+static rp_status attempt(void *attempt, const rp_loop_job *job, bool again, rp_visit *visit, rp_error *err) {
+    rp_pretrain_run *run = attempt;
+    run->device = job->device;
+    run->params = *(const rp_pretrain_params *)job->params;
+    run->params.resume |= again;
     set_defaults(&run->params);
-    *status = pretrain(run, visit, err);
-    bool again = params->out && rp_loop_goes_on(&run->loop, losses, *status, err);
-    finish(run);
-    return again;
+    return pretrain(run, visit, err);
 }
 
 rp_status rp_pretrain(rp_device *device, const rp_pretrain_params *params, rp_error *err) {
     rp_error unwanted;
-    rp_visit visit;
     if (!err) err = &unwanted;
     if (!params || (params->out && !device))
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_pretrain: device and params must not be NULL");
-    rp_status status = check_params(params, err);
-    if (!status) status = rp_visit_enter(&visit, NULL, params->call, "rp_pretrain", err);
-    if (status) return status;
-    rp_loop_losses losses = {0};
-    rp_pretrain_params again = *params;
-    while (make_run(device, &again, &visit, &losses, &status, err)) again.resume = true;
-    rp_visit_leave(&visit);
-    return status;
+    const rp_loop_job job = {.size = sizeof(rp_pretrain_run),
+                             .train = attempt,
+                             .finish = finish,
+                             .device = device,
+                             .params = params,
+                             .function = "rp_pretrain",
+                             .call = params->call,
+                             .world = params->world};
+    return rp_loop_attempts(&job, check_params(params, err), err);
 }

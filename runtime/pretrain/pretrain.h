@@ -34,6 +34,7 @@ typedef struct rp_pretrain_batch {
 
 /* One call of rp_pretrain. */
 typedef struct rp_pretrain_run {
+    rp_loop loop; /* first, as rp_loop_job has it */
     rp_device *device;
     rp_pretrain_params params; /* with defaults in the place of zeros */
     char *dir;                 /* of the model; NULL: nothing is trained, and there is only a tokenizer */
@@ -42,8 +43,8 @@ typedef struct rp_pretrain_run {
     rp_pretrain_source source;
     rp_pretrain_batch batch;
     rp_trainer *trainer;
-    rp_loop loop;
     uint64_t steps, steps_of_epoch;
+    char *dev; /* the file of instances that it is evaluated by; NULL: none, or another process does that */
 } rp_pretrain_run;
 
 /* ---- source.c ---- */
@@ -57,12 +58,26 @@ void rp_pretrain_source_close(rp_pretrain_source *source);
 rp_status rp_pretrain_source_read(rp_pretrain_source *source, uint64_t epoch, uint64_t i, rp_instance *out,
                                   rp_error *err);
 
-/* Write the instances of the training, or of the passes, to params.write_instances. */
+/* How the params ask for instances of text, and what prepared ones are to be. */
+rp_corpus_params rp_pretrain_corpus_params(const rp_pretrain_params *params);
+rp_data_params rp_pretrain_data_params(const rp_pretrain_run *run);
+
+/* ---- write.c ---- */
+
+/* Write the instances of the training, or of the passes, to params.write_instances. All processes of a world
+ * call this, and the first one writes. */
 rp_status rp_pretrain_write(rp_pretrain_run *run, rp_error *err);
+
+/* See that params.dev can be used, in the process that evaluates, and set run->dev; of text instances are
+ * made for that. */
+rp_status rp_pretrain_prepare_dev(rp_pretrain_run *run, rp_error *err);
 
 /* ---- batch.c ---- */
 
-/* Read the instances of step `step`, from 0. */
+/* Instances of step `step`, in all ranks. */
+uint64_t rp_pretrain_rows(const rp_pretrain_run *run, uint64_t step);
+
+/* Read this rank's part of the instances of step `step`, from 0. */
 rp_status rp_pretrain_fill(rp_pretrain_run *run, uint64_t step, rp_train_batch *out, rp_error *err);
 void rp_pretrain_batch_finish(rp_pretrain_batch *batch);
 

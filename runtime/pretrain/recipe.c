@@ -16,6 +16,8 @@ static rp_status put_files(rp_json_writer *w, const char *key, const char *const
     return status;
 }
 
+static const char *const frozen[] = {NULL, "embeddings", "encoder"};
+
 static void put_numbers(rp_json_writer *w, const rp_pretrain_run *run) {
     static const char *const schedules[] = {"", "linear", "constant", "polynomial"};
     const rp_pretrain_params *p = &run->params;
@@ -67,11 +69,15 @@ rp_status rp_pretrain_recipe(const rp_pretrain_run *run, char **out, rp_error *e
     if (!status) status = put_tokenizer(&w, run, err);
     if (!status) status = put_files(&w, "corpus", p->corpus, p->corpus_count, err);
     if (!status) status = put_files(&w, "instances", p->instances, p->instance_count, err);
+    if (!status && p->dev) status = rp_loop_recipe_file(&w, "dev", p->dev, err);
     if (status) {
         rp_json_writer_drop(&w);
         return status;
     }
     put_numbers(&w, run);
+    if (p->freeze) rp_json_write_string(&w, "freeze", frozen[p->freeze]);
+    if (p->dev) rp_json_write_integer(&w, "eval_every", (int64_t)p->eval_every);
+    if (p->dev) rp_json_write_string(&w, "metric", p->metric ? p->metric : "loss");
     rp_json_write_close(&w, '}');
     size_t size = 0;
     *out = rp_json_writer_finish(&w, &size);

@@ -4,6 +4,7 @@
 #include "session.h"
 #include "stop.h"
 #include "training.h"
+#include "world.h"
 
 /* The files of an option, and those that stand behind all options. Freed by the caller. */
 static const char *const *join(const char *const *files, size_t count, const rp_cli_options *o) {
@@ -14,7 +15,8 @@ static const char *const *join(const char *const *files, size_t count, const rp_
     return list;
 }
 
-static rp_status pretrain(rp_device *device, const rp_cli_options *o, const rp_cli_watch *w, rp_error *err) {
+static rp_status pretrain(rp_device *device, rp_world *world, const rp_cli_options *o, const rp_cli_watch *w,
+                          rp_error *err) {
     bool prepared = o->instance_count;
     const char *const *files =
         join(prepared ? o->instances : o->corpus, prepared ? o->instance_count : o->corpus_count, o);
@@ -22,6 +24,7 @@ static rp_status pretrain(rp_device *device, const rp_cli_options *o, const rp_c
                                  .init = o->init,
                                  .tokenizer = o->tokenizer,
                                  .out = o->output,
+                                 .dev = o->dev,
                                  .write_instances = o->write_instances,
                                  .epochs = o->epochs,
                                  .steps = o->steps,
@@ -39,14 +42,18 @@ static rp_status pretrain(rp_device *device, const rp_cli_options *o, const rp_c
                                  .max_grad_norm = o->max_grad_norm,
                                  .seed = o->seed,
                                  .recompute = o->recompute,
+                                 .freeze = o->freeze,
+                                 .eval_every = o->eval_every,
                                  .save_every = o->save_every == UINT32_MAX ? UINT64_MAX : o->save_every,
                                  .keep = o->keep_count,
                                  .resume = o->resume,
+                                 .metric = o->metric,
                                  .log = o->log,
                                  .plot = o->plot,
                                  .command = w->command,
                                  .handler = &w->handler,
-                                 .call = &w->call};
+                                 .call = &w->call,
+                                 .world = world};
     if (prepared) {
         params.instances = files;
         params.instance_count = o->instance_count + o->text_count;
@@ -68,6 +75,7 @@ static const char *mistake(const rp_cli_options *o) {
     if (!o->corpus_count == !o->instance_count)
         return "takes either --corpus FILE... with text or --instances FILE... with prepared lines";
     if (!o->output && !o->write_instances) return "takes -o with the folder to write, or --write-instances";
+    if (!o->output && o->dev) return "--dev is for a model that is trained; give -o with the folder to write";
     if (o->config_given && o->init) return "takes either --config with a new model or --init with an old one";
     if (o->output && !model) return "takes --config with a new model, or --init with one to go on from";
     if (o->init && o->tokenizer) return "--init has its own tokenizer; leave --tokenizer out";
@@ -87,21 +95,15 @@ static int run(const rp_cli_options *options, rp_cli_output *out) {
         return 2;
     }
     rp_status status = rp_world_open(NULL, &world, &err);
-    if (status || world) {
-        if (!rp_world_rank(world))
-            rp_cli_complain("pretrain: %s",
-                            status ? err.message : "one process pre-trains; start it without mpirun");
-        rp_world_close(&world);
-        return 1;
-    }
-    rp_cli_watch_begin(&w, options, NULL, out);
-    status = options->output ? rp_cli_device_open(options->device, &device, &err) : RP_OK;
-    if (!status) status = pretrain(device, options, &w, &err);
+    rp_cli_watch_begin(&w, options, world, out);
+    if (!status && options->output) status = rp_cli_world_device(world, options->device, &device, &err);
+    if (!status) status = pretrain(device, world, options, &w, &err);
     int exit_status = rp_cli_watch_report(&w, "pretrain", options, status, &err);
     rp_cli_flush(out);
     rp_cli_watch_end(&w);
     rp_cli_stop_device(NULL);
     rp_device_close(&device);
+    rp_world_close(&world);
     return exit_status;
 }
 
