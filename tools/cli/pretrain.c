@@ -113,6 +113,7 @@ static const char help_pretrain[] =
     "google-research/albert makes them. OUT is a Hugging Face folder.\n"
     "The first pass over the corpus tokenizes it, before training; --write-instances\n"
     "keeps what comes of it for --instances. FILEs may also stand behind the options.\n"
+    "With --dev, text or prepared lines, OUT is the model of the best evaluation.\n"
     "\n"
     "Recipes of the published models: --batch-size 4096 --steps 125000 --lr 0.00176\n"
     "--warmup 3125 (the defaults), 512 tokens, and --config\n"
@@ -125,11 +126,13 @@ static const char help_pretrain[] =
     "steps. To adapt a model to a field: --init with --lr 2e-4 --optimizer adamw.\n"
     "\n"
     "JSON: one object a line in the file of --log: step, epoch, loss, lr, grad_norm,\n"
-    "sequences, tokens, seconds, mlm_loss, sop_loss, mlm_accuracy, sop_accuracy.\n"
+    "sequences, tokens, seconds, mlm_loss, sop_loss, mlm_accuracy, sop_accuracy; of\n"
+    "an evaluation step, epoch, eval_loss, eval_mlm_loss and so on.\n"
     "\n"
     "Examples:\n"
     "  reprise pretrain --corpus a.txt b.txt --tokenizer m.model --config base -o out\n"
     "  reprise pretrain --corpus law.txt --init albert -o law --steps 9000\n"
+    "  mpirun -n 4 reprise pretrain --corpus a.txt --init albert -o out --dev b.txt\n"
     "  reprise pretrain --corpus a.txt --tokenizer m.model --write-instances a.jsonl\n";
 
 const rp_cli_command rp_cli_command_pretrain = {
