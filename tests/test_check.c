@@ -53,7 +53,7 @@ static void list_subjects(void) {
     for (uint32_t c = 0; c < rp_class_count; c++) {
         const rp_class *class = rp_classes[c];
         rp_use use;
-        rp_rank rank;
+        rp_use_rank rank;
         for (uint32_t n = 0; (rank = class->use(&scope, n, &use)); n++) {
             rp_kernel kernels[RP_MAX_KERNELS], normed[RP_MAX_KERNELS];
             bool product = class == &rp_class_matmul;

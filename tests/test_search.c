@@ -163,6 +163,15 @@ static void test_order_of_the_processor(void **state) {
     search(NULL, 300, 384, 4096, 2);
 }
 
+static void test_order_of_the_device(void **state) {
+    (void)state;
+    search(fixture_device, 1, 1, 0, 1);
+    search(fixture_device, 63, 384, 4096, 2);
+    search(fixture_device, 5003, 7, 1000, 3);
+    search(fixture_device, 2001, 33, 5, 37);
+    search(fixture_device, 70001, 12, 20, 2);
+}
+
 /* ---- what hits say ---- */
 
 static void test_hits_have_ids_and_texts(void **state) {
@@ -300,6 +309,7 @@ static void test_what_a_writer_refuses(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_of_the_processor),
+        cmocka_unit_test(test_order_of_the_device),
         cmocka_unit_test(test_hits_have_ids_and_texts),
         cmocka_unit_test(test_cut_and_changed_files_are_refused),
         cmocka_unit_test(test_what_a_writer_refuses),

@@ -74,7 +74,7 @@ static void test_texts(void **state) {
         const rp_scope scope = {.caps = &ops_device->caps, .activation = RP_OP_GELU};
         size_t count = 0;
         rp_use use;
-        rp_rank rank;
+        rp_use_rank rank;
         for (uint32_t n = 0; (rank = rp_classes[c]->use(&scope, n, &use)); n++) {
             if (rank == RP_RANK_SKIP) continue;
             assert_true(count < RP_COUNT(texts));

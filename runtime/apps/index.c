@@ -54,6 +54,7 @@ const char *rp_index_prompt(const rp_model *model, const rp_embed_params *params
 /* ---- opening and closing ---- */
 
 static void destroy(rp_index *index) {
+    rp_scan_close(index->scan);
     rp_index_file_close(&index->file);
     rp_turns_finish(&index->turns);
     rp_gate_finish(&index->gate);
@@ -63,7 +64,6 @@ static void destroy(rp_index *index) {
 static rp_status open_index(rp_device *device, const char *path, rp_index **out, rp_error *err) {
     rp_index *index = rp_new(rp_index);
     if (!index) return rp_fail_memory(err, "an index", sizeof *index);
-    (void)device;
     index->owner = getpid();
     rp_turns_init(&index->turns);
     rp_gate_init(&index->gate);
@@ -76,6 +76,8 @@ static rp_status open_index(rp_device *device, const char *path, rp_index **out,
                                   .pooling = (rp_pooling)h->pooling,
                                   .prompt = h->prompt,
                                   .vectors_at = RP_INDEX_HEAD};
+    if (!status && device) status = rp_scan_open(device, &index->file, &index->scan, err);
+    if (!status && device) index->info.device_bytes = rp_scan_bytes(index->scan);
     if (status)
         destroy(index);
     else

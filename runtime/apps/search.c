@@ -96,7 +96,12 @@ static rp_status scan(search *s, rp_error *err) {
         s->best[i].items = rp_new_array(rp_scored, s->best[i].room);
         if (!s->best[i].items) return rp_fail_memory(err, "the results", s->best[i].room * sizeof(rp_scored));
     }
-    return rp_scan_plain(&s->index->file, &queries, err);
+    if (!s->index->scan) return rp_scan_plain(&s->index->file, &queries, err);
+    rp_status status = rp_turns_take(&s->index->turns, err);
+    if (status) return status;
+    status = rp_scan_run(s->index->scan, &queries, err);
+    rp_turns_give(&s->index->turns);
+    return status;
 }
 
 static rp_status answer(search *s, rp_error *err) {

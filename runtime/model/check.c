@@ -67,7 +67,8 @@ static bool is_smallest(const rp_kernel *kernels, uint32_t count, uint32_t i) {
 /* The kernels of the plan of a use for small weights, and where the device has room for weights that no texel
  * buffer covers, of the plan for these. A software driver takes seconds to compile a large tile: in a use
  * that is not of RP_RANK_ALL the check leaves such kernels out there. */
-static rp_status add_use(check *c, const rp_class *class, const rp_use *use, rp_rank rank, rp_error *err) {
+static rp_status add_use(check *c, const rp_class *class, const rp_use *use, rp_use_rank rank,
+                         rp_error *err) {
     enum { QUICK = 128 };
     const rp_caps *caps = &c->device->caps;
     bool cpu = caps->info.type == RP_DEVICE_CPU;
@@ -102,7 +103,7 @@ static rp_status add_all(check *c, rp_error *err) {
     }
     for (uint32_t i = 0; i < rp_class_count; i++) {
         rp_use use;
-        rp_rank rank;
+        rp_use_rank rank;
         for (uint32_t n = 0; (rank = rp_classes[i]->use(&scope, n, &use)); n++)
             if (rank != RP_RANK_SKIP) RP_TRY(add_use(c, rp_classes[i], &use, rank, err));
     }

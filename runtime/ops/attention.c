@@ -195,7 +195,7 @@ rp_status rp_reference_attention_run(const rp_reference_attention *op, rp_error 
 
 /* ---- what models use it for ---- */
 
-static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
+static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     static const uint32_t tried[] = {26, 32, 64, 128, 16, 48, 80, 96, 256}, compiled[] = {32, 64, 128};
     bool cpu = scope->caps->info.type == RP_DEVICE_CPU;
     const uint32_t *dims = scope->head_dim ? &scope->head_dim : scope->compile_only ? compiled : tried;

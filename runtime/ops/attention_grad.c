@@ -160,7 +160,7 @@ rp_status rp_reference_attention_grad_run(const rp_reference_attention_grad *op,
 
 /* ---- what models use it for ---- */
 
-static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
+static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     static const uint32_t tried[] = {26, 64, 128, 32, 13, 80, 256};
     uint32_t count = scope->head_dim ? 1 : scope->caps->info.type == RP_DEVICE_CPU ? 2 : RP_COUNT(tried);
     *out = (rp_use){.head_dim = scope->head_dim ? scope->head_dim : tried[n / 4 % RP_COUNT(tried)],

@@ -8,14 +8,14 @@
 #include "ops/tuning.h"
 
 /* How many kernels a check proves in a use, for each takes time. */
-typedef enum rp_rank {
+typedef enum rp_use_rank {
     RP_RANK_NONE = 0, /* there is no use of this number, nor of a later one */
     RP_RANK_SKIP,     /* there is no use of this number, but of a later one */
     RP_RANK_ALL,      /* every kernel */
     RP_RANK_QUICK, /* every kernel; on a software driver, which compiles a large tile for seconds, small tiles
                       only */
     RP_RANK_SMALLEST, /* of each shader the kernel with the smallest tile */
-} rp_rank;
+} rp_use_rank;
 
 /* The models whose uses a check goes through: those of one config, or all. */
 typedef struct rp_scope {
@@ -42,7 +42,7 @@ struct rp_class {
 
     /* Write to `*out` use number `n` of those that models make of the operator, and return how many kernels a
      * check proves in it. Pure. */
-    rp_rank (*use)(const rp_scope *scope, uint32_t n, rp_use *out);
+    rp_use_rank (*use)(const rp_scope *scope, uint32_t n, rp_use *out);
 
     /* Run the kernel of a proof in case number `n` of `cases`, and compare it with plain C (proof.h). */
     uint32_t cases;

@@ -61,7 +61,7 @@ void rp_reference_column_sum(size_t rows, size_t width, rp_const_rows dy, float 
 
 /* ---- what models use it for ---- */
 
-static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
+static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     (void)scope;
     *out = (rp_use){.variant = n};
     return n <= RP_COLUMN_SUM_NORM ? RP_RANK_ALL : RP_RANK_NONE;

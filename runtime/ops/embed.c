@@ -48,7 +48,7 @@ void rp_reference_embed_run(const rp_reference_embed *op) {
 
 /* ---- what models use it for ---- */
 
-static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
+static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     rp_format format = (rp_format)n;
     (void)scope;
     *out = (rp_use){.formats = {format, format, format}};

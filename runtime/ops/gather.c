@@ -27,7 +27,7 @@ void rp_reference_gather(size_t rows, size_t width, rp_const_rows x, const uint3
 
 /* ---- what models use it for ---- */
 
-static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
+static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     (void)scope;
     *out = (rp_use){.halves = n ? RP_HALF_X : 0};
     return n < 2 ? RP_RANK_ALL : RP_RANK_NONE;

@@ -90,7 +90,7 @@ void rp_reference_gradient(size_t rows, size_t n, size_t k, rp_const_rows dy, rp
 
 /* ---- what models use it for ---- */
 
-static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
+static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     (void)scope;
     *out = (rp_use){0};
     return n < 1 ? RP_RANK_ALL : RP_RANK_NONE;

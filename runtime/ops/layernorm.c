@@ -49,7 +49,7 @@ void rp_reference_layernorm_run(const rp_reference_layernorm *op) {
 
 /* ---- what models use it for ---- */
 
-static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
+static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     (void)scope;
     *out = (rp_use){.norm = true, .halves = n ? RP_HALF_OUT : 0};
     return n < 2 ? RP_RANK_ALL : RP_RANK_NONE;

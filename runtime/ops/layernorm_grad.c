@@ -56,7 +56,7 @@ void rp_reference_layernorm_grad_run(const rp_reference_layernorm_grad *op) {
 
 /* ---- what models use it for ---- */
 
-static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
+static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     (void)scope;
     *out = (rp_use){.norm = true};
     return n < 1 ? RP_RANK_ALL : RP_RANK_NONE;

@@ -61,7 +61,7 @@ double rp_reference_squares(double x, double y, double *gradient) {
 
 /* ---- what models use it for ---- */
 
-static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
+static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     (void)scope;
     *out = (rp_use){.variant = n / 2, .residual = n % 2};
     return n < 2 * (RP_LOSS_SQUARES + 1) ? RP_RANK_ALL : RP_RANK_NONE;

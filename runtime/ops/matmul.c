@@ -95,7 +95,7 @@ enum { OUTER, INNER, BIASED, POOLER, FIRST_OTHER, EPILOGUES = FIRST_OTHER + RP_O
 
 /* A software driver compiles large tiles for the layers of each format, and small ones for what else is made
  * of the same shaders. */
-static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
+static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     uint32_t f = n / EPILOGUES, epilogue = n % EPILOGUES;
     if (f >= RP_COUNT(formats)) return RP_RANK_NONE;
     rp_format format = formats[f].format;
@@ -117,6 +117,8 @@ static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     default:
         out->activation = (rp_op_activation)(epilogue - FIRST_OTHER);
         out->bias = out->activation;
+        if (!out->activation && format == RP_FORMAT_F16 && !formats[f].halves)
+            return RP_RANK_SMALLEST; /* search */
         return plain && out->activation != scope->activation ? RP_RANK_SMALLEST : RP_RANK_SKIP;
     }
 }

@@ -51,7 +51,7 @@ double rp_reference_slope(double x, rp_op_activation activation) {
 
 /* ---- what models use it for ---- */
 
-static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
+static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     (void)scope;
     if (n > 2 * RP_OP_TANH) return RP_RANK_NONE;
     *out = (rp_use){.variant = n == 0           ? RP_POINTWISE_DROP

@@ -50,7 +50,7 @@ void rp_reference_cosine_grad(const float *a, const float *b, size_t width, doub
 
 /* ---- what models use it for ---- */
 
-static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
+static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     (void)scope;
     *out = (rp_use){.variant = n};
     return n <= RP_SIMILARITY_OWN_GRADIENT ? RP_RANK_ALL : RP_RANK_NONE;

@@ -32,7 +32,7 @@ static rp_status record(rp_op_target target, const rp_op *op, rp_error *err) {
 
 /* ---- what models use it for ---- */
 
-static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
+static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     (void)scope;
     *out = (rp_use){0};
     return n < 1 ? RP_RANK_ALL : RP_RANK_NONE;

@@ -52,7 +52,7 @@ double rp_reference_lamb(const rp_train_state *step, bool decays, float w, float
 
 /* ---- what models use it for ---- */
 
-static rp_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
+static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     (void)scope;
     *out = (rp_use){.variant = n};
     return n <= RP_UPDATE_LAMB_APPLY ? RP_RANK_ALL : RP_RANK_NONE;
