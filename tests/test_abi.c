@@ -211,7 +211,27 @@ static const number numbers[] = {
     STRUCT(rp_classify_params, 40),
     FIELD(rp_classify_params, top_k, 0, 4),
     FIELD(rp_classify_params, call, 8, 8),
-    FIELD(rp_classify_params, reserved, 16, 24),
+    FIELD(rp_classify_params, long_texts, 16, 4),
+    FIELD(rp_classify_params, stride, 20, 4),
+    FIELD(rp_classify_params, explain, 24, 1),
+    FIELD(rp_classify_params, most_parts, 28, 4),
+    FIELD(rp_classify_params, reserved, 32, 8),
+    STRUCT(rp_word, 24),
+    FIELD(rp_word, word, 0, 8),
+    FIELD(rp_word, span, 8, 8),
+    FIELD(rp_word, weight, 16, 4),
+    STRUCT(rp_zero_shot_params, 72),
+    FIELD(rp_zero_shot_params, labels, 0, 8),
+    FIELD(rp_zero_shot_params, label_count, 8, 8),
+    FIELD(rp_zero_shot_params, hypothesis, 16, 8),
+    FIELD(rp_zero_shot_params, multi_label, 24, 1),
+    FIELD(rp_zero_shot_params, top_k, 28, 4),
+    FIELD(rp_zero_shot_params, call, 32, 8),
+    FIELD(rp_zero_shot_params, reserved, 40, 32),
+    VALUE(RP_LONG_CUT, 0),
+    VALUE(RP_LONG_MEAN, 1),
+    VALUE(RP_LONG_MAX, 2),
+    VALUE(RP_LONG_VOTE, 3),
     STRUCT(rp_label, 16),
     FIELD(rp_label, label, 0, 8),
     FIELD(rp_label, index, 8, 4),
@@ -451,8 +471,12 @@ static void test_unknown_fields_are_refused(void **state) {
         rp_finetune_params teach = {
             .model = sentiment, .train = "no-file", .out = "no-folder", .reserved = WORD(i)};
         refused(rp_finetune(device, &teach, &err), &err);
-        rp_classify_params classify = {.reserved = WORD3(i)};
+        rp_classify_params classify = {.reserved = {i + 1}};
         refused(rp_classify(model, &input, 1, &classify, &result, &err), &err);
+        assert_null(result);
+        rp_zero_shot_params zero_shot = {
+            .labels = (const char *const[]){"a"}, .label_count = 1, .reserved = WORD(i)};
+        refused(rp_zero_shot(model, &input.text, 1, &zero_shot, &result, &err), &err);
         assert_null(result);
         rp_embed_params embed = {.reserved = WORD(i)};
         refused(rp_embed(model, &input.text, 1, &embed, &result, &err), &err);

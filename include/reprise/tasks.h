@@ -58,7 +58,8 @@ typedef struct rp_json_params {
 
 /* Entry i as one JSON value on one line, in the shape of Hugging Face's pipelines:
  *
- *   classify   [{"label", "score"}, ...], best first; a label that is a number in id2label is a number
+ *   classify   [{"label", "score"}, ...], best first; a label that is a number in id2label is a number. With
+ *              explain {"labels": that list, "words": [{"word", "start", "end", "weight"}, ...]}
  *   fill-mask  [{"score", "token", "token_str", "sequence"}, ...]; a list of such lists for several masks
  *   tag        [{"entity_group", "score", "word", "start", "end"}, ...]; with RP_AGGREGATE_NONE
  *              [{"entity", "score", "index", "word", "start", "end"}, ...]
@@ -84,10 +85,30 @@ typedef struct rp_input {
     rp_text text, pair;
 } rp_input;
 
+/* What becomes of a text that is longer than the model takes. With all but the first it is read in windows,
+ * each with its special tokens, of which neighbours share `stride` tokens: as Hugging Face's tokenizers cut
+ * it with return_overflowing_tokens. Of a pair the second text is read in windows, each behind the whole
+ * first text (truncation="only_second"); a first text that leaves no room for it is RP_ERROR_TEXT. */
+typedef enum rp_long_texts {
+    RP_LONG_CUT = 0, /* it is cut as truncation=True cuts it */
+    RP_LONG_MEAN,    /* the mean of the windows' scores (not of their logits) */
+    RP_LONG_MAX,     /* the largest score that each label has in any window: these need not add up to 1 */
+    RP_LONG_VOTE,    /* the share of windows whose best label it is or, with several labels a text, that give
+                        it 0.5 or more; of equal shares the larger mean comes first. Not for a regression:
+                        RP_ERROR_UNSUPPORTED */
+} rp_long_texts;
+
 typedef struct rp_classify_params {
-    uint32_t top_k;       /* labels returned, best first; 0: all */
-    const rp_call *call;  /* NULL: none */
-    uint64_t reserved[3]; /* zero; see reprise.h */
+    uint32_t top_k;           /* labels returned, best first; 0: all */
+    const rp_call *call;      /* NULL: none */
+    rp_long_texts long_texts; /* RP_ERROR_ARGUMENT for a value that there is not */
+    uint32_t stride;      /* tokens shared by neighbouring windows; 0: 64. A stride that leaves no room for
+                             new tokens is half a window */
+    bool explain;         /* say which words speak for the best label (rp_result_words). Not with long_texts:
+                             RP_ERROR_ARGUMENT. An input with a pair is RP_ERROR_TEXT */
+    uint32_t most_parts;  /* with explain: a text with more words is explained in so many parts, each some
+                             words that follow one another and have their weight together; 0: 256 */
+    uint64_t reserved[1]; /* zero; see reprise.h */
 } rp_classify_params;
 
 typedef struct rp_label {
@@ -96,13 +117,54 @@ typedef struct rp_label {
     float score;       /* softmax or sigmoid probability, or the raw value of a regression */
 } rp_label;
 
-/* The labels of each text or pair, best first. A text longer than the model takes is cut as truncation=True
- * cuts it. */
+/* The labels of each text or pair, best first. params->long_texts says what becomes of a text that is longer
+ * than the model takes. */
 RP_API rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count,
                              const rp_classify_params *params, rp_result **out, rp_error *err);
 
 /* Labels of entry i, best first; `*count` gets their number. NULL when the entry failed. */
 RP_API const rp_label *rp_result_labels(const rp_result *result, size_t i, size_t *count);
+
+/* A word of a text that was explained: letters, digits and marks with ' or - between them, an ideograph, or
+ * what stands between words and is no white space. */
+typedef struct rp_word {
+    const char *word; /* NUL-terminated */
+    rp_span span;     /* bytes of the text */
+    float weight;     /* by how much the score of the best label falls when the word is left out (or the part
+                         of the text that it is in): above 0 it speaks for that label, below 0 against it */
+} rp_word;
+
+/* With rp_classify_params.explain the words of entry i in the order of the text; of a text that was cut,
+ * those that the model has read. NULL when the entry failed, was not explained or has none. */
+RP_API const rp_word *rp_result_words(const rp_result *result, size_t i, size_t *count);
+
+/* ---- classify with labels of your own ---- */
+
+typedef struct rp_zero_shot_params {
+    const char *const *labels; /* [label_count] NUL-terminated UTF-8, none of them empty */
+    size_t label_count;        /* at least 1 */
+    const char *hypothesis;    /* with "{}" where the label goes; NULL: "This example is {}." */
+    bool multi_label;          /* each label is true or not, whatever the others are */
+    uint32_t top_k;            /* labels returned, best first; 0: all */
+    const rp_call *call;       /* NULL: none */
+    uint64_t reserved[4];      /* zero; see reprise.h */
+} rp_zero_shot_params;
+
+/* Which of `params->labels` fits each text: labels that the model has not been taught.
+ *
+ * A classifier whose id2label has a label that begins with "entail" (of natural language inference) is asked
+ * whether each text entails the hypothesis with each label, as Hugging Face's zero-shot-classification
+ * pipeline does: the score is the softmax over the labels of that label's logit; with multi_label, or one
+ * label, the softmax over it and the contradiction's (row 0, or the last one where entailment is row 0). A
+ * text that is too long is cut so that the hypothesis stays whole; one that leaves no room for it is
+ * RP_ERROR_TEXT. With any other model the score is the cosine of the vectors (rp_embed with the folder's
+ * defaults) of the text and the hypothesis, multi_label or not; 0 where one of them is all zero.
+ *
+ * The result has labels (rp_result_labels), whose `index` is the place in `params->labels`.
+ * RP_ERROR_ARGUMENT: no labels, an empty one, or a hypothesis without "{}". Else as the tasks of this header.
+ */
+RP_API rp_status rp_zero_shot(rp_model *model, const rp_text *texts, size_t count,
+                              const rp_zero_shot_params *params, rp_result **out, rp_error *err);
 
 /* ---- fill-mask: masked language model ---- */
 

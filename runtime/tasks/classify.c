@@ -1,31 +1,6 @@
 /* Sequence classification and the order of two texts. */
+#include "loader/json.h"
 #include "task.h"
-
-static int by_score(const void *left, const void *right) {
-    const rp_label *a = left, *b = right;
-    if (a->score != b->score) return a->score < b->score ? 1 : -1;
-    return a->index < b->index ? -1 : 1;
-}
-
-/* The labels of one entry from its logits, best first. */
-static rp_status rank_labels(const rp_model_info *info, float *logits, uint32_t top_k, rp_result *result,
-                             size_t i, rp_error *err) {
-    uint32_t count = info->label_count;
-    rp_label *labels = rp_arena_alloc(&result->arena, count, sizeof *labels);
-    if (!labels) return rp_fail_memory(err, "the labels", (unsigned long long)count * sizeof *labels);
-    if (info->problem == RP_PROBLEM_SINGLE_LABEL && count > 1) rp_softmax(logits, count);
-    for (uint32_t k = 0; k < count; k++) {
-        char *name = rp_arena_copy(&result->arena, info->labels[k], strlen(info->labels[k]));
-        if (!name) return rp_fail_memory(err, "the labels", strlen(info->labels[k]));
-        bool sigmoid = info->problem == RP_PROBLEM_MULTI_LABEL ||
-                       (info->problem == RP_PROBLEM_SINGLE_LABEL && count == 1);
-        labels[k] = (rp_label){name, k, sigmoid ? rp_sigmoid(logits[k]) : logits[k]};
-    }
-    qsort(labels, count, sizeof *labels, by_score);
-    result->entries[i].labels = labels;
-    result->entries[i].count = top_k && top_k < count ? top_k : count;
-    return RP_OK;
-}
 
 /* Hugging Face's fast tokenizers take an empty second text for none. */
 static rp_status add_input(rp_tokenized *tokenized, const rp_model *model, const rp_input *input, size_t i,
@@ -34,8 +9,89 @@ static rp_status add_input(rp_tokenized *tokenized, const rp_model *model, const
     return rp_tokenized_add(tokenized, model, input->text, pair, i, result, err);
 }
 
+static rp_status check_params(const rp_model_info *info, const rp_classify_params *p, rp_error *err) {
+    if ((unsigned)p->long_texts > RP_LONG_VOTE)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "classify: there is no such way with long texts");
+    if (p->explain && p->long_texts)
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "classify: what is read in windows cannot be explained; leave out one of explain and "
+                       "long_texts");
+    if (p->long_texts == RP_LONG_VOTE && info->problem == RP_PROBLEM_REGRESSION)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "%s: the model gives a number, and windows can only vote for labels; take the mean",
+                       rp_path_shown(info->dir));
+    return RP_OK;
+}
+
+/* What the model reads of the text: all, or what is left of it where it is cut. */
+static rp_span read_span(const rp_encoding *encoding, const rp_input *input) {
+    rp_span span = {0, (uint32_t)input->text.size};
+    if (!encoding->truncated) return span;
+    span = (rp_span){UINT32_MAX, 0};
+    for (size_t i = 0; i < encoding->count; i++) {
+        if (encoding->sequence[i] < 0) continue;
+        if (encoding->offsets[i].start < span.start) span.start = encoding->offsets[i].start;
+        if (encoding->offsets[i].end > span.end) span.end = encoding->offsets[i].end;
+    }
+    return span.start < span.end ? span : (rp_span){0};
+}
+
+/* Of each input one window: the first. */
+static rp_status classify_short(const rp_task *task, const rp_classify_params *p, rp_error *err) {
+    static const rp_error has_pair = {RP_ERROR_TEXT, "a pair cannot be explained; give one text"};
+    const rp_input *inputs = task->inputs;
+    const rp_model_info *info = rp_model_get_info(task->model);
+    rp_result *result = *task->out;
+    rp_tokenized tokenized = {0};
+    float *logits = NULL;
+    rp_span *read = rp_new_array(rp_span, p->explain ? task->count : 0);
+    rp_status status = read ? RP_OK : rp_fail_memory(err, "the texts", task->count * sizeof *read);
+    for (size_t i = 0; !status && i < task->count; i++) {
+        if (p->explain && inputs[i].pair.size)
+            rp_result_fail(result, i, &has_pair);
+        else
+            status = add_input(&tokenized, task->model, &inputs[i], i, result, err);
+    }
+    if (!status) status = rp_tokenized_run(&tokenized, task->model, RP_OUTPUT_CLASSES, result, &logits, err);
+    for (size_t s = 0; !status && s < tokenized.count; s++) {
+        float *scores = logits + s * info->label_count;
+        rp_label_scores(info, scores);
+        status = rp_rank_labels(info->labels, info->label_count, scores, NULL, p->top_k, result,
+                                tokenized.entries[s], err);
+        if (p->explain)
+            read[tokenized.entries[s]] = read_span(&tokenized.encodings[s], &inputs[tokenized.entries[s]]);
+    }
+    free(logits);
+    rp_tokenized_finish(&tokenized);
+    if (!status && p->explain)
+        status = rp_explain(task->model, inputs, read, task->count, p->most_parts, result, err);
+    free(read);
+    return status;
+}
+
+/* Of each input as many windows as it takes. */
+static rp_status classify_long(const rp_task *task, const rp_classify_params *p, rp_error *err) {
+    const rp_input *inputs = task->inputs;
+    const rp_model_info *info = rp_model_get_info(task->model);
+    rp_scorer scorer = {
+        .model = task->model, .result = *task->out, .how = p->long_texts, .stride = p->stride};
+    float *scores = NULL;
+    rp_status status = RP_OK;
+    for (size_t i = 0; !status && i < task->count; i++)
+        status = rp_scorer_add(&scorer, &inputs[i], i, 0, err);
+    if (!status) status = rp_scorer_run(&scorer, &scores, err);
+    const float *means = scores ? scores + scorer.count * info->label_count : NULL;
+    for (size_t s = 0; !status && s < scorer.count; s++)
+        status = rp_rank_labels(info->labels, info->label_count, scores + s * info->label_count,
+                                means + s * info->label_count, p->top_k, *task->out, scorer.entries[s], err);
+    free(scores);
+    rp_scorer_finish(&scorer);
+    return status;
+}
+
 rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count, const rp_classify_params *params,
                       rp_result **out, rp_error *err) {
+    const rp_classify_params p = params ? *params : (rp_classify_params){0};
     rp_task task = {.model = model,
                     .head = RP_HEAD_CLASSIFIER,
                     .command = "classify",
@@ -45,17 +101,8 @@ rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t count, con
     RP_TASK_PARAMS(task, params);
     rp_status status = rp_task_begin(&task, err);
     if (status) return status;
-    const rp_model_info *info = rp_model_get_info(model);
-    rp_tokenized tokenized = {0};
-    float *logits = NULL;
-    for (size_t i = 0; !status && i < count; i++)
-        status = add_input(&tokenized, model, &inputs[i], i, *out, err);
-    if (!status) status = rp_tokenized_run(&tokenized, model, RP_OUTPUT_CLASSES, *out, &logits, err);
-    for (size_t s = 0; !status && s < tokenized.count; s++)
-        status = rank_labels(info, logits + s * info->label_count, params ? params->top_k : 0, *out,
-                             tokenized.entries[s], err);
-    free(logits);
-    rp_tokenized_finish(&tokenized);
+    status = check_params(rp_model_get_info(model), &p, err);
+    if (!status) status = p.long_texts ? classify_long(&task, &p, err) : classify_short(&task, &p, err);
     return rp_task_end(&task, status);
 }
 

@@ -95,8 +95,8 @@ static void put_floats(writer *w, const float *values, size_t count) {
 
 /* ---- answers ---- */
 
-static void put_labels(writer *w, const rp_entry *entry) {
-    rp_json_write_open(&w->json, NULL, '[');
+static void put_labels(writer *w, const char *key, const rp_entry *entry) {
+    rp_json_write_open(&w->json, key, '[');
     for (size_t i = 0; i < entry->count; i++) {
         const rp_label *label = &entry->labels[i];
         rp_json_write_open(&w->json, NULL, '{');
@@ -105,6 +105,22 @@ static void put_labels(writer *w, const rp_entry *entry) {
         rp_json_write_close(&w->json, '}');
     }
     rp_json_write_close(&w->json, ']');
+}
+
+static void put_explained(writer *w, const rp_entry *entry) {
+    rp_json_write_open(&w->json, NULL, '{');
+    put_labels(w, "labels", entry);
+    rp_json_write_open(&w->json, "words", '[');
+    for (size_t i = 0; i < entry->word_count; i++) {
+        const rp_word *word = &entry->words[i];
+        rp_json_write_open(&w->json, NULL, '{');
+        rp_json_write_text(&w->json, "word", word->word, word->span.end - word->span.start);
+        rp_answer_span(w, word->span, &entry->places[i]);
+        rp_answer_float(w, "weight", word->weight);
+        rp_json_write_close(&w->json, '}');
+    }
+    rp_json_write_close(&w->json, ']');
+    rp_json_write_close(&w->json, '}');
 }
 
 static void put_fills(writer *w, const rp_mask_fills *fills) {
@@ -204,7 +220,10 @@ static void put_entry(writer *w, const rp_entry *entry) {
     }
     switch (w->result->head) {
     case RP_HEAD_CLASSIFIER:
-        put_labels(w, entry);
+        if (w->result->explained)
+            put_explained(w, entry);
+        else
+            put_labels(w, NULL, entry);
         break;
     case RP_HEAD_MASKED_LM:
         put_masks(w, entry);

@@ -233,6 +233,11 @@ const rp_label *rp_result_labels(const rp_result *result, size_t i, size_t *coun
     return items_of(entry ? entry->labels : NULL, entry ? entry->count : 0, count);
 }
 
+const rp_word *rp_result_words(const rp_result *result, size_t i, size_t *count) {
+    const rp_entry *entry = entry_of(result, i);
+    return items_of(entry ? entry->words : NULL, entry ? entry->word_count : 0, count);
+}
+
 size_t rp_result_mask_count(const rp_result *result, size_t i) {
     const rp_entry *entry = entry_of(result, i);
     return entry && entry->masks ? entry->count : 0;

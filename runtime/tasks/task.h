@@ -27,10 +27,12 @@ typedef struct rp_entry {
     bool truncated;
     uint32_t tokens, taken; // of the input, and those of them that the model was given
     rp_label *labels;
+    rp_word *words; // of an explanation; [word_count]
+    size_t word_count;
     rp_mask_fills *masks;
     rp_entity *entities;
     rp_answer *answers;
-    rp_place *places; // of the spans of entities or answers
+    rp_place *places; // of the spans of entities, answers or words
     size_t count;     // of labels, masks, entities or answers
     float *vectors;   // [rows, columns]
     size_t rows, columns;
@@ -59,6 +61,7 @@ struct rp_result {
     rp_answer_write *write; // of an application; NULL: a task, as `head` and `many` say
     unsigned head;          // the rp_head that it needs; 0: vectors
     bool many;              // more than one answer was asked for, or a vector for each token
+    bool explained;         // labels have words beside them
     rp_aggregation aggregation;
     bool *bare;         // [label_count] the label is no string in id2label; NULL: all are strings
     char **label_names; // [label_count] with `bare`
@@ -219,13 +222,53 @@ rp_status rp_windows_count(const rp_tokenizer *tokenizer, const char *dir, const
  * types are the template's, else 0. Returns what follows it in `ids`. */
 int32_t *rp_window_write(const rp_window *window, bool typed, int32_t *ids, int32_t *types);
 
-/* Takes what the model computed for a window: `rows` are [size, columns]. Called in order. */
+/* Takes what the model computed for a window: `rows` are [size, columns] or, for RP_OUTPUT_CLASSES,
+ * [columns]. Called in order. */
 typedef rp_status (*rp_window_read)(void *task, const rp_window *window, const float *rows, rp_error *err);
 
-/* Run `output`, which has a row for each token, on every window, one submission's worth at a time, and check
- * what comes out (rp_result_check). */
+/* Run `output`, which has a row for each token or is RP_OUTPUT_CLASSES, on every window, one submission's
+ * worth at a time, and check what comes out (rp_result_check). */
 rp_status rp_windows_run(const rp_windows *windows, rp_model *model, rp_output output, rp_result *result,
                          rp_window_read read, void *task, rp_error *err);
+
+/* ---- labels of texts of any length (scorer.c) ---- */
+
+/* Inputs whose labels are scored in one go. Set the first four fields; rp_scorer_finish. */
+typedef struct rp_scorer {
+    rp_model *model;
+    rp_result *result;
+    rp_long_texts how;          // RP_LONG_CUT: of the first window alone
+    uint32_t stride;            // as rp_windows_add has it
+    rp_encoding *texts, *leads; // [count] ids alone; a lead without ids: the input is no pair
+    size_t *entries, *tags;     // [count]
+    size_t count, text_capacity, lead_capacity, entry_capacity, tag_capacity;
+    size_t tokens; // of all texts
+} rp_scorer;
+
+/* Tokenize an input whole, which belongs to `entry` of the result, and keep `tag` with it. An input that
+ * cannot be used fails its entry, adds nothing, and returns RP_OK. */
+rp_status rp_scorer_add(rp_scorer *scorer, const rp_input *input, size_t entry, size_t tag, rp_error *err);
+
+/* Score all of them. `*out`, [count, labels], is the caller's (free); behind it stand, [count, labels], the
+ * means over the windows. */
+rp_status rp_scorer_run(const rp_scorer *scorer, float **out, rp_error *err);
+
+/* Forget the inputs; and all. */
+void rp_scorer_clear(rp_scorer *scorer);
+void rp_scorer_finish(rp_scorer *scorer);
+
+/* Logits become what rp_label.score is, in place (labels.c). */
+void rp_label_scores(const rp_model_info *info, float *logits);
+
+/* Make the labels of entry `i`, best first, of their names and scores, [count]; of equal ones by `others`,
+ * which may be NULL, and then by their rows (labels.c). */
+rp_status rp_rank_labels(const char *const *names, uint32_t count, const float *scores, const float *others,
+                         uint32_t top_k, rp_result *result, size_t i, rp_error *err);
+
+/* Say which words of each input speak for its best label (explain.c). `read`: what the model has read of each
+ * text. */
+rp_status rp_explain(rp_model *model, const rp_input *inputs, const rp_span *read, size_t count,
+                     uint32_t most_parts, rp_result *result, rp_error *err);
 
 /* ---- scores (scores.c): computed in double, as sums of many small terms must not depend on their order ----
  */

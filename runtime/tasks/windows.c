@@ -108,6 +108,7 @@ static rp_status run_slice(const rp_window *windows, size_t count, rp_model *mod
     const bool typed = !rp_model_get_tokenizer(model)->without_types;
     const rp_run_params params = {.output = output};
     size_t columns = output == RP_OUTPUT_SPANS ? 2 : rp_model_get_info(model)->label_count;
+    const bool whole = output == RP_OUTPUT_CLASSES;
     int32_t *ids = s->ids;
     for (size_t i = 0; i < count; i++) {
         int32_t *types = s->types + (ids - s->ids);
@@ -115,15 +116,15 @@ static rp_status run_slice(const rp_window *windows, size_t count, rp_model *mod
         s->entries[i] = windows[i].entry;
         ids = rp_window_write(&windows[i], typed, ids, types);
     }
-    size_t tokens = (size_t)(ids - s->ids);
+    size_t rows_of_all = whole ? count : (size_t)(ids - s->ids);
     rp_visit *visit = rp_visit_current();
     visit->inputs = s->entries;
     visit->after = windows[count - 1].entry + windows[count - 1].last;
     rp_status status =
-        rp_model_run_inside(model, s->sequences, count, &params, s->rows, tokens * columns, NULL, err);
+        rp_model_run_inside(model, s->sequences, count, &params, s->rows, rows_of_all * columns, NULL, err);
     float *rows = s->rows;
     for (size_t i = 0; !status && i < count; i++) {
-        size_t floats = windows[i].size * columns;
+        size_t floats = (whole ? 1 : windows[i].size) * columns;
         rp_result_check(result, windows[i].entry, rows, floats);
         status = read(task, &windows[i], rows, err);
         rows += floats;
@@ -142,7 +143,7 @@ rp_status rp_windows_run(const rp_windows *windows, rp_model *model, rp_output o
     s.entries = rp_new_array(size_t, s.windows);
     s.ids = rp_new_array(int32_t, s.tokens);
     s.types = rp_new_array(int32_t, s.tokens);
-    uint64_t floats = (uint64_t)s.tokens * columns;
+    uint64_t floats = (uint64_t)(output == RP_OUTPUT_CLASSES ? s.windows : s.tokens) * columns;
     s.rows = rp_new_array(float, floats);
     rp_status status = RP_OK;
     if (!s.sequences || !s.entries || !s.ids || !s.types || !s.rows)

@@ -17,15 +17,6 @@ rp_text *rp_cli_texts_of(const rp_cli_item *const *items, size_t count) {
     return texts;
 }
 
-static rp_status run_classify(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
-                              rp_result **out, rp_error *err) {
-    const rp_classify_params params = {.top_k = session->options->top_k};
-    rp_input *inputs = rp_cli_inputs_of(items, count);
-    rp_status status = rp_classify(session->model, inputs, count, &params, out, err);
-    free(inputs);
-    return status;
-}
-
 static rp_status run_fill_mask(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
                                rp_result **out, rp_error *err) {
     const rp_fill_params params = {.top_k = session->options->top_k};
@@ -94,23 +85,6 @@ static rp_status run_choose(const rp_cli_session *session, const rp_cli_item *co
 }
 
 /* ---- help ---- */
-
-static const char help_classify[] =
-    "Sequence classification: sentiment, topics, moderation. Scores are softmax or\n"
-    "sigmoid probabilities, or the raw value of a regression, as the folder's\n"
-    "config.json says. A text longer than the model takes is cut, which is said\n"
-    "once.\n"
-    "\n"
-    "JSON: [{\"label\", \"score\"}], best first; keys of --jsonl: text, text_pair (may\n"
-    "be left out).\n"
-    "\n"
-    "Examples:\n"
-    "  reprise classify \"a warm and funny film\"\n"
-    "  reprise classify --json < reviews.txt > scores.jsonl\n"
-    "  reprise classify -m intents --top-k 3 -f questions.txt\n"
-    "  reprise classify --csv -f reviews.csv > answered.csv\n"
-    "  reprise classify --files letters/*.txt > answered.jsonl\n"
-    "  printf '{\"text\": \"dull\"}\\n' | reprise classify --jsonl\n";
 
 static const char help_fill_mask[] =
     "Fill every [MASK] of a text with the likeliest tokens.\n"
@@ -244,17 +218,6 @@ static const char help_bench[] =
 
 /* ---- the table ---- */
 
-static const rp_cli_command classify = {
-    .name = "classify",
-    .arguments = "[TEXT...]",
-    .summary = "sentiment and other labels of texts",
-    .help = help_classify,
-    .options = RP_CLI_COMMON | RP_CLI_TOP_K | RP_CLI_PAIR,
-    .shape = RP_CLI_SHAPE_MAYBE_PAIR,
-    .bundled = "sentiment",
-    .run = run_classify,
-    .people = rp_cli_people_labels,
-};
 static const rp_cli_command fill_mask = {
     .name = "fill-mask",
     .arguments = "[TEXT...]",
@@ -341,7 +304,7 @@ static const rp_cli_command bench = {
 };
 
 const rp_cli_command *const rp_cli_commands[] = {
-    &classify,
+    &rp_cli_command_classify,
     &fill_mask,
     &tag,
     &answer,

@@ -140,7 +140,9 @@ static size_t batch_tokens(const rp_cli_session *session) {
 static rp_cli_meter make_meter(const rp_cli_command *command, const rp_cli_session *session) {
     rp_cli_meter meter = {0};
     if (!session->info || session->options->batch_size) return meter;
-    bool cut = !(command->options & RP_CLI_STRIDE); /* else all of a long text is run, in windows */
+    bool classify = command->options & RP_CLI_CLASSIFY;
+    bool cut = classify ? !session->options->long_texts : !(command->options & RP_CLI_STRIDE); /* else all of
+                                                                a long text is run, in windows */
     meter.tokenizer = session->tokenizer;
     uint32_t model_takes = session->info->max_tokens,
              takes = session->tokenizer ? rp_tokenizer_max_tokens(session->tokenizer) : 0;

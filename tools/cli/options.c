@@ -149,6 +149,15 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
         return set_bench(name, RP_CLI_BENCH_STARTUP, o);
     case R_BENCH_TRAIN:
         return set_bench(name, RP_CLI_BENCH_TRAIN, o);
+    case R_EXPLAIN:
+        o->explain = true;
+        break;
+    case R_MULTI_LABEL:
+        o->multi_label = true;
+        break;
+    case R_PLAIN_TEXT:
+        o->normalize = RP_NORMALIZE_YES;
+        break;
     case R_OVERWRITE:
         o->overwrite = true;
         break;
@@ -346,6 +355,7 @@ bool rp_cli_options_read(int argc, char **argv, const char *name, uint64_t allow
     }
     if (allowed & RP_CLI_VECTORS && !check_format(name, given, options)) return false;
     if (allowed & RP_CLI_BENCH && !check_bench(name, given, options)) return false;
+    if (!rp_cli_check_application(name, given, allowed, options)) return false;
     options->arguments = argv;
     options->texts = argv + optind;
     options->text_count = (size_t)(argc - optind);

@@ -36,6 +36,8 @@
 #define RP_CLI_EVAL RP_CLI_BIT(25)
 #define RP_CLI_FINETUNE RP_CLI_BIT(26)
 #define RP_CLI_PRETRAIN RP_CLI_BIT(27)
+#define RP_CLI_CLASSIFY RP_CLI_BIT(40)
+#define RP_CLI_MODERATE RP_CLI_BIT(41)
 
 /* What commands that answer lines take, and those of them that run a model. */
 #define RP_CLI_LINES (RP_CLI_MODEL | RP_CLI_FILE | RP_CLI_BATCH_SIZE | RP_CLI_JSON | RP_CLI_JSONL)
@@ -108,9 +110,15 @@ typedef struct rp_cli_options {
     const char *tokenizer, *init, *write_instances; /* NULL: not given */
     uint32_t max_predictions, ngram;
     rp_optimizer optimizer;
-    const char *accuracy; /* file to read, with RP_CLI_BENCH_ACCURACY */
-    char **arguments;     /* what was read, borrowed: the command's name and all after it; ends with NULL */
-    char **texts;         /* [text_count] TEXT arguments, borrowed from argv */
+    rp_long_texts long_texts; /* of classify */
+    bool explain, multi_label;
+    const char *hypothesis;                 /* with `labels`: what is said of a text; NULL: not given */
+    const char *thresholds, *policy;        /* files of moderate; NULL: not given */
+    const char *calibrate;                  /* file that eval writes; NULL: none */
+    double target_precision, target_recall; /* 0: not given */
+    const char *accuracy;                   /* file to read, with RP_CLI_BENCH_ACCURACY */
+    char **arguments; /* what was read, borrowed: the command's name and all after it; ends with NULL */
+    char **texts;     /* [text_count] TEXT arguments, borrowed from argv */
     size_t text_count;
 } rp_cli_options;
 
