@@ -1,0 +1,146 @@
+"""pipeline() and Encoder beside transformers and sentence-transformers: keys, order and types equal, scores to 1e-5.
+
+Skipped where transformers is not installed."""
+import math
+import os
+import tempfile
+import unittest
+
+import reprise
+
+try:
+    import numpy
+    import torch
+    import transformers
+except ImportError:
+    transformers = None
+
+TEXTS = [
+    "a warm and funny film", "an hour too long and not one laugh", "x", "The quick brown fox, they said, jumps!",
+    "Ada Lovelace was born in London in 1815, and Charles Babbage wrote to her.", "naïve café déjà vu — ﬁ ﬂ ½",
+    "emoji 😀 👩‍👩‍👧 🇩🇪 end", "עברית وعربية mixed", "日本語のテキスト。 中文", "tabs\tand\nnew lines\r\n", "  spaces   around  ",
+    "NUL \x00 inside", "a" * 300, "word " * 60, "[MASK] [SEP] [CLS]", "<unk> <pad>", "e\u0301 combining \u0308", "\u200bzero\u200dwidth\ufeff",
+    "UPPER lower MiXeD", "1234567890 3.14 1e-5 100%", "don't can't won't I'm", "http://example.org/a?b=c&d=e#f", "ß ẞ İ ı Σ ς",
+    "𝒜𝓁𝒷ℯ𝓇𝓉 math", "a.b.c...d", "\"quotes\" 'single' “curly”", "hyphen-ated words—and dashes", "¿Qué? ¡Sí!", "Привет, мир", "ไทย ภาษา",
+]
+LABELS = {0: "O", 1: "B-PER", 2: "I-PER", 3: "B-LOC", 4: "I-LOC"}
+
+
+def folders(root):
+    """Small models of random weights, one a head, over the vocabulary of the bundled model."""
+    source = reprise.find_model("pretrained")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+    config = transformers.AlbertConfig(
+        vocab_size=len(tokenizer), embedding_size=16, hidden_size=39, num_attention_heads=3, intermediate_size=50,
+        num_hidden_layers=3, max_position_embeddings=64, initializer_range=0.4)
+    made = {}
+    for name, kind, labels in (("tag", "TokenClassification", LABELS), ("answer", "QuestionAnswering", None),
+                               ("classify", "SequenceClassification", {0: "a", 1: "b", 2: "c"}),
+                               ("multi", "SequenceClassification", {0: "a", 1: "b", 2: "c"}),
+                               ("mask", "MaskedLM", None)):
+        torch.manual_seed(7)
+        config.problem_type = "multi_label_classification" if name == "multi" else None
+        config.num_labels = 2
+        if labels:
+            config.id2label, config.label2id = labels, {v: k for k, v in labels.items()}
+        model = getattr(transformers, f"AlbertFor{kind}")(config).eval()
+        made[name] = os.path.join(root, name)
+        model.save_pretrained(made[name])
+        tokenizer.model_max_length = 64
+        tokenizer.save_pretrained(made[name])
+    return made
+
+
+@unittest.skipUnless(transformers, "transformers is not installed")
+class Pipelines(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.root = tempfile.TemporaryDirectory()
+        cls.models = folders(cls.root.name)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.root.cleanup()
+
+    def equal(self, ours, theirs, where):
+        self.assertIs(type(ours), type(theirs), where)
+        if isinstance(ours, dict):
+            self.assertEqual(list(ours), list(theirs), where)
+            for key in ours:
+                self.equal(ours[key], theirs[key], f"{where} {key}")
+        elif isinstance(ours, list):
+            self.assertEqual(len(ours), len(theirs), where)
+            for i, (a, b) in enumerate(zip(ours, theirs)):
+                self.equal(a, b, f"{where} [{i}]")
+        elif isinstance(ours, (float, numpy.floating)):
+            self.assertLess(abs(ours - theirs), 1e-5 * max(1, abs(theirs)), where)
+        else:
+            self.assertEqual(ours, theirs, where)
+
+    def compare(self, task, name, inputs, **arguments):
+        ours = reprise.pipeline(task, self.models[name], **arguments)
+        theirs = transformers.pipeline(task, self.models[name], device="cpu", **arguments)
+        for item in inputs:
+            self.equal(ours(item), theirs(item), f"{task} {name} {arguments} {item!r}")
+        self.equal(ours(inputs), theirs(inputs), f"{task} {name} {arguments}, all")
+        return ours, theirs
+
+    def test_text_classification(self):
+        for name in ("classify", "multi"):
+            for arguments in ({}, {"top_k": None}, {"top_k": 2}, {"top_k": 1}, {"return_all_scores": True}):
+                ours, theirs = self.compare("text-classification", name, TEXTS, truncation=True, **arguments)
+        pair = {"text": "a first text", "text_pair": "and a second"}
+        self.equal(ours(pair), theirs(pair), "pair")
+        self.equal(ours([pair, pair]), theirs([pair, pair]), "pairs")
+        self.equal(ours("x", top_k=1), theirs("x", top_k=1), "top_k of the call")
+        self.equal(list(ours(t for t in TEXTS)), list(theirs(t for t in TEXTS)), "generator")
+
+    def test_token_classification(self):
+        for strategy in ("none", "simple", "first", "average", "max"):
+            self.compare("ner", "tag", TEXTS[:5] + TEXTS[6:], aggregation_strategy=strategy)
+        self.compare("token-classification", "tag", TEXTS[:5])
+
+    def test_question_answering(self):
+        items = [{"question": "Where was Ada born?", "context": TEXTS[4]},
+                 {"question": "Who?", "context": " ".join(TEXTS[:5]) * 3}, {"question": "x y", "context": TEXTS[6]}]
+        for arguments in ({}, {"top_k": 3}, {"handle_impossible_answer": True}, {"max_answer_len": 4, "doc_stride": 8}):
+            ours, theirs = self.compare("question-answering", "answer", items, **arguments)
+        q, c = items[0]["question"], items[0]["context"]
+        self.equal(ours(question=q, context=c), theirs(question=q, context=c), "keywords")
+        self.equal(ours(question=[q, q], context=c), theirs(question=[q, q], context=c), "lists")
+
+    def test_fill_mask(self):
+        texts = ["She opened the [MASK] and looked out.", "[MASK] [MASK]", "a [MASK]."]
+        for arguments in ({}, {"top_k": 2}):
+            self.compare("fill-mask", "mask", texts, **arguments)
+
+    def test_feature_extraction(self):
+        self.compare("feature-extraction", "classify", TEXTS[:5], truncation=True)
+
+    def test_what_is_not_served(self):
+        for task, name, arguments in (("text-classification", "classify", {"bogus": 1}),
+                                      ("ner", "tag", {"ignore_labels": ["B-PER"]}),
+                                      ("fill-mask", "mask", {"targets": ["a"]}),
+                                      ("question-answering", "answer", {"align_to_words": False})):
+            with self.assertRaisesRegex(TypeError, next(iter(arguments))):
+                reprise.pipeline(task, self.models[name], **arguments)
+
+
+@unittest.skipUnless(transformers and math, "transformers is not installed")
+class Sentences(unittest.TestCase):
+    def test_encode(self):
+        try:
+            import sentence_transformers
+        except ImportError:
+            self.skipTest("sentence-transformers is not installed")
+        folder = os.environ.get("REPRISE_MINILM") or reprise.find_model("sentiment")
+        ours, theirs = reprise.Encoder(folder), sentence_transformers.SentenceTransformer(folder, device="cpu")
+        for arguments in ({}, {"normalize_embeddings": True}, {"batch_size": 3}):
+            a, b = ours.encode(TEXTS[:12], **arguments), theirs.encode(TEXTS[:12], **arguments)
+            self.assertEqual((a.shape, a.dtype), (b.shape, b.dtype))
+            self.assertLess(abs(a - b).max(), 1e-4)
+        self.assertEqual(ours.encode("one").shape, theirs.encode("one").shape)
+
+
+if __name__ == "__main__":
+    unittest.main()

