@@ -249,7 +249,8 @@ static const number numbers[] = {
     FIELD(rp_tag_params, aggregation, 0, 4),
     FIELD(rp_tag_params, stride, 4, 4),
     FIELD(rp_tag_params, call, 8, 8),
-    FIELD(rp_tag_params, reserved, 16, 24),
+    FIELD(rp_tag_params, cut, 16, 1),
+    FIELD(rp_tag_params, reserved, 24, 16),
     STRUCT(rp_entity, 32),
     FIELD(rp_entity, label, 0, 8),
     FIELD(rp_entity, score, 8, 4),
@@ -433,11 +434,13 @@ static void refused(rp_status status, const rp_error *err) {
     refused_as("params.reserved", status, err);
 }
 
-/* A reserved array of four words, or of three, where the fourth case repeats the last. */
+/* A reserved array of four words, or of three or two, where later cases repeat the last. */
 #define WORD(i) \
     { (i) == 0, (i) == 1, (i) == 2, (uint64_t)((i) == 3) << 63 }
 #define WORD3(i) \
     { (i) == 0, (i) == 1, (uint64_t)((i) > 1) << 63 }
+#define WORD2(i) \
+    { (i) == 0, (uint64_t)((i) > 0) << 63 }
 
 /* Each of the words alone. */
 static void test_unknown_fields_are_refused(void **state) {
@@ -482,7 +485,7 @@ static void test_unknown_fields_are_refused(void **state) {
         refused(rp_embed(model, &input.text, 1, &embed, &result, &err), &err);
         rp_fill_params fill = {.reserved = WORD3(i)}; /* it has no such heads, which comes later */
         refused(rp_fill_mask(model, &input.text, 1, &fill, &result, &err), &err);
-        rp_tag_params tag = {.reserved = WORD3(i)};
+        rp_tag_params tag = {.reserved = WORD2(i)};
         refused(rp_tag(model, &input.text, 1, &tag, &result, &err), &err);
         rp_question question = {input.text, input.text};
         rp_answer_params answer = {.reserved = WORD3(i)};

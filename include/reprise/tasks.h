@@ -206,8 +206,10 @@ typedef struct rp_tag_params {
     rp_aggregation aggregation;
     uint32_t stride; /* tokens shared by neighbouring windows of a text longer than the model; 0: 64. A stride
                         that leaves no room for new tokens is half a window */
-    const rp_call *call;  /* NULL: none */
-    uint64_t reserved[3]; /* zero; see reprise.h */
+    const rp_call *call; /* NULL: none */
+    bool cut; /* a longer text is cut, as Hugging Face's pipeline cuts it without a stride: no entity comes
+                 from what is left out. false: it is read in windows */
+    uint64_t reserved[2]; /* zero; see reprise.h */
 } rp_tag_params;
 
 typedef struct rp_entity {
@@ -218,7 +220,8 @@ typedef struct rp_entity {
     rp_span span;      /* bytes of the text */
 } rp_entity;
 
-/* Tokens labelled "O" are left out. A long text is read in overlapping windows: nothing is lost. */
+/* Tokens labelled "O" are left out. A long text is read in overlapping windows: nothing is lost, but for
+ * params->cut. */
 RP_API rp_status rp_tag(rp_model *model, const rp_text *texts, size_t count, const rp_tag_params *params,
                         rp_result **out, rp_error *err);
 

@@ -67,18 +67,31 @@ static rp_status read_window(void *task, const rp_window *window, const float *r
     return status;
 }
 
+/* Leave the first window alone of those from `begin` on, which are all of entry i. */
+static void cut_text(rp_windows *windows, size_t begin, rp_result *result, size_t i) {
+    if (windows->count <= begin + 1) return;
+    windows->count = begin + 1;
+    windows->items[begin].last = true;
+    result->entries[i].truncated = true;
+    result->entries[i].taken = windows->items[begin].count;
+}
+
 /* Tokenize the texts and cut them into windows; one that cannot be used fails its entry. */
-static rp_status make_windows(const rp_model *model, const rp_text *texts, size_t count, uint32_t stride,
-                              rp_encoding *encodings, rp_windows *windows, rp_result *result, rp_error *err) {
+static rp_status make_windows(const rp_model *model, const rp_text *texts, size_t count,
+                              const rp_tag_params *how, rp_encoding *encodings, rp_windows *windows,
+                              rp_result *result, rp_error *err) {
+    uint32_t stride = how && how->stride ? how->stride : DEFAULT_STRIDE;
     const rp_tokenize_params params = {.no_special_tokens = true};
     rp_status status = RP_OK;
     for (size_t i = 0; !status && i < count; i++) {
         rp_error why = {0};
+        size_t begin = windows->count;
         status = rp_task_tokenize(model, texts[i], (rp_text){0}, &params, &encodings[i], &why);
         if (!status) rp_result_count_tokens(result, i, &encodings[i]);
         if (!status)
             status = rp_windows_add(windows, model, i, NULL, &encodings[i], rp_task_max_tokens(model), stride,
                                     &why);
+        if (!status && how && how->cut) cut_text(windows, begin, result, i);
         status = rp_result_blame(result, i, status, &why, err);
     }
     return status;
@@ -110,9 +123,7 @@ rp_status rp_tag(rp_model *model, const rp_text *texts, size_t count, const rp_t
     if (!encodings || !t.scores) status = rp_fail_memory(err, "the texts", count * sizeof *encodings);
     if (!status && (unsigned)t.tagger.aggregation > RP_AGGREGATE_MAX)
         status = rp_fail(err, RP_ERROR_ARGUMENT, "rp_tag: no such aggregation");
-    if (!status)
-        status = make_windows(model, texts, count, params && params->stride ? params->stride : DEFAULT_STRIDE,
-                              encodings, &windows, *out, err);
+    if (!status) status = make_windows(model, texts, count, params, encodings, &windows, *out, err);
     if (!status) status = rp_windows_run(&windows, model, RP_OUTPUT_TOKENS, *out, read_window, &t, err);
     for (size_t i = 0; encodings && i < count; i++) rp_encoding_free(&encodings[i]);
     free(encodings);

@@ -111,6 +111,9 @@ def params(name: str, keep: List[Any], values: Mapping[str, Any]) -> Any:
         elif isinstance(value, (str, os.PathLike)):
             value = os.fsencode(value) if isinstance(value, os.PathLike) else utf8(value, key)
         elif isinstance(value, (list, tuple)):
+            count = f"{key[:-1] if key.endswith('s') else key}_count"
+            if f"{key}_count" in types or count in types:
+                setattr(made, f"{key}_count" if f"{key}_count" in types else count, len(value))
             value = (ctypes.c_char_p * len(value))(*(utf8(os.fspath(item), key) for item in value))
             keep.append(value)
         elif isinstance(value, ctypes.Structure):

@@ -276,6 +276,12 @@ class Model:
         array, kept = texts(inputs)
         return self._answer(function, struct, array, len(kept), arguments, call)
 
+    def zero_shot(self, inputs: Sequence[Text], labels: Sequence[str], *, errors: str = "raise",
+                  call: Optional[Call] = None, **arguments: Any) -> List[Any]:
+        """[{"label", "score"}, ...], best first, of each text: which of `labels` fits it."""
+        arguments = {**arguments, "labels": list(labels)}
+        return self._values(self._texts(lib.rp_zero_shot, "rp_zero_shot_params", inputs, arguments, call), errors)
+
     def fill_mask(self, inputs: Sequence[Text], *, errors: str = "raise", call: Optional[Call] = None,
                   **arguments: Any) -> List[Any]:
         """[{"score", "token", "token_str", "sequence"}, ...] of each text; lists of them for several masks."""

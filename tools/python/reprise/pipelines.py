@@ -142,7 +142,7 @@ class TokenClassification(Pipeline):
         if stride is not None and strategy == "none":
             raise ValueError("`stride` goes with an `aggregation_strategy` other than none")
         _refuse(given, self.task)
-        return {"aggregation": strategy, "stride": stride}
+        return {"aggregation": strategy, "stride": stride, "cut": stride is None}
 
     def run(self, items: List[Any], options: Dict[str, Any]) -> List[Any]:
         answers = self.model.tag(items, **options)
@@ -255,10 +255,41 @@ class FeatureExtraction(Pipeline):
         return [array.reshape((1, *array.shape)) for array in vectors]
 
 
+class ZeroShotClassification(Pipeline):
+    task = "zero-shot-classification"
+
+    def sanitize(self, given: Dict[str, Any]) -> Dict[str, Any]:
+        given = dict(given)
+        _length(given)
+        multi = given.pop("multi_class", None)
+        labels = given.pop("candidate_labels", None)
+        if isinstance(labels, str):
+            labels = [label.strip() for label in labels.split(",") if label.strip()]
+        options = {"labels": labels, "hypothesis": given.pop("hypothesis_template", None),
+                   "multi_label": bool(given.pop("multi_label", multi))}
+        _refuse(given, self.task)
+        return options
+
+    def __call__(self, inputs: Any, *args: Any, **given: Any) -> Any:
+        if len(args) == 1 and "candidate_labels" not in given:
+            given["candidate_labels"] = args[0]
+        elif args:
+            raise ValueError(f"Unable to understand extra arguments {args}")
+        return super().__call__(inputs, **given)
+
+    def run(self, items: List[Any], options: Dict[str, Any]) -> List[Any]:
+        if not options["labels"] or not all(items):
+            raise ValueError("You must include at least one label and at least one sequence.")
+        return [{"sequence": item, "labels": [entry["label"] for entry in answer],
+                 "scores": [entry["score"] for entry in answer]}
+                for item, answer in zip(items, self.model.zero_shot(items, **options))]
+
+
 _TASKS: Dict[str, Callable[..., Pipeline]] = {
     "text-classification": TextClassification, "sentiment-analysis": TextClassification,
     "token-classification": TokenClassification, "ner": TokenClassification,
     "question-answering": QuestionAnswering, "fill-mask": FillMask, "feature-extraction": FeatureExtraction,
+    "zero-shot-classification": ZeroShotClassification,
 }
 
 

@@ -40,9 +40,6 @@ def _train(function: Any, struct: str, device: Union[Device, str, int, None], ca
     handler = _handler(call, on_step, on_evaluation)
     keep: List[Any] = []
     p = params(struct, keep, {**arguments, "call": call.struct, "handler": handler})
-    for name in ("corpus", "instances"):
-        if isinstance(arguments.get(name), (list, tuple)):
-            setattr(p, "instance_count" if name == "instances" else "corpus_count", len(arguments[name]))
     error = api.rp_error()
     with opened._handle as pointer:
         status = function(pointer, byref(p), byref(error))
