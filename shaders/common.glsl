@@ -32,6 +32,20 @@ uvec2 pack_half4(vec4 v)
     return uvec2(packHalf2x16(v.xy), packHalf2x16(v.zw));
 }
 
+// The same, but what float16 does not hold becomes infinite, and NaN stays: a training sees by it that its loss scale is
+// too large. What a driver makes of such a value by itself may be 65504.
+uvec2 half_or_infinite(vec4 v)
+{
+    uvec4 bits = floatBitsToUint(v), rest = bits & 0x7fffffffu;
+    uvec4 over = (bits >> 16u & 0x8000u) | 0x7c00u | (uvec4(greaterThan(rest, uvec4(0x7f800000u))) << 9u);
+    bvec4 is_over = greaterThanEqual(rest, uvec4(0x477ff000u));
+    uvec2 halves = pack_half4(v);
+    uvec4 each = uvec4(halves.x & 0xffffu, halves.x >> 16u, halves.y & 0xffffu, halves.y >> 16u);
+    each = uvec4(is_over.x ? over.x : each.x, is_over.y ? over.y : each.y, is_over.z ? over.z : each.z,
+                 is_over.w ? over.w : each.w);
+    return uvec2(each.x | each.y << 16u, each.z | each.w << 16u);
+}
+
 const uint ACTIVATION_NONE = 0u, ACTIVATION_GELU = 1u, ACTIVATION_GELU_TANH = 2u, ACTIVATION_RELU = 3u,
            ACTIVATION_TANH = 4u;
 

@@ -12,6 +12,7 @@ layout(constant_id = 0) const uint LANES = 8u;
 layout(constant_id = 1) const uint BLOCKS = 1u;
 layout(constant_id = 2) const uint ROWS = 1u;
 layout(constant_id = 3) const uint COLUMNS = 1u;
+layout(constant_id = 5) const bool HALVES = false; // x and dy are float16
 
 #ifdef TEXEL
 layout(set = 0, binding = 1) uniform samplerBuffer x;
@@ -20,9 +21,11 @@ vec4 load_x(uint at) { return texelFetch(x, int(at)); }
 vec4 load_dy(uint at) { return texelFetch(dy, int(at)); }
 #else
 layout(std430, set = 0, binding = 1) readonly buffer X { vec4 x[]; };
+layout(std430, set = 0, binding = 1) readonly buffer X2 { uvec2 x2[]; }; // HALVES
 layout(std430, set = 0, binding = 2) readonly buffer Dy { vec4 dy[]; };
-vec4 load_x(uint at) { return x[at]; }
-vec4 load_dy(uint at) { return dy[at]; }
+layout(std430, set = 0, binding = 2) readonly buffer Dy2 { uvec2 dy2[]; };
+vec4 load_x(uint at) { return HALVES ? unpack4(x2[at], FORMAT_F16) : x[at]; }
+vec4 load_dy(uint at) { return HALVES ? unpack4(dy2[at], FORMAT_F16) : dy[at]; }
 #endif
 layout(std430, set = 0, binding = 3) buffer Out { vec4 result[]; };
 

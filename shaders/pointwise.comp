@@ -1,5 +1,5 @@
-// Makes activation(x), or dy * activation'(x), or x with some elements dropped, as VARIANT says. Each workgroup takes one
-// row.
+// Makes activation(x), or dy * activation'(x), or x with some elements dropped, or x as float16, as VARIANT says. Each
+// workgroup takes one row.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
 layout(constant_id = 1) const uint VARIANT = 0u; // rp_pointwise_variant of runtime/ops/training.h
@@ -8,6 +8,7 @@ layout(constant_id = 2) const uint ACTIVATION = 0u;
 ALIASED layout(std430, set = 0, binding = 1) readonly buffer X { vec4 x[]; };
 ALIASED layout(std430, set = 0, binding = 2) readonly buffer Dy { vec4 dy[]; };
 ALIASED layout(std430, set = 0, binding = 4) writeonly buffer Out { vec4 result[]; };
+ALIASED layout(std430, set = 0, binding = 4) writeonly buffer Out2 { uvec2 result2[]; }; // VARIANT 3
 
 layout(push_constant) uniform Push {
     uint count;
@@ -38,6 +39,10 @@ void main()
     for (uint i = gl_LocalInvocationID.x; i < p.stride; i += LANES) {
         uint at = row * p.stride + i;
         vec4 y = x[at];
+        if (VARIANT == 3u) {
+            result2[at] = half_or_infinite(y);
+            continue;
+        }
         if (VARIANT == 0u)
             y = activate(y, ACTIVATION);
         else if (VARIANT == 1u)

@@ -109,7 +109,16 @@ typedef struct rp_trainer_params {
                               difference; 0: 0.5; below 0: labels are not learnt */
     rp_recompute recompute; /* changes no result where micro-batches are as large, else by rounding */
     rp_train_freeze freeze;
-    rp_world *world;       /* not NULL: the trainers of all its processes step together; it outlives them */
+    rp_precision precision; /* RP_PRECISION_F16: products, forwards and backwards, are those of weights,
+                               activations and gradients that are rounded to float16, by the kernels that are
+                               fastest on the device. Sums, all other operators, the weights that are updated
+                               and their moments stay float32. Losses are scaled, so that small gradients are
+                               not lost; a step whose gradient is not finite changes nothing. 0 and
+                               RP_PRECISION_F32: float32; no other is allowed */
+    double loss_scale; /* of RP_PRECISION_F16, at the first step: a power of 2; 0: 65536. It is doubled after
+                          2000 steps in a row that were not skipped, and halved by one that is, as PyTorch's
+                          GradScaler does */
+    rp_world *world;   /* not NULL: the trainers of all its processes step together; it outlives them */
     uint64_t reserved[16]; /* zero; see reprise.h */
 } rp_trainer_params;
 
@@ -154,7 +163,10 @@ typedef struct rp_train_result {
     uint32_t submissions;          /* of command buffers */
     double mlm_loss, mlm_accuracy; /* of the tokens to be predicted; 0 where there were none */
     double sop_loss, sop_accuracy; /* and of orders */
-    uint64_t reserved[8];          /* zero */
+    double loss_scale;             /* of this step in RP_PRECISION_F16; else 0 */
+    bool skipped; /* in RP_PRECISION_F16: the gradient was not finite, and this step changed nothing but
+                     the scale. grad_norm is not finite then, and loss may not be, either */
+    uint64_t reserved[8]; /* zero */
 } rp_train_result;
 
 /* Open the folder `dir`, or the model of that name, on `device` in float32, and make it ready to be trained.
@@ -190,7 +202,8 @@ typedef struct rp_trainer_info {
     uint64_t weights;      /* of the model, the float32 masters */
     uint64_t gradients;    /* as large as the weights */
     uint64_t moments;      /* twice as large */
-    uint64_t transposes;   /* of the matrices that gradients go back through */
+    uint64_t transposes;   /* of the matrices that gradients go back through; in RP_PRECISION_F16 with those
+                              that products read */
     uint64_t activations;  /* of a micro-batch, and what the host writes and reads; those too by which the
                               model is evaluated between two steps */
     uint64_t kept;         /* of these in each layer, for the way back */
@@ -232,8 +245,8 @@ RP_API rp_status rp_trainer_plan(rp_device *device, const char *config, const rp
  * RP_ERROR_TEXT names a sequence that is empty, too long, holds an id out of range or has more tokens to be
  * predicted than a micro-batch takes; RP_ERROR_ARGUMENT a label or a target that is none, masked tokens that
  * are none, or a batch without any label; nothing has changed then.
- * RP_ERROR_UNSUPPORTED names the step and the tensor when the gradient is not finite: no parameter has
- * changed. RP_ERROR_DEVICE_LOST as said above. */
+ * RP_ERROR_UNSUPPORTED names the step and the tensor when the gradient is not finite (in RP_PRECISION_F16:
+ * with a loss scale of 1): no parameter has changed. RP_ERROR_DEVICE_LOST as said above. */
 RP_API rp_status rp_trainer_step(rp_trainer *trainer, const rp_train_batch *batch, rp_train_result *result,
                                  rp_error *err);
 

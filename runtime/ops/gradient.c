@@ -1,6 +1,7 @@
 /* The gradient of a weight matrix: w[0] += dy^T * x, added up over the rows in order. x: [rows, x_stride], of
  * which a row has w[0]->k elements; dy: [rows, out_stride]; w[0]: the gradient, which lies like the float32
- * matrix of the weights [n, k], panels and chunks. A row of dy begins with the first row of the matrix.
+ * matrix of the weights [n, k], panels and chunks. A row of dy begins with the first row of the matrix. With
+ * RP_HALF_X both x and dy are float16.
  * Padding of the matrix stays zero where that of x and dy is. */
 #include <math.h>
 #include <stdio.h>
@@ -15,17 +16,20 @@ typedef struct shape {
     uint32_t depth;                        /* tokens that are in shared memory at a time; 0: none */
 } shape;
 
-static void put(rp_kernel *kernel, const char *shader, shape s, bool subgroup) {
-    *kernel = (rp_kernel){.key = {.shader = shader,
-                                  .constants = {s.lanes, s.blocks, s.rows, s.columns, s.depth},
-                                  .constant_count = s.depth ? 5 : 4,
-                                  .bindings = 4,
-                                  .texels = subgroup ? 1 << 1 | 1 << 2 : 0,
-                                  .push_words = 6,
-                                  .code = 4 * s.rows * s.columns},
-                          .rows = s.rows * s.blocks,
-                          .columns = s.lanes * s.columns,
-                          .shuffles = subgroup};
+static void put(rp_kernel *kernel, const rp_use *use, const char *shader, shape s, bool subgroup) {
+    *kernel =
+        (rp_kernel){.key = {.shader = shader,
+                            .constants = {s.lanes, s.blocks, s.rows, s.columns, s.depth, use->halves != 0},
+                            .constant_count = use->halves ? 6
+                                              : s.depth   ? 5
+                                                          : 4,
+                            .bindings = 4,
+                            .texels = subgroup ? 1 << 1 | 1 << 2 : 0,
+                            .push_words = 6,
+                            .code = 4 * s.rows * s.columns},
+                    .rows = s.rows * s.blocks,
+                    .columns = s.lanes * s.columns,
+                    .shuffles = subgroup};
     snprintf(kernel->name, sizeof kernel->name, "%s %ux%u, %ux%u", shader, s.lanes, s.blocks, 4 * s.rows,
              4 * s.columns);
 }
@@ -40,17 +44,17 @@ static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MA
     /* made for a software driver, which reads texel buffers faster */
     for (uint32_t columns = 2; columns && cpu && rp_has_subgroups(caps); columns--)
         if (use->texels <= caps->max_texels)
-            put(&out[count++], "gradient_subgroup_texel", (shape){lanes, 1, rows, columns, 0}, true);
+            put(&out[count++], use, "gradient_subgroup_texel", (shape){lanes, 1, rows, columns, 0}, true);
     /* not on a software driver, where barriers are slow; the largest not where registers are few */
     for (size_t i = info->type == RP_DEVICE_INTEGRATED; i < RP_COUNT(tiles) && !cpu; i++) {
         const shape *t = &tiles[i];
         uint32_t cells = t->depth * (t->rows * t->blocks + t->columns * t->lanes);
         if (rp_workgroup_fits(caps, t->lanes * t->blocks, 16ull * cells))
-            put(&out[count++], "gradient_tile", *t, false);
+            put(&out[count++], use, "gradient_tile", *t, false);
     }
     for (size_t i = cpu ? RP_COUNT(shapes) - 1 : 0; i < RP_COUNT(shapes); i++)
         if (i + 1 == RP_COUNT(shapes) || rp_workgroup_fits(caps, shapes[i].lanes * shapes[i].blocks, 0))
-            put(&out[count++], "gradient", shapes[i], false);
+            put(&out[count++], use, "gradient", shapes[i], false);
     return count;
 }
 
@@ -58,17 +62,17 @@ static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MA
 
 static rp_status record(rp_op_target target, const rp_op *op, rp_error *err) {
     const rp_matrix *w = op->w[0];
+    VkFormat format = op->halves ? VK_FORMAT_R16G16B16A16_SFLOAT : VK_FORMAT_R32G32B32A32_SFLOAT;
     rp_status status = RP_OK;
     uint32_t x_stride = op->x_stride ? op->x_stride : w->k,
              dy_stride = op->out_stride ? op->out_stride : w->rows;
     for (uint32_t c = 0; !status && c < w->chunk_count; c++) {
         const rp_matrix_chunk *chunk = &w->chunks[c];
         uint32_t columns = chunk->panels * RP_PANEL / 4;
-        rp_dispatch dispatch = {
-            .bindings = {{0}, op->x, op->dy, chunk->range},
-            .formats = {[1] = VK_FORMAT_R32G32B32A32_SFLOAT, [2] = VK_FORMAT_R32G32B32A32_SFLOAT},
-            .push = {op->rows, w->k / 4, columns, chunk->first_panel * RP_PANEL / 4, x_stride / 4,
-                     dy_stride / 4}};
+        rp_dispatch dispatch = {.bindings = {{0}, op->x, op->dy, chunk->range},
+                                .formats = {[1] = format, [2] = format},
+                                .push = {op->rows, w->k / 4, columns, chunk->first_panel * RP_PANEL / 4,
+                                         x_stride / 4, dy_stride / 4}};
         rp_grid grid = {(rp_count)rp_div_up(w->k / 4, op->kernel.rows), 0,
                         (uint32_t)rp_div_up(columns, op->kernel.columns)};
         status = rp_op_dispatch(target, &op->kernel.key, grid, op->label, &dispatch, err);
@@ -92,8 +96,8 @@ void rp_reference_gradient(size_t rows, size_t n, size_t k, rp_const_rows dy, rp
 
 static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     (void)scope;
-    *out = (rp_use){0};
-    return n < 1 ? RP_RANK_ALL : RP_RANK_NONE;
+    *out = (rp_use){.halves = n ? RP_HALF_X : 0};
+    return n < 2 ? RP_RANK_ALL : RP_RANK_NONE;
 }
 
 /* ---- proof ---- */
@@ -128,15 +132,16 @@ static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
                 .k = 4 * proof->kernel->rows + 7,
                 .rows = n == EVEN ? 64 : 37};
     uint32_t gap = n == EVEN ? 0 : RP_PANEL, k = rp_padded(m.k), width = rp_padded(m.n);
-    rp_op op = {.w = {&m.device}, .x_stride = k + gap, .out_stride = width + gap};
+    rp_op op = {
+        .w = {&m.device}, .x_stride = k + gap, .out_stride = width + gap, .halves = proof->use.halves};
     rp_status status;
-    proof->difference->bound = rp_rounding_bound(RP_ROUNDING_NONE);
+    proof->difference->bound = rp_rounding_bound(proof->kernel->rounding);
     RP_TRY(rp_proof_open(proof, rp_proof_bytes(m.rows + 1, k + width + 2 * gap) + rp_proof_bytes(k, width), 0,
                          err));
-    RP_TRY(rp_proof_input(proof, &(rp_proof_rows){.rows = m.rows, .width = m.k, .stride = k + gap}, 17, &m.x,
-                          &op.x, err));
-    RP_TRY(rp_proof_input(proof, &(rp_proof_rows){.rows = m.rows, .width = m.n, .stride = width + gap},
-                          1 << 20, &m.dy, &op.dy, err));
+    const rp_proof_rows x = {.rows = m.rows, .width = m.k, .stride = k + gap, .half = op.halves},
+                        dy = {.rows = m.rows, .width = m.n, .stride = width + gap, .half = op.halves};
+    RP_TRY(rp_proof_input(proof, &x, 17, &m.x, &op.x, err));
+    RP_TRY(rp_proof_input(proof, &dy, 1 << 20, &m.dy, &op.dy, err));
     RP_TRY(rp_proof_floats(proof, (size_t)m.n * m.k, &m.want, err));
     rp_proof_fill(m.want, (size_t)m.n * m.k, 1 << 21, 1);
     send(proof, &m);
@@ -184,6 +189,7 @@ static rp_status tune(rp_tuning *t, const rp_op *op, const rp_kernel *kernel, do
                     .x = rp_buffer_range(&t->x, 0, t->x.size),
                     .dy = rp_buffer_range(&t->x, 0, t->x.size),
                     .w = {&t->weights},
+                    .halves = op->halves,
                     .kernel = *kernel};
     status = rp_tuning_measure(t, seconds, err);
 done:

@@ -1,8 +1,9 @@
-/* Element by element (rp_pointwise_variant): activations, their gradients, dropout. x, dy (of the gradient),
- * out: [rows, padded width], which may be the same. Dropout has state (an rp_train_state), place and rate; a
- * gradient goes through it as the activations did. Padding stays zero. */
+/* Element by element (rp_pointwise_variant): activations, their gradients, dropout, float16. x, dy (of the
+ * gradient), out: [rows, padded width], which may be the same but where out is float16. Dropout has state (an
+ * rp_train_state), place and rate; a gradient goes through it as the activations did. Padding stays zero. */
 #include <math.h>
 
+#include "base/half.h"
 #include "ops/class.h"
 #include "ops/reference_grad.h"
 
@@ -53,7 +54,9 @@ double rp_reference_slope(double x, rp_op_activation activation) {
 
 static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     (void)scope;
-    if (n > 2 * RP_OP_TANH) return RP_RANK_NONE;
+    if (n > 2 * RP_OP_TANH + 1) return RP_RANK_NONE;
+    *out = (rp_use){.variant = RP_POINTWISE_HALVE, .halves = RP_HALF_OUT};
+    if (n > 2 * RP_OP_TANH) return RP_RANK_ALL;
     *out = (rp_use){.variant = n == 0           ? RP_POINTWISE_DROP
                                : n > RP_OP_TANH ? RP_POINTWISE_GRADIENT
                                                 : RP_POINTWISE_ACTIVATE,
@@ -76,7 +79,40 @@ static double want_of(const rp_use *use, uint32_t i, double x, double dy) {
     return x * factors[i % WIDTH % 4];
 }
 
+/* Rows whose values float16 holds, nearly holds, and does not hold. */
+static rp_status prove_halves(rp_proof *proof, rp_error *err) {
+    rp_op op = {.width = WIDTH, .variant = RP_POINTWISE_HALVE, .halves = RP_HALF_OUT};
+    const rp_proof_rows rows = {.rows = ROWS, .width = WIDTH};
+    uint32_t stride = rp_padded(WIDTH);
+    float *x;
+    rp_status status;
+    proof->difference->bound = 1.0 / 1024; /* a driver may round to the nearest, or towards zero */
+    RP_TRY(rp_proof_open(proof, 2 * rp_proof_bytes(ROWS + 1, stride), 0, err));
+    RP_TRY(rp_proof_input(proof, &rows, 17, &x, &op.x, err));
+    for (uint32_t i = 0; i < ROWS * WIDTH; i++) x[i] = i % 8 == 7 ? x[i] * 1e6f : i % 8 == 6 ? 65504 : x[i];
+    x[7] = NAN;
+    x[15] = -INFINITY;
+    rp_proof_rows in = rows;
+    in.range = op.x;
+    rp_proof_send(proof, &in, x);
+    op.out = rp_proof_take(proof, rp_proof_bytes(ROWS + 1, stride));
+    RP_TRY(rp_proof_replay(proof, &op, (uint32_t[RP_COUNT_KINDS]){ROWS}, err));
+    const uint16_t *got = rp_proof_seen(proof, op.out);
+    for (uint32_t i = 0; i < ROWS; i++)
+        for (uint32_t c = 0; c < stride; c++) {
+            float want = c < WIDTH ? x[i * WIDTH + c] : 0, is = rp_half_to_float(got[i * stride + c]);
+            if (!(fabsf(want) < 65520)) /* this becomes infinite, or stays a NaN */
+                rp_proof_differ(proof, isnan(want) ? !isnan(is) : is != copysignf(INFINITY, want));
+            else
+                rp_proof_differ(proof, fabs((double)is - want) / fmax(0.0625, fabs(want)));
+        }
+    if (got[ROWS * stride] != 0xffff) rp_proof_differ(proof, INFINITY);
+done:
+    return status;
+}
+
 static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
+    if (proof->use.variant == RP_POINTWISE_HALVE) return n ? RP_OK : prove_halves(proof, err);
     rp_op op = {.width = WIDTH,
                 .variant = proof->use.variant,
                 .activation = proof->use.activation,
@@ -108,7 +144,7 @@ done:
     return status;
 }
 
-static const char *const variants[] = {"activate", "gradient", "drop", NULL};
+static const char *const variants[] = {"activate", "gradient", "drop", "halve", NULL};
 const rp_class rp_class_pointwise = {.name = "pointwise",
                                      .variants = variants,
                                      .plan = plan,

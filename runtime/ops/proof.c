@@ -131,7 +131,7 @@ rp_status rp_proof_input(rp_proof *p, const rp_proof_rows *rows, uint32_t seed, 
     size_t count = rows->rows * rows->width;
     rp_status status = rp_proof_floats(p, count, values, err);
     if (status) return status;
-    rp_proof_fill(*values, count, seed, 1);
+    for (size_t i = 0; i < count; i++) (*values)[i] = rp_proof_number(seed + (uint32_t)i, rows->half);
     to.range = *out = rp_proof_take(p, rp_proof_bytes(rows->rows + 1, stride_of(rows)));
     rp_proof_send(p, &to, *values);
     return RP_OK;

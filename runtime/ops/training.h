@@ -39,7 +39,13 @@ typedef enum rp_pointwise_variant {
     RP_POINTWISE_ACTIVATE = 0, /* out = activation(x) */
     RP_POINTWISE_GRADIENT,     /* out = dy * activation'(x) */
     RP_POINTWISE_DROP,         /* out = x, with some elements 0 and the others divided by 1 - rate */
+    RP_POINTWISE_HALVE,        /* out, float16, = x; infinite where that is too large */
 } rp_pointwise_variant;
+
+typedef enum rp_transpose_variant {
+    RP_TRANSPOSE_TURN = 0, /* w[1] = the transpose of w[0] */
+    RP_TRANSPOSE_COPY,     /* w[1] = w[0]; the chunks of both are alike */
+} rp_transpose_variant;
 
 typedef enum rp_rows_variant {
     RP_ROWS_STASH = 0,   /* row i of layer number rp_train_state.layer of out = x[i] */

@@ -269,8 +269,9 @@ static uint32_t write_list(rp_trainer *t, const rp_train_batch *b, const rp_trai
     return rows;
 }
 
-static uint32_t share(uint64_t counted, int32_t label, double part) {
-    return rp_float_bits(label < 0 ? 0.0f : (float)(part / (double)counted));
+/* Of the loss: the part of one label, times the loss scale. */
+static uint32_t share(const rp_trainer *t, uint64_t counted, int32_t label, double part) {
+    return rp_float_bits(label < 0 ? 0.0f : (float)(t->scale.scale * part / (double)counted));
 }
 
 /* Rows with one label each: from label number `first` on. */
@@ -279,7 +280,7 @@ static uint32_t write_labels(rp_trainer *t, const rp_train_batch *b, const rp_tr
     uint32_t *wanted = at(t, t->at.wanted);
     for (size_t i = 0; i < count; i++) {
         int32_t label = b->labels[first + i];
-        wanted[2 * i] = share(labels->counted[0], label, t->params.label_weight);
+        wanted[2 * i] = share(t, labels->counted[0], label, t->params.label_weight);
         wanted[2 * i + 1] = label < 0 ? UINT32_MAX : (uint32_t)label;
     }
     return (uint32_t)count;
@@ -291,7 +292,7 @@ static uint32_t write_spans(rp_trainer *t, const rp_train_batch *b, const rp_tra
     memcpy(at(t, t->at.segments), at(t, t->at.starts), (part->count + 1) * 4);
     for (size_t i = 0; i < 2 * part->count; i++) {
         int32_t label = b->labels[2 * part->first + i];
-        wanted[2 * i] = share(labels->counted[i % 2], label, 0.5);
+        wanted[2 * i] = share(t, labels->counted[i % 2], label, 0.5);
         wanted[2 * i + 1] = label < 0 ? UINT32_MAX : (uint32_t)label;
     }
     return 2 * (uint32_t)part->count;
@@ -305,7 +306,7 @@ static void write_masked(rp_trainer *t, const rp_train_batch *b, const rp_train_
     for (size_t i = 0; i < part->count; i++)
         for (uint32_t k = 0; k < b->masked_counts[part->first + i]; k++, from++) {
             *rows++ = starts[i] + b->masked_positions[from];
-            *wanted++ = share(labels->counted[0], b->masked_ids[from], 1);
+            *wanted++ = share(t, labels->counted[0], b->masked_ids[from], 1);
             *wanted++ = b->masked_ids[from] < 0 ? UINT32_MAX : (uint32_t)b->masked_ids[from];
         }
 }
@@ -315,7 +316,7 @@ static uint32_t write_order(rp_trainer *t, const rp_train_batch *b, const rp_tra
     uint32_t *wanted = at(t, t->at.wanted);
     for (size_t i = 0; rp_train_has_order(t) && i < part->count; i++) {
         int32_t order = b->order[part->first + i];
-        *wanted++ = share(labels->counted[1], order, 1);
+        *wanted++ = share(t, labels->counted[1], order, 1);
         *wanted++ = order < 0 ? UINT32_MAX : (uint32_t)order;
     }
     return rp_train_has_order(t) ? (uint32_t)part->count : 0;
@@ -326,7 +327,7 @@ static uint32_t write_targets(rp_trainer *t, const rp_train_part *part, const fl
                               VkDeviceSize to) {
     uint32_t *wanted = at(t, to), width = rp_train_logits(t);
     for (size_t i = 0; i < part->count; i++, wanted += 1 + width) {
-        wanted[0] = share(t->ranks.sequences * width, 0, weight);
+        wanted[0] = share(t, t->ranks.sequences * width, 0, weight);
         memcpy(wanted + 1, &values[(part->first + i) * width], width * 4ull);
     }
     return (uint32_t)part->count;

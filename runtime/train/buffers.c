@@ -16,6 +16,10 @@ bool rp_train_pretrains(const rp_trainer *t) {
     return t->head & RP_HEAD_MASKED_LM;
 }
 
+bool rp_train_in_half(const rp_trainer *t) {
+    return t->params.precision == RP_PRECISION_F16;
+}
+
 bool rp_train_has_order(const rp_trainer *t) {
     return t->head & RP_HEAD_ORDER;
 }
@@ -37,7 +41,8 @@ rp_train_shape rp_train_shape_of(const rp_trainer *t) {
                             .sequences = t->sequences,
                             .pairs = t->params.vectors ? RP_TRAIN_MOST_PAIRS : 0,
                             .masked = t->masked,
-                            .recomputes = t->recomputes};
+                            .recomputes = t->recomputes,
+                            .half = rp_train_in_half(t)};
 }
 
 /* Weights, and what lies as they do. */

@@ -12,14 +12,33 @@ rp_op *rp_train_next(rp_train_list *list, const rp_class *class, const char *lab
     return op;
 }
 
-rp_op *rp_train_product(rp_train_list *list, const char *label, rp_count rows, rp_range x, const rp_matrix *w,
-                        rp_range bias, rp_range out) {
+/* x [rows, k] as float16, in a place of its own. */
+static rp_range halve(rp_train_list *list, rp_count rows, uint32_t k, rp_range x, rp_range out) {
+    rp_op *op = rp_train_next(list, &rp_class_pointwise, "to float16", rows);
+    op->variant = RP_POINTWISE_HALVE;
+    op->width = k;
+    op->halves = RP_HALF_OUT;
+    op->x = x;
+    op->out = out;
+    return out;
+}
+
+static rp_op *product(rp_train_list *list, const char *label, rp_count rows, rp_range x, const rp_matrix *w,
+                      rp_range bias, rp_range out) {
     rp_op *op = rp_train_next(list, &rp_class_matmul, label, rows);
     op->x = x;
     op->w[0] = w;
     op->bias = bias;
     op->out = out;
+    op->halves = w->format == RP_FORMAT_F16 ? RP_HALF_X : 0;
     return op;
+}
+
+rp_op *rp_train_product(const rp_trainer *t, rp_train_list *list, const char *label, rp_count rows,
+                        rp_range x, const rp_matrix *w, rp_range bias, rp_range out) {
+    const rp_matrix *halved = rp_train_halved(t, w);
+    if (halved) x = halve(list, rows, w->k, x, t->buffers.half_x);
+    return product(list, label, rows, x, halved ? halved : w, bias, out);
 }
 
 /* The last operator needs nothing of the one before, and neither writes what the other uses. */
@@ -32,18 +51,27 @@ static bool is_same(rp_range a, rp_range b) {
 }
 
 void rp_train_product_grad(const rp_trainer *t, rp_train_list *list, const rp_train_linear *linear) {
+    bool half = rp_train_in_half(t), learns = linear->gradient->chunk_count;
+    rp_range x = linear->x, dy = linear->dy;
+    if (half && (learns || linear->dx.buffer))
+        dy = halve(list, linear->rows, linear->turned->k, dy, t->buffers.half_dy);
+    if (half && learns) {
+        x = halve(list, linear->rows, linear->turned->rows, x, t->buffers.half_x);
+        beside(list);
+    }
     uint32_t first = list->count;
-    if (linear->gradient->chunk_count) {
+    if (learns) {
         rp_op *weights = rp_train_next(list, &rp_class_gradient, linear->label, linear->rows);
-        weights->x = linear->x;
-        weights->dy = linear->dy;
+        weights->x = x;
+        weights->dy = dy;
         weights->w[0] = linear->gradient;
+        weights->halves = half ? RP_HALF_X : 0;
     }
     if (linear->dx.buffer) {
-        rp_op *back = rp_train_product(list, linear->label, linear->rows, linear->dy, linear->turned,
-                                       (rp_range){0}, linear->dx);
+        rp_op *back =
+            product(list, linear->label, linear->rows, dy, linear->turned, (rp_range){0}, linear->dx);
         back->residual = linear->residual;
-        if (list->count - 1 > first && !is_same(linear->dx, linear->x)) beside(list);
+        if (list->count - 1 > first && !is_same(linear->dx, x)) beside(list);
     }
     if (linear->bias_gradient.buffer) {
         rp_op *bias = rp_train_next(list, &rp_class_column_sum, linear->label, linear->rows);
@@ -178,7 +206,7 @@ void rp_train_describe_prologue(const rp_trainer *t, rp_train_list *out) {
               is_mapped(t) ? b->normed : b->hidden);
     drop_embeddings(t, out, is_mapped(t) ? b->normed : b->hidden);
     if (is_mapped(t))
-        rp_train_product(out, "mapping in", RP_COUNT_TOKENS, b->normed, &w->mapping, w->mapping_bias,
+        rp_train_product(t, out, "mapping in", RP_COUNT_TOKENS, b->normed, &w->mapping, w->mapping_bias,
                          b->hidden);
 }
 
@@ -295,10 +323,15 @@ static void attend(const rp_trainer *t, rp_train_list *out) {
 }
 
 /* A product with a residual, of which elements are dropped before the residual is added. */
-static void product_in_sum(const rp_trainer *t, rp_train_list *list, rp_op product, uint32_t place,
+typedef struct summand {
+    const char *label;
+    rp_range x, bias, out;
+    const rp_matrix *w;
+} summand;
+static void product_in_sum(const rp_trainer *t, rp_train_list *list, summand product, uint32_t place,
                            double rate, rp_range residual) {
-    rp_op *op = rp_train_next(list, product.class, product.label, product.rows);
-    *op = product;
+    rp_op *op = rp_train_product(t, list, product.label, RP_COUNT_TOKENS, product.x, product.w, product.bias,
+                                 product.out);
     if (!(rate > 0)) {
         op->residual = residual;
         return;
@@ -321,26 +354,24 @@ static void forward(const rp_trainer *t, const rp_device_layer *w, rp_range in, 
     const rp_config *config = &t->model->config;
     const rp_train_buffers *b = &t->buffers;
     const rp_count rows = RP_COUNT_TOKENS;
-    rp_train_product(out, "qkv", rows, in, &w->qkv, w->qkv_bias, b->qkv);
+    rp_train_product(t, out, "qkv", rows, in, &w->qkv, w->qkv_bias, b->qkv);
     attend(t, out);
     product_in_sum(t, out,
-                   (rp_op){.class = &rp_class_matmul,
-                           .label = "attention output",
-                           .x = b->context,
-                           .w = {&w->dense},
-                           .bias = w->dense_bias,
-                           .out = b->before},
+                   (summand){.label = "attention output",
+                             .x = b->context,
+                             .w = &w->dense,
+                             .bias = w->dense_bias,
+                             .out = b->before},
                    RP_TRAIN_DROP_DENSE, t->params.hidden_dropout, in);
     layernorm(t, out, "attention norm", config->hidden_size, b->before, w->attention_norm, b->attended);
-    rp_train_product(out, "ffn", rows, b->attended, &w->ffn, w->ffn_bias, b->z);
+    rp_train_product(t, out, "ffn", rows, b->attended, &w->ffn, w->ffn_bias, b->z);
     rp_train_activate(t, out, rows, config->intermediate_size, b->z, (rp_range){0}, b->inner);
     product_in_sum(t, out,
-                   (rp_op){.class = &rp_class_matmul,
-                           .label = "ffn output",
-                           .x = b->inner,
-                           .w = {&w->ffn_output},
-                           .bias = w->ffn_output_bias,
-                           .out = b->ahead},
+                   (summand){.label = "ffn output",
+                             .x = b->inner,
+                             .w = &w->ffn_output,
+                             .bias = w->ffn_output_bias,
+                             .out = b->ahead},
                    RP_TRAIN_DROP_OUTPUT, output_rate(t), b->attended);
 }
 

@@ -69,7 +69,8 @@ static void describe_token_head(const rp_trainer *t, rp_train_list *out) {
     const rp_device_weights *w = &t->model->on_device, *g = &t->gradient;
     const rp_train_buffers *b = &t->buffers;
     drop(t, out, RP_COUNT_TOKENS, b->hidden);
-    rp_train_product(out, "head", RP_COUNT_TOKENS, b->hidden, &w->classifier, w->classifier_bias, b->logits);
+    rp_train_product(t, out, "head", RP_COUNT_TOKENS, b->hidden, &w->classifier, w->classifier_bias,
+                     b->logits);
     describe_loss(t, out);
     rp_train_product_grad(t, out,
                           &(rp_train_linear){.label = "head gradient",
@@ -105,10 +106,10 @@ static void describe_pooled(const rp_trainer *t, rp_train_list *out) {
     gather->x = b->hidden;
     gather->list = rp_train_starts(t);
     gather->out = b->first_rows;
-    rp_train_product(out, "pooler", rows, b->first_rows, &w->pooler, w->pooler_bias, b->pooled_in);
+    rp_train_product(t, out, "pooler", rows, b->first_rows, &w->pooler, w->pooler_bias, b->pooled_in);
     pooler_tanh(t, out, false);
     drop(t, out, rows, b->pooled);
-    rp_train_product(out, "head", rows, b->pooled, last_of(t, w).matrix, last_of(t, w).bias, b->logits);
+    rp_train_product(t, out, "head", rows, b->pooled, last_of(t, w).matrix, last_of(t, w).bias, b->logits);
 }
 
 /* The hidden state of a first token gets that of its sequence, and other tokens none. */
@@ -167,7 +168,7 @@ static void describe_masked(const rp_trainer *t, rp_train_list *out) {
     gather->x = b->hidden;
     gather->list = masked_list(t);
     gather->out = b->masked_rows;
-    rp_train_product(out, "masked LM", rows, b->masked_rows, &w->lm_dense, w->lm_dense_bias, b->masked_in);
+    rp_train_product(t, out, "masked LM", rows, b->masked_rows, &w->lm_dense, w->lm_dense_bias, b->masked_in);
     rp_train_activate(t, out, rows, c->embedding_size, b->masked_in, (rp_range){0}, b->masked_act);
     rp_train_norm_forward(t, out,
                           &(rp_train_norm){.label = "masked LM norm",
@@ -176,7 +177,7 @@ static void describe_masked(const rp_trainer *t, rp_train_list *out) {
                                            .x = b->masked_act,
                                            .norm = w->lm_norm,
                                            .out = b->masked_normed});
-    rp_train_product(out, "decoder", rows, b->masked_normed, rp_train_decoder(t, w), w->lm_bias, b->words);
+    rp_train_product(t, out, "decoder", rows, b->masked_normed, rp_train_decoder(t, w), w->lm_bias, b->words);
     rp_op *loss = rp_train_next(out, &rp_class_loss, "masked LM loss", rows);
     loss->variant = RP_LOSS_ROWS;
     loss->width = c->vocab_size;

@@ -58,7 +58,8 @@ static rp_status plan(rp_device *device, const rp_config *config, const rp_train
                             .logits = head == RP_HEAD_CHOICE ? 1
                                       : !labels              ? 2
                                       : params->label_count  ? params->label_count
-                                                             : config->label_count};
+                                                             : config->label_count,
+                            .half = params->precision == RP_PRECISION_F16};
     uint64_t turned = 0, floats = rp_train_parameter_floats(config, head, shape.logits, &turned);
     uint64_t evaluation = rp_layout_activation_bytes(config, &device->caps);
     out->weights = out->gradients = 4 * floats;

@@ -57,24 +57,24 @@ static const slot inner[] = {
 };
 #undef AT
 
-/* Where a slot lies in three structs alike: weights, gradients, transposes. */
+/* Where a slot lies in four structs alike: weights, gradients, transposes, float16. */
 typedef struct place {
     const slot *slot;
     int layer;
-    void *weights, *gradient, *turned;
+    void *weights, *gradient, *turned, *halved;
 } place;
 
 /* Place number `n`; false: there is none. */
 static bool place_of(const rp_trainer *t, size_t n, place *out) {
-    const rp_device_weights *all[3] = {&t->model->on_device, &t->gradient, &t->turned};
-    char *base[3];
+    const rp_device_weights *all[4] = {&t->model->on_device, &t->gradient, &t->turned, &t->halved};
+    char *base[4];
     bool in_layer = n >= RP_COUNT(outer);
     size_t i = in_layer ? (n - RP_COUNT(outer)) % RP_COUNT(inner) : n;
     int layer = in_layer ? (int)((n - RP_COUNT(outer)) / RP_COUNT(inner)) : -1;
     if (layer >= (int)t->model->on_device.layer_count) return false;
-    for (int k = 0; k < 3; k++) base[k] = in_layer ? (char *)&all[k]->layers[layer] : (char *)all[k];
+    for (int k = 0; k < 4; k++) base[k] = in_layer ? (char *)&all[k]->layers[layer] : (char *)all[k];
     const slot *s = in_layer ? &inner[i] : &outer[i];
-    *out = (place){s, layer, base[0] + s->at, base[1] + s->at, base[2] + s->at};
+    *out = (place){s, layer, base[0] + s->at, base[1] + s->at, base[2] + s->at, base[3] + s->at};
     return true;
 }
 
@@ -96,12 +96,21 @@ static bool is_trained(const rp_trainer *t, const place *p) {
     return is_used(t, p) && !is_frozen(t, p);
 }
 
+/* It is multiplied by. */
+static bool is_multiplied(const rp_trainer *t, const place *p) {
+    return is_used(t, p) && (p->slot->turned || (rp_train_pretrains(t) &&
+                                                 p->weights == rp_train_decoder(t, &t->model->on_device)));
+}
+
 /* A gradient goes back through it: not as far as to a frozen encoder, but through a decoder that is one with
  * frozen embeddings. */
 static bool is_turned(const rp_trainer *t, const place *p) {
-    if (is_frozen(t, p) && p->slot->turned) return false;
-    return is_used(t, p) && (p->slot->turned || (rp_train_pretrains(t) &&
-                                                 p->weights == rp_train_decoder(t, &t->model->on_device)));
+    return is_multiplied(t, p) && !(is_frozen(t, p) && p->slot->turned);
+}
+
+/* Products by it read float16. */
+static bool is_halved(const rp_trainer *t, const place *p) {
+    return rp_train_in_half(t) && is_multiplied(t, p);
 }
 
 const rp_matrix *rp_train_decoder(const rp_trainer *t, const rp_device_weights *weights) {
@@ -333,15 +342,16 @@ static rp_status mirror_matrix(const rp_trainer *t, const rp_matrix *matrix, rp_
     return RP_OK;
 }
 
-static rp_status reserve_turned(rp_store *store, const rp_matrix *matrix, rp_matrix *out, rp_error *err) {
-    uint64_t panel = rp_panel_bytes(RP_FORMAT_F32, matrix->rows, 1), limit = rp_store_limit(store);
+static rp_status reserve_turned(rp_store *store, rp_format format, const rp_matrix *matrix, rp_matrix *out,
+                                rp_error *err) {
+    uint64_t panel = rp_panel_bytes(format, matrix->rows, 1), limit = rp_store_limit(store);
     uint32_t panels = matrix->k / RP_PANEL;
     if (panel > limit)
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
                        "a matrix of %u rows cannot be transposed in a storage buffer of this device",
                        matrix->rows);
     uint32_t per_chunk = limit / panel < panels ? (uint32_t)(limit / panel) : panels;
-    *out = (rp_matrix){.format = RP_FORMAT_F32,
+    *out = (rp_matrix){.format = format,
                        .rows = matrix->k,
                        .k = matrix->rows,
                        .chunk_count = (uint32_t)rp_div_up(panels, per_chunk)};
@@ -357,34 +367,64 @@ static rp_status reserve_turned(rp_store *store, const rp_matrix *matrix, rp_mat
     return status;
 }
 
+/* In chunks as the matrix is. */
+static rp_status reserve_halved(rp_store *store, const rp_matrix *matrix, rp_matrix *out, rp_error *err) {
+    rp_status status = RP_OK;
+    *out = *matrix;
+    out->format = RP_FORMAT_F16;
+    out->chunks = rp_new_array(rp_matrix_chunk, matrix->chunk_count);
+    if (!out->chunks) return rp_fail_memory(err, "matrices", matrix->chunk_count * sizeof *out->chunks);
+    for (uint32_t c = 0; !status && c < out->chunk_count; c++) {
+        out->chunks[c] = matrix->chunks[c];
+        status = rp_store_reserve(store, rp_panel_bytes(RP_FORMAT_F16, out->k, out->chunks[c].panels),
+                                  &out->chunks[c].range, err);
+    }
+    return status;
+}
+
 static VkDeviceSize turned_bytes(const rp_trainer *t) {
     VkDeviceSize bytes = 0;
     place p;
-    for (size_t n = 0; place_of(t, n, &p); n++)
-        if (is_turned(t, &p))
-            bytes += 4ull * ((const rp_matrix *)p.weights)->rows * ((const rp_matrix *)p.weights)->k + 256;
+    for (size_t n = 0; place_of(t, n, &p); n++) {
+        const rp_matrix *m = p.weights;
+        uint64_t halved = is_halved(t, &p) ? 2 : 0,
+                 turned = is_turned(t, &p) ? rp_train_in_half(t) ? 2 : 4 : 0;
+        if (halved + turned) bytes += (halved + turned) * m->rows * m->k + 512;
+    }
     return bytes;
 }
 
 static rp_status mirror(rp_trainer *t, rp_error *err) {
+    rp_format format = rp_train_in_half(t) ? RP_FORMAT_F16 : RP_FORMAT_F32;
     rp_status status = RP_OK;
     place p;
     rp_store_init(&t->turned_store, t->device, turned_bytes(t), "transposed weights");
     for (size_t n = 0; !status && place_of(t, n, &p); n++) {
-        if (!is_trained(t, &p) && !is_turned(t, &p)) continue;
+        if (is_halved(t, &p)) status = reserve_halved(&t->turned_store, p.weights, p.halved, err);
+        if (status || (!is_trained(t, &p) && !is_turned(t, &p))) continue;
         if (p.slot->matrix && is_trained(t, &p))
             status = mirror_matrix(t, p.weights, p.gradient, err);
         else if (is_trained(t, &p))
             *(rp_range *)p.gradient = mirror_of(t, *(const rp_range *)p.weights, 0);
-        if (!status && is_turned(t, &p)) status = reserve_turned(&t->turned_store, p.weights, p.turned, err);
+        if (!status && is_turned(t, &p))
+            status = reserve_turned(&t->turned_store, format, p.weights, p.turned, err);
     }
     return status;
 }
 
 void rp_train_each_turned(const rp_trainer *t, rp_train_visitor *visit, void *user) {
     place p;
+    for (size_t n = 0; place_of(t, n, &p); n++) {
+        if (is_turned(t, &p)) visit(user, p.weights, p.turned, false);
+        if (is_halved(t, &p)) visit(user, p.weights, p.halved, true);
+    }
+}
+
+const rp_matrix *rp_train_halved(const rp_trainer *t, const rp_matrix *matrix) {
+    place p;
     for (size_t n = 0; place_of(t, n, &p); n++)
-        if (is_turned(t, &p)) visit(user, p.weights, p.turned);
+        if (p.weights == matrix) return is_halved(t, &p) ? p.halved : NULL;
+    return NULL;
 }
 
 /* ---- all of it ---- */
@@ -392,11 +432,12 @@ void rp_train_each_turned(const rp_trainer *t, rp_train_visitor *visit, void *us
 rp_status rp_train_lay_out_parameters(rp_trainer *t, rp_error *err) {
     uint32_t layers = t->model->on_device.layer_count;
     rp_status status;
-    t->gradient.layer_count = t->turned.layer_count = layers;
+    t->gradient.layer_count = t->turned.layer_count = t->halved.layer_count = layers;
     t->gradient.layers = rp_new_array(rp_device_layer, layers);
     t->turned.layers = rp_new_array(rp_device_layer, layers);
-    if (!t->gradient.layers || !t->turned.layers)
-        return rp_fail_memory(err, "layers", 2 * layers * sizeof(rp_device_layer));
+    t->halved.layers = rp_new_array(rp_device_layer, layers);
+    if (!t->gradient.layers || !t->turned.layers || !t->halved.layers)
+        return rp_fail_memory(err, "layers", 3 * layers * sizeof(rp_device_layer));
     RP_TRY(list_parameters(t, err));
     RP_TRY(make_windows(t, err));
     RP_TRY(fill_windows(t, err));
@@ -409,6 +450,7 @@ void rp_train_drop_parameters(rp_trainer *t) {
     rp_store *stores[] = {&t->gradients, &t->moments, &t->turned_store};
     rp_device_weights_finish(&t->gradient);
     rp_device_weights_finish(&t->turned);
+    rp_device_weights_finish(&t->halved);
     for (size_t i = 0; i < RP_COUNT(stores); i++) rp_store_finish(stores[i]);
     free(t->parameters);
     free(t->windows);

@@ -40,6 +40,9 @@ size_t rp_train_rooms(const rp_train_shape *s, rp_train_buffers *b, rp_train_roo
     uint64_t qkv = larger(3 * (uint32_t)a, (uint32_t)i),
              widest = larger(larger((uint32_t)qkv, (uint32_t)h), larger((uint32_t)e, (uint32_t)l));
     uint64_t sums = (t / 64 + 1) * 2 * widest, word_sums = (m / 64 + 1) * v;
+    uint64_t read = larger(larger((uint32_t)h, (uint32_t)i), larger((uint32_t)a, (uint32_t)e)),
+             half_x = s->half ? read * t / 2 : 0, half_dy = s->half ? widest * t / 2 : 0;
+    if (s->half && m * v / 2 > half_dy) half_dy = m * v / 2;
     const rp_train_room rooms[] = {
         {&b->sum, t * e, RP_TRAIN_ROOM_WORK},
         {&b->normed, t * e, RP_TRAIN_ROOM_WORK},
@@ -58,6 +61,8 @@ size_t rp_train_rooms(const rp_train_shape *s, rp_train_buffers *b, rp_train_roo
         {&b->norm_stats, t * 2, RP_TRAIN_ROOM_WORK},
         {&b->attention_stats, t * 2 * c->attention_heads, RP_TRAIN_ROOM_WORK},
         {&b->scratch, sums > word_sums ? sums : word_sums, RP_TRAIN_ROOM_WORK},
+        {&b->half_x, half_x, RP_TRAIN_ROOM_WORK},
+        {&b->half_dy, half_dy, RP_TRAIN_ROOM_WORK},
         {&b->first_rows, n * h, RP_TRAIN_ROOM_WORK},
         {&b->pooled_in, n * h, RP_TRAIN_ROOM_WORK},
         {&b->pooled, n * h, RP_TRAIN_ROOM_WORK},

@@ -21,6 +21,7 @@ typedef struct rp_train_buffers {
     rp_range norm_stats;        // [T, 2]
     rp_range attention_stats;   // [T, heads, 2]
     rp_range scratch;           // of column_sum.c
+    rp_range half_x, half_dy;   // what a product reads in f16: [T, ...], or [M, v]
     rp_range first_rows, pooled_in, pooled, d_pooled; // [S, h]
     rp_range logits, d_logits;                        // [S, c], or [T, c]
     rp_range masked_rows;                             // [M, h]
@@ -47,6 +48,7 @@ typedef struct rp_train_shape {
     uint32_t pairs;             /* of texts whose vectors a step compares; 0: it has a head */
     uint32_t masked;            /* and of its tokens to be predicted; 0: the head predicts none */
     bool recomputes;            /* the way back computes each layer again */
+    bool half;                  /* products are of float16 */
 } rp_train_shape;
 
 bool rp_train_rows_are_tokens(rp_head head);

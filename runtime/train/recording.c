@@ -144,7 +144,7 @@ done:
     return status;
 }
 
-/* Of every matrix, its transpose. */
+/* Of every matrix, its transpose, and itself in float16. */
 typedef struct turning {
     rp_trainer *trainer;
     VkCommandBuffer commands;
@@ -152,10 +152,11 @@ typedef struct turning {
     rp_error *err;
 } turning;
 
-static void record_turned(void *user, const rp_matrix *matrix, const rp_matrix *turned) {
+static void record_turned(void *user, const rp_matrix *matrix, const rp_matrix *turned, bool copy) {
     turning *all = user;
     rp_train_list list = {.count = 0};
-    rp_op *op = rp_train_next(&list, &rp_class_transpose, "transpose", RP_COUNT_TOKENS);
+    rp_op *op = rp_train_next(&list, &rp_class_transpose, copy ? "to float16" : "transpose", RP_COUNT_TOKENS);
+    op->variant = copy ? RP_TRANSPOSE_COPY : RP_TRANSPOSE_TURN;
     op->w[0] = matrix;
     op->w[1] = turned;
     if (!all->status) all->status = record(all->trainer, &list, all->commands, all->err);

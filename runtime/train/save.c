@@ -14,6 +14,7 @@ typedef struct snapshot {
     rp_weights kinds[3];
     rp_arena arena;
     uint64_t step;
+    rp_train_scale scale;
 } snapshot;
 
 /* The tensors of a kind, before they are read: those of weights that are not trained are the model's; moments
@@ -37,6 +38,7 @@ static rp_status read_kinds(rp_trainer *t, rp_train_kind last, snapshot *out, rp
             "it; go on from what was saved",
             t->model->dir);
     out->step = t->step;
+    out->scale = t->scale;
     for (int kind = 0; !status && kind <= (int)last; kind++) {
         status = begin_kind(t->model, (rp_train_kind)kind, out, err);
         if (!status) status = rp_train_read(t, (rp_train_kind)kind, &out->kinds[kind], &out->arena, err);
@@ -81,6 +83,14 @@ static rp_status write_state(const rp_trainer *t, const snapshot *s, const char 
     rp_json_write_open(&w, NULL, '{');
     rp_json_write_integer(&w, "version", RP_TRAIN_STATE_VERSION);
     rp_json_write_integer(&w, "step", (int64_t)s->step);
+    rp_json_write_string(&w, "precision", rp_train_in_half(t) ? "f16" : "f32");
+    if (rp_train_in_half(t)) {
+        rp_json_write_open(&w, "loss_scale", '{');
+        rp_json_write_real(&w, "scale", s->scale.scale);
+        rp_json_write_integer(&w, "good_steps", s->scale.good);
+        rp_json_write_integer(&w, "skipped", (int64_t)s->scale.skipped);
+        rp_json_write_close(&w, '}');
+    }
     rp_json_write_string(&w, "device", t->device->caps.info.name);
     rp_json_write_string(&w, "driver", t->device->caps.info.driver);
     rp_json_write_open(&w, "micro_batch", '{');

@@ -1,6 +1,7 @@
 /* Going on from a checkpoint. */
 #include "train/state.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -132,6 +133,29 @@ static size_t read_kernels(const rp_json *kernels, rp_wanted *out, bool *good) {
     return count;
 }
 
+/* Of a training in f16; else there is none. */
+static rp_status read_scale(const rp_json *root, const char *path, rp_train_saved *out, rp_error *err) {
+    const rp_json *all = rp_json_get(root, "loss_scale"), *scale = rp_json_get(all, "scale");
+    const char *precision = rp_json_string(rp_json_get(root, "precision"));
+    uint64_t good = 0;
+    int exponent;
+    out->half = precision && !strcmp(precision, "f16");
+    if (!out->half) return RP_OK;
+    out->scale.scale = rp_json_is(scale, RP_JSON_INTEGER) ? (double)scale->integer
+                       : rp_json_is(scale, RP_JSON_REAL)  ? scale->real
+                                                          : 0;
+    if (!(out->scale.scale >= 1) || !(out->scale.scale < 4e30) || frexp(out->scale.scale, &exponent) != 0.5 ||
+        !read_count(rp_json_get(all, "good_steps"), UINT32_MAX, &good) ||
+        !read_count(rp_json_get(all, "skipped"), out->step, &out->scale.skipped))
+        return fail_field(
+            path, "loss_scale",
+            "must have the scale, a power of 2, and the numbers of good_steps and of those that "
+            "were skipped",
+            err);
+    out->scale.good = (uint32_t)good;
+    return RP_OK;
+}
+
 rp_status rp_train_saved_read(const rp_json *root, const char *path, rp_train_saved *out, rp_error *err) {
     enum { MOST_KERNELS = 1 << 14 };
     const rp_json *batch = rp_json_get(root, "micro_batch"), *kernels = rp_json_get(root, "kernels"),
@@ -146,6 +170,8 @@ rp_status rp_train_saved_read(const rp_json *root, const char *path, rp_train_sa
                        rp_path_shown(path));
     if (!read_count(rp_json_get(root, "step"), INT64_MAX, &out->step))
         return fail_field(path, "step", "must be a number from 0 on", err);
+    rp_status status = read_scale(root, path, out, err);
+    if (status) return status;
     if (!read_count(rp_json_get(batch, "tokens"), UINT32_MAX, &tokens) ||
         !read_count(rp_json_get(batch, "sequences"), UINT32_MAX, &sequences) || !tokens || !sequences)
         return fail_field(path, "micro_batch", "must have the numbers of tokens and sequences", err);
@@ -188,6 +214,7 @@ void rp_train_saved_finish(rp_train_saved *saved) {
 
 /* What is otherwise than when the checkpoint was written; NULL: nothing. */
 static const char *difference(const rp_trainer *t, const rp_train_saved *saved) {
+    if (rp_train_in_half(t) != saved->half) return "in another precision";
     if (strcmp(t->device->caps.info.name, saved->device)) return "on another device";
     if (strcmp(t->device->caps.info.driver, saved->driver)) return "with another driver";
     if (t->model->ops.strayed || t->ops.strayed) return "with kernels that this device or version has not";
@@ -203,6 +230,7 @@ rp_status rp_train_saved_load(rp_trainer *t, const char *dir, const rp_train_sav
     status = rp_model_end(t->model, load_all(t, dir, err));
     if (status) return status;
     t->step = saved->step;
+    if (saved->half && rp_train_in_half(t)) t->scale = saved->scale;
     if (other)
         rp_log_say(&t->device->log, RP_LOG_WARNING,
                    "%s: was written %s: what is learnt from here on differs by rounding from what would have "

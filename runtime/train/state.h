@@ -23,6 +23,8 @@ typedef struct rp_train_saved {
     uint64_t step;
     uint32_t tokens, sequences; /* most of a micro-batch */
     bool recomputes;
+    bool half;            /* it was trained in f16 */
+    rp_train_scale scale; /* then */
     const char *device, *driver;
     rp_wanted *wanted; /* [model_count + own_count] kernels: those of the model, then the trainer's */
     size_t model_count, own_count;

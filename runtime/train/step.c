@@ -9,6 +9,11 @@
 
 /* ---- what the host writes ---- */
 
+/* Steps that changed the model. */
+static uint64_t updates(const rp_trainer *t) {
+    return t->step - t->scale.skipped;
+}
+
 static double learning_rate(const rp_trainer_params *p, uint64_t step) {
     if (step < p->warmup_steps) return p->learning_rate * (double)step / (double)p->warmup_steps;
     if (p->schedule == RP_SCHEDULE_CONSTANT || !p->total_steps) return p->learning_rate;
@@ -20,7 +25,7 @@ static double learning_rate(const rp_trainer_params *p, uint64_t step) {
 
 static void write_state(rp_trainer *t, const rp_train_part *part, double rate) {
     const rp_trainer_params *p = &t->params;
-    double number = (double)(t->step + 1);
+    double number = (double)(updates(t) + 1);
     rp_train_state state = {.seed = {(uint32_t)p->seed, (uint32_t)(p->seed >> 32)},
                             .first_row = (uint32_t)(t->ranks.first_token + part->first_token),
                             .step = (uint32_t)t->step,
@@ -32,7 +37,7 @@ static void write_state(rp_trainer *t, const rp_train_part *part, double rate) {
                             .correction1 = (float)(1 / (1 - pow(p->beta1, number))),
                             .correction2 = (float)(1 / sqrt(1 - pow(p->beta2, number))),
                             .most_norm = p->max_grad_norm > 0 ? (float)p->max_grad_norm : 0,
-                            .factor = 1,
+                            .factor = (float)(1 / t->scale.scale),
                             /* Google's has none, but a division by 0 may be anything */
                             .clip_eps = p->optimizer == RP_OPTIMIZER_LAMB ? 1e-30f : 1e-6f};
     memcpy((char *)t->input.mapped + t->at.state, &state, sizeof state);
@@ -91,11 +96,11 @@ static rp_status submit(rp_trainer *t, uint32_t steps, uint32_t *submissions, rp
     return status;
 }
 
-/* Add what the device says of `items` labels: their losses, and how many are right. */
+/* Add what the device says of `items` labels: their losses, which are scaled, and how many are right. */
 static void add_items(const rp_trainer *t, VkDeviceSize offset, uint32_t items, double *loss, double *right) {
     const float *losses = (const float *)((const char *)t->output.mapped + offset);
     for (uint32_t i = 0; i < items; i++) {
-        *loss += losses[2 * i];
+        *loss += losses[2 * i] / t->scale.scale;
         *right += losses[2 * i + 1];
     }
 }
@@ -140,13 +145,31 @@ static const rp_parameter *find_not_finite(const rp_trainer *t) {
 
 static rp_status fail_not_finite(const rp_trainer *t, rp_error *err) {
     const rp_parameter *p = find_not_finite(t);
+    const char *how = rp_train_in_half(t) ? " with a loss scale of 1" : "";
     char where[64] = "";
     if (p && p->layer >= 0) snprintf(where, sizeof where, " of layer %d", p->layer);
     return rp_fail(
         err, RP_ERROR_UNSUPPORTED,
-        "step %llu: the gradient of %s%s is not finite, and no parameter was changed; take a smaller "
+        "step %llu: the gradient of %s%s is not finite%s, and no parameter was changed; take a smaller "
         "learning rate, or a longer warm-up, and go on from what was saved",
-        (unsigned long long)(t->step + 1), p ? p->name : "all parameters", where);
+        (unsigned long long)(t->step + 1), p ? p->name : "all parameters", where, how);
+}
+
+/* After a step, of which the device knows what this knows: the norm of its gradient. */
+static rp_status judge(rp_trainer *t, rp_train_result *out, rp_error *err) {
+    enum { GOOD_STEPS = 2000 };
+    rp_train_scale *s = &t->scale;
+    bool finite = isfinite(out->grad_norm);
+    if (!finite && !(s->scale > 1)) return fail_not_finite(t, err);
+    if (!rp_train_in_half(t)) return RP_OK;
+    out->skipped = !finite;
+    s->skipped += !finite;
+    s->good = finite ? s->good + 1 : 0;
+    if (!finite) s->scale /= 2;
+    if (s->good < GOOD_STEPS) return RP_OK;
+    s->good = 0;
+    if (s->scale < 1e30) s->scale *= 2;
+    return RP_OK;
 }
 
 /* ---- the step ---- */
@@ -189,8 +212,10 @@ static rp_status make_step(rp_trainer *t, const rp_train_batch *batch, const rp_
                            rp_train_result *out, rp_error *err) {
     rp_status status = RP_OK;
     bool cut = t->params.vectors && rp_train_next_part(t, batch, (rp_train_part){0}).count < batch->count;
-    *out = (rp_train_result){
-        .step = t->step + 1, .learning_rate = learning_rate(&t->params, t->step), .sequences = batch->count};
+    *out = (rp_train_result){.step = t->step + 1,
+                             .learning_rate = learning_rate(&t->params, updates(t)),
+                             .sequences = batch->count,
+                             .loss_scale = rp_train_in_half(t) ? t->scale.scale : 0};
     if (cut) status = run_parts(t, batch, labels, AHEAD, out, err);
     if (!status) status = run_parts(t, batch, labels, cut ? AGAIN : WHOLE, out, err);
     if (t->params.world) status = step_together(t, status, out, err);
@@ -199,7 +224,8 @@ static rp_status make_step(rp_trainer *t, const rp_train_batch *batch, const rp_
         if (labels->counted[0]) out->mlm_accuracy /= (double)labels->counted[0];
         if (labels->counted[1]) out->sop_accuracy /= (double)labels->counted[1];
     }
-    if (!status) out->grad_norm = sqrt(*(const float *)((const char *)t->output.mapped + t->out.total));
+    const float *total = (const float *)((const char *)t->output.mapped + t->out.total);
+    if (!status) out->grad_norm = sqrt(*total) / t->scale.scale;
     return status;
 }
 
@@ -224,7 +250,7 @@ static rp_status take_turn(rp_trainer *t, const rp_train_batch *batch, rp_train_
         status = make_step(t, batch, &labels, out, err);
         if (status) t->built = false;
     }
-    if (!status && !isfinite(out->grad_norm)) status = fail_not_finite(t, err);
+    if (!status) status = judge(t, out, err);
     t->step += !status;
     return rp_model_end(t->model, status);
 }

@@ -52,6 +52,16 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
                        function, p->label_count, MOST_LABELS);
     for (uint32_t i = 0; p->labels && i < p->label_count; i++)
         if (!p->labels[i]) return rp_fail(err, RP_ERROR_ARGUMENT, "%s: labels[%u] is NULL", function, i);
+    if ((unsigned)p->precision > RP_PRECISION_F16)
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "%s: precision is %d, and a model is trained in RP_PRECISION_F32 or RP_PRECISION_F16",
+                       function, (int)p->precision);
+    int exponent;
+    if (p->loss_scale != 0 &&
+        (!is_rate(p->loss_scale, 1e30) || p->loss_scale < 1 || frexp(p->loss_scale, &exponent) != 0.5))
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "%s: loss_scale is %g and must be a power of 2, from 1 to 2^99", function,
+                       p->loss_scale);
     if ((unsigned)p->recompute > RP_RECOMPUTE_NEVER)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: recompute %d is not one of rp_recompute", function,
                        (int)p->recompute);
@@ -99,6 +109,7 @@ static void set_defaults(rp_trainer_params *p) {
     if (p->label_weight == 0) p->label_weight = 0.5;
     if (p->label_weight < 0) p->label_weight = 0;
     if (!p->taught) p->label_weight = 1;
+    if (p->loss_scale == 0) p->loss_scale = 65536;
     p->call = NULL;
     p->labels = NULL;
     p->resume = NULL;
@@ -198,6 +209,7 @@ static rp_status open_trainer(rp_trainer *t, const char *dir, bool random, const
     if (!status) status = rp_model_enter(t->model, &visit, t->params.call, "rp_trainer_open", err);
     if (status) return status;
     set_defaults(&t->params);
+    t->scale.scale = rp_train_in_half(t) ? t->params.loss_scale : 1;
     status = rp_model_begin(t->model, err);
     if (!status) {
         status = build(t, err);

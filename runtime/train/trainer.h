@@ -43,6 +43,14 @@ typedef struct rp_window {
     uint32_t first_sum, block_count; /* of rp_train_results: the sum of the squares of each block */
 } rp_window;
 
+/* Dynamic loss scaling: the gradient of the loss is multiplied by `scale`, which the update takes out again.
+ */
+typedef struct rp_train_scale {
+    double scale;     /* a power of 2; 1 in f32 */
+    uint32_t good;    /* steps since it changed */
+    uint64_t skipped; /* steps, of all, that changed nothing: their gradient was not finite */
+} rp_train_scale;
+
 /* Where elements are dropped (rp_op.place). */
 enum {
     RP_TRAIN_DROP_EMBEDDINGS,
@@ -111,6 +119,7 @@ struct rp_trainer {
     uint32_t masked;            /* and of its tokens to be predicted; 0: the head predicts none */
     bool recomputes;            /* the way back computes each layer again */
     uint64_t step;              /* steps that were made */
+    rp_train_scale scale;       /* of f16 */
     rp_trainer_info info;
     rp_train_kernel *kernels; /* of info */
 
@@ -119,11 +128,12 @@ struct rp_trainer {
     rp_window *windows;
     uint32_t window_count, sum_count, tensor_count, block_count;
     rp_store gradients, moments, turned_store, work;
-    rp_device_weights gradient, turned; /* as the model's weights: gradients; transposed matrices. Their own
-                                           stores are not used */
-    rp_range sum_segments;              /* uint32 [2]: 0, sum_count */
-    rp_range tensor_segments;           /* uint32 [tensor_count + 1]: the first block of each */
-    rp_range lamb_sums, lamb_ratios;    /* float [4 + 2 * block_count], [tensor_count, 2]: update.c */
+    rp_device_weights gradient, turned, halved; /* as the model's weights: gradients; transposed matrices; in
+                                                   f16 matrices as they are, and the transposes, too, in
+                                                   float16. Their own stores are not used */
+    rp_range sum_segments;                      /* uint32 [2]: 0, sum_count */
+    rp_range tensor_segments;                   /* uint32 [tensor_count + 1]: the first block of each */
+    rp_range lamb_sums, lamb_ratios;            /* float [4 + 2 * block_count], [tensor_count, 2]: update.c */
 
     rp_buffer input, output;
     rp_train_layout at;
@@ -147,7 +157,7 @@ struct rp_trainer {
 };
 
 /* Of every operator of a command buffer. */
-enum { RP_MOST_TRAIN_OPS = 48 };
+enum { RP_MOST_TRAIN_OPS = 64 };
 typedef struct rp_train_list {
     rp_op ops[RP_MOST_TRAIN_OPS];
     uint32_t count;
@@ -164,9 +174,12 @@ void rp_train_drop_parameters(rp_trainer *trainer);
  * not trained. */
 rp_range rp_train_moment_of(const rp_trainer *trainer, rp_range range, bool variance);
 
-/* The transposed matrices; `visit` is called with each pair of a matrix and its transpose. */
-typedef void rp_train_visitor(void *user, const rp_matrix *matrix, const rp_matrix *turned);
+/* `visit` is called with each pair of a matrix and its transpose, or (`copy`) itself in float16. */
+typedef void rp_train_visitor(void *user, const rp_matrix *matrix, const rp_matrix *turned, bool copy);
 void rp_train_each_turned(const rp_trainer *trainer, rp_train_visitor *visit, void *user);
+
+/* What products by one of the model's matrices read in its place; NULL: itself. */
+const rp_matrix *rp_train_halved(const rp_trainer *trainer, const rp_matrix *matrix);
 
 /* ---- buffers.c ---- */
 
@@ -188,6 +201,7 @@ uint32_t rp_train_logits(const rp_trainer *trainer);
 bool rp_train_has_token_rows(const rp_trainer *trainer);
 bool rp_train_has_order(const rp_trainer *trainer);
 bool rp_train_pretrains(const rp_trainer *trainer);
+bool rp_train_in_half(const rp_trainer *trainer);
 
 /* The decoder of the masked language model among `weights`: one of its own, or the word embeddings. */
 const rp_matrix *rp_train_decoder(const rp_trainer *trainer, const rp_device_weights *weights);
@@ -198,8 +212,8 @@ const rp_matrix *rp_train_decoder(const rp_trainer *trainer, const rp_device_wei
  * its transpose `t`, backwards: the gradients of weights and bias by dy, and dx = dy * w. dx, which is not dy
  * and may be x, without buffer: it is not wanted. */
 rp_op *rp_train_next(rp_train_list *list, const rp_class *class, const char *label, rp_count rows);
-rp_op *rp_train_product(rp_train_list *list, const char *label, rp_count rows, rp_range x, const rp_matrix *w,
-                        rp_range bias, rp_range out);
+rp_op *rp_train_product(const rp_trainer *trainer, rp_train_list *list, const char *label, rp_count rows,
+                        rp_range x, const rp_matrix *w, rp_range bias, rp_range out);
 typedef struct rp_train_linear {
     const char *label;
     rp_count rows;

@@ -142,7 +142,7 @@ rp_status rp_train_check_vectors(const rp_trainer *t, const rp_train_batch *b, r
 /* The vectors of the teacher, and a weight for each. */
 static void write_teacher(rp_trainer *t, const rp_train_batch *b) {
     uint32_t width = t->model->config.hidden_size,
-             weight = rp_float_bits((float)(1 / ((double)b->count * width)));
+             weight = rp_float_bits((float)(t->scale.scale / ((double)b->count * width)));
     uint32_t *to = (uint32_t *)((char *)t->input.mapped + t->at.taught);
     for (size_t i = 0; i < b->count; i++, to += 1 + width) {
         *to = weight;
@@ -155,7 +155,8 @@ uint32_t rp_train_write_vectors(rp_trainer *t, const rp_train_batch *b, const rp
     uint32_t *wanted = (uint32_t *)((char *)t->input.mapped + t->at.wanted);
     uint32_t *segments = (uint32_t *)((char *)t->input.mapped + t->at.segments);
     uint32_t pairs = (uint32_t)(b->count / 2),
-             weight = rp_float_bits((float)(t->params.label_weight / (double)labels->counted[0]));
+             weight =
+                 rp_float_bits((float)(t->scale.scale * t->params.label_weight / (double)labels->counted[0]));
     counts[RP_COUNT_ROWS] = pairs;
     counts[RP_TRAIN_COUNT_VECTORS] = 2 * pairs;
     counts[RP_TRAIN_COUNT_SEGMENTS] = 1;
