@@ -60,6 +60,7 @@ typedef struct rp_finetune_params {
                             in their order, with commas between; or the name of a file with one on each line.
                             NULL: those of the data, sorted */
     rp_train_freeze freeze; /* as in rp_trainer_params */
+    rp_precision precision; /* as in rp_trainer_params */
     uint64_t reserved[16];  /* zero; see reprise.h */
 } rp_finetune_params;
 
@@ -81,9 +82,9 @@ typedef struct rp_finetune_params {
  * checkpoint-N after N steps, each of which is a Hugging Face folder too and gets its name when all of it is
  * on the disk; and .training, where this call writes, and which goes away when it ends.
  *
- * Where the device is lost the call goes on by itself from the last checkpoint, or anew where there is none yet,
- * and rp_call.log hears of it: `handler` hears of some steps again. RP_ERROR_DEVICE_LOST comes when it is lost
- * again and again at one step.
+ * Where the device is lost the call goes on by itself from the last checkpoint, or anew where there is none
+ * yet, and rp_call.log hears of it: `handler` hears of some steps again. RP_ERROR_DEVICE_LOST comes when it
+ * is lost again and again at one step.
  *
  * The same call on the same device gives the same bits, and so does a call that goes on (`resume`) after one
  * that was killed at any moment: model, log but for its seconds, and trainer_state.json. It begins with the

@@ -52,7 +52,8 @@ typedef struct rp_pretrain_params {
     const rp_call *call;                /* NULL: none. Its inputs are the steps */
     rp_recompute recompute;             /* as in rp_trainer_params */
     uint32_t keep;                      /* checkpoints that stay, the last ones; 0: all */
-    rp_train_freeze freeze;             /* as in rp_trainer_params */
+    rp_train_freeze freeze;             /* as in rp_trainer_params, and so the next */
+    rp_precision precision;
     uint64_t eval_every; /* steps from one evaluation of `dev` to the next; 0: 500. One more at the end */
     uint64_t save_every; /* steps from one checkpoint to the next; 0: 500; UINT64_MAX: there are none */
     bool resume;         /* go on where a training with the same `out` ended, whatever ended it */

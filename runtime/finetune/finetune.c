@@ -217,6 +217,7 @@ static rp_status open_trainer(rp_finetune_run *run, rp_error *err) {
         .classifier_dropout = run->config.classifier_dropout,
         .seed = p->seed,
         .recompute = p->recompute,
+        .precision = p->precision,
         .resume = run->loop.resume,
         .freeze = p->freeze,
         .taught = teacher != NULL,

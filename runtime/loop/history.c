@@ -68,7 +68,11 @@ rp_status rp_loop_history_step(rp_loop *loop, rp_error *err) {
     rp_loop_history *h = &loop->history;
     const rp_training_step *s = &loop->last;
     rp_json_writer w = {.compact = true};
-    h->loss_sum += s->loss;
+    uint64_t before = (s->step - 1) % h->every;
+    if (isfinite(s->loss))
+        h->loss_sum += s->loss;
+    else if (before) /* a step in f16 that was skipped: as in Hugging Face's log, like those before it */
+        h->loss_sum += h->loss_sum / (double)before;
     if (s->step % h->every && s->step != s->steps) return RP_OK;
     uint64_t steps = s->step % h->every ? s->step % h->every : h->every;
     double loss = h->loss_sum / (double)steps;

@@ -185,6 +185,10 @@ static rp_status step(rp_loop *loop, uint64_t number, rp_error *err) {
     if (status) return status;
     loop->more.count = 0;
     if (loop->task.describe) loop->task.describe(loop->task.user, &result, &loop->more);
+    if (result.loss_scale > 0) {
+        rp_loop_add_metric(&loop->more, "scale", result.loss_scale);
+        rp_loop_add_metric(&loop->more, "skipped", result.skipped);
+    }
     loop->last = (rp_training_step){.step = number + 1,
                                     .steps = loop->params.steps,
                                     .epoch = epoch,

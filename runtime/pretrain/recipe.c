@@ -37,6 +37,7 @@ static void put_numbers(rp_json_writer *w, const rp_pretrain_run *run) {
     rp_json_write_string(w, "schedule", schedules[p->schedule]);
     rp_json_write_real(w, "weight_decay", p->weight_decay);
     rp_json_write_real(w, "max_grad_norm", p->max_grad_norm == 0 ? 1 : p->max_grad_norm);
+    if (p->precision == RP_PRECISION_F16) rp_json_write_string(w, "precision", "f16");
     rp_json_write_integer(w, "seed", (int64_t)p->seed);
     rp_json_write_bool(w, "shuffle", !p->no_shuffle);
     rp_json_write_bool(w, "skip_bad", p->skip_bad);

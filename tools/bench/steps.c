@@ -24,6 +24,7 @@ typedef struct way {
 
 typedef struct train_table {
     rp_cli_bench_job *job;
+    const char *precision;
     rp_cli_batch batch;
     rp_cli_times run; /* of the inference */
     double run_work;  /* its floating point operations */
@@ -123,6 +124,7 @@ static void put_json(const train_table *t) {
     rp_cli_bench_json_device(t->job->device, out);
     rp_cli_puts(out, ", \"config\": ");
     rp_cli_json_string(out, o->config, strlen(o->config));
+    rp_cli_printf(out, ", \"precision\": \"%s\"", t->precision);
     rp_cli_printf(out, ", \"tokens\": %u, \"batch\": %zu, \"repeat\": %u, \"by_processor_time\": %s",
                   (unsigned)o->tokens, t->batch.count, (unsigned)o->repeat,
                   by_processor(t) ? "true" : "false");
@@ -175,8 +177,8 @@ static void put_people(const train_table *t) {
     const rp_cli_options *o = t->job->options;
     rp_cli_buffer *out = &t->job->out->buffer;
     rp_cli_bench_heading(t->job);
-    rp_cli_printf(out, "  config         %s, random weights, f32; %zu sequences of %u tokens\n", o->config,
-                  t->batch.count, (unsigned)t->batch.longest);
+    rp_cli_printf(out, "  config         %s, random weights, trained in %s; %zu sequences of %u tokens\n",
+                  o->config, t->precision, t->batch.count, (unsigned)t->batch.longest);
     rp_cli_printf(out, "  inference      %10.1f ms%s\n", 1e3 * run_seconds(t),
                   by_processor(t) ? ", of all processors, as all times here" : "");
     for (int i = 0; i < WAYS; i++)
@@ -214,8 +216,11 @@ static rp_status measure_run(train_table *t, const rp_trainer *trainer, rp_error
 
 static rp_status measure(train_table *t, way *w, rp_error *err) {
     const rp_cli_options *o = t->job->options;
-    const rp_trainer_params params = {
-        .head = RP_HEAD_CLASSIFIER, .label_count = 2, .recompute = w->recompute, .seed = 1};
+    const rp_trainer_params params = {.head = RP_HEAD_CLASSIFIER,
+                                      .label_count = 2,
+                                      .recompute = w->recompute,
+                                      .precision = o->precision,
+                                      .seed = 1};
     rp_trainer *trainer = NULL;
     rp_cli_stop_device(t->job->device);
     rp_status status = rp_trainer_open_random(t->job->device, o->config, &params, &trainer, err);
@@ -237,6 +242,7 @@ rp_status rp_cli_bench_train(rp_cli_bench_job *job, rp_error *err) {
     uint32_t *lengths = NULL;
     size_t count = 0;
     t->job = job;
+    t->precision = job->options->precision == RP_PRECISION_F16 ? "f16" : "f32";
     t->ways[0] = (way){.name = "never", .recompute = RP_RECOMPUTE_NEVER};
     t->ways[1] = (way){.name = "always", .recompute = RP_RECOMPUTE_ALWAYS};
     rp_status status = rp_config_preset(job->options->config, &config, err);

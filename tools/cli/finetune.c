@@ -35,6 +35,7 @@ static rp_status finetune(rp_device *device, rp_world *world, const rp_cli_optio
                                        .labels = o->labels,
                                        .label_weight = o->label_weight,
                                        .recompute = o->recompute,
+                                       .precision = o->precision,
                                        .eval_every = o->eval_every,
                                        .save_every = o->save_every == UINT32_MAX ? UINT64_MAX : o->save_every,
                                        .keep = o->keep_count,
@@ -94,8 +95,8 @@ static const char help_finetune[] =
     "goes on from the last checkpoint in OUT, whatever ended it, to the same bits.\n"
     "\n"
     "JSON: one object a line in the file of --log: step, epoch, loss, lr, grad_norm,\n"
-    "sequences, tokens, seconds; of an evaluation step, epoch, and its metrics as\n"
-    "eval_accuracy and so on.\n"
+    "sequences, tokens, seconds (with --precision f16 scale and skipped); of an\n"
+    "evaluation step, epoch, and its metrics as eval_accuracy and so on.\n"
     "\n"
     "Examples:\n"
     "  reprise finetune --train train.tsv --dev dev.tsv -o sentiment2\n"
@@ -103,7 +104,7 @@ static const char help_finetune[] =
     "  reprise finetune -m albert --train t.jsonl -o out --task regress --log l.jsonl\n"
     "  reprise finetune --task answer --train train.json --dev dev.json -o answers\n"
     "  reprise finetune --task embed --train pairs.tsv -o vectors --batch-size 32\n"
-    "  reprise finetune --train t.csv --dev d.csv -o out --save-every 100 --keep 2\n"
+    "  reprise finetune --train t.csv --dev d.csv -o out --precision f16 --keep 2\n"
     "  reprise finetune --train t.csv --dev d.csv -o out --save-every 100 --resume\n";
 
 const rp_cli_command rp_cli_command_finetune = {

@@ -4,6 +4,7 @@
 static const char *const trained_tasks[] = {"classify", "multilabel", "regress", "tag",
                                             "answer",   "choose",     "embed",   NULL};
 static const char *const recomputes[] = {"auto", "always", "never", NULL};
+static const char *const precisions[] = {"f32", "f16", NULL};
 static const char *const frozen[] = {"embeddings", "encoder", NULL};
 static const char *const schedules[] = {"linear", "constant", "polynomial", NULL};
 static const char *const optimizers[] = {"adamw", "lamb", NULL};
@@ -109,6 +110,10 @@ bool rp_cli_set_training(const char *name, int which, const char *value, rp_cli_
     case R_RECOMPUTE:
         if (!rp_cli_read_word(name, r, value, recomputes, &word)) return false;
         o->recompute = (rp_recompute)word;
+        return true;
+    case R_TRAIN_PRECISION:
+        if (!rp_cli_read_word(name, r, value, precisions, &word)) return false;
+        o->precision = (rp_precision)(RP_PRECISION_F32 + word);
         return true;
     case R_PRETRAIN_SCHEDULE:
     case R_SCHEDULE:

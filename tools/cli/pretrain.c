@@ -44,6 +44,7 @@ static rp_status pretrain(rp_device *device, rp_world *world, const rp_cli_optio
                                  .recompute = o->recompute,
                                  .freeze = o->freeze,
                                  .eval_every = o->eval_every,
+                                 .precision = o->precision,
                                  .save_every = o->save_every == UINT32_MAX ? UINT64_MAX : o->save_every,
                                  .keep = o->keep_count,
                                  .resume = o->resume,
@@ -127,7 +128,8 @@ static const char help_pretrain[] =
     "\n"
     "JSON: one object a line in the file of --log: step, epoch, loss, lr, grad_norm,\n"
     "sequences, tokens, seconds, mlm_loss, sop_loss, mlm_accuracy, sop_accuracy; of\n"
-    "an evaluation step, epoch, eval_loss, eval_mlm_loss and so on.\n"
+    "an evaluation step, epoch, eval_loss, eval_mlm_loss and so on; with --precision\n"
+    "f16 of a step scale and skipped.\n"
     "\n"
     "Examples:\n"
     "  reprise pretrain --corpus a.txt b.txt --tokenizer m.model --config base -o out\n"
