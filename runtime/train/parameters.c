@@ -57,6 +57,8 @@ static const slot inner[] = {
 };
 #undef AT
 
+enum { EMBEDDINGS = 4, ENCODER = 6 }; /* slots before the heads: the first ones */
+
 /* Where a slot lies in four structs alike: weights, gradients, transposes, float16. */
 typedef struct place {
     const slot *slot;
@@ -86,7 +88,6 @@ static bool is_used(const rp_trainer *t, const place *p) {
 
 /* The embeddings are the first slots. */
 static bool is_frozen(const rp_trainer *t, const place *p) {
-    enum { EMBEDDINGS = 4, ENCODER = 6 };
     if (p->layer >= 0) return t->params.freeze == RP_FREEZE_ENCODER;
     size_t slot = (size_t)(p->slot - outer);
     return t->params.freeze && slot < (t->params.freeze == RP_FREEZE_ENCODER ? ENCODER : EMBEDDINGS);
@@ -135,6 +136,7 @@ static rp_status add_parameter(rp_trainer *t, const place *p, const char *name, 
     t->parameters[t->parameter_count++] = (rp_parameter){.range = range,
                                                          .name = name,
                                                          .layer = p->layer,
+                                                         .above = p->layer < 0 && p->slot >= &outer[ENCODER],
                                                          .decays = p->slot->matrix,
                                                          .tensor = t->tensor_count,
                                                          .first_block = t->block_count,

@@ -1,6 +1,5 @@
 /* A step: micro-batches, each of them one submission, and the update at the end of the last. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -127,40 +126,14 @@ done:
     return status;
 }
 
-/* ---- what is not finite ---- */
-
-/* The parameter whose gradient is not finite; NULL: their sum alone is not. */
-static const rp_parameter *find_not_finite(const rp_trainer *t) {
-    const float *sums = (const float *)((const char *)t->output.mapped + t->out.sums);
-    uint32_t window = 0, block = 0;
-    for (size_t i = 0; i < t->parameter_count; i++) {
-        const rp_parameter *p = &t->parameters[i];
-        if (p->window != window) block = 0;
-        window = p->window;
-        for (uint64_t n = rp_div_up(p->range.size / 16, RP_BLOCK_TEXELS); n; n--)
-            if (!isfinite(sums[t->windows[window].first_sum + block++])) return p;
-    }
-    return NULL;
-}
-
-static rp_status fail_not_finite(const rp_trainer *t, rp_error *err) {
-    const rp_parameter *p = find_not_finite(t);
-    const char *how = rp_train_in_half(t) ? " with a loss scale of 1" : "";
-    char where[64] = "";
-    if (p && p->layer >= 0) snprintf(where, sizeof where, " of layer %d", p->layer);
-    return rp_fail(
-        err, RP_ERROR_UNSUPPORTED,
-        "step %llu: the gradient of %s%s is not finite%s, and no parameter was changed; take a smaller "
-        "learning rate, or a longer warm-up, and go on from what was saved",
-        (unsigned long long)(t->step + 1), p ? p->name : "all parameters", where, how);
-}
+/* ---- the loss scale ---- */
 
 /* After a step, of which the device knows what this knows: the norm of its gradient. */
 static rp_status judge(rp_trainer *t, rp_train_result *out, rp_error *err) {
     enum { GOOD_STEPS = 2000 };
     rp_train_scale *s = &t->scale;
     bool finite = isfinite(out->grad_norm);
-    if (!finite && !(s->scale > 1)) return fail_not_finite(t, err);
+    if (!finite && !(s->scale > 1)) return rp_train_fail_not_finite(t, err);
     if (!rp_train_in_half(t)) return RP_OK;
     out->skipped = !finite;
     s->skipped += !finite;

@@ -1,8 +1,9 @@
 /* What a trainer is made of. trainer.c opens it, parameters.c lays out what belongs to each parameter,
  * plan.c plans a micro-batch, buffers.c allocates it, describe.c and head.c describe the operators,
  * recording.c records them, vectors.c does both where no head learns but vectors of texts, batch.c checks and
- * cuts a batch, step.c runs it, ranks.c does so together with others, info.c says what it takes, transfer.c
- * takes weights and moments off the device and back, and save.c writes the model. */
+ * cuts a batch, step.c runs it, finite.c says what of a gradient is not finite, ranks.c does so together with
+ * others, info.c says what it takes, transfer.c takes weights and moments off the device and back, and save.c
+ * writes the model. */
 #ifndef RP_TRAIN_TRAINER_H
 #define RP_TRAIN_TRAINER_H
 
@@ -28,7 +29,8 @@ enum { RP_TRAIN_MOST_PAIRS = 512 }; /* of a batch of vectors */
 typedef struct rp_parameter {
     rp_range range;
     const char *name;
-    int layer; /* -1: it belongs to none */
+    int layer;  /* -1: it belongs to none */
+    bool above; /* what it makes comes after the layers: it is of a head */
     bool decays;
     uint32_t tensor;      /* its number: a matrix in chunks is one, and Q, K and V are three */
     uint32_t first_block; /* the number of its first block, among those of all tensors in their order */
@@ -310,6 +312,12 @@ rp_status rp_train_join_step(rp_trainer *trainer, const rp_train_batch *batch, s
 
 /* Add up losses and gradients of all ranks after their micro-batches. */
 rp_status rp_train_join_gradients(rp_trainer *trainer, rp_train_result *out, rp_status status, rp_error *err);
+
+/* ---- finite.c ---- */
+
+/* RP_ERROR_UNSUPPORTED, which names the step and the tensor: after a step whose gradient was not finite. In
+ * the model's turn. */
+rp_status rp_train_fail_not_finite(const rp_trainer *trainer, rp_error *err);
 
 /* ---- batch.c ---- */
 
