@@ -170,6 +170,11 @@ static void build(void) {
     }
     app.status = add_label(GTK_BOX(box), "Type a text.");
     show_labels(&(job){0});
+    GtkEventController *keys = gtk_shortcut_controller_new();
+    gtk_shortcut_controller_add_shortcut(GTK_SHORTCUT_CONTROLLER(keys),
+                                         gtk_shortcut_new(gtk_shortcut_trigger_parse_string("<Control>q"),
+                                                          gtk_named_action_new("window.close")));
+    gtk_widget_add_controller(root, keys);
     g_signal_connect(app.buffer, "changed", G_CALLBACK(text_changed), NULL);
     g_signal_connect(root, "destroy", G_CALLBACK(close_window), NULL);
     gtk_window_present(GTK_WINDOW(root));
