@@ -1,11 +1,14 @@
 // The blocks of 64 scores of a row that hold its largest ones (runtime/ops/top_k.c). PEAKS: a lane is a block. SELECT: a
-// workgroup is a row.
+// workgroup is a row. Loops are short, since llvmpipe ends every loop of an invocation that has made 65,535 turns in all.
+#extension GL_EXT_control_flow_attributes : require
+
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LANES = 64u;
 layout(constant_id = 1) const uint VARIANT = 0u; // rp_top_k_variant
 
 layout(std430, set = 0, binding = 1) readonly buffer X { vec4 x[]; };
 ALIASED layout(std430, set = 0, binding = 2) buffer Peaks { float peaks[]; };
+ALIASED layout(std430, set = 0, binding = 2) readonly buffer Peaks4 { vec4 peaks4[]; };
 layout(std430, set = 0, binding = 3) readonly buffer Wanted { uint wanted[]; };
 ALIASED layout(std430, set = 0, binding = 4) writeonly buffer Out { vec4 out4[]; };
 ALIASED layout(std430, set = 0, binding = 5) writeonly buffer Numbers { uint numbers[]; };
@@ -51,10 +54,13 @@ shared uint chosen[LANES];
 // How many blocks have a larger key, or this one and a number below `end`.
 uint count_above(uint row, uint key, uint end, uint slot)
 {
-    uint count = 0u;
-    for (uint i = gl_LocalInvocationID.x; i < p.blocks; i += LANES) {
-        uint own = key_of(peaks[row * p.peak_stride + i]);
-        if (own > key || (own == key && i < end)) count++;
+    uint count = 0u, stride = p.peak_stride / 4u;
+    for (uint i = gl_LocalInvocationID.x; 4u * i < p.blocks; i += LANES) {
+        vec4 four = peaks4[row * stride + i];
+        [[unroll]] for (uint c = 0u; c < 4u; c++) {
+            uint own = key_of(four[c]), number = 4u * i + c;
+            if (number < p.blocks && (own > key || (own == key && number < end))) count++;
+        }
     }
     if (count != 0u) atomicAdd(totals[slot], count);
     barrier();
@@ -91,7 +97,7 @@ void select(uint row)
         if (!is_chosen(row, i, key, last)) continue;
         uint to = row * p.room + slot++;
         numbers[to] = i;
-        for (uint v = 0u; v < VECTORS; v++) {
+        [[unroll]] for (uint v = 0u; v < VECTORS; v++) {
             uint at = i * VECTORS + v;
             out4[to * VECTORS + v] = at < p.stride ? x[row * p.stride + at] : vec4(0.0);
         }

@@ -120,8 +120,9 @@ static void check_hits(const rp_index *index, const float *query, const rp_hit *
             assert_true(hits[k - 1].score > hits[k].score ||
                         (hits[k - 1].score == hits[k].score && hits[k - 1].number < hits[k].number));
         if (hits[k].number == all[k].row) continue;
-        size_t near = 0; /* it is among those of its score */
-        for (size_t i = 0; i < info->count; i++)
+        size_t near = 0, from = k; /* it is among those of its score */
+        while (from && fabs(all[from - 1].score - all[k].score) < 1e-6) from--;
+        for (size_t i = from; i < info->count && fabs(all[i].score - all[k].score) < 1e-6; i++)
             near += all[i].row == hits[k].number && fabs(all[i].score - all[k].score) < 1e-6;
         assert_int_equal(near, 1);
     }
@@ -170,6 +171,7 @@ static void test_order_of_the_device(void **state) {
     search(fixture_device, 5003, 7, 1000, 3);
     search(fixture_device, 2001, 33, 5, 37);
     search(fixture_device, 70001, 12, 20, 2);
+    search(fixture_device, (1 << 18) + 100, 2, 50, 2); /* two segments */
 }
 
 /* ---- what hits say ---- */

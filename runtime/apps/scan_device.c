@@ -2,7 +2,7 @@
  * each column is a document. The products of a segment of the index go to one buffer, of which the blocks
  * with the largest are selected (ops/top_k.h) and read back.
  *
- * A segment is what one submission works through: at most a GiB, which also the slowest device reads within
+ * A segment is what one submission works through: at most 256 MiB, which also the slowest device reads within
  * the submission budget. Its command buffer is recorded once. */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -15,8 +15,9 @@
 #include "ops/top_k.h"
 
 enum {
-    SEGMENT_BYTES = 1 << 30,
-    SCORES = 1 << 22, /* of one submission, floats */
+    SEGMENT_BYTES = 1 << 28,
+    SEGMENT_ROWS = 1 << 18,
+    SCORES = 1 << 21, /* of one submission, floats */
     MOST_QUERIES = 32 /* of one submission */
 };
 
@@ -67,7 +68,7 @@ static void choose_sizes(rp_scan *s) {
     VkDeviceSize alignment = s->device->caps.storage_alignment;
     s->k = rp_padded(h->width);
     uint64_t rows = SEGMENT_BYTES / (2ull * s->k) / RP_TOP_K_BLOCK * RP_TOP_K_BLOCK;
-    s->segment_rows = least(least(rows, RP_TOP_K_WIDTH_MAX), h->count);
+    s->segment_rows = least(least(rows, SEGMENT_ROWS), h->count);
     s->segment_count = (uint32_t)rp_div_up(h->count, s->segment_rows);
     s->queries = least(SCORES / rp_padded(s->segment_rows), MOST_QUERIES);
     s->blocks = least(rp_top_k_blocks(s->segment_rows), RP_TOP_K_WANTED_MAX);

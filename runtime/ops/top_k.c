@@ -16,16 +16,18 @@
 
 /* ---- planning ---- */
 
+/* SELECT has one workgroup for each row, which is worth many lanes on every device. */
 static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]) {
-    uint32_t count = 0, most = 256;
-    bool wide = use->variant == RP_TOP_K_SELECT && caps->info.type != RP_DEVICE_CPU;
-    if (wide && rp_workgroup_fits(caps, most, 4 * (most + 48))) {
-        out[count] = rp_row_kernel(caps, "top_k", use->variant, 6, 6);
-        out[count].key.constants[0] = out[count].columns = most;
-        snprintf(out[count].name, sizeof out[count].name, "top_k %u", most);
-        count++;
+    bool select = use->variant == RP_TOP_K_SELECT, cpu = caps->info.type == RP_DEVICE_CPU;
+    uint32_t count = 0;
+    for (uint32_t lanes = 256; lanes; lanes = lanes > 64 ? 64 : 0) {
+        if (lanes > 64 && (!select || cpu || !rp_workgroup_fits(caps, lanes, 4 * (lanes + 48)))) continue;
+        rp_kernel *kernel = &out[count++];
+        *kernel = rp_row_kernel(caps, "top_k", use->variant, 6, 6);
+        if (!select) continue;
+        kernel->key.constants[0] = kernel->columns = lanes;
+        snprintf(kernel->name, sizeof kernel->name, "top_k %u", lanes);
     }
-    out[count++] = rp_row_kernel(caps, "top_k", use->variant, 6, 6);
     return count;
 }
 

@@ -292,6 +292,12 @@ int rp_cli_answer_inputs(const rp_cli_command *command, const rp_cli_options *op
         say_no_bundled(command->name);
         return 2;
     }
+    if (command->options & RP_CLI_SEARCH && !options->index_file) {
+        rp_cli_complain(
+            "%s: needs the file to search, --index FILE; 'reprise index' makes it; try 'reprise %s --help'",
+            command->name, command->name);
+        return 2;
+    }
     if (options->npy && !rp_cli_npy_check(options->output)) return 1;
     int wake = rp_cli_stop_open();
     rp_status status = rp_cli_input_open(&input, command->name, command->shape, options);

@@ -38,7 +38,7 @@ static bool next_argument(rp_cli_input *input, rp_cli_item *item) {
     item->text = argument(input);
     if (input->shape == RP_CLI_SHAPE_PAIR || input->shape == RP_CLI_SHAPE_QUESTION) {
         item->pair = argument(input);
-    } else if (input->shape == RP_CLI_SHAPE_CHOICES) {
+    } else if (input->shape == RP_CLI_SHAPE_CHOICES || input->shape == RP_CLI_SHAPE_RANKING) {
         item->choices = rp_cli_calloc(input->text_count, sizeof *item->choices);
         while (input->next_text < input->text_count) item->choices[item->choice_count++] = argument(input);
     }
@@ -114,7 +114,8 @@ static void skip_mark(rp_cli_input *input) {
 
 /* A table that is read as lines gives answers all the same: say so. */
 static void suspect_table(rp_cli_input *input, const char *line, size_t size) {
-    bool single = input->shape == RP_CLI_SHAPE_TEXT, first = input->first_line;
+    bool single = input->shape == RP_CLI_SHAPE_TEXT || input->shape == RP_CLI_SHAPE_DOCUMENT,
+         first = input->first_line;
     input->first_line = false;
     if (!first || input->options->jsonl || input->suspect_was_said) return;
     if (!rp_cli_table_suspect(line, size) && !(single && rp_cli_source_is_table(input->name))) return;
@@ -141,6 +142,8 @@ static void take_line(rp_cli_input *input, size_t size, size_t end_size, rp_cli_
     } else {
         rp_cli_item_parse(item, input->shape, input->options, line, size);
     }
+    item->name = input->name;
+    item->line_number = ++input->lines;
 }
 
 /* A line that is in the buffer, or the rest of the input once it has ended. */
@@ -216,6 +219,8 @@ static bool buffered_row(rp_cli_input *input, rp_cli_item *item, bool *failed) {
     if (step == RP_TABLE_MORE || step == RP_TABLE_END) return false;
     *item = (rp_cli_item){.number = ++input->number};
     item->table = t;
+    item->name = input->name;
+    item->line_number = row.line;
     if (step == RP_TABLE_ROW)
         rp_cli_table_item(t, &row, input->name, item);
     else

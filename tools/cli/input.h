@@ -10,10 +10,13 @@
 
 /* One input. A failed one holds the reason instead of its texts. */
 typedef struct rp_cli_item {
-    size_t number;      /* counted from 1 */
+    size_t number;    /* counted from 1 */
+    const char *name; /* of the file that it was read from, and its line there; 0: it is an argument */
+    uint64_t line_number;
     rp_text text, pair; /* question and context for a question; pair.data NULL: none */
     rp_text *choices;   /* [choice_count] */
     size_t choice_count;
+    bool bare; /* of a document: `pair` is a number, true or false in JSON */
     bool failed;
     char error[256];
     char *line;                /* what the texts borrow from, if anything */
@@ -46,6 +49,7 @@ typedef struct rp_cli_input {
     bool ended, started, skipping;
     bool first_line, suspect_was_said; /* nothing was taken of the file; that it looks like a table */
     size_t number;                     /* inputs given so far */
+    uint64_t lines;                    /* of the file, that were given */
     uint64_t consumed, length;         /* bytes read, and bytes of all files; length 0: not known */
     rp_cli_meter meter;                /* sets the size of batches; zero, or set after opening */
 } rp_cli_input;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "loader/json_read.h"
+#include "loader/json_text.h"
 
 void rp_cli_item_fail(rp_cli_item *item, const char *format, ...) {
     va_list arguments;
@@ -60,15 +61,15 @@ static bool take_string(rp_cli_item *item, const char *key, bool needed, rp_text
     return true;
 }
 
-static void take_choices(rp_cli_item *item) {
-    const rp_json *array = rp_json_get(&item->document.root, "choices");
+static void take_choices(rp_cli_item *item, const char *key) {
+    const rp_json *array = rp_json_get(&item->document.root, key);
     if (!array) {
-        rp_cli_item_fail(item, "\"choices\": missing; the object needs this key");
+        rp_cli_item_fail(item, "\"%s\": missing; the object needs this key", key);
         return;
     }
     size_t count = rp_json_count(array, RP_JSON_ARRAY);
     if (!count) {
-        rp_cli_item_fail(item, "\"choices\": must be an array of at least one string, not %s",
+        rp_cli_item_fail(item, "\"%s\": must be an array of at least one string, not %s", key,
                          array->type == RP_JSON_ARRAY ? "an empty one" : type_name(array));
         return;
     }
@@ -81,7 +82,7 @@ static void take_choices(rp_cli_item *item) {
     for (size_t i = 0; i < item->choice_count; i++) {
         const rp_json *choice = &array->items[i];
         if (choice->type != RP_JSON_STRING) {
-            rp_cli_item_fail(item, "\"choices\"[%zu]: must be a string, not %s", i, type_name(choice));
+            rp_cli_item_fail(item, "\"%s\"[%zu]: must be a string, not %s", key, i, type_name(choice));
             return;
         }
         item->choices[i] = text_of(choice);
@@ -94,13 +95,46 @@ static const char *const *keys_of(rp_cli_shape shape) {
     static const char *const pair[] = {"text", "text_pair", NULL};
     static const char *const question[] = {"question", "context", NULL};
     static const char *const choices[] = {"text", "choices", NULL};
-    return shape == RP_CLI_SHAPE_QUESTION  ? question
-           : shape == RP_CLI_SHAPE_CHOICES ? choices
-           : shape == RP_CLI_SHAPE_TEXT    ? text
-                                           : pair;
+    static const char *const ranking[] = {"query", "documents", NULL};
+    static const char *const document[] = {"text", "id", NULL};
+    return shape == RP_CLI_SHAPE_RANKING    ? ranking
+           : shape == RP_CLI_SHAPE_DOCUMENT ? document
+           : shape == RP_CLI_SHAPE_QUESTION ? question
+           : shape == RP_CLI_SHAPE_CHOICES  ? choices
+           : shape == RP_CLI_SHAPE_TEXT     ? text
+                                            : pair;
 }
 
-static void parse_object(rp_cli_item *item, rp_cli_shape shape, bool keep, const char *line, size_t size) {
+/* A document's id: a string or, as it is written in JSON, a number, true or false. */
+static void take_id(rp_cli_item *item) {
+    enum { ROOM = 40 };
+    const rp_json *id = rp_json_get(&item->document.root, "id");
+    if (!id || id->type == RP_JSON_NULL) return;
+    if (id->type == RP_JSON_STRING) {
+        item->pair = text_of(id);
+        return;
+    }
+    if (id->type == RP_JSON_OBJECT || id->type == RP_JSON_ARRAY) {
+        rp_cli_item_fail(item, "\"id\": must be a string or a number, not %s", type_name(id));
+        return;
+    }
+    item->line = malloc(ROOM);
+    if (!item->line) {
+        fail_memory(item, ROOM);
+        return;
+    }
+    if (id->type == RP_JSON_INTEGER)
+        snprintf(item->line, ROOM, "%lld", (long long)id->integer);
+    else if (id->type == RP_JSON_REAL)
+        rp_json_double_text(id->real, item->line);
+    else
+        snprintf(item->line, ROOM, "%s", id->type == RP_JSON_TRUE ? "true" : "false");
+    item->pair = (rp_text){item->line, strlen(item->line)};
+    item->bare = true;
+}
+
+static void parse_object(rp_cli_item *item, rp_cli_shape shape, bool keep, bool search, const char *line,
+                         size_t size) {
     rp_json_mistake mistake;
     /* Only strings are taken: what numbers the other keys have is nobody's concern. */
     const rp_json_flags flags = {.any = true, .nul = true, .large = true};
@@ -118,18 +152,25 @@ static void parse_object(rp_cli_item *item, rp_cli_shape shape, bool keep, const
         rp_cli_item_fail(item, "must be a JSON object, not %s", type_name(&item->document.root));
         return;
     }
-    if (keep && !rp_cli_keep(item, line, size, keys_of(shape))) {
+    static const char *const searched[] = {"query", "text", NULL};
+    if (keep && !rp_cli_keep(item, line, size, search ? searched : keys_of(shape))) {
         fail_memory(item, size);
         return;
     }
     bool question = shape == RP_CLI_SHAPE_QUESTION;
-    if (!take_string(item, question ? "question" : "text", true, &item->text)) return;
+    bool query = shape == RP_CLI_SHAPE_RANKING || (search && rp_json_get(&item->document.root, "query"));
+    const char *key = question ? "question" : query ? "query" : "text";
+    if (!take_string(item, key, true, &item->text)) return;
     if (question)
         take_string(item, "context", true, &item->pair);
     else if (shape == RP_CLI_SHAPE_PAIR || shape == RP_CLI_SHAPE_MAYBE_PAIR)
         take_string(item, "text_pair", shape == RP_CLI_SHAPE_PAIR, &item->pair);
     else if (shape == RP_CLI_SHAPE_CHOICES)
-        take_choices(item);
+        take_choices(item, "choices");
+    else if (shape == RP_CLI_SHAPE_RANKING)
+        take_choices(item, "documents");
+    else if (shape == RP_CLI_SHAPE_DOCUMENT)
+        take_id(item);
 }
 
 /* ---- plain lines ---- */
@@ -171,7 +212,7 @@ static void split_pair(rp_cli_item *item, rp_cli_shape shape, const char *line, 
 void rp_cli_item_parse(rp_cli_item *item, rp_cli_shape shape, const rp_cli_options *options, const char *line,
                        size_t size) {
     if (options->jsonl) {
-        parse_object(item, shape, options->keep, line, size);
+        parse_object(item, shape, options->keep, options->index_file, line, size);
         return;
     }
     item->line = malloc(size + 1);
@@ -181,7 +222,7 @@ void rp_cli_item_parse(rp_cli_item *item, rp_cli_shape shape, const rp_cli_optio
     }
     memcpy(item->line, line, size);
     item->line[size] = '\0';
-    if (shape == RP_CLI_SHAPE_CHOICES)
+    if (shape == RP_CLI_SHAPE_CHOICES || shape == RP_CLI_SHAPE_RANKING)
         split_choices(item, item->line, size);
     else if (shape == RP_CLI_SHAPE_PAIR || shape == RP_CLI_SHAPE_QUESTION)
         split_pair(item, shape, item->line, size);

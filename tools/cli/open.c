@@ -16,6 +16,8 @@ static bool check_arguments(const char *command, rp_cli_shape shape, size_t coun
         needs = "pairs of arguments, QUESTION CONTEXT";
     else if (shape == RP_CLI_SHAPE_CHOICES && count == 1)
         needs = "at least one choice, TEXT CHOICE...";
+    else if (shape == RP_CLI_SHAPE_RANKING && count == 1)
+        needs = "a query and at least one text, QUERY TEXT...";
     if (needs) rp_cli_complain("%s: takes %s; try 'reprise %s --help'", command, needs, command);
     return !needs;
 }
@@ -86,7 +88,10 @@ rp_status rp_cli_input_open(rp_cli_input *input, const char *command, rp_cli_sha
     }
     if (table) {
         input->table = rp_cli_calloc(1, sizeof *input->table);
-        *input->table = (rp_cli_table){.command = command, .shape = input->shape, .options = options};
+        *input->table = (rp_cli_table){.command = command,
+                                       .shape = input->shape == RP_CLI_SHAPE_RANKING ? RP_CLI_SHAPE_CHOICES
+                                                                                     : input->shape,
+                                       .options = options};
         rp_cli_table_begin(input->table);
     }
     choose_files(input, options);

@@ -167,6 +167,9 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
     case R_RESUME:
         o->resume = true;
         break;
+    case R_RAW:
+        o->raw_scores = true;
+        break;
     case R_SKIP_BAD:
         o->skip_bad = true;
         break;

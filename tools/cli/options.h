@@ -38,6 +38,9 @@
 #define RP_CLI_PRETRAIN RP_CLI_BIT(27)
 #define RP_CLI_CLASSIFY RP_CLI_BIT(40)
 #define RP_CLI_MODERATE RP_CLI_BIT(41)
+#define RP_CLI_INDEX RP_CLI_BIT(50)
+#define RP_CLI_SEARCH RP_CLI_BIT(51)
+#define RP_CLI_RANK RP_CLI_BIT(52)
 
 /* What commands that answer lines take, and those of them that run a model. */
 #define RP_CLI_LINES (RP_CLI_MODEL | RP_CLI_FILE | RP_CLI_BATCH_SIZE | RP_CLI_JSON | RP_CLI_JSONL)
@@ -116,9 +119,13 @@ typedef struct rp_cli_options {
     const char *thresholds, *policy;        /* files of moderate; NULL: not given */
     const char *calibrate;                  /* file that eval writes; NULL: none */
     double target_precision, target_recall; /* 0: not given */
-    const char *accuracy;                   /* file to read, with RP_CLI_BENCH_ACCURACY */
-    char **arguments; /* what was read, borrowed: the command's name and all after it; ends with NULL */
-    char **texts;     /* [text_count] TEXT arguments, borrowed from argv */
+    const char *index_file, *id_column;     /* of search, and of index; NULL: not given */
+    bool has_threshold;                     /* of search */
+    double least_score;
+    bool raw_scores;      /* of rank */
+    const char *accuracy; /* file to read, with RP_CLI_BENCH_ACCURACY */
+    char **arguments;     /* what was read, borrowed: the command's name and all after it; ends with NULL */
+    char **texts;         /* [text_count] TEXT arguments, borrowed from argv */
     size_t text_count;
 } rp_cli_options;
 

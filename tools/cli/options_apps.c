@@ -39,6 +39,13 @@ bool rp_cli_set_application(const char *name, int which, const char *value, rp_c
         return read_share(name, r, value, &o->target_precision);
     case R_TARGET_RECALL:
         return read_share(name, r, value, &o->target_recall);
+    case R_INDEX:
+        return rp_cli_read_name(name, r, value, &o->index_file);
+    case R_ID_COLUMN:
+        return rp_cli_read_name(name, r, value, &o->id_column);
+    case R_LEAST_SCORE:
+        o->has_threshold = true;
+        return rp_cli_read_real(name, r, value, 2, &o->least_score);
     default:
         return false;
     }

@@ -69,6 +69,18 @@ static rp_status check_head(rp_cli_session *session, const rp_cli_command *comma
     return status == RP_ERROR_HEAD || status == RP_ERROR_UNSUPPORTED ? status : RP_OK;
 }
 
+/* The index, and whether this model made it: nothing is searched for that. */
+static rp_status open_index(rp_cli_session *session, rp_error *err) {
+    rp_result *nothing = NULL;
+    rp_cli_stop_device(session->device);
+    rp_status status =
+        rp_index_open(session->device, session->options->index_file, NULL, &session->index, err);
+    rp_cli_stop_device(NULL);
+    if (!status) status = rp_search(session->index, session->model, NULL, 0, NULL, &nothing, err);
+    rp_result_free(&nothing);
+    return status;
+}
+
 rp_status rp_cli_session_open(rp_cli_session *session, const rp_cli_command *command,
                               const rp_cli_options *options, rp_error *err) {
     *session = (rp_cli_session){.options = options};
@@ -91,7 +103,8 @@ rp_status rp_cli_session_open(rp_cli_session *session, const rp_cli_command *com
     if (status) goto done;
     session->info = rp_model_get_info(session->model);
     session->tokenizer = rp_model_get_tokenizer(session->model);
-    status = check_head(session, command, err);
+    if (options->index_file) status = open_index(session, err);
+    if (!status) status = check_head(session, command, err);
 done:
     if (status) {
         rp_cli_session_close(session);
@@ -117,6 +130,7 @@ bool rp_cli_session_verified(const rp_cli_session *session, const char *command)
 }
 
 void rp_cli_session_close(rp_cli_session *session) {
+    rp_index_close(&session->index);
     rp_model_close(&session->model);
     rp_device_close(&session->device);
     rp_tokenizer_close(&session->own_tokenizer);

@@ -12,6 +12,7 @@ typedef struct rp_cli_session {
     rp_model *model;
     const rp_model_info *info;     /* NULL without a model */
     rp_tokenizer *own_tokenizer;   /* opened without a model */
+    rp_index *index;               /* of --index; NULL: none */
     const rp_tokenizer *tokenizer; /* of the model, or own_tokenizer */
     size_t columns;                /* of a row of --format npy; 0: answers are written otherwise */
 } rp_cli_session;
@@ -82,7 +83,7 @@ rp_text *rp_cli_texts_of(const rp_cli_item *const *items, size_t count);
 /* Those that have a file of their own. */
 extern const rp_cli_command rp_cli_command_classify, rp_cli_command_eval, rp_cli_command_finetune,
     rp_cli_command_pretrain, rp_cli_command_convert, rp_cli_command_pull, rp_cli_command_devices,
-    rp_cli_command_check;
+    rp_cli_command_check, rp_cli_command_index, rp_cli_command_search, rp_cli_command_rank;
 
 /* What bench does: in reprise it starts reprise-bench, which has another. */
 int rp_cli_bench(const rp_cli_options *options, rp_cli_output *out);

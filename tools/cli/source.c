@@ -40,7 +40,8 @@ bool rp_cli_source_check(const char *command, rp_cli_shape shape, const rp_cli_o
     if (o->jsonl || o->csv || o->tsv || o->file_count)
         return refuse(command, "--files reads each file as one text: it does not go with --file, --jsonl, "
                                "--keep, --csv or --tsv");
-    if (o->pair || (shape != RP_CLI_SHAPE_TEXT && shape != RP_CLI_SHAPE_MAYBE_PAIR))
+    if (o->pair ||
+        (shape != RP_CLI_SHAPE_TEXT && shape != RP_CLI_SHAPE_DOCUMENT && shape != RP_CLI_SHAPE_MAYBE_PAIR))
         return refuse(command, "--files gives one text a file, and an input here has several; use --jsonl");
     if (!o->text_count) return refuse(command, "--files needs the names of files behind the options");
     return true;
@@ -59,7 +60,8 @@ static bool is_file(const char *name) {
 }
 
 void rp_cli_source_suspect(const rp_cli_options *o, rp_cli_shape shape) {
-    bool single = shape == RP_CLI_SHAPE_TEXT || shape == RP_CLI_SHAPE_MAYBE_PAIR;
+    bool single =
+        shape == RP_CLI_SHAPE_TEXT || shape == RP_CLI_SHAPE_MAYBE_PAIR || shape == RP_CLI_SHAPE_DOCUMENT;
     for (size_t i = 0; !o->file_count && i < o->text_count; i++) {
         if (!is_file(o->texts[i])) continue;
         rp_cli_complain(
@@ -105,6 +107,7 @@ bool rp_cli_source_next(rp_cli_input *input, bool *failed) {
         input->begin = input->end = input->scanned = 0;
         input->ended = input->started = input->skipping = false;
         input->first_line = true;
+        input->lines = 0;
         if (input->table) rp_cli_table_begin(input->table);
         return true;
     }
@@ -184,6 +187,7 @@ bool rp_cli_source_file(rp_cli_input *input, rp_cli_item *item) {
     rp_cli_buffer all = {0};
     *item = (rp_cli_item){.number = ++input->number};
     put_name(item, name);
+    if (input->shape == RP_CLI_SHAPE_DOCUMENT) item->pair = (rp_text){name, strlen(name)};
     int fd = open_file(name);
     if (fd < 0)
         rp_cli_item_fail(item, "%.100s: cannot open: %s", *name ? name : "''", strerror(errno));

@@ -167,6 +167,11 @@ static bool choose(rp_cli_table *t, const rp_table_row *row, const char *file) {
                  "name those of the choices so");
         return false;
     }
+    if (t->shape == RP_CLI_SHAPE_DOCUMENT) {
+        const char *id = t->options->id_column;
+        if (id && !find_named(row, file, "id-column", id, &t->pair)) return false;
+        if (!id) t->pair = find(row, "id", true);
+    }
     return is_alone(row, file, t->text) && is_alone(row, file, t->pair);
 }
 

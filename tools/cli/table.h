@@ -19,6 +19,8 @@ typedef enum rp_cli_shape {
     RP_CLI_SHAPE_PAIR,       /* text, text_pair */
     RP_CLI_SHAPE_QUESTION,   /* question, context */
     RP_CLI_SHAPE_CHOICES,    /* text, choices */
+    RP_CLI_SHAPE_RANKING,    /* query, documents: text and choices, too */
+    RP_CLI_SHAPE_DOCUMENT,   /* text, and an id that may be left out: text and pair */
 } rp_cli_shape;
 
 /* One table, which may lie in several files. Zero-initialise, set the first three, and call
