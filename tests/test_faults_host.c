@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -235,6 +236,58 @@ static void test_evaluation(void **state) {
     }
 }
 
+/* ---- documents and dialogues: w->text is a folder of documents, and of the files of a dialogue ---- */
+
+static rp_status ask_documents(work *w, rp_error *err) {
+    const rp_text question = RP_TEXT("Who ran?");
+    char index[FIXTURE_PATH_SIZE + 32];
+    snprintf(index, sizeof index, "%s/index", w->dir);
+    const rp_documents_params params = {.index = index};
+    rp_documents *documents = NULL;
+    unlink(index);
+    rp_status status = rp_documents_open(w->text, &params, &documents, err);
+    if (!status) status = rp_answer_documents(w->model, documents, &question, 1, NULL, &w->result, err);
+    if (!status) assert_string_not_equal(rp_result_sources(w->result, 0, NULL)->document, "");
+    rp_documents_close(&documents);
+    rp_result_free(&w->result);
+    return status;
+}
+
+static rp_status talk(work *w, rp_error *err) {
+    const rp_text texts[] = {RP_TEXT("who ran"), RP_TEXT("hares")};
+    char faq[FIXTURE_PATH_SIZE + 32];
+    snprintf(faq, sizeof faq, "%s/faq.csv", w->text);
+    const rp_chat_params params = {.model = w->model, .faq = faq};
+    rp_chat *chat = NULL;
+    rp_status status = rp_chat_open(&params, &chat, err);
+    if (!status) status = rp_chat_say(chat, texts, 2, NULL, &w->result, err);
+    if (!status) assert_non_null(rp_result_reply(w->result, 0)->answer);
+    rp_chat_close(&chat);
+    rp_result_free(&w->result);
+    return status;
+}
+
+static void test_collections(void **state) {
+    task_case c;
+    rp_error err = {0};
+    char folder[FIXTURE_PATH_SIZE];
+    work w = {.act = ask_documents, .settle = look_at_nothing, .text = folder};
+    (void)state;
+    assert_true(task_case_open("answer", &c) && fixture_make_dir(folder));
+    assert_true(fixture_write_text(folder, "a.txt", "Ada ran. She was late."));
+    assert_true(fixture_write_text(folder, "b.jsonl", "{\"id\": \"b\", \"text\": \"A hare ran.\"}\n"));
+    assert_true(
+        fixture_write_text(folder, "faq.csv", "question,answer\nwho ran?,Ada\nwhen?,\"at noon, once\"\n"));
+    assert_int_equal(rp_model_open(device, c.dir, NULL, &w.model, &err), RP_OK);
+    w.dir = c.dir;
+    sweep(&w);
+    w.act = talk;
+    sweep(&w);
+    rp_model_close(&w.model);
+    task_case_close(&c);
+    fixture_remove_dir(folder);
+}
+
 /* ---- measuring ---- */
 
 static rp_status measure(work *w, rp_error *err) {
@@ -314,6 +367,7 @@ int main(void) {
         CASE(test_task, "order"),
         CASE(test_task, "choose"),
         cmocka_unit_test(test_evaluation),
+        cmocka_unit_test(test_collections),
         cmocka_unit_test(test_measuring),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -44,5 +44,7 @@
 #include "train.h"
 #include "finetune.h"
 #include "pretrain.h"
+#include "documents.h"
+#include "chat.h"
 
 #endif

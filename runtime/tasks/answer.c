@@ -1,6 +1,9 @@
 /* Extractive question answering, by the rules of Hugging Face's QuestionAnsweringPipeline. */
 #include "task.h"
 
+#include <float.h>
+#include <math.h>
+
 enum {
     DEFAULT_TOKENS = 384,
     DEFAULT_STRIDE = 128,
@@ -22,7 +25,8 @@ typedef struct answer_task {
     size_t top_k;
     uint32_t max_tokens, stride, max_question, max_answer;
     bool allow_none;
-    float *starts, *ends; // [max_tokens] probabilities: of [CLS], then of each token of the context
+    bool logits;          // scores are sums of logits, not products of probabilities
+    float *starts, *ends; // [max_tokens] either: of [CLS], then of each token of the context
     rp_best best;         // spans of one window
     size_t best_capacity;
     candidate *found; // [count] of the current question
@@ -47,17 +51,31 @@ static void set_params(answer_task *t, const rp_answer_params *params) {
     t->max_answer = choose(p.max_answer_tokens, DEFAULT_ANSWER);
     t->top_k = choose(p.top_k, 1);
     t->allow_none = p.allow_no_answer;
-    t->none = 1;
+    t->none = t->logits ? FLT_MAX : 1;
 }
 
 /* ---- the spans of one window ---- */
 
 /* Probabilities from the logits of column `column`: the context and [CLS] share them, the question has none.
- */
-static void read_scores(const rp_window *window, const float *rows, size_t column, float *out) {
+ * Where logits are wanted, `*sum`, the logarithm of the sum of exp of those so far, gets these too. */
+static void read_scores(const answer_task *t, const rp_window *window, const float *rows, size_t column,
+                        float *out, float *sum) {
+    const size_t count = 1 + (size_t)window->count;
     out[0] = rows[column];
     for (uint32_t i = 0; i < window->count; i++) out[1 + i] = rows[2 * (size_t)(window->at + i) + column];
-    rp_softmax(out, 1 + (size_t)window->count);
+    if (!t->logits) {
+        rp_softmax(out, count);
+        return;
+    }
+    float most = *sum;
+    for (size_t i = 0; i < count; i++) most = out[i] > most ? out[i] : most;
+    double total = exp((double)*sum - most);
+    for (size_t i = 0; i < count; i++) total += exp((double)out[i] - most);
+    *sum = (float)(most + log(total));
+}
+
+static float join(const answer_task *t, float start, float end) {
+    return t->logits ? start + end : start * end;
 }
 
 /* The best spans of tokens, as keys start * count + end. */
@@ -70,7 +88,8 @@ static rp_status find_spans(answer_task *t, const rp_window *window, rp_error *e
         return rp_fail_memory(err, "the answers", t->best.room * sizeof *t->best.items);
     for (uint32_t start = 0; start < count; start++)
         for (uint32_t end = start; end < count && end - start < t->max_answer; end++)
-            rp_best_offer(&t->best, t->starts[1 + start] * t->ends[1 + end], (uint64_t)start * count + end);
+            rp_best_offer(&t->best, join(t, t->starts[1 + start], t->ends[1 + end]),
+                          (uint64_t)start * count + end);
     rp_best_sort(&t->best);
     return RP_OK;
 }
@@ -110,8 +129,8 @@ static rp_status finish_entry(answer_task *t, size_t i, rp_error *err) {
     rp_status status = RP_OK;
     entry->none = t->none;
     if (t->allow_none) status = add_candidate(t, t->none, (rp_span){0, 0}, err);
-    if (!status && !t->count)
-        status = add_candidate(t, 0, (rp_span){0, 0}, err); /* a context of white space */
+    if (!status && !t->count) /* a context of white space */
+        status = add_candidate(t, t->logits ? -FLT_MAX : 0, (rp_span){0, 0}, err);
     if (status) return status;
     qsort(t->found, t->count, sizeof *t->found, by_score);
     entry->count = t->count < t->top_k ? t->count : t->top_k;
@@ -124,15 +143,17 @@ static rp_status finish_entry(answer_task *t, size_t i, rp_error *err) {
         entry->answers[k] = (rp_answer){t->found[k].score, span, text};
     }
     t->count = 0;
-    t->none = 1;
+    t->none = t->logits ? FLT_MAX : 1;
     return rp_result_place(t->result, i, t->questions[i].context, err);
 }
 
 static rp_status read_window(void *task, const rp_window *window, const float *rows, rp_error *err) {
     answer_task *t = task;
-    read_scores(window, rows, 0, t->starts);
-    read_scores(window, rows, 1, t->ends);
-    float none = t->starts[0] * t->ends[0];
+    rp_entry *entry = &t->result->entries[window->entry];
+    if (!window->first) entry->starts = entry->ends = -FLT_MAX;
+    read_scores(t, window, rows, 0, t->starts, &entry->starts);
+    read_scores(t, window, rows, 1, t->ends, &entry->ends);
+    float none = join(t, t->starts[0], t->ends[0]);
     if (none < t->none) t->none = none;
     rp_status status = find_spans(t, window, err);
     for (size_t k = 0; !status && k < t->best.count; k++) {
@@ -175,8 +196,8 @@ static rp_status run(answer_task *t, size_t count, rp_encoding *encodings, rp_wi
                   : rp_windows_run(windows, t->model, RP_OUTPUT_SPANS, t->result, read_window, t, err);
 }
 
-rp_status rp_answer_questions(rp_model *model, const rp_question *questions, size_t count,
-                              const rp_answer_params *params, rp_result **out, rp_error *err) {
+static rp_status answer(rp_model *model, const rp_question *questions, size_t count,
+                        const rp_answer_params *params, bool logits, rp_result **out, rp_error *err) {
     rp_task task = {.model = model,
                     .head = RP_HEAD_SPANS,
                     .command = "answer",
@@ -186,7 +207,7 @@ rp_status rp_answer_questions(rp_model *model, const rp_question *questions, siz
     RP_TASK_PARAMS(task, params);
     rp_status status = rp_task_begin(&task, err);
     if (status) return status;
-    answer_task t = {.model = model, .questions = questions, .result = *out};
+    answer_task t = {.model = model, .questions = questions, .result = *out, .logits = logits};
     set_params(&t, params);
     (*out)->many = t.top_k > 1;
     rp_windows windows = {0};
@@ -206,4 +227,14 @@ rp_status rp_answer_questions(rp_model *model, const rp_question *questions, siz
     free(t.found);
     free(windows.items);
     return rp_task_end(&task, status);
+}
+
+rp_status rp_answer_questions(rp_model *model, const rp_question *questions, size_t count,
+                              const rp_answer_params *params, rp_result **out, rp_error *err) {
+    return answer(model, questions, count, params, false, out, err);
+}
+
+rp_status rp_answer_logits(rp_model *model, const rp_question *questions, size_t count,
+                           const rp_answer_params *params, rp_result **out, rp_error *err) {
+    return answer(model, questions, count, params, true, out, err);
 }

@@ -37,8 +37,9 @@ typedef struct rp_entry {
     float *vectors;   // [rows, columns]
     size_t rows, columns;
     float in_order;
-    float none; // of a question: the probability that it has no answer
-    void *app;  // what an application answers, which result->write knows
+    float none;         // of a question: the probability that it has no answer
+    float starts, ends; // of rp_answer_logits: logarithm of the sum of exp of all logits
+    void *app;          // what an application answers, which result->write knows
 } rp_entry;
 
 /* One answer on its way to JSON (json.c). */
@@ -152,6 +153,11 @@ rp_status rp_task_tokenize(const rp_model *model, rp_text text, rp_text pair,
  * to `max_tokens` or, where rp_embed takes fewer, to that; 0: to that (embed.c). */
 rp_status rp_embed_tokenize(const rp_model *model, rp_text text, uint32_t max_tokens, rp_encoding *out,
                             rp_error *err);
+
+/* rp_answer_questions with logits for scores, of a start plus of an end, also entry.none; sets entry.starts
+ * and .ends. So the scores of several contexts can be compared. */
+rp_status rp_answer_logits(rp_model *model, const rp_question *questions, size_t count,
+                           const rp_answer_params *params, rp_result **out, rp_error *err);
 
 /* ---- sequences (tokenized.c) ---- */
 

@@ -502,3 +502,16 @@ put("training", "sealed", b"s" + STATE.encode())
 put("training", "history", b'h{"epoch": 1.0, "log_history": [{"step": 1, "loss": 0.5, "learning_rate": 5e-05}, '
     b'{"step": 1, "eval_accuracy": NaN}]}')
 put("training", "history_of_nothing", b'h{"log_history": [{"loss": 1}]}')
+
+# ---- documents: what the first byte chooses, an index or texts; and the files of a dialogue ----
+put("documents", "text", b"\x02One two. Three four five six seven eight \"nine.\" Ten\n\n\xc3\xa9t\xc3\xa9 \xe4\xba\xac\n \nthe owls")
+put("documents", "lines", b'\x03{"text": "a b", "id": "x"}\n{"text": "owls", "id": 7}\n\n{"text": ""}\n{"text": "1 2 3", "id": null}')
+HEADER = struct.pack("<8sII11Q", b"RPdocs\r\n", 1, 7, 0, 0, 0, 1, 1, 1, 1, 8, 2, 1, 1)
+IMAGE = HEADER + b"a a aa  " + struct.pack("<4Q", 0, 0, 8, 2) + struct.pack("<QIIII", 0, 8, 0, 1, 0) + struct.pack("<4Q", 0, 0, 1, 1)
+put("documents", "index", b"\x01" + IMAGE + struct.pack("<II", 0, 1) + b"x\0" + bytes(6) + b"a" + bytes(7))
+put("documents", "index-cut", b"\x00" + IMAGE)
+put("chat", "faq-csv", b"\x00question,answer\nhow?,\"so, \"\"so\"\"\"\nwhat 1,this\n")
+put("chat", "faq-tsv", b"\x01question\tanswer\nhow\tso\n\tb\n")
+put("chat", "faq-jsonl", b'\x02{"question": "a", "answer": "b"}\n{"question": "how do i", "answer": "c"}\n')
+put("chat", "examples-csv", b"\x42text,category\na,x\nb,y\n")
+put("chat", "examples-jsonl", b'\x44{"text": "a", "intent": "x"}\n{"text": "b", "intent": "10"}\n')

@@ -114,15 +114,25 @@ static const char help_answer[] =
     "overlapping windows, so nothing is lost. Needs a folder with a question\n"
     "answering head (-m DIR). A plain line is the question, a tab, and the context.\n"
     "\n"
+    "With --documents PATH each input is a question, and the answer is looked for in\n"
+    "all files of the folder PATH and its folders, in a file, or in the lines\n"
+    "{\"text\", \"id\"} of a FILE.jsonl. All is UTF-8; a blank line ends a paragraph or,\n"
+    "where there is none, every line. The passages that fit best (BM25) are read\n"
+    "together. --index FILE keeps what was counted; it is made anew when a file has\n"
+    "another name, size or time. Alone it takes the documents that are in it.\n"
+    "\n"
     "JSON: {\"score\", \"start\", \"end\", \"answer\"}, or a list of them with --top-k above\n"
     "1. start and end count code points of the context. Keys of --jsonl: question,\n"
-    "context.\n"
+    "context. With --documents also \"document\", a file or an id, of which start and\n"
+    "end are places; where nothing is found, \"answer\" and \"document\" are empty.\n"
     "\n"
     "Examples:\n"
     "  reprise answer -m squad \"Who wrote it?\" \"Ada Lovelace wrote it in 1843.\"\n"
     "  printf 'Who wrote it?\\tAda did.\\n' | reprise answer -m squad --json -k 3\n"
     "  reprise answer -m squad2 --allow-no-answer --jsonl -f questions.jsonl\n"
-    "  reprise answer -m squad --csv -f questions.csv > answered.csv\n";
+    "  reprise answer -m squad --csv -f questions.csv > answered.csv\n"
+    "  reprise answer -m squad --documents manuals \"How long is the warranty?\"\n"
+    "  reprise answer -m squad --documents d.jsonl --index d.index --json -f q.txt\n";
 
 static const char help_embed[] =
     "Vectors of sentences (or, with --pooling none, of every token), as\n"
@@ -245,10 +255,11 @@ static const rp_cli_command answer = {
     .summary = "the part of a context that answers a question",
     .help = help_answer,
     .options = RP_CLI_COMMON | RP_CLI_TOP_K | RP_CLI_MAX_LENGTH | RP_CLI_STRIDE | RP_CLI_MAX_QUESTION |
-               RP_CLI_MAX_ANSWER | RP_CLI_NO_ANSWER,
+               RP_CLI_MAX_ANSWER | RP_CLI_NO_ANSWER | RP_CLI_DOCUMENTS,
     .shape = RP_CLI_SHAPE_QUESTION,
     .run = run_answer,
     .people = rp_cli_people_answers,
+    .choose = rp_cli_choose_answer,
 };
 static const rp_cli_command embed = {
     .name = "embed",
@@ -308,6 +319,7 @@ const rp_cli_command *const rp_cli_commands[] = {
     &fill_mask,
     &tag,
     &answer,
+    &rp_cli_command_chat,
     &embed,
     &coherence,
     &choose,

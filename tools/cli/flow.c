@@ -5,6 +5,7 @@
 #include "npy.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -122,8 +123,9 @@ static bool is_software(const rp_cli_session *session) {
 
 /* One thread tokenizes while another waits for the device; a fast device takes several to keep up with. A
  * software driver needs the processors itself. */
-static size_t thread_count(const rp_cli_session *session) {
+static size_t thread_count(const rp_cli_command *command, const rp_cli_session *session) {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (command->in_order) return 1;
     if (is_software(session) || processors < 2) return 2;
     return processors < MOST_SLOTS ? (size_t)processors : MOST_SLOTS;
 }
@@ -178,7 +180,7 @@ static bool hand_over(flow *f, slot *s, const rp_cli_input *input) {
 }
 
 static bool start_threads(flow *f) {
-    size_t wanted = thread_count(f->work.session);
+    size_t wanted = thread_count(f->work.command, f->work.session);
     while (f->slot_count < wanted) {
         slot *s = &f->slots[f->slot_count];
         s->flow = f;
@@ -196,6 +198,8 @@ static bool answer_all(flow *f, rp_cli_input *input) {
     const rp_cli_session *session = f->work.session;
     const size_t chosen = session->options->batch_size, largest = chosen ? chosen : MOST_INPUTS;
     const size_t tokens = batch_tokens(session);
+    const bool prompts =
+        f->work.command->in_order && input->fd == STDIN_FILENO && isatty(STDIN_FILENO) && isatty(f->out->fd);
     bool failed = false;
     slot *s;
     if (!start_threads(f)) return false;
@@ -204,6 +208,7 @@ static bool answer_all(flow *f, rp_cli_input *input) {
     rp_cli_stop_expected(true);
     for (size_t most = 1; (s = free_slot(f)); most = most * 4 < largest ? most * 4 : largest) {
         rp_cli_items_clear(&s->job.items);
+        if (prompts && input->begin == input->end) fputs("> ", stderr);
         if (!rp_cli_input_batch(input, &s->job.items, most, tokens, &failed) || !hand_over(f, s, input))
             break;
     }
@@ -288,6 +293,11 @@ int rp_cli_answer_inputs(const rp_cli_command *command, const rp_cli_options *op
     rp_cli_input input;
     rp_cli_session session;
     rp_error broken = {0};
+    if (!options->model && !command->bundled && command->in_order) {
+        rp_cli_complain("chat: name a model that tells intents, or makes vectors, with -m DIR or "
+                        "REPRISE_MODEL; 'reprise finetune' teaches one; try 'reprise chat --help'");
+        return 2;
+    }
     if (!options->model && !command->bundled) {
         say_no_bundled(command->name);
         return 2;

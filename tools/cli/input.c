@@ -114,7 +114,8 @@ static void skip_mark(rp_cli_input *input) {
 
 /* A table that is read as lines gives answers all the same: say so. */
 static void suspect_table(rp_cli_input *input, const char *line, size_t size) {
-    bool single = input->shape == RP_CLI_SHAPE_TEXT || input->shape == RP_CLI_SHAPE_DOCUMENT,
+    bool single = input->shape == RP_CLI_SHAPE_TEXT || input->shape == RP_CLI_SHAPE_ASK ||
+                  input->shape == RP_CLI_SHAPE_DOCUMENT,
          first = input->first_line;
     input->first_line = false;
     if (!first || input->options->jsonl || input->suspect_was_said) return;

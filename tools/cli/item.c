@@ -97,11 +97,13 @@ static const char *const *keys_of(rp_cli_shape shape) {
     static const char *const choices[] = {"text", "choices", NULL};
     static const char *const ranking[] = {"query", "documents", NULL};
     static const char *const document[] = {"text", "id", NULL};
+    static const char *const ask[] = {"question", NULL};
     return shape == RP_CLI_SHAPE_RANKING    ? ranking
            : shape == RP_CLI_SHAPE_DOCUMENT ? document
            : shape == RP_CLI_SHAPE_QUESTION ? question
            : shape == RP_CLI_SHAPE_CHOICES  ? choices
            : shape == RP_CLI_SHAPE_TEXT     ? text
+           : shape == RP_CLI_SHAPE_ASK      ? ask
                                             : pair;
 }
 
@@ -159,7 +161,8 @@ static void parse_object(rp_cli_item *item, rp_cli_shape shape, bool keep, bool 
     }
     bool question = shape == RP_CLI_SHAPE_QUESTION;
     bool query = shape == RP_CLI_SHAPE_RANKING || (search && rp_json_get(&item->document.root, "query"));
-    const char *key = question ? "question" : query ? "query" : "text";
+    bool asks = question || shape == RP_CLI_SHAPE_ASK;
+    const char *key = asks ? "question" : query ? "query" : "text";
     if (!take_string(item, key, true, &item->text)) return;
     if (question)
         take_string(item, "context", true, &item->pair);

@@ -134,6 +134,8 @@ static int run_command(const rp_cli_command *command, const rp_cli_options *opti
         rp_cli_printf(&out->buffer, "reprise %s\n", rp_version());
         return 0;
     }
+    if (command->choose) command = command->choose(options);
+    if (!command) return 2;
     if (!command->main) return rp_cli_answer_inputs(command, options, out);
     if (options->text_count && !*command->arguments) {
         rp_cli_complain("%s: takes no TEXT, such as '%s'; try 'reprise %s --help'", command->name,

@@ -41,6 +41,8 @@
 #define RP_CLI_INDEX RP_CLI_BIT(50)
 #define RP_CLI_SEARCH RP_CLI_BIT(51)
 #define RP_CLI_RANK RP_CLI_BIT(52)
+#define RP_CLI_DOCUMENTS RP_CLI_BIT(44)
+#define RP_CLI_CHAT RP_CLI_BIT(45)
 
 /* What commands that answer lines take, and those of them that run a model. */
 #define RP_CLI_LINES (RP_CLI_MODEL | RP_CLI_FILE | RP_CLI_BATCH_SIZE | RP_CLI_JSON | RP_CLI_JSONL)
@@ -122,10 +124,16 @@ typedef struct rp_cli_options {
     const char *index_file, *id_column;     /* of search, and of index; NULL: not given */
     bool has_threshold;                     /* of search */
     double least_score;
-    bool raw_scores;      /* of rank */
-    const char *accuracy; /* file to read, with RP_CLI_BENCH_ACCURACY */
-    char **arguments;     /* what was read, borrowed: the command's name and all after it; ends with NULL */
-    char **texts;         /* [text_count] TEXT arguments, borrowed from argv */
+    bool raw_scores;                 /* of rank */
+    const char *documents, *index;   /* of answer; NULL: not given */
+    uint32_t passages;               /* likewise; 0: the default */
+    double threshold, faq_threshold; /* of answer and chat */
+    bool threshold_given, faq_threshold_given;
+    const char *faq, *examples;                     /* of chat; NULL: not given */
+    const char *embed_model, *answer_model, *slots; /* models; NULL: not given */
+    const char *accuracy;                           /* file to read, with RP_CLI_BENCH_ACCURACY */
+    char **arguments; /* what was read, borrowed: the command's name and all after it; ends with NULL */
+    char **texts;     /* [text_count] TEXT arguments, borrowed from argv */
     size_t text_count;
 } rp_cli_options;
 

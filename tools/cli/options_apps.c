@@ -46,6 +46,28 @@ bool rp_cli_set_application(const char *name, int which, const char *value, rp_c
     case R_LEAST_SCORE:
         o->has_threshold = true;
         return rp_cli_read_real(name, r, value, 2, &o->least_score);
+    case R_DOCUMENTS:
+        return rp_cli_read_name(name, r, value, &o->documents);
+    case R_DOCUMENT_INDEX:
+        return rp_cli_read_name(name, r, value, &o->index);
+    case R_PASSAGES:
+        return rp_cli_read_number(name, r, value, 1, 1000, &o->passages);
+    case R_ANSWER_THRESHOLD:
+        o->threshold_given = true;
+        return rp_cli_read_real(name, r, value, 1, &o->threshold);
+    case R_FAQ_THRESHOLD:
+        o->faq_threshold_given = true;
+        return rp_cli_read_real(name, r, value, 1, &o->faq_threshold);
+    case R_FAQ:
+        return rp_cli_read_name(name, r, value, &o->faq);
+    case R_EXAMPLES:
+        return rp_cli_read_name(name, r, value, &o->examples);
+    case R_EMBED_MODEL:
+        return rp_cli_read_name(name, r, value, &o->embed_model);
+    case R_ANSWER_MODEL:
+        return rp_cli_read_name(name, r, value, &o->answer_model);
+    case R_SLOTS:
+        return rp_cli_read_name(name, r, value, &o->slots);
     default:
         return false;
     }

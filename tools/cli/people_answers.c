@@ -141,10 +141,21 @@ static void put_around(rp_cli_people *p, rp_text context, rp_span span) {
     rp_cli_puts(p->out, after < context.size ? dots : "");
 }
 
+/* Around the answer in its passage, and the document behind it. */
+static void put_source(rp_cli_people *p, const rp_source *source, rp_span span) {
+    const uint32_t before = source->passage.start;
+    put_around(p, source->text, (rp_span){span.start - before, span.end - before});
+    rp_cli_puts(p->out, "  ");
+    rp_cli_people_style(p, RP_CLI_DIM);
+    rp_cli_people_text(p, source->document, strlen(source->document), 0);
+    rp_cli_people_style(p, RP_CLI_PLAIN);
+}
+
 void rp_cli_people_answers(const rp_cli_answer *answer, rp_cli_people *p) {
     size_t count = 0;
     const rp_answer *answers = rp_result_answers(answer->result, answer->index, &count);
     if (!answers) count = 0;
+    const rp_source *sources = rp_result_sources(answer->result, answer->index, NULL);
     rp_cli_people_heading(p, answer->item->text, (rp_text){0});
     int columns = count ? widest(p, &answers[0].text, sizeof *answers, count) : 0;
     if (columns < 11) columns = 11;
@@ -154,7 +165,10 @@ void rp_cli_people_answers(const rp_cli_answer *answer, rp_cli_people *p) {
         put_score(p, empty ? "(no answer)" : answers[i].text, columns, answers[i].score,
                   empty ? BAR_LAST : BAR_BETWEEN);
         if (!empty) rp_cli_puts(p->out, "  ");
-        if (!empty) put_around(p, answer->item->pair, answers[i].span);
+        if (!empty && sources)
+            put_source(p, &sources[i], answers[i].span);
+        else if (!empty)
+            put_around(p, answer->item->pair, answers[i].span);
         end_line(p);
     }
 }

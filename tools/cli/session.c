@@ -105,6 +105,10 @@ rp_status rp_cli_session_open(rp_cli_session *session, const rp_cli_command *com
     session->tokenizer = rp_model_get_tokenizer(session->model);
     if (options->index_file) status = open_index(session, err);
     if (!status) status = check_head(session, command, err);
+    if (!status && command->open) {
+        session->close = command->close;
+        status = command->open(session, err);
+    }
 done:
     if (status) {
         rp_cli_session_close(session);
@@ -130,6 +134,7 @@ bool rp_cli_session_verified(const rp_cli_session *session, const char *command)
 }
 
 void rp_cli_session_close(rp_cli_session *session) {
+    if (session->close) session->close(session);
     rp_index_close(&session->index);
     rp_model_close(&session->model);
     rp_device_close(&session->device);

@@ -15,6 +15,8 @@ typedef struct rp_cli_session {
     rp_index *index;               /* of --index; NULL: none */
     const rp_tokenizer *tokenizer; /* of the model, or own_tokenizer */
     size_t columns;                /* of a row of --format npy; 0: answers are written otherwise */
+    void *own;                     /* what the command has opened besides; NULL: nothing */
+    void (*close)(struct rp_cli_session *session); /* closes that; NULL: nothing to close */
 } rp_cli_session;
 
 /* One answer that is ready to be written. */
@@ -37,6 +39,12 @@ typedef struct rp_cli_command {
     rp_status (*run)(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
                      rp_result **out, rp_error *err);
     void (*people)(const rp_cli_answer *answer, rp_cli_people *out);
+    /* Open session->own once the model is open, and close it. NULL: there is none. */
+    rp_status (*open)(rp_cli_session *session, rp_error *err);
+    void (*close)(rp_cli_session *session);
+    bool in_order; /* batches are answered one after another, and a terminal shows a prompt */
+    /* The command that these options make of it; NULL after a message: wrong usage. NULL: always itself. */
+    const struct rp_cli_command *(*choose)(const rp_cli_options *options);
     /* Commands without inputs (but for the arguments of pull) do all their work here, and return the exit
      * status. */
     int (*main)(const rp_cli_options *options, rp_cli_output *out);
@@ -44,6 +52,9 @@ typedef struct rp_cli_command {
 
 /* All commands, in the order of --help; ends with NULL. */
 extern const rp_cli_command *const rp_cli_commands[];
+
+/* How `answer` is answered with these options (documents.c). */
+const rp_cli_command *rp_cli_choose_answer(const rp_cli_options *options);
 
 /* The one of this name, or NULL. */
 const rp_cli_command *rp_cli_find_command(const char *name);
@@ -81,9 +92,10 @@ rp_input *rp_cli_inputs_of(const rp_cli_item *const *items, size_t count);
 rp_text *rp_cli_texts_of(const rp_cli_item *const *items, size_t count);
 
 /* Those that have a file of their own. */
-extern const rp_cli_command rp_cli_command_classify, rp_cli_command_eval, rp_cli_command_finetune,
-    rp_cli_command_pretrain, rp_cli_command_convert, rp_cli_command_pull, rp_cli_command_devices,
-    rp_cli_command_check, rp_cli_command_index, rp_cli_command_search, rp_cli_command_rank;
+extern const rp_cli_command rp_cli_command_classify, rp_cli_command_chat, rp_cli_command_eval,
+    rp_cli_command_finetune, rp_cli_command_pretrain, rp_cli_command_convert, rp_cli_command_pull,
+    rp_cli_command_devices, rp_cli_command_check, rp_cli_command_index, rp_cli_command_search,
+    rp_cli_command_rank;
 
 /* What bench does: in reprise it starts reprise-bench, which has another. */
 int rp_cli_bench(const rp_cli_options *options, rp_cli_output *out);

@@ -28,7 +28,8 @@ static bool check_table(const char *command, rp_cli_shape shape, const rp_cli_op
     bool pair =
         shape == RP_CLI_SHAPE_PAIR || shape == RP_CLI_SHAPE_QUESTION || shape == RP_CLI_SHAPE_MAYBE_PAIR;
     if (o->pair_column && !pair) return refuse(command, "takes one text a row, so --pair-column has no use");
-    bool one = shape == RP_CLI_SHAPE_MAYBE_PAIR || shape == RP_CLI_SHAPE_QUESTION;
+    bool one =
+        shape == RP_CLI_SHAPE_MAYBE_PAIR || shape == RP_CLI_SHAPE_QUESTION || shape == RP_CLI_SHAPE_ASK;
     if (table && !o->json && one && o->top_k > 1)
         return refuse(command, "a row has columns for the best answer alone, so --top-k is for --json");
     return true;
@@ -40,8 +41,8 @@ bool rp_cli_source_check(const char *command, rp_cli_shape shape, const rp_cli_o
     if (o->jsonl || o->csv || o->tsv || o->file_count)
         return refuse(command, "--files reads each file as one text: it does not go with --file, --jsonl, "
                                "--keep, --csv or --tsv");
-    if (o->pair ||
-        (shape != RP_CLI_SHAPE_TEXT && shape != RP_CLI_SHAPE_DOCUMENT && shape != RP_CLI_SHAPE_MAYBE_PAIR))
+    if (o->pair || (shape != RP_CLI_SHAPE_TEXT && shape != RP_CLI_SHAPE_DOCUMENT &&
+                    shape != RP_CLI_SHAPE_MAYBE_PAIR && shape != RP_CLI_SHAPE_ASK))
         return refuse(command, "--files gives one text a file, and an input here has several; use --jsonl");
     if (!o->text_count) return refuse(command, "--files needs the names of files behind the options");
     return true;
@@ -60,8 +61,8 @@ static bool is_file(const char *name) {
 }
 
 void rp_cli_source_suspect(const rp_cli_options *o, rp_cli_shape shape) {
-    bool single =
-        shape == RP_CLI_SHAPE_TEXT || shape == RP_CLI_SHAPE_MAYBE_PAIR || shape == RP_CLI_SHAPE_DOCUMENT;
+    bool single = shape == RP_CLI_SHAPE_TEXT || shape == RP_CLI_SHAPE_ASK ||
+                  shape == RP_CLI_SHAPE_MAYBE_PAIR || shape == RP_CLI_SHAPE_DOCUMENT;
     for (size_t i = 0; !o->file_count && i < o->text_count; i++) {
         if (!is_file(o->texts[i])) continue;
         rp_cli_complain(

@@ -127,7 +127,8 @@ static void choose_usual(rp_cli_table *t, const rp_table_row *row) {
         t->pair = find(row, pairs[first][1], true);
         if (t->text != NONE && t->pair != NONE) return;
     }
-    t->text = t->pair = NONE;
+    t->pair = NONE;
+    t->text = t->shape == RP_CLI_SHAPE_ASK ? find(row, "question", true) : NONE;
     for (size_t i = 0; !wants_pair(t) && t->text == NONE && i < SINGLES; i++)
         t->text = find(row, singles[i], true);
     if (t->text == NONE && t->shape == RP_CLI_SHAPE_CHOICES) t->text = usual(row, 0, NONE);

@@ -21,6 +21,7 @@ typedef enum rp_cli_shape {
     RP_CLI_SHAPE_CHOICES,    /* text, choices */
     RP_CLI_SHAPE_RANKING,    /* query, documents: text and choices, too */
     RP_CLI_SHAPE_DOCUMENT,   /* text, and an id that may be left out: text and pair */
+    RP_CLI_SHAPE_ASK,        /* question */
 } rp_cli_shape;
 
 /* One table, which may lie in several files. Zero-initialise, set the first three, and call

@@ -9,11 +9,14 @@
 #include "session.h"
 
 /* What a command writes behind the columns of the table; ends with NULL. "error" follows. */
-static const char *const *answers_of(const char *command) {
+static const char *const *answers_of(const rp_cli_table *t) {
+    const char *command = t->command;
     static const char *const classes[] = {"label", "score", NULL};
     static const char *const spans[] = {"answer", "score", "start", "end", NULL};
+    static const char *const found[] = {"answer", "score", "document", NULL};
     static const char *const others[] = {"answer", NULL};
     bool labels = !strcmp(command, "classify") || !strcmp(command, "coherence");
+    if (t->shape == RP_CLI_SHAPE_ASK && !strcmp(command, "answer")) return found;
     return labels ? classes : !strcmp(command, "answer") ? spans : others;
 }
 
@@ -119,7 +122,7 @@ static void free_name(const rp_table_row *row, const char *name, char out[64]) {
 }
 
 void rp_cli_table_put_header(rp_cli_table *t, const rp_table_row *row, const char *file) {
-    const char *const *answers = answers_of(t->command);
+    const char *const *answers = answers_of(t);
     rp_cli_put(&t->header, row->data, row->size);
     for (size_t i = 0, last = 0; !last; i++) {
         const char *name = answers[i] ? answers[i] : "error";
@@ -163,13 +166,19 @@ static void put_span(const rp_cli_table *t, const rp_cli_item *item, const rp_an
 void rp_cli_table_answer(const rp_cli_answer *answer, const char *json, size_t size, rp_cli_buffer *out) {
     const rp_cli_item *item = answer->item;
     const rp_cli_table *t = item->table;
-    const char *second = answers_of(t->command)[1];
+    const char *second = answers_of(t)[1];
     size_t count = 0;
     rp_cli_put(out, item->before, item->before_size);
     if (t->shape == RP_CLI_SHAPE_QUESTION) {
         static const rp_answer none = {.text = ""};
         const rp_answer *answers = rp_result_answers(answer->result, answer->index, &count);
         put_span(t, item, answers && count ? answers : &none, out);
+    } else if (t->shape == RP_CLI_SHAPE_ASK && second) {
+        const rp_source *source = rp_result_sources(answer->result, answer->index, NULL);
+        const rp_answer *a = rp_result_answers(answer->result, answer->index, NULL);
+        put_string(t, a->text, strlen(a->text), out);
+        put_score(t, a->score, out);
+        put_string(t, source->document, strlen(source->document), out);
     } else if (!second) {
         put_string(t, json, size, out);
     } else {
@@ -187,7 +196,7 @@ void rp_cli_table_failure(const rp_cli_item *item, const char *message, rp_cli_b
     const rp_cli_table *t = item->table;
     rp_cli_put(out, item->before, item->before_size);
     for (size_t i = 1; !item->before && i < t->columns; i++) put_separator(t, out); /* memory was short */
-    for (const char *const *a = answers_of(t->command); *a; a++) put_separator(t, out);
+    for (const char *const *a = answers_of(t); *a; a++) put_separator(t, out);
     put_string(t, message, strlen(message), out);
     rp_cli_puts(out, t->end);
 }

@@ -1,0 +1,202 @@
+/* The files of a dialogue: examples of intents, and questions with their answers. */
+#include "apps/chat.h"
+
+#include <math.h>
+
+#include "loader/data.h"
+#include "loader/json.h"
+
+enum { SOME = 256 };
+
+/* ---- vectors ---- */
+
+static void normalize(float *vector, size_t width) {
+    double squares = 0;
+    for (size_t i = 0; i < width; i++) squares += (double)vector[i] * vector[i];
+    const double scale = squares > 0 ? 1 / sqrt(squares) : 0;
+    for (size_t i = 0; i < width; i++) vector[i] = (float)(vector[i] * scale);
+}
+
+/* Vectors of one piece of the texts to `out`, which has grown by then. */
+static rp_status embed_some(rp_chat *chat, const rp_text *texts, size_t count, const rp_call *call,
+                            rp_result *failed, size_t first, float **out, size_t *capacity, rp_error *err) {
+    const rp_embed_params params = {.call = call};
+    rp_result *result = NULL;
+    rp_status status = rp_embed(chat->embedder, texts, count, &params, &result, err);
+    for (size_t i = 0; !status && i < count; i++) {
+        const char *message;
+        size_t columns = 0;
+        const float *vector = rp_result_vectors(result, i, NULL, &columns);
+        rp_error why = {.status = rp_result_status(result, i, &message)};
+        if (why.status && !failed) {
+            status = rp_fail(err, why.status, "example or question %zu: %s", first + i + 1, message);
+            break;
+        }
+        if (vector) chat->width = columns;
+        size_t needed = (first + i + 1) * chat->width;
+        if (!rp_grow((void **)out, capacity, needed, sizeof **out)) {
+            status = rp_fail_memory(err, "the vectors of texts", needed * sizeof **out);
+            break;
+        }
+        float *to = *out + (first + i) * chat->width;
+        memset(to, 0, chat->width * sizeof *to);
+        if (vector) {
+            memcpy(to, vector, columns * sizeof *to);
+            normalize(to, columns);
+        } else {
+            rp_fail(&why, why.status, "%s", message);
+            rp_result_fail(failed, first + i, &why);
+        }
+    }
+    rp_result_free(&result);
+    return status;
+}
+
+rp_status rp_chat_vectors(rp_chat *chat, const rp_text *texts, size_t count, const rp_call *call,
+                          rp_result *result, float **out, rp_error *err) {
+    size_t capacity = 0;
+    rp_status status = RP_OK;
+    *out = NULL;
+    for (size_t i = 0; !status && i < count; i += SOME)
+        status = embed_some(chat, texts + i, count - i < SOME ? count - i : SOME, call, result, i, out,
+                            &capacity, err);
+    if (!status) return RP_OK;
+    free(*out);
+    *out = NULL;
+    return status;
+}
+
+/* ---- examples ---- */
+
+/* The column of the label has one of these names. */
+static rp_status open_examples(rp_chat *chat, const char *path, rp_data **out, rp_error *err) {
+    static const char *const names[] = {NULL, "intent", "category"};
+    rp_status status = RP_OK;
+    for (size_t i = 0; i < RP_COUNT(names); i++) {
+        const rp_data_params params = {
+            .label_column = names[i], .kind = RP_DATA_TEXT, .labelled = true, .labels = &chat->intents};
+        rp_error again;
+        rp_labels_finish(&chat->intents);
+        status = rp_data_open(path, &params, out, i ? &again : err);
+        if (status != RP_ERROR_FORMAT) break;
+    }
+    if (!status) rp_labels_sort(&chat->intents);
+    return status;
+}
+
+static int by_bytes(const void *left, const void *right) {
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static rp_status read_examples(rp_chat *chat, const char *path, rp_text *texts, rp_data *data,
+                               rp_error *err) {
+    rp_data_row row;
+    rp_status status = RP_OK;
+    for (size_t i = 0; !status && i < chat->example_count; i++) {
+        status = rp_data_read(data, i, &row, err);
+        if (status) break;
+        if (row.label_count != 1)
+            return rp_fail(err, RP_ERROR_FORMAT, "%s: line %llu: has %zu labels, an example has one intent",
+                           rp_path_shown(path), (unsigned long long)rp_data_line(data, i), row.label_count);
+        char *text = rp_arena_copy(&chat->strings, row.text.data, row.text.size);
+        char *label = rp_arena_copy(&chat->strings, row.labels[0].data, row.labels[0].size);
+        if (!text || !label) return rp_fail_memory(err, "the examples", row.text.size);
+        const char **found =
+            bsearch(&label, chat->intents.names, chat->intents.count, sizeof *chat->intents.names, by_bytes);
+        for (size_t k = 0; !found && k < chat->intents.count; k++) /* whole numbers are in another order */
+            if (!strcmp(chat->intents.names[k], label)) found = &chat->intents.names[k];
+        texts[i] = (rp_text){text, row.text.size};
+        chat->example_intents[i] = found ? (uint32_t)(found - chat->intents.names) : 0;
+    }
+    return status;
+}
+
+static rp_status take_examples(rp_chat *chat, const char *path, const rp_call *call, rp_error *err) {
+    rp_data *data = NULL;
+    rp_status status = open_examples(chat, path, &data, err);
+    if (status) return status;
+    chat->example_count = (size_t)rp_data_count(data);
+    rp_text *texts = rp_new_array(rp_text, chat->example_count);
+    chat->example_intents = rp_new_array(uint32_t, chat->example_count);
+    if (texts && chat->example_intents)
+        status = read_examples(chat, path, texts, data, err);
+    else
+        status = rp_fail_memory(err, "the examples", chat->example_count * sizeof *texts);
+    rp_data_close(&data);
+    if (!status) status = rp_chat_vectors(chat, texts, chat->example_count, call, NULL, &chat->examples, err);
+    free(texts);
+    return status;
+}
+
+/* ---- questions and answers ---- */
+
+static rp_status read_rows(rp_chat *chat, rp_data *data, const char *path, rp_text *texts, rp_error *err) {
+    rp_data_row row;
+    for (size_t i = 0; i < chat->row_count; i++) {
+        rp_status status = rp_data_read(data, i, &row, err);
+        if (status) return status;
+        if (!row.text.size || !row.pair.size)
+            return rp_fail(err, RP_ERROR_FORMAT,
+                           "%s: line %llu: has no %s; each row has a question and an answer",
+                           rp_path_shown(path), (unsigned long long)rp_data_line(data, i),
+                           row.text.size ? "answer" : "question");
+        chat->rows[i].question = rp_arena_copy(&chat->strings, row.text.data, row.text.size);
+        chat->rows[i].answer = rp_arena_copy(&chat->strings, row.pair.data, row.pair.size);
+        if (!chat->rows[i].question || !chat->rows[i].answer)
+            return rp_fail_memory(err, "questions and answers", row.text.size + row.pair.size);
+        texts[i] = (rp_text){chat->rows[i].question, row.text.size};
+    }
+    return RP_OK;
+}
+
+/* The words of questions and answers: a row is a document. */
+static rp_status count_words(rp_chat *chat, const char *path, rp_error *err) {
+    rp_passages_builder *builder = NULL;
+    rp_status status = rp_passages_begin(RP_PASSAGE_WORDS_MAX, &builder, err);
+    for (size_t i = 0; !status && i < chat->row_count; i++) {
+        const char *question = chat->rows[i].question, *answer = chat->rows[i].answer;
+        size_t first = strlen(question), size = first + 1 + strlen(answer);
+        char *both = rp_new_array(char, size + 1);
+        if (!both) {
+            status = rp_fail_memory(err, "questions and answers", size);
+            break;
+        }
+        memcpy(both, question, first);
+        both[first] = ' ';
+        strcpy(both + first + 1, answer);
+        status = rp_passages_add(builder, "", 0, both, size, err);
+        free(both);
+    }
+    if (!status) status = rp_passages_end(builder, 0, path, &chat->image, &chat->image_size, err);
+    if (!status) rp_passages_parts(chat->image, &chat->passages);
+    rp_passages_drop(&builder);
+    return status;
+}
+
+static rp_status take_rows(rp_chat *chat, const char *path, const rp_call *call, rp_error *err) {
+    const rp_data_params params = {.text_column = "question", .pair_column = "answer", .kind = RP_DATA_TEXT};
+    rp_data *data = NULL;
+    rp_status status = rp_data_open(path, &params, &data, err);
+    if (status) return status;
+    chat->row_count = (size_t)rp_data_count(data);
+    chat->rows = rp_new_array(rp_chat_row, chat->row_count);
+    rp_text *texts = rp_new_array(rp_text, chat->row_count);
+    if (chat->rows && texts)
+        status = read_rows(chat, data, path, texts, err);
+    else
+        status = rp_fail_memory(err, "questions and answers", chat->row_count * sizeof *texts);
+    rp_data_close(&data);
+    if (!status && chat->embedder)
+        status = rp_chat_vectors(chat, texts, chat->row_count, call, NULL, &chat->questions, err);
+    else if (!status)
+        status = count_words(chat, path, err);
+    free(texts);
+    return status;
+}
+
+rp_status rp_chat_read(rp_chat *chat, const char *examples, const char *faq, const rp_call *call,
+                       rp_error *err) {
+    rp_status status = examples ? take_examples(chat, examples, call, err) : RP_OK;
+    if (!status && faq) status = take_rows(chat, faq, call, err);
+    return status;
+}
