@@ -193,6 +193,7 @@ static rp_status run_texts(rp_model *model, const json_t *call, const rp_text *t
     if (!strcmp(task, "fill-mask"))
         return rp_fill_mask(model, texts, count, &(rp_fill_params){.top_k = number_of(call, "top_k")}, out,
                             err);
+    if (!strcmp(task, "score")) return rp_score(model, texts, count, NULL, out, err);
     if (!strcmp(task, "tag")) {
         const rp_tag_params params = {.aggregation =
                                           (rp_aggregation)word_of(call, "aggregation", aggregations, 0),
@@ -326,6 +327,11 @@ json_t *task_answer(const json_t *call, const json_t *input, const rp_result *re
     if (!strcmp(task, "fill-mask")) return fills_of(result, i);
     if (!strcmp(task, "tag")) return entities_of(call, result, i, task_text(input));
     if (!strcmp(task, "answer")) return answers_of(result, i, text_of(input, "context"));
+    if (!strcmp(task, "score")) {
+        uint32_t tokens = 0;
+        double score = rp_result_score(result, i, &tokens);
+        return json_pack("{s:f, s:i}", "score", score, "tokens", (int)tokens);
+    }
     if (!strcmp(task, "coherence")) return json_real(rp_result_in_order(result, i));
     return vectors_of(call, result, i);
 }

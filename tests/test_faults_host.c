@@ -288,6 +288,46 @@ static void test_collections(void **state) {
     fixture_remove_dir(folder);
 }
 
+/* ---- n-best lists and summaries ---- */
+
+static rp_status tune(work *w, rp_error *err) {
+    char list[FIXTURE_PATH_SIZE + 32], references[FIXTURE_PATH_SIZE + 32];
+    rp_tuning tuning;
+    snprintf(list, sizeof list, "%s/list", w->dir);
+    snprintf(references, sizeof references, "%s/references", w->dir);
+    rp_status status = rp_nbest_tune(w->model, list, references, NULL, &tuning, err);
+    assert_true(tuning.lists == (status ? 0 : 2));
+    return status;
+}
+
+static rp_status summarize(work *w, rp_error *err) {
+    static const rp_text text = RP_TEXT("One thing is here. Two are there! One thing is here.");
+    rp_status status = rp_summarize(w->model, &text, 1, NULL, &w->result, err);
+    if (!status) status = rp_result_json(w->result, 0, NULL, &w->text, NULL, err);
+    assert_int_equal(status == RP_OK, w->text != NULL);
+    rp_string_free(&w->text);
+    rp_result_free(&w->result);
+    return status;
+}
+
+static void test_lists_and_summaries(void **state) {
+    task_case c;
+    rp_error err = {0};
+    work w = {.act = tune, .settle = look_at_nothing};
+    (void)state;
+    assert_true(task_case_open("score", &c));
+    w.dir = c.dir;
+    assert_true(
+        fixture_write_text(c.dir, "list", "0 ||| a b ||| ||| 1\n0 ||| a ||| f ||| 0\n1 ||| c ||| ||| 2\n"));
+    assert_true(fixture_write_text(c.dir, "references", "a\nc\n"));
+    assert_int_equal(rp_model_open(device, c.dir, NULL, &w.model, &err), RP_OK);
+    sweep(&w);
+    w.act = summarize;
+    sweep(&w);
+    rp_model_close(&w.model);
+    task_case_close(&c);
+}
+
 /* ---- measuring ---- */
 
 static rp_status measure(work *w, rp_error *err) {
@@ -366,8 +406,10 @@ int main(void) {
         CASE(test_task, "embed_prompts"),
         CASE(test_task, "order"),
         CASE(test_task, "choose"),
+        CASE(test_task, "score"),
         cmocka_unit_test(test_evaluation),
         cmocka_unit_test(test_collections),
+        cmocka_unit_test(test_lists_and_summaries),
         cmocka_unit_test(test_measuring),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -37,6 +37,8 @@
 #include "convert.h"
 #include "model.h"
 #include "tasks.h"
+#include "score.h"
+#include "summarize.h"
 #include "eval.h"
 #include "search.h"
 #include "pull.h"

@@ -515,3 +515,9 @@ put("chat", "faq-tsv", b"\x01question\tanswer\nhow\tso\n\tb\n")
 put("chat", "faq-jsonl", b'\x02{"question": "a", "answer": "b"}\n{"question": "how do i", "answer": "c"}\n')
 put("chat", "examples-csv", b"\x42text,category\na,x\nb,y\n")
 put("chat", "examples-jsonl", b'\x44{"text": "a", "intent": "x"}\n{"text": "b", "intent": "10"}\n')
+
+# ---- n-best lists ----
+put("nbest", "list", "0 ||| a house ||| LM= -1 TM= -2 ||| -12.5\n0 ||| the house ||| LM= -2 TM= -2 ||| -13 ||| 0-0 1-1\n\n1 ||| \u4e00\u4e8c ||| ||| 1e-3\n")
+put("nbest", "odd", "\ufeff0 |||  ||| ||| .5\r\n7 ||| a|||b ||||| c ||| ||| -0\n8 ||| x ||| ||| 1e999\n")
+put("nbest", "order", "1 ||| a ||| ||| 1\n0 ||| a ||| ||| 1\n")
+put("nbest", "bytes", b"0 ||| a\xff ||| ||| 1\n")

@@ -184,17 +184,13 @@ def apart(scores, what):
             sys.exit(f"{what}: scores too close: {a:.6g} {b:.6g}")
 
 
-def number(x):
-    return float(f"{float(x):.6g}")
-
-
-def rounded(value):
+def rounded(value, digits=6):
     if isinstance(value, (float, np.floating)):
-        return number(value)
+        return float(f"{float(value):.{digits}g}")
     if isinstance(value, dict):
-        return {k: rounded(v) for k, v in value.items()}
+        return {k: rounded(v, digits) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [rounded(v) for v in value]
+        return [rounded(v, digits) for v in value]
     return value
 
 
@@ -324,8 +320,28 @@ def choose(w, params, inputs):
     return answers, [any(w.cut(i["text"], c) for c in i["choices"]) for i in inputs]
 
 
+def score(w, params, inputs):
+    """Each token masked alone, one forward pass for each; what the tokenizer adds is neither masked nor counted."""
+    if "ForPreTraining" in type(w.model).__name__:
+        w = World(w.folder, type(w.model).__name__, "ForMaskedLM")
+    answers = []
+    for text in inputs:
+        w.ids(text)
+        encoded = w.fast(text, truncation=True, return_tensors="pt", return_special_tokens_mask=True)
+        added = encoded.pop("special_tokens_mask")[0]
+        places, total = [i for i, a in enumerate(added) if not a], 0.0
+        for i in places:
+            ids = encoded["input_ids"].clone()
+            ids[0, i] = w.fast.mask_token_id
+            with torch.no_grad():
+                logits = w.model(**{**encoded, "input_ids": ids}).logits[0, i]
+            total += logits.double().log_softmax(-1)[encoded["input_ids"][0, i]].item()
+        answers.append({"score": total, "tokens": len(places)})
+    return answers, [w.cut(text) for text in inputs]
+
+
 TASKS = {"classify": classify, "fill-mask": fill_mask, "tag": tag, "answer": answer, "embed": embed,
-         "coherence": coherence, "choose": choose}
+         "coherence": coherence, "choose": choose, "score": score}
 
 # ---- the cases: folders and calls (task, params, inputs) ----
 
@@ -338,6 +354,7 @@ ASKED = [{"question": QUESTIONS[0], "context": STORY}, {"question": QUESTIONS[1]
          {"question": QUESTIONS[0], "context": SHORT[3]}, {"question": QUESTIONS[2], "context": SHORT[4]}]
 CHOICES = [{"text": "It rained, so", "choices": ["we stayed in", "I am tall", "", "Zoë sang"]},
            {"text": STORY, "choices": ["the end", STORY[:200]]}, {"text": "x", "choices": ["one"]}]
+SCORED = [*SHORT, WIDE, "a [MASK] film", STORY[:180], STORY]
 LABELS = {"classifier": 6, "qa_outputs": 4}
 AGGREGATIONS = ["none", "simple", "first", "average", "max"]
 
@@ -463,12 +480,21 @@ CASES = {
                                                                            do_lower_case=False),
                                    [("embed", {}, EMBEDDED)]),
     "distilbert_choose": {**distilbert("ForMultipleChoice", 120, LABELS), "calls": [("choose", {}, CHOICES)]},
+    "score": {**albert("ForMaskedLM", 64, {"word_embeddings": 2}, num_hidden_groups=2),
+              "calls": [("score", {}, SCORED)]},
+    "score_wordpiece": {**bert("ForMaskedLM", 100, {"word_embeddings": 2}), "calls": [("score", {}, SCORED)]},
+    "score_cased": {**bert("ForPreTraining", 512, {"word_embeddings": 3}, lower=False, hidden_act="relu"),
+                    "calls": [("score", {}, SCORED)]},
+    "score_distilbert": {**distilbert("ForMaskedLM", 100, {"word_embeddings": 2}),
+                         "calls": [("score", {}, SCORED[:9])]},
     "order": {**albert("ForPreTraining", 64, {"sop_classifier": 4}),
               "calls": [("coherence", {}, PAIRS), ("fill-mask", {}, MASKED[:2])]},
     "order_wordpiece": {**bert("ForPreTraining", 64, {"seq_relationship": 4}), "calls": [("coherence", {}, PAIRS)]},
 }
 BUNDLED = {
     "sentiment": ("tools/models/sentiment", [("classify", {}, TEXTS + [{"text": STORY}, PAIRS[1]])]),
+    "score_pretrained": ("tools/models/pretrained",
+                         [("score", {}, ["She opened the door.", "She opened the doors door.", *SCORED[:8]])]),
     "pretrained": ("tools/models/pretrained",
                    [("fill-mask", {"top_k": 3}, MASKED[:4]),
                     ("coherence", {}, [{"text": "She opened the door.", "text_pair": "Nobody was there."},
@@ -480,7 +506,8 @@ def run_calls(w, calls):
     out = []
     for task, params, inputs in calls:
         answers, cut = TASKS[task](w, params, inputs)
-        out.append({"task": task, "params": params, "inputs": inputs, "cut": cut, "answers": rounded(answers)})
+        out.append({"task": task, "params": params, "inputs": inputs, "cut": cut,
+                    "answers": rounded(answers, 10 if task == "score" else 6)})
     return out
 
 
