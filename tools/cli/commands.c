@@ -326,6 +326,8 @@ const rp_cli_command *const rp_cli_commands[] = {
     &rp_cli_command_index,
     &rp_cli_command_search,
     &rp_cli_command_rank,
+    &rp_cli_command_score,
+    &rp_cli_command_summarize,
     &tokenize,
     &rp_cli_command_eval,
     &rp_cli_command_finetune,

@@ -173,6 +173,9 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
     case R_SKIP_BAD:
         o->skip_bad = true;
         break;
+    case R_TUNE:
+        o->tune = true;
+        break;
     case R_OFFLINE:
         o->offline = true;
         break;

@@ -43,6 +43,8 @@
 #define RP_CLI_RANK RP_CLI_BIT(52)
 #define RP_CLI_DOCUMENTS RP_CLI_BIT(44)
 #define RP_CLI_CHAT RP_CLI_BIT(45)
+#define RP_CLI_SCORE RP_CLI_BIT(54)
+#define RP_CLI_SUMMARIZE RP_CLI_BIT(55)
 
 /* What commands that answer lines take, and those of them that run a model. */
 #define RP_CLI_LINES (RP_CLI_MODEL | RP_CLI_FILE | RP_CLI_BATCH_SIZE | RP_CLI_JSON | RP_CLI_JSONL)
@@ -115,6 +117,10 @@ typedef struct rp_cli_options {
     const char *tokenizer, *init, *write_instances; /* NULL: not given */
     uint32_t max_predictions, ngram;
     rp_optimizer optimizer;
+    const char *nbest, *weight, *references; /* of score; NULL: not given */
+    bool tune;
+    uint32_t sentences;       /* of summarize; 0: the default */
+    bool unnamed;             /* with each_file: answers do not name the file */
     rp_long_texts long_texts; /* of classify */
     bool explain, multi_label;
     const char *hypothesis;                 /* with `labels`: what is said of a text; NULL: not given */

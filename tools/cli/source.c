@@ -187,7 +187,7 @@ bool rp_cli_source_file(rp_cli_input *input, rp_cli_item *item) {
     struct stat status;
     rp_cli_buffer all = {0};
     *item = (rp_cli_item){.number = ++input->number};
-    put_name(item, name);
+    if (!input->options->unnamed) put_name(item, name);
     if (input->shape == RP_CLI_SHAPE_DOCUMENT) item->pair = (rp_text){name, strlen(name)};
     int fd = open_file(name);
     if (fd < 0)

@@ -29,6 +29,7 @@ static void take_signal(int number) {
 
 int rp_cli_stop_open(void) {
     static const int signals[] = {SIGINT, SIGTERM};
+    if (wake[0] >= 0) return wake[0];
     if (pipe2(wake, O_CLOEXEC | O_NONBLOCK)) wake[0] = wake[1] = -1;
     for (int i = 0; i < 2; i++) {
         struct sigaction old, take = {.sa_handler = take_signal, .sa_flags = SA_RESTART};

@@ -8,7 +8,8 @@
 
 /* Take SIGINT and SIGTERM, unless the process was started to ignore them. Until rp_cli_stop_expected or
  * rp_cli_stop_device they still end the process at once, with status 128 and their number. Returns a file
- * descriptor that can be read from the moment the work is to stop; -1 when there is none. Once in a process.
+ * descriptor that can be read from the moment the work is to stop; -1 when there is none. Later calls give
+ * the same.
  */
 int rp_cli_stop_open(void);
 
