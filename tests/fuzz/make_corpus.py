@@ -521,3 +521,28 @@ put("nbest", "list", "0 ||| a house ||| LM= -1 TM= -2 ||| -12.5\n0 ||| the house
 put("nbest", "odd", "\ufeff0 |||  ||| ||| .5\r\n7 ||| a|||b ||||| c ||| ||| -0\n8 ||| x ||| ||| 1e999\n")
 put("nbest", "order", "1 ||| a ||| ||| 1\n0 ||| a ||| ||| 1\n")
 put("nbest", "bytes", b"0 ||| a\xff ||| ||| 1\n")
+
+# ---- an index: how far its checksums are made right, and the file ----
+def index(rows, texts, width, version=1, count=None, cut=0, bare=()):
+    """rows: float16 numbers; texts: (id, text) each. The target fills in checksums and the size."""
+    body = struct.pack("<%de" % len(rows), *rows)
+    table, at = b"", 0
+    for i, (name, text) in enumerate(texts):
+        table += struct.pack("<QII", at, len(name) | (1 << 31 if i in bare else 0), 0)
+        at += len(name) + len(text)
+    table += struct.pack("<QII", at, 0, 0)
+    body += b"".join(name + text for name, text in texts)
+    table_at = (4096 + len(body) + 7) // 8 * 8
+    body += bytes(table_at - 4096 - len(body)) + table + bytes(8)
+    head = b"RPRINDEX" + struct.pack("<IIQQQQQQQQII", version, width, 0, count or len(texts), 4096 + 2 * len(rows), table_at,
+                                     table_at + len(table), 0, 0, 7, 0, 0)
+    return ((head + b"model").ljust(4096, b"\0") + body)[:None if not cut else -cut]
+TEXTS = [(b"", b"one"), (b"b", "tw\u00f6".encode()), (b"-7.5e3", b"three")]
+put("index", "right", b"\2" + index([1, 0, 0, 1, 0.6, 0.8], TEXTS, 2, bare=[2]))
+put("index", "as_it_is", b"\0" + index([1, 0], TEXTS[:1], 2))
+put("index", "texts_unchecked", b"\1" + index([1, 0], TEXTS[:1], 2))
+put("index", "not_finite", b"\2" + index([1, float("inf")], TEXTS[:1], 2))
+put("index", "bare_id_that_is_none", b"\2" + index([1, 0], [(b"1e", b"x")], 2, bare=[0]))
+put("index", "cut", b"\2" + index([1, 0], TEXTS[:1], 2, cut=9))
+put("index", "many", b"\2" + index([1, 0], TEXTS[:1], 2, count=1 << 40))
+put("index", "later", b"\2" + index([1, 0], TEXTS[:1], 2, version=2))
