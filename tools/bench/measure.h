@@ -11,8 +11,8 @@
 /* One measured value. */
 typedef struct rp_figure {
     double value;     /* 0: not measured */
-    double cpu_value; /* arithmetic on a software driver: by processor time over the processors, which other
-                         work on the machine does not disturb; else 0 */
+    double cpu_value; /* arithmetic, or a copy, on a software driver: by processor time over the processors,
+                         which other work on the machine does not disturb; else 0 */
     char note[96];    /* how the value was reached, or why there is none */
 } rp_figure;
 

@@ -183,6 +183,8 @@ static rp_status measure_copy(roofline *r, rp_figure *figure, rp_error *err) {
         double each = seconds > 0 ? 2.0 * 16 * group * (groups / y * y) / seconds * 1e-9 : 0;
         if (each <= figure->value) continue;
         figure->value = each;
+        if (software(r) && r->harness.cpu_seconds > 0)
+            figure->cpu_value = each * seconds / r->harness.cpu_seconds;
         snprintf(figure->note, sizeof figure->note, "%llu MiB by workgroups of %u",
                  (unsigned long long)(bytes >> 20), lanes[i]);
     }

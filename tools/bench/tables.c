@@ -21,7 +21,7 @@ rp_status rp_cli_bench_roofline(rp_cli_bench_job *job, rp_error *err) {
         {"f16_gflops", "f16_cpu_gflops", "fp16 fma", "GFLOP/s", &r.f16},
         {"int8_gops", "int8_cpu_gops", "int8 dot", "GOP/s", &r.int8_dot},
         {"cooperative_gflops", "cooperative_cpu_gflops", "coop. matrix", "GFLOP/s", &r.cooperative},
-        {"copy_gbytes", NULL, "copy", "GB/s", &r.copy},
+        {"copy_gbytes", "copy_cpu_gbytes", "copy", "GB/s", &r.copy},
         {"dispatch_us", NULL, "dispatch", "us", &r.dispatch},
         {"barrier_us", NULL, "barrier", "us", &r.barrier},
         {"submit_us", NULL, "submit", "us", &r.submit},
