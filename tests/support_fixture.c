@@ -55,6 +55,10 @@ static void forget_dir(const char *dir) {
         if (!strcmp(left_over[i], dir)) left_over[i][0] = '\0';
 }
 
+int fixture_stride(int step) {
+    return getenv("REPRISE_TEST_LONG") ? 1 : step;
+}
+
 bool fixture_make_dir(char dir[FIXTURE_PATH_SIZE]) {
     const char *tmp = getenv("TMPDIR");
     int n = snprintf(dir, FIXTURE_PATH_SIZE, "%s/reprise-fixture-XXXXXX", tmp && *tmp ? tmp : "/tmp");

@@ -45,6 +45,10 @@ extern rp_device *fixture_device;
 int fixture_open_device(void **state);
 int fixture_close_device(void **state);
 
+/* How far apart the places are that a test tries, where it cannot try each in the time of tools/check:
+ * `step`, or 1 where REPRISE_TEST_LONG is set, as tools/testbeds does. */
+int fixture_stride(int step);
+
 /* Make a new empty folder under $TMPDIR or /tmp. False, with a message on standard error, when that fails. */
 bool fixture_make_dir(char dir[FIXTURE_PATH_SIZE]);
 

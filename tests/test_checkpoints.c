@@ -21,7 +21,7 @@
 #include "support_cli.h"
 #include "support_fixture.h"
 
-enum { PATH = FIXTURE_PATH_SIZE + 96, KILLS = 14, STEPS = 10 };
+enum { PATH = FIXTURE_PATH_SIZE + 96, MOMENTS = 5, STEPS = 10 };
 
 /* Two trainings: one that is never stopped, and another one. */
 static char dir[FIXTURE_PATH_SIZE];
@@ -237,18 +237,18 @@ static void wait_for_moment(pid_t pid, uint32_t kind) {
 static void test_killed_at_any_moment(void **state) {
     (void)state;
     const char *args[40];
-    int ended = 0;
-    for (int i = 0; i < KILLS; i++) {
+    int ended = 0, kills = 30 / fixture_stride(5);
+    for (int i = 0; i < kills; i++) {
         list_args("killed", i > 0, args);
         cli_pipe pipe = cli_start(args);
-        wait_for_moment(pipe.pid, random_below(5));
+        wait_for_moment(pipe.pid, (uint32_t)i % MOMENTS);
         kill(pipe.pid, SIGKILL);
         ended += cli_finish(&pipe) == 0;
     }
     cli_run last = run("killed", true, NULL, NULL);
     assert_int_equal(last.status, 0);
     cli_free(&last);
-    print_message("%d kills, %d of them after the end\n", KILLS, ended);
+    print_message("%d kills, %d of them after the end\n", kills, ended);
     assert_same_training("killed");
 }
 
