@@ -1,13 +1,10 @@
 /* The n-th allocation of host memory fails while a training is begun, gone on with, saved and ended: a status
  * and a message, nothing left behind (the leak check of the sanitized build sees), no checkpoint lost; and
  * the call that goes on from what is there ends with the bits of a training that nothing disturbed.
- *
- * The linker sends the library's calls here (--wrap). */
-#define _GNU_SOURCE
+ */
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,51 +15,8 @@
 #include <cmocka.h>
 
 #include "reprise/reprise.h"
-#include "support_fixture.h"
-
-/* ---- the fault ---- */
-
-/* Allocations that succeed before one does not; negative: it came, or none is to. */
-static atomic_int due = -1;
-
-static bool fails(void) {
-    int left = due;
-    while (left >= 0 && !atomic_compare_exchange_weak(&due, &left, left - 1)) {
-    }
-    return left == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-char *__wrap_strdup(const char *text);
-int __wrap_asprintf(char **out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
-}
-char *__wrap_strdup(const char *text) {
-    return fails() ? NULL : __real_strdup(text);
-}
-int __wrap_asprintf(char **out, const char *format, ...) {
-    va_list arguments;
-    *out = NULL;
-    if (fails()) return -1;
-    va_start(arguments, format);
-    int size = vasprintf(out, format, arguments);
-    va_end(arguments);
-    return size;
-}
+#include "support_tasks.h"
+#include "wrap_alloc.h"
 
 /* ---- the training ---- */
 
@@ -70,17 +24,22 @@ enum { PATH = FIXTURE_PATH_SIZE + 64 };
 static const char rows[] =
     "sentence\tlabel\na warm film\tgood\na dull film\tbad\na fine film\tgood\nan awful film\tbad\n";
 static rp_device *device;
+static task_case model; /* small, with a tokenizer */
 static char dir[FIXTURE_PATH_SIZE];
 
 static int begin(void **state) {
     rp_error err = {0};
     (void)state;
     if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device && fixture_make_dir(dir) && fixture_write_text(dir, "t.tsv", rows) ? 0 : -1;
+    return device && fixture_make_dir(dir) && fixture_write_text(dir, "t.tsv", rows) &&
+                   task_case_open("order", &model)
+               ? 0
+               : -1;
 }
 
 static int end(void **state) {
     (void)state;
+    task_case_close(&model);
     fixture_remove_dir(dir);
     rp_device_close(&device);
     return 0;
@@ -96,7 +55,7 @@ static rp_status train(const char *out, rp_error *err) {
     name(folder, out, "");
     name(log, out, ".jsonl");
     name(plot, out, ".svg");
-    const rp_finetune_params params = {.model = SOURCE_DIR "/tools/models/pretrained",
+    const rp_finetune_params params = {.model = model.dir,
                                        .train = data,
                                        .dev = data,
                                        .out = folder,
@@ -152,10 +111,9 @@ static void test_every_allocation(void **state) {
     char *want = read_model("whole", &size);
     char out[16] = "out0";
     for (int n = 0, before = 0;; n += 1 + n / 6) {
-        due = n;
+        alloc_begin(n);
         rp_status status = train(out, &err);
-        bool came = due < 0;
-        due = -1;
+        bool came = alloc_end();
         if (status && status != RP_ERROR_HOST_MEMORY) print_error("%d: %s\n", n, err.message);
         assert_int_equal(status, came && status ? RP_ERROR_HOST_MEMORY : RP_OK);
         int checkpoints = count_checkpoints(out);

@@ -1,13 +1,9 @@
 /* The n-th allocation of host memory fails, for every n until none does: while a device and a model are
  * opened and while each task runs. A status and a message, nothing left behind (the leak check of the
  * sanitized build sees), and the same handles work afterwards.
- *
- * The linker sends the library's calls here (--wrap). What other libraries allocate is for
- * test_faults_malloc. */
-#define _GNU_SOURCE
+ */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,50 +16,7 @@
 #include "base/alloc.h"
 #include "support_tasks.h"
 #include "tools/bench/measure.h"
-
-/* ---- the fault ---- */
-
-static atomic_int due =
-    -1; /* allocations that succeed before one does not; negative: it came, or none is to */
-
-static bool fails(void) {
-    int left = due;
-    while (left >= 0 && !atomic_compare_exchange_weak(&due, &left, left - 1)) {
-    }
-    return left == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-char *__wrap_strdup(const char *text);
-int __wrap_asprintf(char **out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
-}
-char *__wrap_strdup(const char *text) {
-    return fails() ? NULL : __real_strdup(text);
-}
-int __wrap_asprintf(char **out, const char *format, ...) {
-    va_list arguments;
-    *out = NULL;
-    if (fails()) return -1;
-    va_start(arguments, format);
-    int size = vasprintf(out, format, arguments);
-    va_end(arguments);
-    return size;
-}
+#include "wrap_alloc.h"
 
 /* ---- the work ---- */
 
@@ -87,10 +40,9 @@ static void sweep(work *w) {
     int n = w->first;
     for (bool came = true; came; n += w->step ? w->step : 1) {
         rp_error err = {0};
-        due = n;
+        alloc_begin(n);
         rp_status status = w->act(w, &err);
-        came = due < 0;
-        due = -1;
+        came = alloc_end();
         if (status && status != RP_ERROR_HOST_MEMORY) print_error("%d: %s\n", n, err.message);
         assert_int_equal(status, came && status ? RP_ERROR_HOST_MEMORY : RP_OK);
         assert_int_equal(err.status, status);

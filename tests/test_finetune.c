@@ -21,8 +21,6 @@
 
 enum { PATH = FIXTURE_PATH_SIZE + 64, MOST_STEPS = 64 };
 
-static rp_device *device;
-
 /* A folder with data, and what the callbacks heard. */
 typedef struct place {
     char dir[FIXTURE_PATH_SIZE], train[PATH], dev[PATH], out[PATH];
@@ -33,19 +31,6 @@ typedef struct place {
     int best;                        /* the evaluation that was the best; -1: none yet */
     uint64_t cancel_at;
 } place;
-
-static int open_device(void **state) {
-    rp_error err = {0};
-    (void)state;
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
 
 static double find_metric(const rp_metric *metrics, size_t count, const char *name) {
     for (size_t i = 0; i < count; i++)
@@ -107,7 +92,7 @@ static rp_status finetune(place *p, rp_finetune_params params, rp_error *err) {
     params.handler = &handler;
     params.call = &p->call;
     *err = (rp_error){0};
-    return rp_finetune(device, &params, err);
+    return rp_finetune(fixture_device, &params, err);
 }
 
 /* Files and folders of the place, but for its data. */
@@ -143,7 +128,7 @@ static double loss_of(const place *p, const char *dir) {
     rp_model *model = NULL;
     rp_evaluation *e = NULL;
     rp_error err = {0};
-    if (rp_model_open(device, dir, NULL, &model, &err)) fail_msg("%s", err.message);
+    if (rp_model_open(fixture_device, dir, NULL, &model, &err)) fail_msg("%s", err.message);
     if (rp_eval(model, p->dev, NULL, &e, &err)) fail_msg("%s", err.message);
     double loss = metric(e, "loss");
     rp_evaluation_free(&e);
@@ -157,7 +142,7 @@ static void check_answer(const char *dir, const char *text, const char *label) {
     rp_error err = {0};
     size_t count;
     rp_input input = {.text = {text, strlen(text)}};
-    if (rp_model_open(device, dir, NULL, &model, &err)) fail_msg("%s", err.message);
+    if (rp_model_open(fixture_device, dir, NULL, &model, &err)) fail_msg("%s", err.message);
     if (rp_classify(model, &input, 1, NULL, &result, &err)) fail_msg("%s", err.message);
     const rp_label *labels = rp_result_labels(result, 0, &count);
     assert_int_equal(count, 2);
@@ -281,7 +266,7 @@ static void test_numbers_and_many_labels(void **state) {
             .task = cases[i].task, .steps = 8, .learning_rate = 3e-4, .schedule = RP_SCHEDULE_CONSTANT};
         if (finetune(&p, params, &err)) fail_msg("%s", err.message);
         assert_true(p.steps[7].loss < 0.7 * p.steps[0].loss);
-        if (rp_model_open(device, p.out, NULL, &model, &err)) fail_msg("%s", err.message);
+        if (rp_model_open(fixture_device, p.out, NULL, &model, &err)) fail_msg("%s", err.message);
         assert_int_equal(rp_model_get_info(model)->label_count, cases[i].labels);
         if (i) assert_string_equal(rp_model_get_info(model)->labels[0], "film");
         if (rp_eval(model, p.train, NULL, &e, &err)) fail_msg("%s", err.message);
@@ -313,7 +298,7 @@ static void test_tags(void **state) {
                                            .max_tokens = max_tokens};
         if (finetune(&p, params, &err)) fail_msg("%s", err.message);
         assert_true(p.steps[11].loss < 0.5 * p.steps[0].loss);
-        if (rp_model_open(device, p.out, NULL, &model, &err)) fail_msg("%s", err.message);
+        if (rp_model_open(fixture_device, p.out, NULL, &model, &err)) fail_msg("%s", err.message);
         assert_int_equal(rp_model_get_info(model)->heads & RP_HEAD_TOKENS, RP_HEAD_TOKENS);
         assert_int_equal(rp_model_get_info(model)->label_count, 3);
         assert_string_equal(rp_model_get_info(model)->labels[0], "B-LOC");
@@ -443,5 +428,5 @@ int main(void) {
         cmocka_unit_test(test_a_folder_that_exists),
         cmocka_unit_test(test_cancel),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

@@ -17,21 +17,7 @@
 
 enum { PATH = FIXTURE_PATH_SIZE + 64 };
 
-static rp_device *device;
 static char dir[FIXTURE_PATH_SIZE], train[PATH], dev[PATH], names[PATH], out[PATH];
-
-static int open_device(void **state) {
-    rp_error err = {0};
-    (void)state;
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
 
 static int begin(void **state) {
     (void)state;
@@ -57,7 +43,7 @@ static rp_status teach(rp_finetune_params params, rp_error *err) {
     params.out = out;
     params.steps = 1;
     params.max_tokens = 16;
-    return rp_finetune(device, &params, err);
+    return rp_finetune(fixture_device, &params, err);
 }
 
 /* The labels of OUT, which goes away. */
@@ -65,7 +51,7 @@ static void check_labels(rp_finetune_params params, const char *const *want, uin
     rp_model *model = NULL;
     rp_error err = {0};
     if (teach(params, &err)) fail_msg("%s", err.message);
-    if (rp_model_open(device, out, NULL, &model, &err)) fail_msg("%s", err.message);
+    if (rp_model_open(fixture_device, out, NULL, &model, &err)) fail_msg("%s", err.message);
     assert_int_equal(rp_model_get_info(model)->label_count, count);
     for (uint32_t i = 0; i < count; i++) assert_string_equal(rp_model_get_info(model)->labels[i], want[i]);
     rp_model_close(&model);
@@ -135,5 +121,5 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_label_that_is_none_is_found, begin, clean),
         cmocka_unit_test_setup_teardown(test_labels_that_cannot_be_had, begin, clean),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

@@ -13,13 +13,14 @@
 
 #include "reprise/reprise.h"
 #include "support_faults.h"
-#include "support_fixture.h"
+#include "support_tasks.h"
 
 #define FILMS "sentence\tlabel\na warm film\tgood\na dull film\tbad\na funny film\tgood\nan awful film\tbad\n"
 
 enum { PATH = FIXTURE_PATH_SIZE + 64, STEPS = 4 };
 
 static rp_device *device;
+static task_case small; /* a model of two narrow layers, with its tokenizer */
 static char dir[FIXTURE_PATH_SIZE], data[PATH];
 static char *wanted, *wanted_log;
 static size_t wanted_size, wanted_log_size;
@@ -66,7 +67,7 @@ static rp_status finetune(uint64_t save_every, rp_error *err) {
     const rp_call call = {.log = take_log};
     snprintf(out, sizeof out, "%s/out", dir);
     snprintf(log, sizeof log, "%s/log.jsonl", dir);
-    const rp_finetune_params params = {.model = SOURCE_DIR "/tools/models/pretrained",
+    const rp_finetune_params params = {.model = small.dir,
                                        .train = data,
                                        .dev = data,
                                        .out = out,
@@ -107,7 +108,9 @@ static int open_device(void **state) {
     rp_error err = {0};
     char out[PATH];
     (void)state;
-    if (!fixture_make_dir(dir) || !fixture_write_text(dir, "train.tsv", FILMS)) return -1;
+    if (!task_case_open("order", &small) || !fixture_make_dir(dir) ||
+        !fixture_write_text(dir, "train.tsv", FILMS))
+        return -1;
     snprintf(data, sizeof data, "%s/train.tsv", dir);
     if (!faults_install() || rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
     /* twice: the first tries kernels */
@@ -127,6 +130,7 @@ static int close_device(void **state) {
     free(wanted);
     free(wanted_log);
     rp_device_close(&device);
+    task_case_close(&small);
     fixture_remove_dir(dir);
     return 0;
 }
@@ -187,7 +191,7 @@ static rp_status pretrain(rp_error *err) {
     snprintf(text, sizeof text, "%s/text.txt", dir);
     const rp_pretrain_params params = {.corpus = corpus,
                                        .corpus_count = 1,
-                                       .init = SOURCE_DIR "/tools/models/pretrained",
+                                       .init = small.dir,
                                        .out = out,
                                        .batch_size = 2,
                                        .steps = STEPS,

@@ -14,22 +14,8 @@
 #include "finetune/finetune.h"
 #include "support_fixture.h"
 
-static rp_device *device;
 static rp_finetune_run *run;
 static char dir[FIXTURE_PATH_SIZE];
-
-static int open_device(void **state) {
-    rp_error err = {0};
-    (void)state;
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
 
 static void finish(void) {
     if (!run) return;
@@ -64,9 +50,9 @@ static rp_status look_at(const char *file, rp_finetune_params params, rp_error *
     if (!params.batch_size) params.batch_size = 1;
     run->dir = model;
     run->params = params;
-    run->device = device;
+    run->device = fixture_device;
     assert_int_equal(rp_config_load(model, &run->config, err), RP_OK);
-    assert_int_equal(rp_model_open(device, model, NULL, &run->model, err), RP_OK);
+    assert_int_equal(rp_model_open(fixture_device, model, NULL, &run->model, err), RP_OK);
     rp_status status = rp_data_open(file, &questions, &run->data, err);
     if (!status) status = rp_finetune_look_at_rows(run, err);
     if (status) return status;
@@ -205,5 +191,5 @@ int main(void) {
         cmocka_unit_test_teardown(test_answers_without_a_place, clean),
         cmocka_unit_test_teardown(test_questions_that_cannot_be_learnt, clean),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

@@ -15,21 +15,6 @@
 #include "loader/safetensors.h"
 #include "support_pretrain.h"
 
-static rp_device *device;
-
-static int open_device(void **state) {
-    rp_error err = {0};
-    (void)state;
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
-
 /* ---- evaluation ---- */
 
 /* The instances of all batches as lines, and a line that no model takes. */
@@ -94,7 +79,7 @@ static void check_evaluation(const char *name) {
     const json_t *want = json_object_get(c.root, "evaluation");
     rp_eval_params params = {.task = RP_EVAL_MLM};
     write_instances(&c, path, true);
-    if (rp_model_open(device, c.dir, NULL, &model, &err)) fail_msg("%s", err.message);
+    if (rp_model_open(fixture_device, c.dir, NULL, &model, &err)) fail_msg("%s", err.message);
     assert_int_equal(rp_eval(model, path, &params, &e, &err), RP_ERROR_FORMAT);
     assert_non_null(strstr(err.message, "line 6: masked_ids: 99999"));
     params.skip_bad = true;
@@ -213,7 +198,7 @@ static void follow(const char *name, rp_optimizer optimizer, double bound) {
     assert_true(fixture_make_dir(dir));
     const json_t *golden = json_object_get(c.root, optimizer == RP_OPTIMIZER_LAMB ? "lamb" : "adamw");
     rp_trainer_params params = pretrain_params(&c, optimizer);
-    if (rp_trainer_open(device, c.dir, &params, &trainer, &err)) fail_msg("%s", err.message);
+    if (rp_trainer_open(fixture_device, c.dir, &params, &trainer, &err)) fail_msg("%s", err.message);
     check_steps(trainer, &c, golden);
     if (rp_trainer_save(trainer, dir, false, &err)) fail_msg("%s", err.message);
     check_weights(golden, dir, bound);
@@ -248,5 +233,5 @@ int main(void) {
         cmocka_unit_test(test_adamw),
         cmocka_unit_test(test_lamb),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

@@ -29,8 +29,6 @@
 
 enum { PATH = FIXTURE_PATH_SIZE + 64, MOST_STEPS = 64, METRICS = 4 };
 
-static rp_device *device;
-
 /* A folder with data, and what the callbacks heard. */
 typedef struct place {
     char dir[FIXTURE_PATH_SIZE], text[PATH], instances[PATH], config[PATH], out[PATH];
@@ -43,19 +41,6 @@ typedef struct place {
     bool best[MOST_STEPS];
     size_t dev_count;
 } place;
-
-static int open_device(void **state) {
-    rp_error err = {0};
-    (void)state;
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
 
 static void take_step(void *user, const rp_training_step *step) {
     static const char *const names[METRICS] = {"mlm_loss", "sop_loss", "mlm_accuracy", "sop_accuracy"};
@@ -100,7 +85,7 @@ static rp_status pretrain(place *p, rp_pretrain_params params, rp_error *err) {
     params.call = &p->call;
     p->step_count = p->dev_count = 0;
     *err = (rp_error){0};
-    return rp_pretrain(device, &params, err);
+    return rp_pretrain(fixture_device, &params, err);
 }
 
 /* A new tiny model taught by the text. */
@@ -236,7 +221,7 @@ static void test_a_new_model(void **state) {
     assert_int_equal(json_integer_value(json_object_get(root, "vocab_size")), 8192);
     json_decref(root);
     free(config);
-    if (rp_model_open(device, p.out, NULL, &model, &err)) fail_msg("%s", err.message);
+    if (rp_model_open(fixture_device, p.out, NULL, &model, &err)) fail_msg("%s", err.message);
     assert_true(rp_model_get_info(model)->heads & RP_HEAD_MASKED_LM &&
                 rp_model_get_info(model)->heads & RP_HEAD_ORDER);
     assert_non_null(rp_model_get_tokenizer(model));
@@ -342,7 +327,7 @@ static void test_wrong_params(void **state) {
         if (status != RP_ERROR_ARGUMENT) fail_msg("case %zu: %d, %s", i, status, err.message);
         assert_int_equal(count_left(&p), 0);
     }
-    assert_int_equal(rp_pretrain(device, NULL, NULL), RP_ERROR_ARGUMENT);
+    assert_int_equal(rp_pretrain(fixture_device, NULL, NULL), RP_ERROR_ARGUMENT);
     assert_int_equal(rp_pretrain(NULL, &good, NULL), RP_ERROR_ARGUMENT);
     fixture_remove_dir(p.dir);
 }
@@ -418,7 +403,7 @@ static double measure(const place *p) {
     rp_evaluation *evaluation = NULL;
     rp_error err;
     size_t count = 0;
-    if (rp_model_open(device, p->out, NULL, &model, &err) ||
+    if (rp_model_open(fixture_device, p->out, NULL, &model, &err) ||
         rp_eval(model, p->instances, &params, &evaluation, &err))
         fail_msg("%s", err.message);
     const rp_metric *metrics = rp_evaluation_metrics(evaluation, &count);
@@ -571,5 +556,5 @@ int main(void) {
         cmocka_unit_test(test_frozen_weights_stay),
         cmocka_unit_test(test_what_is_finished_stays),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

@@ -18,26 +18,12 @@
 
 enum { PATH = FIXTURE_PATH_SIZE + 64, MOST_STEPS = 64 };
 
-static rp_device *device;
 static double losses[MOST_STEPS];
 static size_t step_count;
 
 typedef struct place {
     char dir[FIXTURE_PATH_SIZE], train[PATH], out[PATH];
 } place;
-
-static int open_device(void **state) {
-    rp_error err = {0};
-    (void)state;
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
 
 static void take_step(void *user, const rp_training_step *step) {
     (void)user;
@@ -67,7 +53,7 @@ static rp_status finetune(place *p, rp_finetune_params params, rp_error *err) {
     params.handler = &handler;
     *err = (rp_error){0};
     step_count = 0;
-    return rp_finetune(device, &params, err);
+    return rp_finetune(fixture_device, &params, err);
 }
 
 /* ---- what is learnt ---- */
@@ -85,7 +71,7 @@ static float score(const char *dir, const char *text, const char **label) {
     size_t count;
     float found = -1;
     rp_input input = {.text = {text, strlen(text)}};
-    if (rp_model_open(device, dir, NULL, &model, &err)) fail_msg("%s", err.message);
+    if (rp_model_open(fixture_device, dir, NULL, &model, &err)) fail_msg("%s", err.message);
     snprintf(name, sizeof name, "%s", rp_model_get_info(model)->labels[0]);
     if (rp_classify(model, &input, 1, NULL, &result, &err)) fail_msg("%s", err.message);
     const rp_label *labels = rp_result_labels(result, 0, &count);
@@ -279,11 +265,11 @@ static void test_outputs_are_kept(void **state) {
         params.handler = &handler;
         params.call = &call;
         params.save_every = 3;
-        assert_int_equal(rp_finetune(device, &params, &err), RP_ERROR_CANCELLED);
+        assert_int_equal(rp_finetune(fixture_device, &params, &err), RP_ERROR_CANCELLED);
         params.call = NULL;
         params.handler = NULL;
         params.resume = true;
-        if (rp_finetune(device, &params, &err)) fail_msg("%s", err.message);
+        if (rp_finetune(fixture_device, &params, &err)) fail_msg("%s", err.message);
         unsigned char *resumed = weights_of(&p, &again);
         assert_int_equal(again, size);
         assert_memory_equal(resumed, whole, size);
@@ -300,7 +286,7 @@ static void make_student(place *p, const char *rows) {
     rp_error err;
     begin(p, rows);
     const rp_finetune_params params = {.model = PRETRAINED, .train = p->train, .out = p->out, .steps = 1};
-    if (rp_finetune(device, &params, &err)) fail_msg("%s", err.message);
+    if (rp_finetune(fixture_device, &params, &err)) fail_msg("%s", err.message);
 }
 
 static void test_other_labels(void **state) {
@@ -380,7 +366,7 @@ static void test_who_cannot_teach(void **state) {
     }
     begin(&p, ROWS);
     const rp_finetune_params alone = {.model = PRETRAINED, .train = p.train, .out = p.out, .label_weight = 1};
-    assert_int_equal(rp_finetune(device, &alone, &err), RP_ERROR_ARGUMENT);
+    assert_int_equal(rp_finetune(fixture_device, &alone, &err), RP_ERROR_ARGUMENT);
     assert_non_null(strstr(err.message, "there is none"));
     end(&p);
 }
@@ -397,5 +383,5 @@ int main(void) {
         cmocka_unit_test(test_vectors_of_another_size),
         cmocka_unit_test(test_outputs_are_kept),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

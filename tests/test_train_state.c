@@ -19,22 +19,8 @@
 
 enum { PATH = FIXTURE_PATH_SIZE + 64 };
 
-static rp_device *device;
 static char dir[FIXTURE_PATH_SIZE]; /* of a test */
 static char warning[600];           /* the last one */
-
-static int open_device(void **state) {
-    rp_error err = {0};
-    (void)state;
-    if (rp_device_open(NULL, &device, &err)) print_error("%s\n", err.message);
-    return device ? 0 : -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    rp_device_close(&device);
-    return 0;
-}
 
 static int make_dir(void **state) {
     (void)state;
@@ -72,7 +58,7 @@ static rp_status try_open(const train_case *c, const char *resume, uint32_t toke
     params.resume = resume;
     params.call = &call;
     *warning = '\0';
-    return rp_trainer_open(device, c->g.dir, &params, out, err);
+    return rp_trainer_open(fixture_device, c->g.dir, &params, out, err);
 }
 
 static rp_trainer *open_trainer(const train_case *c, const char *resume, uint32_t tokens) {
@@ -175,7 +161,7 @@ static rp_trainer *open_pretrainer(const pretrain_case *c, const char *resume) {
     rp_trainer *trainer = NULL;
     rp_error err = {0};
     params.resume = resume;
-    if (rp_trainer_open(device, c->dir, &params, &trainer, &err)) fail_msg("%s", err.message);
+    if (rp_trainer_open(fixture_device, c->dir, &params, &trainer, &err)) fail_msg("%s", err.message);
     return trainer;
 }
 
@@ -337,5 +323,5 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_damage_is_found, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_another_model_is_refused, make_dir, remove_dir),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }
