@@ -190,7 +190,8 @@ static void test_calls(void **state) {
     for (size_t i = 0; i < RP_COUNT(faults); i++) {
         int n = 0;
         stage reached;
-        for (bool came = true; came; n++) came = run(faults[i].function, n, faults[i].result, &reached);
+        for (bool came = true; came; n += n < 3 ? 1 : fixture_stride(4))
+            came = run(faults[i].function, n, faults[i].result, &reached);
         assert_true(n > 1 || !faults[i].comes);
     }
 }
@@ -198,7 +199,7 @@ static void test_calls(void **state) {
 static void test_allocations(void **state) {
     int failures[DONE + 1] = {0};
     (void)state;
-    for (int n = 0;; n += n < 4 ? 1 : 1 + n / fixture_stride(8)) {
+    for (int n = 0;; n += 1 + n / 3) {
         stage reached;
         bool came = run(NULL, n, VK_SUCCESS, &reached);
         failures[reached]++;
@@ -246,7 +247,7 @@ static void sweep_allocations(training *train, const char *whole) {
     if (train("first", &err) || train(whole, &err)) fail_msg("%s", err.message);
     fixture_remove_dir(in_dir("first"));
     snprintf(want, sizeof want, "%s/model.safetensors", whole);
-    for (int n = 0;; n += 1 + n / 4) {
+    for (int n = 0;; n += 1 + n / 3) {
         snprintf(out, sizeof out, "out%d", trainings);
         alloc_begin(n);
         rp_status status = train(out, &err);

@@ -148,6 +148,8 @@ typedef struct rp_train_batch {
                              this one, before a Normalize, are to come near to; then `labels` [count / 2]
                              may be given, and a pair of one below 0 is taught by it alone, though other
                              pairs are still to be far from its second text */
+    const rp_call *call;  /* ends the step before its next micro-batch; its progress is not told. NULL: the
+                             step ends when it is done */
     uint64_t reserved[8]; /* zero; see reprise.h */
 } rp_train_batch;
 
@@ -245,8 +247,10 @@ RP_API rp_status rp_trainer_plan(rp_device *device, const char *config, const rp
  * RP_ERROR_TEXT names a sequence that is empty, too long, holds an id out of range or has more tokens to be
  * predicted than a micro-batch takes; RP_ERROR_ARGUMENT a label or a target that is none, masked tokens that
  * are none, or a batch without any label; nothing has changed then.
- * RP_ERROR_UNSUPPORTED names the step and the tensor when the gradient is not finite (in RP_PRECISION_F16:
- * with a loss scale of 1): no parameter has changed. RP_ERROR_DEVICE_LOST as said above. */
+ * RP_ERROR_CANCELLED and RP_ERROR_DEADLINE as `call` says, in a world to all processes: the sums of a step
+ * that had begun are lost then, and later calls fail as after the loss of the device. RP_ERROR_UNSUPPORTED
+ * names the step and the tensor when the gradient is not finite (in RP_PRECISION_F16: with a loss scale of
+ * 1): no parameter has changed. RP_ERROR_DEVICE_LOST as said above. */
 RP_API rp_status rp_trainer_step(rp_trainer *trainer, const rp_train_batch *batch, rp_train_result *result,
                                  rp_error *err);
 

@@ -181,6 +181,7 @@ static rp_status step(rp_loop *loop, uint64_t number, rp_error *err) {
     rp_train_result result = {0};
     double epoch = 0;
     rp_status status = loop->task.fill(loop->task.user, number, &batch, &epoch, err);
+    batch.call = rp_visit_current()->call; // of the training, whose end ends the step
     if (!status) status = rp_trainer_step(loop->trainer, &batch, &result, err);
     if (status) return status;
     loop->more.count = 0;

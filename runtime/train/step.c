@@ -152,6 +152,7 @@ static rp_status run_parts(rp_trainer *t, const rp_train_batch *batch, const rp_
     rp_status status = RP_OK;
     rp_train_part part = rp_train_next_part(t, batch, (rp_train_part){0});
     for (; !status && part.count; part = rp_train_next_part(t, batch, part)) {
+        if ((status = rp_call_check(err))) break;
         uint32_t items = rp_train_fill(t, batch, labels, &part);
         write_state(t, &part, out->learning_rate);
         status = run_part(t, batch, &part, pass, items, out, err);
@@ -238,7 +239,7 @@ rp_status rp_trainer_step(rp_trainer *t, const rp_train_batch *batch, rp_train_r
     if (!t || !batch)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: trainer and batch must not be NULL");
     rp_status status = rp_check_reserved(batch->reserved, RP_COUNT(batch->reserved), "rp_trainer_step", err);
-    if (!status) status = rp_model_enter(t->model, &visit, NULL, "rp_trainer_step", err);
+    if (!status) status = rp_model_enter(t->model, &visit, batch->call, "rp_trainer_step", err);
     if (status) return rp_train_join_step(t, batch, NULL, status, err);
     status = take_turn(t, batch, &done, err);
     rp_visit_leave(&visit);
