@@ -160,6 +160,7 @@ static const number numbers[] = {
     FIELD(rp_convert_handler, progress, 8, 8),
     FIELD(rp_convert_handler, user, 16, 8),
 #include "abi_train.def"
+#include "abi_documents.def"
     VALUE(RP_CONVERT_AS_IS, 0),
     VALUE(RP_CONVERT_F32, 1),
     VALUE(RP_CONVERT_F16, 2),
