@@ -136,8 +136,8 @@ static const char help[] =
     "with --slots \"slots\", {\"name\": \"value\"}. Key of --jsonl: text.\n"
     "\n"
     "Examples:\n"
-    "  reprise chat -m intents\n"
-    "  reprise chat -m intents --faq faq.csv --slots entities\n"
+    "  reprise chat \"my card has not come\"\n"
+    "  reprise chat --faq faq.csv --slots entities\n"
     "  reprise chat -m all-MiniLM-L6-v2 --examples intents.csv --jsonl < said.jsonl\n";
 
 const rp_cli_command rp_cli_command_chat = {
@@ -147,6 +147,7 @@ const rp_cli_command rp_cli_command_chat = {
     .help = help,
     .options = RP_CLI_COMMON | RP_CLI_CHAT,
     .shape = RP_CLI_SHAPE_TEXT,
+    .bundled = "intents",
     .run = run,
     .people = put_reply,
     .open = open_dialogue,

@@ -293,11 +293,6 @@ int rp_cli_answer_inputs(const rp_cli_command *command, const rp_cli_options *op
     rp_cli_input input;
     rp_cli_session session;
     rp_error broken = {0};
-    if (!options->model && !command->bundled && command->in_order) {
-        rp_cli_complain("chat: name a model that tells intents, or makes vectors, with -m DIR or "
-                        "REPRISE_MODEL; 'reprise finetune' teaches one; try 'reprise chat --help'");
-        return 2;
-    }
     if (!options->model && !command->bundled) {
         say_no_bundled(command->name);
         return 2;
