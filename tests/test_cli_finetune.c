@@ -81,6 +81,65 @@ static void test_a_model_and_a_log(void **state) {
     fixture_remove_dir(p.dir);
 }
 
+/* In f16 the log has the scale, the card says how it was made, and a resumed training must ask for it. */
+static void test_f16(void **state) {
+    place p;
+    char line[2000], path[FIXTURE_PATH_SIZE + 64];
+    (void)state;
+    begin(&p);
+    cli_run run = cli(CLI_ARGS("finetune", "--train", p.train, "-o", p.out, "--steps", "2", "--precision",
+                               "f16", "--save-every", "1", "--log", p.log),
+                      NULL, 0);
+    assert_int_equal(run.status, 0);
+    cli_free(&run);
+    check_log(p.log, "ss");
+    FILE *file = fopen(p.log, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    assert_non_null(strstr(line, "\"scale\": 65536.0, \"skipped\": 0.0"));
+    fclose(file);
+    snprintf(path, sizeof path, "%s/README.md", p.out);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    size_t size = fread(line, 1, sizeof line - 1, file);
+    line[size] = '\0';
+    fclose(file);
+    assert_non_null(strstr(line, "| precision | `f16` |"));
+    snprintf(path, sizeof path, "%s/training.json", p.out); /* as if it had not come to its end */
+    assert_int_equal(unlink(path), 0);
+    run = cli(CLI_ARGS("finetune", "--train", p.train, "-o", p.out, "--steps", "2", "--save-every", "1",
+                       "--resume"),
+              NULL, 0);
+    assert_int_equal(run.status, 1);
+    assert_non_null(strstr(run.err, "precision: the training that is to go on had \"f16\""));
+    cli_free(&run);
+    run = cli(CLI_ARGS("finetune", "--train", p.train, "-o", p.out, "--precision", "int8"), NULL, 0);
+    assert_int_equal(run.status, 2);
+    cli_free(&run);
+    fixture_remove_dir(p.dir);
+}
+
+/* With a learning rate that no model survives it ends with an error, and what was saved before stays. */
+static void test_what_is_not_finite(void **state) {
+    place p;
+    char path[FIXTURE_PATH_SIZE + 64];
+    struct stat info;
+    (void)state;
+    begin(&p);
+    cli_run run = cli(CLI_ARGS("finetune", "--train", p.train, "-o", p.out, "--steps", "9", "--lr", "9e8",
+                               "--schedule", "constant", "--save-every", "1"),
+                      NULL, 0);
+    assert_int_equal(run.status, 1);
+    assert_non_null(strstr(run.err, "step 2: the gradient of "));
+    assert_non_null(strstr(run.err, "go on from what was saved"));
+    cli_free(&run);
+    snprintf(path, sizeof path, "%s/checkpoint-1/trainer.json", p.out);
+    assert_int_equal(stat(path, &info), 0);
+    snprintf(path, sizeof path, "%s/model.safetensors", p.out);
+    assert_int_not_equal(stat(path, &info), 0);
+    fixture_remove_dir(p.dir);
+}
+
 static void test_a_log_that_cannot_be_written(void **state) {
     place p;
     (void)state;
@@ -140,10 +199,9 @@ static void test_usage(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_model_and_a_log),
-        cmocka_unit_test(test_a_log_that_cannot_be_written),
-        cmocka_unit_test(test_a_signal),
-        cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_a_model_and_a_log),  cmocka_unit_test(test_f16),
+        cmocka_unit_test(test_what_is_not_finite), cmocka_unit_test(test_a_log_that_cannot_be_written),
+        cmocka_unit_test(test_a_signal),           cmocka_unit_test(test_usage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

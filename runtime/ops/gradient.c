@@ -34,6 +34,48 @@ static void put(rp_kernel *kernel, const rp_use *use, const char *shader, shape 
              4 * s.columns);
 }
 
+/* Cooperative matrices, of float16. A row of the table: the tile that one subgroup makes, along k and n, how
+ * many subgroups a workgroup has, and how many of them are side by side. On a software driver, where they are
+ * loops over lanes, the smallest is enough. */
+static uint32_t add_matrix_kernels(const rp_caps *caps, rp_kernel *out) {
+    static const struct {
+        uint32_t rows, columns, blocks, across;
+    } tiles[] = {{64, 32, 8, 4}, {32, 32, 4, 2}, {16, 32, 1, 1}};
+    uint32_t lanes = caps->info.subgroup_size, count = 0;
+    bool cpu = caps->info.type == RP_DEVICE_CPU;
+    for (uint32_t s = 0; s < caps->matrix_shape_count && s < 2 && rp_subgroups_alike(caps); s++)
+        for (size_t i = cpu ? RP_COUNT(tiles) - 1 : 0; i < RP_COUNT(tiles); i++) {
+            const rp_matrix_shape m = caps->matrix_shapes[s];
+            uint32_t depth = 16 % m.k ? 32 : 16, blocks = tiles[i].blocks, across = tiles[i].across;
+            if (tiles[i].rows % m.m || tiles[i].columns % m.n || depth % m.k || m.m % 4 || m.n % 4 ||
+                !rp_matrix_is_dense(m, lanes))
+                continue;
+            uint32_t x = blocks / across * tiles[i].rows / 4, dy = across * tiles[i].columns / 4;
+            if (!rp_workgroup_fits(caps, lanes * blocks,
+                                   16ull * depth * (x + dy + 4) + 4ull * blocks * m.m * m.n))
+                continue;
+            rp_kernel *kernel = &out[count++];
+            *kernel =
+                (rp_kernel){.key = {.shader = "gradient_cooperative",
+                                    .constants = {lanes, blocks, tiles[i].rows / m.m, tiles[i].columns / m.n,
+                                                  depth, 1, m.m, m.n, m.k, across},
+                                    .constant_count = 10,
+                                    .subgroup_size = caps->subgroup_control ? lanes : 0,
+                                    .bindings = 4,
+                                    .push_words = 6,
+                                    .code = tiles[i].rows / m.m * (tiles[i].columns / m.n)},
+                            .rows = x,
+                            .columns = dy,
+                            .rounding = RP_ROUNDING_F16,
+                            .matrix = m,
+                            .shuffles = true};
+            snprintf(kernel->name, sizeof kernel->name,
+                     "gradient_cooperative %ux%u, %ux%u of %ux%ux%u, %u across", lanes, blocks,
+                     tiles[i].rows / m.m, tiles[i].columns / m.n, m.m, m.n, m.k, across);
+        }
+    return count;
+}
+
 static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]) {
     static const shape tiles[] = {{16, 16, 2, 2, 8}, {16, 16, 1, 2, 8}, {16, 8, 1, 2, 8}, {8, 8, 1, 2, 8}};
     static const shape shapes[] = {
@@ -41,6 +83,7 @@ static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MA
     const rp_device_info *info = &caps->info;
     bool cpu = info->type == RP_DEVICE_CPU;
     uint32_t count = 0, lanes = info->subgroup_size, rows = lanes < 8 ? lanes : 8;
+    if (use->halves && !cpu) count = add_matrix_kernels(caps, out);
     /* made for a software driver, which reads texel buffers faster */
     for (uint32_t columns = 2; columns && cpu && rp_has_subgroups(caps); columns--)
         if (use->texels <= caps->max_texels)
@@ -52,6 +95,7 @@ static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MA
         if (rp_workgroup_fits(caps, t->lanes * t->blocks, 16ull * cells))
             put(&out[count++], use, "gradient_tile", *t, false);
     }
+    if (use->halves && cpu) count += add_matrix_kernels(caps, &out[count]);
     for (size_t i = cpu ? RP_COUNT(shapes) - 1 : 0; i < RP_COUNT(shapes); i++)
         if (i + 1 == RP_COUNT(shapes) || rp_workgroup_fits(caps, shapes[i].lanes * shapes[i].blocks, 0))
             put(&out[count++], use, "gradient", shapes[i], false);
