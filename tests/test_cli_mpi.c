@@ -21,6 +21,9 @@
     "a letter came in the morning.\nhe read it twice.\nthen he put it into the fire.\n\n" \
     "the ship was old.\nnobody had painted it for years.\nthe captain did not care.\n\n"  \
     "it rained.\nwe stayed at home.\nthe children played.\n"
+#define PAIRS                                                                                          \
+    "sentence1\tsentence2\na warm film\ta fine one\na dull film\tit bored us\nhe left\the went away\n" \
+    "it rained\tthe day was wet\nthe ship sank\tit went down\nwe ate\tdinner was good\n"
 #define TINY                                                                                                 \
     "{\"model_type\": \"albert\", \"embedding_size\": 16, \"hidden_size\": 24, \"num_attention_heads\": 2, " \
     "\"num_hidden_layers\": 2, \"intermediate_size\": 40, \"max_position_embeddings\": 40, "                 \
@@ -31,7 +34,8 @@ static char dir[FIXTURE_PATH_SIZE], data[FIXTURE_PATH_SIZE + 32], said[1 << 16];
 static int make_data(void **state) {
     (void)state;
     if (!fixture_make_dir(dir) || !fixture_write_text(dir, "train.tsv", FILMS) ||
-        !fixture_write_text(dir, "text.txt", TEXT) || !fixture_write_text(dir, "tiny.json", TINY))
+        !fixture_write_text(dir, "text.txt", TEXT) || !fixture_write_text(dir, "pairs.tsv", PAIRS) ||
+        !fixture_write_text(dir, "tiny.json", TINY))
         return -1;
     snprintf(data, sizeof data, "%s/train.tsv", dir);
     return 0;
@@ -180,6 +184,28 @@ static void test_pre_training(void **state) {
     assert_int_equal(access(in_dir("none", path), F_OK), -1);
 }
 
+/* Vectors are compared with those of the whole batch, whichever process has them; some have none of it. */
+static void test_vectors(void **state) {
+    char paths[3][FIXTURE_PATH_SIZE + 32];
+    (void)state;
+    if (!mpi_is_there()) skip();
+    for (int ranks = 1; ranks <= 4; ranks *= 2) {
+        static const char *const outs[] = {"", "one", "two", "", "four"}, *const logs[] = {"", "one.jsonl",
+                                                                                           "two.jsonl", "",
+                                                                                           "four.jsonl"};
+        assert_int_equal(
+            mpi_run(ranks,
+                    (const char *const[]){BINARY_DIR "/reprise", "finetune", "--task", "embed", "--train",
+                                          in_dir("pairs.tsv", paths[0]), "-o", in_dir(outs[ranks], paths[1]),
+                                          "--log", in_dir(logs[ranks], paths[2]), "--batch-size", "5",
+                                          "--epochs", "2", "--teacher", "bundled:pretrained", NULL},
+                    said, sizeof said),
+            0);
+    }
+    compare_logs("one.jsonl", "two.jsonl", 4, 2e-3);
+    compare_logs("one.jsonl", "four.jsonl", 4, 2e-3);
+}
+
 /* What is said without mpirun, where an environment pretends that it was there. */
 static void check_refused(const char *size, const char *folder, const char *says) {
     char path[FIXTURE_PATH_SIZE + 32];
@@ -224,6 +250,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_two_processes_make_one_model, make_data, remove_data),
         cmocka_unit_test_setup_teardown(test_pre_training, make_data, remove_data),
+        cmocka_unit_test_setup_teardown(test_vectors, make_data, remove_data),
         cmocka_unit_test_setup_teardown(test_an_mpi_that_is_not_known, make_data, remove_data),
         cmocka_unit_test_setup_teardown(test_no_mpi, make_data, remove_data),
         cmocka_unit_test_setup_teardown(test_a_launcher_of_another_mpi, make_data, remove_data)};

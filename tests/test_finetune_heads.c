@@ -22,7 +22,7 @@ enum { PATH = FIXTURE_PATH_SIZE + 64 };
 static rp_device *device;
 static char dir[FIXTURE_PATH_SIZE], train[PATH], dev[PATH], out[PATH];
 static double first_loss, last_loss;
-static int evaluations;
+static int evaluations, warned, steps;
 
 static int open_device(void **state) {
     rp_error err = {0};
@@ -57,6 +57,12 @@ static void take_step(void *user, const rp_training_step *s) {
     (void)user;
     if (s->step == 1) first_loss = s->loss;
     last_loss = s->loss;
+    steps++;
+}
+
+static void take_log(void *user, rp_log_level level, const char *message) {
+    (void)user, (void)level;
+    if (strstr(message, ": 2 bad rows were left out")) warned++;
 }
 
 static void take_evaluation(void *user, const rp_training_step *last, const rp_metric *metrics, size_t count,
@@ -67,11 +73,13 @@ static void take_evaluation(void *user, const rp_training_step *last, const rp_m
 
 static rp_status try_to(rp_finetune_params params, rp_error *err) {
     static const rp_training_handler handler = {.step = take_step, .evaluated = take_evaluation};
+    static const rp_call call = {.log = take_log};
     if (!params.model) params.model = PRETRAINED;
     params.train = train;
     params.out = out;
     params.handler = &handler;
-    evaluations = 0;
+    params.call = &call;
+    evaluations = warned = steps = 0;
     return rp_finetune(device, &params, err);
 }
 
@@ -176,10 +184,43 @@ static void test_choices(void **state) {
     fixture_remove_dir(out);
     put("choices.jsonl",
         "{\"text\": \"a\", \"choices\": [\"b\", \"c\"], \"label\": 1}\n"
-        "{\"text\": \"a\", \"choices\": [\"b\", \"c\", \"d\"], \"label\": 1}\n",
+        "{\"text\": \"a\", \"choices\": [\"b\", \"c\", \"d\"], \"label\": 3}\n",
         train);
     refuse((rp_finetune_params){.task = RP_EVAL_CHOOSE}, RP_ERROR_FORMAT,
-           "line 2: has 3 choices and the rows before it 2");
+           "line 2: label is not the number of one of the 3 choices");
+}
+
+/* Questions may have different numbers of choices; of the rows of each task bad ones can be left out, those
+ * too that the task alone finds bad. */
+static void test_choices_differ(void **state) {
+    char text[4096] = "{\"text\": \"a\", \"choices\": [\"b\"], \"label\": 1}\n{}\n";
+    size_t at = strlen(text);
+    (void)state;
+    for (int i = 0; i < 12; i++)
+        at += (size_t)snprintf(
+            text + at, sizeof text - at,
+            "{\"text\": \"the colour of %d\", \"choices\": [%s\"wood\", \"red\"], \"label\": %d}\n", i,
+            i % 3 ? i % 3 > 1 ? "\"stone\", \"oak\", " : "\"stone\", " : "", i % 3 + 1);
+    put("choices.jsonl", text, train);
+    teach((rp_finetune_params){.task = RP_EVAL_CHOOSE,
+                               .dev = train,
+                               .epochs = 14,
+                               .batch_size = 5,
+                               .learning_rate = 5e-4,
+                               .skip_bad = true});
+    assert_int_equal(warned, 1);
+    rp_model *model = open_out("AlbertForMultipleChoice");
+    put("choices.jsonl", strchr(strchr(text, '\n') + 1, '\n') + 1, dev);
+    assert_true(metric(model, dev, RP_EVAL_CHOOSE, "accuracy") > 0.9);
+    rp_model_close(&model);
+    fixture_remove_dir(out);
+    /* pairs with scores that no cosine can be */
+    put("pairs.tsv", "text\ttext_pair\tlabel\na\tb\t7\na\tb\t0.5\nc\td\t-3\nc\td\t1\n", train);
+    const rp_finetune_params params = {.task = RP_EVAL_EMBED, .epochs = 1, .batch_size = 1, .skip_bad = true};
+    rp_error err = {0};
+    if (try_to(params, &err)) fail_msg("%s", err.message);
+    assert_int_equal(warned, 1);
+    assert_int_equal(steps, 2);
 }
 
 /* ---- vectors ---- */
@@ -291,6 +332,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_answers, clean),
         cmocka_unit_test_teardown(test_a_head_goes_on, clean),
         cmocka_unit_test_teardown(test_choices, clean),
+        cmocka_unit_test_teardown(test_choices_differ, clean),
         cmocka_unit_test_teardown(test_pairs, clean),
         cmocka_unit_test_teardown(test_scores, clean),
         cmocka_unit_test_teardown(test_pairs_that_cannot_be_learnt, clean),

@@ -43,7 +43,7 @@ static int clean(void **state) {
 
 /* ---- batches ---- */
 
-enum { MANY = 1026, LONGEST = 40, WIDTH = 39 };
+enum { MANY = 1204, LONGEST = 40, WIDTH = 39 };
 static int32_t ids[MANY][LONGEST];
 static rp_sequence sequences[MANY];
 static float scores[MANY / 2], teacher[MANY * WIDTH];
@@ -133,7 +133,7 @@ static void test_the_cut_drops_the_same(void **state) {
 static void test_nothing_is_made_after_the_first_step(void **state) {
     (void)state;
     const rp_trainer_params params = {.vectors = RP_VECTORS_IN_BATCH, .max_batch_tokens = 400};
-    const size_t pairs[] = {1, 2, 21, RP_TRAIN_MOST_PAIRS};
+    const size_t pairs[] = {1, 2, 21, RP_TRAIN_USUAL_PAIRS};
     rp_error err = {0};
     open_trainer(&params);
     rp_train_batch batch = make_batch(3, 1);
@@ -194,7 +194,7 @@ static void test_wrong_batches_are_refused(void **state) {
     const rp_trainer_params params = {.vectors = RP_VECTORS_SCORED};
     open_trainer(&params);
     rp_train_batch batch = make_batch(MANY / 2, 1);
-    refuse(&batch, "make the batch smaller");
+    refuse(&batch, "1204 sequences are not from 1 to 512 pairs; make the batch smaller");
     batch.count = 3;
     refuse(&batch, "3 sequences");
     batch.count = 4;
@@ -205,6 +205,69 @@ static void test_wrong_batches_are_refused(void **state) {
     batch = make_batch(2, 1);
     batch.teacher = teacher;
     refuse(&batch, "teacher must be NULL");
+}
+
+/* ---- more pairs ---- */
+
+/* The mean of the hidden states of a text's tokens. */
+static void take_mean(const float *hidden, uint32_t tokens, double out[WIDTH]) {
+    double length = 0;
+    for (int c = 0; c < WIDTH; c++) {
+        out[c] = 0;
+        for (uint32_t k = 0; k < tokens; k++) out[c] += (double)hidden[k * WIDTH + c] / tokens;
+        length += out[c] * out[c];
+    }
+    for (int c = 0; c < WIDTH; c++) out[c] /= sqrt(length);
+}
+
+/* The loss of a batch as it is told of many pairs, in plain C from the model's hidden states. */
+static double loss_of(const rp_train_batch *batch) {
+    static double vectors[MANY][WIDTH];
+    const rp_run_params hidden = {.output = RP_OUTPUT_HIDDEN};
+    rp_error err = {0};
+    double loss = 0;
+    size_t pairs = batch->count / 2;
+    size_t count = rp_model_output_size(trainer->model, batch->sequences, batch->count, &hidden);
+    float *states = calloc(count, sizeof *states), *at = states;
+    assert_non_null(states);
+    if (rp_model_run(trainer->model, batch->sequences, batch->count, &hidden, states, count, NULL, &err))
+        fail_msg("%s", err.message);
+    for (size_t i = 0; i < batch->count; at += batch->sequences[i++].count * WIDTH)
+        take_mean(at, batch->sequences[i].count, vectors[i]);
+    free(states);
+    for (size_t i = 0; i < pairs; i++) {
+        double sum = 0, own = 0;
+        for (size_t k = 0; k < pairs; k++) {
+            double cosine = 0;
+            for (int c = 0; c < WIDTH; c++) cosine += vectors[2 * i][c] * vectors[2 * k + 1][c];
+            sum += exp(20 * cosine - 20);
+            if (k == i) own = 20 * cosine - 20;
+        }
+        loss += (log(sum) - own) / (double)pairs;
+    }
+    return loss;
+}
+
+static void test_more_pairs_than_usual(void **state) {
+    (void)state;
+    rp_trainer_params params = {
+        .vectors = RP_VECTORS_IN_BATCH, .learning_rate = 1e-3, .max_batch_pairs = MANY / 2};
+    rp_train_batch batch = make_batch(MANY / 2, 5);
+    rp_train_result result = {0};
+    rp_error err = {0};
+    open_trainer(&params);
+    double loss = loss_of(&batch);
+    if (rp_trainer_step(trainer, &batch, &result, &err)) fail_msg("%s", err.message);
+    if (!(fabs(result.loss - loss) < 1e-4 * loss)) fail_msg("%.9g, not %.9g", result.loss, loss);
+    rp_trainer_close(&trainer);
+    params.max_batch_pairs = 3;
+    open_trainer(&params);
+    batch.count = 8;
+    refuse(&batch, "8 sequences are not from 1 to 3 pairs");
+    rp_trainer_close(&trainer);
+    params.max_batch_pairs = 100000;
+    assert_int_equal(try_open(&params, &err), RP_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "100000 pairs of a batch are more than the "));
 }
 
 /* A pair that is not learnt is taught by the teacher alone; without any other its vectors are all. */
@@ -262,6 +325,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_nothing_is_made_after_the_first_step, clean),
         cmocka_unit_test_teardown(test_heads_stay, clean),
         cmocka_unit_test_teardown(test_wrong_batches_are_refused, clean),
+        cmocka_unit_test_teardown(test_more_pairs_than_usual, clean),
         cmocka_unit_test_teardown(test_a_teacher, clean),
         cmocka_unit_test_teardown(test_what_cannot_learn_is_refused, clean),
     };

@@ -92,6 +92,9 @@ typedef struct rp_trainer_params {
                                   storage buffer so large; 0: the library derives it from the size of the
                                   model and of the device's memory. A larger batch is cut, which changes
                                   results by rounding alone */
+    uint32_t max_batch_pairs;  /* of vectors: most pairs of a step; 0: 512. Each first text of
+                                  RP_VECTORS_IN_BATCH  is compared with all second ones: for a storage buffer
+                                  of  128 MiB that is  5,792 */
     bool taught; /* of RP_HEAD_CLASSIFIER, and of vectors: batches have what a teacher makes of them, too */
     const char *config; /* not NULL: a new model is trained, of this configuration: "base", "large", "xlarge"
                            or "xxlarge" (ALBERT, version 2), a config.json, or a folder or model that has
@@ -129,8 +132,8 @@ typedef struct rp_train_batch {
     const int32_t *labels; /* RP_HEAD_CLASSIFIER with RP_PROBLEM_SINGLE_LABEL: [count], the label of each
                               sequence. RP_HEAD_TOKENS: of each token, sequence after sequence. RP_HEAD_SPANS:
                               [count, 2], the first and the last token of each answer; all tokens of the
-                              sequence compete. RP_HEAD_CHOICE: [count / choices], the right one of each
-                              question. One below 0 is not learnt */
+                              sequence compete. RP_HEAD_CHOICE: [questions], the right choice of each. One
+                              below 0 is not learnt */
     const uint32_t *masked_counts; /* RP_HEAD_MASKED_LM: [count], tokens of each sequence to be predicted */
     const uint32_t *masked_positions; /* and which, sequence after sequence: numbers of tokens of the
                                          sequence, from 0, each once */
@@ -139,15 +142,17 @@ typedef struct rp_train_batch {
                              one). One below 0 is not learnt */
     const float *targets; /* RP_HEAD_CLASSIFIER otherwise: [count, label_count], what each output is to be.
                              RP_VECTORS_SCORED: [count / 2], the score of each pair. Of vectors the
-                             sequences of a pair follow one another, and there are at most 512 pairs */
-    uint32_t choices;     /* RP_HEAD_CHOICE: sequences of each question, which follow one another */
-    const float *teacher; /* with rp_trainer_params.taught, and beside the labels or targets: [count,
-                             label_count], the logits of another model, which this one's are to come near to.
-                             A sequence whose label is below 0, and a batch of them, is taught by it alone.
-                             Of vectors [count, hidden_size], the vectors of another model, which those of
-                             this one, before a Normalize, are to come near to; then `labels` [count / 2]
-                             may be given, and a pair of one below 0 is taught by it alone, though other
-                             pairs are still to be far from its second text */
+                             sequences of a pair follow one another, and there are at most
+                             max_batch_pairs, in all ranks of a world */
+    uint32_t choices;     /* RP_HEAD_CHOICE: sequences of each question, which follow one another; or */
+    const uint32_t *choice_counts; /* of question after question, and NULL where all have `choices` */
+    const float *teacher;          /* with rp_trainer_params.taught, and beside the labels or targets: [count,
+                                      label_count], the logits of another model, which this one's are to come near to.
+                                      A sequence whose label is below 0, and a batch of them, is taught by it alone.
+                                      Of vectors [count, hidden_size], the vectors of another model, which those of
+                                      this one, before a Normalize, are to come near to; then `labels` [count / 2]
+                                      may be given, and a pair of one below 0 is taught by it alone, though other
+                                      pairs are still to be far from its second text */
     const rp_call *call;  /* ends the step before its next micro-batch; its progress is not told. NULL: the
                              step ends when it is done */
     uint64_t reserved[8]; /* zero; see reprise.h */

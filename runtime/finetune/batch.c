@@ -21,6 +21,7 @@ void rp_finetune_batch_finish(rp_finetune_batch *batch) {
     free(batch->windows.items);
     free(batch->labels);
     free(batch->targets);
+    free(batch->choices);
 }
 
 /* Room for the labels of `count` tokens, or of one row more. */
@@ -201,14 +202,18 @@ static rp_status push(rp_finetune_run *run, rp_status status, size_t at, rp_enco
 
 static rp_status add_choices(rp_finetune_run *run, const rp_data_row *row, size_t at, rp_error *err) {
     const rp_tokenize_params params = {.max_tokens = run->params.max_tokens};
+    rp_finetune_batch *b = &run->batch;
     uint32_t right = 0;
     rp_status status = rp_task_check_pairs(run->model, err);
-    int32_t *label = status ? NULL : more_labels(&run->batch, 1, err);
+    int32_t *label = status ? NULL : more_labels(b, 1, err);
     if (!label) return err->status;
-    if (row->item_count != run->choices || !row->labelled ||
-        !rp_label_whole(row->labels[0], run->choices - 1, &right))
+    if (row->item_count > run->choices || !row->labelled ||
+        !rp_label_whole(row->labels[0], (uint32_t)row->item_count - 1, &right))
         return rp_fail(err, RP_ERROR_FORMAT, "the choices are not those that were there; start again");
+    if (!rp_grow((void **)&b->choices, &b->choice_capacity, at + 1, sizeof *b->choices))
+        return rp_fail_memory(err, "a batch", 4ull * at);
     *label = (int32_t)right;
+    b->choices[at] = (uint32_t)row->item_count;
     for (size_t k = 0; !status && k < row->item_count; k++) {
         rp_encoding encoding = {0};
         status = rp_task_tokenize(run->model, row->text, row->items[k], &params, &encoding, err);

@@ -1,5 +1,5 @@
 /* What the examples of a task are: rows; of questions the windows of their contexts; and what all rows of
- * choices and of pairs must have alike. */
+ * pairs must have alike. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* memmem */
 #endif
@@ -110,13 +110,14 @@ rp_status rp_finetune_answer(const rp_data_row *row, int64_t *from, rp_error *er
 
 /* ---- choices and pairs ---- */
 
-/* Every question has as many choices as the first. */
+/* The choices of a question are learnt together. */
 static rp_status look_at_choices(rp_finetune_run *run, const rp_data_row *row, rp_error *err) {
-    if (!run->choices) run->choices = (uint32_t)row->item_count;
-    if (run->choices == row->item_count) return RP_OK;
-    return rp_fail(err, RP_ERROR_FORMAT,
-                   "has %zu choices and the rows before it %u; give all rows as many, or leave it out",
-                   row->item_count, run->choices);
+    enum { MOST = 256 }; /* sequences of a micro-batch */
+    if (row->item_count > MOST)
+        return rp_fail(err, RP_ERROR_FORMAT, "has %zu choices, more than the %d that are learnt together",
+                       row->item_count, MOST);
+    if (row->item_count > run->choices) run->choices = (uint32_t)row->item_count;
+    return RP_OK;
 }
 
 bool rp_finetune_is_learnt(const rp_finetune_run *run, const rp_data_row *row) {
@@ -125,14 +126,13 @@ bool rp_finetune_is_learnt(const rp_finetune_run *run, const rp_data_row *row) {
 
 /* Every pair has a score, or none has; but for rows that a teacher can teach alone: texts without a second
  * one, and pairs without a score. */
-static rp_status look_at_pair(rp_finetune_run *run, const rp_data_row *row, uint64_t number, rp_error *err) {
+static rp_status look_at_pair(rp_finetune_run *run, const rp_data_row *row, bool first, rp_error *err) {
     double score = 0;
     bool taught = run->params.teacher;
     if (!row->pair.data && (!taught || row->labelled))
         return rp_fail(err, RP_ERROR_FORMAT,
                        "has one text, and the task needs pairs, such as text and text_pair");
-    if (!number || taught) run->scored |= row->labelled;
-    if (run->scored != row->labelled && !taught)
+    if (run->scored != row->labelled && !taught && !first)
         return rp_fail(err, RP_ERROR_FORMAT,
                        "has %s score and the rows before it have %s; give all pairs a score, or none",
                        row->labelled ? "a" : "no", row->labelled ? "none" : "one");
@@ -143,21 +143,34 @@ static rp_status look_at_pair(rp_finetune_run *run, const rp_data_row *row, uint
                     "has the score %g, which no cosine can be; divide scores by the largest, so that they "
                     "are from 0 to 1",
                     score);
+    if (!status && (first || taught)) run->scored |= row->labelled;
+    return status;
+}
+
+/* Row `i` of the data, of which run->rows are good so far. */
+static rp_status look_at_row(rp_finetune_run *run, uint64_t i, rp_error *err) {
+    rp_data_row row;
+    rp_status status = rp_call_check(err);
+    if (!status) status = rp_data_read(run->data, i, &row, err);
+    if (status) return status;
+    status = run->params.task == RP_EVAL_CHOOSE ? look_at_choices(run, &row, err)
+                                                : look_at_pair(run, &row, !run->rows, err);
+    bool bad = status == RP_ERROR_FORMAT;
+    if (bad) status = run->params.skip_bad ? RP_OK : blame(run, i, err);
+    run->rows += !bad;
+    if (run->firsts) run->firsts[i + 1] = run->rows;
     return status;
 }
 
 static rp_status look_at_rows(rp_finetune_run *run, rp_error *err) {
     uint64_t rows = rp_data_count(run->data);
-    for (uint64_t i = 0; i < rows; i++) {
-        rp_data_row row;
-        rp_status status = rp_call_check(err);
-        if (!status) status = rp_data_read(run->data, i, &row, err);
-        if (status) return status;
-        status = run->params.task == RP_EVAL_CHOOSE ? look_at_choices(run, &row, err)
-                                                    : look_at_pair(run, &row, i, err);
-        if (status) return status == RP_ERROR_FORMAT ? blame(run, i, err) : status;
-    }
-    return RP_OK;
+    rp_status status = RP_OK;
+    run->rows = 0;
+    if (run->params.skip_bad) run->firsts = rp_new_array(uint64_t, rows + 1);
+    if (run->params.skip_bad && !run->firsts) return rp_fail_memory(err, "the rows", 8 * rows);
+    if (run->firsts) run->firsts[0] = 0;
+    for (uint64_t i = 0; !status && i < rows; i++) status = look_at_row(run, i, err);
+    return status;
 }
 
 rp_status rp_finetune_look_at_rows(rp_finetune_run *run, rp_error *err) {

@@ -108,6 +108,17 @@ static rp_status open_data(rp_finetune_run *run, const char *path, rp_labels *la
     return rp_data_open(path, &params, out, err);
 }
 
+/* Rows that were left out: by the reader, and by the task. */
+static void say_skipped(const rp_finetune_run *run) {
+    uint64_t skipped = rp_data_skipped(run->data);
+    for (uint64_t i = 0; run->firsts && i < rp_data_count(run->data); i++)
+        skipped += run->firsts[i] == run->firsts[i + 1];
+    if (skipped && !rp_world_rank(run->params.world))
+        rp_log_say(&(rp_log){0}, RP_LOG_WARNING, "%s: %llu bad row%s left out",
+                   rp_path_shown(run->params.train), (unsigned long long)skipped,
+                   skipped == 1 ? " was" : "s were");
+}
+
 static rp_status open_train(rp_finetune_run *run, rp_error *err) {
     const rp_finetune_params *p = &run->params;
     rp_status status = open_data(run, p->train, &run->labels, &run->data, err);
@@ -116,6 +127,7 @@ static rp_status open_train(rp_finetune_run *run, rp_error *err) {
     if (status) return status;
     if (!run->rows)
         return rp_fail(err, RP_ERROR_FORMAT, "%s: there is no row that can be used", rp_path_shown(p->train));
+    say_skipped(run);
     run->steps_of_epoch = rp_div_up(run->rows, p->batch_size);
     run->steps = p->steps ? p->steps : p->epochs * run->steps_of_epoch;
     if (p->warmup >= 1 && p->warmup > (double)run->steps)
@@ -196,6 +208,7 @@ static rp_status open_trainer(rp_finetune_run *run, rp_error *err) {
                    : run->scored ? RP_VECTORS_SCORED
                                  : RP_VECTORS_IN_BATCH,
         .max_batch_tokens = most_tokens(run),
+        .max_batch_pairs = p->batch_size < run->rows ? p->batch_size : (uint32_t)run->rows,
         .label_count = run->keeps_head || (!is_named(run) && !regress) ? 0
                        : regress                                       ? 1
                        : teacher                                       ? teacher->label_count
@@ -267,7 +280,7 @@ static rp_status fill(void *user, uint64_t step, rp_train_batch *batch, double *
     batch->count = tokenized->count;
     batch->labels = numbers && !run->teacher.model ? NULL : run->batch.labels;
     batch->targets = numbers ? run->batch.targets : NULL;
-    batch->choices = run->choices;
+    batch->choice_counts = run->batch.choices;
     batch->teacher = run->teacher.targets;
     rp_finetune_rows rows = rp_finetune_rows_of(run, step);
     *epoch = (double)(step / run->steps_of_epoch) + (double)(rows.first + rows.count) / (double)run->rows;

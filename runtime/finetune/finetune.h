@@ -14,8 +14,10 @@ typedef struct rp_finetune_batch {
     int32_t *labels; /* [label_count] of RP_EVAL_CLASSIFY and RP_EVAL_CHOOSE one a row; of RP_EVAL_TAG one a
                         token; of RP_EVAL_ANSWER two a window */
     size_t label_count, label_capacity;
-    float *targets; /* [rows, labels of the model] of the others; of RP_EVAL_EMBED [rows] */
-    size_t count;   /* examples */
+    float *targets;    /* [rows, labels of the model] of the others; of RP_EVAL_EMBED [rows] */
+    uint32_t *choices; /* [count] of RP_EVAL_CHOOSE */
+    size_t choice_capacity;
+    size_t count; /* examples */
     /* RP_EVAL_ANSWER: the question whose windows were cut last, */
     uint64_t row; /* its number + 1; 0: none */
     rp_encoding question, context;
@@ -55,8 +57,9 @@ typedef struct rp_finetune_run {
     rp_finetune_teacher teacher;
     uint64_t rows; /* examples: rows of the data, or windows of its contexts */
     uint64_t steps, steps_of_epoch;
-    uint64_t *firsts; /* [rows of the data + 1] RP_EVAL_ANSWER: the first window of each, as an example */
-    uint32_t choices; /* RP_EVAL_CHOOSE: of each row */
+    uint64_t *firsts; /* [rows of the data + 1] the first example of each: RP_EVAL_ANSWER its first window;
+                         where bad rows are left out those have none. NULL: each row is one */
+    uint32_t choices; /* RP_EVAL_CHOOSE: most of a row */
     bool scored;      /* RP_EVAL_EMBED: pairs have scores */
 } rp_finetune_run;
 

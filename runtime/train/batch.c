@@ -118,21 +118,40 @@ static rp_status check_spans(const rp_train_batch *b, rp_train_labels *out, rp_e
     return RP_OK;
 }
 
-static rp_status check_choices(const rp_trainer *t, const rp_train_batch *b, rp_error *err) {
-    if (!b->choices || b->count % b->choices)
-        return rp_fail(err, RP_ERROR_ARGUMENT,
-                       "rp_trainer_step: %zu sequences do not make questions of %u choices", b->count,
-                       b->choices);
+/* Sequences of question number `question`. */
+static uint32_t choices_of(const rp_train_batch *b, size_t question) {
+    return b->choice_counts ? b->choice_counts[question] : b->choices;
+}
+
+static rp_status check_question(const rp_trainer *t, const rp_train_batch *b, size_t question, size_t first,
+                                rp_error *err) {
+    uint32_t choices = choices_of(b, question);
     uint64_t tokens = 0;
-    for (size_t i = 0; i < b->count; i++) {
-        tokens = (i % b->choices ? tokens : 0) + b->sequences[i].count;
-        if (tokens > t->tokens || b->choices > t->sequences)
-            return rp_fail(err, RP_ERROR_TEXT,
-                           "question %zu has %u choices and more than the %u tokens of a micro-batch; make "
-                           "max_batch_tokens larger, or cut the texts",
-                           i / b->choices, b->choices, t->tokens);
-    }
+    if (!choices || choices > b->count - first)
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "rp_trainer_step: question %zu has %u choices, and %zu sequences are left", question,
+                       choices, b->count - first);
+    for (uint32_t i = 0; i < choices; i++) tokens += b->sequences[first + i].count;
+    if (tokens > t->tokens || choices > t->sequences)
+        return rp_fail(err, RP_ERROR_TEXT,
+                       "question %zu has %u choices and more than the %u tokens of a micro-batch; make "
+                       "max_batch_tokens larger, or cut the texts",
+                       question, choices, t->tokens);
+    if (b->labels[question] >= 0 && (uint32_t)b->labels[question] >= choices)
+        return fail_label(question, b->labels[question], choices, err);
     return RP_OK;
+}
+
+static rp_status check_choices(const rp_trainer *t, const rp_train_batch *b, rp_train_labels *out,
+                               rp_error *err) {
+    rp_status status = RP_OK;
+    size_t first = 0;
+    for (size_t question = 0; !status && first < b->count; question++) {
+        status = check_question(t, b, question, first, err);
+        first += choices_of(b, question);
+        if (!status) out->counted[0] += b->labels[question] >= 0;
+    }
+    return status;
 }
 
 rp_status rp_train_check(const rp_trainer *t, const rp_train_batch *b, rp_train_labels *out, rp_error *err) {
@@ -158,10 +177,8 @@ rp_status rp_train_check(const rp_trainer *t, const rp_train_batch *b, rp_train_
         status = check_rows(b, tokens, rp_train_logits(t), out, err);
     else if (t->head == RP_HEAD_SPANS)
         status = check_spans(b, out, err);
-    else {
-        RP_TRY(check_choices(t, b, err));
-        status = check_rows(b, b->count / b->choices, b->choices, out, err);
-    }
+    else
+        status = check_choices(t, b, out, err);
     if (!status) status = check_teacher(t, b, err);
     if (!status && !b->teacher && !out->counted[0] && !out->counted[1] && !t->params.world)
         status = rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: the batch has no label to learn");
@@ -172,12 +189,14 @@ done:
 /* ---- the cut ---- */
 
 rp_train_part rp_train_next_part(const rp_trainer *t, const rp_train_batch *b, rp_train_part done) {
-    size_t unit = t->head == RP_HEAD_CHOICE ? b->choices : 1;
+    bool asks = t->head == RP_HEAD_CHOICE;
     rp_train_part next = {.first = done.first + done.count,
                           .first_token = done.first_token + done.tokens,
-                          .first_masked = done.first_masked + done.masked};
+                          .first_masked = done.first_masked + done.masked,
+                          .first_question = done.first_question + done.questions};
     while (next.first + next.count < b->count) {
-        uint32_t tokens = next.tokens, masked = next.masked;
+        uint32_t tokens = next.tokens, masked = next.masked,
+                 unit = asks ? choices_of(b, next.first_question + next.questions) : 1;
         for (size_t i = 0; i < unit; i++) tokens += b->sequences[next.first + next.count + i].count;
         if (t->masked) masked += b->masked_counts[next.first + next.count];
         if (next.count && (tokens > t->tokens || next.count + unit > t->sequences || masked > t->masked))
@@ -185,6 +204,7 @@ rp_train_part rp_train_next_part(const rp_trainer *t, const rp_train_batch *b, r
         next.tokens = tokens;
         next.masked = masked;
         next.count += unit;
+        next.questions += asks;
     }
     return next;
 }
@@ -346,10 +366,11 @@ static uint32_t write_wanted(rp_trainer *t, const rp_train_batch *b, const rp_tr
     if (t->head == RP_HEAD_CLASSIFIER) return write_labels(t, b, labels, part->first, part->count);
     if (t->head == RP_HEAD_TOKENS) return write_labels(t, b, labels, part->first_token, part->tokens);
     if (t->head == RP_HEAD_SPANS) return write_spans(t, b, labels, part);
-    size_t questions = part->count / b->choices;
-    for (size_t i = 0; i <= questions; i++) segments[i] = (uint32_t)(i * b->choices);
-    counts[RP_COUNT_ROWS] = (uint32_t)questions;
-    return write_labels(t, b, labels, part->first / b->choices, questions);
+    segments[0] = 0;
+    for (size_t i = 0; i < part->questions; i++)
+        segments[i + 1] = segments[i] + choices_of(b, part->first_question + i);
+    counts[RP_COUNT_ROWS] = (uint32_t)part->questions;
+    return write_labels(t, b, labels, part->first_question, part->questions);
 }
 
 uint32_t rp_train_fill(rp_trainer *t, const rp_train_batch *b, const rp_train_labels *labels,
@@ -358,8 +379,8 @@ uint32_t rp_train_fill(rp_trainer *t, const rp_train_batch *b, const rp_train_la
     write_sequences(t, b, part, counts);
     for (int table = 0; table < 3; table++)
         counts[RP_TRAIN_COUNT_WORDS + table] = write_list(t, b, part, table);
-    uint32_t items = t->params.vectors ? rp_train_write_vectors(t, b, labels, counts)
-                                       : write_wanted(t, b, labels, part, counts);
+    uint32_t items = t->params.vectors ? 0 : write_wanted(t, b, labels, part, counts);
+    if (t->params.vectors) rp_train_write_vectors(t, b, labels, counts);
     memcpy(at(t, t->at.counts), counts, sizeof counts);
     rp_ops_write_grids(&t->ops, counts, at(t, t->at.indirect));
     return items;

@@ -39,7 +39,8 @@ rp_train_shape rp_train_shape_of(const rp_trainer *t) {
                             .logits = rp_train_logits(t),
                             .tokens = t->tokens,
                             .sequences = t->sequences,
-                            .pairs = t->params.vectors ? RP_TRAIN_MOST_PAIRS : 0,
+                            .pairs = t->pairs,
+                            .compared = t->params.vectors == RP_VECTORS_SCORED ? 1 : t->pairs,
                             .masked = t->masked,
                             .recomputes = t->recomputes,
                             .half = rp_train_in_half(t)};
@@ -73,20 +74,31 @@ static rp_status check_words(const rp_trainer *t, rp_error *err) {
                    c->path, c->vocab_size, t->device->caps.info.name);
 }
 
+/* Every text is compared with each of the others: the scores are one buffer. */
+static rp_status check_pairs(const rp_trainer *t, rp_error *err) {
+    const rp_train_shape s = rp_train_shape_of(t);
+    uint64_t range = rp_caps_range_limit(&t->device->caps), most = 0;
+    if (4ull * s.pairs * rp_padded(s.compared) <= range) return RP_OK;
+    while (4 * (most + 1) * rp_padded((uint32_t)(most + 1)) <= range) most++;
+    return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                   "%u pairs of a batch are more than the %llu that %s compares with each other; make the "
+                   "batch smaller",
+                   s.pairs, (unsigned long long)most, t->device->caps.info.name);
+}
+
 /* ---- what the host writes and reads ---- */
 
 /* 32-bit words that the loss reads for each of its rows. */
 static uint64_t wanted_words(const rp_trainer *t) {
     uint64_t rows = rp_train_has_token_rows(t) ? t->tokens : t->sequences;
-    if (t->params.vectors) return 2 * RP_TRAIN_MOST_PAIRS;
+    if (t->params.vectors) return 2ull * t->pairs;
     return rows * larger(4, 1 + rp_train_logits(t));
 }
 
 /* And of a teacher. */
 static uint64_t taught_words(const rp_trainer *t) {
     if (!t->params.taught) return 0;
-    return t->params.vectors ? 2ull * RP_TRAIN_MOST_PAIRS * (1 + t->model->config.hidden_size)
-                             : wanted_words(t);
+    return t->params.vectors ? 2ull * t->pairs * (1 + t->model->config.hidden_size) : wanted_words(t);
 }
 
 typedef struct part {
@@ -105,7 +117,7 @@ static VkDeviceSize lay_out(const rp_trainer *t, const part *parts, size_t count
 static rp_status create_shared(rp_trainer *t, rp_error *err) {
     rp_train_layout *at = &t->at;
     uint64_t tokens = t->tokens, items = tokens + 2ull * t->sequences;
-    if (t->params.vectors && items < RP_TRAIN_MOST_PAIRS) items = RP_TRAIN_MOST_PAIRS;
+    if (items < t->pairs) items = t->pairs;
     const part in[] = {
         {&at->counts, RP_ALL_COUNTS * 4},
         {&at->indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)},
@@ -130,7 +142,7 @@ static rp_status create_shared(rp_trainer *t, rp_error *err) {
     };
     const part out[] = {{&t->out.losses, items * 8},
                         {&t->out.masked, t->masked * 8ull},
-                        {&t->out.taught, t->params.vectors ? RP_TRAIN_MOST_PAIRS * 16 : 0},
+                        {&t->out.taught, t->pairs * 16ull},
                         {&t->out.total, 16},
                         {&t->out.sums, t->sum_count * 4ull}};
     at->size = lay_out(t, in, RP_COUNT(in));
@@ -178,6 +190,7 @@ static rp_status reserve_activations(rp_trainer *t, rp_error *err) {
 
 rp_status rp_train_create_buffers(rp_trainer *t, rp_error *err) {
     rp_status status;
+    RP_TRY(check_pairs(t, err));
     RP_TRY(plan(t, err));
     RP_TRY(check_words(t, err));
     RP_TRY(create_shared(t, err));

@@ -46,6 +46,7 @@ typedef struct rp_train_shape {
     uint32_t logits;            /* of a row */
     uint32_t tokens, sequences; /* most of a micro-batch */
     uint32_t pairs;             /* of texts whose vectors a step compares; 0: it has a head */
+    uint32_t compared;          /* pairs whose second texts a first one is compared with */
     uint32_t masked;            /* and of its tokens to be predicted; 0: the head predicts none */
     bool recomputes;            /* the way back computes each layer again */
     bool half;                  /* products are of float16 */

@@ -20,57 +20,92 @@ static rp_status record_copy(rp_trainer *t, rp_range from, rp_range to, VkComman
     return rp_record_end(recorder, *out, err);
 }
 
-static rp_status record_piece(rp_trainer *t, rp_range gradient, rp_error *err) {
+/* The commands of `all`, piece by piece. */
+static rp_status record_pieces(rp_trainer *t, rp_range all, rp_train_piece *pieces, uint32_t *count,
+                               rp_error *err) {
+    rp_status status = RP_OK;
+    for (VkDeviceSize left = all.size; !status && left; left -= all.size) {
+        rp_train_piece *piece = &pieces[(*count)++];
+        all.size = piece->bytes = left < PIECE_BYTES ? left : PIECE_BYTES;
+        rp_range shared = rp_buffer_range(&t->ranks.shared, 0, all.size);
+        status = record_copy(t, all, shared, &piece->out, err);
+        if (!status) status = record_copy(t, shared, all, &piece->in, err);
+        all.offset += all.size;
+    }
+    return status;
+}
+
+static uint64_t vector_floats(const rp_trainer *t) {
+    return rp_padded(t->model->config.hidden_size);
+}
+
+static rp_range gathered(const rp_trainer *t) {
+    rp_range range = t->buffers.vectors;
+    range.size = rp_train_gathers(t) ? 2ull * t->pairs * vector_floats(t) * sizeof(float) : 0;
+    return range;
+}
+
+static rp_status make_room(rp_trainer *t, uint64_t pieces, uint64_t most, rp_error *err) {
     rp_train_ranks *ranks = &t->ranks;
-    rp_train_piece *piece = &ranks->pieces[ranks->piece_count++];
-    rp_range shared = rp_buffer_range(&ranks->shared, 0, gradient.size);
-    piece->bytes = gradient.size;
-    rp_status status = record_copy(t, gradient, shared, &piece->out, err);
-    return status ? status : record_copy(t, shared, gradient, &piece->in, err);
+    uint64_t vectors = rp_div_up(gathered(t).size, PIECE_BYTES);
+    bool tells = rp_train_gathers(t) && t->params.taught;
+    rp_status status;
+    ranks->pieces = rp_new_array(rp_train_piece, pieces);
+    ranks->vectors = rp_new_array(rp_train_piece, vectors + 1);
+    ranks->learnt = tells ? rp_new_array(float, t->pairs) : NULL;
+    if (!ranks->pieces || !ranks->vectors || (tells && !ranks->learnt))
+        return rp_fail_memory(err, "gradients", (pieces + vectors) * sizeof *ranks->pieces);
+    RP_TRY(rp_world_reserve(t->params.world, most / sizeof(float), err));
+    status = rp_buffer_create(t->device, most, RP_MEMORY_OUTPUT, "gradients", &ranks->shared, err);
+done:
+    return status;
 }
 
 rp_status rp_train_create_ranks(rp_trainer *t, rp_error *err) {
     rp_train_ranks *ranks = &t->ranks;
-    VkDeviceSize count = 0, most = 0;
+    VkDeviceSize count = 0, most = gathered(t).size;
     rp_status status = RP_OK;
     if (!t->params.world) return RP_OK;
     for (uint32_t i = 0; i < t->window_count; i++) {
         VkDeviceSize size = t->windows[i].gradient.size;
         count += rp_div_up(size, PIECE_BYTES);
-        if (size > most) most = size < PIECE_BYTES ? size : PIECE_BYTES;
+        if (size > most) most = size;
     }
-    ranks->pieces = rp_new_array(rp_train_piece, count);
-    if (!ranks->pieces) return rp_fail_memory(err, "gradients", count * sizeof *ranks->pieces);
-    RP_TRY(rp_world_reserve(t->params.world, most / 4, err));
-    RP_TRY(rp_buffer_create(t->device, most, RP_MEMORY_OUTPUT, "gradients", &ranks->shared, err));
-    for (uint32_t i = 0; i < t->window_count; i++) {
-        rp_range gradient = t->windows[i].gradient;
-        for (VkDeviceSize left = gradient.size; left; left -= gradient.size) {
-            gradient.size = left < PIECE_BYTES ? left : PIECE_BYTES;
-            RP_TRY(record_piece(t, gradient, err));
-            gradient.offset += gradient.size;
-        }
-    }
-done:
-    return status;
+    if (most > PIECE_BYTES) most = PIECE_BYTES;
+    if (most < t->pairs * sizeof(float)) most = t->pairs * sizeof(float);
+    status = make_room(t, count, most, err);
+    for (uint32_t i = 0; !status && i < t->window_count; i++)
+        status = record_pieces(t, t->windows[i].gradient, ranks->pieces, &ranks->piece_count, err);
+    return status ? status : record_pieces(t, gathered(t), ranks->vectors, &ranks->vector_count, err);
 }
 
 void rp_train_drop_ranks(rp_trainer *t) {
     rp_buffer_destroy(t->device, &t->ranks.shared);
     free(t->ranks.pieces);
-    t->ranks.pieces = NULL;
-    t->ranks.piece_count = 0;
+    free(t->ranks.vectors);
+    free(t->ranks.learnt);
+    t->ranks.pieces = t->ranks.vectors = NULL;
+    t->ranks.learnt = NULL;
+    t->ranks.piece_count = t->ranks.vector_count = 0;
 }
+
+/* The numbers of a piece that count, and those of them that are this rank's: the others it has not. */
+typedef struct part_of_piece {
+    uint64_t count, begin, end;
+} part_of_piece;
 
 /* Through memory that the host sees, since MPI knows no device. `status` is how the piece before came back.
  */
-static rp_status add_up_piece(rp_trainer *t, const rp_train_piece *piece, rp_status status,
-                              rp_train_result *out, rp_error *err) {
+static rp_status add_up_piece(rp_trainer *t, const rp_train_piece *piece, part_of_piece part,
+                              rp_status status, rp_train_result *out, rp_error *err) {
     rp_buffer *shared = &t->ranks.shared;
+    float *numbers = shared->mapped;
     if (!status) status = rp_device_submit(t->device, &piece->out, 1, t->fence, err);
     if (!status) status = rp_buffer_invalidate(t->device, shared, piece->bytes, err);
+    memset(numbers, 0, part.begin * sizeof *numbers);
+    memset(numbers + part.end, 0, (part.count - part.end) * sizeof *numbers);
     RP_TRY(rp_world_meet(t->params.world, RP_MEET_PIECE, status, NULL, 0, err));
-    RP_TRY(rp_world_sum(t->params.world, shared->mapped, piece->bytes / 4, err));
+    RP_TRY(rp_world_sum(t->params.world, numbers, part.count, err));
     RP_TRY(rp_buffer_flush(t->device, shared, piece->bytes, err));
     status = rp_device_submit(t->device, &piece->in, 1, t->fence, err);
     out->submissions += 2;
@@ -101,8 +136,40 @@ rp_status rp_train_join_gradients(rp_trainer *t, rp_train_result *out, rp_status
     out->mlm_accuracy = all.mlm_accuracy;
     out->sop_loss = all.sop_loss;
     out->sop_accuracy = all.sop_accuracy;
-    for (uint32_t i = 0; i < t->ranks.piece_count && !rp_world_agreed(world); i++)
-        status = add_up_piece(t, &t->ranks.pieces[i], status, out, err);
+    for (uint32_t i = 0; i < t->ranks.piece_count && !rp_world_agreed(world); i++) {
+        const rp_train_piece *piece = &t->ranks.pieces[i];
+        uint64_t count = piece->bytes / sizeof(float);
+        status = add_up_piece(t, piece, (part_of_piece){count, 0, count}, status, out, err);
+    }
+    return status;
+}
+
+/* ---- vectors ---- */
+
+/* `at`, as a number of the piece that begins with number `first` and has `count`. */
+static uint64_t within(uint64_t at, uint64_t first, uint64_t count) {
+    return at < first ? 0 : at - first < count ? at - first : count;
+}
+
+rp_status rp_train_join_vectors(rp_trainer *t, const rp_train_batch *batch, rp_train_result *out,
+                                rp_status status, rp_error *err) {
+    rp_world *world = t->params.world;
+    const uint64_t width = vector_floats(t), used = t->ranks.sequences * width,
+                   begin = t->ranks.first_sequence * width, end = begin + batch->count * width;
+    status = rp_world_meet(world, RP_MEET_VECTORS, status, NULL, 0, err);
+    if (status) return status;
+    if (t->ranks.learnt) {
+        rp_train_say_learnt(t, batch);
+        status = rp_world_sum(world, t->ranks.learnt, t->pairs, err);
+    }
+    uint64_t first = 0;
+    for (uint32_t i = 0; first < used && !rp_world_agreed(world); i++) {
+        const rp_train_piece *piece = &t->ranks.vectors[i];
+        uint64_t all = piece->bytes / sizeof(float), count = within(used, first, all);
+        const part_of_piece part = {count, within(begin, first, count), within(end, first, count)};
+        status = add_up_piece(t, piece, part, status, out, err);
+        first += all;
+    }
     return status;
 }
 
@@ -163,6 +230,8 @@ static rp_status add_up_notes(rp_trainer *t, rp_train_labels *labels, rp_error *
         t->ranks.tokens += n.tokens;
         for (size_t i = 0; i < RP_COUNT(n.counted); i++) labels->counted[i] += n.counted[i];
     }
+    rp_status status = t->params.vectors ? rp_train_check_pairs(t, t->ranks.sequences, err) : RP_OK;
+    if (status) return status;
     for (size_t i = 0; i < RP_COUNT(labels->counted); i++) all += labels->counted[i];
     if (all || (t->ranks.sequences && t->params.taught)) return RP_OK;
     return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: the batch has no label to learn");

@@ -6,6 +6,10 @@
 #include "model/submission.h"
 #include "train/trainer.h"
 
+/* What of a micro-batch is submitted. The loss of vectors is one of a whole batch: where that is cut, or has
+ * parts in other processes, every micro-batch goes ahead, and the way back comes after the loss. */
+typedef enum pass { AHEAD = 1, LOSS = 2, BACK = 4, WHOLE = AHEAD | LOSS | BACK } pass;
+
 /* ---- what the host writes ---- */
 
 /* Steps that changed the model. */
@@ -22,7 +26,7 @@ static double learning_rate(const rp_trainer_params *p, uint64_t step) {
     return p->learning_rate * (double)(p->total_steps - step) / (double)(p->total_steps - p->warmup_steps);
 }
 
-static void write_state(rp_trainer *t, const rp_train_part *part, double rate) {
+static void write_state(rp_trainer *t, const rp_train_part *part, pass pass, double rate) {
     const rp_trainer_params *p = &t->params;
     double number = (double)(updates(t) + 1);
     rp_train_state state = {.seed = {(uint32_t)p->seed, (uint32_t)(p->seed >> 32)},
@@ -39,23 +43,19 @@ static void write_state(rp_trainer *t, const rp_train_part *part, double rate) {
                             .factor = (float)(1 / t->scale.scale),
                             /* Google's has none, but a division by 0 may be anything */
                             .clip_eps = p->optimizer == RP_OPTIMIZER_LAMB ? 1e-30f : 1e-6f};
+    if (!(pass & AHEAD)) state.layer = t->model->config.layers * t->model->config.inner_layers;
     memcpy((char *)t->input.mapped + t->at.state, &state, sizeof state);
     state.first_row = (uint32_t)(t->ranks.first_sequence + part->first);
-    if (p->vectors) state.layer = (uint32_t)part->first;
+    state.layer = p->vectors ? rp_train_first_vector(t, part) : 0;
     memcpy((char *)t->input.mapped + t->at.head_state, &state, sizeof state);
 }
 
 /* ---- submissions ---- */
 
-/* What of a micro-batch is submitted. The loss of vectors is one of a whole batch: where that is cut, every
- * micro-batch goes ahead, the last with the loss, and then all of them again with the way back. */
-typedef enum pass { WHOLE, AHEAD, AGAIN } pass;
-
-static rp_step *list_head(const rp_trainer *t, pass pass, bool last, double work, rp_step *to) {
-    if (pass != AGAIN) *to++ = (rp_step){t->head_commands, work};
-    if (t->params.vectors && (pass == WHOLE || (pass == AHEAD && last)))
-        *to++ = (rp_step){t->vectors_loss, work};
-    if (t->params.vectors && pass != AHEAD) *to++ = (rp_step){t->vectors_back, work};
+static rp_step *list_head(const rp_trainer *t, pass pass, double work, rp_step *to) {
+    if (pass & AHEAD) *to++ = (rp_step){t->head_commands, work};
+    if (t->params.vectors && pass & LOSS) *to++ = (rp_step){t->vectors_loss, work};
+    if (t->params.vectors && pass & BACK) *to++ = (rp_step){t->vectors_back, work};
     return to;
 }
 
@@ -69,10 +69,11 @@ static uint32_t list_steps(rp_trainer *t, const rp_train_batch *b, const rp_trai
                   2.0 * part->masked * c->embedding_size * ((double)c->hidden_size + c->vocab_size);
     rp_step *to = t->steps;
     for (size_t i = 0; i < part->count; i++) layer += rp_layer_work(c, &b->sequences[part->first + i]);
-    *to++ = (rp_step){t->prologue, outside};
-    for (uint32_t i = 0; i < c->layers; i++) *to++ = (rp_step){t->forward[rp_config_group(c, i)], layer};
-    to = list_head(t, pass, last, 3 * head, to);
-    if (pass == AHEAD) return (uint32_t)(to - t->steps);
+    if (pass & AHEAD) *to++ = (rp_step){t->prologue, outside};
+    for (uint32_t i = 0; pass & AHEAD && i < c->layers; i++)
+        *to++ = (rp_step){t->forward[rp_config_group(c, i)], layer};
+    to = list_head(t, pass, 3 * head, to);
+    if (!(pass & BACK)) return (uint32_t)(to - t->steps);
     bool back = t->params.freeze != RP_FREEZE_ENCODER;
     for (uint32_t i = back ? c->layers : 0; i--;)
         *to++ = (rp_step){t->backward[rp_config_group(c, i)], 3 * layer};
@@ -108,7 +109,6 @@ static void add_items(const rp_trainer *t, VkDeviceSize offset, uint32_t items, 
 static rp_status run_part(rp_trainer *t, const rp_train_batch *b, const rp_train_part *part, pass pass,
                           uint32_t items, rp_train_result *out, rp_error *err) {
     double right = 0;
-    bool last = part->first + part->count == b->count;
     rp_status status;
     RP_TRY(rp_buffer_flush(t->device, &t->input, t->at.size, err));
     RP_TRY(submit(t, list_steps(t, b, part, pass), &out->submissions, err));
@@ -116,12 +116,12 @@ static rp_status run_part(rp_trainer *t, const rp_train_batch *b, const rp_train
     if (rp_train_pretrains(t)) {
         add_items(t, t->out.losses, items, &out->sop_loss, &out->sop_accuracy);
         add_items(t, t->out.masked, part->masked, &out->mlm_loss, &out->mlm_accuracy);
-    } else if (!t->params.vectors || (last && pass != AGAIN)) {
+    } else if (!t->params.vectors) {
         add_items(t, t->out.losses, items, &out->loss, &right);
-        if (t->params.vectors && b->teacher)
-            add_items(t, t->out.taught, (uint32_t)b->count, &out->loss, &right);
+    } else if (pass & LOSS) {
+        rp_train_add_vectors(t, b, &out->loss);
     }
-    if (pass != AHEAD) out->tokens += part->tokens;
+    if (pass & BACK) out->tokens += part->tokens;
 done:
     return status;
 }
@@ -147,22 +147,36 @@ static rp_status judge(rp_trainer *t, rp_train_result *out, rp_error *err) {
 
 /* ---- the step ---- */
 
+/* `first`: what the first micro-batch has beside what all have. */
 static rp_status run_parts(rp_trainer *t, const rp_train_batch *batch, const rp_train_labels *labels,
-                           pass pass, rp_train_result *out, rp_error *err) {
+                           pass first, pass all, rp_train_result *out, rp_error *err) {
     rp_status status = RP_OK;
     rp_train_part part = rp_train_next_part(t, batch, (rp_train_part){0});
     for (; !status && part.count; part = rp_train_next_part(t, batch, part)) {
         if ((status = rp_call_check(err))) break;
+        pass pass = part.first ? all : all | first;
         uint32_t items = rp_train_fill(t, batch, labels, &part);
-        write_state(t, &part, out->learning_rate);
+        write_state(t, &part, pass, out->learning_rate);
         status = run_part(t, batch, &part, pass, items, out, err);
     }
     return status;
 }
 
+/* What was computed of the only micro-batch is still there when the vectors of others have come. */
+static rp_status run_all(rp_trainer *t, const rp_train_batch *batch, const rp_train_labels *labels,
+                         rp_train_result *out, rp_error *err) {
+    bool gathers = rp_train_gathers(t),
+         cut = rp_train_next_part(t, batch, (rp_train_part){0}).count < batch->count;
+    if (!gathers && !(cut && t->params.vectors)) return run_parts(t, batch, labels, 0, WHOLE, out, err);
+    rp_status status = run_parts(t, batch, labels, 0, AHEAD, out, err);
+    if (gathers) status = rp_train_join_vectors(t, batch, out, status, err);
+    if (status) return status;
+    return run_parts(t, batch, labels, LOSS, cut ? AHEAD | BACK : BACK, out, err);
+}
+
 static rp_status update_alone(rp_trainer *t, rp_train_result *out, rp_error *err) {
     rp_status status;
-    write_state(t, &(rp_train_part){0}, out->learning_rate);
+    write_state(t, &(rp_train_part){0}, WHOLE, out->learning_rate);
     t->steps[0] = (rp_step){t->update, 16.0 * (double)t->model->info.parameters};
     RP_TRY(rp_buffer_flush(t->device, &t->input, t->at.size, err));
     RP_TRY(submit(t, 1, &out->submissions, err));
@@ -176,6 +190,7 @@ done:
 static rp_status step_together(rp_trainer *t, rp_status status, rp_train_result *out, rp_error *err) {
     out->sequences = t->ranks.sequences;
     out->tokens = t->ranks.tokens;
+    if (status && rp_world_agreed(t->params.world)) return status;
     status = rp_train_join_gradients(t, out, status, err);
     if (!status) status = update_alone(t, out, err);
     if (!rp_world_agreed(t->params.world)) status = rp_world_agree(t->params.world, status, err);
@@ -184,14 +199,11 @@ static rp_status step_together(rp_trainer *t, rp_status status, rp_train_result 
 
 static rp_status make_step(rp_trainer *t, const rp_train_batch *batch, const rp_train_labels *labels,
                            rp_train_result *out, rp_error *err) {
-    rp_status status = RP_OK;
-    bool cut = t->params.vectors && rp_train_next_part(t, batch, (rp_train_part){0}).count < batch->count;
     *out = (rp_train_result){.step = t->step + 1,
                              .learning_rate = learning_rate(&t->params, updates(t)),
                              .sequences = batch->count,
                              .loss_scale = rp_train_in_half(t) ? t->scale.scale : 0};
-    if (cut) status = run_parts(t, batch, labels, AHEAD, out, err);
-    if (!status) status = run_parts(t, batch, labels, cut ? AGAIN : WHOLE, out, err);
+    rp_status status = run_all(t, batch, labels, out, err);
     if (t->params.world) status = step_together(t, status, out, err);
     if (rp_train_pretrains(t)) {
         out->loss = out->mlm_loss + out->sop_loss;

@@ -90,11 +90,6 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
     if (p->total_steps && p->warmup_steps > p->total_steps)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: warmup_steps is %llu and total_steps %llu", function,
                        (unsigned long long)p->warmup_steps, (unsigned long long)p->total_steps);
-    if (p->vectors && p->world)
-        return rp_fail(err, RP_ERROR_UNSUPPORTED,
-                       "%s: vectors are learnt by one process, since each is compared with all others of a "
-                       "batch; start one alone",
-                       function);
     return RP_OK;
 }
 
@@ -210,6 +205,8 @@ static rp_status open_trainer(rp_trainer *t, const char *dir, bool random, const
     if (status) return status;
     set_defaults(&t->params);
     t->scale.scale = rp_train_in_half(t) ? t->params.loss_scale : 1;
+    if (t->params.vectors)
+        t->pairs = t->params.max_batch_pairs ? t->params.max_batch_pairs : RP_TRAIN_USUAL_PAIRS;
     status = rp_model_begin(t->model, err);
     if (!status) {
         status = build(t, err);

@@ -23,7 +23,7 @@ enum {
     RP_TRAIN_COUNT_VECTORS,  /* of the step */
 };
 
-enum { RP_TRAIN_MOST_PAIRS = 512 }; /* of a batch of vectors */
+enum { RP_TRAIN_USUAL_PAIRS = 512 }; /* most of a batch of vectors, where nobody says how many */
 
 /* A range of the weights that is trained. */
 typedef struct rp_parameter {
@@ -92,7 +92,8 @@ typedef struct rp_train_output {
     VkDeviceSize size;
 } rp_train_output;
 
-/* A part of the gradients, and the commands that copy it to memory that the host sees, and back. */
+/* A part of the gradients or vectors, and the commands that copy it to memory that the host sees, and back.
+ */
 typedef struct rp_train_piece {
     VkDeviceSize bytes;
     VkCommandBuffer out, in;
@@ -103,7 +104,10 @@ typedef struct rp_train_ranks {
     rp_buffer shared; /* room for a piece */
     rp_train_piece *pieces;
     uint32_t piece_count;
-    bool compared;                        /* the weights of all ranks were the same */
+    rp_train_piece *vectors; /* likewise of vectors that are compared with those of all ranks */
+    uint32_t vector_count;
+    float *learnt; /* [pairs] 1: that pair of the step is learnt as its labels say; NULL: all are */
+    bool compared; /* the weights of all ranks were the same */
     uint64_t sequences, tokens;           /* of this step, in all ranks */
     uint64_t first_sequence, first_token; /* of them, that is this rank's */
 } rp_train_ranks;
@@ -119,6 +123,7 @@ struct rp_trainer {
     bool first_token;           /* is the vector of a text; else it is the mean of all tokens */
     uint32_t tokens, sequences; /* most of a micro-batch */
     uint32_t masked;            /* and of its tokens to be predicted; 0: the head predicts none */
+    uint32_t pairs;             /* most of a step, where vectors learn */
     bool recomputes;            /* the way back computes each layer again */
     uint64_t step;              /* steps that were made */
     rp_train_scale scale;       /* of f16 */
@@ -275,8 +280,20 @@ void rp_train_describe_vectors_back(const rp_trainer *trainer, rp_train_list *ou
 /* Which batches can be learnt, and what the device reads of one; the losses that it writes. */
 rp_status rp_train_check_vectors(const rp_trainer *trainer, const rp_train_batch *batch, rp_train_labels *out,
                                  rp_error *err);
-uint32_t rp_train_write_vectors(rp_trainer *trainer, const rp_train_batch *batch,
-                                const rp_train_labels *labels, uint32_t *counts);
+void rp_train_write_vectors(rp_trainer *trainer, const rp_train_batch *batch, const rp_train_labels *labels,
+                            uint32_t *counts);
+void rp_train_add_vectors(const rp_trainer *trainer, const rp_train_batch *batch, double *loss);
+
+/* Are vectors compared with those of other processes? And where the first one of a micro-batch lies then. */
+bool rp_train_gathers(const rp_trainer *trainer);
+struct rp_train_part;
+uint32_t rp_train_first_vector(const rp_trainer *trainer, const struct rp_train_part *part);
+
+/* RP_ERROR_ARGUMENT: a step has not so many sequences. */
+rp_status rp_train_check_pairs(const rp_trainer *trainer, uint64_t sequences, rp_error *err);
+
+/* Set ranks.learnt of the pairs of this process, and clear those of others. */
+void rp_train_say_learnt(rp_trainer *trainer, const rp_train_batch *batch);
 
 /* ---- recording.c ---- */
 
@@ -310,6 +327,11 @@ struct rp_train_labels;
 rp_status rp_train_join_step(rp_trainer *trainer, const rp_train_batch *batch, struct rp_train_labels *labels,
                              rp_status status, rp_error *err);
 
+/* Gather the vectors of all ranks on each device, where they are compared; `status` and `err` say what came
+ * of this rank's. Submissions are counted in `out`. */
+rp_status rp_train_join_vectors(rp_trainer *trainer, const rp_train_batch *batch, rp_train_result *out,
+                                rp_status status, rp_error *err);
+
 /* Add up losses and gradients of all ranks after their micro-batches. */
 rp_status rp_train_join_gradients(rp_trainer *trainer, rp_train_result *out, rp_status status, rp_error *err);
 
@@ -328,6 +350,7 @@ typedef struct rp_train_part {
     size_t first_token; /* of the batch */
     size_t first_masked;
     uint32_t masked; /* tokens to be predicted */
+    size_t first_question, questions;
 } rp_train_part;
 
 rp_status rp_train_check(const rp_trainer *trainer, const rp_train_batch *batch, rp_train_labels *out,

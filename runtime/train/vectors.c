@@ -11,6 +11,19 @@ static bool is_scored(const rp_trainer *t) {
     return t->params.vectors == RP_VECTORS_SCORED;
 }
 
+bool rp_train_gathers(const rp_trainer *t) {
+    return t->params.world && t->params.vectors == RP_VECTORS_IN_BATCH;
+}
+
+/* The first text of this process among all that are compared. */
+static size_t first_text(const rp_trainer *t) {
+    return rp_train_gathers(t) ? (size_t)t->ranks.first_sequence : 0;
+}
+
+uint32_t rp_train_first_vector(const rp_trainer *t, const rp_train_part *part) {
+    return (uint32_t)(first_text(t) + part->first);
+}
+
 rp_status rp_train_choose_pooling(rp_trainer *t, rp_error *err) {
     t->model->config.makes_vectors = true;
     const rp_pooling_config *folder = &t->model->pooling;
@@ -60,7 +73,7 @@ static rp_op *compare(const rp_trainer *t, rp_train_list *list, rp_similarity_va
     const rp_train_buffers *b = &t->buffers;
     rp_op *op = rp_train_next(list, &rp_class_similarity, "cosines", RP_COUNT_ROWS);
     op->variant = variant + (is_scored(t) ? 1 : 0);
-    op->width = is_scored(t) ? 1 : RP_TRAIN_MOST_PAIRS;
+    op->width = is_scored(t) ? 1 : t->pairs;
     op->x_stride = rp_padded(t->model->config.hidden_size);
     op->rate = is_scored(t) ? 1 : SCALE;
     op->x = b->vectors;
@@ -77,7 +90,7 @@ static void describe_teacher(const rp_trainer *t, rp_train_list *list) {
     taught->x = b->vectors;
     taught->out = b->vectors;
     taught->tiles = rp_train_input(t, t->at.taught, t->at.segments - t->at.taught);
-    taught->stats = rp_buffer_range(&t->output, t->out.taught, RP_TRAIN_MOST_PAIRS * 16);
+    taught->stats = rp_buffer_range(&t->output, t->out.taught, t->pairs * 16ull);
     rp_op *sum = rp_train_next(list, &rp_class_rows, "teacher", (rp_count)RP_TRAIN_COUNT_VECTORS);
     sum->variant = RP_ROWS_ADD;
     sum->width = taught->width;
@@ -92,7 +105,7 @@ void rp_train_describe_vectors_loss(const rp_trainer *t, rp_train_list *out) {
     rp_op *loss = rp_train_next(out, &rp_class_loss, "loss",
                                 is_scored(t) ? RP_COUNT_ROWS : (rp_count)RP_TRAIN_COUNT_SEGMENTS);
     loss->variant = is_scored(t) ? RP_LOSS_SQUARES : RP_LOSS_SEGMENTS;
-    loss->width = is_scored(t) ? 1 : RP_TRAIN_MOST_PAIRS;
+    loss->width = is_scored(t) ? 1 : t->pairs;
     loss->x = b->scores;
     loss->out = b->d_scores;
     if (!is_scored(t)) loss->list = rp_train_input(t, t->at.segments, 8);
@@ -126,12 +139,18 @@ static bool is_learnt(const rp_trainer *t, const rp_train_batch *b, size_t i) {
     return !t->params.taught || !b->labels || b->labels[i] >= 0;
 }
 
+rp_status rp_train_check_pairs(const rp_trainer *t, uint64_t sequences, rp_error *err) {
+    if (sequences % 2 == 0 && sequences / 2 <= t->pairs) return RP_OK;
+    return rp_fail(err, RP_ERROR_ARGUMENT,
+                   "rp_trainer_step: %llu sequences are not from 1 to %u pairs; make the batch smaller, or "
+                   "max_batch_pairs larger",
+                   (unsigned long long)sequences, t->pairs);
+}
+
 rp_status rp_train_check_vectors(const rp_trainer *t, const rp_train_batch *b, rp_train_labels *out,
                                  rp_error *err) {
-    if (b->count % 2 || b->count > 2 * RP_TRAIN_MOST_PAIRS)
-        return rp_fail(err, RP_ERROR_ARGUMENT,
-                       "rp_trainer_step: %zu sequences are not from 1 to %d pairs; make the batch smaller",
-                       b->count, RP_TRAIN_MOST_PAIRS);
+    rp_status status = rp_train_check_pairs(t, b->count, err);
+    if (status) return status;
     for (size_t i = 0; is_scored(t) && i < b->count / 2; i++)
         if (!isfinite(b->targets[i]))
             return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: targets[%zu] is not finite", i);
@@ -139,33 +158,56 @@ rp_status rp_train_check_vectors(const rp_trainer *t, const rp_train_batch *b, r
     return RP_OK;
 }
 
-/* The vectors of the teacher, and a weight for each. */
-static void write_teacher(rp_trainer *t, const rp_train_batch *b) {
-    uint32_t width = t->model->config.hidden_size,
-             weight = rp_float_bits((float)(t->scale.scale / ((double)b->count * width)));
-    uint32_t *to = (uint32_t *)((char *)t->input.mapped + t->at.taught);
-    for (size_t i = 0; i < b->count; i++, to += 1 + width) {
-        *to = weight;
-        memcpy(to + 1, b->teacher + i * width, width * 4ull);
-    }
+void rp_train_say_learnt(rp_trainer *t, const rp_train_batch *b) {
+    size_t first = first_text(t) / 2;
+    for (uint32_t i = 0; i < t->pairs; i++)
+        t->ranks.learnt[i] = i >= first && i - first < b->count / 2 && is_learnt(t, b, i - first);
 }
 
-uint32_t rp_train_write_vectors(rp_trainer *t, const rp_train_batch *b, const rp_train_labels *labels,
-                                uint32_t *counts) {
+/* The vectors of the teacher, and a weight for each; those of other processes are theirs to learn. */
+static void write_teacher(rp_trainer *t, const rp_train_batch *b) {
+    size_t width = t->model->config.hidden_size, first = first_text(t), end = first + b->count;
+    uint32_t weight = rp_float_bits((float)(t->scale.scale / ((double)t->ranks.sequences * (double)width)));
+    uint32_t *to = (uint32_t *)((char *)t->input.mapped + t->at.taught);
+    memset(to, 0, first * (1 + width) * sizeof *to);
+    to += first * (1 + width);
+    for (size_t i = 0; i < b->count; i++, to += 1 + width) {
+        *to = weight;
+        memcpy(to + 1, b->teacher + i * width, width * sizeof *to);
+    }
+    if (end < t->ranks.sequences) memset(to, 0, (t->ranks.sequences - end) * (1 + width) * sizeof *to);
+}
+
+/* Is pair number `i` of those that are compared learnt as its labels say? */
+static bool counts(const rp_trainer *t, const rp_train_batch *b, size_t i) {
+    if (rp_train_gathers(t)) return !t->ranks.learnt || t->ranks.learnt[i] > 0;
+    return is_learnt(t, b, i);
+}
+
+void rp_train_write_vectors(rp_trainer *t, const rp_train_batch *b, const rp_train_labels *labels,
+                            uint32_t *to) {
     uint32_t *wanted = (uint32_t *)((char *)t->input.mapped + t->at.wanted);
     uint32_t *segments = (uint32_t *)((char *)t->input.mapped + t->at.segments);
-    uint32_t pairs = (uint32_t)(b->count / 2),
+    uint32_t pairs = (uint32_t)((rp_train_gathers(t) ? t->ranks.sequences : b->count) / 2),
              weight =
                  rp_float_bits((float)(t->scale.scale * t->params.label_weight / (double)labels->counted[0]));
-    counts[RP_COUNT_ROWS] = pairs;
-    counts[RP_TRAIN_COUNT_VECTORS] = 2 * pairs;
-    counts[RP_TRAIN_COUNT_SEGMENTS] = 1;
+    to[RP_COUNT_ROWS] = pairs;
+    to[RP_TRAIN_COUNT_VECTORS] = 2 * pairs;
+    to[RP_TRAIN_COUNT_SEGMENTS] = 1;
     segments[0] = 0;
     segments[1] = pairs;
-    for (uint32_t i = 0; i < (is_scored(t) ? pairs : RP_TRAIN_MOST_PAIRS); i++) {
-        wanted[2 * i] = i < pairs && is_learnt(t, b, i) ? weight : 0;
+    for (uint32_t i = 0; i < (is_scored(t) ? pairs : t->pairs); i++) {
+        wanted[2 * i] = i < pairs && counts(t, b, i) ? weight : 0;
         wanted[2 * i + 1] = is_scored(t) ? rp_float_bits(b->targets[i]) : i < pairs ? i : UINT32_MAX;
     }
     if (b->teacher) write_teacher(t, b);
-    return pairs;
+}
+
+/* What the device says of this process's pairs. */
+void rp_train_add_vectors(const rp_trainer *t, const rp_train_batch *b, double *loss) {
+    const char *out = t->output.mapped;
+    const float *losses = (const float *)(out + t->out.losses) + first_text(t) / 2 * 2,
+                *taught = (const float *)(out + t->out.taught) + first_text(t) * 2;
+    for (size_t i = 0; i < b->count / 2; i++) *loss += losses[2 * i] / t->scale.scale;
+    for (size_t i = 0; b->teacher && i < b->count; i++) *loss += taught[2 * i] / t->scale.scale;
 }

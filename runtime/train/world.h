@@ -12,7 +12,8 @@ typedef enum rp_meeting {
     RP_MEET_TELL,
     RP_MEET_STEP,     /* before a step */
     RP_MEET_GRADIENT, /* before gradients are added up */
-    RP_MEET_PIECE,    /* of them */
+    RP_MEET_PIECE,    /* of them, or of vectors */
+    RP_MEET_VECTORS,  /* before vectors are gathered */
 } rp_meeting;
 
 enum { RP_NOTE_BYTES = 256 };
