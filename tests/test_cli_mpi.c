@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -117,7 +118,7 @@ static void test_two_processes_make_one_model(void **state) {
 /* ---- pre-training ---- */
 
 /* A new model, in 20 steps of three instances (with two that pass over the text) and two evaluations. */
-static int pretrain(int ranks, const char *out, const char *log, const char *corpus) {
+static int pretrain(int ranks, const char *out, const char *log, const char *corpus, bool resume) {
     char paths[5][FIXTURE_PATH_SIZE + 32];
     return mpi_run(ranks,
                    (const char *const[]){BINARY_DIR "/reprise",
@@ -142,6 +143,9 @@ static int pretrain(int ranks, const char *out, const char *log, const char *cor
                                          "0.01",
                                          "--eval-every",
                                          "15",
+                                         "--save-every",
+                                         "5",
+                                         resume ? "--resume" : NULL,
                                          NULL},
                    said, sizeof said);
 }
@@ -165,21 +169,39 @@ static void compare_weights(const char *first, const char *second) {
     free(bytes[1]);
 }
 
+/* Go on with `ranks` processes from a checkpoint that others wrote, in a folder of its own, and with the log.
+ */
+static void go_on(int ranks, const char *from, const char *step, const char *to) {
+    char paths[3][FIXTURE_PATH_SIZE + 64];
+    snprintf(paths[0], sizeof *paths, "%s/%s", dir, to);
+    assert_int_equal(mkdir(paths[0], 0777), 0);
+    snprintf(paths[1], sizeof *paths, "%s/%s/checkpoint-%s", dir, from, step);
+    snprintf(paths[2], sizeof *paths, "%s/%s/checkpoint-%s", dir, to, step);
+    assert_int_equal(rename(paths[1], paths[2]), 0);
+    assert_int_equal(pretrain(ranks, to, "two.jsonl", "text.txt", true), 0);
+}
+
 /* One, two and four processes follow each other; the same number again gives the same bits. */
 static void test_pre_training(void **state) {
     char path[FIXTURE_PATH_SIZE + 32];
     (void)state;
     if (!mpi_is_there()) skip();
-    assert_int_equal(pretrain(1, "one", "one.jsonl", "text.txt"), 0);
-    assert_int_equal(pretrain(2, "two", "two.jsonl", "text.txt"), 0);
+    assert_int_equal(pretrain(1, "one", "one.jsonl", "text.txt", false), 0);
+    assert_int_equal(pretrain(2, "two", "two.jsonl", "text.txt", false), 0);
     assert_int_equal(count("step 15  loss "), 1);
-    assert_int_equal(pretrain(2, "again", "again.jsonl", "text.txt"), 0);
-    assert_int_equal(pretrain(4, "four", "four.jsonl", "text.txt"), 0);
+    assert_int_equal(pretrain(2, "again", "again.jsonl", "text.txt", false), 0);
+    assert_int_equal(pretrain(4, "four", "four.jsonl", "text.txt", false), 0);
     compare_logs("one.jsonl", "two.jsonl", 22, 2e-3);
     compare_logs("one.jsonl", "four.jsonl", 22, 2e-3);
     compare_weights("two", "again");
+    /* from one to two to four to one, the training is the same; one that is done stays */
+    go_on(2, "one", "5", "five");
+    go_on(4, "five", "10", "ten");
+    go_on(1, "ten", "15", "fifteen");
+    compare_logs("one.jsonl", "two.jsonl", 22, 2e-3);
+    assert_int_equal(pretrain(2, "fifteen", "two.jsonl", "text.txt", true), 0);
     /* what one of them finds wrong is said once, and nothing is left */
-    assert_int_not_equal(pretrain(2, "none", "none.jsonl", "nowhere.txt"), 0);
+    assert_int_not_equal(pretrain(2, "none", "none.jsonl", "nowhere.txt", false), 0);
     assert_int_equal(count("nowhere.txt: "), 1);
     assert_int_equal(access(in_dir("none", path), F_OK), -1);
 }

@@ -202,22 +202,18 @@ static void test_choices_differ(void **state) {
             "{\"text\": \"the colour of %d\", \"choices\": [%s\"wood\", \"red\"], \"label\": %d}\n", i,
             i % 3 ? i % 3 > 1 ? "\"stone\", \"oak\", " : "\"stone\", " : "", i % 3 + 1);
     put("choices.jsonl", text, train);
-    teach((rp_finetune_params){.task = RP_EVAL_CHOOSE,
-                               .dev = train,
-                               .epochs = 14,
-                               .batch_size = 5,
-                               .learning_rate = 5e-4,
-                               .skip_bad = true});
+    put("dev.jsonl", strchr(strchr(text, '\n') + 1, '\n') + 1, dev);
+    rp_finetune_params params = {
+        .task = RP_EVAL_CHOOSE, .dev = dev, .epochs = 1, .batch_size = 6, .skip_bad = true};
+    rp_error err = {0};
+    if (try_to(params, &err)) fail_msg("%s", err.message);
     assert_int_equal(warned, 1);
-    rp_model *model = open_out("AlbertForMultipleChoice");
-    put("choices.jsonl", strchr(strchr(text, '\n') + 1, '\n') + 1, dev);
-    assert_true(metric(model, dev, RP_EVAL_CHOOSE, "accuracy") > 0.9);
-    rp_model_close(&model);
+    assert_int_equal(steps, 2);
+    assert_int_equal(evaluations, 1);
     fixture_remove_dir(out);
     /* pairs with scores that no cosine can be */
     put("pairs.tsv", "text\ttext_pair\tlabel\na\tb\t7\na\tb\t0.5\nc\td\t-3\nc\td\t1\n", train);
-    const rp_finetune_params params = {.task = RP_EVAL_EMBED, .epochs = 1, .batch_size = 1, .skip_bad = true};
-    rp_error err = {0};
+    params = (rp_finetune_params){.task = RP_EVAL_EMBED, .epochs = 1, .batch_size = 1, .skip_bad = true};
     if (try_to(params, &err)) fail_msg("%s", err.message);
     assert_int_equal(warned, 1);
     assert_int_equal(steps, 2);

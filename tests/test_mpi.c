@@ -21,6 +21,12 @@
 #include "support_train.h"
 #include "train/trainer.h"
 
+#define TEXT \
+    "a letter came.\nhe read it twice.\nit burnt.\n\nthe ship was old.\nit sank.\n\nwe ran.\nit rained.\n"
+#define TINY                                                                                                 \
+    "{\"model_type\": \"albert\", \"embedding_size\": 16, \"hidden_size\": 24, \"num_attention_heads\": 2, " \
+    "\"num_hidden_layers\": 2, \"intermediate_size\": 40, \"max_position_embeddings\": 40}"
+
 /* ---- a rank ---- */
 
 static rp_world *world;
@@ -218,6 +224,39 @@ static void run_late(char **args) {
     _exit(3);
 }
 
+/* goes_on FOLDER RANK NUMBER: the device of that rank is lost at that submission of a training; all go on,
+ * and end with the model. NUMBER -1: it is not. */
+static void run_goes_on(char **args) {
+    char text[4200], config[4200], out[4200];
+    const char *const texts[] = {text};
+    bool loses;
+    rp_error err = {0};
+    NEED(faults_install());
+    need_ok(rp_world_open(&(rp_world_params){.patience = 60}, &world, &err), &err);
+    need_ok(rp_device_open(NULL, &device, &err), &err);
+    snprintf(text, sizeof text, "%s/text.txt", args[0]);
+    snprintf(config, sizeof config, "%s/tiny.json", args[0]);
+    snprintf(out, sizeof out, "%s/out", args[0]);
+    const rp_pretrain_params params = {.corpus = texts,
+                                       .corpus_count = 1,
+                                       .config = config,
+                                       .tokenizer = SOURCE_DIR "/tools/models/pretrained",
+                                       .dev = text,
+                                       .out = out,
+                                       .batch_size = 3,
+                                       .steps = 6,
+                                       .eval_every = 3,
+                                       .save_every = 2,
+                                       .learning_rate = 0.01,
+                                       .world = world};
+    loses = atoi(args[2]) >= 0 && rp_world_rank(world) == (uint32_t)atoi(args[1]);
+    if (loses) fault_begin("vkQueueSubmit", atoi(args[2]), VK_ERROR_DEVICE_LOST);
+    need_ok(rp_pretrain(device, &params, &err), &err);
+    NEED(!loses || fault_end());
+    rp_device_close(&device);
+    rp_world_close(&world);
+}
+
 /* dies: rank 1 ends in the midst of a training. */
 static void run_dies(char **args) {
     (void)args;
@@ -232,9 +271,9 @@ typedef struct job {
     const char *name;
     void (*run)(char **args);
 } job;
-static const job jobs[] = {{"steps", run_steps}, {"hidden", run_hidden}, {"refused", run_refused},
-                           {"lost", run_lost},   {"seeds", run_seeds},   {"late", run_late},
-                           {"dies", run_dies}};
+static const job jobs[] = {{"steps", run_steps}, {"hidden", run_hidden},  {"refused", run_refused},
+                           {"lost", run_lost},   {"seeds", run_seeds},    {"late", run_late},
+                           {"dies", run_dies},   {"goes_on", run_goes_on}};
 
 /* ---- what starts them ---- */
 
@@ -336,6 +375,33 @@ static void test_a_lost_device(void **state) {
         assert_int_equal(run(2, "lost", submissions[i], NULL, NULL), 0);
 }
 
+/* At opening, in steps and in evaluations: the model has the same bits as without a loss. */
+static void test_all_go_on(void **state) {
+    static const char *const losses[][2] = {{"0", "-1"}, {"0", "-1"}, {"1", "4"}, {"1", "14"}, {"0", "19"}};
+    char dir[FIXTURE_PATH_SIZE], path[FIXTURE_PATH_SIZE + 32], *wanted = NULL;
+    size_t size, wanted_size = 0;
+    (void)state;
+    assert_true(fixture_make_dir(dir) && fixture_write_text(dir, "text.txt", TEXT) &&
+                fixture_write_text(dir, "tiny.json", TINY));
+    for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
+        assert_int_equal(run(2, "goes_on", dir, losses[i][0], losses[i][1]), 0);
+        snprintf(path, sizeof path, "%s/out/model.safetensors", dir);
+        char *got = read_file(path, &size);
+        assert_true(size < 1 << 20);
+        if (wanted) {
+            assert_int_equal(size, wanted_size);
+            assert_memory_equal(got, wanted, size);
+        }
+        free(wanted);
+        wanted = got;
+        wanted_size = size;
+        snprintf(path, sizeof path, "%s/out", dir);
+        fixture_remove_dir(path);
+    }
+    free(wanted);
+    fixture_remove_dir(dir);
+}
+
 static void test_a_rank_that_does_not_come(void **state) {
     (void)state;
     assert_int_equal(run(2, "late", NULL, NULL, NULL), 3);
@@ -352,6 +418,7 @@ int main(int count, char **args) {
                                        cmocka_unit_test(test_memory_that_the_host_does_not_see),
                                        cmocka_unit_test(test_errors_are_shared),
                                        cmocka_unit_test(test_a_lost_device),
+                                       cmocka_unit_test(test_all_go_on),
                                        cmocka_unit_test(test_a_rank_that_does_not_come),
                                        cmocka_unit_test(test_a_rank_that_dies)};
     for (size_t i = 0; count > 1 && i < sizeof jobs / sizeof *jobs; i++)
