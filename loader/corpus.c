@@ -42,6 +42,9 @@ struct rp_corpus {
     size_t id_count, id_capacity;
     size_t *ends;
     size_t segments, end_capacity;
+    /* Lines that are read ahead, in passes; and where the last one of these was. */
+    rp_corpus_block block;
+    rp_corpus_ahead at;
 };
 
 /* ---- cutting ---- */
@@ -95,8 +98,47 @@ static rp_status tokenize(rp_corpus *c, rp_corpus_line *line, rp_error *err) {
     return status;
 }
 
-/* The next segment. `*found` false: the document ends here. A line that cannot be used is RP_ERROR_FORMAT,
- * without its file, unless bad ones are left out. */
+static rp_status fail_line(const rp_corpus_line *line, rp_error *err) {
+    return rp_fail(err, RP_ERROR_FORMAT, "%s", line->mistake);
+}
+
+/* A line that cannot be used is no error where bad ones are left out. */
+static rp_status forgive(rp_corpus *c, rp_status status) {
+    if (status == RP_ERROR_TEXT) status = RP_ERROR_FORMAT;
+    if (status != RP_ERROR_FORMAT || !c->params.skip_bad) return status;
+    c->counts.bad++;
+    return RP_OK;
+}
+
+/* How many tokens the next segment has, in a pass. `*found` false: the document ends here. A line that cannot
+ * be used is RP_ERROR_FORMAT, without its file, unless bad ones are left out. */
+static rp_status count_segment(rp_corpus *c, uint64_t *place, size_t *tokens, bool *found, rp_error *err) {
+    for (;;) {
+        rp_corpus_ahead *at = &c->at;
+        rp_status status = rp_corpus_block_next(&c->block, &c->source, at, err);
+        *found = !status && at->found;
+        if (status || !*found) return status;
+        *place = at->line.place;
+        *tokens = at->tokens;
+        c->counts.lines++;
+        if (at->line.mistake[0]) {
+            status = fail_line(&at->line, err);
+        } else if (!(*found = at->line.size)) {
+            return RP_OK;
+        } else if (at->status == RP_ERROR_HOST_MEMORY) {
+            status = rp_fail_memory(err, "the tokens of a line", at->line.size);
+        } else if (at->status) { /* once more, for the message */
+            c->id_count = 0;
+            status = tokenize(c, &at->line, err);
+            *tokens = c->id_count;
+        }
+        if (!status && *tokens) return RP_OK;
+        status = forgive(c, status);
+        if (status) return status;
+    }
+}
+
+/* The next segment and its tokens, likewise. */
 static rp_status next_segment(rp_corpus *c, uint64_t *place, size_t *tokens, bool *found, rp_error *err) {
     for (;;) {
         rp_corpus_line line;
@@ -106,18 +148,14 @@ static rp_status next_segment(rp_corpus *c, uint64_t *place, size_t *tokens, boo
         *place = line.place;
         c->counts.lines++;
         if (line.mistake[0])
-            status = rp_fail(err, RP_ERROR_FORMAT, "%s", line.mistake);
+            status = fail_line(&line, err);
         else if (!(*found = line.size))
             return RP_OK;
         else
             status = tokenize(c, &line, err);
         *tokens = c->id_count - before;
         if (!status && *tokens) return RP_OK;
-        if (status == RP_ERROR_TEXT) status = RP_ERROR_FORMAT;
-        if (status == RP_ERROR_FORMAT && c->params.skip_bad) {
-            c->counts.bad++;
-            status = RP_OK;
-        }
+        status = forgive(c, status);
         if (status) return status;
     }
 }
@@ -139,25 +177,19 @@ static rp_status end_document(rp_corpus *c, cutter *cut, rp_error *err) {
     return RP_OK;
 }
 
-static bool is_last(const rp_corpus *c) {
-    const rp_corpus_source *s = &c->source;
-    return s->fd >= 0 && s->file + 1 == s->file_count && s->offset >= s->files[s->file].size;
-}
-
 static rp_status first_pass(rp_corpus *c, rp_error *err) {
     cutter cut = {.target = c->params.max_tokens - 3, .out = &c->full};
     rp_status status = RP_OK;
     bool inside = false;
-    for (bool found = true; !status && (found || !is_last(c));) {
+    for (bool found = true; !status && (found || !c->at.last);) {
         uint64_t place;
         size_t tokens;
         rp_error why = {0};
-        c->id_count = 0;
-        status = next_segment(c, &place, &tokens, &found, &why);
+        status = count_segment(c, &place, &tokens, &found, &why);
         if (status == RP_ERROR_FORMAT)
             return rp_fail(err, status, "%s: line %llu: %s (--skip-bad leaves such lines out)",
-                           rp_path_shown(c->source.files[c->source.file].path),
-                           (unsigned long long)c->source.line, why.message);
+                           rp_path_shown(c->source.files[c->at.file].path), (unsigned long long)c->at.number,
+                           why.message);
         if (status) return rp_fail(err, status, "%s", why.message);
         if (found && !inside) status = begin_document(c, place, err);
         if (!status && inside && !found) status = end_document(c, &cut, err);
@@ -188,11 +220,11 @@ static uint32_t target_of(const rp_corpus *c, size_t d) {
 static rp_status cut_document(rp_corpus *c, size_t d, uint32_t target, rp_error *err) {
     cutter cut = {.target = target, .out = &c->brief};
     rp_status status = rp_corpus_seek(&c->source, c->documents[d].place, err);
+    rp_corpus_block_drop(&c->block);
     for (bool found = true; !status && found;) {
         uint64_t place;
         size_t tokens;
-        c->id_count = 0;
-        status = next_segment(c, &place, &tokens, &found, err);
+        status = count_segment(c, &place, &tokens, &found, err);
         if (!status && !(found ? add_segment(&cut, place, tokens) : end_chunk(&cut)))
             status = fail_index(&c->brief, err);
     }
@@ -325,9 +357,12 @@ rp_status rp_corpus_open(const char *const *paths, size_t count, const rp_tokeni
                                    .max_predictions = c->params.max_predictions,
                                    .ngram = c->params.ngram,
                                    .share = c->params.masked_share};
+    c->block.tokenizer = tokenizer;
+    c->block.threads = c->params.threads;
     if (!status) status = rp_instance_maker_open(&c->maker, tokenizer, err);
     if (!status) status = first_pass(c, err);
     if (!status) status = check_found(c, err);
+    c->block.one_document = true;
     if (!status) status = cut_pass(c, 0, err);
     if (status) {
         rp_corpus_close(&c);
@@ -344,6 +379,7 @@ void rp_corpus_close(rp_corpus **corpus) {
     if (!c) return;
     rp_corpus_source_close(&c->source);
     rp_instance_maker_finish(&c->maker);
+    rp_corpus_block_finish(&c->block);
     free(c->documents);
     free(c->full.items);
     free(c->brief.items);

@@ -19,8 +19,10 @@ typedef struct rp_corpus_params {
     double masked_share;      /* of the tokens that are predicted; 0: 0.15 */
     double short_share;       /* of documents that are cut into shorter instances; 0: 0.1; below 0: none */
     uint64_t seed;
-    bool no_shuffle; /* instances come in the order of the text */
-    bool skip_bad;   /* lines that cannot be used are counted, and are no error */
+    bool no_shuffle;  /* instances come in the order of the text */
+    uint32_t threads; /* that tokenize in passes over the text; 0: as many as there are processors. They
+                         change no result */
+    bool skip_bad;    /* lines that cannot be used are counted, and are no error */
 } rp_corpus_params;
 
 typedef struct rp_corpus rp_corpus;

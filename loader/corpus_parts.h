@@ -42,4 +42,37 @@ rp_status rp_corpus_seek(rp_corpus_source *s, uint64_t place, rp_error *err);
 /* Read the next line. Behind each file there is one of size 0; `*found` false: no file is left. */
 rp_status rp_corpus_next(rp_corpus_source *s, rp_corpus_line *line, bool *found, rp_error *err);
 
+/* ---- corpus_block.c ---- */
+
+/* A line that was read ahead. */
+typedef struct rp_corpus_ahead {
+    rp_corpus_line line;
+    size_t at;        /* of its text, in the block's */
+    size_t tokens;    /* that it has, */
+    rp_status status; /* unless it cannot be tokenized */
+    bool found;       /* false: no file is left, and this is no line */
+    bool last;        /* nothing is left behind it */
+    size_t file;      /* that it is in, and */
+    uint64_t number;  /* of it, counted from where reading began */
+} rp_corpus_ahead;
+
+/* Zero-initialise, and set what the caller sets; rp_corpus_block_finish. */
+typedef struct rp_corpus_block {
+    const rp_tokenizer *tokenizer; /* of the caller, as the next two */
+    uint32_t threads;              /* that tokenize; 0: as many as there are processors */
+    bool one_document;             /* nothing behind the document is read ahead */
+    rp_corpus_ahead *lines;        /* [count], of which `next` were given out */
+    size_t count, next, line_room, taken;
+    char *text;
+    size_t size, text_room;
+} rp_corpus_block;
+
+/* The next line; its text lives until the next call. */
+rp_status rp_corpus_block_next(rp_corpus_block *block, rp_corpus_source *source, rp_corpus_ahead *out,
+                               rp_error *err);
+
+/* Forget what was read ahead: the source was set to another place. */
+void rp_corpus_block_drop(rp_corpus_block *block);
+void rp_corpus_block_finish(rp_corpus_block *block);
+
 #endif

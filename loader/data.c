@@ -320,6 +320,28 @@ rp_data_kind rp_data_kind_of(const rp_data *d) {
 
 /* ---- reading ---- */
 
+void rp_data_rest(rp_data *d) {
+    if (d->format == RP_DATA_SQUAD || d->fd < 0) return;
+    close(d->fd);
+    d->fd = -1;
+    free(d->buffer);
+    d->buffer = NULL;
+    d->room = d->begin = d->end = 0;
+    rp_arena_finish(&d->arena);
+    rp_json_finish(&d->json);
+}
+
+static rp_status wake(rp_data *d, rp_error *err) {
+    uint64_t size = 0;
+    if (d->format == RP_DATA_SQUAD || d->fd >= 0) return RP_OK;
+    rp_status status = rp_file_open(d->path, &d->fd, &size, err);
+    if (status) d->fd = -1;
+    if (!status && size != d->size)
+        status = rp_fail(err, RP_ERROR_FILE, "%s: was changed while it was read; start again",
+                         rp_path_shown(d->path));
+    return status;
+}
+
 rp_status rp_data_read(rp_data *d, uint64_t i, rp_data_row *row, rp_error *err) {
     rp_data_unit unit = {0};
     rp_error why = {0};
@@ -329,8 +351,8 @@ rp_status rp_data_read(rp_data *d, uint64_t i, rp_data_row *row, rp_error *err) 
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: there is no row %llu", rp_path_shown(d->path),
                        (unsigned long long)i);
     rp_arena_finish(&d->arena);
-    rp_status status = RP_OK;
-    if (d->format != RP_DATA_SQUAD) {
+    rp_status status = wake(d, err);
+    if (!status && d->format != RP_DATA_SQUAD) {
         if (d->offset != d->index[i]) rp_data_seek(d, d->index[i], 0);
         status = rp_data_next(d, &unit, &found, err);
     }

@@ -92,6 +92,9 @@ rp_data_kind rp_data_kind_of(const rp_data *data);
  * any more what it was. Used by one thread at a time. */
 rp_status rp_data_read(rp_data *data, uint64_t i, rp_data_row *row, rp_error *err);
 
+/* Close the file, and free what is held of it, until the next row is read: where many files are open. */
+void rp_data_rest(rp_data *data);
+
 /* The line of row `i`, from 1, for messages: reads the file up to there. 0 for SQuAD's JSON. */
 uint64_t rp_data_line(rp_data *data, uint64_t i);
 

@@ -154,6 +154,41 @@ static void test_the_seed_decides(void **unused) {
     free(all);
 }
 
+/* Lines are tokenized on several threads, and come in their order: instances, counts and the line of a
+ * mistake are the same. */
+static void test_threads_change_nothing(void **unused) {
+    static const uint32_t threads[] = {1, 2, 3, 13};
+    char *all = corpus_words(900, 9, 7);
+    rp_corpus_counts first = {0};
+    uint64_t sums[2] = {0};
+    (void)unused;
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+        rp_corpus *corpus = corpus_of(
+            all, (rp_corpus_params){.max_tokens = 64, .seed = 3, .threads = threads[i], .skip_bad = true});
+        if (!i) first = *rp_corpus_get_counts(corpus);
+        assert_memory_equal(&first, rp_corpus_get_counts(corpus), sizeof first);
+        for (uint64_t epoch = 0; epoch < 2; epoch++) {
+            if (!i) sums[epoch] = sum_of(corpus, epoch);
+            assert_int_equal(sum_of(corpus, epoch), sums[epoch]);
+        }
+        rp_corpus_close(&corpus);
+    }
+    assert_int_equal(first.lines, 900 * 10);
+    all[strlen(all) / 2] = '\xff';
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+        static char message[512];
+        rp_corpus *corpus = NULL;
+        rp_error err;
+        corpus_write(0, all, strlen(all));
+        const rp_corpus_params params = {.threads = threads[i]};
+        assert_int_equal(corpus_open(1, &params, &corpus, &err), RP_ERROR_FORMAT);
+        if (!i) snprintf(message, sizeof message, "%s", err.message);
+        assert_string_equal(err.message, message);
+        assert_non_null(strstr(message, "0.txt: line 4"));
+    }
+    free(all);
+}
+
 /* ---- bad input ---- */
 
 static void test_bad_input(void **unused) {
@@ -293,6 +328,7 @@ int main(void) {
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_the_seed_decides),
+        cmocka_unit_test(test_threads_change_nothing),
         cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_bad_lines_are_left_out),
         cmocka_unit_test(test_long_lines),

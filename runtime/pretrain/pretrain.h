@@ -14,6 +14,9 @@ typedef struct rp_pretrain_source {
     rp_data **files;   /* [file_count] */
     uint64_t *firsts;  /* [file_count] number of the first instance of each */
     size_t file_count;
+    size_t
+        *awake; /* [awake_count] files that are open, those of `next_rest` on have been so for the longest */
+    size_t awake_count, next_rest;
     uint64_t count; /* instances of a pass */
     uint64_t seed;
     bool no_shuffle;

@@ -2,6 +2,8 @@
 #include "loader/json.h"
 #include "pretrain/pretrain.h"
 
+enum { MOST_OPEN = 32 }; /* files at once: there may be more of them than a process may open */
+
 /* ---- opening ---- */
 
 rp_corpus_params rp_pretrain_corpus_params(const rp_pretrain_params *p) {
@@ -49,13 +51,16 @@ static rp_status open_prepared(rp_pretrain_run *run, rp_error *err) {
     const rp_data_params params = rp_pretrain_data_params(run);
     s->files = rp_new_array(rp_data *, p->instance_count);
     s->firsts = rp_new_array(uint64_t, p->instance_count);
-    if (!s->files || !s->firsts) return rp_fail_memory(err, "the instances", 16ull * p->instance_count);
+    s->awake = rp_new_array(size_t, MOST_OPEN);
+    if (!s->files || !s->firsts || !s->awake)
+        return rp_fail_memory(err, "the instances", 16ull * p->instance_count);
     for (size_t i = 0; i < p->instance_count; i++) {
         rp_status status = rp_data_open(p->instances[i], &params, &s->files[i], err);
         if (status) return status;
         s->file_count++;
         s->firsts[i] = s->count;
         s->count += rp_data_count(s->files[i]);
+        rp_data_rest(s->files[i]);
     }
     return RP_OK;
 }
@@ -71,9 +76,23 @@ void rp_pretrain_source_close(rp_pretrain_source *s) {
     for (size_t i = 0; i < s->file_count; i++) rp_data_close(&s->files[i]);
     free(s->files);
     free(s->firsts);
+    free(s->awake);
 }
 
 /* ---- reading ---- */
+
+/* File number `file` is read: one that was opened long ago is closed, where it is one too many. */
+static void let_rest(rp_pretrain_source *s, size_t file) {
+    for (size_t i = 0; i < s->awake_count; i++)
+        if (s->awake[i] == file) return;
+    if (s->awake_count < MOST_OPEN) {
+        s->awake[s->awake_count++] = file;
+        return;
+    }
+    rp_data_rest(s->files[s->awake[s->next_rest]]);
+    s->awake[s->next_rest] = file;
+    s->next_rest = (s->next_rest + 1) % MOST_OPEN;
+}
 
 rp_status rp_pretrain_source_read(rp_pretrain_source *s, uint64_t epoch, uint64_t i, rp_instance *out,
                                   rp_error *err) {
@@ -88,6 +107,7 @@ rp_status rp_pretrain_source_read(rp_pretrain_source *s, uint64_t epoch, uint64_
             last = middle;
     }
     rp_data_row read;
+    let_rest(s, file);
     rp_status status = rp_data_read(s->files[file], row - s->firsts[file], &read, err);
     if (!status) *out = read.instance;
     return status;
