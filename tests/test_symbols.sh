@@ -46,7 +46,9 @@ for object in $(find "$build/CMakeFiles/reprise_objects.dir" -name '*.o'); do
     if [ -e "$source/$file" ] || [ -e "$build/$file" ]; then objects="$objects $object"; fi
 done
 [ -n "$objects" ] || { echo "found no objects of the library"; exit 1; }
-cc -shared -s -Wl,--unresolved-symbols=ignore-all -Wl,-z,max-page-size=16384,-z,noseparate-code,--gc-sections \
+packed= # as the library's own
+if readelf -dW "$library" | grep -q RELR; then packed=-Wl,-z,pack-relative-relocs; fi
+cc -shared -s -Wl,--unresolved-symbols=ignore-all -Wl,-z,max-page-size=16384,-z,noseparate-code,--gc-sections $packed \
     -o "$scratch/small.so" $objects -lm
 bytes=$(stat -c %s "$scratch/small.so")
 echo "$bytes bytes without the GLSL compiler, stripped"
