@@ -149,8 +149,8 @@ static const option finetune_options[] = {
     {"label_column", "label_column", {.pointer = "label"}},
     {"handler", "", {.pointer = &handler}},
     {"call", "", {.pointer = &call}},
-    {"teacher", "teacher", {.pointer = NULL}},
-    {"label_weight", "label_weight", {.real = 0.7}},
+    {"teacher", "teacher", {.pointer = MODELS "sentiment"}},
+    {"label_weight", "-", {0}}, /* goes with a teacher: below */
     {"stride", "stride", {.number = 3}},
     {"recompute", "", {.number = RP_RECOMPUTE_ALWAYS}},
     {"keep", "", {.number = 1}},
@@ -163,8 +163,9 @@ static const option finetune_options[] = {
     {"plot", "", {.pointer = NULL}},
     {"command", "", {.pointer = "reprise"}},
     {"world", "-", {0}}, /* test_cli_mpi */
-    {"labels", "-", {0}} /* goes without a teacher: below */,
+    {"labels", "labels", {.pointer = "POSITIVE,NEGATIVE"}},
     {"freeze", "freeze", {.number = RP_FREEZE_EMBEDDINGS}},
+    {"precision", "precision", {.number = RP_PRECISION_F16}},
     {"reserved", "-", {0}},
 };
 
@@ -180,13 +181,8 @@ static bool change(const char *owner, const field *f, const option *options, siz
 }
 
 static void test_finetune(void **state) {
-    const rp_finetune_params base = {.model = MODELS "pretrained",
-                                     .train = films,
-                                     .dev = films,
-                                     .out = out,
-                                     .batch_size = 2,
-                                     .epochs = 1,
-                                     .teacher = MODELS "sentiment"};
+    const rp_finetune_params base = {
+        .model = MODELS "pretrained", .train = films, .dev = films, .out = out, .batch_size = 2, .epochs = 1};
     rp_error err = {0};
     size_t tried = 0;
     (void)state;
@@ -205,20 +201,24 @@ static void test_finetune(void **state) {
     assert_true(tried > 30);
 }
 
-/* Labels; and the same file under the same name with another byte in it. */
+/* The weight of labels beside a teacher; and the same file under the same name with another byte in it. */
 static void test_a_file_that_has_changed(void **state) {
-    const rp_finetune_params base = {
-        .model = MODELS "pretrained", .train = films, .out = out, .batch_size = 2, .epochs = 1};
+    const rp_finetune_params base = {.model = MODELS "pretrained",
+                                     .train = films,
+                                     .out = out,
+                                     .batch_size = 2,
+                                     .epochs = 1,
+                                     .teacher = MODELS "sentiment"};
     rp_finetune_params params = base;
     rp_error err = {0};
     (void)state;
     if (rp_finetune(device, &base, &err)) fail_msg("%s", err.message);
     params.resume = true;
     if (rp_finetune(device, &params, &err)) fail_msg("%s", err.message);
-    params.labels = "POSITIVE,NEGATIVE";
+    params.label_weight = 0.7;
     assert_int_equal(rp_finetune(device, &params, &err), RP_ERROR_ARGUMENT);
-    assert_non_null(strstr(err.message, ": labels: the training that is to go on had "));
-    params.labels = NULL;
+    assert_non_null(strstr(err.message, ": label_weight: the training that is to go on had "));
+    params.label_weight = 0;
     assert_true(fixture_write_text(dir, "films.tsv",
                                    "sentence\tlabel\na worm film\tPOSITIVE\na dull film\tNEGATIVE\n"));
     assert_int_equal(rp_finetune(device, &params, &err), RP_ERROR_ARGUMENT);
@@ -261,6 +261,7 @@ static const option pretrain_options[] = {
     {"recompute", "", {.number = RP_RECOMPUTE_ALWAYS}},
     {"keep", "", {.number = 1}},
     {"freeze", "freeze", {.number = RP_FREEZE_EMBEDDINGS}},
+    {"precision", "precision", {.number = RP_PRECISION_F16}},
     {"eval_every", "eval_every", {.number = 2}},
     {"save_every", "", {.number = 2}},
     {"resume", "-", {0}},
