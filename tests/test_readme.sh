@@ -27,6 +27,17 @@ done
 grep -q "^## $abi\." CHANGELOG.md || { echo "CHANGELOG has no section of $abi"; exit 1; }
 
 [ -x "$build/reprise" ] || exit 77
+# The table of applications: each line that needs no model of a hub prints what stands behind it.
+mkdir -p "$scratch/bin"
+ln -sfn "$build/reprise" "$scratch/bin/reprise"
+ln -sfn "$source/tools" "$scratch/tools"
+sed -n '/^## Applications/,/^## Training/p' README.md | sed -nE 's/^\| [^|]* \| `(reprise [^`]*)` \| `([^`]*)` \|$/\1\n\2/p' \
+    >"$scratch/applications"
+[ "$(wc -l <"$scratch/applications")" -ge 16 ] || { echo "found too few applications"; exit 1; }
+while read -r line && read -r prints; do
+    (cd "$scratch" && PATH="$scratch/bin:$PATH" bash -c "$line") </dev/null >"$scratch/printed" || { echo "$line fails"; exit 1; }
+    grep -qF -e "$prints" "$scratch/printed" || { echo "$line does not print $prints but"; cat "$scratch/printed"; exit 1; }
+done <"$scratch/applications"
 sed -n '/^\$ build\/reprise classify/,/^\(\$\|```\)/p' README.md | sed '1d;$d' >"$scratch/said"
 [ "$(wc -l <"$scratch/said")" = 9 ] || { echo "README's first answers are not nine lines"; cat "$scratch/said"; exit 1; }
 "$build/reprise" classify "a warm, funny and moving film" "an hour too long and not one laugh" \
