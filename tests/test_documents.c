@@ -451,12 +451,67 @@ static void test_reading(void **state) {
     fixture_close_device(state);
 }
 
+/* ---- by vectors ---- */
+
+static void open_vectors(rp_model *embedder) {
+    const rp_documents_params params = {.index = index_file, .embedder = embedder};
+    rp_documents_close(&documents);
+    if (rp_documents_open(folder, &params, &documents, &err)) print_error("%s\n", err.message);
+    assert_non_null(documents);
+}
+
+static void test_vectors(void **state) {
+    static const char *const texts[] = {"An owl hunts at night.", "A hare runs.",
+                                        "The stork flies over the lake."};
+    char vectors[FIXTURE_PATH_SIZE + 64];
+    struct stat first, second, third;
+    task_case c;
+    rp_model *embedder = NULL;
+    rp_passage p[3];
+    assert_int_equal(fixture_open_device(state), 0);
+    assert_true(task_case_open("embed_mean", &c));
+    assert_int_equal(rp_model_open(fixture_device, c.dir, NULL, &embedder, &err), RP_OK);
+    write_file("0", texts[0]);
+    write_file("1", texts[1]);
+    write_file("2", texts[2]);
+    open_vectors(embedder);
+    snprintf(vectors, sizeof vectors, "%s.vectors", index_file);
+    assert_int_equal(stat(vectors, &first), 0);
+    for (size_t i = 0; i < 3;
+         i++) { /* a text is nearest to itself, and all are found, whatever their words */
+        assert_int_equal(find(texts[i], p, 3), 3);
+        assert_int_equal(p[0].number, i);
+        assert_true(fabsf(p[0].score - 1) < 1e-3f && p[1].score <= p[0].score);
+    }
+    assert_int_equal(find("zebra", p, 3), 3);
+    open_vectors(embedder);
+    assert_int_equal(stat(vectors, &second), 0);
+    assert_true(first.st_ino == second.st_ino);
+    write_file("1", "A fox sleeps in the sun.");
+    open_vectors(embedder);
+    assert_int_equal(stat(vectors, &third), 0);
+    assert_true(third.st_ino != second.st_ino || third.st_mtim.tv_nsec != second.st_mtim.tv_nsec);
+    find("A fox sleeps in the sun.", p, 1);
+    assert_string_equal(p[0].document, "1");
+    rp_documents_close(&documents);
+    assert_true(fixture_write_text(dir, "index.vectors", "no index"));
+    const rp_documents_params params = {.index = index_file, .embedder = embedder},
+                              none = {.embedder = embedder};
+    assert_int_equal(rp_documents_open(folder, &params, &documents, &err), RP_ERROR_FORMAT);
+    assert_non_null(strstr(err.message, "index.vectors"));
+    assert_int_equal(rp_documents_open(folder, &none, &documents, &err), RP_ERROR_ARGUMENT);
+    rp_model_close(&embedder);
+    task_case_close(&c);
+    fixture_close_device(state);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_a_folder),         TEST(test_words_of_many_scripts), TEST(test_order),
         TEST(test_passages),         TEST(test_lines_are_paragraphs),  TEST(test_index_is_reused),
         TEST(test_index_is_damaged), TEST(test_wrong_documents),       TEST(test_reading),
+        TEST(test_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,14 +31,17 @@ static rp_status open_dialogue(rp_cli_session *session, rp_error *err) {
     rp_status status = open_model(session, o->embed_model, &d->embedder, err);
     if (!status) status = open_model(session, o->answer_model, &d->reader, err);
     if (!status) status = open_model(session, o->slots, &d->tagger, err);
+    /* What suits a classifier depends on how it was taught; of the bundled one it was measured (QUALITY.md).
+     */
+    const bool bundled = !o->model && !o->examples && !o->threshold_given;
     const rp_chat_params params = {.model = session->model,
                                    .examples = o->examples,
                                    .faq = o->faq,
                                    .embedder = d->embedder,
                                    .reader = d->reader,
                                    .tagger = d->tagger,
-                                   .has_threshold = o->threshold_given,
-                                   .threshold = (float)o->threshold,
+                                   .has_threshold = o->threshold_given || bundled,
+                                   .threshold = bundled ? 0.985f : (float)o->threshold,
                                    .has_faq_threshold = o->faq_threshold_given,
                                    .faq_threshold = (float)o->faq_threshold,
                                    .call = &d->call};

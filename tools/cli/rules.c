@@ -311,7 +311,7 @@ static const struct {
     {R_STRIDE, "finetune", "128"},
     {R_MAX_ANSWER, "eval", "30"},
     {R_ANSWER_THRESHOLD, "answer", "0"},
-    {R_ANSWER_THRESHOLD, "chat", "0.9; with --examples 0.55"},
+    {R_ANSWER_THRESHOLD, "chat", "0.9; of the bundled model 0.985; with --examples 0.55"},
     {R_CONFIG, "bench", "base"},
     {R_CONFIG, "check", "all of them"},
 };
