@@ -58,9 +58,21 @@ static void test_intents(void **state) {
     check_labels("bundled:intents", rows, sizeof rows / sizeof *rows);
 }
 
+static void test_spam(void **state) {
+    static const expected_label rows[] = {
+        {"You have won a prize! Call 09061701461 now to claim it.", "spam", 0.996647f, "call_or_click",
+         0.985935f},
+        {"see you at the station at six", "spam", 0.00494f, "call_or_click", 0.001498f},
+        {"I put the pictures on www.example.org", "spam", 0.607869f, "call_or_click", 0.006605f},
+    };
+    (void)state;
+    check_labels("bundled:spam", rows, sizeof rows / sizeof *rows);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_intents),
+        cmocka_unit_test(test_spam),
     };
     return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }
