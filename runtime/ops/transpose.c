@@ -1,6 +1,6 @@
 /* The panels of the transpose of a float32 matrix, or of itself (rp_transpose_variant): w[0] is [n, k], read;
- * w[1] is [k, n], or [n, k], float32 or float16, written. Both are padded to whole panels and may be in
- * chunks. A product by a transpose is the gradient by the input of a product by w[0]. */
+ * w[1] is [k, n], or [n, k], float32 or (RP_HALF_OUT) float16, written. Both are padded to whole panels and
+ * may be in chunks. A product by a transpose is the gradient by the input of a product by w[0]. */
 #include <math.h>
 
 #include "base/half.h"
@@ -10,7 +10,7 @@
 /* ---- planning ---- */
 
 static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MAX_KERNELS]) {
-    uint32_t how = (use->formats[1] == RP_FORMAT_F16 ? 1 : 0) | (use->variant == RP_TRANSPOSE_COPY ? 2 : 0);
+    uint32_t how = (use->halves ? 1 : 0) | (use->variant == RP_TRANSPOSE_COPY ? 2 : 0);
     out[0] = rp_row_kernel(caps, "transpose", how, 3, 4);
     return 1;
 }
@@ -37,6 +37,7 @@ static rp_status record(rp_op_target target, const rp_op *op, rp_error *err) {
 static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     (void)scope;
     *out = (rp_use){.variant = n == 2 ? RP_TRANSPOSE_COPY : RP_TRANSPOSE_TURN,
+                    .halves = n ? RP_HALF_OUT : 0,
                     .formats = {RP_FORMAT_F32, n ? RP_FORMAT_F16 : RP_FORMAT_F32}};
     return n < 3 ? RP_RANK_ALL : RP_RANK_NONE;
 }
@@ -66,14 +67,14 @@ static void take(rp_proof *proof, rp_matrix *m) {
 
 static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
     rp_matrix_chunk chunks[2][2];
-    bool copy = proof->use.variant == RP_TRANSPOSE_COPY, half = proof->use.formats[1] == RP_FORMAT_F16;
+    bool copy = proof->use.variant == RP_TRANSPOSE_COPY, half = proof->use.halves;
     rp_matrix from = {.rows = N, .k = K, .chunks = chunks[0], .chunk_count = 2},
-              to = {.format = proof->use.formats[1],
+              to = {.format = half ? RP_FORMAT_F16 : RP_FORMAT_F32,
                     .rows = copy ? N : K,
                     .k = copy ? K : N,
                     .chunks = chunks[1],
                     .chunk_count = 2};
-    rp_op op = {.variant = proof->use.variant, .w = {&from, &to}};
+    rp_op op = {.variant = proof->use.variant, .halves = proof->use.halves, .w = {&from, &to}};
     rp_status status;
     (void)n;
     proof->difference->bound = half ? 1.0 / 1024 : 0; /* as in pointwise.c */

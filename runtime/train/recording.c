@@ -157,6 +157,7 @@ static void record_turned(void *user, const rp_matrix *matrix, const rp_matrix *
     rp_train_list list = {.count = 0};
     rp_op *op = rp_train_next(&list, &rp_class_transpose, copy ? "to float16" : "transpose", RP_COUNT_TOKENS);
     op->variant = copy ? RP_TRANSPOSE_COPY : RP_TRANSPOSE_TURN;
+    op->halves = turned->format == RP_FORMAT_F16 ? RP_HALF_OUT : 0;
     op->w[0] = matrix;
     op->w[1] = turned;
     if (!all->status) all->status = record(all->trainer, &list, all->commands, all->err);
