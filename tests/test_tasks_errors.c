@@ -409,25 +409,6 @@ static void test_every_token_is_tagged_once(void **state) {
     rp_encoding_free(&tokens);
 }
 
-/* A text that is cut has the entities of its first window, and says that it was cut. */
-static void test_cut_texts_end_early(void **state) {
-    (void)state;
-    open_case("tag_wordpiece");
-    uint32_t most = rp_model_get_info(model)->max_tokens - 2, taken = 0;
-    rp_text texts[] = {words("letters", 300), TEXT("a few letters")};
-    const rp_tag_params params = {.aggregation = RP_AGGREGATE_NONE, .cut = true};
-    size_t count = 0;
-    ok(rp_tag(model, texts, 2, &params, &result, &err));
-    const rp_entity *entities = rp_result_entities(result, 0, &count);
-    assert_int_equal(count, most); /* this model labels none of them O */
-    assert_int_equal(entities[count - 1].index, most);
-    assert_true(rp_result_truncated(result, 0));
-    assert_true(rp_result_tokens(result, 0, &taken) > most);
-    assert_int_equal(taken, most);
-    assert_false(rp_result_truncated(result, 1));
-    rp_result_free(&result);
-}
-
 static void test_tag_refuses_other_aggregations(void **state) {
     const rp_tag_params params = {.aggregation = (rp_aggregation)5};
     const rp_text text = TEXT("x");
@@ -594,7 +575,6 @@ int main(void) {
         TASK_TEST(test_fill_mask_gives_the_whole_vocabulary),
         TASK_TEST(test_many_masks_are_run_in_slices),
         TASK_TEST(test_every_token_is_tagged_once),
-        TASK_TEST(test_cut_texts_end_early),
         TASK_TEST(test_tag_refuses_other_aggregations),
         TASK_TEST(test_answers_of_odd_questions),
         TASK_TEST(test_a_question_can_be_too_long),

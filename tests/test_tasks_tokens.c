@@ -1,5 +1,5 @@
 /* Tokens that a model has no embedding for: they fail the text that holds them, and only those that stand
- * around every text the model. */
+ * around every text the model. And which tokens of a long text are tagged. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -102,11 +102,34 @@ static void test_positions_follow_the_template(void **state) {
     }
 }
 
+/* A text that is cut has the entities of its first window, and says that it was cut. */
+static void test_cut_texts_end_early(void **state) {
+    char longer[300 * 8 + 1] = "";
+    (void)state;
+    for (int i = 0; i < 300; i++) strcat(longer, "letters ");
+    open_case("tag_wordpiece");
+    uint32_t most = 64 - 2, taken = 0;
+    const rp_text texts[] = {{longer, strlen(longer)}, TEXT("a few letters")};
+    const rp_tag_params params = {.aggregation = RP_AGGREGATE_NONE, .cut = true};
+    size_t count = 0;
+    if (rp_model_get_info(model)->max_tokens < 64) most = rp_model_get_info(model)->max_tokens - 2;
+    assert_int_equal(rp_tag(model, texts, 2, &params, &result, &err), RP_OK);
+    const rp_entity *entities = rp_result_entities(result, 0, &count);
+    assert_int_equal(count, most); /* this model labels none of them O */
+    assert_int_equal(entities[count - 1].index, most);
+    assert_true(rp_result_truncated(result, 0));
+    assert_true(rp_result_tokens(result, 0, &taken) > most);
+    assert_int_equal(taken, most);
+    assert_false(rp_result_truncated(result, 1));
+    close_case();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_text_that_holds_it_fails),
         cmocka_unit_test(test_one_around_every_text_is_no_model),
         cmocka_unit_test(test_positions_follow_the_template),
+        cmocka_unit_test(test_cut_texts_end_early),
     };
     return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }
