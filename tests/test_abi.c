@@ -301,7 +301,7 @@ static const number numbers[] = {
     STRUCT(rp_sentence, 24),
     STRUCT(rp_hypothesis, 56),
     STRUCT(rp_tuning, 80),
-    STRUCT(rp_eval_params, 144),
+    STRUCT(rp_eval_params, 168),
     FIELD(rp_eval_params, task, 0, 4),
     FIELD(rp_eval_params, skip_bad, 4, 1),
     FIELD(rp_eval_params, max_tokens, 8, 4),
@@ -314,7 +314,40 @@ static const number numbers[] = {
     FIELD(rp_eval_params, glue, 56, 8),
     FIELD(rp_eval_params, predictions, 64, 8),
     FIELD(rp_eval_params, call, 72, 8),
-    FIELD(rp_eval_params, reserved, 80, 64),
+    FIELD(rp_eval_params, calibrate, 80, 8),
+    FIELD(rp_eval_params, target_precision, 88, 8),
+    FIELD(rp_eval_params, target_recall, 96, 8),
+    FIELD(rp_eval_params, reserved, 104, 64),
+    STRUCT(rp_threshold, 80),
+    FIELD(rp_threshold, label, 0, 8),
+    FIELD(rp_threshold, threshold, 8, 8),
+    FIELD(rp_threshold, precision, 16, 8),
+    FIELD(rp_threshold, recall, 24, 8),
+    FIELD(rp_threshold, support, 32, 8),
+    FIELD(rp_threshold, reached, 40, 1),
+    FIELD(rp_threshold, reserved, 48, 32),
+    STRUCT(rp_moderation_params, 48),
+    FIELD(rp_moderation_params, thresholds, 0, 8),
+    FIELD(rp_moderation_params, policy, 8, 8),
+    FIELD(rp_moderation_params, reserved, 16, 32),
+    STRUCT(rp_moderate_params, 48),
+    FIELD(rp_moderate_params, normalize, 0, 1),
+    FIELD(rp_moderate_params, no_spans, 1, 1),
+    FIELD(rp_moderate_params, call, 8, 8),
+    FIELD(rp_moderate_params, reserved, 16, 32),
+    STRUCT(rp_moderated, 40),
+    FIELD(rp_moderated, label, 0, 8),
+    FIELD(rp_moderated, index, 8, 4),
+    FIELD(rp_moderated, score, 12, 4),
+    FIELD(rp_moderated, threshold, 16, 4),
+    FIELD(rp_moderated, flagged, 20, 1),
+    FIELD(rp_moderated, spans, 24, 8),
+    FIELD(rp_moderated, span_count, 32, 8),
+    STRUCT(rp_verdict, 32),
+    FIELD(rp_verdict, flagged, 0, 1),
+    FIELD(rp_verdict, action, 8, 8),
+    FIELD(rp_verdict, labels, 16, 8),
+    FIELD(rp_verdict, label_count, 24, 8),
     STRUCT(rp_entity_metrics, 72),
     FIELD(rp_entity_metrics, type, 0, 8),
     FIELD(rp_entity_metrics, precision, 8, 8),
@@ -504,6 +537,14 @@ static void test_unknown_fields_are_refused(void **state) {
         refused(rp_coherence(model, &input, 1, &coherence, &result, &err), &err);
         rp_choose_params choose = {.reserved = WORD(i)};
         refused(rp_choose(model, &(rp_choice){input.text, &input.text, 1}, 1, &choose, &result, &err), &err);
+        rp_moderation_params rules = {.reserved = WORD(i)};
+        rp_moderation *moderation = NULL;
+        refused(rp_moderation_open(model, &rules, &moderation, &err), &err);
+        assert_null(moderation);
+        assert_int_equal(rp_moderation_open(model, NULL, &moderation, &err), RP_OK);
+        rp_moderate_params moderate = {.reserved = WORD(i)};
+        refused(rp_moderate(moderation, &input.text, 1, &moderate, &result, &err), &err);
+        rp_moderation_close(&moderation);
         rp_eval_params eval = {.reserved = WORD(i)};
         rp_evaluation *evaluation = (rp_evaluation *)&device;
         refused(rp_eval(model, "no-file", &eval, &evaluation, &err), &err);

@@ -50,6 +50,15 @@ typedef struct rp_eval_params {
                                 shows them). It appears once it is whole, in place of one of that name; what
                                 is a link or no regular file is written to as it is. NULL: none */
     const rp_call *call;     /* NULL: none. Its inputs are the rows */
+    const char *calibrate;   /* file that gets a threshold for each label, as rp_moderation_open reads it
+                                (moderate.h), written as `predictions` is. For classify, where the first label
+                                means that nothing is wrong and gets none, and multilabel. It takes 5 bytes a
+                                row and   label of memory. NULL: none */
+    double target_precision; /* with calibrate one of these two, above 0 and up to 1: of the rows from the
+                                threshold on this share has the label, and as many as possible are from there
+                                on; where no threshold reaches it, that of the best precision is taken */
+    double target_recall;    /* of the rows that have the label this share is from the threshold on, and as
+                                few others as possible */
     uint64_t reserved[8];    /* zero; see reprise.h */
 } rp_eval_params;
 
@@ -90,6 +99,20 @@ typedef struct rp_entity_metrics {
 /* Those of every type that occurs, sorted by its bytes; `*count` gets their number, 0 for other tasks. Valid
  * until the evaluation is freed. */
 RP_API const rp_entity_metrics *rp_evaluation_entities(const rp_evaluation *evaluation, size_t *count);
+
+/* With rp_eval_params.calibrate: what was chosen for a label. */
+typedef struct rp_threshold {
+    const char *label;        /* of the model's info: valid until the model is closed */
+    double threshold;         /* halfway between two scores that occur */
+    double precision, recall; /* of the rows from the threshold on; of those that have the label */
+    uint64_t support;         /* rows that have the label */
+    bool reached;             /* the target was */
+    uint64_t reserved[4];     /* zero */
+} rp_threshold;
+
+/* Those of every label that got one, in the order of the model's; `*count` gets their number. Valid until the
+ * evaluation is freed. */
+RP_API const rp_threshold *rp_evaluation_thresholds(const rp_evaluation *evaluation, size_t *count);
 
 /* The task that was chosen. */
 RP_API rp_eval_task rp_evaluation_task(const rp_evaluation *evaluation);

@@ -41,6 +41,7 @@
 #include "summarize.h"
 #include "eval.h"
 #include "search.h"
+#include "moderate.h"
 #include "pull.h"
 #include "world.h"
 #include "train.h"

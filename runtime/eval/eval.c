@@ -1,10 +1,7 @@
 /* rp_eval: the rows of a file, batch by batch, to a task, and its metrics. */
 #include "eval/eval.h"
 
-#include <errno.h>
 #include <math.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "loader/json.h"
 
@@ -14,7 +11,9 @@ struct rp_evaluation {
     rp_metrics metrics;
     rp_entity_metrics *entities; /* [entity_count] */
     size_t entity_count;
-    rp_arena names; /* of their types */
+    rp_arena names;           /* of their types */
+    rp_threshold *thresholds; /* [threshold_count] */
+    size_t threshold_count;
 };
 
 /* ---- the tasks ---- */
@@ -236,45 +235,13 @@ static rp_status list_entities(const rp_eval_run *run, rp_evaluation *out, rp_er
     return RP_OK;
 }
 
-/* ---- the file of predictions ---- */
-
-/* `*part`, the caller's, is where it is written until it is whole. What is a link or
- * no regular file, such as /dev/stdout, stays what it is: the predictions go where it leads. */
-static rp_status open_predictions(rp_eval_run *run, char **part, rp_error *err) {
-    struct stat info;
-    const char *path = run->params.predictions;
-    bool plain = lstat(path, &info) || S_ISREG(info.st_mode);
-    *part = malloc(strlen(path) + 6);
-    if (!*part) return rp_fail_memory(err, "the predictions", strlen(path));
-    strcat(strcpy(*part, path), plain ? ".part" : "");
-    run->out = fopen(*part, "wb");
-    return run->out ? RP_OK
-                    : rp_fail(err, RP_ERROR_FILE, "%s: cannot write the predictions: %s; choose another file",
-                              rp_path_shown(*part), strerror(errno));
-}
-
-static rp_status close_predictions(rp_eval_run *run, char *part, rp_status status, rp_error *err) {
-    const char *path = run->params.predictions;
-    bool renamed = strcmp(part, path);
-    errno = 0;
-    bool opened = run->out;
-    if (opened && fclose(run->out) && !status) status = RP_ERROR_FILE;
-    if (!status && renamed && rename(part, path)) status = RP_ERROR_FILE;
-    if (opened && status == RP_ERROR_FILE && errno)
-        rp_fail(err, status, "%s: cannot write the predictions: %s; check the disk", rp_path_shown(path),
-                strerror(errno));
-    if (opened && status && renamed) unlink(part);
-    run->out = NULL;
-    free(part);
-    return status;
-}
-
 /* ---- the call ---- */
 
 static rp_status answer_all(rp_eval_run *run, rp_error *err) {
     uint64_t count = rp_data_count(run->data);
     char *part = NULL;
-    rp_status status = run->params.predictions ? open_predictions(run, &part, err) : RP_OK;
+    const char *path = run->params.predictions;
+    rp_status status = path ? rp_eval_open_file(path, "predictions", &run->out, &part, err) : RP_OK;
     for (uint64_t first = 0; !status && first < count; first += run->count) {
         status = rp_eval_fill(run, first, err);
         if (!status) status = tasks[run->task].answer(run, err);
@@ -283,13 +250,14 @@ static rp_status answer_all(rp_eval_run *run, rp_error *err) {
     if (!status && !run->done)
         status = rp_fail(err, RP_ERROR_FORMAT, "%s: the model could not take one of its rows",
                          rp_path_shown(run->path));
-    return part ? close_predictions(run, part, status, err) : status;
+    return part ? rp_eval_close_file(path, "predictions", &run->out, part, status, err) : status;
 }
 
 static rp_status evaluate(rp_eval_run *run, rp_visit *visit, rp_evaluation **out, rp_error *err) {
     size_t which;
     rp_status status = check_glue(run->params.glue, &which, err);
     if (!status) status = check_head(run, err);
+    if (!status) status = rp_eval_check_calibration(run, err);
     if (!status) status = open_data(run, err);
     if (!status) status = make_counts(run, err);
     if (status) return status;
@@ -302,6 +270,7 @@ static rp_status evaluate(rp_eval_run *run, rp_visit *visit, rp_evaluation **out
         .task = run->task, .rows = run->done, .skipped = run->failed + rp_data_skipped(run->data)};
     status = sum_up(run, &made->metrics, err);
     if (!status) status = list_entities(run, made, err);
+    if (!status) status = rp_eval_calibrate(run, &made->thresholds, &made->threshold_count, err);
     if (!status && run->params.glue) status = choose_glue(which, &made->metrics, err);
     if (status) rp_evaluation_free(&made);
     *out = made;
@@ -318,6 +287,8 @@ static void finish(rp_eval_run *run) {
     free(run->answers.items);
     free(run->entities.types);
     free(run->flags);
+    free(run->calibration.scores);
+    free(run->calibration.right);
     free(run);
 }
 
@@ -352,6 +323,7 @@ rp_status rp_eval(rp_model *model, const char *file, const rp_eval_params *param
 void rp_evaluation_free(rp_evaluation **evaluation) {
     if (!evaluation || !*evaluation) return;
     free((*evaluation)->entities);
+    free((*evaluation)->thresholds);
     rp_arena_finish(&(*evaluation)->names);
     free(*evaluation);
     *evaluation = NULL;
@@ -365,6 +337,11 @@ const rp_metric *rp_evaluation_metrics(const rp_evaluation *evaluation, size_t *
 const rp_entity_metrics *rp_evaluation_entities(const rp_evaluation *evaluation, size_t *count) {
     *count = evaluation->entity_count;
     return evaluation->entities;
+}
+
+const rp_threshold *rp_evaluation_thresholds(const rp_evaluation *evaluation, size_t *count) {
+    *count = evaluation->threshold_count;
+    return evaluation->thresholds;
 }
 
 rp_eval_task rp_evaluation_task(const rp_evaluation *evaluation) {

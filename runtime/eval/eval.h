@@ -17,6 +17,13 @@ typedef struct rp_instances {
     double loss, order_loss; /* sums */
 } rp_instances;
 
+/* The scores of all rows, for thresholds: [rows, labels]. */
+typedef struct rp_calibration {
+    float *scores;
+    bool *right; /* the row has the label */
+    size_t rows, score_capacity, right_capacity;
+} rp_calibration;
+
 /* One call of rp_eval. */
 typedef struct rp_eval_run {
     rp_model *model;
@@ -39,6 +46,7 @@ typedef struct rp_eval_run {
     rp_entities entities;
     rp_answers answers;
     rp_instances instances;
+    rp_calibration calibration;
     bool none;   /* a question has no answer */
     bool *flags; /* [2 * labels] of a row: right, and said */
     FILE *out;   /* of predictions; NULL: none */
@@ -61,6 +69,30 @@ rp_task rp_eval_call(const rp_eval_run *run, rp_head head, const char *command, 
 /* Begin the object of row `i`, and write it to the file. Only where there is `run->out`. */
 void rp_eval_open(const rp_eval_run *run, size_t i, rp_json_writer *w);
 rp_status rp_eval_write(const rp_eval_run *run, rp_json_writer *w, rp_error *err);
+
+/* ---- files (files.c) ---- */
+
+/* Open the file of `what` that is to be `path`. `*part`, the caller's, is where it is written until it is
+ * whole. What is a link or no regular file, such as /dev/stdout, stays what it is: what is written goes where
+ * it leads. */
+rp_status rp_eval_open_file(const char *path, const char *what, FILE **file, char **part, rp_error *err);
+
+/* Close it, with `status`, which is returned unless closing fails; free `part`. */
+rp_status rp_eval_close_file(const char *path, const char *what, FILE **file, char *part, rp_status status,
+                             rp_error *err);
+
+/* ---- thresholds (calibrate.c) ---- */
+
+/* Whether params.calibrate and its targets fit the task. */
+rp_status rp_eval_check_calibration(const rp_eval_run *run, rp_error *err);
+
+/* Keep the scores of a row, where thresholds are wanted; `right`: its labels, or NULL where it has `which`
+ * alone. */
+rp_status rp_eval_note(rp_eval_run *run, const float *logits, const bool *right, uint32_t which,
+                       rp_error *err);
+
+/* Choose the thresholds and write their file. `*out`, [*count], is the caller's (free). */
+rp_status rp_eval_calibrate(rp_eval_run *run, rp_threshold **out, size_t *count, rp_error *err);
 
 /* ---- the tasks: answer the batch, and count ---- */
 

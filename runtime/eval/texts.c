@@ -19,7 +19,8 @@ static rp_status take_class(rp_eval_run *run, size_t i, const float *logits, rp_
     double loss = cross_entropy(logits, count, right);
     rp_classes_add(&run->classes, right, said);
     run->loss += loss;
-    if (!run->out) return RP_OK;
+    rp_status status = rp_eval_note(run, logits, NULL, right, err);
+    if (status || !run->out) return status;
     rp_json_writer w;
     rp_eval_open(run, i, &w);
     rp_json_write_string(&w, "label", run->info->labels[right]);
@@ -43,7 +44,8 @@ static rp_status take_labels(rp_eval_run *run, size_t i, const float *logits, rp
         right[rp_label_map_find(&run->map, run->rows[i].labels[k])] = true;
     for (uint32_t k = 0; k < count; k++) said[k] = logits[k] > 0;
     rp_classes_add_many(&run->classes, right, said);
-    if (!run->out) return RP_OK;
+    rp_status status = rp_eval_note(run, logits, right, 0, err);
+    if (status || !run->out) return status;
     rp_json_writer w;
     rp_eval_open(run, i, &w);
     write_flags(run, "labels", right, &w);

@@ -215,6 +215,22 @@ put("pooling", "last", folder("", **{"1-Pooling__config_json": '{"pooling_mode_l
 put("pooling", "outside", '[{"type": "a.Transformer", "path": "../.."}, {"type": "Dense", "path": "x"}]')
 put("pooling", "limits", folder("", **{"sentence-bert-config_json": '{"max_seq_length": 99999999999}'}))
 
+# ---- moderation ----
+def moderation(thresholds, policy):
+    return thresholds + "\n=== policy.json\n" + json.dumps(policy)
+
+
+RULE = {"label": "spam", "threshold": 0.9, "action": "block"}
+put("moderation", "all", moderation('{"thresholds": {"spam": 0.62, "call": 1}, "rows": 3}',
+                                    {"rules": [RULE, {"label": "call", "action": "review"}],
+                                     "actions": ["block", "review"], "default": "allow"}))
+put("moderation", "first", moderation("", {"rules": [RULE, {"label": "ham", "threshold": 0, "action": "x"}]}))
+put("moderation", "wrong", moderation('{"thresholds": {"ham": 1e999}}', {"rules": [{"label": 3}], "actions": [[]]}))
+
+# ---- plain_text ----
+put("plain_text", "hidden", "fr\u200bee c\u0430sh, F R E E  c-a-l-l fr33 w1n freeeee \U0001d41f\uff52! (www.w1n4.com)\n")
+put("plain_text", "others", "\u043c\u043e\u0440\u0435 10am 4th @$$ !1| e.g. \u3002\u0301\u00ad a.b.c.d.e")
+
 # ---- tokenizers ----
 def varint(n):
     out = b""

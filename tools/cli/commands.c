@@ -316,6 +316,7 @@ static const rp_cli_command bench = {
 
 const rp_cli_command *const rp_cli_commands[] = {
     &rp_cli_command_classify,
+    &rp_cli_command_moderate,
     &fill_mask,
     &tag,
     &answer,

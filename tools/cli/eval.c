@@ -50,6 +50,21 @@ static void write_entities(const rp_evaluation *evaluation, rp_cli_buffer *out) 
     rp_cli_puts(out, "]");
 }
 
+/* Of each label, under "thresholds". */
+static void write_thresholds(const rp_evaluation *evaluation, rp_cli_buffer *out) {
+    size_t count;
+    const rp_threshold *t = rp_evaluation_thresholds(evaluation, &count);
+    for (size_t i = 0; i < count; i++, t++) {
+        rp_cli_puts(out, i ? ", {\"label\": " : ", \"thresholds\": [{\"label\": ");
+        rp_cli_json_string(out, t->label, strlen(t->label));
+        write_number(out, "threshold", t->threshold);
+        write_number(out, "precision", t->precision);
+        write_number(out, "recall", t->recall);
+        rp_cli_printf(out, ", \"support\": %llu, \"reached\": %s}%s", (unsigned long long)t->support,
+                      t->reached ? "true" : "false", i + 1 == count ? "]" : "");
+    }
+}
+
 static void write_json(const rp_evaluation *evaluation, rp_cli_buffer *out) {
     static const char *const tasks[] = {"",       "classify", "multilabel", "regress", "tag",
                                         "answer", "choose",   "order",      "mlm",     "embed"};
@@ -61,6 +76,7 @@ static void write_json(const rp_evaluation *evaluation, rp_cli_buffer *out) {
                   (unsigned long long)skipped);
     for (size_t i = 0; i < count; i++) write_number(out, metrics[i].name, metrics[i].value);
     write_entities(evaluation, out);
+    write_thresholds(evaluation, out);
     rp_cli_puts(out, "}\n");
 }
 
@@ -81,6 +97,11 @@ static void write_people(const rp_evaluation *evaluation, rp_cli_buffer *out) {
     for (size_t i = 0; i < count; i++, e++)
         rp_cli_printf(out, "%-22s %9.4f %8.4f %8.4f %8llu\n", e->type, e->precision, e->recall, e->f1,
                       (unsigned long long)e->support);
+    const rp_threshold *t = rp_evaluation_thresholds(evaluation, &count);
+    if (count) rp_cli_puts(out, "\nthresholds             threshold precision   recall  support\n");
+    for (size_t i = 0; i < count; i++, t++)
+        rp_cli_printf(out, "%-22s %9.4f %9.4f %8.4f %8llu%s\n", t->label, t->threshold, t->precision,
+                      t->recall, (unsigned long long)t->support, t->reached ? "" : "  below the target");
 }
 
 /* The exit status. */
@@ -97,6 +118,9 @@ static int evaluate(const rp_cli_session *session, const rp_cli_options *o, rp_c
                                    .label_column = o->label_column,
                                    .glue = o->glue,
                                    .predictions = o->predictions,
+                                   .calibrate = o->calibrate,
+                                   .target_precision = o->target_precision,
+                                   .target_recall = o->target_recall,
                                    .call = &w.call};
     rp_evaluation *evaluation = NULL;
     rp_error err = {0};
@@ -152,6 +176,9 @@ static const char help_eval[] =
     "\n"
     "JSON: one object: task, rows, skipped, and the metrics, null where one is not\n"
     "defined.\n"
+    "\n"
+    "--calibrate OUT writes a threshold for each label of classify (but the first,\n"
+    "which means that nothing is wrong) and multilabel, for moderate.\n"
     "\n"
     "Examples:\n"
     "  reprise eval -m sentiment --task classify dev.tsv\n"

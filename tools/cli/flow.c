@@ -142,9 +142,9 @@ static size_t batch_tokens(const rp_cli_session *session) {
 static rp_cli_meter make_meter(const rp_cli_command *command, const rp_cli_session *session) {
     rp_cli_meter meter = {0};
     if (!session->info || session->options->batch_size) return meter;
-    bool classify = command->options & RP_CLI_CLASSIFY;
-    bool cut = classify ? !session->options->long_texts : !(command->options & RP_CLI_STRIDE); /* else all of
-                                                                a long text is run, in windows */
+    /* Else all of a long text is run, in windows. */
+    bool cut = command->options & RP_CLI_CLASSIFY ? !session->options->long_texts
+                                                  : !(command->options & (RP_CLI_STRIDE | RP_CLI_MODERATE));
     meter.tokenizer = session->tokenizer;
     uint32_t model_takes = session->info->max_tokens,
              takes = session->tokenizer ? rp_tokenizer_max_tokens(session->tokenizer) : 0;
@@ -280,7 +280,8 @@ static int answer_npy(const rp_cli_command *command, rp_cli_session *session, rp
 
 /* Where no bundled model serves: one of a hub that does. */
 static void say_no_bundled(const char *command) {
-    const char *known = !strcmp(command, "tag")      ? "dslim/bert-base-NER"
+    const char *known = !strcmp(command, "moderate") ? "unitary/toxic-bert"
+                        : !strcmp(command, "tag")    ? "dslim/bert-base-NER"
                         : !strcmp(command, "answer") ? "distilbert/distilbert-base-cased-distilled-squad"
                                                      : "aisuko/ft-bert-with-swag"; /* choose */
     rp_cli_complain(

@@ -92,10 +92,10 @@ rp_input *rp_cli_inputs_of(const rp_cli_item *const *items, size_t count);
 rp_text *rp_cli_texts_of(const rp_cli_item *const *items, size_t count);
 
 /* Those that have a file of their own. */
-extern const rp_cli_command rp_cli_command_classify, rp_cli_command_chat, rp_cli_command_eval,
-    rp_cli_command_finetune, rp_cli_command_pretrain, rp_cli_command_convert, rp_cli_command_pull,
-    rp_cli_command_devices, rp_cli_command_check, rp_cli_command_index, rp_cli_command_search,
-    rp_cli_command_rank, rp_cli_command_score, rp_cli_command_summarize;
+extern const rp_cli_command rp_cli_command_classify, rp_cli_command_moderate, rp_cli_command_chat,
+    rp_cli_command_eval, rp_cli_command_finetune, rp_cli_command_pretrain, rp_cli_command_convert,
+    rp_cli_command_pull, rp_cli_command_devices, rp_cli_command_check, rp_cli_command_index,
+    rp_cli_command_search, rp_cli_command_rank, rp_cli_command_score, rp_cli_command_summarize;
 
 /* What bench does: in reprise it starts reprise-bench, which has another. */
 int rp_cli_bench(const rp_cli_options *options, rp_cli_output *out);
