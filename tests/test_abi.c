@@ -300,7 +300,7 @@ static const number numbers[] = {
     FIELD(rp_summarize_params, reserved, 16, 32),
     STRUCT(rp_sentence, 24),
     STRUCT(rp_hypothesis, 56),
-    STRUCT(rp_tuning, 80),
+    STRUCT(rp_nbest_tuning, 80),
     STRUCT(rp_eval_params, 168),
     FIELD(rp_eval_params, task, 0, 4),
     FIELD(rp_eval_params, skip_bad, 4, 1),

@@ -248,7 +248,7 @@ static void test_collections(void **state) {
 
 static rp_status tune(work *w, rp_error *err) {
     char list[FIXTURE_PATH_SIZE + 32], references[FIXTURE_PATH_SIZE + 32];
-    rp_tuning tuning;
+    rp_nbest_tuning tuning;
     snprintf(list, sizeof list, "%s/list", w->dir);
     snprintf(references, sizeof references, "%s/references", w->dir);
     rp_status status = rp_nbest_tune(w->model, list, references, NULL, &tuning, err);

@@ -276,7 +276,7 @@ static void test_the_weight_is_the_best(void **state) {
     task_case c;
     rp_model *model = NULL;
     rp_error err = {0};
-    rp_tuning t;
+    rp_nbest_tuning t;
     uint64_t hypotheses;
     (void)state;
     assert_true(task_case_open("score", &c));

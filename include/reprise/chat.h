@@ -57,9 +57,9 @@ RP_API rp_status rp_chat_open(const rp_chat_params *params, rp_chat **out, rp_er
 RP_API void rp_chat_close(rp_chat **chat);
 
 /* What was named. */
-typedef struct rp_slot {
+typedef struct rp_chat_slot {
     const char *name, *value; /* label of the entity; as it stands in the text */
-} rp_slot;
+} rp_chat_slot;
 
 typedef struct rp_reply {
     const char *intent; /* NULL: refused */
@@ -68,12 +68,12 @@ typedef struct rp_reply {
                            a multi-label one the largest probability. Without intents that of the answer */
     const char *answer; /* of the list; NULL: none is near enough */
     uint64_t row;       /* of the file that the answer is of, from 1; 0: none */
-    const char *question; /* that stands there; NULL: none */
-    float found;          /* score of that question */
-    rp_span marked;       /* bytes of `answer` that say it, as the reader finds; {0,0}: none */
-    float marked_score;   /* probability */
-    const rp_slot *slots; /* [slot_count] of the dialogue so far: of each name the value that was named last.
-                             Another intent than the one before clears them */
+    const char *question;      /* that stands there; NULL: none */
+    float found;               /* score of that question */
+    rp_span marked;            /* bytes of `answer` that say it, as the reader finds; {0,0}: none */
+    float marked_score;        /* probability */
+    const rp_chat_slot *slots; /* [slot_count] of the dialogue so far: of each name the value that was named
+                             last. Another intent than the one before clears them */
     size_t slot_count;
 } rp_reply;
 

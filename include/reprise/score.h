@@ -79,7 +79,7 @@ RP_API rp_status rp_nbest_score(rp_model *model, rp_hypothesis *items, size_t co
 RP_API void rp_nbest_rank(rp_hypothesis *items, size_t count, double weight);
 
 /* What rp_nbest_tune found. */
-typedef struct rp_tuning {
+typedef struct rp_nbest_tuning {
     double weight;        /* for rp_nbest_rank: in the middle of those that are best; 0: no weight above 0 is
                              better than none */
     double chrf;          /* mean chrF of the hypotheses that it puts first, 0 to 100 */
@@ -87,7 +87,7 @@ typedef struct rp_tuning {
     double chrf_possible; /* of the best hypotheses of every list */
     uint64_t lists, hypotheses;
     uint64_t reserved[4]; /* zero */
-} rp_tuning;
+} rp_nbest_tuning;
 
 /* Find the weight with which the hypotheses that rp_nbest_rank puts first are nearest to the references:
  * exactly, among all weights from 0 to a billion. `references` is a file with a line for each id, the first
@@ -98,7 +98,7 @@ typedef struct rp_tuning {
  *
  * Errors otherwise as rp_nbest_next and rp_nbest_score; on failure `*out` is zero. */
 RP_API rp_status rp_nbest_tune(rp_model *model, const char *nbest, const char *references,
-                               const rp_score_params *params, rp_tuning *out, rp_error *err);
+                               const rp_score_params *params, rp_nbest_tuning *out, rp_error *err);
 
 /* chrF2 of a text and its reference, 0 to 100, as above. RP_ERROR_TEXT when one is not valid UTF-8;
  * RP_ERROR_HOST_MEMORY. */

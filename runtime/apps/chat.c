@@ -322,7 +322,7 @@ static rp_status mark(talk *t, rp_error *err) {
 
 typedef struct memory {
     const char *intent;
-    rp_slot *slots; // [count] views
+    rp_chat_slot *slots; // [count] views
     size_t count, capacity;
 } memory;
 
@@ -333,7 +333,7 @@ static bool remember(memory *m, const char *name, const char *value) {
         return true;
     }
     if (!rp_grow((void **)&m->slots, &m->capacity, m->count + 1, sizeof *m->slots)) return false;
-    m->slots[m->count++] = (rp_slot){name, value};
+    m->slots[m->count++] = (rp_chat_slot){name, value};
     return true;
 }
 
@@ -362,10 +362,10 @@ static rp_status follow(talk *t, size_t i, const rp_result *tags, memory *m, rp_
 static rp_status keep(rp_chat *c, const memory *m, rp_error *err) {
     size_t count = 0;
     char *intent = m->intent ? strdup(m->intent) : NULL;
-    rp_slot *slots = rp_new_array(rp_slot, m->count);
+    rp_chat_slot *slots = rp_new_array(rp_chat_slot, m->count);
     bool good = slots && (intent || !m->intent);
     for (; good && count < m->count; count++) {
-        slots[count] = (rp_slot){strdup(m->slots[count].name), strdup(m->slots[count].value)};
+        slots[count] = (rp_chat_slot){strdup(m->slots[count].name), strdup(m->slots[count].value)};
         good = slots[count].name && slots[count].value;
     }
     if (good) {

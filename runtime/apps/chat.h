@@ -30,7 +30,7 @@ struct rp_chat {
     rp_passages passages;
     /* What is kept of the dialogue. Names of slots and of intents are the models'; values are owned. */
     char *intent;
-    rp_slot *slots; /* [slot_count] each owned */
+    rp_chat_slot *slots; /* [slot_count] each owned */
     size_t slot_count;
 };
 

@@ -64,7 +64,7 @@ typedef struct change {
 } change;
 
 typedef struct tuner {
-    rp_tuning *out;
+    rp_nbest_tuning *out;
     change *changes; // [count]
     size_t count, capacity;
     rp_lines references;
@@ -199,13 +199,13 @@ static rp_status add_all(tuner *t, rp_model *model, rp_nbest *list, const char *
 }
 
 rp_status rp_nbest_tune(rp_model *model, const char *nbest, const char *references,
-                        const rp_score_params *params, rp_tuning *out, rp_error *err) {
+                        const rp_score_params *params, rp_nbest_tuning *out, rp_error *err) {
     tuner t = {.out = out, .references = {.fd = -1}};
     rp_nbest *list = NULL;
     rp_visit visit;
     if (!model || !nbest || !references || !out)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_nbest_tune: only params may be NULL");
-    *out = (rp_tuning){0};
+    *out = (rp_nbest_tuning){0};
     rp_status status = rp_model_enter(model, &visit, params ? params->call : NULL, "rp_nbest_tune", err);
     if (status) return status;
     visit.whole = true; // nobody knows how many lists there are: no progress is told
@@ -216,7 +216,7 @@ rp_status rp_nbest_tune(rp_model *model, const char *nbest, const char *referenc
         status = rp_fail(err, RP_ERROR_FORMAT, "%s: holds no hypotheses; name an n-best list",
                          rp_path_shown(nbest));
     if (!status) choose_weight(&t);
-    if (status) *out = (rp_tuning){0};
+    if (status) *out = (rp_nbest_tuning){0};
     rp_nbest_close(&list);
     rp_lines_close(&t.references);
     free(t.changes);

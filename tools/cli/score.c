@@ -168,7 +168,7 @@ static int rescore(const rp_cli_session *session, rp_nbest *list, double weight,
 
 /* ---- the weight ---- */
 
-static void put_tuning(rp_cli_buffer *out, const rp_tuning *t) {
+static void put_tuning(rp_cli_buffer *out, const rp_nbest_tuning *t) {
     rp_cli_puts(out, "{\"weight\": ");
     rp_cli_json_double(out, t->weight);
     rp_cli_puts(out, ", \"chrf\": ");
@@ -181,7 +181,7 @@ static void put_tuning(rp_cli_buffer *out, const rp_tuning *t) {
                   (unsigned long long)t->hypotheses);
 }
 
-static int write_weight(const char *path, const rp_tuning *t) {
+static int write_weight(const char *path, const rp_nbest_tuning *t) {
     rp_cli_buffer text = {0};
     put_tuning(&text, t);
     FILE *file = fopen(path, "wb");
@@ -198,7 +198,7 @@ static int write_weight(const char *path, const rp_tuning *t) {
 
 static int tune(const rp_cli_session *session, rp_cli_output *out) {
     const rp_cli_options *o = session->options;
-    rp_tuning t;
+    rp_nbest_tuning t;
     rp_error err = {0};
     if (rp_nbest_tune(session->model, o->nbest, o->references, NULL, &t, &err)) {
         rp_cli_complain("score: %s", err.message);
