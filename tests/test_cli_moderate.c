@@ -69,8 +69,10 @@ static void test_files(void **state) {
     assert_non_null(strstr(run.err, "\"thresholds\" must be an object"));
     cli_free(&run);
     unlink(policy);
-    run = cli_text(CLI_ARGS("moderate", "a"), NULL); /* no bundled model serves it */
-    assert_true(run.status == 2 || run.status == 0);
+    run = cli_text(CLI_ARGS("moderate", "See you at six. Call 0800 123456 now to win cash!"), NULL);
+    assert_int_equal(run.status, 0); /* the bundled model */
+    assert_non_null(strstr(run.out, "flag"));
+    assert_non_null(strstr(run.out, "call_or_click"));
     cli_free(&run);
 }
 

@@ -280,8 +280,7 @@ static int answer_npy(const rp_cli_command *command, rp_cli_session *session, rp
 
 /* Where no bundled model serves: one of a hub that does. */
 static void say_no_bundled(const char *command) {
-    const char *known = !strcmp(command, "moderate") ? "unitary/toxic-bert"
-                        : !strcmp(command, "tag")    ? "dslim/bert-base-NER"
+    const char *known = !strcmp(command, "tag")      ? "dslim/bert-base-NER"
                         : !strcmp(command, "answer") ? "distilbert/distilbert-base-cased-distilled-squad"
                                                      : "aisuko/ft-bert-with-swag"; /* choose */
     rp_cli_complain(

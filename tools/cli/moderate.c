@@ -88,12 +88,13 @@ const rp_cli_command rp_cli_command_moderate = {
             "text as it came. Key of --jsonl: text.\n"
             "\n"
             "Examples:\n"
-            "  reprise moderate -m spam \"See you at six. Call 0800 123 now to win!\"\n"
+            "  reprise moderate \"See you at six. Call 0800 123 now to win!\"\n"
             "  reprise moderate -m toxic --policy policy.json --jsonl -f posts.jsonl\n"
             "  reprise eval -m spam --calibrate t.json --target-recall 0.95 dev.tsv\n"
             "  reprise moderate -m spam --thresholds t.json --normalize < messages.txt\n",
     .options = RP_CLI_COMMON | RP_CLI_MODERATE,
     .shape = RP_CLI_SHAPE_TEXT,
+    .bundled = "spam",
     .run = run,
     .people = put_people,
     .open = open_rules,
