@@ -3,6 +3,7 @@
 #include "support_cli.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -127,6 +128,40 @@ static void test_rows_that_cannot_be_used(void **state) {
     cli_free(&run);
 }
 
+/* A number that would be rounded is no id: that might be another document's. */
+static void test_long_ids(void **state) {
+    (void)state;
+    make_index("--jsonl",
+               "{\"id\": 9223372036854775807, \"text\": \"rain\"}\n{\"id\": \"\", \"text\": \"dull\"}\n"
+               "{\"id\": \"18446744073709551615\", \"text\": \"a warm film\"}",
+               "{\"documents\": 3, \"skipped\": 0");
+    check_search("rain", "1", "[[9223372036854775807, \"rain\"]]");
+    check_search("dull", "1", "[[1, \"dull\"]]");
+    check_search("a warm film", "1", "[[\"18446744073709551615\", \"a warm film\"]]");
+    cli_run run = cli_text(CLI_ARGS("index", "-m", SENTIMENT, "-o", index_path, "--jsonl"),
+                           "{\"id\": -9223372036854775809, \"text\": \"rain\"}\n");
+    assert_int_equal(run.status, 1);
+    assert_non_null(strstr(run.err, "line 1: \"id\": a number of more than 64 bits"));
+    cli_free(&run);
+}
+
+/* A signal ends the wait for a text, and leaves nothing behind. */
+static void test_a_signal(void **state) {
+    char part[sizeof index_path + 40], line[8];
+    (void)state;
+    unlink(index_path);
+    cli_pipe pipe = cli_start(CLI_ARGS("index", "-m", SENTIMENT, "-o", index_path));
+    snprintf(part, sizeof part, "%s.%ld-0.part", index_path, (long)pipe.pid);
+    assert_int_equal(write(pipe.to, "rain\n", 5), 5);
+    for (int i = 0; i < 6000 && access(part, F_OK); i++) usleep(10000);
+    assert_int_equal(access(part, F_OK), 0);
+    assert_int_equal(kill(pipe.pid, SIGINT), 0);
+    assert_false(cli_read_line(&pipe, line, sizeof line, 60)); /* its input stays open until it ends */
+    assert_int_equal(access(part, F_OK), -1);
+    assert_int_equal(cli_finish(&pipe), 130);
+    assert_int_equal(access(index_path, F_OK), -1);
+}
+
 static void test_wrong_usage(void **state) {
     (void)state;
     make_index("--json", "one\ntwo\n", "{\"documents\": 2");
@@ -186,6 +221,8 @@ int main(void) {
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_rows_that_cannot_be_used),
+        cmocka_unit_test(test_long_ids),
+        cmocka_unit_test(test_a_signal),
         cmocka_unit_test(test_wrong_usage),
         cmocka_unit_test(test_rank),
     };

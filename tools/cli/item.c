@@ -107,7 +107,8 @@ static const char *const *keys_of(rp_cli_shape shape) {
                                             : pair;
 }
 
-/* A document's id: a string or, as it is written in JSON, a number, true or false. */
+/* A document's id: a string or, as JSON writes it, a number, true or false. An integer that the reader would
+ * round (json_read.h) would be the id of another document. */
 static void take_id(rp_cli_item *item) {
     enum { ROOM = 40 };
     const rp_json *id = rp_json_get(&item->document.root, "id");
@@ -118,6 +119,11 @@ static void take_id(rp_cli_item *item) {
     }
     if (id->type == RP_JSON_OBJECT || id->type == RP_JSON_ARRAY) {
         rp_cli_item_fail(item, "\"id\": must be a string or a number, not %s", type_name(id));
+        return;
+    }
+    if (id->type == RP_JSON_REAL && !(id->real < 0x1p63 && id->real > -0x1p63)) {
+        rp_cli_item_fail(item,
+                         "\"id\": a number of more than 64 bits would be rounded; write it as a string");
         return;
     }
     item->line = malloc(ROOM);

@@ -45,17 +45,22 @@ static void take_progress(void *user, size_t done, size_t total) {
 
 /* A row that cannot be used. False: that ends it. */
 static bool skip(indexing *x, const rp_cli_item *item, const char *why) {
+    if (rp_cli_stop_signal()) return false; /* which may be why */
     if (x->options->skip_bad) {
         x->skipped++;
         return true;
     }
     rp_cli_progress_end();
-    bool named = item->table && item->failed; /* the message has file and line */
-    const char *name = item->name ? item->name : "";
+    bool files = x->options->each_file; /* whose names are the ids */
+    const char *name = item->name ? item->name : files ? item->pair.data : "";
     size_t size = strlen(name);
     if (size > SHOWN) name += size - SHOWN;
-    if (named || !item->line_number)
-        rp_cli_complain("index: %s%s", named ? "" : "a text: ", why);
+    if ((item->table || files) && item->failed) /* the message has file and line */
+        rp_cli_complain("index: %s", why);
+    else if (files)
+        rp_cli_complain("index: %s: %s", name, why);
+    else if (!item->line_number)
+        rp_cli_complain("index: text %zu: %s", item->number, why);
     else
         rp_cli_complain("index: %s, line %llu: %s", name, (unsigned long long)item->line_number, why);
     return false;
@@ -186,6 +191,7 @@ static int index_main(const rp_cli_options *options, rp_cli_output *out) {
     }
     rp_status status = rp_cli_input_open(&input, "index", RP_CLI_SHAPE_DOCUMENT, options);
     if (status) return status == RP_ERROR_ARGUMENT ? 2 : 1;
+    input.wake = rp_cli_stop_open(); /* so that a signal ends the wait for a text, and the file is removed */
     int exit_status = 1;
     if (rp_cli_session_open(&session, &command, options, &err))
         rp_cli_complain("index: %s", err.message);
