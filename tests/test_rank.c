@@ -233,12 +233,38 @@ static void test_searching_by_texts(void **state) {
     fixture_remove_dir(dir);
 }
 
+/* A folder's name may be no UTF-8; what an index keeps of it is. */
+static void test_names_of_models(void **state) {
+    (void)state;
+    char dir[FIXTURE_PATH_SIZE], path[FIXTURE_PATH_SIZE + 16], named[FIXTURE_PATH_SIZE + 16];
+    const rp_document document = {.text = texts[0]};
+    rp_index_writer *writer = NULL;
+    rp_index *index = NULL;
+    rp_model *model = NULL;
+    task_case c;
+    assert_true(fixture_make_dir(dir));
+    assert_true(task_case_open("embed_mean", &c));
+    snprintf(path, sizeof path, "%s/index", dir);
+    snprintf(named, sizeof named, "%s/\xe9t\xe9", dir);
+    assert_int_equal(symlink(c.dir, named), 0);
+    ok(rp_model_open(fixture_device, named, NULL, &model, &err));
+    ok(rp_index_create(model, path, NULL, &writer, &err));
+    ok(rp_index_add(writer, &document, 1, NULL, &err));
+    ok(rp_index_finish(&writer, &err));
+    ok(rp_index_open(NULL, path, NULL, &index, &err));
+    assert_string_equal(rp_index_get_info(index)->model, "?t?");
+    ok(rp_index_close(&index));
+    rp_model_close(&model);
+    unlink(named);
+    task_case_close(&c);
+    fixture_remove_dir(dir);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_label),
-        cmocka_unit_test(test_several_labels),
-        cmocka_unit_test(test_cosines),
-        cmocka_unit_test(test_searching_by_texts),
+        cmocka_unit_test(test_one_label),       cmocka_unit_test(test_several_labels),
+        cmocka_unit_test(test_cosines),         cmocka_unit_test(test_searching_by_texts),
+        cmocka_unit_test(test_names_of_models),
     };
     return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

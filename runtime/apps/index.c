@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "loader/json.h"
+#include "loader/unicode.h"
 
 /* ---- which model ---- */
 
@@ -23,11 +24,14 @@ uint64_t rp_index_identify(const rp_model *model) {
                               p->leave_out_prompt};
     uint64_t hash = rp_index_hash(shape, sizeof shape, 0);
     for (size_t i = 0; i < p->module_count; i++) {
-        const uint32_t module[] = {p->modules[i].kind, p->modules[i].in, p->modules[i].out};
+        const rp_module *m = &p->modules[i];
+        const uint32_t module[] = {m->kind, m->in, m->out};
         hash = rp_index_hash(module, sizeof module, hash);
+        if (m->weight) hash = rp_index_hash(m->weight, m->out * sizeof *m->weight, hash);
     }
     hash = sample(&model->weights.word, hash);
-    if (model->weights.layers) hash = sample(&model->weights.layers[0].query, hash);
+    for (size_t i = 0; model->weights.layers && i < (size_t)c->groups * c->inner_layers; i++)
+        hash = sample(&model->weights.layers[i].query, hash); /* training may leave the first ones alone */
     return hash ? hash : 1;
 }
 
@@ -41,6 +45,7 @@ void rp_index_name(const rp_model *model, char out[RP_INDEX_NAME]) {
     int fit = rp_text_fit(name, RP_INDEX_NAME - 1);
     if ((size_t)fit > size - from) fit = (int)(size - from);
     snprintf(out, RP_INDEX_NAME, "%.*s", fit, name);
+    for (size_t bad; (bad = rp_utf8_check(out, (size_t)fit)) < (size_t)fit;) out[bad] = '?';
 }
 
 const char *rp_index_prompt(const rp_model *model, const rp_embed_params *params) {

@@ -15,11 +15,11 @@ struct rp_index {
     pid_t owner;
 };
 
-/* A number of what decides which vectors a model makes: its shape, its pooling, and a sample of its weights.
- * Not 0. */
+/* A number of what decides which vectors a model makes: its shape, its pooling, and a sample of its weights,
+ * of every layer. Not 0. The caller keeps the model open. */
 uint64_t rp_index_identify(const rp_model *model);
 
-/* The last part of its folder's name, cut to fit. */
+/* The last part of its folder's name, cut to fit; bytes that are not UTF-8 are question marks. */
 void rp_index_name(const rp_model *model, char out[RP_INDEX_NAME]);
 
 /* The prompt that rp_embed puts before texts with these params; "": none. */
