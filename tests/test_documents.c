@@ -494,6 +494,13 @@ static void test_vectors(void **state) {
     find("A fox sleeps in the sun.", p, 1);
     assert_string_equal(p[0].document, "1");
     rp_documents_close(&documents);
+    rp_model_close(&embedder); /* in a folder of the same name there may be another model */
+    assert_true(fixture_write_text(c.dir, "sentence_bert_config.json", "{\"max_seq_length\": 4}"));
+    assert_int_equal(rp_model_open(fixture_device, c.dir, NULL, &embedder, &err), RP_OK);
+    open_vectors(embedder);
+    assert_int_equal(stat(vectors, &first), 0);
+    assert_true(first.st_ino != third.st_ino || first.st_mtim.tv_nsec != third.st_mtim.tv_nsec);
+    rp_documents_close(&documents);
     assert_true(fixture_write_text(dir, "index.vectors", "no index"));
     const rp_documents_params params = {.index = index_file, .embedder = embedder},
                               none = {.embedder = embedder};

@@ -3,16 +3,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "apps/index.h"
 #include "apps/passages.h"
 #include "loader/json.h"
-#include "reprise/search.h"
 
-enum { SOME = 64, KEY = 96 };
+enum { SOME = 64, KEY = 40 };
 
 static void key_of(const rp_documents *d, char key[KEY]) {
-    const char *dir = rp_model_get_info(d->embedder)->dir, *name = strrchr(dir, '/');
-    snprintf(key, KEY, "%016" PRIx64 " %.*s", d->passages.header->hash,
-             rp_text_fit(name ? name + 1 : dir, 60), name ? name + 1 : dir);
+    snprintf(key, KEY, "%016" PRIx64 " %016" PRIx64, d->passages.header->hash,
+             rp_index_identify(d->embedder));
 }
 
 static bool fits(const rp_documents *d, const char *key) {
@@ -82,16 +81,21 @@ rp_status rp_documents_nearest(const rp_documents *d, rp_text question, rp_found
                                size_t *count, rp_error *err) {
     const rp_search_params params = {.top_k = room < RP_SEARCH_TOP_MAX ? (uint32_t)room : RP_SEARCH_TOP_MAX,
                                      .no_texts = true};
+    const rp_index_info *info = rp_index_get_info(d->vectors);
     rp_result *vectors = NULL, *found = NULL;
     const char *message = "";
+    size_t columns = 0;
     *count = 0;
     if (!room) return RP_OK;
     rp_status status = rp_embed(d->embedder, &question, 1, NULL, &vectors, err);
     rp_status failed = status ? status : rp_result_status(vectors, 0, &message);
     if (!status && failed) status = rp_fail(err, failed, "%s", message);
-    if (!status)
+    const float *vector = status ? NULL : rp_result_vectors(vectors, 0, NULL, &columns);
+    if (!status && columns != info->width)
         status =
-            rp_search_vectors(d->vectors, rp_result_vectors(vectors, 0, NULL, NULL), 1, &params, &found, err);
+            rp_fail(err, RP_ERROR_FORMAT, "%s: vectors of %u numbers, and the model makes %zu: remove it",
+                    rp_path_shown(info->path), info->width, columns);
+    if (!status) status = rp_search_vectors(d->vectors, vector, 1, &params, &found, err);
     const rp_hit *hits = status ? NULL : rp_result_hits(found, 0, count);
     for (size_t i = 0; hits && i < *count; i++) out[i] = (rp_found){(uint32_t)hits[i].number, hits[i].score};
     rp_result_free(&found);
