@@ -185,7 +185,6 @@ rp_status rp_search_vectors(rp_index *index, const float *vectors, size_t count,
 static rp_status check_model(const rp_index *index, const rp_model *model, rp_error *err) {
     const rp_index_head *h = &index->file.head;
     char name[RP_INDEX_NAME];
-    if (!model) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_search: model must not be NULL");
     if (!h->identity)
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "%s: no model made this index; search it by vectors (rp_search_vectors)",
@@ -234,12 +233,13 @@ static rp_status embed(search *s, rp_model *model, const rp_text *queries, size_
 static rp_status search_texts(search *s, rp_model *model, const rp_text *queries, size_t count,
                               rp_error *err) {
     rp_visit visit;
-    rp_status status = check_model(s->index, model, err);
-    if (!status) status = rp_model_enter(model, &visit, s->params.call, "rp_search", err);
+    if (!model) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_search: model must not be NULL");
+    rp_status status = rp_model_enter(model, &visit, s->params.call, "rp_search", err);
     if (status) return status;
     visit.whole = true;
     visit.total = count;
-    status = make_result(s, count, err);
+    status = check_model(s->index, model, err);
+    if (!status) status = make_result(s, count, err);
     if (!status) status = embed(s, model, queries, count, err);
     if (!status) status = answer(s, err);
     if (!status) rp_call_progress(count);
