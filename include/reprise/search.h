@@ -51,7 +51,7 @@ typedef struct rp_index_params {
 /* A document. Borrowed for the call. */
 typedef struct rp_document {
     rp_text text;
-    rp_text id;   /* what the caller calls it, UTF-8; data NULL: the number of the document, from 0 */
+    rp_text id;   /* what the caller calls it, UTF-8; data NULL or empty: its number, from 0 */
     bool id_bare; /* `id` is a number, true or false, in JSON: rp_result_json writes it without quotes */
 } rp_document;
 
@@ -128,7 +128,8 @@ RP_API const rp_index_info *rp_index_get_info(const rp_index *index);
  * RP_ERROR_FORMAT: the file is damaged there. Thread-safe. */
 RP_API rp_status rp_index_document(const rp_index *index, uint64_t number, rp_document *out, rp_error *err);
 
-/* Its vector, `width` floats. */
+/* Its vector, `width` floats. The 4096 vectors that share its checksum are read for it: for all vectors read
+ * the file (rp_index_info.vectors_at). */
 RP_API rp_status rp_index_vector(const rp_index *index, uint64_t number, float *out, rp_error *err);
 
 /* ---- searching it ---- */

@@ -300,6 +300,8 @@ static const struct {
     {R_TOP_K, "classify", "all"},
     {R_TOP_K, "fill-mask", "5"},
     {R_TOP_K, "answer", "1"},
+    {R_TOP_K, "search", "10"},
+    {R_TOP_K, "rank", "all"},
     {R_TOP_K, "score", "the best one's text alone"},
     {R_STRIDE, "tag", "64"},
     {R_STRIDE, "answer", "128"},
