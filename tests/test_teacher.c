@@ -181,11 +181,13 @@ static void test_vectors(void **state) {
         if (finetune(&p, own, &err)) fail_msg("%s", err.message);
         assert_true(i ? losses[0] > 1e-3 : losses[0] < 1e-6);
         fixture_remove_dir(p.out);
-        if (finetune(&p, alone, &err)) fail_msg("%s", err.message);
-        assert_true(losses[0] < 1e-6);
-        fixture_remove_dir(p.out);
-        if (finetune(&p, other, &err)) fail_msg("%s", err.message);
-        assert_true(losses[19] < 0.5 * losses[0]);
+        if (i == 1) {
+            if (finetune(&p, alone, &err)) fail_msg("%s", err.message);
+            assert_true(losses[0] < 1e-6);
+        } else {
+            if (finetune(&p, other, &err)) fail_msg("%s", err.message);
+            assert_true(losses[19] < 0.5 * losses[0]);
+        }
         end(&p);
     }
 }
