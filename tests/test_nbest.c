@@ -168,6 +168,7 @@ static void test_chrf_is_that_of_sacrebleu(void **state) {
     json_decref(rows);
     assert_int_equal(rp_chrf(RP_TEXT("\xff"), RP_TEXT("a"), &got, &err), RP_ERROR_TEXT);
     assert_int_equal(rp_chrf(RP_TEXT("a"), RP_TEXT("a\xc0"), &got, &err), RP_ERROR_TEXT);
+    assert_int_equal(rp_chrf((rp_text){NULL, 3}, RP_TEXT("a"), &got, &err), RP_ERROR_ARGUMENT);
     assert_int_equal(rp_chrf((rp_text){0}, (rp_text){0}, &got, &err), RP_OK);
     assert_true(got == 0);
 }

@@ -94,7 +94,8 @@ static double f_score(const grams *text, const grams *reference) {
 
 rp_status rp_chrf(rp_text text, rp_text reference, double *out, rp_error *err) {
     grams a = {0}, b = {0};
-    if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_chrf: out must not be NULL");
+    if (!out || (text.size && !text.data) || (reference.size && !reference.data))
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_chrf: out and the data of a text must not be NULL");
     *out = 0;
     rp_status status = make_grams(text, &a, err);
     if (!status) status = make_grams(reference, &b, err);

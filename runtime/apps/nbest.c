@@ -178,7 +178,7 @@ static void choose_weight(tuner *t) {
             sum += t->changes[next].gain;
         if (sum <= best + close) continue;
         best = sum;
-        weight = next < t->count ? (from + t->changes[next].weight) / 2 : 2 * from;
+        weight = next < t->count ? (from + t->changes[next].weight) / 2 : fmin(2 * from, WEIGHT_MAX);
     }
     t->out->weight = weight;
     t->out->chrf = best / (double)t->out->lists;
