@@ -242,6 +242,41 @@ static void test_index_is_reused(void **state) {
     assert_int_equal(rp_documents_get_info(documents)->documents, 3);
 }
 
+/* The index and its vectors may lie in the folder: they are no documents, whatever the folder is called. */
+static void test_index_inside(void **state) {
+    char inside[FIXTURE_PATH_SIZE + 64], slashed[FIXTURE_PATH_SIZE + 64];
+    (void)state;
+    snprintf(inside, sizeof inside, "%s/index", folder);
+    snprintf(slashed, sizeof slashed, "%s/../docs/", folder);
+    write_file("a", "An owl hunts at night.");
+    write_file("index.vectors", "\xff");
+    assert_int_equal(open_with(folder, index_file), RP_ERROR_FORMAT); /* that is an index of another place */
+    for (int again = 0; again < 3; again++) {
+        assert_int_equal(open_with(again == 2 ? slashed : folder, inside), RP_OK);
+        assert_int_equal(rp_documents_get_info(documents)->documents, 1);
+        assert_int_equal(rp_documents_get_info(documents)->reused, again > 0);
+    }
+}
+
+/* A word counts as often as it is asked for, and a question of a million of them takes no longer for that. */
+static void test_long_questions(void **state) {
+    enum { COUNT = 200000 };
+    char *text = calloc(COUNT + 1, 4), *question = calloc(COUNT + 1, 4);
+    rp_passage once, often;
+    (void)state;
+    assert_true(text && question);
+    for (size_t i = 0; i < COUNT; i++) memcpy(text + 4 * i, i % 50 == 49 ? "owl\n" : "owl ", 4);
+    write_file("owls", text);
+    open_all();
+    assert_true(rp_documents_get_info(documents)->passages > 1000);
+    for (size_t i = 0; i < COUNT; i++) memcpy(question + 4 * i, "owl ", 4);
+    assert_int_equal(find("owl", &once, 1), 1);
+    assert_int_equal(find(question, &often, 1), 1);
+    assert_true(fabs(often.score / COUNT - once.score) < 1e-4 * once.score);
+    free(text);
+    free(question);
+}
+
 static void assert_damaged(void) {
     assert_int_equal(open_with(folder, index_file), RP_ERROR_FORMAT);
     assert_null(documents);
@@ -453,11 +488,48 @@ static void test_reading(void **state) {
 
 /* ---- by vectors ---- */
 
+static size_t told, last_total;
+
+static void take_progress(void *user, size_t done, size_t total) {
+    (void)user;
+    assert_true(done > told && done <= total && total >= last_total);
+    told = done;
+    last_total = total;
+}
+
 static void open_vectors(rp_model *embedder) {
-    const rp_documents_params params = {.index = index_file, .embedder = embedder};
+    const rp_call call = {.progress = take_progress};
+    const rp_documents_params params = {.index = index_file, .embedder = embedder, .call = &call};
+    told = last_total = 0;
     rp_documents_close(&documents);
     if (rp_documents_open(folder, &params, &documents, &err)) print_error("%s\n", err.message);
     assert_non_null(documents);
+    assert_true(told && told == last_total);
+}
+
+/* Vectors of another width that somebody made for these passages are refused. */
+static void check_foreign_vectors(rp_model *embedder, const char *vectors) {
+    static const float numbers[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+    const rp_index_params narrow = {.width = 3};
+    rp_document list[3] = {{.text = RP_TEXT("")}, {.text = RP_TEXT("")}, {.text = RP_TEXT("")}};
+    rp_index *index = NULL;
+    rp_index_writer *writer = NULL;
+    rp_document first;
+    rp_passage p;
+    size_t count;
+    assert_int_equal(rp_index_open(NULL, vectors, NULL, &index, &err), RP_OK);
+    assert_int_equal(rp_index_document(index, 0, &first, &err), RP_OK);
+    list[0].id = first.id;
+    assert_int_equal(rp_index_create(NULL, vectors, &narrow, &writer, &err), RP_OK);
+    assert_int_equal(rp_index_add_vectors(writer, list, numbers, 3, NULL, &err), RP_OK);
+    assert_int_equal(rp_index_finish(&writer, &err), RP_OK);
+    rp_index_close(&index);
+    const rp_documents_params params = {.index = index_file, .embedder = embedder};
+    rp_documents_close(&documents);
+    assert_int_equal(rp_documents_open(folder, &params, &documents, &err), RP_OK);
+    assert_int_equal(rp_documents_find(documents, (rp_text)RP_TEXT("owl"), &p, 1, &count, &err),
+                     RP_ERROR_FORMAT);
+    assert_non_null(strstr(err.message, "index.vectors"));
 }
 
 static void test_vectors(void **state) {
@@ -493,6 +565,7 @@ static void test_vectors(void **state) {
     assert_true(third.st_ino != second.st_ino || third.st_mtim.tv_nsec != second.st_mtim.tv_nsec);
     find("A fox sleeps in the sun.", p, 1);
     assert_string_equal(p[0].document, "1");
+    check_foreign_vectors(embedder, vectors);
     rp_documents_close(&documents);
     rp_model_close(&embedder); /* in a folder of the same name there may be another model */
     assert_true(fixture_write_text(c.dir, "sentence_bert_config.json", "{\"max_seq_length\": 4}"));
@@ -515,10 +588,18 @@ static void test_vectors(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_a_folder),         TEST(test_words_of_many_scripts), TEST(test_order),
-        TEST(test_passages),         TEST(test_lines_are_paragraphs),  TEST(test_index_is_reused),
-        TEST(test_index_is_damaged), TEST(test_wrong_documents),       TEST(test_reading),
+        TEST(test_a_folder),
+        TEST(test_order),
+        TEST(test_passages),
+        TEST(test_index_is_reused),
+        TEST(test_index_is_damaged),
+        TEST(test_index_inside),
+        TEST(test_long_questions),
+        TEST(test_wrong_documents),
+        TEST(test_lines_are_paragraphs),
+        TEST(test_reading),
         TEST(test_vectors),
+        TEST(test_words_of_many_scripts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

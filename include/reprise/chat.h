@@ -41,7 +41,7 @@ typedef struct rp_chat_params {
     float threshold;
     bool has_faq_threshold; /* the same for an answer; else 0.5 */
     float faq_threshold;
-    const rp_call *call;  /* for rp_chat_open; NULL: none */
+    const rp_call *call; /* for rp_chat_open; NULL: none. Its inputs are the texts that it makes vectors of */
     uint64_t reserved[8]; /* zero; see reprise.h */
 } rp_chat_params;
 

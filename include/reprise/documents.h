@@ -23,7 +23,8 @@ typedef struct rp_documents_params {
     uint32_t passage_words; /* longest passage; 0: 200 */
     rp_model *embedder;     /* finds passages by vectors (rp_embed), which the file `index`.vectors keeps, so
                                that there must be an index; stays open as long as the documents. NULL: by words */
-    const rp_call *call;    /* NULL: none. Its inputs are the files that are read */
+    const rp_call *call;    /* NULL: none. Its inputs are the files that are read and, where vectors are made,
+                               the passages, which come to the total when they are known */
     uint64_t reserved[6];   /* zero; see reprise.h */
 } rp_documents_params;
 
@@ -39,13 +40,14 @@ typedef struct rp_documents_params {
  * of less than 40 words are taken together with what follows, and longer ones than a passage are cut behind
  * sentences, where the last sentence of one passage begins the next as well.
  *
- * With an index, what was counted is written there, first under another name. The next call maps that file
- * and reads no document, if the names, sizes and times of all files are what they were and passages are as
- * long; else it is made anew. A `path` of NULL takes the index as it is. RP_ERROR_FORMAT: the index is
- * damaged, or no index, or of another version of Reprise; delete it, then. It also names a document that is
- * no UTF-8, or a line that is no such object. RP_ERROR_FILE: a file cannot be read, the index cannot be
- * written, or there is no document. RP_ERROR_UNSUPPORTED: there is too much of it. On success the caller owns
- * `*out`, on failure it is NULL. `params` may be NULL. Thread-safe. */
+ * With an index, what was counted is written there, first under another name; that file and its vectors may
+ * lie in the folder, and are no documents. The next call maps the file and reads no document, if the names,
+ * sizes and times of all files are what they were and passages are as long; else it is made anew. A `path` of
+ * NULL takes the index as it is. RP_ERROR_FORMAT: the index is damaged, or no index, or of another version of
+ * Reprise; delete it, then. It also names a document that is no UTF-8, or a line that is no such object.
+ * RP_ERROR_FILE: a file cannot be read, the index cannot be written, or there is no document.
+ * RP_ERROR_UNSUPPORTED: there is too much of it. On success the caller owns `*out`, on failure it is NULL.
+ * `params` may be NULL. Thread-safe. */
 RP_API rp_status rp_documents_open(const char *path, const rp_documents_params *params, rp_documents **out,
                                    rp_error *err);
 

@@ -111,6 +111,9 @@ rp_status rp_chat_open(const rp_chat_params *params, rp_chat **out, rp_error *er
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_chat_open: params, its model and out must not be NULL");
     rp_status status = rp_check_reserved(params->reserved, RP_COUNT(params->reserved), "rp_chat_open", err);
     if (status) return status;
+    if ((params->has_threshold && !isfinite(params->threshold)) ||
+        (params->has_faq_threshold && !isfinite(params->faq_threshold)))
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_chat_open: threshold and faq_threshold must be finite");
     rp_chat *c = rp_new(rp_chat);
     if (!c) return rp_fail_memory(err, "the dialogue", sizeof *c);
     c->threshold = params->has_threshold ? params->threshold

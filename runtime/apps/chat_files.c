@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/call.h"
 #include "loader/data.h"
 #include "loader/json.h"
 
@@ -20,9 +21,8 @@ static void normalize(float *vector, size_t width) {
 /* Vectors of one piece of the texts to `out`, which has grown by then. */
 static rp_status embed_some(rp_chat *chat, const rp_text *texts, size_t count, const rp_call *call,
                             rp_result *failed, size_t first, float **out, size_t *capacity, rp_error *err) {
-    const rp_embed_params params = {.call = call};
     rp_result *result = NULL;
-    rp_status status = rp_embed(chat->embedder, texts, count, &params, &result, err);
+    rp_status status = rp_embed_part(chat->embedder, texts, count, call, &result, err);
     for (size_t i = 0; !status && i < count; i++) {
         const char *message;
         size_t columns = 0;
@@ -54,12 +54,19 @@ static rp_status embed_some(rp_chat *chat, const rp_text *texts, size_t count, c
 
 rp_status rp_chat_vectors(rp_chat *chat, const rp_text *texts, size_t count, const rp_call *call,
                           rp_result *result, float **out, rp_error *err) {
-    size_t capacity = 0;
+    size_t capacity = 0, before = 0;
+    rp_visit *visit = rp_visit_current();
     rp_status status = RP_OK;
     *out = NULL;
-    for (size_t i = 0; !status && i < count; i += SOME)
-        status = embed_some(chat, texts + i, count - i < SOME ? count - i : SOME, call, result, i, out,
-                            &capacity, err);
+    if (!result) { /* the dialogue is being opened: these are inputs of that */
+        before = visit->total;
+        visit->total += count;
+    }
+    for (size_t i = 0, next; !status && i < count; i = next) {
+        next = count - i < SOME ? count : i + SOME;
+        status = embed_some(chat, texts + i, next - i, call, result, i, out, &capacity, err);
+        if (!status && !result) rp_call_progress(before + next);
+    }
     if (!status) return RP_OK;
     free(*out);
     *out = NULL;
@@ -196,7 +203,11 @@ static rp_status take_rows(rp_chat *chat, const char *path, const rp_call *call,
 
 rp_status rp_chat_read(rp_chat *chat, const char *examples, const char *faq, const rp_call *call,
                        rp_error *err) {
-    rp_status status = examples ? take_examples(chat, examples, call, err) : RP_OK;
+    rp_visit visit = {0};
+    rp_status status = rp_visit_enter(&visit, NULL, call, "rp_chat_open", err);
+    if (status) return status;
+    if (examples) status = take_examples(chat, examples, call, err);
     if (!status && faq) status = take_rows(chat, faq, call, err);
+    rp_visit_leave(&visit);
     return status;
 }

@@ -73,7 +73,7 @@ static rp_status open_documents(rp_documents *d, const char *path, const rp_docu
     if (words > RP_PASSAGE_WORDS_MAX)
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_documents_open: passage_words is %u, at most %d are taken",
                        words, RP_PASSAGE_WORDS_MAX);
-    rp_status status = path ? rp_sources_list(path, &sources, err) : map_index(d, index, err);
+    rp_status status = path ? rp_sources_list(path, index, &sources, err) : map_index(d, index, err);
     if (status) return status;
     visit->total = sources.count;
     if (path) status = try_index(d, &sources, words, index, &fits, err);
@@ -98,6 +98,7 @@ rp_status rp_documents_open(const char *path, const rp_documents_params *params,
     rp_documents *d = rp_new(rp_documents);
     status =
         d ? open_documents(d, path, &chosen, &visit, err) : rp_fail_memory(err, "the documents", sizeof *d);
+    if (!status) rp_call_progress(visit.total);
     rp_visit_leave(&visit);
     if (status) rp_documents_close(&d);
     *out = d;

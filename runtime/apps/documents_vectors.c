@@ -1,10 +1,11 @@
 /* Passages by vectors: an index of search.h beside that of the words, whose first document's id says of which
- * passages and which model it is. */
+ * passages and which model, by its name and its weights, it is. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "apps/index.h"
 #include "apps/passages.h"
+#include "base/call.h"
 #include "loader/json.h"
 
 enum { SOME = 64, KEY = 40 };
@@ -21,11 +22,25 @@ static bool fits(const rp_documents *d, const char *key) {
            first.id.data && first.id.size == strlen(key) && !memcmp(first.id.data, key, first.id.size);
 }
 
+rp_status rp_embed_part(rp_model *model, const rp_text *texts, size_t count, const rp_call *call,
+                        rp_result **out, rp_error *err) {
+    const rp_embed_params params = {.call = call};
+    const rp_visit *outer = rp_visit_current();
+    rp_visit visit;
+    if (!model || (outer && outer->whole && outer->gate == &model->gate && outer->call == call))
+        return rp_embed(model, texts, count, &params, out, err);
+    rp_status status = rp_model_enter(model, &visit, call, "rp_embed", err);
+    if (status) return status;
+    visit.whole = true;
+    status = rp_embed(model, texts, count, &params, out, err);
+    rp_visit_leave(&visit);
+    return status;
+}
+
 /* The vectors of passages `first` and some after it go to the writer, which the first of them begin. */
 static rp_status add_some(const rp_documents *d, uint64_t first, size_t count, const char *path,
                           const char *key, const rp_call *call, rp_index_writer **writer, rp_error *err) {
-    const rp_embed_params params = {.call = call};
-    rp_text texts[SOME];
+    rp_text texts[SOME] = {{0}};
     rp_document documents[SOME];
     rp_result *result = NULL;
     for (size_t i = 0; i < count; i++) {
@@ -34,14 +49,14 @@ static rp_status add_some(const rp_documents *d, uint64_t first, size_t count, c
         documents[i] = (rp_document){.text = {"", 0}};
         if (first + i == 0) documents[i].id = (rp_text){key, strlen(key)};
     }
-    rp_status status = rp_embed(d->embedder, texts, count, &params, &result, err);
+    rp_status status = rp_embed_part(d->embedder, texts, count, call, &result, err);
     for (size_t i = 0; !status && i < count; i++) {
         const char *message;
         size_t columns = 0;
         rp_status failed = rp_result_status(result, i, &message);
         const float *vector = rp_result_vectors(result, i, NULL, &columns);
         if (failed) status = rp_fail(err, failed, "passage %" PRIu64 ": %s", first + i + 1, message);
-        const rp_index_params made = {.width = (uint32_t)columns, .call = call};
+        const rp_index_params made = {.width = (uint32_t)columns};
         if (!status && !*writer) status = rp_index_create(NULL, path, &made, writer, err);
         if (!status) status = rp_index_add_vectors(*writer, &documents[i], vector, 1, NULL, err);
     }
@@ -53,9 +68,15 @@ static rp_status make(const rp_documents *d, const char *path, const char *key, 
                       rp_error *err) {
     const uint64_t all = d->passages.header->passages;
     rp_index_writer *writer = NULL;
+    rp_visit *visit = rp_visit_current();
+    const size_t files = visit->total;
     rp_status status = RP_OK;
-    for (uint64_t i = 0; !status && i < all; i += SOME)
-        status = add_some(d, i, all - i < SOME ? (size_t)(all - i) : SOME, path, key, call, &writer, err);
+    visit->total += (size_t)all;
+    for (uint64_t i = 0, next; !status && i < all; i = next) {
+        next = all - i < SOME ? all : i + SOME;
+        status = add_some(d, i, (size_t)(next - i), path, key, call, &writer, err);
+        if (!status) rp_call_progress(files + (size_t)next);
+    }
     if (!status) status = rp_index_finish(&writer, err);
     rp_index_abandon(&writer);
     return status;

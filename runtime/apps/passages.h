@@ -107,8 +107,9 @@ typedef struct rp_sources {
     uint64_t hash; /* of names, sizes and times */
 } rp_sources;
 
-/* List what belongs to the collection `path`. */
-rp_status rp_sources_list(const char *path, rp_sources *sources, rp_error *err);
+/* List what belongs to the collection `path`; in a folder the file `index` (NULL: none) and its vectors do
+ * not. */
+rp_status rp_sources_list(const char *path, const char *index, rp_sources *sources, rp_error *err);
 void rp_sources_finish(rp_sources *sources);
 
 /* Takes a document, whose text is valid UTF-8. */
@@ -188,6 +189,10 @@ struct rp_documents {
 
 /* Open the vectors of the passages, `index`.vectors, or make them. */
 rp_status rp_documents_embed(rp_documents *documents, const char *index, const rp_call *call, rp_error *err);
+
+/* rp_embed as a part of the call that this thread is in: it tells no progress of its own. */
+rp_status rp_embed_part(rp_model *model, const rp_text *texts, size_t count, const rp_call *call,
+                        rp_result **out, rp_error *err);
 
 /* As rp_passages_find, by vectors. */
 rp_status rp_documents_nearest(const rp_documents *documents, rp_text question, rp_found *out, size_t room,

@@ -3,6 +3,7 @@
 #include "apps/passages.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -161,10 +162,11 @@ rp_status rp_passages_map(const char *path, void **image, size_t *size, rp_error
 }
 
 rp_status rp_passages_write(const char *path, const void *image, size_t size, rp_error *err) {
-    size_t room = strlen(path) + 32;
+    static atomic_uint number; /* threads may make the same index at the same time */
+    size_t room = strlen(path) + 48;
     char *part = rp_new_array(char, room);
     if (!part) return rp_fail_memory(err, "a path", room);
-    snprintf(part, room, "%s.%ld.part", path, (long)getpid());
+    snprintf(part, room, "%s.%ld-%u.part", path, (long)getpid(), atomic_fetch_add(&number, 1));
     unlink(part);
     rp_status status = rp_file_write(part, image, size, err);
     if (!status && rename(part, path)) status = rp_fail_write(path, err);

@@ -69,21 +69,54 @@ static int by_name(const void *left, const void *right) {
     return strcmp(((const rp_source_file *)left)->path, ((const rp_source_file *)right)->path);
 }
 
-static rp_status hash_sources(rp_sources *s, rp_error *err) {
-    for (size_t i = 0; i < s->count; i++) {
+/* The files that the library itself writes: the index, and the vectors beside it. */
+typedef struct own_files {
+    struct stat files[2];
+    size_t count;
+} own_files;
+
+static void find_own(const char *index, own_files *own) {
+    static const char *const ends[] = {"", ".vectors"};
+    char path[LONGEST_PATH + 16];
+    own->count = 0;
+    for (size_t i = 0; index && i < RP_COUNT(ends); i++) {
+        int size = snprintf(path, sizeof path, "%s%s", index, ends[i]);
+        if (size >= 0 && size < (int)sizeof path && !stat(path, &own->files[own->count])) own->count++;
+    }
+}
+
+static bool is_own(const own_files *own, const struct stat *file) {
+    for (size_t i = 0; i < own->count; i++)
+        if (own->files[i].st_dev == file->st_dev && own->files[i].st_ino == file->st_ino) return true;
+    return false;
+}
+
+/* Files of `own` are left out. */
+static rp_status hash_sources(rp_sources *s, const own_files *own, rp_error *err) {
+    const size_t listed = s->count;
+    rp_status status = RP_OK;
+    s->count = 0;
+    for (size_t i = 0; i < listed; i++) {
         struct stat info;
-        const char *path = s->files[i].path;
-        if (stat(path, &info)) return fail_read(path, errno, err);
+        const rp_source_file file = s->files[i];
+        const char *path = file.path;
+        if (!status && stat(path, &info)) status = fail_read(path, errno, err);
+        if (status || is_own(own, &info)) {
+            free(file.path);
+            continue;
+        }
+        s->files[s->count++] = file;
         const uint64_t numbers[] = {(uint64_t)info.st_size, (uint64_t)info.st_mtim.tv_sec,
                                     (uint64_t)info.st_mtim.tv_nsec};
         s->hash = XXH64(path + s->files[i].name, strlen(path + s->files[i].name), s->hash);
         s->hash = XXH64(numbers, sizeof numbers, s->hash);
     }
-    return RP_OK;
+    return status;
 }
 
-rp_status rp_sources_list(const char *path, rp_sources *sources, rp_error *err) {
+rp_status rp_sources_list(const char *path, const char *index, rp_sources *sources, rp_error *err) {
     struct stat info;
+    own_files own;
     *sources = (rp_sources){0};
     if (stat(path, &info)) return fail_read(path, errno, err);
     size_t length = strlen(path);
@@ -100,7 +133,8 @@ rp_status rp_sources_list(const char *path, rp_sources *sources, rp_error *err) 
         status = add_file(sources, copy, slash ? (size_t)(slash + 1 - copy) : 0, err);
     }
     if (sources->count) qsort(sources->files, sources->count, sizeof *sources->files, by_name);
-    if (!status) status = hash_sources(sources, err);
+    find_own(S_ISDIR(info.st_mode) ? index : NULL, &own);
+    if (!status) status = hash_sources(sources, &own, err);
     if (!status && !sources->count)
         status = rp_fail(err, RP_ERROR_FILE, "%s: holds no file; name a folder with text files",
                          rp_path_shown(path));
