@@ -121,8 +121,20 @@ static void test_a_classifier(void **state) {
     rp_result_free(&labels);
 }
 
+static size_t told, last_total;
+
+static void take_progress(void *user, size_t done, size_t total) {
+    (void)user;
+    assert_true(done > told && done <= total && total >= last_total);
+    told = done;
+    last_total = total;
+}
+
 static void test_examples(void **state) {
+    const rp_call call = {.progress = take_progress};
     (void)state;
+    open_chat((rp_chat_params){.model = encoder, .examples = examples, .faq = faq, .call = &call});
+    assert_true(told == 5 && last_total == 5); /* three examples and two questions */
     open_chat(
         (rp_chat_params){.model = encoder, .examples = examples, .has_threshold = true, .threshold = 0.999f});
     const rp_reply *reply = say("new pin please");
@@ -232,6 +244,8 @@ static void test_mistakes(void **state) {
            "question answering head");
     refuse((rp_chat_params){.model = classifier, .tagger = encoder}, RP_ERROR_HEAD,
            "token classification head");
+    refuse((rp_chat_params){.model = classifier, .has_threshold = true, .threshold = NAN}, RP_ERROR_ARGUMENT,
+           "finite");
     refuse((rp_chat_params){.model = classifier, .reserved = {[7] = 1}}, RP_ERROR_ARGUMENT, "reserved");
     assert_true(fixture_write_text(dir, "faq.csv", "question,reply\na,b\n"));
     refuse((rp_chat_params){.model = classifier, .faq = faq}, RP_ERROR_FORMAT, "'answer'");
@@ -266,6 +280,11 @@ static void test_the_command(void **state) {
     run = cli_text(CLI_ARGS("chat", "-m", cases[1].dir, "a"), "");
     assert_int_equal(run.status, 1);
     assert_non_null(strstr(run.err, "--examples"));
+    cli_free(&run);
+    /* The bundled model has its own threshold, named or not. */
+    run = cli_text(CLI_ARGS("chat", "-m", "intents", "--json", "how do i open the window"), "");
+    assert_int_equal(run.status, 0);
+    assert_non_null(strstr(run.out, "{\"intent\": null, \"score\": 0.96"));
     cli_free(&run);
     run = cli_text(CLI_ARGS("chat", "-m", cases[0].dir, "--threshold", "2", "a"), "");
     assert_int_equal(run.status, 2);

@@ -24,6 +24,15 @@ static rp_status open_model(const rp_cli_session *session, const char *name, rp_
     return name ? rp_model_open(session->device, name, &params, out, err) : RP_OK;
 }
 
+/* The model that comes along for this command, named or not. */
+static bool is_bundled(const rp_cli_session *session) {
+    char *dir = NULL;
+    rp_error none = {0};
+    bool same = !rp_find_model("bundled:intents", &dir, &none) && !strcmp(dir, session->dir);
+    rp_string_free(&dir);
+    return same;
+}
+
 static rp_status open_dialogue(rp_cli_session *session, rp_error *err) {
     const rp_cli_options *o = session->options;
     dialogue *d = session->own = rp_cli_calloc(1, sizeof *d);
@@ -33,7 +42,7 @@ static rp_status open_dialogue(rp_cli_session *session, rp_error *err) {
     if (!status) status = open_model(session, o->slots, &d->tagger, err);
     /* What suits a classifier depends on how it was taught; of the bundled one it was measured (QUALITY.md).
      */
-    const bool bundled = !o->model && !o->examples && !o->threshold_given;
+    const bool bundled = !o->examples && !o->threshold_given && is_bundled(session);
     const rp_chat_params params = {.model = session->model,
                                    .examples = o->examples,
                                    .faq = o->faq,
@@ -140,7 +149,7 @@ static const char help[] =
     "\n"
     "Examples:\n"
     "  reprise chat \"my card has not come\"\n"
-    "  reprise chat --faq faq.csv --slots entities\n"
+    "  reprise chat --faq faq.csv --slots ner\n"
     "  reprise chat -m all-MiniLM-L6-v2 --examples intents.csv --jsonl < said.jsonl\n";
 
 const rp_cli_command rp_cli_command_chat = {
