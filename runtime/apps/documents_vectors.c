@@ -1,5 +1,5 @@
 /* Passages by vectors: an index of search.h beside that of the words, whose first document's id says of which
- * passages and which model, by its name and its weights, it is. */
+ * passages and which model it is. */
 #include <inttypes.h>
 #include <stdio.h>
 
