@@ -182,6 +182,41 @@ static void test_long_texts_are_not_cut(void **state) {
     task_case_close(&c);
 }
 
+static float score_of(rp_model *model, const char *text, size_t size, uint32_t label);
+
+/* With truncation_side "left" windows are counted from the end of the text, and the last one stays of a text
+ * that is cut. */
+static void test_windows_from_the_left(void **state) {
+    enum { WORDS = 70, SIZE = 6, ROOM = 46, STRIDE = 10 };
+    static const char *const words[] = {"river ", "years ", "lived "};
+    task_case c = {0};
+    rp_result *result = NULL;
+    rp_error err = {0};
+    char text[WORDS * SIZE + 1] = "";
+    double mean = 0;
+    size_t windows = 0, count = 0;
+    (void)state;
+    assert_true(task_case_open("long_many", &c));
+    assert_true(fixture_write_text(c.dir, "tokenizer_config.json", "{\"truncation_side\": \"left\"}"));
+    rp_model *model = open_model(c.dir, 0);
+    for (int i = 0; i < WORDS; i++) strcat(text, words[i * i % 7 % 3]);
+    const rp_classify_params params = {.long_texts = RP_LONG_MEAN, .stride = STRIDE};
+    assert_int_equal(classify(model, text, NULL, &params, &result, &err), RP_OK);
+    assert_int_equal(rp_result_tokens(result, 0, NULL), WORDS); /* a word is a token */
+    const rp_label *best = rp_result_labels(result, 0, &count);
+    for (int end = WORDS, first = 1; first > 0; end -= ROOM - STRIDE, windows++) {
+        first = end > ROOM ? end - ROOM : 0;
+        mean += (double)score_of(model, text + first * SIZE, (size_t)(end - first) * SIZE, best->index);
+    }
+    assert_int_equal(windows, 2);
+    assert_true(fabs(mean / (double)windows - (double)best->score) < 1e-6);
+    float last = score_of(model, text + (WORDS - ROOM) * SIZE, ROOM * SIZE, best->index);
+    assert_true(score_of(model, text, sizeof text - 1, best->index) == last);
+    rp_result_free(&result);
+    rp_model_close(&model);
+    task_case_close(&c);
+}
+
 static void test_zero_shot_refuses(void **state) {
     static const char *const good[] = {"a", "b"}, *const empty[] = {"a", ""}, *const bad[] = {"a", "\xff"};
     static const struct {
@@ -229,11 +264,10 @@ static void test_zero_shot_wants_room(void **state) {
     assert_true(task_case_open("zero_shot", &c));
     rp_model *model = open_model(c.dir, 0);
     for (int i = 0; i < 120; i++) strcat(longest, "river ");
-    const rp_text texts[] = {RP_TEXT("a film"), RP_TEXT("a \xff")};
+    const rp_text texts[] = {RP_TEXT("a film"), RP_TEXT("a \xff"), RP_TEXT("")};
     const rp_zero_shot_params params = {.labels = labels, .label_count = 1};
-    assert_int_equal(rp_zero_shot(model, texts, 2, &params, &result, &err), RP_OK);
-    assert_int_equal(rp_result_status(result, 0, NULL), RP_ERROR_TEXT);
-    assert_int_equal(rp_result_status(result, 1, NULL), RP_ERROR_TEXT);
+    assert_int_equal(rp_zero_shot(model, texts, 3, &params, &result, &err), RP_OK);
+    for (size_t i = 0; i < 3; i++) assert_int_equal(rp_result_status(result, i, NULL), RP_ERROR_TEXT);
     rp_result_free(&result);
     rp_model_close(&model);
     task_case_close(&c);
@@ -373,6 +407,7 @@ int main(void) {
         CASE("zero_shot_vectors"),
         cmocka_unit_test(test_long_texts_refuse),
         cmocka_unit_test(test_long_texts_are_not_cut),
+        cmocka_unit_test(test_windows_from_the_left),
         cmocka_unit_test(test_zero_shot_refuses),
         cmocka_unit_test(test_zero_shot_wants_room),
         cmocka_unit_test(test_words_weigh_what_they_change),

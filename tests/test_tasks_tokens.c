@@ -74,6 +74,21 @@ static void test_one_around_every_text_is_no_model(void **state) {
     close_case();
 }
 
+/* The case `name` with a tokenizer of three words and this post-processor. */
+static void open_with_template(const char *name, const char *post) {
+    char json[512];
+    snprintf(json, sizeof json,
+             "{\"version\":\"1.0\",\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"},\"post_processor\":%s,"
+             "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"a\",\"continuing_subword_prefix\":\"\","
+             "\"max_input_chars_per_word\":9,\"vocab\":{\"a\":0,\"b\":1,\"x\":2}}}",
+             post);
+    assert_true(task_case_open(name, &fixture));
+    assert_true(fixture_write_text(fixture.dir, "tokenizer_config.json",
+                                   "{\"tokenizer_class\": \"PreTrainedTokenizerFast\"}"));
+    assert_true(fixture_write_text(fixture.dir, "tokenizer.json", json));
+    if (rp_model_open(fixture_device, fixture.dir, NULL, &model, &err)) fail_msg("%s", err.message);
+}
+
 /* Positions count what the template puts in front of the text, which may be nothing. */
 static void test_positions_follow_the_template(void **state) {
     static const char around[] = "{\"type\":\"BertProcessing\",\"cls\":[\"x\",2],\"sep\":[\"x\",2]}";
@@ -81,23 +96,39 @@ static void test_positions_follow_the_template(void **state) {
     const rp_text text = TEXT("a b");
     (void)state;
     for (uint32_t first = 0; first < 2; first++) {
-        char json[512];
         size_t count = 0;
-        snprintf(
-            json, sizeof json,
-            "{\"version\":\"1.0\",\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"},\"post_processor\":%s,"
-            "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"a\",\"continuing_subword_prefix\":\"\","
-            "\"max_input_chars_per_word\":9,\"vocab\":{\"a\":0,\"b\":1,\"x\":2}}}",
-            first ? around : "null");
-        assert_true(task_case_open("tag_wordpiece", &fixture));
-        assert_true(fixture_write_text(fixture.dir, "tokenizer_config.json",
-                                       "{\"tokenizer_class\": \"PreTrainedTokenizerFast\"}"));
-        assert_true(fixture_write_text(fixture.dir, "tokenizer.json", json));
-        if (rp_model_open(fixture_device, fixture.dir, NULL, &model, &err)) fail_msg("%s", err.message);
+        open_with_template("tag_wordpiece", first ? around : "null");
         assert_int_equal(rp_tag(model, &text, 1, &params, &result, &err), RP_OK);
         const rp_entity *entities = rp_result_entities(result, 0, &count);
         assert_int_equal(count, 2); /* this model labels none of them O */
         for (uint32_t i = 0; i < count; i++) assert_int_equal(entities[i].index, first + i);
+        close_case();
+    }
+}
+
+/* A text without a token, where the template has none either, fails alone: there is no sequence to run. */
+static void test_no_token_at_all(void **state) {
+    const rp_input inputs[] = {{TEXT(""), {0}}, {TEXT("a b"), {0}}, {TEXT(" "), {0}}, {TEXT(""), {0}}};
+    const rp_text texts[] = {TEXT(""), TEXT("a b"), TEXT(" "), TEXT("")};
+    (void)state;
+    for (int way = 0; way < 4; way++) {
+        rp_moderation *m = NULL;
+        const rp_classify_params params = {.long_texts = way == 1 ? RP_LONG_MEAN : RP_LONG_CUT};
+        open_with_template(way == 3 ? "tag_wordpiece" : "long_many", "null");
+        if (way < 2) {
+            assert_int_equal(rp_classify(model, inputs, 4, &params, &result, &err), RP_OK);
+        } else if (way == 2) {
+            assert_int_equal(rp_moderation_open(model, NULL, &m, &err), RP_OK);
+            assert_int_equal(rp_moderate(m, texts, 4, NULL, &result, &err), RP_OK);
+        } else {
+            assert_int_equal(rp_tag(model, texts, 4, NULL, &result, &err), RP_OK);
+        }
+        for (size_t i = 0; i < 4; i++) {
+            const char *message = "";
+            assert_int_equal(rp_result_status(result, i, &message), i == 1 ? RP_OK : RP_ERROR_TEXT);
+            if (i != 1) assert_non_null(strstr(message, "no tokens"));
+        }
+        rp_moderation_close(&m);
         close_case();
     }
 }
@@ -122,6 +153,18 @@ static void test_cut_texts_end_early(void **state) {
     assert_int_equal(taken, most);
     assert_false(rp_result_truncated(result, 1));
     close_case();
+    /* With truncation_side "left" its last words stay, and places are those of the whole text. */
+    assert_true(task_case_open("tag_wordpiece", &fixture));
+    assert_true(fixture_write_text(fixture.dir, "tokenizer_config.json",
+                                   "{\"model_max_length\": 64, \"truncation_side\": \"left\"}"));
+    if (rp_model_open(fixture_device, fixture.dir, NULL, &model, &err)) fail_msg("%s", err.message);
+    assert_int_equal(rp_tag(model, texts, 2, &params, &result, &err), RP_OK);
+    entities = rp_result_entities(result, 0, &count);
+    assert_int_equal(count, most);
+    assert_int_equal(entities[0].index, 1);
+    assert_int_equal(entities[0].span.start, (300 - most) * 8);
+    assert_true(rp_result_truncated(result, 0));
+    close_case();
 }
 
 int main(void) {
@@ -129,6 +172,7 @@ int main(void) {
         cmocka_unit_test(test_the_text_that_holds_it_fails),
         cmocka_unit_test(test_one_around_every_text_is_no_model),
         cmocka_unit_test(test_positions_follow_the_template),
+        cmocka_unit_test(test_no_token_at_all),
         cmocka_unit_test(test_cut_texts_end_early),
     };
     return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);

@@ -142,7 +142,7 @@ rp_status rp_moderate_spans(const rp_moderation *m, rp_text text, const rp_chars
     parts p = {.m = m,
                .chars = chars,
                .entry = entry,
-               .scorer = {.model = m->model, .result = result, .how = RP_LONG_MAX}};
+               .scorer = {.model = m->model, .result = result, .how = RP_LONG_MAX, .parts = true}};
     float *without = NULL;
     if (!chars->count) return RP_OK;
     rp_status status = split(&p, result->entries[entry].tokens, err);

@@ -146,7 +146,7 @@ rp_status rp_explain(rp_model *model, const rp_input *inputs, const rp_span *rea
     explanation e = {.info = rp_model_get_info(model),
                      .inputs = inputs,
                      .most_parts = most_parts ? most_parts : DEFAULT_PARTS,
-                     .scorer = {.model = model, .result = result},
+                     .scorer = {.model = model, .result = result, .parts = true},
                      .result = result};
     rp_status status = RP_OK;
     result->explained = true;

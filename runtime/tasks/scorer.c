@@ -1,4 +1,5 @@
 /* Labels of texts of any length: their windows, and one score for each label of what the windows say. */
+#include "loader/tokenizer.h"
 #include "task.h"
 
 enum { DEFAULT_STRIDE = 64 };
@@ -49,7 +50,7 @@ rp_status rp_scorer_add(rp_scorer *s, const rp_input *input, size_t entry, size_
     }
     rp_entry *e = &s->result->entries[entry];
     uint32_t tokens = (uint32_t)(lead.count + text.count);
-    if (tokens > e->tokens) e->tokens = e->taken = tokens;
+    if (!s->parts && tokens > e->tokens) e->tokens = e->taken = tokens;
     keep_ids(&lead);
     keep_ids(&text);
     s->texts[s->count] = text;
@@ -108,8 +109,17 @@ static rp_status read_window(void *task, const rp_window *window, const float *r
     return RP_OK;
 }
 
+/* A tokenizer that cuts on the left takes windows from the end of the text on. */
+static void count_from_the_end(rp_windows *windows, size_t first) {
+    for (size_t i = first; i < windows->count; i++) {
+        rp_window *w = &windows->items[i];
+        w->first = (uint32_t)w->text->count - w->first - w->count;
+    }
+}
+
 rp_status rp_scorer_run(const rp_scorer *s, float **out, rp_error *err) {
     const rp_model_info *info = rp_model_get_info(s->model);
+    const bool from_end = rp_model_get_tokenizer(s->model)->truncate_left;
     gathering g = {.scorer = s, .info = info};
     rp_windows windows = {0};
     uint32_t stride = s->stride ? s->stride : DEFAULT_STRIDE;
@@ -123,6 +133,7 @@ rp_status rp_scorer_run(const rp_scorer *s, float **out, rp_error *err) {
         size_t first = windows.count;
         status = rp_windows_add(&windows, s->model, s->entries[i], s->leads[i].ids ? &s->leads[i] : NULL,
                                 &s->texts[i], rp_task_max_tokens(s->model), stride, err);
+        if (from_end) count_from_the_end(&windows, first);
         if (status || s->how != RP_LONG_CUT) continue;
         windows.count = first + 1;
         windows.items[first].last = true;

@@ -1,6 +1,8 @@
 /* Token classification: long texts in windows, and what each window says of its tokens. */
 #include "tag.h"
 
+#include "loader/tokenizer.h"
+
 enum { DEFAULT_STRIDE = 64 };
 
 typedef struct tag_task {
@@ -67,31 +69,20 @@ static rp_status read_window(void *task, const rp_window *window, const float *r
     return status;
 }
 
-/* Leave the first window alone of those from `begin` on, which are all of entry i. */
-static void cut_text(rp_windows *windows, size_t begin, rp_result *result, size_t i) {
-    if (windows->count <= begin + 1) return;
-    windows->count = begin + 1;
-    windows->items[begin].last = true;
-    result->entries[i].truncated = true;
-    result->entries[i].taken = windows->items[begin].count;
-}
-
 /* Tokenize the texts and cut them into windows; one that cannot be used fails its entry. */
 static rp_status make_windows(const rp_model *model, const rp_text *texts, size_t count,
                               const rp_tag_params *how, rp_encoding *encodings, rp_windows *windows,
                               rp_result *result, rp_error *err) {
-    uint32_t stride = how && how->stride ? how->stride : DEFAULT_STRIDE;
-    const rp_tokenize_params params = {.no_special_tokens = true};
+    uint32_t stride = how && how->stride ? how->stride : DEFAULT_STRIDE, most = rp_task_max_tokens(model);
+    size_t specials = rp_model_get_tokenizer(model)->single.specials;
+    rp_tokenize_params params = {.no_special_tokens = true};
     rp_status status = RP_OK;
+    if (how && how->cut && most > specials) params.max_tokens = most - (uint32_t)specials;
     for (size_t i = 0; !status && i < count; i++) {
         rp_error why = {0};
-        size_t begin = windows->count;
         status = rp_task_tokenize(model, texts[i], (rp_text){0}, &params, &encodings[i], &why);
         if (!status) rp_result_count_tokens(result, i, &encodings[i]);
-        if (!status)
-            status = rp_windows_add(windows, model, i, NULL, &encodings[i], rp_task_max_tokens(model), stride,
-                                    &why);
-        if (!status && how && how->cut) cut_text(windows, begin, result, i);
+        if (!status) status = rp_windows_add(windows, model, i, NULL, &encodings[i], most, stride, &why);
         status = rp_result_blame(result, i, status, &why, err);
     }
     return status;

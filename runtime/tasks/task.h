@@ -239,12 +239,13 @@ rp_status rp_windows_run(const rp_windows *windows, rp_model *model, rp_output o
 
 /* ---- labels of texts of any length (scorer.c) ---- */
 
-/* Inputs whose labels are scored in one go. Set the first four fields; rp_scorer_finish. */
+/* Inputs whose labels are scored in one go. Set the first five fields; rp_scorer_finish. */
 typedef struct rp_scorer {
     rp_model *model;
     rp_result *result;
-    rp_long_texts how;          // RP_LONG_CUT: of the first window alone
+    rp_long_texts how;          // RP_LONG_CUT: of the one window that is left of a cut text
     uint32_t stride;            // as rp_windows_add has it
+    bool parts;                 // inputs are parts of entries, whose tokens are counted already
     rp_encoding *texts, *leads; // [count] ids alone; a lead without ids: the input is no pair
     size_t *entries, *tags;     // [count]
     size_t count, text_capacity, lead_capacity, entry_capacity, tag_capacity;

@@ -56,6 +56,11 @@ rp_status rp_tokenized_add(rp_tokenized *tokenized, const rp_model *model, rp_te
                                                                      : rp_task_max_tokens(model)};
     rp_status status = pair.data ? rp_task_check_pairs(model, &why) : RP_OK;
     if (!status) status = rp_task_tokenize(model, text, pair, &params, &encoding, &why);
+    if (!status && !encoding.count) {
+        rp_encoding_free(&encoding);
+        status = rp_fail(&why, RP_ERROR_TEXT,
+                         "the text has no tokens, and the tokenizer puts none around it; give it a word");
+    }
     if (status) return rp_result_blame(result, entry, status, &why, err);
     rp_result_count_tokens(result, entry, &encoding);
     return rp_tokenized_push(tokenized, entry, &encoding, err);

@@ -25,12 +25,15 @@ typedef struct cut {
 } cut;
 
 static rp_status make_cut(const rp_tokenizer *tokenizer, const char *dir, const rp_encoding *lead,
-                          uint32_t max_tokens, uint32_t stride, cut *out, rp_error *err) {
+                          size_t tokens, uint32_t max_tokens, uint32_t stride, cut *out, rp_error *err) {
     const rp_template *template = lead ? &tokenizer->pair : &tokenizer->single;
     size_t at = SIZE_MAX, taken = frame(template, lead, &at);
     if (at == SIZE_MAX)
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
                        "%s: post_processor: its template leaves out the text that is to be read", dir);
+    if (!tokens && !taken) /* a sequence of no token can't be run */
+        return rp_fail(err, RP_ERROR_TEXT,
+                       "the text has no tokens, and the tokenizer puts none around it; give it a word");
     if (max_tokens <= taken)
         return rp_fail(
             err, RP_ERROR_TEXT,
@@ -46,7 +49,7 @@ rp_status rp_windows_count(const rp_tokenizer *tokenizer, const char *dir, const
                            size_t tokens, uint32_t max_tokens, uint32_t stride, uint64_t *out,
                            rp_error *err) {
     cut c;
-    rp_status status = make_cut(tokenizer, dir, lead, max_tokens, stride, &c, err);
+    rp_status status = make_cut(tokenizer, dir, lead, tokens, max_tokens, stride, &c, err);
     if (!status) *out = tokens > c.room ? 1 + rp_div_up(tokens - c.room, c.step) : 1;
     return status;
 }
@@ -55,7 +58,7 @@ rp_status rp_windows_add(rp_windows *windows, const rp_model *model, size_t entr
                          const rp_encoding *text, uint32_t max_tokens, uint32_t stride, rp_error *err) {
     cut c;
     rp_status status = make_cut(rp_model_get_tokenizer(model), rp_model_get_info(model)->dir, lead,
-                                max_tokens, stride, &c, err);
+                                text->count, max_tokens, stride, &c, err);
     if (status) return status;
     for (size_t first = 0;; first += c.step) {
         size_t left = text->count - first, count = left < c.room ? left : c.room;

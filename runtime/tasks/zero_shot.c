@@ -108,7 +108,7 @@ static rp_status add_pair(zero_shot *z, rp_windows *windows, size_t entry, const
     for (size_t i = 0; i < tokenizer->pair.count; i++) special += tokenizer->pair.pieces[i].sequence < 0;
     size_t taken = special + asked->count, room = most > taken ? most - taken : 0;
     *view = (rp_encoding){.ids = text->ids, .count = text->count};
-    if (text->count > room) {
+    if (text->count > room || taken > most) {
         if (!room)
             return rp_fail(
                 err, RP_ERROR_TEXT,
