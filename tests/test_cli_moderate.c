@@ -84,7 +84,7 @@ static void test_calibration(void **state) {
     strcpy(data, cli_file("dev.tsv", rows, sizeof rows - 1));
     strcpy(out, cli_file("thresholds", NULL, 0));
     cli_run run =
-        cli_text(CLI_ARGS("eval", "--calibrate", out, "--target-recall", "1", "--json", data), NULL);
+        cli_text(CLI_ARGS("eval", "--calibrate", out, "--target-recall", "1.0", "--json", data), NULL);
     assert_int_equal(run.status, 0);
     json_t *answer = cli_json(&run, 0), *list = json_object_get(answer, "thresholds");
     assert_int_equal(json_array_size(list), 1);
@@ -103,13 +103,8 @@ static void test_calibration(void **state) {
     unlink(out);
     static const char *const wrong[][6] = {{"eval", "--calibrate", "x", "y"},
                                            {"eval", "--target-recall", "0.9", "y"},
-                                           {
-                                               "eval",
-                                               "--calibrate",
-                                               "x",
-                                               "--target-recall",
-                                               "0",
-                                           },
+                                           {"eval", "--calibrate", "x", "--target-recall", "0"},
+                                           {"eval", "--calibrate", "x", "--target-recall", "1.5"},
                                            {"moderate", "--long", "max", "a"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         run = cli_text(wrong[i], NULL);

@@ -52,8 +52,8 @@ typedef struct rp_eval_params {
     const rp_call *call;     /* NULL: none. Its inputs are the rows */
     const char *calibrate;   /* file that gets a threshold for each label, as rp_moderation_open reads it
                                 (moderate.h), written as `predictions` is. For classify, where the first label
-                                means that nothing is wrong and gets none, and multilabel. It takes 5 bytes a
-                                row and   label of memory. NULL: none */
+                                means that nothing is wrong and gets none, and multilabel. It takes 5 bytes of
+                                memory a row and label. NULL: none */
     double target_precision; /* with calibrate one of these two, above 0 and up to 1: of the rows from the
                                 threshold on this share has the label, and as many as possible are from there
                                 on; where no threshold reaches it, that of the best precision is taken */

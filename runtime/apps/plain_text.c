@@ -59,7 +59,7 @@ static void drop_invisible(rp_chars *chars) {
 /* ---- letters that look like others ---- */
 
 /* Greek and Cyrillic letters, and some more, that look like a Latin one: a part of what Unicode's
- * confusables.txt lists. Sorted. */
+ * confusables.txt lists. */
 static const struct {
     uint16_t code;
     char letter;

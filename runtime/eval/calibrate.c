@@ -1,5 +1,8 @@
 /* Thresholds for moderation: of each label the one that reaches a precision or a recall on labelled data. */
 #include "eval/eval.h"
+
+#include <errno.h>
+
 #include "loader/json.h"
 
 /* ---- the scores of all rows ---- */
@@ -103,7 +106,9 @@ static rp_status write_file(const rp_eval_run *run, const rp_threshold *list, si
     if (!text) return rp_fail_memory(err, "the thresholds", size);
     const char *path = run->params.calibrate;
     rp_status status = rp_eval_open_file(path, "thresholds", &file, &part, err);
-    if (!status && fwrite(text, 1, size, file) < size) status = RP_ERROR_FILE;
+    if (!status && fwrite(text, 1, size, file) < size)
+        status = rp_fail(err, RP_ERROR_FILE, "%s: cannot write the thresholds: %s; check the disk",
+                         rp_path_shown(path), strerror(errno));
     if (part) status = rp_eval_close_file(path, "thresholds", &file, part, status, err);
     free(text);
     return status;

@@ -168,6 +168,7 @@ static const char help_eval[] =
     "              an answer, and with the best threshold\n"
     "  choose      loss, accuracy\n"
     "  order       accuracy\n"
+    "  embed       pearson, spearmanr, of labels and cosines of pairs\n"
     "  mlm         mlm_loss, mlm_accuracy, perplexity, sop_loss, sop_accuracy, of\n"
     "              prepared instances of pre-training (reprise(1) shows them)\n"
     "Tables have a header with GLUE's names (sentence, sentence1 and sentence2, text,\n"
@@ -175,7 +176,7 @@ static const char help_eval[] =
     "Labels are the model's, by name or by number.\n"
     "\n"
     "JSON: one object: task, rows, skipped, and the metrics, null where one is not\n"
-    "defined.\n"
+    "defined; of tag also entities, and with --calibrate thresholds.\n"
     "\n"
     "--calibrate OUT writes a threshold for each label of classify (but the first,\n"
     "which means that nothing is wrong) and multilabel, for moderate.\n"
@@ -183,7 +184,8 @@ static const char help_eval[] =
     "Examples:\n"
     "  reprise eval -m sentiment --task classify dev.tsv\n"
     "  reprise eval -m intents --label-column category --predictions out.jsonl t.csv\n"
-    "  reprise eval -m squad2 --task answer --json dev-v2.0.json\n";
+    "  reprise eval -m squad2 --task answer --json dev-v2.0.json\n"
+    "  reprise eval -m spam --calibrate t.json --target-recall 0.95 dev.jsonl\n";
 
 const rp_cli_command rp_cli_command_eval = {
     .name = "eval",

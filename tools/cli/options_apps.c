@@ -1,19 +1,19 @@
 /* The options of the applications. */
 #include "values.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const long_ways[] = {"mean", "max", "vote", NULL};
 
 /* A share above 0, which is the default. */
 static bool read_share(const char *name, const rp_cli_rule *r, const char *value, double *out) {
-    if (!strcmp(value, "1")) {
-        *out = 1;
-        return true;
-    }
-    if (!rp_cli_read_real(name, r, value, 1, out)) return false;
-    if (*out > 0) return true;
-    rp_cli_complain("%s: --%s takes a share above 0, to 1; try 'reprise %s --help'", name, r->name, name);
+    char *end = NULL;
+    bool plain = *value && strspn(value, "0123456789.eE+-") == strlen(value);
+    *out = plain ? strtod(value, &end) : 0;
+    if (plain && !*end && *out > 0 && *out <= 1) return true;
+    rp_cli_complain("%s: --%s takes a share above 0, to 1, not '%s'; try 'reprise %s --help'", name, r->name,
+                    value, name);
     return false;
 }
 
