@@ -16,12 +16,13 @@ Text = Union[str, bytes]
 
 
 def _open() -> Any:
-    """libreprise: beside this package, else where the system finds it."""
+    """libreprise: what REPRISE_LIBRARY names, or beside this package, else where the system finds it."""
     here = pathlib.Path(__file__).resolve().parent
-    names = [os.environ.get("REPRISE_LIBRARY", ""), *sorted(map(str, (here / "lib").glob("libreprise.so*")))]
-    names += ["libreprise.so.0.2", "libreprise.so"]
+    named = os.environ.get("REPRISE_LIBRARY")
+    names = [named] if named else [*sorted(map(str, (here / "lib").glob("libreprise.so*"))), "libreprise.so.0.2",
+                                   "libreprise.so"]
     trouble: List[str] = []
-    for name in filter(None, names):
+    for name in names:
         try:
             library = ctypes.CDLL(name)
             break
@@ -172,11 +173,13 @@ class Call:
 
 class Handle:
     """A handle of the library that several threads use and one closes: a call holds it, closing waits for
-    calls in the library, and a call after that is a ValueError, as of a file."""
+    calls in the library, and a call after that is a ValueError, as of a file. A callback of such a call would
+    wait for itself: there, closing is a RuntimeError."""
 
     def __init__(self, pointer: Any, close: Any, what: str):
         self._pointer, self._close, self._what = pointer, close, what
-        self._users, self._lock = 0, threading.Lock()
+        self._users: List[int] = []  # the threads that are inside
+        self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._pid = os.getpid()
 
@@ -184,12 +187,12 @@ class Handle:
         with self._lock:
             if self._pointer is None:
                 raise ValueError(f"this {self._what} is closed")
-            self._users += 1
+            self._users.append(threading.get_ident())
             return self._pointer
 
     def __exit__(self, *_: Any) -> None:
         with self._lock:
-            self._users -= 1
+            self._users.remove(threading.get_ident())
             if self._pointer is None and not self._users:
                 self._idle.notify_all()
 
@@ -199,6 +202,8 @@ class Handle:
 
     def close(self) -> None:
         with self._lock:
+            if threading.get_ident() in self._users and os.getpid() == self._pid:
+                raise RuntimeError(f"this {self._what} is in use: its own callback closes it; close it after the call")
             pointer, self._pointer = self._pointer, None
             while self._users and os.getpid() == self._pid:
                 self._idle.wait()

@@ -58,6 +58,9 @@ class Pipeline:
 
     def _stream(self, inputs: Iterable[Any], size: int, options: Dict[str, Any]) -> Iterator[Any]:
         batch: List[Any] = []
+        if not hasattr(inputs, "__iter__"):  # such as a data set of PyTorch, which need not say where it ends
+            rows: Any = inputs
+            inputs = (rows[i] for i in range(len(rows)))
         for item in inputs:
             batch.append(item)
             if len(batch) >= size:

@@ -93,6 +93,9 @@ class Binding(unittest.TestCase):
 
         with self.assertRaisesRegex(KeyError, "mine"):
             self.model.classify(ODD, call=reprise.Call(progress=raises))
+        with self.assertRaisesRegex(RuntimeError, "callback"):
+            self.model.classify(ODD, call=reprise.Call(progress=lambda done, total: self.model.close()))
+        self.assertEqual(len(self.model.classify(ODD)), len(ODD))
 
     def test_vectors_outlive_the_model(self):
         model = reprise.Model("sentiment")
