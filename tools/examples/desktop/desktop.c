@@ -114,7 +114,10 @@ static void answer(rp_model *classifier, rp_model *tagger, job *j) {
     rp_status status = rp_classify(classifier, &input, 1, &classify, &j->labels, &err);
     if (!status && tagger) status = rp_tag(tagger, &input.text, 1, &tag, &j->entities, &err);
     j->cancelled = status == RP_ERROR_CANCELLED;
-    if (status) j->trouble = g_strdup(err.message);
+    const char *why = err.message; /* of the call, or else of its one text */
+    if (!status) status = rp_result_status(j->labels, 0, &why);
+    if (!status && j->entities) status = rp_result_status(j->entities, 0, &why);
+    if (status) j->trouble = g_strdup(why);
 }
 
 static void *work(void *unused) {
