@@ -587,19 +587,17 @@ static void test_vectors(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {
-        TEST(test_a_folder),
-        TEST(test_order),
-        TEST(test_passages),
-        TEST(test_index_is_reused),
-        TEST(test_index_is_damaged),
-        TEST(test_index_inside),
-        TEST(test_long_questions),
-        TEST(test_wrong_documents),
-        TEST(test_lines_are_paragraphs),
-        TEST(test_reading),
-        TEST(test_vectors),
-        TEST(test_words_of_many_scripts),
-    };
+    const struct CMUnitTest tests[] = {TEST(test_a_folder),
+                                       TEST(test_order),
+                                       TEST(test_passages),
+                                       TEST(test_index_is_reused),
+                                       TEST(test_index_is_damaged),
+                                       TEST(test_index_inside),
+                                       TEST(test_long_questions),
+                                       TEST(test_wrong_documents),
+                                       TEST(test_lines_are_paragraphs),
+                                       TEST(test_reading),
+                                       TEST(test_vectors),
+                                       TEST(test_words_of_many_scripts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
