@@ -153,7 +153,7 @@ static void test_a_log_that_cannot_be_written(void **state) {
     fixture_remove_dir(p.dir);
 }
 
-/* It ends after the step, and leaves the data and the log alone. */
+/* It ends in the step, and leaves the data and the log alone. */
 static void test_a_signal(void **state) {
     place p;
     struct stat info = {0};

@@ -140,7 +140,7 @@ static void test_bad_lines_are_counted(void **state) {
     fixture_remove_dir(p.dir);
 }
 
-/* It ends after the step, and leaves nothing of its own. */
+/* It ends in the step, and leaves nothing of its own. */
 static void test_a_signal(void **state) {
     place p;
     struct stat info = {0};
@@ -157,6 +157,25 @@ static void test_a_signal(void **state) {
     assert_int_equal(unlink(p.config), 0);
     assert_int_equal(unlink(p.log), 0);
     assert_int_equal(rmdir(p.dir), 0); /* nothing else is there */
+}
+
+/* Where nothing is trained it ends between two instances. */
+static void test_a_signal_while_instances_are_written(void **state) {
+    place p;
+    struct stat info = {0};
+    char part[PATH + 8];
+    (void)state;
+    begin(&p);
+    snprintf(part, sizeof part, "%s.part", p.lines);
+    cli_pipe pipe = cli_start(CLI_ARGS("pretrain", "--corpus", p.text, "--tokenizer", PRETRAINED, "--epochs",
+                                       "1000000", "--write-instances", p.lines));
+    for (int i = 0; i < 6000 && (stat(part, &info) || !info.st_size); i++) usleep(10000);
+    assert_true(info.st_size > 0);
+    assert_int_equal(kill(pipe.pid, SIGINT), 0);
+    assert_int_equal(cli_finish(&pipe), 130);
+    assert_int_equal(access(part, F_OK), -1);
+    assert_int_equal(access(p.lines, F_OK), -1);
+    fixture_remove_dir(p.dir);
 }
 
 static char *read_file(const char *folder, const char *name, size_t *size) {
@@ -246,9 +265,13 @@ static void test_usage(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_from_text_to_answers),  cmocka_unit_test(test_a_corpus_that_cannot_be_used),
-        cmocka_unit_test(test_bad_lines_are_counted), cmocka_unit_test(test_a_signal),
-        cmocka_unit_test(test_killed_and_resumed),    cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_from_text_to_answers),
+        cmocka_unit_test(test_a_corpus_that_cannot_be_used),
+        cmocka_unit_test(test_bad_lines_are_counted),
+        cmocka_unit_test(test_a_signal),
+        cmocka_unit_test(test_a_signal_while_instances_are_written),
+        cmocka_unit_test(test_killed_and_resumed),
+        cmocka_unit_test(test_usage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

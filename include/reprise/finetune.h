@@ -96,8 +96,8 @@ typedef struct rp_finetune_params {
  * RP_ERROR_FILE when `out` has files or cannot be written, or another file cannot be read; RP_ERROR_FORMAT
  * names the file, the line and what is wrong there; RP_ERROR_UNSUPPORTED for a task that cannot be taught or
  * that the folder's classifier is not for, and as rp_trainer_step says; RP_ERROR_CANCELLED and
- * RP_ERROR_DEADLINE after the step that is going on; else what rp_trainer_open and rp_eval say. After an
- * error `out` is as it was, but for its checkpoints. Thread-safe, but not for two calls with one `out`;
+ * RP_ERROR_DEADLINE, before the next micro-batch of a step; else what rp_trainer_open and rp_eval say. After
+ * an error `out` is as it was, but for its checkpoints. Thread-safe, but not for two calls with one `out`;
  * `device` is closed after it.
  */
 RP_API rp_status rp_finetune(rp_device *device, const rp_finetune_params *params, rp_error *err);

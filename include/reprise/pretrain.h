@@ -89,9 +89,9 @@ typedef struct rp_pretrain_params {
  * `resume` goes on. RP_ERROR_FILE when `out` has files or cannot be written, or another file cannot be read;
  * RP_ERROR_FORMAT names the file, the line and what is wrong there, or says that the corpus gives no
  * instance; RP_ERROR_UNSUPPORTED for a tokenizer without [CLS], [SEP] or [MASK], and as rp_trainer_step says;
- * RP_ERROR_ARGUMENT for params that contradict each other; RP_ERROR_CANCELLED and RP_ERROR_DEADLINE after the
- * step that is going on; else what rp_trainer_open says. After an error `out` is as it was, but for its
- * checkpoints. `device` may be NULL where nothing is trained. Thread-safe, but not for two calls with one
+ * RP_ERROR_ARGUMENT for params that contradict each other; RP_ERROR_CANCELLED and RP_ERROR_DEADLINE, before
+ * the next micro-batch of a step; else what rp_trainer_open says. After an error `out` is as it was, but for
+ * its checkpoints. `device` may be NULL where nothing is trained. Thread-safe, but not for two calls with one
  * `out`; `device` is closed after it. */
 RP_API rp_status rp_pretrain(rp_device *device, const rp_pretrain_params *params, rp_error *err);
 

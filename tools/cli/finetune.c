@@ -4,7 +4,7 @@
 #include "training.h"
 #include "world.h"
 
-static rp_status finetune(rp_device *device, rp_world *world, const rp_cli_options *o, const rp_cli_watch *w,
+static rp_status finetune(rp_device *device, rp_world *world, const rp_cli_options *o, rp_cli_watch *w,
                           rp_error *err) {
     const rp_finetune_params params = {.model = o->model ? o->model : "bundled:pretrained",
                                        .train = o->train,
@@ -49,7 +49,9 @@ static rp_status finetune(rp_device *device, rp_world *world, const rp_cli_optio
                                        .world = world};
     rp_cli_stop_expected(true);
     rp_cli_stop_device(device); /* a signal ends the trying of kernels, too */
+    rp_cli_stop_call(&w->call);
     rp_status status = rp_finetune(device, &params, err);
+    rp_cli_stop_call(NULL);
     rp_cli_stop_expected(false);
     return status;
 }
@@ -91,7 +93,7 @@ static const char help_finetune[] =
     "A folder that has a head for the task keeps it, and its labels. Any other gets\n"
     "a new one, with the labels of the data. Files are those of eval. With --dev,\n"
     "OUT is the model of the evaluation with the best accuracy (or f1_micro, pearson,\n"
-    "f1, spearmanr). Ctrl-C ends it after the step. The same command with --resume\n"
+    "f1, spearmanr). Ctrl-C ends it in mid-step. The same command with --resume\n"
     "goes on from the last checkpoint in OUT, whatever ended it, to the same bits.\n"
     "\n"
     "JSON: one object a line in the file of --log: step, epoch, loss, lr, grad_norm,\n"

@@ -15,7 +15,7 @@ static const char *const *join(const char *const *files, size_t count, const rp_
     return list;
 }
 
-static rp_status pretrain(rp_device *device, rp_world *world, const rp_cli_options *o, const rp_cli_watch *w,
+static rp_status pretrain(rp_device *device, rp_world *world, const rp_cli_options *o, rp_cli_watch *w,
                           rp_error *err) {
     bool prepared = o->instance_count;
     const char *const *files =
@@ -64,7 +64,9 @@ static rp_status pretrain(rp_device *device, rp_world *world, const rp_cli_optio
     }
     rp_cli_stop_expected(true);
     rp_cli_stop_device(device); /* a signal ends the trying of kernels, too */
+    rp_cli_stop_call(&w->call);
     rp_status status = rp_pretrain(device, &params, err);
+    rp_cli_stop_call(NULL);
     rp_cli_stop_expected(false);
     free((void *)files);
     return status;

@@ -11,6 +11,7 @@
 /* What a signal handler can reach. */
 static volatile sig_atomic_t asked, is_soft;
 static _Atomic(rp_device *) trying;
+static _Atomic(rp_call *) working;
 static int wake[2] = {-1, -1};
 
 void rp_cli_stop_ask(void) {
@@ -23,6 +24,7 @@ static void take_signal(int number) {
     if (asked || (!is_soft && !device)) _exit(128 + number);
     asked = number;
     rp_device_stop(device);
+    rp_call_cancel(working);
     rp_cli_stop_ask();
     errno = before;
 }
@@ -46,6 +48,11 @@ void rp_cli_stop_expected(bool soft) {
 void rp_cli_stop_device(rp_device *device) {
     trying = device;
     if (!device && asked) _exit(128 + asked);
+}
+
+void rp_cli_stop_call(rp_call *call) {
+    working = call;
+    if (asked) rp_call_cancel(call);
 }
 
 int rp_cli_stop_signal(void) {

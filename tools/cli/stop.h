@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include <reprise/call.h>
 #include <reprise/device.h>
 
 /* Take SIGINT and SIGTERM, unless the process was started to ignore them. Until rp_cli_stop_expected or
@@ -20,6 +21,9 @@ void rp_cli_stop_expected(bool soft);
  * (rp_device_stop), and the process ends at the next call, with NULL, which says that none are tried any
  * more. */
 void rp_cli_stop_device(rp_device *device);
+
+/* The first signal cancels `call`, too, wherever it is; NULL: none from now on. */
+void rp_cli_stop_call(rp_call *call);
 
 /* Ask to stop without a signal. From any thread. */
 void rp_cli_stop_ask(void);

@@ -25,7 +25,6 @@ static void take_step(void *user, const rp_training_step *s) {
     snprintf(said, sizeof said, "loss %.4f  lr %.2g  %.0f tokens/s%s", s->loss, s->learning_rate,
              s->seconds > 0 ? (double)s->tokens / s->seconds : 0, dev);
     if (w->shown) rp_cli_progress_steps(s->step, s->steps, w->first, said);
-    if (rp_cli_stop_signal()) rp_call_cancel(&w->call);
 }
 
 static void take_evaluation(void *user, const rp_training_step *last, const rp_metric *metrics, size_t count,
@@ -36,7 +35,7 @@ static void take_evaluation(void *user, const rp_training_step *last, const rp_m
         rp_cli_printf(&w->out->buffer, "  %s %.4f", metrics[i].name, metrics[i].value);
     rp_cli_puts(&w->out->buffer, best ? "  best so far\n" : "\n");
     rp_cli_progress_end();
-    if (!rp_cli_flush(w->out) || rp_cli_stop_signal()) rp_call_cancel(&w->call);
+    if (!rp_cli_flush(w->out)) rp_call_cancel(&w->call);
 }
 
 /* ---- the command ---- */
