@@ -217,6 +217,11 @@ static uint32_t target_of(const rp_corpus *c, size_t d) {
     return 2 + rp_dice_below(&dice, most - 1);
 }
 
+static rp_status fail_changed(const rp_corpus *c, rp_error *err) {
+    return rp_fail(err, RP_ERROR_FILE, "%s: was changed while it was read; start again",
+                   rp_path_shown(c->source.files[c->source.file].path));
+}
+
 static rp_status cut_document(rp_corpus *c, size_t d, uint32_t target, rp_error *err) {
     cutter cut = {.target = target, .out = &c->brief};
     rp_status status = rp_corpus_seek(&c->source, c->documents[d].place, err);
@@ -225,6 +230,7 @@ static rp_status cut_document(rp_corpus *c, size_t d, uint32_t target, rp_error 
         uint64_t place;
         size_t tokens;
         status = count_segment(c, &place, &tokens, &found, err);
+        if (status == RP_ERROR_FORMAT) return fail_changed(c, err); /* it was good in the first pass */
         if (!status && !(found ? add_segment(&cut, place, tokens) : end_chunk(&cut)))
             status = fail_index(&c->brief, err);
     }
@@ -292,10 +298,7 @@ static rp_status read_chunk(rp_corpus *c, uint64_t chunk, rp_error *err) {
             return rp_fail_memory(err, "the tokens of a chunk", c->segments * sizeof *c->ends);
         c->ends[c->segments++] = c->id_count;
     }
-    if (status == RP_ERROR_FORMAT || (!status && c->segments < 2))
-        return rp_fail(err, RP_ERROR_FILE, "%s: was changed while it was read; start again",
-                       rp_path_shown(c->source.files[c->source.file].path));
-    return status;
+    return status == RP_ERROR_FORMAT || (!status && c->segments < 2) ? fail_changed(c, err) : status;
 }
 
 rp_status rp_corpus_read(rp_corpus *c, uint64_t epoch, uint64_t i, rp_instance *out, rp_error *err) {

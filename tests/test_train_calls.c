@@ -1,6 +1,7 @@
 /* Who ends a training, and who else uses its model: a deadline inside a step, another thread that cancels at
- * any moment of rp_finetune, runs of the model beside steps. What was saved stays good, and who goes on gets
- * the bits of a training that nobody disturbed. tools/check runs this with ThreadSanitizer too. */
+ * any moment of rp_finetune, runs of the model beside steps, steps of two threads. What was saved stays good,
+ * and who goes on gets the bits of a training that nobody disturbed. tools/check runs this with
+ * ThreadSanitizer too. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -244,9 +245,55 @@ static void test_runs_beside_steps(void **state) {
     assert_same_models("alone", "crowd");
 }
 
+/* Steps that two threads ask for take turns, from the look at their batches on: the weights are the bits of
+ * as many steps by one thread. */
+typedef struct stepper {
+    rp_trainer *trainer;
+    int steps;
+    rp_status status;
+} stepper;
+
+static void *make_steps(void *user) {
+    static const int32_t ids[] = {2, 7, 8, 9, 10, 11, 12, 3}, masked_ids[] = {9, 8, 7, 12, 11, 10},
+                         order[] = {0, 1};
+    static const uint32_t counts[] = {3, 3}, positions[] = {1, 2, 3, 1, 4, 6};
+    const rp_sequence sequences[] = {{.ids = ids, .count = 8}, {.ids = ids, .count = 7}};
+    const rp_train_batch batch = {.sequences = sequences,
+                                  .count = 2,
+                                  .masked_counts = counts,
+                                  .masked_positions = positions,
+                                  .masked_ids = masked_ids,
+                                  .order = order};
+    stepper *who = user;
+    for (int i = 0; !who->status && i < who->steps; i++)
+        who->status = rp_trainer_step(who->trainer, &batch, NULL, NULL);
+    return NULL;
+}
+
+static void test_steps_of_two_threads(void **state) {
+    const rp_trainer_params params = {.head = RP_TRAIN_BOTH, .learning_rate = 1e-3};
+    rp_error err = {0};
+    (void)state;
+    for (int crowd = 0; crowd < 2; crowd++) {
+        rp_trainer *trainer = NULL;
+        if (rp_trainer_open(fixture_device, small.dir, &params, &trainer, &err)) fail_msg("%s", err.message);
+        stepper who[2] = {{trainer, crowd ? 5 : 10, RP_OK}, {trainer, 5, RP_OK}};
+        pthread_t other;
+        if (crowd) assert_int_equal(pthread_create(&other, NULL, make_steps, &who[1]), 0);
+        make_steps(&who[0]);
+        if (crowd) assert_int_equal(pthread_join(other, NULL), 0);
+        assert_int_equal(who[0].status, RP_OK);
+        assert_int_equal(who[1].status, RP_OK);
+        if (rp_trainer_save(trainer, in_dir(crowd ? "by-two" : "by-one"), false, &err))
+            fail_msg("%s", err.message);
+        rp_trainer_close(&trainer);
+    }
+    assert_same_models("by-one", "by-two");
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_deadline_inside_a_step),
-                                       cmocka_unit_test(test_cancelled_by_another_thread),
-                                       cmocka_unit_test(test_runs_beside_steps)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_deadline_inside_a_step), cmocka_unit_test(test_cancelled_by_another_thread),
+        cmocka_unit_test(test_runs_beside_steps), cmocka_unit_test(test_steps_of_two_threads)};
     return cmocka_run_group_tests(tests, begin, end);
 }

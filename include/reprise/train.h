@@ -227,9 +227,9 @@ RP_API const rp_trainer_info *rp_trainer_get_info(const rp_trainer *trainer);
 
 /* What rp_trainer_open would take on `device` for `config` ("base", "large", "xlarge", "xxlarge", a folder or
  * model that has a config.json), without allocating any of it: a little less than the sum of what a driver
- * rounds up. Of `params`, which may be NULL, max_batch_tokens, recompute, label_count and head count; the
- * latter is RP_HEAD_CLASSIFIER unless it says otherwise. Any thread may call it. RP_ERROR_UNSUPPORTED: the
- * device has no storage buffer so large. */
+ * rounds up. Of `params`, which may be NULL, max_batch_tokens, recompute, precision, label_count and head
+ * count; the latter is RP_HEAD_CLASSIFIER unless it says otherwise. Any thread may call it.
+ * RP_ERROR_UNSUPPORTED: the device has no storage buffer so large. */
 RP_API rp_status rp_trainer_plan(rp_device *device, const char *config, const rp_trainer_params *params,
                                  rp_trainer_info *out, rp_error *err);
 

@@ -1,4 +1,7 @@
 /* Thresholds for moderation: of each label the one that reaches a precision or a recall on labelled data. */
+#include <errno.h>
+#include <string.h>
+
 #include "eval/eval.h"
 
 #include <errno.h>

@@ -223,14 +223,13 @@ static rp_status fail_lost(const rp_trainer *t, rp_error *err) {
         t->model->dir);
 }
 
-/* Between the turns of runs of the model. A step that fails half done leaves sums that no other may add to.
- */
+/* Between the turns of runs of the model, and of other steps: to check a batch takes lists of the trainer. A
+ * step that fails half done leaves sums that no other may add to. */
 static rp_status take_turn(rp_trainer *t, const rp_train_batch *batch, rp_train_result *out, rp_error *err) {
     rp_train_labels labels;
-    rp_status status = t->built ? rp_train_check(t, batch, &labels, err) : fail_lost(t, err);
-    if (!status) status = rp_model_begin(t->model, err);
+    rp_status status = rp_model_begin(t->model, err);
     if (status) return rp_train_join_step(t, batch, NULL, status, err);
-    if (!t->built) status = fail_lost(t, err);
+    status = t->built ? rp_train_check(t, batch, &labels, err) : fail_lost(t, err);
     status = rp_train_join_step(t, batch, &labels, status, err);
     if (!status) {
         status = make_step(t, batch, &labels, out, err);
