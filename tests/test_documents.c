@@ -533,8 +533,7 @@ static void check_foreign_vectors(rp_model *embedder, const char *vectors) {
 }
 
 static void test_vectors(void **state) {
-    static const char *const texts[] = {"An owl hunts at night.", "A hare runs.",
-                                        "The stork flies over the lake."};
+    static const char *const texts[] = {"An owl hunts at night.", "A hare runs.", "The stork flies."};
     char vectors[FIXTURE_PATH_SIZE + 64];
     struct stat first, second, third;
     task_case c;
@@ -543,9 +542,7 @@ static void test_vectors(void **state) {
     assert_int_equal(fixture_open_device(state), 0);
     assert_true(task_case_open("embed_mean", &c));
     assert_int_equal(rp_model_open(fixture_device, c.dir, NULL, &embedder, &err), RP_OK);
-    write_file("0", texts[0]);
-    write_file("1", texts[1]);
-    write_file("2", texts[2]);
+    for (int i = 0; i < 3; i++) write_file((const char *[]){"0", "1", "2"}[i], texts[i]);
     open_vectors(embedder);
     snprintf(vectors, sizeof vectors, "%s.vectors", index_file);
     assert_int_equal(stat(vectors, &first), 0);
