@@ -67,7 +67,7 @@ static void write_index(const float *vectors, size_t count, uint32_t width) {
     OK(rp_index_create(NULL, path, &params, &writer, &err));
     for (size_t i = 0; i < count;) {
         enum { SOME = 1000 };
-        static char texts[SOME][32], ids[SOME][16];
+        static char texts[SOME][40], ids[SOME][24];
         rp_document documents[SOME];
         size_t n = 0;
         for (; n < SOME && i + n < count; n++) {
