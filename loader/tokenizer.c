@@ -159,6 +159,14 @@ rp_status rp_tokenizer_open(const char *dir, rp_tokenizer **out, rp_error *err) 
     return status;
 }
 
+rp_status rp_tokenizer_open_records(const rp_record *records, size_t count, rp_tokenizer **out,
+                                    rp_error *err) {
+    (void)records;
+    (void)count;
+    if (out) *out = NULL;
+    return rp_fail(err, RP_ERROR_UNSUPPORTED, "rp_tokenizer_open_records: not served yet; open a folder");
+}
+
 void rp_tokenizer_close(rp_tokenizer **tokenizer) {
     if (!tokenizer || !*tokenizer) return;
     rp_tokenizer *t = *tokenizer;

@@ -138,6 +138,14 @@ typedef struct rp_model_params {
 RP_API rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_params *params,
                                rp_model **out, rp_error *err);
 
+/* The same from `records` [count], which stand for the files of a folder: records.h says what the caller has
+ * to keep, and how long. All that a folder may have may be a record: shards, checkpoints of TensorFlow, the
+ * modules of sentence-transformers. No file of a folder is looked at, and records that no model needs are not
+ * read. rp_model_info.dir is "records". Errors: as rp_model_open, and RP_ERROR_ARGUMENT names a record whose
+ * name, descriptor, offset or size cannot be; messages about a file call it "records/NAME". */
+RP_API rp_status rp_model_open_records(rp_device *device, const rp_record *records, size_t count,
+                                       const rp_model_params *params, rp_model **out, rp_error *err);
+
 /* Open a model of a config with random weights, made from `random_seed`, to measure its speed. `config` is
  * "base", "large", "xlarge", "xxlarge", or a folder that holds a config.json. The model has no tokenizer.
  * Otherwise as rp_model_open. */

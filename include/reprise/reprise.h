@@ -32,6 +32,7 @@
 #include "status.h"
 #include "call.h"
 #include "device.h"
+#include "records.h"
 #include "tokenizer.h"
 #include "check.h"
 #include "convert.h"

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "records.h"
 #include "status.h"
 
 #ifdef __cplusplus
@@ -49,6 +50,12 @@ typedef struct rp_tokenizer rp_tokenizer;
  * present. RP_ERROR_FILE or RP_ERROR_FORMAT names the file and the field, RP_ERROR_UNSUPPORTED a part of a
  * tokenizer.json that is not served. On success `*out` is owned by the caller. */
 RP_API rp_status rp_tokenizer_open(const char *dir, rp_tokenizer **out, rp_error *err);
+
+/* The same from `records` [count] (records.h), which stand for the files of a folder: no file of a folder is
+ * looked at. RP_ERROR_ARGUMENT names a record whose name, descriptor, offset or size cannot be; messages
+ * about a file call it "records/NAME". */
+RP_API rp_status rp_tokenizer_open_records(const rp_record *records, size_t count, rp_tokenizer **out,
+                                           rp_error *err);
 
 /* Free it and set `*tokenizer` to NULL. NULL and a pointer to NULL are allowed. */
 RP_API void rp_tokenizer_close(rp_tokenizer **tokenizer);

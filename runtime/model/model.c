@@ -366,6 +366,16 @@ rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_param
     return open_model(device, dir, false, params, NULL, out, err);
 }
 
+rp_status rp_model_open_records(rp_device *device, const rp_record *records, size_t count,
+                                const rp_model_params *params, rp_model **out, rp_error *err) {
+    (void)device;
+    (void)records;
+    (void)count;
+    (void)params;
+    if (out) *out = NULL;
+    return rp_fail(err, RP_ERROR_UNSUPPORTED, "rp_model_open_records: not served yet; open a folder");
+}
+
 rp_status rp_model_open_to_train(rp_device *device, const char *dir, const rp_model_params *params,
                                  const rp_to_train *how, rp_model **out, rp_error *err) {
     return open_model(device, dir, how->random, params, how, out, err);
