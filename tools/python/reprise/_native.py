@@ -35,7 +35,10 @@ def _open() -> Any:
         function = getattr(library, name, None)
         if function is None:
             raise ImportError(f"{library._name} has no {name}: it is older than this package")
-        function.restype, function.argtypes = result, arguments
+        # Any pointer: ctypes looks at each type for as long as a call of a small model takes.
+        pointers = [ctypes.c_void_p if isinstance(kind, type(ctypes.POINTER(api.rp_error))) else kind
+                    for kind in arguments]
+        function.restype, function.argtypes = result, pointers
     return library
 
 
@@ -178,22 +181,24 @@ class Handle:
 
     def __init__(self, pointer: Any, close: Any, what: str):
         self._pointer, self._close, self._what = pointer, close, what
-        self._users: List[int] = []  # the threads that are inside
-        self._lock = threading.Lock()
-        self._idle = threading.Condition(self._lock)
+        # The threads that are inside. A call notes itself here before it looks at the pointer, and close() takes
+        # the pointer away before it looks here: so one of the two sees the other, and a call needs no lock.
+        self._users: List[int] = []
+        self._idle = threading.Condition()
         self._pid = os.getpid()
 
     def __enter__(self) -> Any:
-        with self._lock:
-            if self._pointer is None:
-                raise ValueError(f"this {self._what} is closed")
-            self._users.append(threading.get_ident())
-            return self._pointer
+        self._users.append(threading.get_ident())
+        pointer = self._pointer
+        if pointer is None:
+            self.__exit__()
+            raise ValueError(f"this {self._what} is closed")
+        return pointer
 
     def __exit__(self, *_: Any) -> None:
-        with self._lock:
-            self._users.remove(threading.get_ident())
-            if self._pointer is None and not self._users:
+        self._users.remove(threading.get_ident())
+        if self._pointer is None:
+            with self._idle:
                 self._idle.notify_all()
 
     @property
@@ -201,7 +206,7 @@ class Handle:
         return self._pointer is None
 
     def close(self) -> None:
-        with self._lock:
+        with self._idle:
             if threading.get_ident() in self._users and os.getpid() == self._pid:
                 raise RuntimeError(f"this {self._what} is in use: its own callback closes it; close it after the call")
             pointer, self._pointer = self._pointer, None
@@ -211,49 +216,55 @@ class Handle:
             self._close(byref(pointer))
 
 
+class _Room:
+    """Where the library writes what a call gives, kept for the next call: making these takes longer than the
+    call. `result`, `error` and `text` are the places of an rp_result *, an rp_error and a char *."""
+    __slots__ = ("result", "error", "text", "_kept")
+
+    def __init__(self) -> None:
+        self._kept = ctypes.c_void_p(), api.rp_error(), ctypes.c_char_p()
+        self.result, self.error, self.text = map(byref, self._kept)
+
+    @property
+    def pointer(self) -> Optional[int]:
+        return self._kept[0].value
+
+    def raise_error(self, status: int) -> None:
+        check(status, self._kept[1])
+
+    def take_text(self) -> str:
+        """The text that the library has written, which is freed."""
+        made = self._kept[2].value
+        lib.rp_string_free(self.text)
+        return made.decode("utf-8") if made else ""
+
+
+_rooms: List[_Room] = []  # that no thread uses; append and pop are whole
+_parse: Any = getattr(json.JSONDecoder(), "scan_once")  # what json.loads does, without its checks
+
+
 class Result:
     """An rp_result, freed with the last that refers to it."""
 
-    def __init__(self) -> None:
-        self.pointer = ctypes.POINTER(api.rp_result)()
+    def __init__(self, pointer: Optional[int]) -> None:
+        self.pointer = pointer
 
     def __del__(self) -> None:
         if self.pointer:
-            lib.rp_result_free(byref(self.pointer))
+            lib.rp_result_free(byref(ctypes.c_void_p(self.pointer)))
 
-    def check(self, index: int) -> None:
+    def error(self, index: int) -> Optional[Error]:
+        """Why entry `index` has no answer."""
         message = ctypes.c_char_p()
         status = lib.rp_result_status(self.pointer, index, byref(message))
-        if status:
-            raise fail(status, (message.value or b"").decode("utf-8", "replace"))
-
-    def json(self, index: int) -> str:
-        """Entry `index` as the library writes it, in the shapes of tasks.h."""
-        text, size, error = ctypes.c_char_p(), ctypes.c_size_t(), api.rp_error()
-        check(lib.rp_result_json(self.pointer, index, None, byref(text), byref(size), byref(error)), error)
-        try:
-            return ctypes.string_at(text, size.value).decode("utf-8")
-        finally:
-            lib.rp_string_free(byref(text))
-
-    def values(self) -> List[Any]:
-        """The entries as Python values; an entry that failed is an Error."""
-        made: List[Any] = []
-        for index in range(lib.rp_result_count(self.pointer)):
-            if lib.rp_result_status(self.pointer, index, None):
-                try:
-                    self.check(index)
-                except Error as error:
-                    made.append(error)
-            else:
-                made.append(json.loads(self.json(index)))
-        return made
+        return fail(status, (message.value or b"").decode("utf-8", "replace")) if status else None
 
     def vectors(self, index: int) -> Any:
         """The vectors of entry `index`, [rows, columns], in the library's memory: a NumPy array, or a
         memoryview where there is no NumPy."""
-        rows, columns = ctypes.c_size_t(), ctypes.c_size_t()
-        self.check(index)
+        rows, columns, error = ctypes.c_size_t(), ctypes.c_size_t(), self.error(index)
+        if error:
+            raise error
         data = lib.rp_result_vectors(self.pointer, index, byref(rows), byref(columns))
         array: Any = (ctypes.c_float * (rows.value * columns.value)).from_address(
             ctypes.addressof(data.contents) if data else 0)
@@ -267,27 +278,97 @@ class Result:
         return numpy.frombuffer(view, dtype=numpy.float32).reshape(shape)
 
 
-def texts(items: Sequence[Text]) -> Tuple[Any, List[bytes]]:
-    """[len(items)] api.rp_text, and the bytes that they point to."""
+class _OneText(ctypes.Structure):
+    """An rp_text."""
+    _fields_ = [("data", ctypes.c_char_p), ("size", ctypes.c_size_t)]
+
+
+class _TwoTexts(ctypes.Structure):
+    """Two rp_text, as rp_input and rp_question have them."""
+    _fields_ = [*_OneText._fields_, ("second", ctypes.c_char_p), ("second_size", ctypes.c_size_t)]
+
+
+def string(text: Any) -> str:
+    """An api.rp_text of the library as a str."""
+    return ctypes.string_at(ctypes.c_void_p.from_buffer(text).value or 0, text.size).decode("utf-8", "replace")
+
+
+def texts(items: Sequence[Text]) -> Any:
+    """[len(items)] rp_text, which keep the bytes that they point to."""
     kept = [utf8(item, index) for index, item in enumerate(items)]
-    array = (api.rp_text * len(kept))()
-    for place, data in zip(array, kept):
-        place.data, place.size = data, len(data)
-    return array, kept
+    made: List[Any] = [(data, len(data)) for data in kept]
+    return (_OneText * len(made))(*made)
 
 
-def pairs(struct: Any, first: str, second: str,
-          items: Sequence[Tuple[Text, Optional[Text]]]) -> Tuple[Any, List[Any]]:
-    """[len(items)] of a struct of two rp_text, such as rp_input; a second one of None is absent."""
-    array, kept = (struct * len(items))(), []
-    for index, (place, (a, b)) in enumerate(zip(array, items)):
-        data = utf8(a, index)
-        field = getattr(place, first)
-        field.data, field.size = data, len(data)
-        kept.append(data)
-        if b is not None:
-            data = utf8(b, index)
-            field = getattr(place, second)
-            field.data, field.size = data, len(data)
-            kept.append(data)
-    return array, kept
+def pairs(items: Sequence[Union[Text, Tuple[Text, Optional[Text]]]]) -> Any:
+    """[len(items)] of two rp_text; a second one that is not there, or None, is absent."""
+    made: List[Any] = []
+    for index, item in enumerate(items):
+        if isinstance(item, tuple):
+            first, second = utf8(item[0], index), None if item[1] is None else utf8(item[1], index)
+            made.append((first, len(first), second, len(second or b"")))
+        else:
+            first = utf8(item, index)
+            made.append((first, len(first)))
+    return (_TwoTexts * len(made))(*made)
+
+
+def _begin(room: _Room, handle: Handle, function: Any, struct: str, inputs: Any, arguments: Mapping[str, Any],
+           call: Optional[Call]) -> None:
+    """Call a task on `handle`; `arguments` are the fields of its `struct`. The result is in `room`."""
+    keep: List[Any] = []
+    p = None
+    if call is not None:
+        arguments = {**arguments, "call": call.struct}
+    if arguments:
+        p = byref(params(struct, keep, arguments))
+    with handle as pointer:
+        status = function(pointer, inputs, len(inputs), p, room.result, room.error)
+    if call is not None and call.trouble is not None:
+        lib.rp_result_free(room.result)
+        call.raise_trouble()
+    if status:
+        room.raise_error(status)
+
+
+def task(handle: Handle, function: Any, struct: str, inputs: Any, errors: str, as_json: bool,
+         arguments: Mapping[str, Any], call: Optional[Call]) -> List[Any]:
+    """The answers of a task of the library, as the tasks of Model return them."""
+    room = _rooms.pop() if _rooms else _Room()
+    try:
+        _begin(room, handle, function, struct, inputs, arguments, call)
+        try:
+            made: List[Any] = []
+            for index in range(len(inputs)):
+                status = lib.rp_result_json(room.pointer, index, None, room.text, None, room.error)
+                if status:
+                    room.raise_error(status)
+                text = room.take_text()
+                if as_json:
+                    made.append(text)
+                elif text.startswith('{"error"'):
+                    made.append(_failed(room, index, errors))
+                else:
+                    made.append(_parse(text, 0)[0])
+            return made
+        finally:
+            lib.rp_result_free(room.result)
+    finally:
+        _rooms.append(room)
+
+
+def _failed(room: _Room, index: int, errors: str) -> Error:
+    message = ctypes.c_char_p()
+    error = fail(lib.rp_result_status(room.pointer, index, byref(message)),
+                 (message.value or b"").decode("utf-8", "replace"))
+    if errors != "return":
+        raise error
+    return error
+
+
+def result(handle: Handle, function: Any, struct: str, inputs: Any, arguments: Mapping[str, Any],
+           call: Optional[Call]) -> Result:
+    """The same for what has no JSON, or is more than that."""
+    room = _Room()
+    _begin(room, handle, function, struct, inputs, arguments, call)
+    return Result(room.pointer)

@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import threading
 import weakref
 from ctypes import byref
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
-from ._native import (Call, Error, Handle, Result, Text, api, check, lib, pairs, params, texts, utf8, words)
+from ._native import Call, Handle, Text, api, check, lib, pairs, params, result, task, texts, utf8, words
 
 Pair = Union[Text, Tuple[Text, Optional[Text]]]
 
@@ -25,8 +26,13 @@ def _plain(struct: Any) -> Dict[str, Any]:
             value = value.decode("utf-8", "replace")
         elif not isinstance(value, (int, float)):
             continue
-        made[name] = value
+        made[name] = _finite(value) if isinstance(value, float) else value
     return made
+
+
+def _finite(value: float) -> Optional[float]:
+    """A number as JSON has it: None where it is not defined."""
+    return value if math.isfinite(value) else None
 
 
 def devices() -> List[Dict[str, Any]]:
@@ -54,7 +60,7 @@ class Device:
         pointer, error = ctypes.POINTER(api.rp_device)(), api.rp_error()
         check(lib.rp_device_open(byref(p), byref(pointer), byref(error)), error)
         self._handle = Handle(pointer, lib.rp_device_close, "device")
-        self._models: "weakref.WeakSet[Model]" = weakref.WeakSet()
+        self._dependents: "weakref.WeakSet[Any]" = weakref.WeakSet()
         with self._handle as open_device:
             self.info = _plain(lib.rp_device_get_info(open_device).contents)
 
@@ -66,7 +72,7 @@ class Device:
 
     def check(self, each: Optional[Callable[[Dict[str, Any]], Any]] = None, **arguments: Any) -> int:
         """Compare every kernel with plain C, as `reprise check` does; how many failed. Arguments are the fields
-        of rp_check_params; `each` gets a dict a kernel."""
+        of rp_check_params; `each` gets the dict that `reprise check --json` prints for a kernel."""
         keep: List[Any] = []
         p = params("rp_check_params", keep, arguments)
         failed, error = ctypes.c_uint32(), api.rp_error()
@@ -75,7 +81,14 @@ class Device:
         def take(user: Any, result: Any) -> None:
             try:
                 if each is not None and not trouble:
-                    each(_plain(result.contents))
+                    told = _plain(result.contents)
+                    if told["verdict"] in ("refused", "loses", "ends"):
+                        told["error"] = None
+                    for name in ("error", "bound") if p.compile_only else ("statistics",):
+                        del told[name]
+                    if p.compile_only and told["verdict"] == "right":
+                        told["verdict"] = "compiled"
+                    each(told)
             except BaseException as raised:
                 trouble.append(raised)
 
@@ -88,9 +101,9 @@ class Device:
         return failed.value
 
     def close(self) -> None:
-        """Close it and the models that are open on it."""
-        for model in list(self._models):
-            model.close()
+        """Close it and what is open on it."""
+        for each in list(self._dependents):
+            each.close()
         self._handle.close()
 
     def __enter__(self) -> "Device":
@@ -100,7 +113,7 @@ class Device:
         self.close()
 
     def __del__(self) -> None:
-        if "_models" in self.__dict__:
+        if "_dependents" in self.__dict__:
             self.close()
 
     def __reduce__(self) -> Tuple[Any, ...]:
@@ -147,8 +160,10 @@ class Tokenizer:
         """Arguments are the fields of rp_tokenize_params: no_special_tokens, max_tokens, truncation."""
         keep: List[Any] = []
         p = params("rp_tokenize_params", keep, arguments)
-        (a, *rest), kept = texts([text] if pair is None else [text, pair])
-        b = rest[0] if rest else api.rp_text()
+        kept = [utf8(text), b"" if pair is None else utf8(pair, "pair")]
+        a, b = (api.rp_text(data, len(data)) for data in kept)
+        if pair is None:
+            b = api.rp_text()
         made, error = api.rp_encoding(), api.rp_error()
         with self._handle as pointer:
             check(lib.rp_tokenize(pointer, a, b, byref(p), byref(made), byref(error)), error)
@@ -208,9 +223,10 @@ class Model:
     """A Hugging Face folder, or a model by name, on a device.
 
     Tasks take a list of inputs and return a list of what `reprise --json` prints for each. `errors="raise"`
-    raises the first input's Error; `errors="return"` has Errors among the answers instead. Keyword arguments
-    are the fields of the task's params struct in tasks.h, and `call` is a Call. Other Python threads run while
-    the library computes. A pickle opens the model again."""
+    raises the first input's Error; `errors="return"` has Errors among the answers instead; with `as_json` the
+    answers are the texts of JSON themselves, {"error": ...} for an input that failed. Keyword arguments are the
+    fields of the task's params struct in tasks.h, and `call` is a Call. Other Python threads run while the
+    library computes. A pickle opens the model again."""
 
     def __init__(self, model: Union[str, "os.PathLike[str]"] = "sentiment", *,
                  device: Union[Device, str, int, None] = None, call: Optional[Call] = None, **arguments: Any):
@@ -225,98 +241,89 @@ class Model:
             call.raise_trouble()
         check(status, error)
         self._handle = Handle(pointer, lib.rp_model_close, "model")
-        self.device._models.add(self)
+        self._dependents: "weakref.WeakSet[Any]" = weakref.WeakSet()
+        self.device._dependents.add(self)
         with self._handle as open_model:
             info = lib.rp_model_get_info(open_model).contents
             self.info = _plain(info)
             self.labels = [info.labels[i].decode("utf-8", "replace") for i in range(info.label_count)]
 
-    def _answer(self, function: Any, struct: str, inputs: Any, count: int, arguments: Dict[str, Any],
-                call: Optional[Call]) -> Result:
-        """Call a task on `inputs` [count]."""
-        keep: List[Any] = []
-        if call is not None:
-            arguments = {**arguments, "call": call.struct}
-        p = byref(params(struct, keep, arguments)) if arguments else None
-        result, error = Result(), api.rp_error()
-        with self._handle as pointer:
-            status = function(pointer, inputs, count, p, byref(result.pointer), byref(error))
-        if call is not None:
-            call.raise_trouble()
-        check(status, error)
-        return result
+    def _pairs(self, function: Any, struct: str, inputs: Sequence[Pair], errors: str, as_json: bool,
+               call: Optional[Call], arguments: Dict[str, Any]) -> List[Any]:
+        return task(self._handle, function, struct, pairs(inputs), errors, as_json, arguments, call)
 
-    @staticmethod
-    def _values(result: Result, errors: str) -> List[Any]:
-        values = result.values()
-        if errors != "return":
-            for value in values:
-                if isinstance(value, Error):
-                    raise value
-        return values
+    def _texts(self, function: Any, struct: str, inputs: Sequence[Text], errors: str, as_json: bool,
+               call: Optional[Call], arguments: Dict[str, Any]) -> List[Any]:
+        return task(self._handle, function, struct, texts(inputs), errors, as_json, arguments, call)
 
-    def _pairs(self, function: Any, struct: str, inputs: Sequence[Pair], errors: str, call: Optional[Call],
-               arguments: Dict[str, Any]) -> List[Any]:
-        items = [item if isinstance(item, tuple) else (item, None) for item in inputs]
-        array, kept = pairs(api.rp_input, "text", "pair", items)
-        return self._values(self._answer(function, struct, array, len(items), arguments, call), errors)
-
-    def classify(self, inputs: Sequence[Pair], *, errors: str = "raise", call: Optional[Call] = None,
-                 **arguments: Any) -> List[Any]:
+    def classify(self, inputs: Sequence[Pair], *, errors: str = "raise", as_json: bool = False,
+                 call: Optional[Call] = None, **arguments: Any) -> List[Any]:
         """[{"label", "score"}, ...], best first, of each text or (text, pair)."""
-        return self._pairs(lib.rp_classify, "rp_classify_params", inputs, errors, call, arguments)
+        return self._pairs(lib.rp_classify, "rp_classify_params", inputs, errors, as_json, call, arguments)
 
-    def coherence(self, inputs: Sequence[Pair], *, errors: str = "raise", call: Optional[Call] = None,
-                  **arguments: Any) -> List[Any]:
+    def coherence(self, inputs: Sequence[Pair], *, errors: str = "raise", as_json: bool = False,
+                  call: Optional[Call] = None, **arguments: Any) -> List[Any]:
         """{"label": "in_order" or "swapped", "score"} of each (text, pair)."""
-        return self._pairs(lib.rp_coherence, "rp_coherence_params", inputs, errors, call, arguments)
+        return self._pairs(lib.rp_coherence, "rp_coherence_params", inputs, errors, as_json, call, arguments)
 
-    def _texts(self, function: Any, struct: str, inputs: Sequence[Text], arguments: Dict[str, Any],
-               call: Optional[Call]) -> Result:
-        array, kept = texts(inputs)
-        return self._answer(function, struct, array, len(kept), arguments, call)
-
-    def zero_shot(self, inputs: Sequence[Text], labels: Sequence[str], *, errors: str = "raise",
+    def zero_shot(self, inputs: Sequence[Text], labels: Sequence[str], *, errors: str = "raise", as_json: bool = False,
                   call: Optional[Call] = None, **arguments: Any) -> List[Any]:
         """[{"label", "score"}, ...], best first, of each text: which of `labels` fits it."""
         arguments = {**arguments, "labels": list(labels)}
-        return self._values(self._texts(lib.rp_zero_shot, "rp_zero_shot_params", inputs, arguments, call), errors)
+        return self._texts(lib.rp_zero_shot, "rp_zero_shot_params", inputs, errors, as_json, call, arguments)
 
-    def fill_mask(self, inputs: Sequence[Text], *, errors: str = "raise", call: Optional[Call] = None,
-                  **arguments: Any) -> List[Any]:
+    def fill_mask(self, inputs: Sequence[Text], *, errors: str = "raise", as_json: bool = False,
+                  call: Optional[Call] = None, **arguments: Any) -> List[Any]:
         """[{"score", "token", "token_str", "sequence"}, ...] of each text; lists of them for several masks."""
-        return self._values(self._texts(lib.rp_fill_mask, "rp_fill_params", inputs, arguments, call), errors)
+        return self._texts(lib.rp_fill_mask, "rp_fill_params", inputs, errors, as_json, call, arguments)
 
-    def tag(self, inputs: Sequence[Text], *, errors: str = "raise", call: Optional[Call] = None,
-            **arguments: Any) -> List[Any]:
+    def tag(self, inputs: Sequence[Text], *, errors: str = "raise", as_json: bool = False,
+            call: Optional[Call] = None, **arguments: Any) -> List[Any]:
         """[{"entity_group", "score", "word", "start", "end"}, ...] of each text."""
-        return self._values(self._texts(lib.rp_tag, "rp_tag_params", inputs, arguments, call), errors)
+        return self._texts(lib.rp_tag, "rp_tag_params", inputs, errors, as_json, call, arguments)
 
-    def answer(self, inputs: Sequence[Tuple[Text, Text]], *, errors: str = "raise", call: Optional[Call] = None,
-               **arguments: Any) -> List[Any]:
+    def score(self, inputs: Sequence[Text], *, errors: str = "raise", as_json: bool = False,
+              call: Optional[Call] = None, **arguments: Any) -> List[Any]:
+        """{"score", "tokens"} of each text: how likely a masked language model finds it."""
+        return self._texts(lib.rp_score, "rp_score_params", inputs, errors, as_json, call, arguments)
+
+    def summarize(self, inputs: Sequence[Text], *, errors: str = "raise", as_json: bool = False,
+                  call: Optional[Call] = None, **arguments: Any) -> List[Any]:
+        """[{"text", "start", "end", "score"}, ...] of each document: the sentences that stand for it."""
+        return self._texts(lib.rp_summarize, "rp_summarize_params", inputs, errors, as_json, call, arguments)
+
+    def answer(self, inputs: Sequence[Tuple[Text, Text]], *, errors: str = "raise", as_json: bool = False,
+               call: Optional[Call] = None, **arguments: Any) -> List[Any]:
         """{"score", "start", "end", "answer"} of each (question, context); a list of them with top_k."""
-        array, kept = pairs(api.rp_question, "question", "context", inputs)
-        result = self._answer(lib.rp_answer_questions, "rp_answer_params", array, len(inputs), arguments, call)
-        return self._values(result, errors)
+        return self._pairs(lib.rp_answer_questions, "rp_answer_params", inputs, errors, as_json, call, arguments)
 
-    def choose(self, inputs: Sequence[Tuple[Text, Sequence[Text]]], *, errors: str = "raise",
+    def _lists(self, function: Any, struct: str, kind: Any, inputs: Sequence[Tuple[Text, Sequence[Text]]], errors: str,
+               as_json: bool, call: Optional[Call], arguments: Dict[str, Any]) -> List[Any]:
+        """A task of inputs that are a text and a list of texts."""
+        made = []
+        for index, (text, items) in enumerate(inputs):
+            data, listed = utf8(text, index), texts(items)
+            made.append(((data, len(data)), ctypes.cast(listed, ctypes.POINTER(api.rp_text)), len(listed)))
+        return task(self._handle, function, struct, (kind * len(made))(*made), errors, as_json, arguments, call)
+
+    def choose(self, inputs: Sequence[Tuple[Text, Sequence[Text]]], *, errors: str = "raise", as_json: bool = False,
                call: Optional[Call] = None, **arguments: Any) -> List[Any]:
         """The probability of each choice, of each (text, choices)."""
-        array, kept = (api.rp_choice * len(inputs))(), []
-        for index, (place, (text, choices)) in enumerate(zip(array, inputs)):
-            data = utf8(text, index)
-            place.text.data, place.text.size = data, len(data)
-            listed, held = texts(choices)
-            place.choices, place.choice_count = listed, len(held)
-            kept.append((data, listed, held))
-        result = self._answer(lib.rp_choose, "rp_choose_params", array, len(inputs), arguments, call)
-        return self._values(result, errors)
+        return self._lists(lib.rp_choose, "rp_choose_params", api.rp_choice, inputs, errors, as_json, call, arguments)
 
-    def embed(self, inputs: Sequence[Text], *, call: Optional[Call] = None, **arguments: Any) -> List[Any]:
+    def rank(self, inputs: Sequence[Tuple[Text, Sequence[Text]]], *, errors: str = "raise", as_json: bool = False,
+             call: Optional[Call] = None, **arguments: Any) -> List[Any]:
+        """[{"index", "score"}, ...], best first, of each (query, documents): how well they answer it."""
+        return self._lists(lib.rp_rank, "rp_rank_params", api.rp_ranking, inputs, errors, as_json, call, arguments)
+
+    def embed(self, inputs: Sequence[Text], *, as_json: bool = False, call: Optional[Call] = None,
+              **arguments: Any) -> List[Any]:
         """The vectors of each text, [rows, columns] of float32: one row unless pooling="none". Arrays of NumPy
         on the library's memory, or memoryviews where there is no NumPy. The first input that failed is raised."""
-        result = self._texts(lib.rp_embed, "rp_embed_params", inputs, arguments, call)
-        return [result.vectors(index) for index in range(len(inputs))]
+        if as_json:
+            return self._texts(lib.rp_embed, "rp_embed_params", inputs, "return", True, call, arguments)
+        made = result(self._handle, lib.rp_embed, "rp_embed_params", texts(inputs), arguments, call)
+        return [made.vectors(index) for index in range(len(inputs))]
 
     def evaluate(self, file: Union[str, "os.PathLike[str]"], *, call: Optional[Call] = None,
                  **arguments: Any) -> Dict[str, Any]:
@@ -337,13 +344,21 @@ class Model:
             answer = {"task": tasks[lib.rp_evaluation_task(made)], "rows": rows, "skipped": skipped.value}
             metrics = lib.rp_evaluation_metrics(made, byref(count))
             for metric in metrics[: count.value]:
-                answer[metric.name.decode()] = metric.value
+                answer[metric.name.decode()] = _finite(metric.value)
+            entities = lib.rp_evaluation_entities(made, byref(count))
+            if answer["task"] == "tag":
+                answer["entities"] = [_plain(e) for e in entities[: count.value]]
+            thresholds = lib.rp_evaluation_thresholds(made, byref(count))
+            if count.value:
+                answer["thresholds"] = [_plain(t) for t in thresholds[: count.value]]
             return answer
         finally:
             lib.rp_evaluation_free(byref(made))
 
     def close(self) -> None:
-        """Wait for calls of other threads on it, and close it."""
+        """Wait for calls of other threads on it, and close it and what works with it."""
+        for each in list(self._dependents):
+            each.close()
         self._handle.close()
 
     def __enter__(self) -> "Model":
