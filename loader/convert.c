@@ -1,9 +1,8 @@
 #include "loader/convert.h"
 
-#include <dirent.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
+#include "base/os.h"
 #include "loader/find_model.h"
 #include "loader/json.h"
 #include "loader/pooling.h"
@@ -63,8 +62,8 @@ static void note_heads(const rp_conversion *c) {
 /* ---- sentence-transformers ---- */
 
 static bool is_regular(const char *path) {
-    struct stat info;
-    return !stat(path, &info) && S_ISREG(info.st_mode);
+    rp_os_info info;
+    return !rp_os_stat(path, &info) && info.kind == RP_OS_FILE;
 }
 
 /* Copy `dir`/`name` where it is there. */
@@ -82,13 +81,13 @@ static rp_status copy_side_file(rp_conversion *c, const char *dir, const char *n
 static rp_status copy_module(rp_conversion *c, const char *dir, const char *module) {
     char path[PATH_BYTES], name[PATH_BYTES];
     rp_status status = RP_OK;
-    DIR *folder = snprintf(path, sizeof path, "%s/%s", dir, module) < (int)sizeof path ? opendir(path) : NULL;
+    rp_os_list *folder =
+        snprintf(path, sizeof path, "%s/%s", dir, module) < (int)sizeof path ? rp_os_list_open(path) : NULL;
     if (!folder) return RP_OK; // a Normalize has none
-    for (const struct dirent *item; !status && (item = readdir(folder));)
-        if (item->d_name[0] != '.' &&
-            snprintf(name, sizeof name, "%s/%s", module, item->d_name) < (int)sizeof name)
+    for (const char *item; !status && (item = rp_os_list_next(folder));)
+        if (item[0] != '.' && snprintf(name, sizeof name, "%s/%s", module, item) < (int)sizeof name)
             status = copy_side_file(c, dir, name);
-    closedir(folder);
+    rp_os_list_close(folder);
     return status;
 }
 

@@ -1,7 +1,7 @@
 /* The tokenizer's files, and tokenizer.json of a folder that has spiece.model alone. */
 #include <stdio.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "loader/convert.h"
 #include "loader/folder.h"
 #include "loader/json.h"
@@ -305,8 +305,8 @@ static rp_status kind_of(const char *path, const char **name, rp_error *err) {
     int fd = -1;
     rp_status status = rp_file_open(path, &fd, &size, err);
     if (status) return status;
-    bool empty = read(fd, &first, 1) != 1;
-    close(fd);
+    bool empty = rp_os_read(fd, &first, 1) != 1;
+    rp_os_close(fd);
     *name = first == '\n' ? "spiece.model" : first == '{' ? "tokenizer.json" : "vocab.txt";
     return empty ? rp_fail(err, RP_ERROR_FORMAT,
                            "%s: is empty; name a spiece.model, a vocab.txt or a tokenizer.json",

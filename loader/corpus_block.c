@@ -1,8 +1,8 @@
 /* Lines of a corpus that are read ahead and tokenized on several threads, which only count their tokens. What
  * comes of a line depends on nothing but the line: the threads change no result. */
 #include <pthread.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "loader/corpus_parts.h"
 
 enum { BYTES = 1 << 20, LINES = 2048, SHARE = 16, MOST_THREADS = 64 };
@@ -28,7 +28,7 @@ static void *count_some(void *user) {
 }
 
 static size_t threads_of(const rp_corpus_block *b) {
-    long processors = b->threads ? (long)b->threads : sysconf(_SC_NPROCESSORS_ONLN);
+    long processors = b->threads ? (long)b->threads : rp_os_processors();
     size_t most = rp_div_up(b->count, SHARE), wanted = processors > 1 ? (size_t)processors : 1;
     if (wanted > MOST_THREADS) wanted = MOST_THREADS;
     return wanted < most ? wanted : most;

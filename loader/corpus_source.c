@@ -1,9 +1,9 @@
 /* The lines of the files of a corpus. */
+#include "base/os.h"
 #include "loader/corpus_parts.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/call.h"
 #include "loader/json.h"
@@ -14,7 +14,7 @@ enum { CHUNK = 64 << 10 };
 /* ---- files ---- */
 
 static void close_file(rp_corpus_source *s) {
-    if (s->fd >= 0) close(s->fd);
+    if (s->fd >= 0) rp_os_close(s->fd);
     s->fd = -1;
 }
 
@@ -103,7 +103,9 @@ static rp_status more(rp_corpus_source *s, bool *ended, rp_error *err) {
     if (s->end == s->room && !rp_grow((void **)&s->buffer, &s->room, s->room ? 2 * s->room : CHUNK, 1))
         return rp_fail_memory(err, "a line of the corpus", 2ull * s->room);
     ssize_t got;
-    do got = pread(s->fd, s->buffer + s->end, s->room - s->end, (off_t)(s->offset + (s->end - s->begin)));
+    do
+        got = rp_os_pread(s->fd, s->buffer + s->end, s->room - s->end,
+                          (off_t)(s->offset + (s->end - s->begin)));
     while (got < 0 && errno == EINTR);
     if (got < 0)
         return rp_fail(err, RP_ERROR_FILE, "%s: cannot be read: %s; check the disk",

@@ -1,11 +1,10 @@
 /* The rows of a file of labelled data: found and checked once, then read in any order. */
+#include "base/os.h"
 #include "loader/data_parts.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/call.h"
 
@@ -220,11 +219,11 @@ static rp_status first_pass(rp_data *d, rp_error *err) {
 /* ---- opening ---- */
 
 static rp_status check_file(const char *path, rp_error *err) {
-    struct stat info;
-    if (stat(path, &info))
+    rp_os_info info;
+    if (rp_os_stat(path, &info))
         return rp_fail(err, RP_ERROR_FILE, "%s: cannot open the file: %s; check the path",
                        rp_path_shown(path), strerror(errno));
-    return S_ISREG(info.st_mode)
+    return info.kind == RP_OS_FILE
                ? RP_OK
                : rp_fail(err, RP_ERROR_FILE,
                          "%s: not a regular file; its rows are read in any order, so give the name of a file",
@@ -293,7 +292,7 @@ rp_status rp_data_open(const char *path, const rp_data_params *params, rp_data *
 void rp_data_close(rp_data **data) {
     rp_data *d = *data;
     if (!d) return;
-    if (d->fd >= 0) close(d->fd);
+    if (d->fd >= 0) rp_os_close(d->fd);
     free(d->index);
     free(d->buffer);
     free(d->questions);
@@ -322,7 +321,7 @@ rp_data_kind rp_data_kind_of(const rp_data *d) {
 
 void rp_data_rest(rp_data *d) {
     if (d->format == RP_DATA_SQUAD || d->fd < 0) return;
-    close(d->fd);
+    rp_os_close(d->fd);
     d->fd = -1;
     free(d->buffer);
     d->buffer = NULL;
@@ -373,7 +372,7 @@ uint64_t rp_data_line(rp_data *d, uint64_t i) {
     if (d->format == RP_DATA_SQUAD || i >= d->count) return 0;
     for (uint64_t at = 0; at < d->index[i];) {
         uint64_t left = d->index[i] - at;
-        ssize_t got = pread(d->fd, chunk, left < sizeof chunk ? (size_t)left : sizeof chunk, (off_t)at);
+        ssize_t got = rp_os_pread(d->fd, chunk, left < sizeof chunk ? (size_t)left : sizeof chunk, (off_t)at);
         if (got <= 0) return 0;
         for (ssize_t k = 0; k < got; k++) lines += chunk[k] == '\n';
         at += (uint64_t)got;

@@ -1,9 +1,9 @@
 /* The bytes of a file of data, a unit at a time: rows of tables, lines, or blocks of lines. */
+#include "base/os.h"
 #include "loader/data_parts.h"
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/call.h"
 
@@ -23,7 +23,9 @@ static rp_status more(rp_data *d, bool *ended, rp_error *err) {
     if (d->end == d->room && !rp_grow((void **)&d->buffer, &d->room, d->room ? 2 * d->room : CHUNK, 1))
         return rp_fail_memory(err, "a row of the data", 2ull * d->room);
     ssize_t got;
-    do got = pread(d->fd, d->buffer + d->end, d->room - d->end, (off_t)(d->offset + (d->end - d->begin)));
+    do
+        got = rp_os_pread(d->fd, d->buffer + d->end, d->room - d->end,
+                          (off_t)(d->offset + (d->end - d->begin)));
     while (got < 0 && errno == EINTR);
     if (got < 0)
         return rp_fail(err, RP_ERROR_FILE, "%s: cannot be read: %s; check the disk", rp_path_shown(d->path),

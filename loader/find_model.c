@@ -2,18 +2,13 @@
 #define _GNU_SOURCE /* dladdr, asprintf */
 #include "loader/find_model.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef __linux__
-#include <sys/auxv.h>
-#endif
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/error.h"
+#include "base/os.h"
 #include "loader/hub_cache.h"
 #include "loader/hub_environment.h"
 #include "loader/json.h"
@@ -27,8 +22,8 @@ const char *const rp_bundled_models[] = {"sentiment", "pretrained", "intents", "
 static const char bundled_prefix[] = "bundled:";
 
 static bool is_folder(const char *path) {
-    struct stat info;
-    return !stat(path, &info) && S_ISDIR(info.st_mode);
+    rp_os_info info;
+    return !rp_os_stat(path, &info) && info.kind == RP_OS_FOLDER;
 }
 
 /* ---- models that come along ---- */
@@ -39,29 +34,14 @@ static bool is_bundled_name(const char *name) {
     return false;
 }
 
-/* The path of the program that runs. Where /proc is mounted, it holds wherever the program has gone since;
- * else it is the one that the program was started by. "": the system does not tell. */
-static void program_path(char *out, size_t size) {
-    ssize_t got = readlink("/proc/self/exe", out, size - 1);
-    out[got > 0 ? got : 0] = '\0';
-#ifdef __linux__
-    const char *started = (const char *)getauxval(AT_EXECFN);
-    if (got <= 0 && started && snprintf(out, size, "%s", started) >= (int)size) out[0] = '\0';
-#endif
-}
-
-/* The folder that this library lies in, or the program that has it inside, which dladdr names as the program
- * was called; "" when it cannot be told. */
+/* The folder that this library lies in, or the program that has it inside, which the system may name as the
+ * program was called; "" when it cannot be told. */
 static void own_folder(char *out, size_t size) {
     static const char here;
-    Dl_info info;
-    const char *path = dladdr(&here, &info) && info.dli_fname ? info.dli_fname : "";
-    const char *name = strrchr(path, '/');
+    rp_os_library_of(&here, out, size);
+    const char *name = strrchr(out, '/');
     bool library = name && strstr(name, ".so");
-    if (!library && path[0] != '/')
-        program_path(out, size);
-    else if (snprintf(out, size, "%s", path) >= (int)size)
-        out[0] = '\0';
+    if (!library && !rp_os_is_absolute(out)) rp_os_program(out, size);
     char *slash = strrchr(out, '/');
     if (slash)
         *slash = '\0';
@@ -98,7 +78,7 @@ static bool try_bundled(const char *root, const char *between, const char *name,
         *memory = true;
         return false;
     }
-    if (access(path, R_OK)) {
+    if (!rp_os_may_read(path)) {
         free(path);
         return false;
     }

@@ -1,12 +1,11 @@
 #include "loader/folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "loader/json.h"
 
 enum { MAX_CONFIG_BYTES = 1 << 20, PATH_BYTES = 4096 };
@@ -25,19 +24,19 @@ static void keep(const char *name, char first[RP_FOLDER_NAME], char second[RP_FO
 rp_status rp_folder_list(const char *dir, rp_folder_test *fits, char first[RP_FOLDER_NAME],
                          char second[RP_FOLDER_NAME], rp_error *err) {
     *first = *second = '\0';
-    DIR *folder = opendir(dir);
+    rp_os_list *folder = rp_os_list_open(dir);
     if (!folder && (errno == ENOENT || errno == ENOTDIR)) return RP_OK;
     if (!folder && errno == ENOMEM) return rp_fail_memory(err, "a list of files", 0);
     if (!folder)
         return rp_fail(err, RP_ERROR_FILE, "%s: cannot read the folder: %s; check its permissions",
                        rp_path_shown(dir), strerror(errno));
     rp_status status = RP_OK;
-    for (const struct dirent *item; !status && (item = readdir(folder));) {
+    for (const char *item; !status && (item = rp_os_list_next(folder));) {
         bool good = false;
-        if (item->d_name[0] != '.') status = fits(dir, item->d_name, &good, err);
-        if (good) keep(item->d_name, first, second);
+        if (item[0] != '.') status = fits(dir, item, &good, err);
+        if (good) keep(item, first, second);
     }
-    closedir(folder);
+    rp_os_list_close(folder);
     return status;
 }
 
@@ -89,7 +88,7 @@ static rp_status is_config(const char *dir, const char *name, bool *fits, rp_err
         snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path ||
         rp_file_open(path, &fd, &size, NULL))
         return RP_OK;
-    close(fd);
+    rp_os_close(fd);
     if (size > MAX_CONFIG_BYTES) return RP_OK;
     if (rp_json_load(path, &document, err) == RP_ERROR_HOST_MEMORY) return RP_ERROR_HOST_MEMORY;
     *fits = rp_json_is(rp_json_get(&document.root, "hidden_size"), RP_JSON_INTEGER) &&
@@ -116,9 +115,9 @@ static rp_status is_spiece(const char *dir, const char *name, bool *fits, rp_err
     if (!ends(name, ".model") || snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path ||
         rp_file_open(path, &fd, &size, NULL))
         return RP_OK;
-    *fits = pread(fd, bytes, sizeof bytes, 0) == sizeof bytes && bytes[0] == 0x0a && bytes[1] < 0x80 &&
+    *fits = rp_os_pread(fd, bytes, sizeof bytes, 0) == sizeof bytes && bytes[0] == 0x0a && bytes[1] < 0x80 &&
             bytes[2] == 0x0a;
-    close(fd);
+    rp_os_close(fd);
     return RP_OK;
 }
 

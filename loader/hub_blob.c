@@ -1,16 +1,13 @@
 /* One file of a hub: fetched in as many pieces as it takes, checked, and only then given its name. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 #include "base/folders.h"
+#include "base/os.h"
 #include "base/sha.h"
 #include "loader/hub.h"
 #include "loader/hub_environment.h"
@@ -45,7 +42,7 @@ static rp_status fail_file(const blob *b, const char *what, int why, rp_error *e
 /* ---- the answer ---- */
 
 static bool start_over(blob *b) {
-    if (ftruncate(b->fd, 0)) {
+    if (rp_os_truncate(b->fd, 0)) {
         b->why = errno;
         return false;
     }
@@ -81,7 +78,7 @@ static bool take_body(void *user, const rp_hub_answer *answer, const void *data,
         return false;
     }
     for (size_t done = 0; done < size;) {
-        ssize_t n = pwrite(b->fd, (const char *)data + done, size - done, (off_t)b->have);
+        ssize_t n = rp_os_pwrite(b->fd, (const char *)data + done, size - done, (off_t)b->have);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) {
             b->why = n ? errno : ENOSPC;
@@ -97,28 +94,27 @@ static bool take_body(void *user, const rp_hub_answer *answer, const void *data,
 /* ---- what is there ---- */
 
 static rp_status open_partial(blob *b, rp_error *err) {
-    struct stat info;
-    b->fd = open(b->partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0666);
-    if (b->fd < 0 || fstat(b->fd, &info)) return fail_file(b, "cannot be opened", errno, err);
-    if (!S_ISREG(info.st_mode)) return fail_file(b, "is no regular file", EEXIST, err);
-    b->have = (uint64_t)info.st_size;
+    rp_os_info info;
+    b->fd = rp_os_open(b->partial, RP_OS_READ | RP_OS_WRITE | RP_OS_CREATE | RP_OS_NO_LINK | RP_OS_NOWAIT);
+    if (b->fd < 0 || rp_os_fstat(b->fd, &info)) return fail_file(b, "cannot be opened", errno, err);
+    if (info.kind != RP_OS_FILE) return fail_file(b, "is no regular file", EEXIST, err);
+    b->have = (uint64_t)info.size;
     if (b->file->size != UINT64_MAX && b->have > b->file->size && !start_over(b))
         return fail_file(b, "cannot be written", b->why, err);
     return RP_OK;
 }
 
 static rp_status check_room(const blob *b, rp_error *err) {
-    struct statvfs disk;
+    uint64_t room, block;
     if (b->file->size == UINT64_MAX) return RP_OK;
     uint64_t needed = b->file->size - b->have;
     if (!rp_file_limit_allows(b->file->size)) return fail_file(b, "cannot be written", EFBIG, err);
-    if (fstatvfs(b->fd, &disk) || !disk.f_frsize || !disk.f_blocks) return RP_OK; /* it does not say */
-    if ((needed + disk.f_frsize - 1) / disk.f_frsize <= disk.f_bavail) return RP_OK;
+    if (!rp_os_room(b->fd, &room, &block)) return RP_OK;
+    if ((needed + block - 1) / block <= room / block) return RP_OK;
     return rp_fail(err, RP_ERROR_FILE,
                    "%s: %s: %" PRIu64 " bytes are to come and the disk has room for %" PRIu64
                    "; make room there, or name another cache folder (HF_HUB_CACHE)",
-                   rp_path_shown(b->partial), rp_path_shown(b->file->path), needed,
-                   (uint64_t)disk.f_bavail * disk.f_frsize);
+                   rp_path_shown(b->partial), rp_path_shown(b->file->path), needed, room);
 }
 
 /* ---- checking ---- */
@@ -128,7 +124,7 @@ static rp_status hash_partial(const blob *b, rp_sha *sha, rp_error *err) {
     unsigned char *piece = malloc(PIECE);
     rp_status status = piece ? RP_OK : rp_fail_memory(err, "checking a file", PIECE);
     for (uint64_t at = 0; !status && at < b->have;) {
-        ssize_t n = pread(b->fd, piece, PIECE, (off_t)at);
+        ssize_t n = rp_os_pread(b->fd, piece, PIECE, (off_t)at);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) status = fail_file(b, "cannot be read to check it", n ? errno : EIO, err);
         if (n > 0) rp_sha_add(sha, piece, (size_t)n);
@@ -226,7 +222,7 @@ static rp_status fetch_right(blob *b, const char *url, rp_error *err) {
         if (!status) status = check_hash(b, &right, err);
     }
     if (status || right) return status;
-    unlink(b->partial);
+    rp_os_unlink(b->partial);
     return rp_fail(err, RP_ERROR_FORMAT,
                    "%s: %s: what came is not what the hub announces (%.16s...), and was deleted; pull again, "
                    "and if that "
@@ -235,17 +231,17 @@ static rp_status fetch_right(blob *b, const char *url, rp_error *err) {
 }
 
 static rp_status keep(blob *b, rp_error *err) {
-    if (fsync(b->fd) && errno != EINVAL && errno != EROFS)
+    if (rp_os_sync(b->fd) && errno != EINVAL && errno != EROFS)
         return fail_file(b, "cannot be written", errno, err);
-    if (rename(b->partial, b->path)) return fail_file(b, "cannot be given its name", errno, err);
+    if (rp_os_rename(b->partial, b->path)) return fail_file(b, "cannot be given its name", errno, err);
     return RP_OK;
 }
 
 /* Whole, as far as its size tells. */
 static bool is_there(const blob *b) {
-    struct stat info;
-    return !stat(b->path, &info) && S_ISREG(info.st_mode) &&
-           (b->file->size == UINT64_MAX || (uint64_t)info.st_size == b->file->size);
+    rp_os_info info;
+    return !rp_os_stat(b->path, &info) && info.kind == RP_OS_FILE &&
+           (b->file->size == UINT64_MAX || (uint64_t)info.size == b->file->size);
 }
 
 /* With the lock held. */
@@ -271,8 +267,8 @@ rp_status rp_hub_fetch_blob(rp_hub *hub, const rp_hub_file *file, rp_error *err)
     if (!status) status = rp_hub_make_parents(b.path, err);
     if (!status && !is_there(&b)) status = rp_hub_lock(&hub->repo, file->etag, &tick, &lock, err);
     if (!status && !is_there(&b)) status = fetch_locked(&b, err); /* nobody fetched it meanwhile */
-    if (b.fd >= 0) close(b.fd);
-    if (lock >= 0) close(lock);
+    if (b.fd >= 0) rp_os_close(b.fd);
+    if (lock >= 0) rp_os_close(lock);
     free(b.path);
     free(b.partial);
     return status;

@@ -1,21 +1,17 @@
 #define _GNU_SOURCE /* asprintf */
 #include "loader/hub_cache.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/folders.h"
+#include "base/os.h"
 #include "loader/json.h"
 
 static const char prefix[] = "models--";
@@ -82,8 +78,8 @@ rp_status rp_hub_make_parents(const char *path, rp_error *err) {
 }
 
 static bool is_folder(const char *path) {
-    struct stat info;
-    return !stat(path, &info) && S_ISDIR(info.st_mode);
+    rp_os_info info;
+    return !rp_os_stat(path, &info) && info.kind == RP_OS_FOLDER;
 }
 
 bool rp_hub_is_repo(const char *dir) {
@@ -124,9 +120,9 @@ static bool read_ref(const char *folder, const char *revision, char commit[RP_HU
     }
     if (asprintf(&path, "%s/refs/%s", folder, revision) < 0) return false;
     if (!rp_file_open(path, &fd, &size, NULL)) {
-        ssize_t got = read(fd, text, sizeof text - 1);
+        ssize_t got = rp_os_read(fd, text, sizeof text - 1);
         text[got > 0 ? got : 0] = '\0';
-        close(fd);
+        rp_os_close(fd);
     }
     free(path);
     text[strcspn(text, " \r\n")] = '\0';
@@ -140,7 +136,7 @@ static char *temporary_path(const char *folder) {
     static atomic_uint count;
     char *path = NULL;
     unsigned number = atomic_fetch_add(&count, 1);
-    return asprintf(&path, "%s/.reprise-%ld-%u", folder, (long)getpid(), number) < 0 ? NULL : path;
+    return asprintf(&path, "%s/.reprise-%ld-%u", folder, (long)rp_os_process(), number) < 0 ? NULL : path;
 }
 
 rp_status rp_hub_ref_write(const rp_hub_repo *repo, const char *revision, const char *commit, rp_error *err) {
@@ -155,13 +151,13 @@ rp_status rp_hub_ref_write(const rp_hub_repo *repo, const char *revision, const 
     }
     status = rp_hub_make_parents(path, err);
     if (status) goto done;
-    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    bool written =
-        fd >= 0 && rp_file_limit_allows(RP_HUB_COMMIT) && write(fd, commit, RP_HUB_COMMIT) == RP_HUB_COMMIT;
-    if (fd >= 0 && close(fd)) written = false;
-    if (!written || rename(temporary, path)) {
+    fd = rp_os_open(temporary, RP_OS_WRITE | RP_OS_CREATE | RP_OS_NEW);
+    bool written = fd >= 0 && rp_file_limit_allows(RP_HUB_COMMIT) &&
+                   rp_os_write(fd, commit, RP_HUB_COMMIT) == RP_HUB_COMMIT;
+    if (fd >= 0 && rp_os_close(fd)) written = false;
+    if (!written || rp_os_rename(temporary, path)) {
         status = fail_path(path, "cannot be written", err);
-        if (fd >= 0) unlink(temporary);
+        if (fd >= 0) rp_os_unlink(temporary);
     }
 done:
     free(path);
@@ -186,15 +182,15 @@ char *rp_hub_only_snapshot(const char *folder, bool *memory) {
     char commit[RP_HUB_COMMIT + 1] = "";
     size_t count = 0;
     char *path = rp_path_join(folder, "snapshots");
-    DIR *dir = path ? opendir(path) : NULL;
+    rp_os_list *dir = path ? rp_os_list_open(path) : NULL;
     *memory = !path;
     free(path);
-    for (struct dirent *entry; dir && count < 2 && (entry = readdir(dir));) {
-        if (!rp_hub_commit_check(entry->d_name)) continue;
-        strcpy(commit, entry->d_name);
+    for (const char *entry; dir && count < 2 && (entry = rp_os_list_next(dir));) {
+        if (!rp_hub_commit_check(entry)) continue;
+        strcpy(commit, entry);
         count++;
     }
-    if (dir) closedir(dir);
+    if (dir) rp_os_list_close(dir);
     return count == 1 ? rp_hub_snapshot(folder, commit, memory) : NULL;
 }
 
@@ -212,12 +208,12 @@ bool rp_hub_sleep(double seconds, const rp_hub_tick *tick) {
 /* Without waiting: 1 when held, 0 when others hold it, -1 on an error that errno names. A file that was
  * removed while it was waited for holds nothing. */
 static int try_lock(const char *path, int *fd) {
-    struct stat info;
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0666);
+    rp_os_info info;
+    *fd = rp_os_open(path, RP_OS_READ | RP_OS_WRITE | RP_OS_CREATE | RP_OS_NO_LINK | RP_OS_NOWAIT);
     if (*fd < 0) return -1;
-    int failed = flock(*fd, LOCK_EX | LOCK_NB), why = errno;
-    if (!failed && !fstat(*fd, &info) && info.st_nlink) return 1;
-    close(*fd);
+    int failed = rp_os_lock(*fd), why = errno;
+    if (!failed && !rp_os_fstat(*fd, &info) && info.links) return 1;
+    rp_os_close(*fd);
     *fd = -1;
     if (!failed || why == EWOULDBLOCK || why == EINTR) return 0;
     errno = why;
@@ -254,16 +250,16 @@ static char *link_target(const char *path, const char *etag) {
 /* A link to what is wanted may be there already, another process may be making it. */
 static bool is_link_to(const char *path, const char *target) {
     char found[1024];
-    ssize_t size = readlink(path, found, sizeof found);
+    ssize_t size = rp_os_readlink(path, found, sizeof found);
     return size == (ssize_t)strlen(target) && !memcmp(found, target, (size_t)size);
 }
 
 static bool make_link(const char *blob, const char *target, const char *path) {
     if (is_link_to(path, target)) return true;
-    unlink(path);
-    if (!symlink(target, path) || (errno == EEXIST && is_link_to(path, target))) return true;
+    rp_os_unlink(path);
+    if (!rp_os_symlink(target, path) || (errno == EEXIST && is_link_to(path, target))) return true;
     if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS) return false;
-    return !rename(blob, path);
+    return !rp_os_rename(blob, path);
 }
 
 rp_status rp_hub_link(const rp_hub_repo *repo, const char *commit, const char *path, const char *etag,
@@ -289,10 +285,10 @@ static rp_status copy_bytes(int from, int to, const char *path, const rp_hub_tic
     char *piece = malloc(PIECE);
     rp_status status = piece ? RP_OK : rp_fail_memory(err, "copying a file", PIECE);
     for (ssize_t got = 1; !status && got;) {
-        got = read(from, piece, PIECE);
+        got = rp_os_read(from, piece, PIECE);
         if (got < 0 && errno != EINTR) status = fail_path(path, "cannot be read while it is copied", err);
         for (ssize_t done = 0; !status && done < got;) {
-            ssize_t n = write(to, piece + done, (size_t)(got - done));
+            ssize_t n = rp_os_write(to, piece + done, (size_t)(got - done));
             if (n < 0 && errno != EINTR) status = fail_path(path, "cannot be copied", err);
             if (n > 0) done += n;
         }
@@ -317,7 +313,7 @@ rp_status rp_hub_copy(const char *from, const char *to, const rp_hub_tick *tick,
         status = rp_fail_memory(err, "a path", strlen(to));
         goto done;
     }
-    out = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    out = rp_os_open(temporary, RP_OS_WRITE | RP_OS_CREATE | RP_OS_NEW);
     if (out < 0) {
         status = fail_path(to, "cannot be written", err);
         goto done;
@@ -327,11 +323,11 @@ rp_status rp_hub_copy(const char *from, const char *to, const rp_hub_tick *tick,
         status = fail_path(to, "cannot be written", err);
     }
     if (!status) status = copy_bytes(in, out, to, tick, err);
-    if (close(out) && !status) status = fail_path(to, "cannot be written", err);
-    if (!status && rename(temporary, to)) status = fail_path(to, "cannot be written", err);
-    if (status) unlink(temporary);
+    if (rp_os_close(out) && !status) status = fail_path(to, "cannot be written", err);
+    if (!status && rp_os_rename(temporary, to)) status = fail_path(to, "cannot be written", err);
+    if (status) rp_os_unlink(temporary);
 done:
-    close(in);
+    rp_os_close(in);
     free(folder);
     free(temporary);
     return status;

@@ -2,15 +2,14 @@
 #include "loader/hub_environment.h"
 
 #include <ctype.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "base/folders.h"
+#include "base/os.h"
 #include "loader/hub_url.h"
 #include "loader/json.h"
 
@@ -18,7 +17,7 @@ enum { TOKEN_BYTES = 4096, TIMEOUT = 10, LONGEST_TIMEOUT = 24 * 3600 };
 
 /* A variable that is set to something. */
 static const char *variable(const char *name) {
-    const char *value = getenv(name);
+    const char *value = rp_os_getenv(name);
     return value && *value ? value : NULL;
 }
 
@@ -99,7 +98,7 @@ static size_t read_reference(const char *text, const char **value) {
     if (!size || size >= sizeof name || (braces && begin[size] != '}')) return 0;
     memcpy(name, begin, size);
     name[size] = '\0';
-    *value = getenv(name);
+    *value = rp_os_getenv(name);
     return *value ? size + 1 + 2 * (size_t)braces : 0;
 }
 
@@ -171,8 +170,8 @@ static char *read_token_file(bool *memory) {
     if (path && !rp_file_open(path, &fd, &size, NULL)) {
         text = calloc(1, TOKEN_BYTES);
         *memory = !text;
-        if (text && (size >= TOKEN_BYTES || read(fd, text, TOKEN_BYTES - 1) < 0)) text[0] = '\0';
-        close(fd);
+        if (text && (size >= TOKEN_BYTES || rp_os_read(fd, text, TOKEN_BYTES - 1) < 0)) text[0] = '\0';
+        rp_os_close(fd);
     }
     free(path);
     return text;

@@ -1,13 +1,12 @@
 #define _GNU_SOURCE /* fstatat */
 #include "loader/hub_files.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/alloc.h"
+#include "base/os.h"
 #include "loader/json.h"
 
 enum { MAX_FILES = 1 << 18, MAX_MODULES = 64 };
@@ -66,19 +65,19 @@ rp_status rp_hub_list_read(const char *text, size_t size, const char *shown, rp_
 static rp_status add_folder(rp_hub_list *list, size_t *capacity, const char *dir, const char *below,
                             int depth, rp_error *err) {
     char name[RP_URL_BYTES / 2];
-    struct stat info;
+    rp_os_info info;
     rp_status status = RP_OK;
     char *path = rp_path_join(dir, below);
-    DIR *open = path ? opendir(path) : NULL;
+    rp_os_list *open = path ? rp_os_list_open(path) : NULL;
     free(path);
-    for (struct dirent *entry; open && !status && (entry = readdir(open));) {
-        int size = snprintf(name, sizeof name - 1, "%s%s", below, entry->d_name);
+    for (const char *entry; open && !status && (entry = rp_os_list_next(open));) {
+        int size = snprintf(name, sizeof name - 1, "%s%s", below, entry);
         if (size >= (int)sizeof name - 1 || !rp_hub_path_check(name)) continue; /* "." and ".." too */
-        if (fstatat(dirfd(open), entry->d_name, &info, 0)) continue;
-        if (S_ISDIR(info.st_mode) && depth) {
+        if (rp_os_list_stat(open, entry, &info)) continue;
+        if (info.kind == RP_OS_FOLDER && depth) {
             strcat(name, "/");
             status = add_folder(list, capacity, dir, name, depth - 1, err);
-        } else if (S_ISREG(info.st_mode)) {
+        } else if (info.kind == RP_OS_FILE) {
             char *copy = rp_arena_copy(&list->names, name, (size_t)size);
             if (!copy || !rp_grow((void **)&list->paths, capacity, list->count + 1, sizeof *list->paths))
                 status = rp_fail_memory(err, "a list of files", (unsigned long long)size);
@@ -86,7 +85,7 @@ static rp_status add_folder(rp_hub_list *list, size_t *capacity, const char *dir
                 list->paths[list->count++] = copy;
         }
     }
-    if (open) closedir(open);
+    if (open) rp_os_list_close(open);
     return status;
 }
 

@@ -1,6 +1,5 @@
 #include "loader/hub_http.h"
 
-#include <dlfcn.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "base/os.h"
 #include "loader/hub_environment.h"
 
 /* ---- libcurl ---- */
@@ -83,7 +83,7 @@ static bool take_functions(void *library) {
         {"curl_slist_free_all", &curl.slist_free_all},
     };
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        void *found = dlsym(library, functions[i].name);
+        void *found = rp_os_symbol(library, functions[i].name);
         if (!found) return false;
         memcpy(functions[i].place, &found, sizeof found);
     }
@@ -93,22 +93,15 @@ static bool take_functions(void *library) {
 /* It stays open: other threads, and libraries beneath it, may use it until the process ends. */
 static void load(void) {
     static const char *const names[] = {
-#ifdef __APPLE__
-        "libcurl.4.dylib",
+        RP_OS_LIBRARY("libcurl", ".4"),     RP_OS_LIBRARY("libcurl-gnutls", ".4"),
+        RP_OS_LIBRARY("libcurl-nss", ".4"), RP_OS_LIBRARY("libcurl", ""),
         "/usr/lib/libcurl.4.dylib",
-        "libcurl.dylib",
-#else
-        "libcurl.so.4",
-        "libcurl-gnutls.so.4",
-        "libcurl-nss.so.4",
-        "libcurl.so",
-#endif
     };
     for (size_t i = 0; !loaded && i < sizeof names / sizeof *names; i++) {
-        void *library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+        void *library = rp_os_library_open(names[i], false);
         if (!library) continue;
         loaded = take_functions(library) && !curl.global_init(CURL_GLOBAL_DEFAULT);
-        if (!loaded) dlclose(library);
+        if (!loaded) rp_os_library_close(library);
     }
 }
 

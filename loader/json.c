@@ -1,12 +1,11 @@
 #include "loader/json.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "base/os.h"
 
 enum { SHOWN_PATH = 200, SHOWN_KEY = 80, MAX_JSON_BYTES = 64 << 20 };
 
@@ -33,18 +32,18 @@ int rp_text_fit(const char *text, int most) {
 }
 
 bool rp_path_exists(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0;
+    rp_os_info info;
+    return rp_os_stat(path, &info) == 0;
 }
 
 rp_status rp_folder_check(const char *dir, rp_error *err) {
-    struct stat info;
+    rp_os_info info;
     if (!dir) return rp_fail(err, RP_ERROR_ARGUMENT, "the model's folder is NULL; pass a path");
     if (!*dir) return rp_fail(err, RP_ERROR_FILE, "the path of the model's folder is empty; name a folder");
-    if (stat(dir, &info) != 0)
+    if (rp_os_stat(dir, &info) != 0)
         return rp_fail(err, RP_ERROR_FILE, "%s: cannot open the folder: %s; check the path",
                        rp_path_shown(dir), strerror(errno));
-    if (!S_ISDIR(info.st_mode))
+    if (info.kind != RP_OS_FOLDER)
         return rp_fail(err, RP_ERROR_FILE,
                        "%s: not a folder; name the folder that holds config.json and the weights",
                        rp_path_shown(dir));
@@ -52,18 +51,18 @@ rp_status rp_folder_check(const char *dir, rp_error *err) {
 }
 
 rp_status rp_file_open(const char *path, int *fd, uint64_t *size, rp_error *err) {
-    struct stat info;
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    rp_os_info info;
+    *fd = rp_os_open(path, RP_OS_READ | RP_OS_NOWAIT);
     if (*fd < 0) {
         int why = errno;
         return rp_fail(err, RP_ERROR_FILE, "%s: cannot open the file: %s; check %s", rp_path_shown(path),
                        strerror(why), why == ENOENT ? "that the folder is complete" : "its permissions");
     }
-    if (fstat(*fd, &info) == 0 && S_ISREG(info.st_mode)) {
-        *size = (uint64_t)info.st_size;
+    if (rp_os_fstat(*fd, &info) == 0 && info.kind == RP_OS_FILE) {
+        *size = (uint64_t)info.size;
         return RP_OK;
     }
-    close(*fd);
+    rp_os_close(*fd);
     *fd = -1;
     return rp_fail(err, RP_ERROR_FILE, "%s: not a regular file; put the model's file there",
                    rp_path_shown(path));
@@ -108,7 +107,7 @@ rp_status rp_json_parse(const char *text, size_t size, const char *path, rp_json
 
 static rp_status read_all(int fd, size_t size, const char *path, char *text, rp_error *err) {
     for (size_t at = 0; at < size;) {
-        ssize_t n = read(fd, text + at, size - at);
+        ssize_t n = rp_os_read(fd, text + at, size - at);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0)
             return rp_fail(err, RP_ERROR_FILE, "%s: cannot be read: %s; check the disk", rp_path_shown(path),
@@ -140,7 +139,7 @@ static rp_status load(const char *path, rp_json_flags flags, rp_json_document *o
     if (!status) status = parse(text, (size_t)size, path, flags, out, err);
 done:
     free(text);
-    close(fd);
+    rp_os_close(fd);
     return status;
 }
 

@@ -1,13 +1,12 @@
 #define _GNU_SOURCE /* fstatat */
 #include "loader/missing.h"
 
-#include <dirent.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/alloc.h"
+#include "base/os.h"
 #include "loader/hub_cache.h"
 #include "loader/json.h"
 
@@ -113,31 +112,29 @@ static void note_kind(found *f, const char *name, const wanted *w) {
     snprintf(f->name, sizeof f->name, "%.*s", NAME_SIZE - 1, name);
 }
 
-static void note_folder(found *f, int dir, const char *name) {
+static void note_folder(found *f, rp_os_list *dir, const char *name) {
     char path[NAME_SIZE + 16];
-    struct stat info;
+    rp_os_info info;
     if (!strncmp(name, "models--", 8)) f->cache = true;
     snprintf(path, sizeof path, "%s/config.json", name);
-    if (fstatat(dir, path, &info, 0) || !S_ISREG(info.st_mode)) return;
+    if (rp_os_list_stat(dir, path, &info) || info.kind != RP_OS_FILE) return;
     if (!f->folder[0] || strcmp(name, f->folder) < 0) snprintf(f->folder, sizeof f->folder, "%s", name);
 }
 
 static void look(const char *dir, const wanted *w, found *f) {
     char name[NAME_SIZE + 1];
-    struct stat info;
+    rp_os_info info;
     *f = (found){.kind = NULL};
-    DIR *open = opendir(dir);
-    for (struct dirent *entry; open && f->entries < MAX_ENTRIES && (entry = readdir(open));) {
-        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
-            strlen(entry->d_name) >= NAME_SIZE - 1)
-            continue;
+    rp_os_list *open = rp_os_list_open(dir);
+    for (const char *entry; open && f->entries < MAX_ENTRIES && (entry = rp_os_list_next(open));) {
+        if (!strcmp(entry, ".") || !strcmp(entry, "..") || strlen(entry) >= NAME_SIZE - 1) continue;
         f->entries++;
-        bool folder = !fstatat(dirfd(open), entry->d_name, &info, 0) && S_ISDIR(info.st_mode);
-        snprintf(name, sizeof name, "%s%s", entry->d_name, folder ? "/" : "");
-        if (folder) note_folder(f, dirfd(open), entry->d_name);
+        bool folder = !rp_os_list_stat(open, entry, &info) && info.kind == RP_OS_FOLDER;
+        snprintf(name, sizeof name, "%s%s", entry, folder ? "/" : "");
+        if (folder) note_folder(f, open, entry);
         note_kind(f, name, w);
     }
-    if (open) closedir(open);
+    if (open) rp_os_list_close(open);
 }
 
 /* ---- saying ---- */

@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/call.h"
+#include "base/os.h"
 #include "loader/json.h"
 #include "loader/labels.h"
 #include "loader/unicode.h"
@@ -22,7 +22,7 @@ rp_status rp_lines_open(rp_lines *lines, const char *path, rp_error *err) {
 }
 
 void rp_lines_close(rp_lines *lines) {
-    if (lines->fd >= 0) close(lines->fd);
+    if (lines->fd >= 0) rp_os_close(lines->fd);
     free(lines->buffer);
     *lines = (rp_lines){.fd = -1};
 }
@@ -39,7 +39,7 @@ static rp_status read_more(rp_lines *l, rp_error *err) {
     if (l->end == l->room && !rp_grow((void **)&l->buffer, &l->room, l->room ? 2 * l->room : CHUNK, 1))
         return rp_fail_memory(err, "a line", 2ull * l->room);
     ssize_t got;
-    do got = read(l->fd, l->buffer + l->end, l->room - l->end);
+    do got = rp_os_read(l->fd, l->buffer + l->end, l->room - l->end);
     while (got < 0 && errno == EINTR);
     if (got < 0)
         return rp_fail(err, RP_ERROR_FILE, "%s: cannot be read: %s; check the disk", rp_path_shown(l->path),

@@ -1,7 +1,6 @@
 #include "loader/new_model.h"
 
-#include <sys/stat.h>
-
+#include "base/os.h"
 #include "loader/convert.h"
 #include "loader/find_model.h"
 #include "loader/json.h"
@@ -19,8 +18,8 @@ typedef struct making {
 } making;
 
 static bool is_file(const char *path) {
-    struct stat info;
-    return !stat(path, &info) && !S_ISDIR(info.st_mode);
+    rp_os_info info;
+    return !rp_os_stat(path, &info) && info.kind != RP_OS_FOLDER;
 }
 
 /* ---- the configuration ---- */

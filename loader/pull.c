@@ -1,10 +1,10 @@
 /* rp_pull: a model of a hub, into the cache that huggingface_hub shares. */
+#include "base/os.h"
 #include "reprise/pull.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "loader/hub.h"
@@ -84,9 +84,9 @@ static rp_status fetch_list(rp_hub *hub, rp_hub_list *list, rp_error *err) {
 
 /* In the snapshot already: its name, and what it leads to. */
 static bool is_there(const rp_hub *hub, const char *path) {
-    struct stat info;
+    rp_os_info info;
     char *name = rp_hub_repo_path(&hub->repo, "snapshots/%s/%s", hub->commit, path);
-    bool there = name && !stat(name, &info) && S_ISREG(info.st_mode);
+    bool there = name && !rp_os_stat(name, &info) && info.kind == RP_OS_FILE;
     free(name);
     return there;
 }

@@ -2,8 +2,8 @@
 #include "loader/random.h"
 
 #include <math.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "loader/names.h"
 #include "loader/weights_files.h"
 
@@ -81,19 +81,14 @@ static void visit_all(const rp_config *c, rp_weights *out, unsigned heads, fille
     if (!c->tie_word_embeddings) fill_slot(&decoder, f);
 }
 
-/* What the machine has, in bytes: a larger allocation may succeed and then bring the machine to its knees. */
-static uint64_t memory_bytes(void) {
-    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : SIZE_MAX;
-}
-
 static rp_status make(const rp_config *config, filler f, rp_weights *out, rp_error *err) {
     size_t layers = (size_t)config->groups * config->inner_layers;
     out->layers = rp_new_array(rp_layer_weights, layers);
     out->files = rp_new(rp_weight_files);
     if (out->layers && out->files) {
         visit_all(config, out, out->heads, &f);
-        if (f.elements <= memory_bytes() / sizeof(float) && f.elements <= SIZE_MAX / sizeof(float))
+        /* a larger one may succeed and then bring the machine to its knees */
+        if (f.elements <= rp_os_memory() / sizeof(float) && f.elements <= SIZE_MAX / sizeof(float))
             out->files->memory = malloc((size_t)f.elements * sizeof(float));
     }
     if (!out->layers || !out->files || !out->files->memory) {

@@ -1,13 +1,12 @@
 #include "loader/sealed.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/call.h"
+#include "base/os.h"
 #include "base/sha.h"
 #include "loader/staging.h"
 
@@ -29,7 +28,7 @@ rp_status rp_hash_file(const char *path, char out[65], uint64_t *size, rp_error 
     if (!piece) status = rp_fail_memory(err, rp_path_shown(path), PIECE);
     rp_sha256_begin(&sha);
     for (ssize_t got = 1; !status && got;) {
-        got = read(fd, piece, PIECE);
+        got = rp_os_read(fd, piece, PIECE);
         if (got > 0) rp_sha_add(&sha, piece, (size_t)got);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0)
@@ -40,7 +39,7 @@ rp_status rp_hash_file(const char *path, char out[65], uint64_t *size, rp_error 
     }
     if (!status) rp_sha_end(&sha, out);
     free(piece);
-    close(fd);
+    rp_os_close(fd);
     return status;
 }
 
@@ -96,11 +95,11 @@ static rp_status check_file(const char *dir, const char *shown, const rp_member 
 
 rp_status rp_file_write(const char *path, const void *data, size_t size, rp_error *err) {
     rp_staging one = {.path = (char *)path, .written = 0};
-    one.fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    one.fd = rp_os_open(path, RP_OS_WRITE | RP_OS_CREATE | RP_OS_NEW);
     if (one.fd < 0) return rp_fail_write(path, err);
     rp_status status = rp_staging_write(&one, data, size, err);
     if (!status) return rp_staging_end(&one, err);
-    close(one.fd);
+    rp_os_close(one.fd);
     return status;
 }
 
@@ -144,14 +143,14 @@ static rp_status read_text(const char *path, char **out, size_t *size, rp_error 
     else if (!(*out = malloc((size_t)bytes + 1)))
         status = rp_fail_memory(err, rp_path_shown(path), bytes);
     for (size_t at = 0; !status && at < bytes;) {
-        ssize_t got = read(fd, *out + at, (size_t)bytes - at);
+        ssize_t got = rp_os_read(fd, *out + at, (size_t)bytes - at);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0)
             status = rp_fail(err, RP_ERROR_FILE, "%s: cannot be read: %s; check the disk",
                              rp_path_shown(path), got ? strerror(errno) : "it became shorter");
         at += got > 0 ? (size_t)got : 0;
     }
-    close(fd);
+    rp_os_close(fd);
     *size = (size_t)bytes;
     return status;
 }

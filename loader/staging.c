@@ -1,13 +1,10 @@
 #include "loader/staging.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/folders.h"
+#include "base/os.h"
 #include "loader/json.h"
 
 static const char aside_prefix[] = ".before-";
@@ -26,21 +23,21 @@ rp_status rp_fail_write(const char *path, rp_error *err) {
 /* ---- the folder ---- */
 
 static bool is_empty(const char *dir) {
-    DIR *folder = opendir(dir);
+    rp_os_list *folder = rp_os_list_open(dir);
     bool empty = folder;
-    for (const struct dirent *item; empty && (item = readdir(folder));)
-        empty = !strcmp(item->d_name, ".") || !strcmp(item->d_name, "..");
-    if (folder) closedir(folder);
+    for (const char *item; empty && (item = rp_os_list_next(folder));)
+        empty = !strcmp(item, ".") || !strcmp(item, "..");
+    if (folder) rp_os_list_close(folder);
     return empty;
 }
 
 /* The path as it is named later, and whether it is a folder that may be used. */
 static rp_status look_at_place(rp_staging *s, bool overwrite, rp_error *err) {
-    struct stat info;
+    rp_os_info info;
     size_t size = strlen(s->out);
     while (size > 1 && s->out[size - 1] == '/') s->out[--size] = '\0';
-    if (stat(s->out, &info)) return errno == ENOENT ? RP_OK : rp_fail_write(s->out, err);
-    if (!S_ISDIR(info.st_mode))
+    if (rp_os_stat(s->out, &info)) return errno == ENOENT ? RP_OK : rp_fail_write(s->out, err);
+    if (info.kind != RP_OS_FOLDER)
         return rp_fail(err, RP_ERROR_FILE, "%s: is no folder; name a folder to write the model to",
                        rp_path_shown(s->out));
     s->exists = true;
@@ -62,11 +59,8 @@ rp_status rp_staging_open(const char *out, bool overwrite, rp_staging *staging, 
     rp_status status = look_at_place(staging, overwrite, err);
     if (status) return status;
     snprintf(dir, size, "%s%s", staging->out, staging->exists ? inside : beside);
-    if (!mkdtemp(dir)) return rp_fail_write(staging->out, err);
+    if (!rp_os_temporary_folder(dir)) return rp_fail_write(staging->out, err);
     staging->dir = dir;
-    mode_t mask = umask(0);
-    umask(mask);
-    chmod(dir, 0777 & ~mask); // mkdtemp lets nobody else in
     return RP_OK;
 }
 
@@ -87,10 +81,10 @@ rp_status rp_staging_begin(rp_staging *staging, const char *name, rp_error *err)
         return rp_fail_memory(err, "a path", strlen(name));
     sprintf(staging->path, "%s/%s", staging->dir, name);
     staging->names[staging->count++] = copy;
-    if (folder_of(staging->dir, name, folder) && mkdir(folder, 0777) && errno != EEXIST)
+    if (folder_of(staging->dir, name, folder) && rp_os_mkdir(folder, 0777) && errno != EEXIST)
         return rp_fail_write(folder, err);
     staging->written = 0;
-    staging->fd = open(staging->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    staging->fd = rp_os_open(staging->path, RP_OS_WRITE | RP_OS_CREATE | RP_OS_NEW);
     if (staging->fd < 0) return rp_fail_write(staging->path, err);
     return RP_OK;
 }
@@ -101,7 +95,7 @@ rp_status rp_staging_write(rp_staging *staging, const void *data, size_t size, r
         return rp_fail_write(staging->path, err);
     }
     for (const char *at = data; size;) {
-        ssize_t wrote = write(staging->fd, at, size);
+        ssize_t wrote = rp_os_write(staging->fd, at, size);
         if (wrote < 0 && errno == EINTR) continue;
         if (wrote <= 0) {
             if (!wrote) errno = ENOSPC;
@@ -117,9 +111,9 @@ rp_status rp_staging_end(rp_staging *staging, rp_error *err) {
     int fd = staging->fd;
     staging->fd = -1;
     // some file systems say only now that there is no room; others cannot sync and say so
-    bool bad = fsync(fd) && errno != EINVAL && errno != ENOSYS;
+    bool bad = rp_os_sync(fd) && errno != EINVAL && errno != ENOSYS;
     int why = errno;
-    if (close(fd) && !bad) {
+    if (rp_os_close(fd) && !bad) {
         bad = true;
         why = errno;
     }
@@ -146,7 +140,7 @@ rp_status rp_staging_copy(rp_staging *staging, const char *path, const char *nam
     rp_status status = rp_file_open(path, &from, &size, err);
     if (!status) status = rp_staging_begin(staging, name, err);
     for (ssize_t got = 1; !status && got;) {
-        got = read(from, bytes, COPY_BYTES);
+        got = rp_os_read(from, bytes, COPY_BYTES);
         if (got > 0)
             status = rp_staging_write(staging, bytes, (size_t)got, err);
         else if (got < 0 && errno != EINTR)
@@ -154,7 +148,7 @@ rp_status rp_staging_copy(rp_staging *staging, const char *path, const char *nam
                              rp_path_shown(path), strerror(errno));
     }
     if (!status) status = rp_staging_end(staging, err);
-    if (from >= 0) close(from);
+    if (from >= 0) rp_os_close(from);
     free(bytes);
     return status;
 }
@@ -181,21 +175,21 @@ static rp_status place_file(const rp_staging *s, size_t i, rp_error *err) {
         errno = ENAMETOOLONG;
         return rp_fail_write(s->out, err);
     }
-    if (folder_of(s->out, s->names[i], folder) && mkdir(folder, 0777) && errno != EEXIST)
+    if (folder_of(s->out, s->names[i], folder) && rp_os_mkdir(folder, 0777) && errno != EEXIST)
         return rp_fail_write(folder, err);
-    if (link(to, aside)) unlink(aside); // no such file, or no second names here
-    return rename(from, to) ? rp_fail_write(to, err) : RP_OK;
+    if (rp_os_link(to, aside)) rp_os_unlink(aside); // no such file, or no second names here
+    return rp_os_rename(from, to) ? rp_fail_write(to, err) : RP_OK;
 }
 
 /* Take back the first `count` files. */
 static void take_back(const rp_staging *s, size_t count) {
     char to[PATH_BYTES], aside[PATH_BYTES];
     while (count-- > 0) {
-        if (!places(s, count, to, aside) || !rename(aside, to)) continue;
-        unlink(to);
+        if (!places(s, count, to, aside) || !rp_os_rename(aside, to)) continue;
+        rp_os_unlink(to);
     }
     for (size_t i = 0; i < s->count; i++)
-        if (folder_of(s->out, s->names[i], to)) rmdir(to); // those with other files stay
+        if (folder_of(s->out, s->names[i], to)) rp_os_rmdir(to); // those with other files stay
 }
 
 static rp_status place_all(const rp_staging *s, rp_error *err) {
@@ -210,7 +204,7 @@ rp_status rp_staging_commit(rp_staging *staging, const char *const *stale, size_
                             rp_error *err) {
     char path[PATH_BYTES];
     if (!staging->exists) {
-        if (rename(staging->dir, staging->out)) return rp_fail_write(staging->out, err);
+        if (rp_os_rename(staging->dir, staging->out)) return rp_fail_write(staging->out, err);
         staging->dir = NULL;
         return RP_OK;
     }
@@ -218,22 +212,22 @@ rp_status rp_staging_commit(rp_staging *staging, const char *const *stale, size_
     for (size_t i = 0; !status && i < stale_count; i++)
         if (!rp_staging_has(staging, stale[i]) &&
             snprintf(path, sizeof path, "%s/%s", staging->out, stale[i]) < (int)sizeof path)
-            unlink(path);
+            rp_os_unlink(path);
     return status;
 }
 
 void rp_staging_close(rp_staging *staging) {
     char path[PATH_BYTES];
-    if (staging->path && staging->fd >= 0) close(staging->fd);
+    if (staging->path && staging->fd >= 0) rp_os_close(staging->fd);
     for (size_t i = 0; staging->dir && i < staging->count; i++)
         if (snprintf(path, sizeof path, "%s/%s%zu", staging->dir, aside_prefix, i) < (int)sizeof path)
-            unlink(path);
+            rp_os_unlink(path);
     for (size_t i = 0; staging->dir && i < staging->count; i++)
         if (snprintf(path, sizeof path, "%s/%s", staging->dir, staging->names[i]) < (int)sizeof path)
-            unlink(path);
+            rp_os_unlink(path);
     for (size_t i = 0; staging->dir && i < staging->count; i++)
-        if (folder_of(staging->dir, staging->names[i], path)) rmdir(path);
-    if (staging->dir) rmdir(staging->dir);
+        if (folder_of(staging->dir, staging->names[i], path)) rp_os_rmdir(path);
+    if (staging->dir) rp_os_rmdir(staging->dir);
     free(staging->names);
     rp_arena_finish(&staging->arena);
     *staging = (rp_staging){0};

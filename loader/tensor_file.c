@@ -2,10 +2,8 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "loader/crc32c.h"
 #include "loader/json.h"
 
@@ -32,22 +30,18 @@ rp_status rp_tensor_file_map(const char *path, rp_tensor_file *out, rp_error *er
     if (!out->path) return rp_fail_memory(err, "a path", strlen(path) + 1);
     rp_status status = rp_file_open(path, &fd, &out->size, err);
     if (status) return status;
-    void *bytes = NULL;
-    struct stat info;
-    if (!fstat(fd, &info)) out->mark = (rp_file_mark){info.st_dev, info.st_ino, info.st_mtim};
+    rp_os_info info;
+    if (!rp_os_fstat(fd, &info))
+        out->mark = (rp_file_mark){info.device, info.inode, info.seconds, info.nanoseconds};
     if (out->size > SIZE_MAX)
         status = rp_fail(err, RP_ERROR_UNSUPPORTED,
                          "%s: the file has %llu bytes, and a 32-bit program has no room for more than %llu; "
                          "use a 64-bit build of the library",
                          rp_path_shown(path), (unsigned long long)out->size, (unsigned long long)SIZE_MAX);
-    else if (out->size > 0)
-        bytes = mmap(NULL, (size_t)out->size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (bytes == MAP_FAILED)
+    else if (out->size > 0 && !(out->bytes = rp_os_map(fd, 0, (size_t)out->size)))
         status = rp_fail(err, RP_ERROR_FILE, "%s: cannot be mapped into memory: %s", rp_path_shown(path),
                          strerror(errno));
-    else
-        out->bytes = bytes;
-    close(fd);
+    rp_os_close(fd);
     return status;
 }
 
@@ -76,15 +70,16 @@ void rp_tensor_file_rest(rp_tensor_file *file) {
     rp_arena_finish(&file->arena);
     file->entries = NULL;
     file->count = file->capacity = 0;
-    if (file->bytes) madvise((void *)file->bytes, (size_t)file->size, MADV_DONTNEED);
+    if (file->bytes) rp_os_map_rest(file->bytes, (size_t)file->size);
 }
 
 rp_status rp_tensor_file_check_unchanged(const rp_tensor_file *file, rp_error *err) {
-    struct stat info;
+    rp_os_info info;
     const rp_file_mark *mark = &file->mark;
-    if (stat(file->path, &info) || info.st_dev != mark->device || info.st_ino != mark->inode) return RP_OK;
-    if ((uint64_t)info.st_size == file->size && info.st_mtim.tv_sec == mark->written.tv_sec &&
-        info.st_mtim.tv_nsec == mark->written.tv_nsec)
+    if (rp_os_stat(file->path, &info) || info.device != mark->device || info.inode != mark->inode)
+        return RP_OK;
+    if ((uint64_t)info.size == file->size && info.seconds == mark->seconds &&
+        info.nanoseconds == mark->nanoseconds)
         return RP_OK;
     return rp_fail(err, RP_ERROR_FILE,
                    "%s: the file was changed since the model was opened from it; close the model and open it "
@@ -93,7 +88,7 @@ rp_status rp_tensor_file_check_unchanged(const rp_tensor_file *file, rp_error *e
 }
 
 void rp_tensor_file_close(rp_tensor_file *file) {
-    if (file->bytes) munmap((void *)file->bytes, (size_t)file->size);
+    if (file->bytes) rp_os_unmap(file->bytes, (size_t)file->size);
     free(file->entries);
     rp_arena_finish(&file->arena);
     rp_arena_finish(&file->copies);

@@ -4,17 +4,16 @@
 #ifndef RP_LOADER_TENSOR_FILE_H
 #define RP_LOADER_TENSOR_FILE_H
 
-#include <sys/types.h>
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/os.h"
 #include "loader/weights.h"
 
 /* Which file, and when it was written last. */
 typedef struct rp_file_mark {
-    dev_t device;
-    ino_t inode;
-    struct timespec written;
+    uint64_t device, inode;
+    int64_t seconds, nanoseconds; /* since 1970 */
 } rp_file_mark;
 
 /* The element types that weights can be read from. F64 becomes F32. */

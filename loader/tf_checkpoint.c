@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "loader/json.h"
 #include "loader/tf_table.h"
 
@@ -184,14 +184,14 @@ static rp_status read_file(const char *path, unsigned char **bytes, size_t *size
     else if (!(*bytes = malloc((size_t)total + 1)))
         status = rp_fail_memory(err, shown, total);
     while (!status && at < total) {
-        ssize_t got = read(fd, *bytes + at, (size_t)total - at);
+        ssize_t got = rp_os_read(fd, *bytes + at, (size_t)total - at);
         if (got > 0)
             at += (size_t)got;
         else if (!got || errno != EINTR)
             status = rp_fail(err, RP_ERROR_FILE, "%s: cannot be read to the end; check the disk", shown);
     }
     *size = at;
-    close(fd);
+    rp_os_close(fd);
     return status;
 }
 

@@ -1,7 +1,7 @@
 /* Which of a folder's checkpoints is meant. */
 #include <stdio.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "loader/folder.h"
 #include "loader/json.h"
 #include "loader/tf_checkpoint.h"
@@ -28,9 +28,9 @@ static rp_status read_state(const char *dir, char *text, rp_error *err) {
     if (!path) return rp_fail_memory(err, "a path", strlen(dir));
     rp_status status = rp_path_exists(path) ? rp_file_open(path, &fd, &size, err) : RP_OK;
     if (fd >= 0) {
-        ssize_t got = pread(fd, text, MAX_STATE_BYTES - 1, 0); // of any real one this is all
+        ssize_t got = rp_os_pread(fd, text, MAX_STATE_BYTES - 1, 0); // of any real one this is all
         text[got > 0 ? got : 0] = '\0';
-        close(fd);
+        rp_os_close(fd);
     }
     free(path);
     return status;

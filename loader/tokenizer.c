@@ -1,7 +1,7 @@
 /* Opens the tokenizer of a folder, by the files that are there. */
 #include <stdio.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "loader/find_model.h"
 #include "loader/folder.h"
 #include "loader/json.h"
@@ -45,7 +45,7 @@ rp_status rp_tokenizer_read(const char *dir, const char *name, char **data, size
     *size = (size_t)bytes;
 done:
     if (file) fclose(file);
-    if (fd >= 0) close(fd);
+    if (fd >= 0) rp_os_close(fd);
     if (status) {
         free(*data);
         *data = NULL;

@@ -1,18 +1,17 @@
 #include "loader/weights_reader.h"
 
 #include <errno.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "loader/json.h"
 #include "loader/weights_files.h"
 
 static bool is_marked(int fd, const rp_tensor_file *file) {
-    struct stat info;
+    rp_os_info info;
     const rp_file_mark *mark = &file->mark;
-    return !fstat(fd, &info) && info.st_dev == mark->device && info.st_ino == mark->inode &&
-           (uint64_t)info.st_size == file->size && info.st_mtim.tv_sec == mark->written.tv_sec &&
-           info.st_mtim.tv_nsec == mark->written.tv_nsec;
+    return !rp_os_fstat(fd, &info) && info.device == mark->device && info.inode == mark->inode &&
+           (uint64_t)info.size == file->size && info.seconds == mark->seconds &&
+           info.nanoseconds == mark->nanoseconds;
 }
 
 rp_status rp_weights_reader_open(const rp_weights *weights, rp_weights_reader *out, rp_error *err) {
@@ -38,14 +37,14 @@ rp_status rp_weights_reader_open(const rp_weights *weights, rp_weights_reader *o
 }
 
 void rp_weights_reader_close(rp_weights_reader *reader) {
-    for (size_t i = 0; i < reader->count; i++) close(reader->fds[i]);
+    for (size_t i = 0; i < reader->count; i++) rp_os_close(reader->fds[i]);
     free(reader->fds);
     *reader = (rp_weights_reader){0};
 }
 
 static bool read_all(int fd, unsigned char *to, size_t size, uint64_t at) {
     for (size_t done = 0; done < size;) {
-        ssize_t got = pread(fd, to + done, size - done, (off_t)(at + done));
+        ssize_t got = rp_os_pread(fd, to + done, size - done, (off_t)(at + done));
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) return false;
         done += (size_t)got;

@@ -21,10 +21,10 @@ typedef struct layer {
     const char *prefixes[8]; /* of the quoted includes it may have */
 } layer;
 
-/* base <- gpu <- ops <- model <- tasks <- eval <- cli, train beside tasks, and loop <- finetune and apps beside eval,
- * which they and train call through their public headers; the loader stands on base
- * alone. The command is built with the loader's reader of JSON, which stands on nothing. What measures sees
- * the inside. */
+/* base <- gpu <- ops <- model <- tasks <- eval <- cli, train beside tasks, and loop <- finetune and apps
+ * beside eval, which they and train call through their public headers; the loader stands on base alone. The
+ * command is built with the loader's reader of JSON, which stands on nothing. What measures sees the inside.
+ */
 static const layer layers[] = {
     {"include/reprise", {"reprise/"}},
     {"runtime/base", {"base/", "reprise/"}},
@@ -174,6 +174,7 @@ static void read_sources(sources *s, const char *folder) {
     assert_non_null(dir);
     for (struct dirent *entry; (entry = readdir(dir));) {
         size_t length = strlen(entry->d_name);
+        if (!strcmp(entry->d_name, "os_windows.c")) continue; /* os_posix.c has the same functions */
         if (length < 2 || strcmp(entry->d_name + length - 2, ".c")) continue;
         snprintf(path, sizeof path, "%s/%s/%s", SOURCE_DIR, folder, entry->d_name);
         FILE *file = fopen(path, "r");

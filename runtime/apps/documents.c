@@ -1,7 +1,6 @@
 /* Opening documents, and finding passages in them. */
+#include "base/os.h"
 #include "reprise/documents.h"
-
-#include <sys/mman.h>
 
 #include "apps/passages.h"
 #include "base/call.h"
@@ -21,7 +20,7 @@ static void set_info(rp_documents *d, bool reused) {
 static void drop(rp_documents *d) {
     rp_index_close(&d->vectors);
     if (d->mapped)
-        munmap(d->image, d->size);
+        rp_os_unmap(d->image, d->size);
     else
         free(d->image);
     d->image = NULL;

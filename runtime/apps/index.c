@@ -1,8 +1,8 @@
 #include "apps/index.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "loader/json.h"
 #include "loader/unicode.h"
 
@@ -69,7 +69,7 @@ static void destroy(rp_index *index) {
 static rp_status open_index(rp_device *device, const char *path, rp_index **out, rp_error *err) {
     rp_index *index = rp_new(rp_index);
     if (!index) return rp_fail_memory(err, "an index", sizeof *index);
-    index->owner = getpid();
+    index->owner = rp_os_process();
     rp_turns_init(&index->turns);
     rp_gate_init(&index->gate);
     rp_status status = rp_index_file_open(path, &index->file, err);
@@ -110,7 +110,7 @@ rp_status rp_index_open(rp_device *device, const char *path, const rp_index_open
 rp_status rp_index_close(rp_index **pointer) {
     if (!pointer || !*pointer) return RP_OK;
     rp_index *index = *pointer;
-    bool forked = index->owner != getpid();
+    bool forked = index->owner != rp_os_process();
     if (!forked && !rp_gate_close(&index->gate)) return RP_ERROR_ARGUMENT;
     *pointer = NULL;
     if (!forked) destroy(index);

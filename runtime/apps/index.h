@@ -12,7 +12,7 @@ struct rp_index {
     rp_scan *scan;  /* NULL: the processor searches */
     rp_turns turns; /* of searches: the thread that has the turn uses `scan` */
     rp_gate gate;   /* calls on this index are inside */
-    pid_t owner;
+    long owner;
 };
 
 /* A number of what decides which vectors a model makes: its shape, its pooling, and a sample of its weights,

@@ -2,13 +2,12 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "base/half.h"
+#include "base/os.h"
 #include "loader/json.h"
 #include "loader/unicode.h"
 
@@ -30,19 +29,16 @@ static rp_status map(rp_index_file *file, rp_error *err) {
     int fd = -1;
     rp_status status = rp_file_open(file->path, &fd, &file->size, err);
     if (status) return status;
-    void *bytes = NULL;
     if (file->size < RP_INDEX_HEAD)
         status = damaged(file, "no index, or the first part of one", err);
     else if (file->size > SIZE_MAX)
         status = rp_fail(err, RP_ERROR_UNSUPPORTED,
                          "%s: a 32-bit program has no room for %llu bytes; use a 64-bit build of the library",
                          rp_path_shown(file->path), (unsigned long long)file->size);
-    else if ((bytes = mmap(NULL, (size_t)file->size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
+    else if (!(file->bytes = rp_os_map(fd, 0, (size_t)file->size)))
         status = rp_fail(err, RP_ERROR_FILE, "%s: cannot be mapped into memory: %s",
                          rp_path_shown(file->path), strerror(errno));
-    else
-        file->bytes = bytes;
-    close(fd);
+    rp_os_close(fd);
     return status;
 }
 
@@ -127,7 +123,7 @@ rp_status rp_index_file_open(const char *path, rp_index_file *file, rp_error *er
 }
 
 void rp_index_file_close(rp_index_file *file) {
-    if (file->bytes) munmap((void *)file->bytes, (size_t)file->size);
+    if (file->bytes) rp_os_unmap(file->bytes, (size_t)file->size);
     free(file->path);
     *file = (rp_index_file){0};
 }

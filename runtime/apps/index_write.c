@@ -1,15 +1,13 @@
 /* Making an index: vectors go to the file as they come, texts to a second one that is appended at the end. */
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "apps/index.h"
 #include "base/folders.h"
 #include "base/half.h"
+#include "base/os.h"
 #include "loader/json.h"
 #include "loader/staging.h"
 #include "loader/unicode.h"
@@ -41,12 +39,12 @@ static rp_status fail_write(rp_index_writer *w, rp_error *err) {
 }
 
 static FILE *open_new(const char *path) {
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int fd = rp_os_open(path, RP_OS_READ | RP_OS_WRITE | RP_OS_CREATE | RP_OS_NEW);
     FILE *file = fd < 0 ? NULL : fdopen(fd, "w+b");
     if (fd >= 0 && !file) {
         int why = errno;
-        close(fd);
-        unlink(path);
+        rp_os_close(fd);
+        rp_os_unlink(path);
         errno = why;
     }
     return file;
@@ -55,9 +53,9 @@ static FILE *open_new(const char *path) {
 /* Both beside `path`, so that the first can be renamed and the second has as much room. */
 static rp_status open_files(rp_index_writer *w, rp_error *err) {
     static atomic_uint number;
-    struct stat info;
+    rp_os_info info;
     size_t room = strlen(w->path) + 40;
-    if (!stat(w->path, &info) && !S_ISREG(info.st_mode))
+    if (!rp_os_stat(w->path, &info) && info.kind != RP_OS_FILE)
         return rp_fail(err, RP_ERROR_FILE, "%s: it is no regular file, and an index would take its place",
                        rp_path_shown(w->path));
     char *part = malloc(room), *texts = malloc(room);
@@ -67,14 +65,14 @@ static rp_status open_files(rp_index_writer *w, rp_error *err) {
         return rp_fail_memory(err, "a path", room);
     }
     unsigned own = atomic_fetch_add(&number, 1);
-    snprintf(part, room, "%s.%ld-%u.part", w->path, (long)getpid(), own);
-    snprintf(texts, room, "%s.%ld-%u.texts", w->path, (long)getpid(), own);
+    snprintf(part, room, "%s.%ld-%u.part", w->path, (long)rp_os_process(), own);
+    snprintf(texts, room, "%s.%ld-%u.texts", w->path, (long)rp_os_process(), own);
     w->file = open_new(part);
     if (w->file) w->part = part;
     rp_status status = w->file ? RP_OK : rp_fail_write(part, err);
     if (!status) w->texts = open_new(texts);
     if (!status && !w->texts) status = rp_fail_write(texts, err);
-    if (w->texts) unlink(texts);
+    if (w->texts) rp_os_unlink(texts);
     if (!w->part) free(part);
     free(texts);
     return status;
@@ -89,7 +87,7 @@ static rp_status put(rp_index_writer *w, FILE *file, const void *data, size_t si
 static void destroy(rp_index_writer *w) {
     if (w->file) fclose(w->file);
     if (w->texts) fclose(w->texts);
-    if (w->part) unlink(w->part);
+    if (w->part) rp_os_unlink(w->part);
     free(w->part);
     free(w->path);
     free(w->prompt_name);
@@ -380,7 +378,7 @@ static rp_status complete(rp_index_writer *w, rp_error *err) {
     RP_TRY(put(w, w->file, w->checks, w->check_count * sizeof *w->checks, err));
     if (fseeko(w->file, 0, SEEK_SET)) status = fail_write(w, err);
     if (!status) status = put(w, w->file, h, sizeof *h, err);
-    if (!status && (fflush(w->file) || fsync(fileno(w->file)))) status = fail_write(w, err);
+    if (!status && (fflush(w->file) || rp_os_sync(fileno(w->file)))) status = fail_write(w, err);
 done:
     return status;
 }
@@ -399,7 +397,7 @@ rp_status rp_index_finish(rp_index_writer **writer, rp_error *err) {
         status = rp_fail(err, RP_ERROR_ARGUMENT, "%s: an index needs at least one document",
                          rp_path_shown(w->path));
     if (!status) status = complete(w, err);
-    if (!status && rename(w->part, w->path)) status = rp_fail_write(w->path, err);
+    if (!status && rp_os_rename(w->part, w->path)) status = rp_fail_write(w->path, err);
     if (!status) {
         free(w->part);
         w->part = NULL;

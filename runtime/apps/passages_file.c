@@ -5,10 +5,9 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include <xxhash.h>
 
+#include "base/os.h"
 #include "loader/json.h"
 #include "loader/sealed.h"
 #include "loader/staging.h"
@@ -146,17 +145,16 @@ rp_status rp_passages_map(const char *path, void **image, size_t *size, rp_error
     uint64_t bytes = 0;
     rp_status status = rp_file_open(path, &fd, &bytes, err);
     if (status) return status;
-    void *map = MAP_FAILED;
-    if (bytes >= sizeof(rp_passages_header) && bytes < SIZE_MAX)
-        map = mmap(NULL, (size_t)bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    const void *map = NULL;
+    if (bytes >= sizeof(rp_passages_header) && bytes < SIZE_MAX) map = rp_os_map(fd, 0, (size_t)bytes);
     if (bytes < sizeof(rp_passages_header))
         status = rp_fail(err, RP_ERROR_FORMAT, "%s: is no index of documents; name another file",
                          rp_path_shown(path));
-    else if (map == MAP_FAILED)
+    else if (!map)
         status =
             rp_fail(err, RP_ERROR_FILE, "%s: cannot be mapped: %s", rp_path_shown(path), strerror(errno));
-    close(fd);
-    *image = status ? NULL : map;
+    rp_os_close(fd);
+    *image = status ? NULL : (void *)map;
     *size = (size_t)bytes;
     return status;
 }
@@ -166,11 +164,11 @@ rp_status rp_passages_write(const char *path, const void *image, size_t size, rp
     size_t room = strlen(path) + 48;
     char *part = rp_new_array(char, room);
     if (!part) return rp_fail_memory(err, "a path", room);
-    snprintf(part, room, "%s.%ld-%u.part", path, (long)getpid(), atomic_fetch_add(&number, 1));
-    unlink(part);
+    snprintf(part, room, "%s.%ld-%u.part", path, (long)rp_os_process(), atomic_fetch_add(&number, 1));
+    rp_os_unlink(part);
     rp_status status = rp_file_write(part, image, size, err);
-    if (!status && rename(part, path)) status = rp_fail_write(path, err);
-    if (status) unlink(part);
+    if (!status && rp_os_rename(part, path)) status = rp_fail_write(path, err);
+    if (status) rp_os_unlink(part);
     free(part);
     return status;
 }

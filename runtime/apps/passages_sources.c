@@ -2,14 +2,12 @@
 #define XXH_INLINE_ALL
 #include "apps/passages.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include "base/call.h"
+#include "base/os.h"
 #include "loader/json.h"
 #include "loader/unicode.h"
 
@@ -35,15 +33,15 @@ static rp_status list_folder(const char *dir, size_t name, int depth, rp_sources
 
 /* What `path`, which is taken over, is: a file, a folder, or of no interest. */
 static rp_status list_entry(char *path, size_t name, int depth, rp_sources *s, rp_error *err) {
-    struct stat info, link;
-    if (stat(path, &info) || lstat(path, &link)) {
+    rp_os_info info, link;
+    if (rp_os_stat(path, &info) || rp_os_lstat(path, &link)) {
         rp_status status = fail_read(path, errno, err);
         free(path);
         return status;
     }
-    if (S_ISREG(info.st_mode)) return add_file(s, path, name, err);
+    if (info.kind == RP_OS_FILE) return add_file(s, path, name, err);
     rp_status status = RP_OK;
-    if (S_ISDIR(link.st_mode)) status = list_folder(path, name, depth + 1, s, err);
+    if (link.kind == RP_OS_FOLDER) status = list_folder(path, name, depth + 1, s, err);
     free(path);
     return status;
 }
@@ -52,16 +50,16 @@ static rp_status list_folder(const char *dir, size_t name, int depth, rp_sources
     if (depth > DEEPEST || strlen(dir) > LONGEST_PATH)
         return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s: folders lie more than %d deep in each other",
                        rp_path_shown(dir), DEEPEST);
-    DIR *open = opendir(dir);
+    rp_os_list *open = rp_os_list_open(dir);
     if (!open) return fail_read(dir, errno, err);
     rp_status status = RP_OK;
-    for (struct dirent *entry; !status && (errno = 0, entry = readdir(open));) {
-        if (entry->d_name[0] == '.') continue;
-        char *path = rp_path_join(dir, entry->d_name);
+    for (const char *entry; !status && (errno = 0, entry = rp_os_list_next(open));) {
+        if (entry[0] == '.') continue;
+        char *path = rp_path_join(dir, entry);
         status = path ? list_entry(path, name, depth, s, err) : rp_fail_memory(err, "a path", strlen(dir));
     }
     if (!status && errno) status = fail_read(dir, errno, err);
-    closedir(open);
+    rp_os_list_close(open);
     return status;
 }
 
@@ -71,7 +69,7 @@ static int by_name(const void *left, const void *right) {
 
 /* The files that the library itself writes: the index, and the vectors beside it. */
 typedef struct own_files {
-    struct stat files[2];
+    rp_os_info files[2];
     size_t count;
 } own_files;
 
@@ -81,13 +79,13 @@ static void find_own(const char *index, own_files *own) {
     own->count = 0;
     for (size_t i = 0; index && i < RP_COUNT(ends); i++) {
         int size = snprintf(path, sizeof path, "%s%s", index, ends[i]);
-        if (size >= 0 && size < (int)sizeof path && !stat(path, &own->files[own->count])) own->count++;
+        if (size >= 0 && size < (int)sizeof path && !rp_os_stat(path, &own->files[own->count])) own->count++;
     }
 }
 
-static bool is_own(const own_files *own, const struct stat *file) {
+static bool is_own(const own_files *own, const rp_os_info *file) {
     for (size_t i = 0; i < own->count; i++)
-        if (own->files[i].st_dev == file->st_dev && own->files[i].st_ino == file->st_ino) return true;
+        if (own->files[i].device == file->device && own->files[i].inode == file->inode) return true;
     return false;
 }
 
@@ -97,17 +95,16 @@ static rp_status hash_sources(rp_sources *s, const own_files *own, rp_error *err
     rp_status status = RP_OK;
     s->count = 0;
     for (size_t i = 0; i < listed; i++) {
-        struct stat info;
+        rp_os_info info;
         const rp_source_file file = s->files[i];
         const char *path = file.path;
-        if (!status && stat(path, &info)) status = fail_read(path, errno, err);
+        if (!status && rp_os_stat(path, &info)) status = fail_read(path, errno, err);
         if (status || is_own(own, &info)) {
             free(file.path);
             continue;
         }
         s->files[s->count++] = file;
-        const uint64_t numbers[] = {(uint64_t)info.st_size, (uint64_t)info.st_mtim.tv_sec,
-                                    (uint64_t)info.st_mtim.tv_nsec};
+        const uint64_t numbers[] = {(uint64_t)info.size, (uint64_t)info.seconds, (uint64_t)info.nanoseconds};
         s->hash = XXH64(path + s->files[i].name, strlen(path + s->files[i].name), s->hash);
         s->hash = XXH64(numbers, sizeof numbers, s->hash);
     }
@@ -115,10 +112,10 @@ static rp_status hash_sources(rp_sources *s, const own_files *own, rp_error *err
 }
 
 rp_status rp_sources_list(const char *path, const char *index, rp_sources *sources, rp_error *err) {
-    struct stat info;
+    rp_os_info info;
     own_files own;
     *sources = (rp_sources){0};
-    if (stat(path, &info)) return fail_read(path, errno, err);
+    if (rp_os_stat(path, &info)) return fail_read(path, errno, err);
     size_t length = strlen(path);
     while (length > 1 && path[length - 1] == '/') length--;
     char *copy = rp_new_array(char, length + 1);
@@ -126,14 +123,14 @@ rp_status rp_sources_list(const char *path, const char *index, rp_sources *sourc
     memcpy(copy, path, length);
     const char *slash = strrchr(copy, '/');
     rp_status status;
-    if (S_ISDIR(info.st_mode)) {
+    if (info.kind == RP_OS_FOLDER) {
         status = list_folder(copy, length + (slash != copy || length > 1), 0, sources, err);
         free(copy);
     } else {
         status = add_file(sources, copy, slash ? (size_t)(slash + 1 - copy) : 0, err);
     }
     if (sources->count) qsort(sources->files, sources->count, sizeof *sources->files, by_name);
-    find_own(S_ISDIR(info.st_mode) ? index : NULL, &own);
+    find_own(info.kind == RP_OS_FOLDER ? index : NULL, &own);
     if (!status) status = hash_sources(sources, &own, err);
     if (!status && !sources->count)
         status = rp_fail(err, RP_ERROR_FILE, "%s: holds no file; name a folder with text files",
@@ -158,7 +155,7 @@ static rp_status read_text(int fd, uint64_t size, const rp_source_file *file, rp
     rp_status status = text ? RP_OK : rp_fail_memory(err, shown, size);
     size_t held = 0;
     while (!status && held < size) {
-        ssize_t got = read(fd, text + held, (size_t)size - held);
+        ssize_t got = rp_os_read(fd, text + held, (size_t)size - held);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) status = fail_read(file->path, errno, err);
         if (got <= 0) break;
@@ -219,12 +216,12 @@ static rp_status take_line(const rp_source_file *file, uint64_t line, const char
 
 static rp_status read_lines(int fd, const rp_source_file *file, rp_source_take take, void *user,
                             rp_error *err) {
-    FILE *open = fdopen(dup(fd), "r");
+    FILE *open = fdopen(rp_os_duplicate(fd), "rb");
     char *line = NULL;
     size_t room = 0;
     uint64_t number = 0;
     rp_status status = open ? RP_OK : rp_fail_memory(err, rp_path_shown(file->path), BUFSIZ);
-    for (ssize_t size; !status && (errno = 0, size = getline(&line, &room, open)) >= 0;) {
+    for (ssize_t size; !status && (errno = 0, size = rp_os_getline(&line, &room, open)) >= 0;) {
         number++;
         while (size && strchr(" \t\r\n", line[size - 1]) && line[size - 1]) size--;
         size_t bom = number == 1 && size >= 3 && !memcmp(line, "\xef\xbb\xbf", 3) ? 3 : 0;
@@ -249,6 +246,6 @@ rp_status rp_sources_read(const rp_sources *sources, size_t i, rp_source_take ta
     rp_status status = rp_file_open(file->path, &fd, &size, err);
     if (status) return status;
     status = lines ? read_lines(fd, file, take, user, err) : read_text(fd, size, file, take, user, err);
-    close(fd);
+    rp_os_close(fd);
     return status;
 }

@@ -4,11 +4,10 @@
  *
  * A segment is what one submission works through: at most 256 MiB, which also the slowest device reads within
  * the submission budget. Its command buffer is recorded once. */
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "apps/scan.h"
 #include "base/call.h"
+#include "base/os.h"
 #include "ops/attempts.h"
 #include "ops/class.h"
 #include "ops/selection.h"
@@ -115,8 +114,7 @@ done:
 
 /* The system may drop the pages of the vectors, which the device has now. */
 static void rest(const unsigned char *from, uint64_t bytes) {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)from & ~(page - 1);
-    madvise((void *)begin, (size_t)((uintptr_t)from + bytes - begin), MADV_DONTNEED);
+    rp_os_map_rest(from, (size_t)bytes);
 }
 
 /* Check the vectors and send them. */

@@ -4,7 +4,8 @@
 
 #include <stdatomic.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "base/os.h"
 
 /* Seconds since some fixed moment; never goes back. */
 static inline double rp_seconds(void) {
@@ -30,7 +31,7 @@ static inline double rp_process_seconds(void) {
 /* Seconds that this process has kept every processor of the machine busy, if the work had been spread evenly.
  * On a software driver this is the time of a run on a machine that nobody else uses. */
 static inline double rp_cpu_seconds(void) {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    long processors = rp_os_processors();
     return rp_process_seconds() / (double)(processors > 0 ? processors : 1);
 }
 

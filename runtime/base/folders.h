@@ -14,12 +14,8 @@ bool rp_make_folders(const char *path, unsigned mode);
  * or, with `*memory` set, when memory runs out. The caller frees it. */
 char *rp_user_cache(const char *below, bool *memory);
 
-/* Remove the folder, or the file, with all that is in it, but follow no links. False: something of it is
- * left, and errno says why. */
-bool rp_remove_tree(const char *path);
-
-/* False where a file of so many bytes is beyond this process's limit (RLIMIT_FSIZE): a write there would not
- * fail but end the process (SIGXFSZ). */
+/* False where a file of so many bytes is beyond this process's limit (rp_os_file_limit): a write there would
+ * not fail but end the process (SIGXFSZ). */
 bool rp_file_limit_allows(uint64_t size);
 
 #endif

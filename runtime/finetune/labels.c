@@ -1,7 +1,7 @@
 /* The labels that the caller names, for a head that is made. */
 #include <stdio.h>
-#include <sys/stat.h>
 
+#include "base/os.h"
 #include "finetune/finetune.h"
 #include "loader/json.h"
 
@@ -38,7 +38,7 @@ static rp_status read_file(rp_finetune_run *run, const char *path, uint64_t size
                        MOST_BYTES);
     char *text = malloc((size_t)size + 1);
     if (!text) return rp_fail_memory(err, "the labels", size);
-    FILE *f = fopen(path, "rb");
+    FILE *f = rp_os_fopen(path, "rb");
     size_t got = f ? fread(text, 1, (size_t)size, f) : 0;
     rp_status status =
         f && got == size ? RP_OK : rp_fail(err, RP_ERROR_FILE, "the file cannot be read; check the path");
@@ -77,13 +77,13 @@ static rp_status check_kept(const rp_finetune_run *run, rp_error *err) {
 static rp_status read_labels(rp_finetune_run *run, rp_error *err) {
     const char *labels = run->params.labels;
     rp_eval_task task = run->params.task;
-    struct stat info;
+    rp_os_info info;
     if (task != RP_EVAL_CLASSIFY && task != RP_EVAL_MULTILABEL && task != RP_EVAL_TAG)
         return rp_fail(err, RP_ERROR_UNSUPPORTED, "only classify, multilabel and tag have labels");
     if (run->params.teacher)
         return rp_fail(err, RP_ERROR_UNSUPPORTED, "with a teacher they are the teacher's; leave them out");
-    rp_status status = !stat(labels, &info) && S_ISREG(info.st_mode)
-                           ? read_file(run, labels, (uint64_t)info.st_size, err)
+    rp_status status = !rp_os_stat(labels, &info) && info.kind == RP_OS_FILE
+                           ? read_file(run, labels, (uint64_t)info.size, err)
                            : split(run, labels, strlen(labels), ',', err);
     if (!status && !run->named.count) status = rp_fail(err, RP_ERROR_FORMAT, "there is none; name some");
     if (!status) status = check_different(&run->named, err);

@@ -1,20 +1,16 @@
 #define _GNU_SOURCE
 #include "gpu/cache.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "base/folders.h"
+#include "base/os.h"
 
 enum { MAX_ENTRY = 256 << 20 };
 
@@ -27,7 +23,7 @@ typedef struct header {
 static const char cache_magic[8] = {'r', 'e', 'p', 'r', 'i', 's', 'e', '2'};
 
 char *rp_cache_dir(const char *wanted) {
-    const char *given = wanted ? wanted : getenv("REPRISE_CACHE_DIR");
+    const char *given = wanted ? wanted : rp_os_getenv("REPRISE_CACHE_DIR");
     bool memory = false; /* it ran out, and so there is no cache either */
     if (given && !given[0]) return NULL;
     char *path = given ? strdup(given) : rp_user_cache("reprise", &memory);
@@ -38,7 +34,7 @@ char *rp_cache_dir(const char *wanted) {
 
 static bool read_all(int fd, void *data, size_t size) {
     for (size_t done = 0; done < size;) {
-        ssize_t n = read(fd, (char *)data + done, size - done);
+        ssize_t n = rp_os_read(fd, (char *)data + done, size - done);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return false;
         done += (size_t)n;
@@ -48,7 +44,7 @@ static bool read_all(int fd, void *data, size_t size) {
 
 static bool write_all(int fd, const void *data, size_t size) {
     for (size_t done = 0; done < size;) {
-        ssize_t n = write(fd, (const char *)data + done, size - done);
+        ssize_t n = rp_os_write(fd, (const char *)data + done, size - done);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return false;
         done += (size_t)n;
@@ -62,26 +58,25 @@ static uint64_t hash_of(const char *name, const void *data, size_t size) {
 }
 
 /* False for a file that another user may have written: drivers trust what comes out of a cache. */
-static bool is_trusted(const struct stat *info) {
-    return S_ISREG(info->st_mode) && (info->st_uid == geteuid() || info->st_uid == 0) &&
-           !(info->st_mode & (S_IWGRP | S_IWOTH));
+static bool is_trusted(const rp_os_info *info) {
+    return info->kind == RP_OS_FILE && info->trusted;
 }
 
 bool rp_cache_read(const char *dir, const char *name, void **data, size_t *size) {
     char *path = NULL;
     *data = NULL;
     if (!dir || asprintf(&path, "%s/%s", dir, name) < 0) return false;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    int fd = rp_os_open(path, RP_OS_READ | RP_OS_NO_LINK | RP_OS_NOWAIT);
     free(path);
     if (fd < 0) return false;
-    struct stat info;
+    rp_os_info info;
     header head;
-    bool good = !fstat(fd, &info) && is_trusted(&info) && read_all(fd, &head, sizeof head) &&
+    bool good = !rp_os_fstat(fd, &info) && is_trusted(&info) && read_all(fd, &head, sizeof head) &&
                 !memcmp(head.magic, cache_magic, sizeof cache_magic) && head.size <= MAX_ENTRY &&
-                (uint64_t)info.st_size == head.size + sizeof head;
+                (uint64_t)info.size == head.size + sizeof head;
     if (good) good = (*data = malloc(head.size ? head.size : 1)) != NULL;
     if (good) good = read_all(fd, *data, head.size) && hash_of(name, *data, head.size) == head.hash;
-    close(fd);
+    rp_os_close(fd);
     if (good) {
         *size = head.size;
     } else {
@@ -109,9 +104,10 @@ static bool fill(int fd, const entry *e) {
 static bool make_way(const char *path) {
     char *aside = NULL;
     /* these errors say that another process removed it, or put an entry there, at the same moment */
-    if (!unlink(path) || errno == ENOENT || !rmdir(path) || errno == ENOENT || errno == ENOTDIR) return true;
+    if (!rp_os_unlink(path) || errno == ENOENT || !rp_os_rmdir(path) || errno == ENOENT || errno == ENOTDIR)
+        return true;
     if (asprintf(&aside, "%s.aside", path) < 0) return false;
-    bool moved = !rename(path, aside);
+    bool moved = !rp_os_rename(path, aside);
     free(aside);
     return moved;
 }
@@ -120,10 +116,8 @@ static bool make_way(const char *path) {
  * moment there is no entry, which only costs time; a temporary name, from which to rename, would stay in the
  * folder if this process died. */
 static bool give_name(int fd, const char *path) {
-    char self[64];
-    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
     for (int again = 0; again < 2; again++) {
-        if (!linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW)) return true;
+        if (!rp_os_give_name(fd, path)) return true;
         if (errno != EEXIST) return false;
         if (again || !make_way(path))
             return true; /* another process writes the same, or it cannot be replaced */
@@ -133,7 +127,7 @@ static bool give_name(int fd, const char *path) {
 
 static void close_quietly(int fd) {
     int why = errno;
-    close(fd);
+    rp_os_close(fd);
     errno = why;
 }
 
@@ -141,7 +135,7 @@ static void close_quietly(int fd) {
  * half-written stays in the folder. False: the file system has no such files. `*written`: the entry is there.
  */
 static bool write_unnamed(const entry *e, bool *written) {
-    int fd = open(e->dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    int fd = rp_os_open_unnamed(e->dir);
     if (fd < 0) return false;
     bool filled = fill(fd, e);
     *written = filled && give_name(fd, e->path);
@@ -153,19 +147,17 @@ static const char temporary_name[] = ".reprise-XXXXXX";
 
 /* Remove the temporary files of processes that ended: those of living processes are locked. */
 static void sweep(const char *dir) {
-    DIR *list = opendir(dir);
+    rp_os_list *list = rp_os_list_open(dir);
     if (!list) return;
     size_t prefix = strcspn(temporary_name, "X");
-    for (struct dirent *file; (file = readdir(list));) {
-        if (strlen(file->d_name) != sizeof temporary_name - 1 ||
-            memcmp(file->d_name, temporary_name, prefix) != 0)
-            continue;
-        int fd = openat(dirfd(list), file->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    for (const char *file; (file = rp_os_list_next(list));) {
+        if (strlen(file) != sizeof temporary_name - 1 || memcmp(file, temporary_name, prefix) != 0) continue;
+        int fd = rp_os_list_file(list, file);
         if (fd < 0) continue;
-        if (!flock(fd, LOCK_EX | LOCK_NB)) unlinkat(dirfd(list), file->d_name, 0);
-        close(fd);
+        if (!rp_os_lock(fd)) rp_os_list_unlink(list, file);
+        rp_os_close(fd);
     }
-    closedir(list);
+    rp_os_list_close(list);
 }
 
 /* A temporary file that this process has locked, before another's sweep took it away. -1: there is none. The
@@ -173,16 +165,16 @@ static void sweep(const char *dir) {
 static int open_temporary(const char *dir, char **path) {
     enum { TIMES = 8 };
     for (int i = 0; i < TIMES; i++) {
-        struct stat info;
+        rp_os_info info;
         if (asprintf(path, "%s/%s", dir, temporary_name) < 0) {
             *path = NULL;
             return -1;
         }
-        int fd = mkostemp(*path, O_CLOEXEC);
+        int fd = rp_os_temporary_file(*path);
         if (fd < 0) return -1;
-        bool ours = !flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK;
-        if (ours && !fstat(fd, &info) && info.st_nlink) return fd;
-        close(fd);
+        bool ours = !rp_os_lock(fd) || errno != EWOULDBLOCK;
+        if (ours && !rp_os_fstat(fd, &info) && info.links) return fd;
+        rp_os_close(fd);
         free(*path);
     }
     *path = NULL;
@@ -198,11 +190,11 @@ static bool write_named(const entry *e) {
     bool good = fd >= 0;
     if (good) {
         good = fill(fd, e);
-        if (good && rename(temporary, e->path)) /* a folder has that name */
+        if (good && rp_os_rename(temporary, e->path)) /* a folder has that name */
             good = (errno == EISDIR || errno == ENOTEMPTY || errno == EEXIST) && make_way(e->path) &&
-                   !rename(temporary, e->path);
+                   !rp_os_rename(temporary, e->path);
         int why = errno;
-        if (!good) unlink(temporary);
+        if (!good) rp_os_unlink(temporary);
         errno = why;
         close_quietly(fd);
     }
@@ -235,18 +227,15 @@ enum { BOOT = 36, NOTE = 8 + BOOT + RP_ATTEMPT_TEXT };
 
 /* Write what tells this start of the system from all others. */
 static void read_boot(char out[BOOT + 1]) {
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     out[BOOT] = '\0';
-    if (fd < 0 || !read_all(fd, out, BOOT) || strspn(out, "0123456789abcdef-") != BOOT)
-        memset(out, '-', BOOT);
-    if (fd >= 0) close(fd);
+    if (!rp_os_boot(out, BOOT) || strspn(out, "0123456789abcdef-") != BOOT) memset(out, '-', BOOT);
 }
 
 /* An attempt that was noted before the system started again did not end because of a kill: it took the system
  * down. */
 static void read_note(rp_attempt_note *note) {
     char text[NOTE + 1], written[BOOT + 1], boot[BOOT + 1];
-    ssize_t size = pread(note->file, text, NOTE, 0);
+    ssize_t size = rp_os_pread(note->file, text, NOTE, 0);
     unsigned unclear, certain;
     int begin = 0;
     text[size > 0 ? size : 0] = '\0';
@@ -263,7 +252,7 @@ static void read_note(rp_attempt_note *note) {
 }
 
 void rp_attempt_note_open(rp_attempt_note *note, const char *dir, const char *name) {
-    struct stat info;
+    rp_os_info info;
     *note = (rp_attempt_note){.file = -1};
     if (!dir || !rp_file_limit_allows(NOTE) || asprintf(&note->path, "%s/%s", dir, name) < 0) {
         note->path = NULL;
@@ -272,14 +261,15 @@ void rp_attempt_note_open(rp_attempt_note *note, const char *dir, const char *na
     int fd = -1;
     for (int i = 0; i < 2 && fd < 0; i++) {
         if (i && !make_way(note->path)) return; /* a folder has that name, or the file is not ours */
-        fd = open(note->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
-        if (fd < 0 || (!fstat(fd, &info) && is_trusted(&info))) continue;
-        close(fd);
+        fd = rp_os_open(note->path, RP_OS_READ | RP_OS_WRITE | RP_OS_CREATE | RP_OS_NO_LINK | RP_OS_NOWAIT |
+                                        RP_OS_PRIVATE);
+        if (fd < 0 || (!rp_os_fstat(fd, &info) && is_trusted(&info))) continue;
+        rp_os_close(fd);
         fd = -1;
     }
     if (fd < 0) return;
-    if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
-        close(fd);
+    if (rp_os_lock(fd) && errno == EWOULDBLOCK) {
+        rp_os_close(fd);
         return;
     }
     note->file = fd;
@@ -294,14 +284,14 @@ void rp_attempt_note_write(const rp_attempt_note *note) {
     uint32_t certain = note->certain < RP_MOST_ATTEMPTS ? note->certain : RP_MOST_ATTEMPTS;
     int size = snprintf(text, sizeof text, "%u %u %s %s\n", unclear, certain, boot, note->what);
     if (!unclear && !certain) size = 0;
-    if (ftruncate(note->file, 0) || pwrite(note->file, text, (size_t)size, 0) < 0)
+    if (rp_os_truncate(note->file, 0) || rp_os_pwrite(note->file, text, (size_t)size, 0) < 0)
         return; /* a full disk: the attempt goes unnoted */
 }
 
 void rp_attempt_note_close(rp_attempt_note *note) {
     if (note->file >= 0) {
-        if (!note->unclear && !note->certain) unlink(note->path);
-        close(note->file);
+        if (!note->unclear && !note->certain) rp_os_unlink(note->path);
+        rp_os_close(note->file);
     }
     free(note->path);
     *note = (rp_attempt_note){.file = -1};

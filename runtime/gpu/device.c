@@ -2,10 +2,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/os.h"
 #include "gpu/cache.h"
 #include "gpu/helper.h"
 #include "gpu/shader.h"
@@ -259,7 +259,7 @@ void rp_device_take_pipelines(rp_device *device, rp_pipelines *pipelines) {
 
 /* Say that there is no cache folder, unless the caller or the environment wants none. */
 static void say_no_cache(rp_device *device, const rp_device_params *params) {
-    const char *wanted = params && params->cache_dir ? params->cache_dir : getenv("REPRISE_CACHE_DIR");
+    const char *wanted = params && params->cache_dir ? params->cache_dir : rp_os_getenv("REPRISE_CACHE_DIR");
     if (device->cache_dir || (wanted && !*wanted)) return;
     device->cache_failed = true;
     rp_log_say(&device->log, RP_LOG_WARNING,
@@ -295,7 +295,8 @@ void rp_device_disconnect(rp_device *device) {
 }
 
 static rp_status copy_params(rp_device *device, const rp_device_params *params, rp_error *err) {
-    const char *shader_dir = params && params->shader_dir ? params->shader_dir : getenv("REPRISE_SHADER_DIR");
+    const char *shader_dir =
+        params && params->shader_dir ? params->shader_dir : rp_os_getenv("REPRISE_SHADER_DIR");
     if (shader_dir && shader_dir[0]) {
         device->shader_dir = strdup(shader_dir);
         if (!device->shader_dir) return rp_fail_memory(err, "a path", strlen(shader_dir) + 1);
@@ -352,7 +353,7 @@ rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_err
         rp_visit_leave(&visit);
         return rp_fail_memory(err, "a device", sizeof *device);
     }
-    device->owner = getpid();
+    device->owner = rp_os_process();
     pthread_mutex_init(&device->queue_lock, NULL);
     pthread_mutex_init(&device->users_lock, NULL);
     pthread_mutex_init(&device->losses_lock, NULL);
@@ -378,7 +379,7 @@ static bool is_unused(rp_device *device) {
 rp_status rp_device_close(rp_device **pointer) {
     if (!pointer || !*pointer) return RP_OK;
     rp_device *device = *pointer;
-    if (device->owner != getpid()) { /* a forked process owns nothing of it */
+    if (device->owner != rp_os_process()) { /* a forked process owns nothing of it */
         *pointer = NULL;
         return RP_OK;
     }

@@ -4,9 +4,9 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/types.h>
 
 #include "base/call.h"
+#include "base/os.h"
 #include "gpu/caps.h"
 
 /* An owner of Vulkan objects that outlive a call, such as a model. */
@@ -42,7 +42,7 @@ struct rp_device {
                          of them is destroyed */
     bool kept;        /* a `handle` that hung was never destroyed, so `instance` is not either */
     atomic_bool stopped; /* rp_device_stop was called: no thread attempts kernels any more */
-    pid_t owner;         /* the process that opened the device: a driver's state does not survive a fork */
+    long owner;          /* the process that opened the device: a driver's state does not survive a fork */
     rp_device_user *users;
     pthread_mutex_t users_lock;
     rp_loss *losses;

@@ -1,13 +1,13 @@
 /* Entering a device: calls share it, a lost one is opened again while no call is in it, and a forked process
  * leaves it alone. */
-#include <unistd.h>
 
+#include "base/os.h"
 #include "gpu/device.h"
 
 /* ---- fork ---- */
 
 bool rp_device_forked(const rp_device *device) {
-    return device->owner != getpid();
+    return device->owner != rp_os_process();
 }
 
 rp_status rp_device_check_owner(const rp_device *device, rp_error *err) {
@@ -15,7 +15,7 @@ rp_status rp_device_check_owner(const rp_device *device, rp_error *err) {
     return rp_fail(err, RP_ERROR_DEVICE,
                    "%s was opened by process %ld, and this is %ld, forked from it: a device cannot be used "
                    "across a fork; open it, and its models, after the fork",
-                   device->caps.info.name, (long)device->owner, (long)getpid());
+                   device->caps.info.name, (long)device->owner, (long)rp_os_process());
 }
 
 /* ---- loss ---- */

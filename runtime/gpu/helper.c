@@ -1,33 +1,25 @@
-#define _GNU_SOURCE /* dladdr, asprintf, pipe2 */
+#define _GNU_SOURCE /* asprintf */
 #include "gpu/helper.h"
 
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-extern char **environ;
+#include "base/os.h"
 
 /* Beside this library, or the program that has it inside; or in libexec, from where the library is installed.
  */
 static char *find_beside(void) {
     static const char *const places[] = {"", REPRISE_LIBEXEC_BESIDE "/"};
     static const char here;
-    Dl_info info;
-    /* a relative path may lead elsewhere by now */
-    if (!dladdr(&here, &info) || !info.dli_fname || info.dli_fname[0] != '/') return NULL;
-    int folder = (int)(strrchr(info.dli_fname, '/') - info.dli_fname);
+    char own[4096];
+    rp_os_library_of(&here, own, sizeof own);
+    if (!rp_os_is_absolute(own)) return NULL; /* a relative path may lead elsewhere by now */
+    int folder = (int)(strrchr(own, '/') - own);
     for (int i = 0; i < 2; i++) {
         char *path;
-        if (asprintf(&path, "%.*s/%sreprise-try", folder, info.dli_fname, places[i]) < 0) return NULL;
-        if (!access(path, X_OK)) return path;
+        if (asprintf(&path, "%.*s/%sreprise-try" RP_OS_PROGRAM, folder, own, places[i]) < 0) return NULL;
+        if (rp_os_may_run(path)) return path;
         free(path);
     }
     return NULL;
@@ -38,82 +30,36 @@ char *rp_helper_find(const char *wanted) {
     return find_beside();
 }
 
-/* With nothing of this process but its environment: no signal that it blocks or ignores, and its standard
- * output is `out`. 0: it does not start. */
-static pid_t start(const char *program, char *const *argv, int out) {
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    sigset_t none, all;
-    pid_t child = 0;
-    sigemptyset(&none);
-    sigfillset(&all);
-    if (posix_spawn_file_actions_init(&files)) return 0;
-    if (posix_spawnattr_init(&attributes)) {
-        posix_spawn_file_actions_destroy(&files);
-        return 0;
-    }
-    bool failed = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDWR, 0) ||
-                  posix_spawn_file_actions_adddup2(&files, out, 1) ||
-                  posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_RDWR, 0) ||
-                  posix_spawnattr_setsigmask(&attributes, &none) ||
-                  posix_spawnattr_setsigdefault(&attributes, &all) ||
-                  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) ||
-                  posix_spawn(&child, program, &files, &attributes, argv, environ);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attributes);
-    return failed ? 0 : child;
-}
-
 /* Did the other process say that it lived? Waits until it has said so or has ended, or
  * until this thread is to stop. */
-static bool hears(rp_device *device, int from) {
-    struct pollfd wait = {.fd = from, .events = POLLIN};
-    char said = 0;
+static bool hears(rp_device *device, rp_os_child *child) {
     while (!rp_device_is_stopped(device)) {
-        int ready = poll(&wait, 1, 20);
-        if (!ready || (ready < 0 && errno == EINTR)) continue;
-        ssize_t size = read(from, &said, 1);
-        if (size < 0 && errno == EINTR) continue;
-        return size == 1 && said == RP_HELPER_LIVED;
+        int said = rp_os_child_hear(child);
+        if (said != RP_OS_SILENT) return said == RP_HELPER_LIVED;
     }
     return false;
 }
 
-/* What nobody but the process itself raises, or the system on behalf of what it does. */
-static bool is_own_signal(int number) {
-    static const int own[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGXCPU};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        if (number == own[i]) return true;
-    return false;
-}
-
-static rp_end end_of(pid_t child) {
-    int status;
-    pid_t ended;
-    while ((ended = waitpid(child, &status, 0)) < 0 && errno == EINTR) continue;
-    if (ended != child) return RP_END_UNKNOWN; /* the program does not keep its children */
-    if (WIFSIGNALED(status)) return is_own_signal(WTERMSIG(status)) ? RP_END_DIED : RP_END_UNKNOWN;
-    if (WEXITSTATUS(status) == RP_HELPER_LOST) return RP_END_LOST;
-    /* 127: posix_spawn could not start it */
-    return WEXITSTATUS(status) == RP_HELPER_UNTRIED || WEXITSTATUS(status) == 127 ? RP_END_UNKNOWN
-                                                                                  : RP_END_DIED;
+static rp_end end_of(rp_os_child *child) {
+    int code = 0;
+    rp_os_end end = rp_os_child_end(child, &code);
+    if (end == RP_OS_END_CRASHED) return RP_END_DIED;
+    if (end != RP_OS_END_EXITED || code == RP_HELPER_UNTRIED) return RP_END_UNKNOWN;
+    return code == RP_HELPER_LOST ? RP_END_LOST : RP_END_DIED;
 }
 
 rp_end rp_helper_attempt(rp_device *device, const char *op, const char *kernel, const char *use) {
     char index[16], key[33];
-    int ends[2];
-    if (!device->try_program || pipe2(ends, O_CLOEXEC)) return RP_END_UNKNOWN;
+    rp_os_child child;
+    if (!device->try_program) return RP_END_UNKNOWN;
     snprintf(index, sizeof index, "%u", device->caps.info.index + 1);
     rp_device_key(device, key);
     char *const argv[] = {device->try_program, index,          device->cache_dir, key,
                           (char *)op,          (char *)kernel, (char *)use,       NULL};
-    pid_t child = start(device->try_program, argv, ends[1]);
-    close(ends[1]);
-    bool lived = child && hears(device, ends[0]);
-    close(ends[0]);
-    if (!child) return RP_END_UNKNOWN;
+    if (!rp_os_child_start(&child, device->try_program, argv)) return RP_END_UNKNOWN;
+    bool lived = hears(device, &child);
     bool stopped = rp_device_is_stopped(device);
-    if (stopped && !lived) kill(child, SIGKILL);
-    rp_end end = end_of(child);
+    if (stopped && !lived) rp_os_child_kill(&child);
+    rp_end end = end_of(&child);
     return lived ? RP_END_LIVED : stopped ? RP_END_UNKNOWN : end;
 }

@@ -3,10 +3,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/os.h"
 #include "gpu/shader.h"
 
 enum { MOST_THREADS = 7 }; /* at most, that compile beside the caller's thread */
@@ -224,7 +224,7 @@ static void sort_by_code(rp_pipeline_set *set) {
 
 rp_status rp_pipeline_make(rp_pipeline_set *set, rp_error *err) {
     pthread_t threads[MOST_THREADS];
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    long processors = rp_os_processors();
     size_t started = 0, count = set->count;
     work w = {.set = set, .lock = PTHREAD_MUTEX_INITIALIZER, .failed = count};
     double begun = rp_seconds();

@@ -1,8 +1,8 @@
 /* The model card: a README.md that says how the model was made. */
 #include <math.h>
 #include <stdio.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "loader/sealed.h"
 #include "loop/loop.h"
 
@@ -118,11 +118,11 @@ static bool write_text(const rp_loop *loop, FILE *out, rp_error *err) {
 rp_status rp_loop_write_card(const rp_loop *loop, const char *dir, rp_error *err) {
     char *text = NULL, *path = rp_path_join(dir, "README.md");
     size_t size = 0;
-    FILE *out = path ? open_memstream(&text, &size) : NULL;
+    FILE *out = path ? rp_os_memory_open(&text, &size) : NULL;
     bool good = out && write_text(loop, out, err);
-    if (out && (ferror(out) | fclose(out))) good = false;
+    if (out && (ferror(out) | rp_os_memory_close(out, &text, &size))) good = false;
     rp_status status = good ? RP_OK : rp_fail_memory(err, "a model card", size);
-    if (!status) unlink(path); /* one that was copied along */
+    if (!status) rp_os_unlink(path); /* one that was copied along */
     if (!status) status = rp_file_write(path, text, size, err);
     free(text);
     free(path);

@@ -1,13 +1,12 @@
 /* Checkpoints: written beside their place, renamed when all of it is on the disk, found again, and removed.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/folders.h"
+#include "base/os.h"
 #include "loader/sealed.h"
 #include "loader/staging.h"
 #include "loop/loop.h"
@@ -40,19 +39,19 @@ static int compare(const void *a, const void *b) {
 /* The steps of all of them, in order; freed by the caller. */
 static rp_status list(const char *dir, uint64_t **out, size_t *count, rp_error *err) {
     size_t capacity = 0;
-    DIR *folder = opendir(dir);
+    rp_os_list *folder = rp_os_list_open(dir);
     rp_status status = folder ? RP_OK : rp_fail_write(dir, err);
     *out = NULL;
     *count = 0;
-    for (const struct dirent *item; !status && (item = readdir(folder));) {
+    for (const char *item; !status && (item = rp_os_list_next(folder));) {
         uint64_t step;
-        if (!read_name(item->d_name, &step)) continue;
+        if (!read_name(item, &step)) continue;
         if (!rp_grow((void **)out, &capacity, *count + 1, sizeof **out))
             status = rp_fail_memory(err, "a list of checkpoints", sizeof **out);
         else
             (*out)[(*count)++] = step;
     }
-    if (folder) closedir(folder);
+    if (folder) rp_os_list_close(folder);
     if (*count) qsort(*out, *count, sizeof **out, compare);
     return status;
 }
@@ -205,9 +204,9 @@ static rp_status write_all(const rp_loop *loop, const char *dir, rp_error *err) 
 static rp_status drop(const rp_loop *loop, const char *path, rp_error *err) {
     char aside[PATH_BYTES];
     rp_status status = join(aside, loop->work, "old", err);
-    if (!status && (!rp_remove_tree(aside) || (rename(path, aside) && errno != ENOENT)))
+    if (!status && (!rp_os_remove_tree(aside) || (rp_os_rename(path, aside) && errno != ENOENT)))
         status = rp_fail_write(path, err);
-    if (!status) rp_remove_tree(aside);
+    if (!status) rp_os_remove_tree(aside);
     return status;
 }
 
@@ -234,7 +233,7 @@ rp_status rp_loop_checkpoint(rp_loop *loop, rp_error *err) {
     if (!status) status = join(place, loop->out, name, err);
     if (!status) status = write_all(loop, dir, err);
     if (!status) status = drop(loop, place, err); /* it is a damaged one */
-    if (!status && rename(dir, place)) status = rp_fail_write(place, err);
+    if (!status && rp_os_rename(dir, place)) status = rp_fail_write(place, err);
     if (!status) status = rp_loop_sync_folder(loop->out, err);
     return status ? status : drop_oldest(loop, err);
 }

@@ -1,11 +1,8 @@
 /* Files of folders: which there are, second names for them, and names that are on the disk. */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "loader/staging.h"
 #include "loop/loop.h"
 
@@ -22,20 +19,19 @@ static rp_status add(rp_loop_files *out, const char *name, rp_error *err) {
 /* The files of `dir`/`below`; `below` is "" or ends in a slash. */
 static rp_status list(const char *dir, const char *below, rp_loop_files *out, rp_error *err) {
     char path[PATH_BYTES], name[PATH_BYTES];
-    struct stat info;
+    rp_os_info info;
     rp_status status = RP_OK;
     if (snprintf(path, sizeof path, "%s/%s", dir, below) >= (int)sizeof path) errno = ENAMETOOLONG;
-    DIR *folder = strlen(path) + 1 < sizeof path ? opendir(path) : NULL;
+    rp_os_list *folder = strlen(path) + 1 < sizeof path ? rp_os_list_open(path) : NULL;
     if (!folder) return rp_fail_write(path, err);
-    for (const struct dirent *item; !status && (item = readdir(folder));) {
-        if (item->d_name[0] == '.' ||
-            snprintf(name, sizeof name, "%s%s", below, item->d_name) + 2 >= (int)sizeof name ||
-            snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path || lstat(path, &info))
+    for (const char *item; !status && (item = rp_os_list_next(folder));) {
+        if (item[0] == '.' || snprintf(name, sizeof name, "%s%s", below, item) + 2 >= (int)sizeof name ||
+            snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path || rp_os_lstat(path, &info))
             continue;
-        if (S_ISREG(info.st_mode)) status = add(out, name, err);
-        if (S_ISDIR(info.st_mode) && !*below) status = list(dir, strcat(name, "/"), out, err);
+        if (info.kind == RP_OS_FILE) status = add(out, name, err);
+        if (info.kind == RP_OS_FOLDER && !*below) status = list(dir, strcat(name, "/"), out, err);
     }
-    closedir(folder);
+    rp_os_list_close(folder);
     return status;
 }
 
@@ -64,15 +60,15 @@ static rp_status link_file(rp_staging *to, const char *from, const char *name, r
     }
     char *slash = strrchr(new, '/');
     *slash = '\0';
-    if (mkdir(new, 0777) && errno != EEXIST) return rp_fail_write(new, err);
+    if (rp_os_mkdir(new, 0777) && errno != EEXIST) return rp_fail_write(new, err);
     *slash = '/';
-    return link(old, new) ? rp_staging_copy(to, old, name, err) : RP_OK;
+    return rp_os_link(old, new) ? rp_staging_copy(to, old, name, err) : RP_OK;
 }
 
 rp_status rp_loop_files_link(const char *from, const char *to, rp_error *err) {
     rp_loop_files files = {0};
     rp_staging staging = {.dir = (char *)to, .fd = -1}; /* for copies */
-    rp_status status = mkdir(to, 0777) ? rp_fail_write(to, err) : rp_loop_files_list(from, &files, err);
+    rp_status status = rp_os_mkdir(to, 0777) ? rp_fail_write(to, err) : rp_loop_files_list(from, &files, err);
     for (size_t i = 0; !status && i < files.count; i++)
         status = link_file(&staging, from, files.names[i], err);
     rp_loop_files_finish(&files);
@@ -82,9 +78,5 @@ rp_status rp_loop_files_link(const char *from, const char *to, rp_error *err) {
 }
 
 rp_status rp_loop_sync_folder(const char *path, rp_error *err) {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool good = fd >= 0 && (!fsync(fd) || errno == EINVAL || errno == ENOSYS);
-    rp_status status = good ? RP_OK : rp_fail_write(path, err);
-    if (fd >= 0) close(fd);
-    return status;
+    return rp_os_sync_folder(path) ? rp_fail_write(path, err) : RP_OK;
 }

@@ -1,12 +1,10 @@
 /* The log: one JSON object a line, each of which is written at once. */
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/folders.h"
+#include "base/os.h"
 #include "loader/json.h"
 #include "loader/staging.h"
 #include "loop/loop.h"
@@ -14,21 +12,22 @@
 rp_status rp_loop_log_open(rp_loop *loop, rp_error *err) {
     const char *path = loop->params.log;
     if (!path) return RP_OK;
-    int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
-    if (fd < 0 && errno == EACCES) fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+    int fd = rp_os_open(path, RP_OS_READ | RP_OS_WRITE | RP_OS_APPEND | RP_OS_CREATE);
+    if (fd < 0 && errno == EACCES) fd = rp_os_open(path, RP_OS_WRITE | RP_OS_APPEND);
     if (fd < 0) return rp_fail_write(path, err);
-    loop->log = fd ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 3); /* 0 means that there is none */
-    if (!fd) close(fd);
+    loop->log = fd ? fd : rp_os_duplicate(fd); /* 0 means that there is none */
+    if (!fd) rp_os_close(fd);
     return loop->log > 0 ? RP_OK : rp_fail_write(path, err);
 }
 
 void rp_loop_log_close(rp_loop *loop) {
-    if (loop->log) close(loop->log);
+    if (loop->log) rp_os_close(loop->log);
     loop->log = 0;
 }
 
 rp_status rp_loop_log_sync(rp_loop *loop, rp_error *err) {
-    if (!loop->log || !fsync(loop->log) || errno == EINVAL || errno == ENOSYS || errno == EROFS) return RP_OK;
+    if (!loop->log || !rp_os_sync(loop->log) || errno == EINVAL || errno == ENOSYS || errno == EROFS)
+        return RP_OK;
     return rp_fail_write(loop->params.log, err);
 }
 
@@ -43,13 +42,13 @@ static bool read_step(const char *line, uint64_t *out) {
 }
 
 /* Bytes of the lines of the first `done` steps. */
-static rp_status measure(const rp_loop *loop, FILE *file, uint64_t done, off_t *out, rp_error *err) {
+static rp_status measure(const rp_loop *loop, FILE *file, uint64_t done, uint64_t *out, rp_error *err) {
     char *line = NULL;
     size_t capacity = 0;
     uint64_t step;
     *out = 0;
     errno = 0;
-    for (ssize_t size; (size = getline(&line, &capacity, file)) > 0; *out += size)
+    for (ssize_t size; (size = rp_os_getline(&line, &capacity, file)) > 0; *out += (uint64_t)size)
         if (line[size - 1] != '\n' || !read_step(line, &step) || step > done) break;
     free(line);
     if (errno == ENOMEM) return rp_fail_memory(err, rp_path_shown(loop->params.log), capacity);
@@ -57,13 +56,13 @@ static rp_status measure(const rp_loop *loop, FILE *file, uint64_t done, off_t *
 }
 
 rp_status rp_loop_log_cut(rp_loop *loop, uint64_t done, rp_error *err) {
-    struct stat info;
-    off_t keep = 0;
-    if (!loop->log || fstat(loop->log, &info) || !S_ISREG(info.st_mode)) return RP_OK;
-    FILE *file = fopen(loop->params.log, "r");
+    rp_os_info info;
+    uint64_t keep = 0;
+    if (!loop->log || rp_os_fstat(loop->log, &info) || info.kind != RP_OS_FILE) return RP_OK;
+    FILE *file = rp_os_fopen(loop->params.log, "rb");
     rp_status status = file ? measure(loop, file, done, &keep, err) : rp_fail_write(loop->params.log, err);
     if (file) fclose(file);
-    if (!status && ftruncate(loop->log, keep)) status = rp_fail_write(loop->params.log, err);
+    if (!status && rp_os_truncate(loop->log, keep)) status = rp_fail_write(loop->params.log, err);
     loop->log_begun = true;
     return status;
 }
@@ -87,14 +86,14 @@ static void begin_line(rp_json_writer *w, const rp_training_step *s) {
 }
 
 static rp_status write_text(const rp_loop *loop, const char *text, size_t size, rp_error *err) {
-    struct stat info;
-    if (!fstat(loop->log, &info) && S_ISREG(info.st_mode) &&
-        !rp_file_limit_allows((uint64_t)info.st_size + size)) {
+    rp_os_info info;
+    if (!rp_os_fstat(loop->log, &info) && info.kind == RP_OS_FILE &&
+        !rp_file_limit_allows((uint64_t)info.size + size)) {
         errno = EFBIG;
         return rp_fail_write(loop->params.log, err);
     }
     while (size) {
-        ssize_t wrote = write(loop->log, text, size);
+        ssize_t wrote = rp_os_write(loop->log, text, size);
         if (wrote < 0 && errno == EINTR) continue;
         if (wrote <= 0) return rp_fail_write(loop->params.log, err);
         text += wrote;
@@ -110,7 +109,7 @@ static rp_status end_line(rp_loop *loop, rp_json_writer *w, rp_error *err) {
     char *text = rp_json_writer_finish(w, &size);
     if (!text) return rp_fail_memory(err, "a line of the log", size);
     rp_status status = RP_OK;
-    if (!loop->log_begun && ftruncate(loop->log, 0) && errno == EIO)
+    if (!loop->log_begun && rp_os_truncate(loop->log, 0) && errno == EIO)
         status = rp_fail_write(loop->params.log, err); /* a pipe has nothing */
     loop->log_begun = true;
     if (!status) status = write_text(loop, text, size, err);

@@ -1,13 +1,9 @@
 /* The folder that is written. */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/folders.h"
+#include "base/os.h"
 #include "loader/sealed.h"
 #include "loader/staging.h"
 #include "loop/loop.h"
@@ -18,24 +14,24 @@ enum { PATH_BYTES = 4096 };
 
 /* Does the folder hold anything; and `*ours`: is it something of a training? */
 static bool has_files(const char *dir, bool *ours) {
-    DIR *folder = opendir(dir);
+    rp_os_list *folder = rp_os_list_open(dir);
     bool any = !folder;
-    for (const struct dirent *item; folder && (item = readdir(folder));) {
-        const char *name = item->d_name;
+    for (const char *item; folder && (item = rp_os_list_next(folder));) {
+        const char *name = item;
         if (!strcmp(name, ".") || !strcmp(name, "..")) continue;
         any = true;
         *ours = *ours || !strcmp(name, ".training") || !strncmp(name, "checkpoint-", 11) ||
                 !strcmp(name, rp_loop_training_file);
     }
-    if (folder) closedir(folder);
+    if (folder) rp_os_list_close(folder);
     return any;
 }
 
 static rp_status check_place(const rp_loop *loop, rp_error *err) {
-    struct stat info;
+    rp_os_info info;
     bool ours = false;
-    if (lstat(loop->out, &info)) return errno == ENOENT ? RP_OK : rp_fail_write(loop->out, err);
-    if (!S_ISDIR(info.st_mode))
+    if (rp_os_lstat(loop->out, &info)) return errno == ENOENT ? RP_OK : rp_fail_write(loop->out, err);
+    if (info.kind != RP_OS_FOLDER)
         return rp_fail(err, RP_ERROR_FILE, "%s: is no folder; name a folder to write the model to",
                        rp_path_shown(loop->out));
     if (!has_files(loop->out, &ours) || (ours && loop->params.resume)) return RP_OK;
@@ -48,12 +44,12 @@ static rp_status check_place(const rp_loop *loop, rp_error *err) {
 }
 
 static rp_status make_place(rp_loop *loop, rp_error *err) {
-    loop->made = !mkdir(loop->out, 0777);
+    loop->made = !rp_os_mkdir(loop->out, 0777);
     if (!loop->made && errno != EEXIST) return rp_fail_write(loop->out, err);
-    loop->lock = open(loop->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (loop->lock < 0) loop->lock = 0;
-    if (!loop->lock) return rp_fail_write(loop->out, err);
-    if (!flock(loop->lock, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK) return RP_OK;
+    loop->lock = rp_os_lock_folder(loop->out);
+    if (loop->lock > 0) return RP_OK;
+    loop->lock = 0;
+    if (errno != EWOULDBLOCK) return rp_fail_write(loop->out, err);
     loop->made = false;
     return rp_fail(err, RP_ERROR_FILE, "%s: another training writes to this folder; let it end first",
                    rp_path_shown(loop->out));
@@ -64,7 +60,7 @@ rp_status rp_loop_output_work(rp_loop *loop, rp_error *err) {
     char *work = loop->work ? NULL : rp_path_join(loop->out, ".training");
     if (loop->work) return RP_OK;
     if (!work) return rp_fail_memory(err, "a path", strlen(loop->out));
-    if (!rp_remove_tree(work) || mkdir(work, 0777)) {
+    if (!rp_os_remove_tree(work) || rp_os_mkdir(work, 0777)) {
         rp_status status = rp_fail_write(loop->out, err);
         free(work);
         return status;
@@ -134,7 +130,7 @@ rp_status rp_loop_output_save(rp_loop *loop, rp_error *err) {
         return rp_fail_write(loop->out, err);
     rp_status status = rp_trainer_save(loop->trainer, new, false, err);
     if (status) return status;
-    if (!rp_remove_tree(best) || rename(new, best)) return rp_fail_write(best, err);
+    if (!rp_os_remove_tree(best) || rp_os_rename(new, best)) return rp_fail_write(best, err);
     loop->saved = true;
     return RP_OK;
 }
@@ -150,17 +146,17 @@ static rp_status move_file(const rp_loop *loop, const char *name, rp_error *err)
     }
     strcpy(below, to);
     *strrchr(below, '/') = '\0';
-    if (mkdir(below, 0777) && errno != EEXIST) return rp_fail_write(below, err);
-    return rename(from, to) ? rp_fail_write(to, err) : RP_OK;
+    if (rp_os_mkdir(below, 0777) && errno != EEXIST) return rp_fail_write(below, err);
+    return rp_os_rename(from, to) ? rp_fail_write(to, err) : RP_OK;
 }
 
 static void take_back(const rp_loop *loop, const rp_loop_files *files, size_t count) {
     char path[PATH_BYTES];
     for (size_t i = 0; i < count; i++) {
         if (!path_in(path, loop->out, files->names[i])) continue;
-        unlink(path);
+        rp_os_unlink(path);
         *strrchr(path, '/') = '\0';
-        if (strcmp(path, loop->out)) rmdir(path);
+        if (strcmp(path, loop->out)) rp_os_rmdir(path);
     }
 }
 
@@ -196,9 +192,9 @@ rp_status rp_loop_output_commit(rp_loop *loop, rp_error *err) {
 }
 
 void rp_loop_output_close(rp_loop *loop) {
-    if (loop->work) rp_remove_tree(loop->work);
-    if (loop->made && !loop->committed) rmdir(loop->out); /* unless it has checkpoints */
-    if (loop->lock) close(loop->lock);
+    if (loop->work) rp_os_remove_tree(loop->work);
+    if (loop->made && !loop->committed) rp_os_rmdir(loop->out); /* unless it has checkpoints */
+    if (loop->lock) rp_os_close(loop->lock);
     free(loop->work);
     free(loop->out);
 }

@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "loader/json_text.h"
 #include "loader/sealed.h"
 #include "loader/staging.h"
@@ -242,10 +242,10 @@ static char *part_of(const char *path, rp_error *err) {
 static rp_status write_plot(const char *path, const char *text, size_t size, rp_error *err) {
     char *part = part_of(path, err);
     if (!part) return err->status;
-    unlink(part);
+    rp_os_unlink(part);
     rp_status status = rp_file_write(part, text, size, err);
-    if (!status && rename(part, path)) status = rp_fail_write(path, err);
-    if (status) unlink(part);
+    if (!status && rp_os_rename(part, path)) status = rp_fail_write(path, err);
+    if (status) rp_os_unlink(part);
     free(part);
     return status;
 }
@@ -254,9 +254,9 @@ rp_status rp_loop_plot_open(const rp_loop *loop, rp_error *err) {
     if (!loop->params.plot) return RP_OK;
     char *part = part_of(loop->params.plot, err);
     if (!part) return err->status;
-    unlink(part);
+    rp_os_unlink(part);
     rp_status status = rp_file_write(part, "", 0, err);
-    unlink(part);
+    rp_os_unlink(part);
     free(part);
     return status;
 }
@@ -265,11 +265,11 @@ rp_status rp_loop_plot(const rp_loop *loop, rp_error *err) {
     char *text = NULL;
     size_t size = 0;
     if (!loop->params.plot) return RP_OK;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = rp_os_memory_open(&text, &size);
     if (!out) return rp_fail_memory(err, "a plot", 0);
     draw(loop, out);
     bool bad = ferror(out);
-    bad = fclose(out) || bad;
+    bad = rp_os_memory_close(out, &text, &size) || bad;
     rp_status status =
         bad ? rp_fail_memory(err, "a plot", size) : write_plot(loop->params.plot, text, size, err);
     free(text);

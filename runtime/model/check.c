@@ -1,9 +1,9 @@
 /* Every kernel that may run on a device, tried or compiled by several threads. */
+#include "base/os.h"
 #include "reprise/check.h"
 
 #include <pthread.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "loader/config.h"
@@ -216,7 +216,7 @@ static void *work(void *user) {
  * without the lock. */
 static rp_status run_round(check *c, rp_check_fn each, void *user, rp_error *err) {
     pthread_t threads[MOST_THREADS];
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    long processors = rp_os_processors();
     uint32_t wanted = c->params.threads ? c->params.threads : processors > 0 ? (uint32_t)processors : 1;
     uint32_t started = 0;
     c->alone = c->lost = false;

@@ -1,10 +1,10 @@
 /* Opening and closing a model. */
+#include "base/os.h"
 #include "model/canary.h"
 
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "loader/tokenizer.h"

@@ -1,29 +1,13 @@
 /* The helper program: it repeats one attempt, so that no other process ends with the kernel. */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "gpu/helper.h"
 #include "ops/class.h"
 #include "reprise/device.h"
 
 enum { LONGEST = 300 }; /* processor seconds: a compiler that goes round in circles is ended by SIGXCPU */
-
-/* Have the system end this process with the one that waits for it, leave no core dump, and close whatever was
- * inherited but the standard files. */
-static void settle(void) {
-    const struct rlimit no_core = {0, 0}, time = {LONGEST, LONGEST + 1};
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    prctl(PR_SET_DUMPABLE, 0);
-    setrlimit(RLIMIT_CORE, &no_core);
-    setrlimit(RLIMIT_CPU, &time);
-    struct rlimit files;
-    int most = getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur > 4096 ? 4096 : (int)files.rlim_cur;
-    for (int fd = 3; fd < most; fd++) close(fd);
-}
 
 static const rp_class *find_class(const char *name) {
     for (uint32_t i = 0; i < rp_class_count; i++)
@@ -49,14 +33,14 @@ static int try_kernel(rp_device *device, const char *op, const char *name, const
     rp_device_leave(device, status);
     if (status == RP_ERROR_DEVICE_LOST) return RP_HELPER_LOST;
     if (status && !refused) return RP_HELPER_UNTRIED;
-    return write(1, &RP_HELPER_LIVED, 1) == 1 ? RP_HELPER_DONE : RP_HELPER_UNTRIED;
+    return rp_os_write(1, &RP_HELPER_LIVED, 1) == 1 ? RP_HELPER_DONE : RP_HELPER_UNTRIED;
 }
 
 int rp_try_main(int argc, char **argv) {
     rp_device *device = NULL;
     char key[33] = "";
     if (argc != 7) return RP_HELPER_UNTRIED;
-    settle();
+    rp_os_child_settle(LONGEST);
     const rp_device_params params = {
         .index = (uint32_t)strtoul(argv[1], NULL, 10), .cache_dir = argv[2], .try_program = ""};
     if (rp_device_open(&params, &device, NULL)) return RP_HELPER_UNTRIED;

@@ -1,6 +1,6 @@
 /* The model that is trained: one to go on from, or a new one of a configuration and a vocabulary. */
-#include <sys/stat.h>
 
+#include "base/os.h"
 #include "loader/convert.h"
 #include "loader/json.h"
 #include "loader/new_model.h"
@@ -23,15 +23,14 @@ static rp_status make_model(rp_pretrain_run *run, rp_error *err) {
 }
 
 static bool is_file(const char *path) {
-    struct stat info;
-    return !stat(path, &info) && !S_ISDIR(info.st_mode);
+    rp_os_info info;
+    return !rp_os_stat(path, &info) && info.kind != RP_OS_FOLDER;
 }
 
 /* Open the vocabulary that the file `path` holds, as the tokenizer of a new model would be: in a folder of
  * this call alone. */
 static rp_status open_vocabulary(rp_pretrain_run *run, const char *path, rp_error *err) {
-    const char *folder = getenv("TMPDIR");
-    char *place = rp_path_join(folder && *folder ? folder : "/tmp", "tokenizer");
+    char *place = rp_path_join(rp_os_temporary(), "tokenizer");
     rp_conversion c = {.sub = "", .err = err, .config = {.max_positions = RP_CORPUS_TOKENS_MAX}};
     if (!place) return rp_fail_memory(err, "a path", strlen(path));
     rp_status status = rp_staging_open(place, true, &c.staging, err);

@@ -1,9 +1,8 @@
 /* Files that instances are written to: those of a training, and those that a training is evaluated by. */
 #include <errno.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/os.h"
 #include "loader/json.h"
 #include "pretrain/pretrain.h"
 
@@ -11,12 +10,12 @@
 
 /* As rp_eval has it: what is a link or no regular file, such as /dev/stdout, stays what it is. */
 static rp_status open_file(const char *path, char **part, FILE **file, rp_error *err) {
-    struct stat info;
-    bool plain = lstat(path, &info) || S_ISREG(info.st_mode);
+    rp_os_info info;
+    bool plain = rp_os_lstat(path, &info) || info.kind == RP_OS_FILE;
     *part = malloc(strlen(path) + 6);
     if (!*part) return rp_fail_memory(err, "the instances", strlen(path));
     strcat(strcpy(*part, path), plain ? ".part" : "");
-    *file = fopen(*part, "wb");
+    *file = rp_os_fopen(*part, "wb");
     return *file ? RP_OK
                  : rp_fail(err, RP_ERROR_FILE, "%s: cannot be written: %s; choose another file",
                            rp_path_shown(*part), strerror(errno));
@@ -41,10 +40,10 @@ static rp_status close_file(const char *path, char *part, FILE *file, rp_status 
     if (file && fclose(file) && !status)
         status = rp_fail(err, RP_ERROR_FILE, "%s: cannot be written: %s; check the disk", rp_path_shown(path),
                          strerror(errno));
-    if (!status && renamed && rename(part, path))
+    if (!status && renamed && rp_os_rename(part, path))
         status = rp_fail(err, RP_ERROR_FILE, "%s: cannot be written: %s; choose another file",
                          rp_path_shown(path), strerror(errno));
-    if (file && status && renamed) unlink(part);
+    if (file && status && renamed) rp_os_unlink(part);
     free(part);
     return status;
 }

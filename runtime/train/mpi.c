@@ -3,7 +3,6 @@
  */
 #include "train/mpi.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +52,7 @@ static void take(const rp_mpi *mpi, int n, void *out) {
 #define HANDLE void *
 #define MEMBER pointer
 #define IGNORED NULL
+#include "base/os.h"
 #include "train/mpi_calls.h"
 
 #define CALLS mpich
@@ -67,12 +67,12 @@ bool rp_mpi_launched(uint32_t *size) {
     static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"};
     *size = 0;
     for (size_t i = 0; i < RP_COUNT(sizes); i++) {
-        const char *text = getenv(sizes[i]);
+        const char *text = rp_os_getenv(sizes[i]);
         long number = text ? strtol(text, NULL, 10) : 0;
         if (number > 0 && number < 1 << 20) *size = (uint32_t)number;
         if (*size) return true;
     }
-    return getenv("PMIX_RANK") != NULL; /* Slurm's srun says no more */
+    return rp_os_getenv("PMIX_RANK") != NULL; /* Slurm's srun says no more */
 }
 
 /* ---- the library ---- */
@@ -80,32 +80,26 @@ bool rp_mpi_launched(uint32_t *size) {
 /* Open the library of the launcher's kind; one that the program has loaded comes first. */
 static void *open_library(const char **name) {
     static const char *const libraries[] = {
-#ifdef __APPLE__
-        "libmpi.40.dylib",
-        "libmpi.12.dylib",
-        "libmpi.dylib",
-#else
-        "libmpi.so.40",
-        "libmpich.so.12",
-        "libmpi.so.12",
-        "libmpi.so",
-#endif
+        RP_OS_LIBRARY("libmpi", ".40"),
+        RP_OS_LIBRARY("libmpich", ".12"),
+        RP_OS_LIBRARY("libmpi", ".12"),
+        RP_OS_LIBRARY("libmpi", ""),
     };
-    void *library = NULL, *program = dlopen(NULL, RTLD_NOW);
+    void *library = NULL, *program = rp_os_library_open(NULL, false);
     *name = "the program's MPI";
-    if (program && dlsym(program, names[INIT_THREAD])) return program;
+    if (program && rp_os_symbol(program, names[INIT_THREAD])) return program;
     /* the first is Open MPI's, and PMI_SIZE is what MPICH's launcher says */
-    size_t first = getenv("PMI_SIZE") && !getenv("OMPI_COMM_WORLD_SIZE");
+    size_t first = rp_os_getenv("PMI_SIZE") && !rp_os_getenv("OMPI_COMM_WORLD_SIZE");
     for (size_t i = 0; !library && i < RP_COUNT(libraries); i++) {
         *name = libraries[(i + first) % RP_COUNT(libraries)];
-        library = dlopen(*name, RTLD_NOW | RTLD_GLOBAL); /* global: its plug-ins look for its functions */
+        library = rp_os_library_open(*name, true); /* global: its plug-ins look for its functions */
     }
     return library;
 }
 
 static rp_status find_functions(rp_mpi *mpi, void *library, const char *name, rp_error *err) {
     for (int i = 0; i < RP_MPI_FUNCTIONS; i++) {
-        mpi->functions[i] = dlsym(library, names[i]);
+        mpi->functions[i] = rp_os_symbol(library, names[i]);
         if (!mpi->functions[i])
             return rp_fail(err, RP_ERROR_UNSUPPORTED, "%s has no %s; take Open MPI 4 or 5, or MPICH 3 or 4",
                            name, names[i]);
@@ -120,8 +114,10 @@ static bool begins(const char *text, const char *with) {
 static rp_status find_interface(rp_mpi *mpi, void *library, const char *name, rp_error *err) {
     char version[LONGEST_VERSION] = "";
     int length = 0, (*get)(char *, int *);
-    void *world = dlsym(library, "ompi_mpi_comm_world"), *byte = dlsym(library, "ompi_mpi_byte"),
-         *errors = dlsym(library, "ompi_mpi_errors_return"), *none = dlsym(library, "ompi_request_null");
+    void *world = rp_os_symbol(library, "ompi_mpi_comm_world"),
+         *byte = rp_os_symbol(library, "ompi_mpi_byte"),
+         *errors = rp_os_symbol(library, "ompi_mpi_errors_return"),
+         *none = rp_os_symbol(library, "ompi_request_null");
     take(mpi, LIBRARY_VERSION, &get);
     get(version, &length);
     version[strcspn(version, "\r\n")] = 0;

@@ -3,10 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/os.h"
 #include "train/mpi.h"
 
 enum { MOST_PROCESSES = 4096, HOST_NAME = 64, VERSION = 1 };
@@ -231,7 +231,7 @@ rp_status rp_world_sum(rp_world *w, float *values, uint64_t count, rp_error *err
 
 static rp_status introduce(rp_world *w, rp_error *err) {
     char host[HOST_NAME] = "";
-    gethostname(host, sizeof host - 1);
+    rp_os_host(host, sizeof host);
     w->hosts = calloc(w->size, sizeof *w->hosts);
     w->letters = rp_new_array(letter, w->size + 1);
     w->requests = rp_new_array(rp_mpi_handle, 2ull * w->size);
