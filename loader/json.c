@@ -56,7 +56,8 @@ rp_status rp_file_open(const char *path, int *fd, uint64_t *size, rp_error *err)
     if (*fd < 0) {
         int why = errno;
         return rp_fail(err, RP_ERROR_FILE, "%s: cannot open the file: %s; check %s", rp_path_shown(path),
-                       strerror(why), why == ENOENT ? "that the folder is complete" : "its permissions");
+                       strerror(why),
+                       why == ENOENT ? "the path, and that its folder is complete" : "its permissions");
     }
     if (rp_os_fstat(*fd, &info) == 0 && info.kind == RP_OS_FILE) {
         *size = (uint64_t)info.size;
@@ -64,7 +65,7 @@ rp_status rp_file_open(const char *path, int *fd, uint64_t *size, rp_error *err)
     }
     rp_os_close(*fd);
     *fd = -1;
-    return rp_fail(err, RP_ERROR_FILE, "%s: not a regular file; put the model's file there",
+    return rp_fail(err, RP_ERROR_FILE, "%s: not a regular file; name a file, or put one there",
                    rp_path_shown(path));
 }
 
@@ -96,7 +97,8 @@ static rp_status parse(const char *text, size_t size, const char *path, rp_json_
     if (rp_json_read(text, size, flags, out, &mistake)) return RP_OK;
     if (mistake.memory) return rp_fail_memory(err, rp_path_shown(path), size);
     bool known = find_key(text, size, mistake.position, key);
-    return rp_fail(err, RP_ERROR_FORMAT, "%s: %s%sline %d: not valid JSON: %s; fetch the file again",
+    return rp_fail(err, RP_ERROR_FORMAT,
+                   "%s: %s%sline %d: not valid JSON: %s; mend the file or fetch it again",
                    rp_path_shown(path), key, known ? ": " : "", mistake.line, mistake.text);
 }
 
@@ -125,7 +127,8 @@ static rp_status load(const char *path, rp_json_flags flags, rp_json_document *o
     rp_status status = rp_file_open(path, &fd, &size, err);
     if (status) return status;
     if (size == 0)
-        status = rp_fail(err, RP_ERROR_FORMAT, "%s: the file is empty; fetch it again", rp_path_shown(path));
+        status = rp_fail(err, RP_ERROR_FORMAT, "%s: the file is empty; write or fetch it again",
+                         rp_path_shown(path));
     else if (size > MAX_JSON_BYTES)
         status = rp_fail(err, RP_ERROR_FORMAT, "%s: %llu bytes, more than any real file of this kind has",
                          rp_path_shown(path), (unsigned long long)size);

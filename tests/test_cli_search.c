@@ -182,6 +182,23 @@ static void test_wrong_usage(void **state) {
     assert_int_equal(run.status, 1);
     assert_non_null(strstr(run.err, "config.json: no index"));
     cli_free(&run);
+    run = cli(CLI_ARGS("search", "-m", SENTIMENT, "-i", "/nowhere.index", "x"), NULL, 0);
+    assert_int_equal(run.status, 1);
+    assert_non_null(
+        strstr(run.err, "/nowhere.index: cannot open the file: No such file or directory; check the"));
+    assert_null(strstr(run.err, "model"));
+    cli_free(&run);
+    run = cli(CLI_ARGS("search", "-m", SENTIMENT, "-i", index_path, "--threshold", "-1.5", "x"), NULL, 0);
+    assert_int_equal(run.status, 2);
+    assert_non_null(strstr(run.err, "--threshold takes a number from -1 to 1, not '-1.5'"));
+    cli_free(&run);
+    run = cli(CLI_ARGS("search", "-m", SENTIMENT, "-i", index_path, "--json", "--threshold", "-1", "x"), NULL,
+              0);
+    assert_int_equal(run.status, 0);
+    json_t *all = cli_json(&run, 0);
+    assert_int_equal(json_array_size(all), 2);
+    json_decref(all);
+    cli_free(&run);
     run = cli(CLI_ARGS("search", "-m", SENTIMENT, "-i", index_path, "-k", "5000", "--json", "x"), NULL, 0);
     assert_int_equal(run.status, 1);
     assert_non_null(strstr(run.out, "top_k is 5000; it is at most 4096"));
@@ -210,6 +227,20 @@ static void test_rank(void **state) {
     run = cli(CLI_ARGS("rank", "-m", PRETRAINED, "-k", "1", "a film", "a film", "rain"), NULL, 0);
     assert_int_equal(run.status, 0);
     assert_string_equal(run.out, "a film\n    1.0000  0  a film\n");
+    cli_free(&run);
+    /* What would change nothing is refused before anything is answered. */
+    run = cli(CLI_ARGS("rank", "-m", SENTIMENT, "--prompt-text", "query: ", "--json", "a", "b"), NULL, 0);
+    assert_int_equal(run.status, 1);
+    assert_non_null(
+        strstr(run.err, "is a cross-encoder, which reads the query as it is: leave out the prompt"));
+    cli_free(&run);
+    run = cli(CLI_ARGS("rank", "-m", PRETRAINED, "--raw", "a", "b"), NULL, 0);
+    assert_int_equal(run.status, 1);
+    assert_non_null(strstr(run.err, "the score is a cosine, which has no raw form: leave out raw scores"));
+    cli_free(&run);
+    run = cli(CLI_ARGS("rank", "a", "b"), NULL, 0);
+    assert_int_equal(run.status, 2);
+    assert_non_null(strstr(run.err, "'reprise pull sentence-transformers/all-MiniLM-L6-v2'"));
     cli_free(&run);
     run = cli(CLI_ARGS("rank", "-m", PRETRAINED, "alone"), NULL, 0);
     assert_int_equal(run.status, 2);

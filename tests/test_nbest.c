@@ -203,6 +203,40 @@ static void test_ranks(void **state) {
     }
 }
 
+/* A hypothesis without a token has a sum of nothing, 0, which is more than any score. It does not win by
+ * that. */
+static void test_empty_hypotheses(void **state) {
+    static const char text[] =
+        "0 ||| ||| ||| 5\n0 ||| she opened the door ||| ||| 1\n0 ||| the the ||| ||| -2\n"
+        "1 ||| ||| ||| 1\n1 ||| ||| ||| 2\n";
+    task_case c;
+    rp_model *model = NULL;
+    rp_nbest *list = NULL;
+    rp_hypothesis *items;
+    rp_error err = {0};
+    rp_nbest_tuning t;
+    uint64_t id;
+    size_t count;
+    (void)state;
+    assert_true(task_case_open("score", &c));
+    assert_int_equal(rp_model_open(fixture_device, c.dir, NULL, &model, &err), RP_OK);
+    write_file(list_path, text, sizeof text - 1);
+    assert_int_equal(rp_nbest_open(list_path, &list, &err), RP_OK);
+    assert_int_equal(rp_nbest_next(list, &id, &items, &count, &err), RP_OK);
+    assert_int_equal(rp_nbest_score(model, items, count, NULL, &err), RP_OK);
+    assert_true(!items[0].tokens && items[0].score == 0 && items[1].tokens && items[1].score < 0);
+    for (double weight = 0; weight < 100; weight = 10 * weight + 1) {
+        rp_nbest_rank(items, count, weight);
+        assert_int_equal(items[2].place, 0);
+    }
+    rp_nbest_close(&list);
+    write_file(reference_path, "she opened the door\nnothing\n", 28);
+    assert_int_equal(rp_nbest_tune(model, list_path, reference_path, NULL, &t, &err), RP_OK);
+    assert_true(fabs(t.chrf_before - 50) < 1e-9 && fabs(t.chrf - 50) < 1e-9 && t.hypotheses == 5 && !t.cut);
+    rp_model_close(&model);
+    task_case_close(&c);
+}
+
 /* Lists of hypotheses in whose words letters are wrong, with random totals, and their references. */
 static void write_lists(size_t lists, size_t hypotheses) {
     static const char *const words[] = {"she", "opened", "the", "door", "and", "looked", "out", "again"};
@@ -315,9 +349,13 @@ static void test_the_weight_is_the_best(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_groups_are_read), cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_long_lines),      cmocka_unit_test(test_chrf_is_that_of_sacrebleu),
-        cmocka_unit_test(test_ranks),           cmocka_unit_test(test_the_weight_is_the_best),
+        cmocka_unit_test(test_groups_are_read),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_chrf_is_that_of_sacrebleu),
+        cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_the_weight_is_the_best),
+        cmocka_unit_test(test_empty_hypotheses),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

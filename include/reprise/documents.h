@@ -31,10 +31,9 @@ typedef struct rp_documents_params {
 /* Read the documents of `path`:
  *
  *   a folder     every file in it and in its folders, in the order of the bytes of their names, is a document
- *                with that name; names that begin with "." and links to folders are passed over
- *   FILE.jsonl   a line {"text": "...", "id": "..."} is a document; one without id is named FILE.jsonl:LINE.
- *                So too in a folder
- *   another file is one document
+ *                with that name; names that begin with "." and links to folders are passed over, and so are
+ * links that lead nowhere, which the call's log hears FILE.jsonl   a line {"text": "...", "id": "..."} is a
+ * document; one without id is named FILE.jsonl:LINE. So too in a folder another file is one document
  *
  * All is UTF-8. A blank line ends a paragraph; in a document without blank lines each line is one. Paragraphs
  * of less than 40 words are taken together with what follows, and longer ones than a passage are cut behind

@@ -42,12 +42,13 @@ RP_API double rp_result_score(const rp_result *result, size_t i, uint32_t *token
  *
  * What follows a fourth "|||" is read over. The texts lie in the list, until its next call. */
 typedef struct rp_hypothesis {
-    rp_text text;     /* without the spaces around it; valid UTF-8, and perhaps empty */
-    rp_text features; /* likewise */
-    double total;     /* what the translation system gave: higher is better */
-    double score;     /* rp_nbest_score: the pseudo-log-likelihood; until then 0 */
-    uint32_t tokens;  /* rp_nbest_score: of the text */
-    uint32_t place;   /* among the hypotheses of its id in the file, from 0 */
+    rp_text text;      /* without the spaces around it; valid UTF-8, and perhaps empty */
+    rp_text features;  /* likewise */
+    double total;      /* what the translation system gave: higher is better */
+    double score;      /* rp_nbest_score: the pseudo-log-likelihood; until then 0 */
+    uint32_t tokens;   /* rp_nbest_score: of the text, as far as it was read; 0: it has none, and no score */
+    uint32_t place;    /* among the hypotheses of its id in the file, from 0 */
+    uint32_t left_out; /* rp_nbest_score: tokens that the model does not take, and that were cut off */
 } rp_hypothesis;
 
 /* A file of such lines that is being read. */
@@ -75,7 +76,8 @@ RP_API rp_status rp_nbest_score(rp_model *model, rp_hypothesis *items, size_t co
                                 const rp_score_params *params, rp_error *err);
 
 /* Sort the hypotheses by total + weight * score, the best first; of equal ones the one with the higher score,
- * then the one that the file has first. */
+ * then the one that the file has first. Those without a token, of which the model can say nothing, come
+ * behind all others, whatever the weight. */
 RP_API void rp_nbest_rank(rp_hypothesis *items, size_t count, double weight);
 
 /* What rp_nbest_tune found. */
@@ -86,6 +88,7 @@ typedef struct rp_nbest_tuning {
     double chrf_before;   /* the same for weight 0: those that the translation system puts first */
     double chrf_possible; /* of the best hypotheses of every list */
     uint64_t lists, hypotheses;
+    uint64_t cut;         /* hypotheses that were longer than the model takes */
     uint64_t reserved[4]; /* zero */
 } rp_nbest_tuning;
 

@@ -206,7 +206,8 @@ typedef struct rp_ranked {
  * begins with "entail", "positive", "relevant" or "duplicate", or of the second of two. Any other model
  * embeds both, and the score is their cosine. A document that cannot be used fails its entry. `params` may be
  * NULL. The result is as those of tasks.h; its rp_result_json is [{"index", "score"}, ...].
- * RP_ERROR_UNSUPPORTED: several labels, of which none is such. */
+ * RP_ERROR_UNSUPPORTED: several labels, of which none is such; a prompt for a cross-encoder, or the raw score
+ * of any other model. */
 RP_API rp_status rp_rank(rp_model *model, const rp_ranking *inputs, size_t count,
                          const rp_rank_params *params, rp_result **out, rp_error *err);
 

@@ -3,10 +3,11 @@
 #include <math.h>
 
 #include "apps/passages.h"
+#include "base/call.h"
 #include "loader/unicode.h"
 #include "tasks/task.h"
 
-enum { PASSAGES = 5, MOST_PASSAGES = 1000 };
+enum { PASSAGES = 5, MOST_PASSAGES = 1000, READ = 1000 }; /* READ: passages at a time, for memory's sake */
 
 typedef struct reader {
     const rp_documents *documents;
@@ -14,7 +15,8 @@ typedef struct reader {
     rp_result *result;
     rp_document_params params;
     float weight;
-    rp_passage *passages;  // [count * room] found for each question
+    size_t first, count;   // the questions that are read together
+    rp_passage *passages;  // [count * room] found for each of them
     size_t *counts;        // [count] of them
     rp_question *contexts; // [context_count] what is read, question by question
     size_t context_count, room;
@@ -65,7 +67,7 @@ const rp_source *rp_result_sources(const rp_result *result, size_t i, size_t *co
 /* ---- finding ---- */
 
 static rp_status find_for(reader *r, size_t i, rp_error *err) {
-    const rp_text question = r->questions[i];
+    const rp_text question = r->questions[r->first + i];
     rp_passage *found = r->passages + i * r->room;
     if (!question.data || !question.size)
         return rp_fail(err, RP_ERROR_TEXT, "the question is empty: ask something");
@@ -75,11 +77,13 @@ static rp_status find_for(reader *r, size_t i, rp_error *err) {
     return status;
 }
 
-static rp_status find_all(reader *r, size_t count, rp_error *err) {
+static rp_status find_all(reader *r, rp_error *err) {
     rp_status status = RP_OK;
-    for (size_t i = 0; !status && i < count; i++) {
+    r->context_count = 0;
+    for (size_t i = 0; !status && i < r->count; i++) {
         rp_error why = {0};
-        status = rp_result_blame(r->result, i, find_for(r, i, &why), &why, err);
+        r->counts[i] = 0;
+        status = rp_result_blame(r->result, r->first + i, find_for(r, i, &why), &why, err);
     }
     return status;
 }
@@ -143,10 +147,11 @@ static double add_logs(double a, double b) {
     return most + log1p(exp((a > b ? b : a) - most));
 }
 
-/* The answers to question `i`, of whose passages the entries of `read` from `first` on are. */
-static rp_status weigh(reader *r, size_t i, const rp_result *read, size_t first, rp_error *err) {
-    const size_t count = r->counts[i], top_k = r->params.top_k ? r->params.top_k : 1;
-    const rp_passage *passages = r->passages + i * r->room;
+/* The answers to question `number` of these, of whose passages the entries of `read` from `first` on are. */
+static rp_status weigh(reader *r, size_t number, const rp_result *read, size_t first, rp_error *err) {
+    const size_t count = r->counts[number], top_k = r->params.top_k ? r->params.top_k : 1;
+    const size_t i = r->first + number;
+    const rp_passage *passages = r->passages + number * r->room;
     double starts = -INFINITY, ends = -INFINITY, none = INFINITY;
     size_t all = 1, used = 0;
     for (size_t k = 0; k < count; k++) {
@@ -188,7 +193,7 @@ static rp_status weigh(reader *r, size_t i, const rp_result *read, size_t first,
     return status;
 }
 
-static rp_status read_all(reader *r, rp_model *model, size_t count, rp_error *err) {
+static rp_status read_some(reader *r, rp_model *model, rp_error *err) {
     const rp_document_params *p = &r->params;
     const rp_answer_params params = {.top_k = p->top_k,
                                      .max_tokens = p->max_tokens,
@@ -197,11 +202,33 @@ static rp_status read_all(reader *r, rp_model *model, size_t count, rp_error *er
                                      .max_answer_tokens = p->max_answer_tokens,
                                      .call = p->call};
     rp_result *read = NULL;
-    rp_status status = find_all(r, count, err);
+    rp_status status = find_all(r, err);
     if (!status) status = rp_answer_logits(model, r->contexts, r->context_count, &params, &read, err);
-    for (size_t i = 0, first = 0; !status && i < count; first += r->counts[i++])
-        if (!r->result->entries[i].status) status = weigh(r, i, read, first, err);
+    for (size_t i = 0, first = 0; !status && i < r->count; first += r->counts[i++])
+        if (!r->result->entries[r->first + i].status) status = weigh(r, i, read, first, err);
     rp_result_free(&read);
+    return status;
+}
+
+/* As many questions at a time as READ passages are of, or one: memory does not grow with their number. */
+static rp_status read_all(reader *r, rp_model *model, size_t count, rp_error *err) {
+    size_t most = r->room < READ ? READ / r->room : 1;
+    if (most > count) most = count;
+    r->passages = rp_new_array(rp_passage, (uint64_t)most * r->room);
+    r->contexts = rp_new_array(rp_question, (uint64_t)most * r->room);
+    r->counts = rp_new_array(size_t, most);
+    rp_status status =
+        r->passages && r->contexts && r->counts
+            ? RP_OK
+            : rp_fail_memory(err, "the passages", (uint64_t)most * r->room * sizeof *r->passages);
+    for (r->first = 0; !status && r->first < count; r->first += r->count) {
+        r->count = count - r->first < most ? count - r->first : most;
+        status = read_some(r, model, err);
+        if (!status) rp_call_progress(r->first + r->count);
+    }
+    free(r->passages);
+    free(r->contexts);
+    free(r->counts);
     return status;
 }
 
@@ -239,15 +266,5 @@ rp_status rp_answer_documents(rp_model *model, const rp_documents *documents, co
     r.result->many = r.params.top_k > 1;
     r.weight = r.params.weight < 0 ? 0 : r.params.weight > 0 ? r.params.weight : documents->vectors ? 20 : 1;
     r.room = r.params.passages ? r.params.passages : PASSAGES;
-    r.passages = rp_new_array(rp_passage, (uint64_t)count * r.room);
-    r.contexts = rp_new_array(rp_question, (uint64_t)count * r.room);
-    r.counts = rp_new_array(size_t, count);
-    if (r.passages && r.contexts && r.counts)
-        status = read_all(&r, model, count, err);
-    else
-        status = rp_fail_memory(err, "the passages", (uint64_t)count * r.room * sizeof *r.passages);
-    free(r.passages);
-    free(r.contexts);
-    free(r.counts);
-    return rp_task_end(&task, status);
+    return rp_task_end(&task, read_all(&r, model, count, err));
 }

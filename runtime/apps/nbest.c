@@ -22,7 +22,9 @@ rp_status rp_nbest_score(rp_model *model, rp_hypothesis *items, size_t count, co
         if (entry)
             status = rp_fail(err, entry, "hypothesis %lu cannot be scored: %s",
                              (unsigned long)items[i].place + 1, why);
+        uint32_t taken = 0, all = rp_result_tokens(result, i, &taken);
         items[i].score = rp_result_score(result, i, &items[i].tokens);
+        items[i].left_out = all - taken;
     }
     rp_result_free(&result);
     free(texts);
@@ -30,6 +32,7 @@ rp_status rp_nbest_score(rp_model *model, rp_hypothesis *items, size_t count, co
 }
 
 static int before(const rp_hypothesis *a, double a_value, const rp_hypothesis *b, double b_value) {
+    if (!a->tokens != !b->tokens) return a->tokens ? -1 : 1; /* of an empty text nothing is known */
     if (a_value != b_value) return a_value > b_value ? -1 : 1;
     if (a->score != b->score) return a->score > b->score ? -1 : 1;
     return a->place < b->place ? -1 : a->place > b->place;
@@ -127,7 +130,6 @@ static rp_status add_lines(tuner *t, slope *lines, size_t count, rp_error *err) 
     t->out->chrf_before += first;
     t->out->chrf_possible += most;
     t->out->lists++;
-    t->out->hypotheses += count;
     return status;
 }
 
@@ -153,11 +155,17 @@ static rp_status add_list(tuner *t, rp_model *model, const char *references, uin
     slope *lines = rp_new_array(slope, count);
     if (!status && !lines)
         status = rp_fail_memory(err, "the hypotheses", (unsigned long long)count * sizeof *lines);
+    bool some = false; /* has a hypothesis a token? Those that have none are never first, then */
+    size_t used = 0;
+    for (size_t i = 0; !status && i < count; i++) some = some || items[i].tokens;
     for (size_t i = 0; !status && i < count; i++) {
-        lines[i] = (slope){.total = items[i].total, .score = items[i].score, .place = i};
-        status = rp_chrf(items[i].text, t->reference, &lines[i].chrf, err);
+        t->out->cut += items[i].left_out > 0;
+        if (some && !items[i].tokens) continue;
+        lines[used] = (slope){.total = items[i].total, .score = items[i].score, .place = i};
+        status = rp_chrf(items[i].text, t->reference, &lines[used++].chrf, err);
     }
-    if (!status) status = add_lines(t, lines, count, err);
+    if (!status) status = add_lines(t, lines, used, err);
+    if (!status) t->out->hypotheses += count;
     free(lines);
     return status;
 }

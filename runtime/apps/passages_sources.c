@@ -34,6 +34,12 @@ static rp_status list_folder(const char *dir, size_t name, int depth, rp_sources
 /* What `path`, which is taken over, is: a file, a folder, or of no interest. */
 static rp_status list_entry(char *path, size_t name, int depth, rp_sources *s, rp_error *err) {
     rp_os_info info, link;
+    if (!rp_os_lstat(path, &link) && link.kind == RP_OS_OTHER && rp_os_stat(path, &info)) {
+        rp_log_say(&(rp_log){0}, RP_LOG_WARNING, "%s: this link leads nowhere (%s), and is passed over",
+                   rp_path_shown(path), strerror(errno));
+        free(path);
+        return RP_OK;
+    }
     if (rp_os_stat(path, &info) || rp_os_lstat(path, &link)) {
         rp_status status = fail_read(path, errno, err);
         free(path);

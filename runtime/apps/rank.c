@@ -216,6 +216,23 @@ static rp_status rank(ranking *r, rp_error *err) {
     return status;
 }
 
+/* What the other kind of model would do, and this one cannot. */
+static rp_status check_params(const ranking *r, rp_error *err) {
+    const rp_model_info *info = rp_model_get_info(r->model);
+    bool cross = info->heads & RP_HEAD_CLASSIFIER;
+    if (cross && (r->params.prompt || r->params.prompt_name))
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "rank: %s is a cross-encoder, which reads the query as it is: leave out the prompt",
+                       rp_path_shown(info->dir));
+    if (!cross && r->params.score == RP_RANK_SCORE_RAW)
+        return rp_fail(
+            err, RP_ERROR_UNSUPPORTED,
+            "rank: %s embeds texts, and the score is a cosine, which has no raw form: leave out raw "
+            "scores",
+            rp_path_shown(info->dir));
+    return RP_OK;
+}
+
 rp_status rp_rank(rp_model *model, const rp_ranking *inputs, size_t count, const rp_rank_params *params,
                   rp_result **out, rp_error *err) {
     ranking r = {.model = model, .inputs = inputs, .params = params ? *params : (rp_rank_params){0}};
@@ -229,6 +246,7 @@ rp_status rp_rank(rp_model *model, const rp_ranking *inputs, size_t count, const
     if (status) return status;
     task.visit.whole = !(rp_model_get_info(model)->heads & RP_HEAD_CLASSIFIER);
     r.result = *out;
-    status = rank(&r, err);
+    status = check_params(&r, err);
+    if (!status) status = rank(&r, err);
     return rp_task_end(&task, status);
 }

@@ -42,7 +42,7 @@ static rp_status run(const rp_cli_session *session, const rp_cli_item *const *it
 static rp_status open_documents(rp_cli_session *session, rp_error *err) {
     const rp_cli_options *o = session->options;
     opened *own = session->own = rp_cli_calloc(1, sizeof *own);
-    own->call = (rp_call){.progress = take_progress, .user = own};
+    own->call = (rp_call){.progress = take_progress, .log = rp_cli_say_warning, .user = own};
     const rp_model_params model = {.precision = o->precision};
     rp_status status = RP_OK;
     if (o->embed_model) status = rp_model_open(session->device, o->embed_model, &model, &own->embedder, err);

@@ -45,7 +45,7 @@ bool rp_cli_set_application(const char *name, int which, const char *value, rp_c
         return rp_cli_read_name(name, r, value, &o->id_column);
     case R_LEAST_SCORE:
         o->has_threshold = true;
-        return rp_cli_read_real(name, r, value, 2, &o->least_score);
+        return rp_cli_read_cosine(name, r, value, &o->least_score);
     case R_DOCUMENTS:
         return rp_cli_read_name(name, r, value, &o->documents);
     case R_DOCUMENT_INDEX:

@@ -143,21 +143,50 @@ static void put_list(rp_cli_buffer *out, const rp_cli_options *o, uint64_t id, c
     if (o->json) rp_cli_puts(out, "]}\n");
 }
 
+/* The first hypothesis that was cut, at once. Returns how many of these were. */
+static uint64_t say_cut(const char *file, uint64_t id, const rp_hypothesis *items, size_t count,
+                        uint64_t before) {
+    uint64_t cuts = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!items[i].left_out) continue;
+        if (!before && !cuts)
+            rp_cli_complain(
+                "score: %s: id %llu, hypothesis %lu: the model does not take its last %lu tokens, which "
+                "were left out (said once)",
+                file, (unsigned long long)id, (unsigned long)items[i].place + 1,
+                (unsigned long)items[i].left_out);
+        cuts++;
+    }
+    return cuts;
+}
+
+static void say_cuts(uint64_t cuts, uint64_t hypotheses) {
+    if (cuts > 1)
+        rp_cli_complain("%llu of %llu hypotheses were cut in this way", (unsigned long long)cuts,
+                        (unsigned long long)hypotheses);
+}
+
 /* Rank every list of the file; the exit status. */
 static int rescore(const rp_cli_session *session, rp_nbest *list, double weight, rp_cli_output *out) {
     rp_error err = {0};
     uint64_t id = 0;
     rp_hypothesis *items;
     size_t count = 0;
+    uint64_t cuts = 0, all = 0;
     for (;;) {
         if (rp_nbest_next(list, &id, &items, &count, &err)) break;
-        if (!count) return 0;
+        if (!count) {
+            say_cuts(cuts, all);
+            return 0;
+        }
         if (rp_nbest_score(session->model, items, count, NULL, &err)) {
             rp_cli_flush(out);
             rp_cli_complain("score: %s: id %llu: %s", session->options->nbest, (unsigned long long)id,
                             err.message);
             return 1;
         }
+        cuts += say_cut(session->options->nbest, id, items, count, cuts);
+        all += count;
         rp_nbest_rank(items, count, weight);
         put_list(&out->buffer, session->options, id, items, count, weight);
         if (!rp_cli_flush(out)) return 1;
@@ -204,6 +233,10 @@ static int tune(const rp_cli_session *session, rp_cli_output *out) {
         rp_cli_complain("score: %s", err.message);
         return 1;
     }
+    if (t.cut)
+        rp_cli_complain(
+            "score: %s: %llu of %llu hypotheses are longer than the model takes: their rest was left out",
+            o->nbest, (unsigned long long)t.cut, (unsigned long long)t.hypotheses);
     if (o->json) {
         put_tuning(&out->buffer, &t);
     } else {
@@ -258,7 +291,8 @@ static const char help_score[] =
     "are ranked by TOTAL + W * score: the best of each ID is printed or, with --top-k\n"
     "N, the N best in the same format, with the feature PLL and the new total. --tune\n"
     "finds W on a dev set whose references are lines, the first for ID 0: with the\n"
-    "highest mean chrF (chrF2 as sacrebleu computes it for a sentence).\n"
+    "highest mean chrF (chrF2 as sacrebleu computes it for a sentence). A hypothesis\n"
+    "without a word is never first beside others.\n"
     "\n"
     "JSON: {\"score\", \"tokens\"}; key of --jsonl: text. With --nbest an object an ID:\n"
     "{\"id\", \"hypotheses\": [{\"text\", \"score\", \"tokens\", \"total\", \"weighted\"}]}; with\n"

@@ -28,6 +28,16 @@ bool rp_cli_read_real(const char *name, const rp_cli_rule *r, const char *value,
     return false;
 }
 
+bool rp_cli_read_cosine(const char *name, const rp_cli_rule *r, const char *value, double *out) {
+    char *end = NULL;
+    bool plain = *value && strspn(value, "0123456789.eE+-") == strlen(value);
+    *out = plain ? strtod(value, &end) : 2;
+    if (plain && !*end && *out >= -1 && *out <= 1) return true;
+    rp_cli_complain("%s: --%s takes a number from -1 to 1, not '%s'; try 'reprise %s --help'", name, r->name,
+                    value, name);
+    return false;
+}
+
 bool rp_cli_read_word(const char *name, const rp_cli_rule *r, const char *value, const char *const *words,
                       int *out) {
     rp_cli_buffer list = {0};

@@ -12,6 +12,9 @@ bool rp_cli_read_number(const char *name, const rp_cli_rule *r, const char *valu
 /* A decimal number of 0 to below `below` and nothing else. */
 bool rp_cli_read_real(const char *name, const rp_cli_rule *r, const char *value, double below, double *out);
 
+/* A decimal number of -1 to 1 and nothing else. */
+bool rp_cli_read_cosine(const char *name, const rp_cli_rule *r, const char *value, double *out);
+
 /* The place of `value` in a NULL-ended list. */
 bool rp_cli_read_word(const char *name, const rp_cli_rule *r, const char *value, const char *const *words,
                       int *out);
