@@ -92,6 +92,9 @@ static void test_calibration(void **state) {
     assert_string_equal(json_string_value(json_object_get(first, "label")), "POSITIVE");
     assert_true(json_number_value(json_object_get(first, "recall")) == 1);
     assert_true(json_is_true(json_object_get(first, "reached")));
+    json_t *intent = json_object_get(answer, "intent");
+    assert_true(json_number_value(json_object_get(intent, "recall")) == 1);
+    assert_non_null(json_object_get(intent, "threshold"));
     json_decref(answer);
     cli_free(&run);
     run = cli_text(CLI_ARGS("moderate", "-m", MODEL, "--thresholds", out, "--json", "a joy"), NULL);

@@ -36,8 +36,9 @@ typedef struct rp_chat_params {
     rp_model *embedder; /* makes vectors (rp_embed). NULL: `model`, if it has no head */
     rp_model *reader;   /* marks the part of an answer that says it. NULL: `model`, if it can */
     rp_model *tagger;   /* finds slots (rp_tag). NULL: there are none */
-    bool has_threshold; /* an intent with a lower score than `threshold` is refused; else 0.9, of examples
-                           0.55 */
+    bool has_threshold; /* an intent with a lower score than `threshold` is refused; else that which
+                           thresholds.json in the folder of `model` has, {"intent": {"threshold": 0.97}} as
+                           rp_eval_params.calibrate writes it, else 0.9; of examples 0.55 */
     float threshold;
     bool has_faq_threshold; /* the same for an answer; else 0.5 */
     float faq_threshold;

@@ -51,9 +51,11 @@ typedef struct rp_eval_params {
                                 is a link or no regular file is written to as it is. NULL: none */
     const rp_call *call;     /* NULL: none. Its inputs are the rows */
     const char *calibrate;   /* file that gets a threshold for each label, as rp_moderation_open reads it
-                                (moderate.h), written as `predictions` is. For classify, where the first label
-                                means that nothing is wrong and gets none, and multilabel. It takes 5 bytes of
-                                memory a row and label. NULL: none */
+                                (moderate.h), and one for the intent of a text, as rp_chat_open reads it
+                                (chat.h),   written as `predictions` is. For classify, where the first label means
+                                that nothing   is wrong and gets none, and multilabel. Scores are those of
+                                rp_moderate, which reads   a long text in windows, whatever max_tokens is. It
+                                takes 5 bytes of memory a row and   label. NULL: none */
     double target_precision; /* with calibrate one of these two, above 0 and up to 1: of the rows from the
                                 threshold on this share has the label, and as many as possible are from there
                                 on; where no threshold reaches it, that of the best precision is taken */
@@ -102,17 +104,25 @@ RP_API const rp_entity_metrics *rp_evaluation_entities(const rp_evaluation *eval
 
 /* With rp_eval_params.calibrate: what was chosen for a label. */
 typedef struct rp_threshold {
-    const char *label;        /* of the model's info: valid until the model is closed */
-    double threshold;         /* halfway between two scores that occur */
-    double precision, recall; /* of the rows from the threshold on; of those that have the label */
-    uint64_t support;         /* rows that have the label */
-    bool reached;             /* the target was */
-    uint64_t reserved[4];     /* zero */
+    const char *label; /* of the model's info: valid until the model is closed */
+    double
+        threshold; /* halfway between two scores that occur; without support 0.5, as if there were no file */
+    double precision,
+        recall; /* of the rows from the threshold on; of those that have the label. NaN without support */
+    uint64_t support;     /* rows that have the label */
+    bool reached;         /* the target was */
+    uint64_t reserved[4]; /* zero */
 } rp_threshold;
 
 /* Those of every label that got one, in the order of the model's; `*count` gets their number. Valid until the
  * evaluation is freed. */
 RP_API const rp_threshold *rp_evaluation_thresholds(const rp_evaluation *evaluation, size_t *count);
+
+/* The threshold of chat, by the score that it gives intents (rp_reply): `support` are the rows whose intent
+ * is right, whatever their score, `precision` says how many of the rows that are not refused are right, and
+ * `recall` how many of the right ones are not refused; `label` is "". NULL where there is none: nothing was
+ * calibrated, or no row is right. Valid until the evaluation is freed. */
+RP_API const rp_threshold *rp_evaluation_intent(const rp_evaluation *evaluation);
 
 /* The task that was chosen. */
 RP_API rp_eval_task rp_evaluation_task(const rp_evaluation *evaluation);

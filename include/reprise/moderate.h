@@ -29,7 +29,8 @@ typedef struct rp_moderation_params {
  *
  *     {"thresholds": {"spam": 0.62, "threat": 0.4}}
  *
- * numbers from 0 to 1. A policy says what follows:
+ * numbers from 0 to 1; one that has "intent" (chat.h) and no "thresholds" changes nothing. A policy says what
+ * follows:
  *
  *     {"rules": [{"label": "threat", "threshold": 0.9, "action": "block"},
  *                {"label": "spam", "action": "review"}],

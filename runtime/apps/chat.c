@@ -105,6 +105,21 @@ static rp_status choose_models(rp_chat *c, const rp_chat_params *p, rp_error *er
     return RP_OK;
 }
 
+/* What the folder of the classifier keeps (rp_eval_params.calibrate). */
+static rp_status read_threshold(rp_chat *c, rp_error *err) {
+    const char *dir = rp_model_get_info(c->model)->dir;
+    char *path = rp_path_join(dir, "thresholds.json");
+    if (!path) return rp_fail_memory(err, "the threshold", strlen(dir));
+    rp_json_document document = {0};
+    double threshold = (double)c->threshold;
+    rp_status status = rp_path_exists(path) ? rp_json_load(path, &document, err) : RP_OK;
+    if (!status) status = rp_chat_threshold(&document.root, path, &threshold, err);
+    c->threshold = (float)threshold;
+    rp_json_finish(&document);
+    free(path);
+    return status;
+}
+
 rp_status rp_chat_open(const rp_chat_params *params, rp_chat **out, rp_error *err) {
     if (out) *out = NULL;
     if (!params || !out || !params->model)
@@ -116,11 +131,11 @@ rp_status rp_chat_open(const rp_chat_params *params, rp_chat **out, rp_error *er
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_chat_open: threshold and faq_threshold must be finite");
     rp_chat *c = rp_new(rp_chat);
     if (!c) return rp_fail_memory(err, "the dialogue", sizeof *c);
-    c->threshold = params->has_threshold ? params->threshold
-                   : params->examples    ? EXAMPLE_THRESHOLD
-                                         : INTENT_THRESHOLD;
+    c->threshold = params->examples ? EXAMPLE_THRESHOLD : INTENT_THRESHOLD;
     c->faq_threshold = params->has_faq_threshold ? params->faq_threshold : FAQ_THRESHOLD;
     status = choose_models(c, params, err);
+    if (!status && c->classifies) status = read_threshold(c, err);
+    if (params->has_threshold) c->threshold = params->threshold;
     if (!status) status = rp_chat_read(c, params->examples, params->faq, params->call, err);
     if (status) rp_chat_close(&c);
     *out = c;
@@ -210,15 +225,10 @@ static rp_status set_intent(talk *t, size_t i, const char *intent, float score, 
     return reply->intent ? RP_OK : RP_ERROR_HOST_MEMORY;
 }
 
-/* How far the probabilities of labels are from being equal: 1 - count * their geometric mean. That is 1 - 1 /
- * e to the power of what the energy (the logarithm of the sum of exp of all logits) is above that of equal
- * logits. It tells what no label is for better than the largest probability does (tools/models/QUALITY.md),
- * and like that one is 0 when nothing is known and at most 1. */
 static float certainty(const rp_label *labels, size_t count) {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++) sum += log((double)labels[i].score + 1e-30);
-    const double score = 1 - exp(sum / (double)count + log((double)count));
-    return score > 0 ? (float)score : 0;
+    double logs = 0;
+    for (size_t i = 0; i < count; i++) logs += log((double)labels[i].score + RP_CERTAINTY_LEAST);
+    return rp_certainty(logs, count);
 }
 
 static rp_status classify(talk *t, rp_error *err) {

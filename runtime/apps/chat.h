@@ -3,6 +3,7 @@
 #define RP_APPS_CHAT_H
 
 #include "apps/passages.h"
+#include "loader/json_tree.h"
 #include "loader/labels.h"
 #include "reprise/chat.h"
 #include "tasks/task.h"
@@ -39,6 +40,9 @@ struct rp_chat {
 /* Read the examples and the list, and make their vectors or count their words. */
 rp_status rp_chat_read(rp_chat *chat, const char *examples, const char *faq, const rp_call *call,
                        rp_error *err);
+
+/* The threshold of intents that `root`, the document of the file `path`, says; without one `*out` stays. */
+rp_status rp_chat_threshold(const rp_json *root, const char *path, double *out, rp_error *err);
 
 /* Vectors of length 1 of `count` texts, [count, chat->width], owned by the caller; `status[i]` (NULL: any
  * failure is the call's) is that of text i, whose vector is zeros where it failed, and its message goes to

@@ -73,6 +73,22 @@ rp_status rp_chat_vectors(rp_chat *chat, const rp_text *texts, size_t count, con
     return status;
 }
 
+/* ---- the threshold ---- */
+
+rp_status rp_chat_threshold(const rp_json *root, const char *path, double *out, rp_error *err) {
+    const rp_json *intent = rp_json_get(root, "intent");
+    double found;
+    if (!intent) return RP_OK;
+    if (!rp_json_number(rp_json_get(intent, "threshold"), &found) || !(found >= 0 && found <= 1))
+        return rp_fail(
+            err, RP_ERROR_FORMAT,
+            "%s: intent: must be an object with a \"threshold\" from 0 to 1; write it with reprise "
+            "eval --calibrate",
+            rp_path_shown(path));
+    *out = found;
+    return RP_OK;
+}
+
 /* ---- examples ---- */
 
 /* The column of the label has one of these names. */

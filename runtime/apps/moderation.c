@@ -46,6 +46,7 @@ static rp_status read_share(const rp_json *value, const char *path, const char *
 rp_status rp_moderation_thresholds(rp_moderation *m, const rp_json *root, const char *path, rp_error *err) {
     const rp_json *list = rp_json_get(root, "thresholds");
     rp_status status = RP_OK;
+    if (!list && rp_json_get(root, "intent")) return RP_OK; /* it is for chat alone */
     if (!rp_json_count(list, RP_JSON_OBJECT))
         return rp_fail(err, RP_ERROR_FORMAT,
                        "%s: \"thresholds\" must be an object with a number for each label that counts",

@@ -14,6 +14,7 @@ struct rp_evaluation {
     rp_arena names;           /* of their types */
     rp_threshold *thresholds; /* [threshold_count] */
     size_t threshold_count;
+    bool intent; /* there is another behind them */
 };
 
 /* ---- the tasks ---- */
@@ -270,7 +271,8 @@ static rp_status evaluate(rp_eval_run *run, rp_visit *visit, rp_evaluation **out
         .task = run->task, .rows = run->done, .skipped = run->failed + rp_data_skipped(run->data)};
     status = sum_up(run, &made->metrics, err);
     if (!status) status = list_entities(run, made, err);
-    if (!status) status = rp_eval_calibrate(run, &made->thresholds, &made->threshold_count, err);
+    if (!status)
+        status = rp_eval_calibrate(run, &made->thresholds, &made->threshold_count, &made->intent, err);
     if (!status && run->params.glue) status = choose_glue(which, &made->metrics, err);
     if (status) rp_evaluation_free(&made);
     *out = made;
@@ -289,6 +291,7 @@ static void finish(rp_eval_run *run) {
     free(run->flags);
     free(run->calibration.scores);
     free(run->calibration.right);
+    free(run->calibration.windows);
     free(run);
 }
 
@@ -342,6 +345,10 @@ const rp_entity_metrics *rp_evaluation_entities(const rp_evaluation *evaluation,
 const rp_threshold *rp_evaluation_thresholds(const rp_evaluation *evaluation, size_t *count) {
     *count = evaluation->threshold_count;
     return evaluation->thresholds;
+}
+
+const rp_threshold *rp_evaluation_intent(const rp_evaluation *evaluation) {
+    return evaluation->intent ? &evaluation->thresholds[evaluation->threshold_count] : NULL;
 }
 
 rp_eval_task rp_evaluation_task(const rp_evaluation *evaluation) {

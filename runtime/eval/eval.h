@@ -17,11 +17,15 @@ typedef struct rp_instances {
     double loss, order_loss; /* sums */
 } rp_instances;
 
-/* The scores of all rows, for thresholds: [rows, labels]. */
+/* The scores of all rows, for thresholds: [rows, labels + 1]. Behind those of the labels is that of the
+ * answer as chat gives it. */
 typedef struct rp_calibration {
     float *scores;
-    bool *right; /* the row has the label */
+    bool *right; /* the row has the label; the answer is right */
     size_t rows, score_capacity, right_capacity;
+    float *windows; /* [cut, labels] of the rows of the batch that were cut; NULL: none */
+    size_t cut;
+    size_t cuts[RP_EVAL_ROWS]; /* which these are */
 } rp_calibration;
 
 /* One call of rp_eval. */
@@ -86,13 +90,18 @@ rp_status rp_eval_close_file(const char *path, const char *what, FILE **file, ch
 /* Whether params.calibrate and its targets fit the task. */
 rp_status rp_eval_check_calibration(const rp_eval_run *run, rp_error *err);
 
-/* Keep the scores of a row, where thresholds are wanted; `right`: its labels, or NULL where it has `which`
- * alone. */
-rp_status rp_eval_note(rp_eval_run *run, const float *logits, const bool *right, uint32_t which,
+/* Keep the scores of row `i` of the batch, where thresholds are wanted; `right`: its labels, or NULL where it
+ * has `which` alone. */
+rp_status rp_eval_note(rp_eval_run *run, size_t i, const float *logits, const bool *right, uint32_t which,
                        rp_error *err);
 
-/* Choose the thresholds and write their file. `*out`, [*count], is the caller's (free). */
-rp_status rp_eval_calibrate(rp_eval_run *run, rp_threshold **out, size_t *count, rp_error *err);
+/* Score the rows of the batch that were cut, as `result` says, as moderate does: by windows. They are kept in
+ * run->calibration.windows until the next batch. */
+rp_status rp_eval_read_windows(rp_eval_run *run, rp_result *result, rp_error *err);
+
+/* Choose the thresholds and write their file. `*out`, [*count], is the caller's (free), and has that of chat
+ * behind those that are counted where `*intent`. */
+rp_status rp_eval_calibrate(rp_eval_run *run, rp_threshold **out, size_t *count, bool *intent, rp_error *err);
 
 /* ---- the tasks: answer the batch, and count ---- */
 

@@ -19,7 +19,7 @@ static rp_status take_class(rp_eval_run *run, size_t i, const float *logits, rp_
     double loss = cross_entropy(logits, count, right);
     rp_classes_add(&run->classes, right, said);
     run->loss += loss;
-    rp_status status = rp_eval_note(run, logits, NULL, right, err);
+    rp_status status = rp_eval_note(run, i, logits, NULL, right, err);
     if (status || !run->out) return status;
     rp_json_writer w;
     rp_eval_open(run, i, &w);
@@ -44,7 +44,7 @@ static rp_status take_labels(rp_eval_run *run, size_t i, const float *logits, rp
         right[rp_label_map_find(&run->map, run->rows[i].labels[k])] = true;
     for (uint32_t k = 0; k < count; k++) said[k] = logits[k] > 0;
     rp_classes_add_many(&run->classes, right, said);
-    rp_status status = rp_eval_note(run, logits, right, 0, err);
+    rp_status status = rp_eval_note(run, i, logits, right, 0, err);
     if (status || !run->out) return status;
     rp_json_writer w;
     rp_eval_open(run, i, &w);
@@ -94,6 +94,7 @@ rp_status rp_eval_texts(rp_eval_run *run, rp_error *err) {
         status = rp_tokenized_add(&tokenized, run->model, run->rows[i].text, pair, i, result, err);
     }
     if (!status) status = rp_tokenized_run(&tokenized, run->model, RP_OUTPUT_CLASSES, result, &logits, err);
+    if (!status && run->params.calibrate) status = rp_eval_read_windows(run, result, err);
     if (!status) status = take_logits(run, &tokenized, logits, result, err);
     free(logits);
     rp_tokenized_finish(&tokenized);

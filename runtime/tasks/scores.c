@@ -22,6 +22,11 @@ uint32_t rp_argmax(const float *values, uint32_t count) {
     return best;
 }
 
+float rp_certainty(double logs, size_t count) {
+    const double score = 1 - exp(logs / (double)count + log((double)count));
+    return score > 0 ? (float)score : 0;
+}
+
 static bool is_better(const rp_scored *a, const rp_scored *b) {
     return a->score != b->score ? a->score > b->score : a->key < b->key;
 }

@@ -284,6 +284,14 @@ rp_status rp_explain(rp_model *model, const rp_input *inputs, const rp_span *rea
 void rp_softmax(float *values, size_t count);
 float rp_sigmoid(float value);
 
+/* How far the probabilities of `count` labels are from being equal: 1 - count * their geometric mean; `logs`
+ * is the sum of log(probability + RP_CERTAINTY_LEAST). That is 1 - 1 / e to the power of what the energy (the
+ * logarithm of the sum of exp of all logits) is above that of equal logits. It tells what no label is for
+ * better than the largest probability does (tools/models/QUALITY.md), and like that one is 0 when nothing is
+ * known and at most 1. */
+float rp_certainty(double logs, size_t count);
+#define RP_CERTAINTY_LEAST 1e-30
+
 /* The place of the largest value, the first of equals. */
 uint32_t rp_argmax(const float *values, uint32_t count);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "apps/chat.h"
 #include "apps/moderation.h"
 #include "fuzz.h"
 #include "loader/json.h"
@@ -25,6 +26,15 @@ static rp_status read(rp_moderation *m, const char *name,
     return status;
 }
 
+/* What chat reads of the same file. */
+static rp_status read_intent(rp_moderation *m, const rp_json *root, const char *path, rp_error *err) {
+    double threshold = 0.9;
+    (void)m;
+    rp_status status = rp_chat_threshold(root, path, &threshold, err);
+    FUZZ_CHECK(threshold >= 0 && threshold <= 1);
+    return status;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     double thresholds[LABELS] = {NAN, 0.5, 0.5};
     rp_moderation m = {.label_count = LABELS, .labels = labels, .fallback = "allow"};
@@ -32,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     FUZZ_CHECK(m.thresholds);
     for (int i = 0; i < LABELS; i++) m.thresholds[i] = thresholds[i];
     fuzz_files(names, data, size);
+    read(&m, "thresholds.json", read_intent);
     if (!read(&m, "thresholds.json", rp_moderation_thresholds) &&
         !read(&m, "policy.json", rp_moderation_policy)) {
         for (int i = 0; i < LABELS; i++)

@@ -24,15 +24,6 @@ static rp_status open_model(const rp_cli_session *session, const char *name, rp_
     return name ? rp_model_open(session->device, name, &params, out, err) : RP_OK;
 }
 
-/* The model that comes along for this command, named or not. */
-static bool is_bundled(const rp_cli_session *session) {
-    char *dir = NULL;
-    rp_error none = {0};
-    bool same = !rp_find_model("bundled:intents", &dir, &none) && !strcmp(dir, session->dir);
-    rp_string_free(&dir);
-    return same;
-}
-
 static rp_status open_dialogue(rp_cli_session *session, rp_error *err) {
     const rp_cli_options *o = session->options;
     dialogue *d = session->own = rp_cli_calloc(1, sizeof *d);
@@ -40,17 +31,14 @@ static rp_status open_dialogue(rp_cli_session *session, rp_error *err) {
     rp_status status = open_model(session, o->embed_model, &d->embedder, err);
     if (!status) status = open_model(session, o->answer_model, &d->reader, err);
     if (!status) status = open_model(session, o->slots, &d->tagger, err);
-    /* What suits a classifier depends on how it was taught; of the bundled one it was measured (QUALITY.md).
-     */
-    const bool bundled = !o->examples && !o->threshold_given && is_bundled(session);
     const rp_chat_params params = {.model = session->model,
                                    .examples = o->examples,
                                    .faq = o->faq,
                                    .embedder = d->embedder,
                                    .reader = d->reader,
                                    .tagger = d->tagger,
-                                   .has_threshold = o->threshold_given || bundled,
-                                   .threshold = bundled ? 0.985f : (float)o->threshold,
+                                   .has_threshold = o->threshold_given,
+                                   .threshold = (float)o->threshold,
                                    .has_faq_threshold = o->faq_threshold_given,
                                    .faq_threshold = (float)o->faq_threshold,
                                    .call = &d->call};
@@ -134,13 +122,16 @@ static const char help[] =
     "answer to it from a list. The intent is a label of the classifier -m or, with\n"
     "--examples, that of the nearest example by vectors of --embed-model (or of -m,\n"
     "where it is an embedding model). Answers are found by such vectors, else by\n"
-    "words (BM25). A score below the threshold is refused: I do not know. The part of\n"
-    "an answer that says it is marked by --answer-model (or by -m, where it has a\n"
-    "question answering head). --slots names a model of tag.\n"
+    "words (BM25). A score below the threshold is refused: I do not know. That of\n"
+    "intents is what 'reprise eval --calibrate' wrote to thresholds.json of the\n"
+    "classifier's folder, else 0.9. The part of an answer that says it is marked by\n"
+    "--answer-model (or by -m, where it has a question answering head). --slots names\n"
+    "a model of tag.\n"
     "The last intent and the slots are kept, and nothing else of what was said.\n"
     "\n"
     "Files are CSV, TSV or JSONL: --faq has question and answer, --examples text and\n"
-    "intent.\n"
+    "intent. Their vectors are made at each start, which for some thousand examples\n"
+    "takes a while.\n"
     "\n"
     "JSON: {\"intent\", \"score\", \"answer\", \"source\"}, where source is {\"row\",\n"
     "\"question\", \"score\"}; intent, answer and source are null where there is none.\n"
@@ -150,6 +141,7 @@ static const char help[] =
     "Examples:\n"
     "  reprise chat \"my card has not come\"\n"
     "  reprise chat --faq faq.csv --slots ner\n"
+    "  reprise eval -m DIR --calibrate DIR/thresholds.json --target-recall 0.95 d.csv\n"
     "  reprise chat -m all-MiniLM-L6-v2 --examples intents.csv --jsonl < said.jsonl\n";
 
 const rp_cli_command rp_cli_command_chat = {

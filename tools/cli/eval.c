@@ -50,6 +50,15 @@ static void write_entities(const rp_evaluation *evaluation, rp_cli_buffer *out) 
     rp_cli_puts(out, "]");
 }
 
+static void write_threshold(const rp_threshold *t, rp_cli_buffer *out) {
+    rp_cli_puts(out, "\"threshold\": ");
+    rp_cli_json_double(out, t->threshold);
+    write_number(out, "precision", t->precision);
+    write_number(out, "recall", t->recall);
+    rp_cli_printf(out, ", \"support\": %llu, \"reached\": %s}", (unsigned long long)t->support,
+                  t->reached ? "true" : "false");
+}
+
 /* Of each label, under "thresholds". */
 static void write_thresholds(const rp_evaluation *evaluation, rp_cli_buffer *out) {
     size_t count;
@@ -57,12 +66,13 @@ static void write_thresholds(const rp_evaluation *evaluation, rp_cli_buffer *out
     for (size_t i = 0; i < count; i++, t++) {
         rp_cli_puts(out, i ? ", {\"label\": " : ", \"thresholds\": [{\"label\": ");
         rp_cli_json_string(out, t->label, strlen(t->label));
-        write_number(out, "threshold", t->threshold);
-        write_number(out, "precision", t->precision);
-        write_number(out, "recall", t->recall);
-        rp_cli_printf(out, ", \"support\": %llu, \"reached\": %s}%s", (unsigned long long)t->support,
-                      t->reached ? "true" : "false", i + 1 == count ? "]" : "");
+        rp_cli_puts(out, ", ");
+        write_threshold(t, out);
+        if (i + 1 == count) rp_cli_puts(out, "]");
     }
+    if (!rp_evaluation_intent(evaluation)) return;
+    rp_cli_puts(out, ", \"intent\": {");
+    write_threshold(rp_evaluation_intent(evaluation), out);
 }
 
 static void write_json(const rp_evaluation *evaluation, rp_cli_buffer *out) {
@@ -78,6 +88,14 @@ static void write_json(const rp_evaluation *evaluation, rp_cli_buffer *out) {
     write_entities(evaluation, out);
     write_thresholds(evaluation, out);
     rp_cli_puts(out, "}\n");
+}
+
+static void put_threshold(const rp_threshold *t, const char *label, rp_cli_buffer *out) {
+    if (!t->support)
+        rp_cli_printf(out, "%-22s %9.4f         -        -        0  no row has it\n", label, t->threshold);
+    else
+        rp_cli_printf(out, "%-22s %9.4f %9.4f %8.4f %8llu%s\n", label, t->threshold, t->precision, t->recall,
+                      (unsigned long long)t->support, t->reached ? "" : "  below the target");
 }
 
 static void write_people(const rp_evaluation *evaluation, rp_cli_buffer *out) {
@@ -99,9 +117,22 @@ static void write_people(const rp_evaluation *evaluation, rp_cli_buffer *out) {
                       (unsigned long long)e->support);
     const rp_threshold *t = rp_evaluation_thresholds(evaluation, &count);
     if (count) rp_cli_puts(out, "\nthresholds             threshold precision   recall  support\n");
-    for (size_t i = 0; i < count; i++, t++)
-        rp_cli_printf(out, "%-22s %9.4f %9.4f %8.4f %8llu%s\n", t->label, t->threshold, t->precision,
-                      t->recall, (unsigned long long)t->support, t->reached ? "" : "  below the target");
+    for (size_t i = 0; i < count; i++, t++) put_threshold(t, t->label, out);
+    if (rp_evaluation_intent(evaluation))
+        put_threshold(rp_evaluation_intent(evaluation), "(intents of chat)", out);
+}
+
+static void say_missing(const rp_evaluation *evaluation) {
+    size_t count, missing = 0;
+    const rp_threshold *t = rp_evaluation_thresholds(evaluation, &count), *first = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (t[i].support) continue;
+        if (!missing++) first = &t[i];
+    }
+    if (!missing) return;
+    rp_cli_complain("eval: no row has the label \"%s\": its threshold stays 0.5; add rows that have it",
+                    first->label);
+    if (missing > 1) rp_cli_complain("eval: so it is with %zu of %zu labels", missing, count);
 }
 
 /* The exit status. */
@@ -134,6 +165,7 @@ static int evaluate(const rp_cli_session *session, const rp_cli_options *o, rp_c
         rp_cli_complain("eval: %s", err.message);
         return signal ? 128 + signal : 1;
     }
+    say_missing(evaluation);
     (o->json ? write_json : write_people)(evaluation, &out->buffer);
     rp_evaluation_free(&evaluation);
     return 0;
@@ -176,10 +208,11 @@ static const char help_eval[] =
     "Labels are the model's, by name or by number.\n"
     "\n"
     "JSON: one object: task, rows, skipped, and the metrics, null where one is not\n"
-    "defined; of tag also entities, and with --calibrate thresholds.\n"
+    "defined; of tag also entities, and with --calibrate thresholds and intent.\n"
     "\n"
     "--calibrate OUT writes a threshold for each label of classify (but the first,\n"
-    "which means that nothing is wrong) and multilabel, for moderate.\n"
+    "which means that nothing is wrong) and multilabel, for moderate, and one for the\n"
+    "intents of chat. Both find them in thresholds.json of the model's folder.\n"
     "\n"
     "Examples:\n"
     "  reprise eval -m sentiment --task classify dev.tsv\n"

@@ -327,8 +327,8 @@ class Model:
 
     def evaluate(self, file: Union[str, "os.PathLike[str]"], *, call: Optional[Call] = None,
                  **arguments: Any) -> Dict[str, Any]:
-        """The metrics of a file of labelled data, as `reprise eval --json` prints them. Arguments are the fields
-        of rp_eval_params."""
+        """The metrics of a file of labelled data and, with `calibrate`, the thresholds, as `reprise eval --json`
+        prints them. Arguments are the fields of rp_eval_params."""
         keep: List[Any] = []
         p = params("rp_eval_params", keep, {**arguments, "call": call.struct if call else None})
         made, error = ctypes.POINTER(api.rp_evaluation)(), api.rp_error()
@@ -351,6 +351,9 @@ class Model:
             thresholds = lib.rp_evaluation_thresholds(made, byref(count))
             if count.value:
                 answer["thresholds"] = [_plain(t) for t in thresholds[: count.value]]
+            intent = lib.rp_evaluation_intent(made)
+            if intent:
+                answer["intent"] = {key: value for key, value in _plain(intent[0]).items() if key != "label"}
             return answer
         finally:
             lib.rp_evaluation_free(byref(made))
