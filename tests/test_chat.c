@@ -281,7 +281,7 @@ static void test_the_command(void **state) {
     assert_int_equal(run.status, 1);
     assert_non_null(strstr(run.err, "--examples"));
     cli_free(&run);
-    /* The bundled model has its own threshold, named or not. */
+    /* The bundled model has its own threshold in its folder. */
     run = cli_text(CLI_ARGS("chat", "-m", "intents", "--json", "how do i open the window"), "");
     assert_int_equal(run.status, 0);
     assert_non_null(strstr(run.out, "{\"intent\": null, \"score\": 0.96"));
