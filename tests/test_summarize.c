@@ -148,6 +148,49 @@ static void test_summaries(void **state) {
     rp_result_free(&usual);
 }
 
+/* The order head adds to each score what it says of the sentence and its neighbours. */
+static void test_coherence(void **state) {
+    static const char text[] = "A letter came. He read it twice. The sea was calm. Nobody answered.";
+    static const rp_input pairs[] = {{RP_TEXT("A letter came."), RP_TEXT("He read it twice.")},
+                                     {RP_TEXT("He read it twice."), RP_TEXT("The sea was calm.")},
+                                     {RP_TEXT("The sea was calm."), RP_TEXT("Nobody answered.")}};
+    const rp_text document = {text, sizeof text - 1};
+    rp_summarize_params params = {.sentences = 4};
+    rp_result *results[2] = {NULL}, *orders = NULL;
+    rp_model *ordering = NULL;
+    rp_error err = {0};
+    task_case c;
+    size_t count[2];
+    (void)state;
+    assert_true(task_case_open("order", &c));
+    assert_int_equal(rp_model_open(fixture_device, c.dir, NULL, &ordering, &err), RP_OK);
+    for (int i = 0; i < 2; i++) {
+        params.coherence = i ? -0.5f : 0;
+        assert_int_equal(rp_summarize(ordering, &document, 1, &params, &results[i], &err), RP_OK);
+    }
+    assert_int_equal(rp_coherence(ordering, pairs, 3, NULL, &orders, &err), RP_OK);
+    const rp_sentence *plain = rp_result_sentences(results[0], 0, &count[0]),
+                      *other = rp_result_sentences(results[1], 0, &count[1]);
+    assert_true(count[0] == 4 && count[1] == 4);
+    for (size_t i = 0; i < 4; i++) {
+        const float before = i ? rp_result_in_order(orders, i - 1) : rp_result_in_order(orders, 0);
+        const float behind = i < 3 ? rp_result_in_order(orders, i) : before;
+        assert_true(fabsf(other[i].score - plain[i].score + 0.25f * (before + behind)) < 1e-5f);
+    }
+    rp_result_free(&orders);
+    for (int i = 0; i < 2; i++) rp_result_free(&results[i]);
+    params.coherence = 2;
+    assert_int_equal(rp_summarize(ordering, &document, 1, &params, &results[0], &err), RP_ERROR_ARGUMENT);
+    params.coherence = 0.5f;
+    assert_int_equal(rp_summarize(model, &document, 1, &params, &results[0], &err), RP_ERROR_HEAD);
+    assert_non_null(strstr(err.message, "has no head for the order of sentences"));
+    const rp_text one = RP_TEXT("Alone.");
+    assert_int_equal(rp_summarize(ordering, &one, 1, &params, &results[0], &err), RP_OK);
+    rp_result_free(&results[0]);
+    rp_model_close(&ordering);
+    task_case_close(&c);
+}
+
 static void test_json_has_the_places(void **state) {
     const rp_text document = {story, sizeof story - 1};
     rp_result *result = summarize(&document, 1, 7);
@@ -248,9 +291,13 @@ static void test_progress_and_cancelling(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sentences),     cmocka_unit_test(test_long_runs),
-        cmocka_unit_test(test_summaries),     cmocka_unit_test(test_json_has_the_places),
-        cmocka_unit_test(test_odd_documents), cmocka_unit_test(test_progress_and_cancelling),
+        cmocka_unit_test(test_sentences),
+        cmocka_unit_test(test_long_runs),
+        cmocka_unit_test(test_summaries),
+        cmocka_unit_test(test_json_has_the_places),
+        cmocka_unit_test(test_coherence),
+        cmocka_unit_test(test_odd_documents),
+        cmocka_unit_test(test_progress_and_cancelling),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -16,7 +16,11 @@ enum {
 };
 
 typedef struct rp_summarize_params {
-    uint32_t sentences;   /* of each summary, at most RP_SUMMARY_MAX; 0: 3 */
+    uint32_t sentences; /* of each summary, at most RP_SUMMARY_MAX; 0: 3 */
+    float coherence; /* -1 to 1: how much it counts that a sentence stands well between its neighbours, as the
+                        order head of the model says (RP_ERROR_HEAD without one): this times the mean of the
+                        two probabilities (rp_coherence) comes to the score. 0: nothing, which chose best in
+                        measurements (tools/apps/README.md) */
     const rp_call *call;  /* NULL: none */
     uint64_t reserved[4]; /* zero; see reprise.h */
 } rp_summarize_params;

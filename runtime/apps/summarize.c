@@ -43,6 +43,11 @@ typedef struct document {
     rp_result *vectors;
 } document;
 
+static rp_text text_of(const document *d, size_t i) {
+    rp_span span = d->sentences.items[i];
+    return (rp_text){d->text.data + span.start, span.end - span.start};
+}
+
 /* ---- words ---- */
 
 static int by_value(const void *left, const void *right) {
@@ -178,6 +183,31 @@ static rp_status weigh(document *d, rp_error *err) {
     return status;
 }
 
+/* ---- coherence ---- */
+
+/* Add to each sentence how well it stands between its neighbours. One pair that cannot be read counts
+ * nothing. */
+static rp_status add_coherence(document *d, rp_model *model, double weight, const rp_call *call,
+                               rp_error *err) {
+    const rp_coherence_params params = {.call = call};
+    const size_t count = d->sentences.count, pairs = count ? count - 1 : 0;
+    rp_input *inputs = rp_new_array(rp_input, pairs);
+    rp_result *result = NULL;
+    rp_status status =
+        inputs ? RP_OK : rp_fail_memory(err, "the sentences of a document", pairs * sizeof *inputs);
+    for (size_t i = 0; !status && i < pairs; i++) inputs[i] = (rp_input){text_of(d, i), text_of(d, i + 1)};
+    if (!status) status = rp_coherence(model, inputs, pairs, &params, &result, err);
+    for (size_t i = 0; !status && i < pairs; i++) {
+        double in_order = (double)rp_result_in_order(result, i);
+        if (in_order < 0) continue;
+        d->list[i].relevance += weight * in_order / (i ? 2 : 1);
+        d->list[i + 1].relevance += weight * in_order / (i + 2 < count ? 2 : 1);
+    }
+    rp_result_free(&result);
+    free(inputs);
+    return status;
+}
+
 /* ---- choosing ---- */
 
 /* The candidate with the most relevance that is least like those that are chosen; count: there is none. */
@@ -230,11 +260,6 @@ static rp_status choose_all(document *d, size_t wanted, rp_error *err) {
 }
 
 /* ---- one document ---- */
-
-static rp_text text_of(const document *d, size_t i) {
-    rp_span span = d->sentences.items[i];
-    return (rp_text){d->text.data + span.start, span.end - span.start};
-}
 
 /* Find the sentences; what is wrong with the document is told in `*why`, with its status. */
 static rp_status find_sentences(document *d, rp_error *why) {
@@ -332,6 +357,8 @@ static rp_status summarize(document *d, rp_model *model, const rp_summarize_para
     status = drop_repeated(d, err);
     for (size_t i = 0; !status && i < d->sentences.count; i++) d->usable += d->list[i].vector != NULL;
     if (!status) status = weigh(d, err);
+    if (!status && params && params->coherence != 0)
+        status = add_coherence(d, model, (double)params->coherence, call, err);
     /* Folders of sentence-transformers say more of pooling than others. */
     bool compared = model->pooling.module_count || model->pooling.max_seq_length;
     d->same = compared ? SAME_COSINE : (double)INFINITY;
@@ -355,6 +382,19 @@ static void write_sentences(rp_answer_writer *w, const rp_entry *entry) {
     rp_json_write_close(&w->json, ']');
 }
 
+static rp_status check_coherence(const rp_model *model, float weight, rp_error *err) {
+    const rp_model_info *info = rp_model_get_info(model);
+    if (!(weight >= -1 && weight <= 1))
+        return rp_fail(err, RP_ERROR_ARGUMENT, "coherence must be a number from -1 to 1");
+    if (weight != 0 && !(info->heads & RP_HEAD_ORDER))
+        return rp_fail(
+            err, RP_ERROR_HEAD,
+            "%s: has no head for the order of sentences, which coherence asks; leave it out, or name a "
+            "model as it was pre-trained",
+            rp_path_shown(info->dir));
+    return RP_OK;
+}
+
 rp_status rp_summarize(rp_model *model, const rp_text *documents, size_t count,
                        const rp_summarize_params *params, rp_result **out, rp_error *err) {
     rp_task task = {.model = model,
@@ -370,6 +410,7 @@ rp_status rp_summarize(rp_model *model, const rp_text *documents, size_t count,
     if (params && params->sentences > RP_SUMMARY_MAX)
         status = rp_fail(err, RP_ERROR_ARGUMENT, "sentences is %u, must be at most %d", params->sentences,
                          RP_SUMMARY_MAX);
+    if (!status && params) status = check_coherence(model, params->coherence, err);
     for (size_t i = 0; !status && i < count; i++) {
         document d = {.text = documents[i]};
         status = summarize(&d, model, params, *out, i, err);

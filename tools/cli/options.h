@@ -120,6 +120,7 @@ typedef struct rp_cli_options {
     const char *nbest, *weight, *references; /* of score; NULL: not given */
     bool tune;
     uint32_t sentences;       /* of summarize; 0: the default */
+    double coherence;         /* of summarize: how much the order head counts */
     bool unnamed;             /* with each_file: answers do not name the file */
     rp_long_texts long_texts; /* of classify */
     bool explain, multi_label;

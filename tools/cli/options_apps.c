@@ -70,6 +70,8 @@ bool rp_cli_set_application(const char *name, int which, const char *value, rp_c
         return rp_cli_read_name(name, r, value, &o->slots);
     case R_SENTENCES:
         return rp_cli_read_number(name, r, value, 1, RP_SUMMARY_MAX, &o->sentences);
+    case R_COHERENCE:
+        return rp_cli_read_cosine(name, r, value, &o->coherence);
     case R_NBEST:
         return rp_cli_read_name(name, r, value, &o->nbest);
     case R_WEIGHT:

@@ -208,6 +208,8 @@ const rp_cli_rule rp_cli_rules[R_COUNT] = {
                          .otherwise = "0.5"},
     [R_SENTENCES] = {'n', "sentences", "N", RP_CLI_SUMMARIZE, "of each summary, at most 1000",
                      .otherwise = "3"},
+    [R_COHERENCE] = {0, "coherence", "W", RP_CLI_SUMMARIZE,
+                     "how much the order head of the model counts, -1 to 1", .otherwise = "0"},
     [R_NBEST] = {0, "nbest", "FILE", RP_CLI_SCORE,
                  "rank this n-best list (ID ||| TEXT ||| FEATURES ||| TOTAL)"},
     [R_WEIGHT] = {0, "weight", "W", RP_CLI_SCORE,

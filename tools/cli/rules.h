@@ -126,6 +126,7 @@ enum {
     R_ANSWER_THRESHOLD,
     R_FAQ_THRESHOLD,
     R_SENTENCES,
+    R_COHERENCE,
     R_NBEST,
     R_WEIGHT,
     R_TUNE,
