@@ -41,7 +41,8 @@ static void prepare(void) {
 }
 
 int mpi_run(int ranks, const char *const *argv, char *out, unsigned size) {
-    enum { MOST = 32, PATIENCE = 120 };
+    enum { MOST = 32 };
+    const unsigned patience = getenv("REPRISE_TEST_LONG") ? 900 : 120;
     char *args[MOST] = {(char *)(uintptr_t)mpirun(), "-n"}, number[8];
     int pipes[2], count = 3, status = 0;
     unsigned used = 0;
@@ -54,7 +55,7 @@ int mpi_run(int ranks, const char *const *argv, char *out, unsigned size) {
     assert_true(pid >= 0);
     if (!pid) {
         prepare();
-        alarm(PATIENCE);
+        alarm(patience);
         if (dup2(pipes[1], 1) < 0 || dup2(pipes[1], 2) < 0) _exit(126);
         close(pipes[0]);
         close(pipes[1]);
@@ -74,6 +75,6 @@ int mpi_run(int ranks, const char *const *argv, char *out, unsigned size) {
     close(pipes[0]);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    if (status == 128 + SIGALRM) fail_msg("mpirun has not ended in %d s", PATIENCE);
+    if (status == 128 + SIGALRM) fail_msg("mpirun has not ended in %u s", patience);
     return status;
 }

@@ -1,5 +1,6 @@
 /* Checkpoints of a trainer: who goes on from one makes the same bits as who never stopped; what is damaged is
  * refused by name; and kernels that are not there are told of. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -252,6 +253,59 @@ static void test_other_kernels_and_cuts_are_told(void **state) {
     train_close(&c);
 }
 
+/* A poorer device, which the layer of tests/layers makes of this one. The caller closes it. */
+static rp_device *open_poorer_device(void) {
+    static const char *const names[] = {"VK_INSTANCE_LAYERS", "VK_ADD_LAYER_PATH", "REPRISE_BENT"},
+                             *const values[] = {"VK_LAYER_REPRISE_bent", BINARY_DIR "/tests/layers",
+                                                "powervr"};
+    rp_device *device = NULL;
+    rp_error err = {0};
+    char *before[3];
+    for (int i = 0; i < 3; i++) {
+        before[i] = getenv(names[i]) ? strdup(getenv(names[i])) : NULL;
+        setenv(names[i], values[i], 1);
+    }
+    if (rp_device_open(NULL, &device, &err)) fail_msg("%s", err.message);
+    for (int i = 0; i < 3; i++) {
+        unsetenv(names[i]);
+        if (before[i]) setenv(names[i], before[i], 1);
+        free(before[i]);
+    }
+    return device;
+}
+
+/* It says that kernels cannot be those of the checkpoint, and learns what is to be learnt with others. */
+static void test_another_device_goes_on(void **state) {
+    const rp_call call = {.log = take_log};
+    train_case c;
+    rp_error err = {0};
+    rp_trainer *trainer = NULL;
+    rp_device *poorer = open_poorer_device();
+    (void)state;
+    assert_true(train_open("classify", &c));
+    rp_trainer_params params = train_params(&c);
+    params.call = &call;
+    for (size_t k = 0; k < 6; k++) {
+        rp_train_result result;
+        if (k == 3) save_state(trainer, in_dir("state"));
+        if (k == 3) rp_trainer_close(&trainer);
+        *warning = '\0';
+        params.resume = k ? in_dir("state") : NULL;
+        if (!trainer && rp_trainer_open(k ? poorer : fixture_device, c.g.dir, &params, &trainer, &err))
+            fail_msg("%s", err.message);
+        assert_true(k != 3 || strstr(warning, "was written on another device"));
+        assert_true(k < 3 || (trainer->model->ops.strayed && trainer->ops.strayed));
+        if (rp_trainer_step(trainer, &c.batches[k % TRAIN_BATCHES], &result, &err))
+            fail_msg("%s", err.message);
+        assert_int_equal(result.step, k + 1);
+        assert_true(fabs(result.loss / c.loss[k] - 1) < 2e-3 &&
+                    fabs(result.grad_norm / c.norm[k] - 1) < 2e-3);
+    }
+    rp_trainer_close(&trainer);
+    rp_device_close(&poorer);
+    train_close(&c);
+}
+
 /* ---- what is damaged ---- */
 
 static void expect_refusal(const train_case *c, const char *name, rp_status status) {
@@ -320,6 +374,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_going_on_with_other_models, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_going_on_with_pre_training, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_other_kernels_and_cuts_are_told, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_another_device_goes_on, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_damage_is_found, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_another_model_is_refused, make_dir, remove_dir),
     };

@@ -17,7 +17,7 @@ extern "C" {
  * nor the program is linked with it. It knows the binary interface of Open MPI 4 and 5, and of MPICH 3 and 4.
  *
  * Thread-safety: what one world is used for happens on one thread at a time, and in the same order in every
- * process. rp_world_rank, rp_world_local_rank and rp_world_size may be called at any time. */
+ * process. rp_world_rank and the three functions beside it may be called at any time. */
 typedef struct rp_world rp_world;
 
 /* The zero value is the default. */
@@ -39,10 +39,12 @@ RP_API rp_status rp_world_open(const rp_world_params *params, rp_world **out, rp
  * to NULL are allowed. */
 RP_API rp_status rp_world_close(rp_world **world);
 
-/* This process, among all and among those of this machine; and how many there are. Of NULL: 0, 0 and 1. */
+/* This process, among all and among those of this machine; and how many there are, in all and on this
+ * machine, whose processors they share. Of NULL: 0, 0, 1 and 1. */
 RP_API uint32_t rp_world_rank(const rp_world *world);
 RP_API uint32_t rp_world_local_rank(const rp_world *world);
 RP_API uint32_t rp_world_size(const rp_world *world);
+RP_API uint32_t rp_world_local_size(const rp_world *world);
 
 /* Wait until every process has called this, each with how it went. RP_OK when all said so; else the status of
  * the first that did not, in every process, with a message that begins with its rank; or RP_ERROR_STOPPED

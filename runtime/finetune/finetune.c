@@ -398,8 +398,7 @@ static rp_status attempt(void *attempt, const rp_loop_job *job, bool again, rp_v
 rp_status rp_finetune(rp_device *device, const rp_finetune_params *params, rp_error *err) {
     rp_error unwanted;
     if (!err) err = &unwanted;
-    if (!device || !params)
-        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_finetune: device and params must not be NULL");
+    if (!params) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_finetune: device and params must not be NULL");
     const rp_loop_job job = {.size = sizeof(rp_finetune_run),
                              .train = attempt,
                              .finish = finish,
@@ -408,5 +407,8 @@ rp_status rp_finetune(rp_device *device, const rp_finetune_params *params, rp_er
                              .function = "rp_finetune",
                              .call = params->call,
                              .world = params->world};
-    return rp_loop_attempts(&job, check_params(params, err), err);
+    rp_status status =
+        device ? check_params(params, err)
+               : rp_fail(err, RP_ERROR_ARGUMENT, "rp_finetune: device and params must not be NULL");
+    return rp_loop_attempts(&job, status, err);
 }

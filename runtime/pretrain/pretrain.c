@@ -222,8 +222,7 @@ static rp_status attempt(void *attempt, const rp_loop_job *job, bool again, rp_v
 rp_status rp_pretrain(rp_device *device, const rp_pretrain_params *params, rp_error *err) {
     rp_error unwanted;
     if (!err) err = &unwanted;
-    if (!params || (params->out && !device))
-        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_pretrain: device and params must not be NULL");
+    if (!params) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_pretrain: device and params must not be NULL");
     const rp_loop_job job = {.size = sizeof(rp_pretrain_run),
                              .train = attempt,
                              .finish = finish,
@@ -232,5 +231,8 @@ rp_status rp_pretrain(rp_device *device, const rp_pretrain_params *params, rp_er
                              .function = "rp_pretrain",
                              .call = params->call,
                              .world = params->world};
-    return rp_loop_attempts(&job, check_params(params, err), err);
+    rp_status status = device || !params->out ? check_params(params, err)
+                                              : rp_fail(err, RP_ERROR_ARGUMENT,
+                                                        "rp_pretrain: device and params must not be NULL");
+    return rp_loop_attempts(&job, status, err);
 }

@@ -1,10 +1,17 @@
 /* Where instances come from. */
+#include "base/os.h"
 #include "loader/json.h"
 #include "pretrain/pretrain.h"
 
 enum { MOST_OPEN = 32 }; /* files at once: there may be more of them than a process may open */
 
 /* ---- opening ---- */
+
+/* Threads that tokenize: the processes of this machine share its processors. 0: there is one of them. */
+static uint32_t threads_of(const rp_world *world) {
+    uint32_t share = world ? (uint32_t)rp_os_processors() / rp_world_local_size(world) : 0;
+    return world && !share ? 1 : share;
+}
 
 rp_corpus_params rp_pretrain_corpus_params(const rp_pretrain_params *p) {
     return (rp_corpus_params){.max_tokens = p->max_tokens,
@@ -14,7 +21,8 @@ rp_corpus_params rp_pretrain_corpus_params(const rp_pretrain_params *p) {
                               .short_share = p->short_share,
                               .seed = p->seed,
                               .no_shuffle = p->no_shuffle,
-                              .skip_bad = p->skip_bad};
+                              .skip_bad = p->skip_bad,
+                              .threads = threads_of(p->world)};
 }
 
 static rp_status open_corpus(rp_pretrain_run *run, rp_error *err) {

@@ -3,6 +3,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <math.h>
 #include <string.h>
 
 #include "train/trainer.h"
@@ -144,6 +145,23 @@ rp_status rp_train_join_gradients(rp_trainer *t, rp_train_result *out, rp_status
     return status;
 }
 
+/* A device that finds the same sums finite skips no step that another one skips, and the other way round. */
+rp_status rp_train_join_update(rp_trainer *t, float total, rp_status status, rp_error *err) {
+    rp_world *world = t->params.world;
+    status = rp_world_meet(world, RP_MEET_UPDATE, status, &total, sizeof total, err);
+    for (uint32_t r = 0; !status && r < rp_world_size(world); r++) {
+        float theirs;
+        memcpy(&theirs, rp_world_note(world, r), sizeof theirs);
+        if (!isfinite(theirs) != !isfinite(total))
+            status = rp_fail(err, RP_ERROR_UNSUPPORTED,
+                             "rank %u: the gradient is %s, and %s on the device of rank %u: take devices of "
+                             "one kind, or --precision f32",
+                             rp_world_rank(world), isfinite(total) ? "finite" : "not finite",
+                             isfinite(theirs) ? "finite" : "not finite", r);
+    }
+    return status;
+}
+
 /* ---- vectors ---- */
 
 /* `at`, as a number of the piece that begins with number `first` and has `count`. */
@@ -176,7 +194,7 @@ rp_status rp_train_join_vectors(rp_trainer *t, const rp_train_batch *batch, rp_t
 /* ---- before a step ---- */
 
 typedef struct step_note {
-    uint64_t step, weights; /* that are equal in all ranks */
+    uint64_t step, settings, weights; /* that are equal in all ranks */
     uint64_t counted[RP_COUNT(((rp_train_labels *)0)->counted)];
     uint64_t sequences, tokens;
 } step_note;
@@ -201,6 +219,38 @@ static rp_status hash_weights(rp_trainer *t, uint64_t *out, rp_error *err) {
     return status ? status : flushed;
 }
 
+/* A hash of all that decides what a step makes of gradients, which have the loss scale in them. */
+static uint64_t hash_settings(const rp_trainer *t) {
+    const rp_trainer_params *p = &t->params;
+    const double settings[] = {t->head,
+                               t->problem,
+                               p->vectors,
+                               p->taught,
+                               t->pairs,
+                               p->optimizer,
+                               p->schedule,
+                               p->precision,
+                               p->freeze,
+                               p->learning_rate,
+                               p->beta1,
+                               p->beta2,
+                               p->eps,
+                               p->power,
+                               p->weight_decay,
+                               p->max_grad_norm,
+                               p->label_smoothing,
+                               p->label_weight,
+                               (double)p->warmup_steps,
+                               (double)p->total_steps,
+                               p->hidden_dropout,
+                               p->attention_dropout,
+                               p->classifier_dropout,
+                               t->scale.scale,
+                               t->scale.good,
+                               (double)t->scale.skipped};
+    return XXH64(settings, sizeof settings, p->seed);
+}
+
 static rp_status compare(const rp_trainer *t, const step_note *mine, rp_error *err) {
     for (uint32_t r = 0; r < rp_world_size(t->params.world); r++) {
         step_note theirs;
@@ -211,6 +261,12 @@ static rp_status compare(const rp_trainer *t, const step_note *mine, rp_error *e
                            "ranks begin with the same model, of the same seed",
                            rp_world_rank(t->params.world), (unsigned long long)mine->step + 1, r,
                            (unsigned long long)theirs.step + 1);
+        if (theirs.settings != mine->settings)
+            return rp_fail(err, RP_ERROR_ARGUMENT,
+                           "rank %u and rank %u have opened their trainers with other params: all ranks take "
+                           "the same, of the optimizer and its schedule, dropout, the seed, what is learnt "
+                           "and in which precision",
+                           rp_world_rank(t->params.world), r);
     }
     return RP_OK;
 }
@@ -240,7 +296,7 @@ static rp_status add_up_notes(rp_trainer *t, rp_train_labels *labels, rp_error *
 rp_status rp_train_join_step(rp_trainer *t, const rp_train_batch *batch, rp_train_labels *labels,
                              rp_status status, rp_error *err) {
     rp_world *world = t->params.world;
-    step_note mine = {.step = t->step};
+    step_note mine = {.step = t->step, .settings = hash_settings(t)};
     if (!status) t->ranks.sequences = batch->count;
     if (!world) return status;
     if (!status && !t->ranks.compared) status = hash_weights(t, &mine.weights, err);

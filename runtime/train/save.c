@@ -90,6 +90,8 @@ static rp_status write_state(const rp_trainer *t, const snapshot *s, const char 
         rp_json_write_integer(&w, "good_steps", s->scale.good);
         rp_json_write_integer(&w, "skipped", (int64_t)s->scale.skipped);
         rp_json_write_close(&w, '}');
+    } else if (s->scale.skipped) {
+        rp_json_write_integer(&w, "skipped", (int64_t)s->scale.skipped);
     }
     rp_json_write_string(&w, "device", t->device->caps.info.name);
     rp_json_write_string(&w, "driver", t->device->caps.info.driver);

@@ -133,14 +133,18 @@ static size_t read_kernels(const rp_json *kernels, rp_wanted *out, bool *good) {
     return count;
 }
 
-/* Of a training in f16; else there is none. */
+/* Of a training in f16; another one has the steps alone that were skipped when it was one. */
 static rp_status read_scale(const rp_json *root, const char *path, rp_train_saved *out, rp_error *err) {
     const rp_json *all = rp_json_get(root, "loss_scale"), *scale = rp_json_get(all, "scale");
     const char *precision = rp_json_string(rp_json_get(root, "precision"));
     uint64_t good = 0;
     int exponent;
     out->half = precision && !strcmp(precision, "f16");
-    if (!out->half) return RP_OK;
+    if (!out->half) {
+        const rp_json *skipped = rp_json_get(root, "skipped");
+        if (!skipped || read_count(skipped, out->step, &out->scale.skipped)) return RP_OK;
+        return fail_field(path, "skipped", "must be the number of steps that were skipped", err);
+    }
     out->scale.scale = rp_json_is(scale, RP_JSON_INTEGER) ? (double)scale->integer
                        : rp_json_is(scale, RP_JSON_REAL)  ? scale->real
                                                           : 0;
@@ -230,7 +234,10 @@ rp_status rp_train_saved_load(rp_trainer *t, const char *dir, const rp_train_sav
     status = rp_model_end(t->model, load_all(t, dir, err));
     if (status) return status;
     t->step = saved->step;
-    if (saved->half && rp_train_in_half(t)) t->scale = saved->scale;
+    if (saved->half && rp_train_in_half(t))
+        t->scale = saved->scale;
+    else
+        t->scale.skipped = saved->scale.skipped; /* the schedule and the optimizer count the others */
     if (other)
         rp_log_say(&t->device->log, RP_LOG_WARNING,
                    "%s: was written %s: what is learnt from here on differs by rounding from what would have "

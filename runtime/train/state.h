@@ -24,7 +24,7 @@ typedef struct rp_train_saved {
     uint32_t tokens, sequences; /* most of a micro-batch */
     bool recomputes;
     bool half;            /* it was trained in f16 */
-    rp_train_scale scale; /* then */
+    rp_train_scale scale; /* then; else of it `skipped`, which an earlier training in f16 may have left */
     const char *device, *driver;
     rp_wanted *wanted; /* [model_count + own_count] kernels: those of the model, then the trainer's */
     size_t model_count, own_count;

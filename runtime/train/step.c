@@ -174,6 +174,11 @@ static rp_status run_all(rp_trainer *t, const rp_train_batch *batch, const rp_tr
     return run_parts(t, batch, labels, LOSS, cut ? AHEAD | BACK : BACK, out, err);
 }
 
+/* The square of the norm of the scaled gradient, which the update has written. */
+static const float *total_of(const rp_trainer *t) {
+    return (const float *)((const char *)t->output.mapped + t->out.total);
+}
+
 static rp_status update_alone(rp_trainer *t, rp_train_result *out, rp_error *err) {
     rp_status status;
     write_state(t, &(rp_train_part){0}, WHOLE, out->learning_rate);
@@ -193,8 +198,8 @@ static rp_status step_together(rp_trainer *t, rp_status status, rp_train_result 
     if (status && rp_world_agreed(t->params.world)) return status;
     status = rp_train_join_gradients(t, out, status, err);
     if (!status) status = update_alone(t, out, err);
-    if (!rp_world_agreed(t->params.world)) status = rp_world_agree(t->params.world, status, err);
-    return status;
+    if (rp_world_agreed(t->params.world)) return status;
+    return rp_train_join_update(t, *total_of(t), status, err);
 }
 
 static rp_status make_step(rp_trainer *t, const rp_train_batch *batch, const rp_train_labels *labels,
@@ -210,8 +215,7 @@ static rp_status make_step(rp_trainer *t, const rp_train_batch *batch, const rp_
         if (labels->counted[0]) out->mlm_accuracy /= (double)labels->counted[0];
         if (labels->counted[1]) out->sop_accuracy /= (double)labels->counted[1];
     }
-    const float *total = (const float *)((const char *)t->output.mapped + t->out.total);
-    if (!status) out->grad_norm = sqrt(*total) / t->scale.scale;
+    if (!status) out->grad_norm = sqrt(*total_of(t)) / t->scale.scale;
     return status;
 }
 
@@ -247,9 +251,10 @@ rp_status rp_trainer_step(rp_trainer *t, const rp_train_batch *batch, rp_train_r
     rp_visit visit;
     double begun = rp_seconds();
     if (!err) err = &unwanted;
-    if (!t || !batch)
-        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: trainer and batch must not be NULL");
-    rp_status status = rp_check_reserved(batch->reserved, RP_COUNT(batch->reserved), "rp_trainer_step", err);
+    rp_status status =
+        t && batch ? rp_check_reserved(batch->reserved, RP_COUNT(batch->reserved), "rp_trainer_step", err)
+                   : rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_step: trainer and batch must not be NULL");
+    if (!t) return status;
     if (!status) status = rp_model_enter(t->model, &visit, batch->call, "rp_trainer_step", err);
     if (status) return rp_train_join_step(t, batch, NULL, status, err);
     status = take_turn(t, batch, &done, err);

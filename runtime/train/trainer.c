@@ -249,16 +249,20 @@ static rp_status make_trainer(rp_device *device, const char *dir, bool random,
     static const rp_trainer_params defaults = {0};
     rp_error unwanted;
     if (!err) err = &unwanted;
-    if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_open: out must not be NULL");
+    if (!out) {
+        rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_open: out must not be NULL");
+        return rp_world_agree(params ? params->world : NULL, RP_ERROR_ARGUMENT, err);
+    }
     *out = NULL;
+    if (!params) params = &defaults;
+    rp_status status = check_params(params, err);
     if (!device || !dir)
-        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_open: device and folder must not be NULL");
-    rp_status status = check_params(params ? params : &defaults, err);
-    if (status) return status;
-    rp_trainer *t = rp_new(rp_trainer);
-    if (!t) return rp_fail_memory(err, "a trainer", sizeof *t);
+        status = rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_open: device and folder must not be NULL");
+    rp_trainer *t = status ? NULL : rp_new(rp_trainer);
+    if (!t && !status) status = rp_fail_memory(err, "a trainer", sizeof *t);
+    if (status) return rp_world_agree(params->world, status, err); /* the others wait to open theirs */
     t->device = device;
-    t->params = params ? *params : defaults;
+    t->params = *params;
     t->user.drop = drop_user;
     rp_train_saved saved = {0};
     const char *resume = t->params.resume;

@@ -335,6 +335,10 @@ rp_status rp_train_join_vectors(rp_trainer *trainer, const rp_train_batch *batch
 /* Add up losses and gradients of all ranks after their micro-batches. */
 rp_status rp_train_join_gradients(rp_trainer *trainer, rp_train_result *out, rp_status status, rp_error *err);
 
+/* After the update, with the square of the norm that the device found: it is finite in all ranks or in none.
+ */
+rp_status rp_train_join_update(rp_trainer *trainer, float total, rp_status status, rp_error *err);
+
 /* ---- finite.c ---- */
 
 /* RP_ERROR_UNSUPPORTED, which names the step and the tensor: after a step whose gradient was not finite. In

@@ -22,7 +22,7 @@ typedef struct letter {
 
 struct rp_world {
     rp_mpi mpi;
-    uint32_t rank, local_rank, size;
+    uint32_t rank, local_rank, size, local_size;
     double patience;
     bool broken; /* MPI failed, or somebody did not come: what it has begun may still write to what follows */
     bool agreed;
@@ -47,6 +47,10 @@ uint32_t rp_world_local_rank(const rp_world *w) {
 
 uint32_t rp_world_size(const rp_world *w) {
     return w ? w->size : 1;
+}
+
+uint32_t rp_world_local_size(const rp_world *w) {
+    return w ? w->local_size : 1;
 }
 
 bool rp_world_agreed(const rp_world *w) {
@@ -229,19 +233,38 @@ rp_status rp_world_sum(rp_world *w, float *values, uint64_t count, rp_error *err
 
 /* ---- opening and closing ---- */
 
+/* Without memory to meet the others: they wait for no more than this. */
+static void decline(rp_world *w, rp_status status, const rp_error *err) {
+    letter mine = {.version = VERSION, .place = RP_MEET_OPEN, .status = (int32_t)status};
+    double begun = rp_seconds();
+    memcpy(mine.message, err->message, sizeof mine.message);
+    for (uint32_t r = 0; r < w->size; r++) {
+        rp_mpi_handle request = w->mpi.no_request;
+        int done = r == w->rank || w->mpi.calls->send(&w->mpi, &mine, sizeof mine, (int)r, &request);
+        for (uint32_t turns = 0; !done && rp_seconds() - begun < w->patience; turns++) {
+            if (w->mpi.calls->test(&w->mpi, &request, &done)) break;
+            pause_a_little(turns, false);
+        }
+    }
+}
+
 static rp_status introduce(rp_world *w, rp_error *err) {
     char host[HOST_NAME] = "";
     rp_os_host(host, sizeof host);
     w->hosts = calloc(w->size, sizeof *w->hosts);
     w->letters = rp_new_array(letter, w->size + 1);
     w->requests = rp_new_array(rp_mpi_handle, 2ull * w->size);
-    if (!w->hosts || !w->letters || !w->requests)
-        return rp_fail_memory(err, "a world", w->size * (sizeof(letter) + HOST_NAME));
+    if (!w->hosts || !w->letters || !w->requests) {
+        rp_fail_memory(err, "a world", w->size * (sizeof(letter) + HOST_NAME));
+        decline(w, err->status, err);
+        return err->status;
+    }
     rp_status status = rp_world_meet(w, RP_MEET_OPEN, RP_OK, host, sizeof host, err);
     if (status) return status;
     for (uint32_t r = 0; r < w->size; r++) {
         memcpy(w->hosts[r], rp_world_note(w, r), HOST_NAME - 1);
         w->local_rank += r < w->rank && !strcmp(w->hosts[r], host);
+        w->local_size += !strcmp(w->hosts[r], host);
     }
     return RP_OK;
 }

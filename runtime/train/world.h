@@ -14,6 +14,7 @@ typedef enum rp_meeting {
     RP_MEET_GRADIENT, /* before gradients are added up */
     RP_MEET_PIECE,    /* of them, or of vectors */
     RP_MEET_VECTORS,  /* before vectors are gathered */
+    RP_MEET_UPDATE,   /* after the update */
 } rp_meeting;
 
 enum { RP_NOTE_BYTES = 256 };
