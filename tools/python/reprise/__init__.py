@@ -8,11 +8,11 @@ sentence-transformers does. Everything is the C library's: this package passes v
 from ._native import Call, CancelledError, Error, lib
 from .apps import Chat, Documents, Index, Moderation, nbest, tune_nbest, write_index
 from .encoder import Encoder
-from .models import Device, Encoding, Model, Tokenizer, convert, devices, find_model, pull
+from .models import Device, Encoding, Model, Tokenizer, convert, devices, find_model, pull, shared_model
 from .pipelines import Pipeline, pipeline
 from .training import finetune, pretrain
 
 __version__ = lib.rp_version().decode()
 __all__ = ["Call", "CancelledError", "Chat", "Device", "Documents", "Encoder", "Encoding", "Error", "Index", "Model",
            "Moderation", "Pipeline", "Tokenizer", "convert", "devices", "find_model", "finetune", "nbest", "pipeline",
-           "pretrain", "pull", "tune_nbest", "write_index"]
+           "pretrain", "pull", "shared_model", "tune_nbest", "write_index"]

@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import math
 import os
 import threading
+import types
 import weakref
 from ctypes import byref
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
@@ -152,6 +154,7 @@ class Tokenizer:
 
     def __init__(self, model: Union[str, "os.PathLike[str]"]):
         self._name = os.fspath(model)
+        self._vocabulary: Optional[Dict[str, int]] = None
         pointer, error = ctypes.POINTER(api.rp_tokenizer)(), api.rp_error()
         check(lib.rp_tokenizer_open(os.fsencode(model), byref(pointer), byref(error)), error)
         self._handle = Handle(pointer, lib.rp_tokenizer_close, "tokenizer")
@@ -189,6 +192,33 @@ class Tokenizer:
             return (text.value or b"").decode("utf-8", "replace")
         finally:
             lib.rp_string_free(byref(text))
+
+    def piece(self, token: int) -> str:
+        """A token as the vocabulary writes it."""
+        with self._handle as pointer:
+            return (lib.rp_tokenizer_piece(pointer, token) or b"").decode("utf-8", "replace")
+
+    @property
+    def vocabulary(self) -> Dict[str, int]:
+        """The id of each token."""
+        if self._vocabulary is None:
+            self._vocabulary = {self.piece(token): token for token in range(self.vocab_size)}
+        return self._vocabulary
+
+    def __getattr__(self, name: str) -> Any:
+        """mask_token, mask_token_id, and so on for cls, sep, pad and unk, as transformers' tokenizers have them; None
+        where there is no such token."""
+        kind, _, last = name.partition("_token")
+        if kind in ("cls", "sep", "mask", "pad", "unk") and last in ("", "_id"):
+            token = self.special_ids[kind]
+            return None if token < 0 else token if last else self.piece(token)
+        raise AttributeError(f"'Tokenizer' object has no attribute '{name}'")
+
+    @property
+    def model_max_length(self) -> int:
+        """The most tokens of a text, special tokens included, that the folder says."""
+        with self._handle as pointer:
+            return int(lib.rp_tokenizer_max_tokens(pointer))
 
     @property
     def vocab_size(self) -> int:
@@ -231,6 +261,7 @@ class Model:
     def __init__(self, model: Union[str, "os.PathLike[str]"] = "sentiment", *,
                  device: Union[Device, str, int, None] = None, call: Optional[Call] = None, **arguments: Any):
         self._arguments = (os.fspath(model), device, arguments)
+        self._tokenizer: Optional[Tokenizer] = None
         self.device = device if isinstance(device, Device) else _device(device)
         keep: List[Any] = []
         p = params("rp_model_params", keep, {**arguments, "call": call.struct if call else None})
@@ -247,6 +278,22 @@ class Model:
             info = lib.rp_model_get_info(open_model).contents
             self.info = _plain(info)
             self.labels = [info.labels[i].decode("utf-8", "replace") for i in range(info.label_count)]
+
+    @property
+    def config(self) -> types.SimpleNamespace:
+        """What config.json says, with id2label, label2id and num_labels as transformers' configurations have them."""
+        with open(os.path.join(self.info["dir"], "config.json"), encoding="utf-8") as file:
+            said = json.load(file)
+        labels = dict(enumerate(self.labels))
+        return types.SimpleNamespace(**{**said, "id2label": labels, "label2id": {v: k for k, v in labels.items()},
+                                        "num_labels": len(labels), "_name_or_path": self._arguments[0]})
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The folder's, as a Tokenizer of its own."""
+        if self._tokenizer is None:
+            self._tokenizer = Tokenizer(self.info["dir"])
+        return self._tokenizer
 
     def _pairs(self, function: Any, struct: str, inputs: Sequence[Pair], errors: str, as_json: bool,
                call: Optional[Call], arguments: Dict[str, Any]) -> List[Any]:
@@ -380,6 +427,22 @@ class Model:
 
 def _reopen(model: str, device: Any, arguments: Dict[str, Any]) -> Model:
     return Model(model, device=device, **arguments)
+
+
+_open_models: Dict[Any, Model] = {}
+
+
+def shared_model(model: Union[str, "os.PathLike[str]"] = "sentiment", **arguments: Any) -> Model:
+    """The Model of these arguments that this process has open, opened by its first call, and kept: for functions that
+    Spark or a pool of processes calls again and again in one worker."""
+    key = (os.getpid(), os.fspath(model), *sorted(arguments.items()))
+    with _shared_lock:
+        known = _open_models.get(key)
+    if known is None or known._handle.closed:
+        opened = Model(model, **arguments)
+        with _shared_lock:
+            known = _open_models[key] = _open_models.get(key, opened) if known is None else opened
+    return known
 
 
 def find_model(name: str) -> str:

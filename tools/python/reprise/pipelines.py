@@ -6,14 +6,17 @@ value, where 4.44.2 puts a sigmoid over regressions too; scores are equal to 1e-
 from __future__ import annotations
 
 import collections.abc
+import os
 import types
+import warnings
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from ._native import Error
-from .models import Device, Model
+from .models import Device, Model, Tokenizer, convert
 
 _IGNORED = ("framework", "torch_dtype", "num_workers", "use_fast", "trust_remote_code", "revision", "token",
-            "model_kwargs", "device_map", "config", "feature_extractor", "image_processor")
+            "model_kwargs", "device_map", "config", "feature_extractor", "image_processor", "use_auth_token",
+            "local_files_only", "binary_output")
 
 
 def _refuse(arguments: Dict[str, Any], task: str) -> None:
@@ -32,6 +35,19 @@ class Pipeline:
         self.model, self._batch = model, batch_size
         self.sanitize(arguments)  # a wrong one is an error here, not at the first call
         self._defaults = arguments
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Has mask_token and what else scripts ask of it."""
+        return self.model.tokenizer
+
+    @property
+    def device(self) -> Device:
+        return self.model.device
+
+    def save_pretrained(self, save_directory: str, **_: Any) -> None:
+        """Write the model and its tokenizer, as Hugging Face's libraries read them."""
+        convert(self.model.info["dir"], save_directory)
 
     def sanitize(self, given: Dict[str, Any]) -> Dict[str, Any]:
         """Keyword arguments as run() takes them. A TypeError names one that is not served."""
@@ -73,10 +89,17 @@ class Pipeline:
         return type(self), (self.model, self._batch, self._defaults)
 
 
-def _length(given: Dict[str, Any]) -> None:
-    """Take out truncation and padding, which say what Reprise does anyway: a longer text is cut."""
+def _length(given: Dict[str, Any], model: Model) -> None:
+    """Take out truncation, padding and max_length, where they say what Reprise does anyway: a text is cut that is
+    longer than the model takes."""
     for name in ("truncation", "padding"):
         given.pop(name, None)
+    longest = given.get("max_length")
+    if longest is None or longest >= model.info["max_tokens"]:
+        given.pop("max_length", None)
+    else:
+        raise TypeError("the argument 'max_length' is not served below what the model takes, "
+                        f"{model.info['max_tokens']} tokens")
 
 
 class TextClassification(Pipeline):
@@ -84,7 +107,7 @@ class TextClassification(Pipeline):
 
     def sanitize(self, given: Dict[str, Any]) -> Dict[str, Any]:
         given = dict(given)
-        _length(given)
+        _length(given, self.model)
         options: Dict[str, Any] = {"legacy": True, "top_k": 1}
         every = given.pop("return_all_scores", None)
         if every is not None:
@@ -139,16 +162,18 @@ class TokenClassification(Pipeline):
             strategy = "none" if not grouped else "first" if subwords else "simple"
         strategy = str(getattr(strategy, "value", strategy) or "none").lower()
         ignored = given.pop("ignore_labels", None)
-        if ignored not in (None, ["O"]):
-            raise TypeError("token-classification: the argument 'ignore_labels' is not served but as ['O']")
+        if ignored is not None and "O" not in ignored:
+            raise TypeError("token-classification: the argument 'ignore_labels' is not served without 'O' among them")
         stride = given.pop("stride", None)
         if stride is not None and strategy == "none":
             raise ValueError("`stride` goes with an `aggregation_strategy` other than none")
         _refuse(given, self.task)
-        return {"aggregation": strategy, "stride": stride, "cut": stride is None}
+        return {"aggregation": strategy, "stride": stride, "cut": stride is None, "ignored": ignored or ()}
 
     def run(self, items: List[Any], options: Dict[str, Any]) -> List[Any]:
-        answers = self.model.tag(items, **options)
+        ignored = options["ignored"]
+        answers = self.model.tag(items, **{name: value for name, value in options.items() if name != "ignored"})
+        answers = [[e for e in answer if e.get("entity", e.get("entity_group")) not in ignored] for answer in answers]
         try:
             from numpy import float32  # the type that transformers gives here
         except ImportError:
@@ -167,7 +192,7 @@ class QuestionAnswering(Pipeline):
 
     def sanitize(self, given: Dict[str, Any]) -> Dict[str, Any]:
         given = dict(given)
-        _length(given)
+        _length(given, self.model)
         top = given.pop("topk", None)
         if top is not None and given.get("top_k") is None:
             given["top_k"] = top
@@ -226,15 +251,47 @@ class FillMask(Pipeline):
     def sanitize(self, given: Dict[str, Any]) -> Dict[str, Any]:
         given = dict(given)
         kwargs = dict(given.pop("tokenizer_kwargs", None) or {})
-        _length(kwargs)
+        _length(kwargs, self.model)
         for name in kwargs:
             raise TypeError(f"fill-mask: the argument 'tokenizer_kwargs' is not served with '{name}'")
-        options = {"top_k": given.pop("top_k", None)}
+        options = {"top_k": given.pop("top_k", None), "targets": self._ids(given.pop("targets", None))}
         _refuse(given, self.task)
         return options
 
+    def _ids(self, targets: Union[None, str, List[str]]) -> Optional[List[int]]:
+        """The tokens that may fill a mask: each target, or what it begins with."""
+        if targets is None:
+            return None
+        ids: Dict[int, None] = {}
+        for target in [targets] if isinstance(targets, str) else targets:
+            token = self.tokenizer.vocabulary.get(target)
+            if token is None:
+                first = self.tokenizer(target, no_special_tokens=True).ids[:1]
+                if not first:
+                    warnings.warn(f"the target '{target}' is not in the vocabulary, and left out")
+                    continue
+                token = first[0]
+                warnings.warn(f"the target '{target}' is not in the vocabulary; '{self.tokenizer.piece(token)}' is taken")
+            ids[token] = None
+        if not ids:
+            raise ValueError("At least one target must be provided when passed.")
+        return list(ids)
+
+    def __call__(self, inputs: Any, **given: Any) -> Any:
+        answer = super().__call__(inputs, **given)
+        return answer[0] if isinstance(inputs, list) and len(inputs) == 1 else answer
+
     def run(self, items: List[Any], options: Dict[str, Any]) -> List[Any]:
-        return self.model.fill_mask(items, **options)
+        targets, top = options["targets"], options["top_k"] or 5
+        if targets is None:
+            return self.model.fill_mask(items, top_k=top)
+
+        def kept(answer: List[Any]) -> List[Any]:
+            if answer and isinstance(answer[0], list):
+                return [kept(each) for each in answer]
+            return [entry for entry in answer if entry["token"] in targets][:top]
+
+        return [kept(self.model.fill_mask([item], top_k=self.tokenizer.vocab_size)[0]) for item in items]
 
 
 class FeatureExtraction(Pipeline):
@@ -242,9 +299,9 @@ class FeatureExtraction(Pipeline):
 
     def sanitize(self, given: Dict[str, Any]) -> Dict[str, Any]:
         given = dict(given)
-        _length(given)
+        _length(given, self.model)
         kwargs = dict(given.pop("tokenize_kwargs", None) or {})
-        _length(kwargs)
+        _length(kwargs, self.model)
         for name in kwargs:
             raise TypeError(f"feature-extraction: the argument 'tokenize_kwargs' is not served with '{name}'")
         options = {"tensors": given.pop("return_tensors", False)}
@@ -255,7 +312,11 @@ class FeatureExtraction(Pipeline):
         vectors = self.model.embed(items, pooling="none", prompt="")
         if not options["tensors"]:
             return [[array.tolist()] for array in vectors]
-        return [array.reshape((1, *array.shape)) for array in vectors]
+        try:
+            import torch
+        except ImportError:
+            raise TypeError("feature-extraction: the argument 'return_tensors' is not served without PyTorch") from None
+        return [torch.tensor(array.tolist()).unsqueeze(0) for array in vectors]
 
 
 class ZeroShotClassification(Pipeline):
@@ -263,7 +324,7 @@ class ZeroShotClassification(Pipeline):
 
     def sanitize(self, given: Dict[str, Any]) -> Dict[str, Any]:
         given = dict(given)
-        _length(given)
+        _length(given, self.model)
         multi = given.pop("multi_class", None)
         labels = given.pop("candidate_labels", None)
         if isinstance(labels, str):
@@ -273,12 +334,13 @@ class ZeroShotClassification(Pipeline):
         _refuse(given, self.task)
         return options
 
-    def __call__(self, inputs: Any, *args: Any, **given: Any) -> Any:
-        if len(args) == 1 and "candidate_labels" not in given:
-            given["candidate_labels"] = args[0]
-        elif args:
-            raise ValueError(f"Unable to understand extra arguments {args}")
-        return super().__call__(inputs, **given)
+    def __call__(self, *args: Any, **given: Any) -> Any:
+        sequences, *more = args if args else (given.pop("sequences"),)
+        if len(more) == 1 and "candidate_labels" not in given:
+            given["candidate_labels"] = more[0]
+        elif more:
+            raise ValueError(f"Unable to understand extra arguments {more}")
+        return super().__call__(sequences, **given)
 
     def run(self, items: List[Any], options: Dict[str, Any]) -> List[Any]:
         if not options["labels"] or not all(items):
@@ -301,19 +363,20 @@ def pipeline(task: Optional[str] = None, model: Any = None, *, tokenizer: Any = 
              **arguments: Any) -> Pipeline:
     """The pipeline of a task, over a folder or the name of a model (or a Model).
 
-    `device` is a Device, a part of a device's name, or its number in devices(); -1, "cpu", "cuda" and None mean
+    `device` is a Device, a part of a device's name, or its number in devices(); 0, -1, "cpu", "cuda" and None mean
     the best one: there is no other way than Vulkan here. Other keyword arguments are those of transformers'
     pipeline of this task."""
     for name in _IGNORED:
         arguments.pop(name, None)
-    if tokenizer is not None and tokenizer != model:
+    named = getattr(tokenizer, "name_or_path", tokenizer[0] if isinstance(tokenizer, tuple) else tokenizer)
+    if tokenizer is not None and str(named) != str(model):
         raise TypeError("the argument 'tokenizer' is not served: the tokenizer is that of the model's folder")
     if task is None:
         raise TypeError("the argument 'task' is needed: " + ", ".join(_TASKS))
     if task not in _TASKS:
         raise KeyError(f"Unknown task {task}, available tasks are {list(_TASKS)}")
     kind = _TASKS[task]
-    if isinstance(device, str) and device.split(":")[0] in ("cpu", "cuda", "mps", "xpu") or device == -1:
+    if isinstance(device, str) and device.split(":")[0] in ("cpu", "cuda", "mps", "xpu") or device in (-1, 0):
         device = None
     if not isinstance(device, (Device, str, int)):
         device = None  # such as a torch.device
@@ -321,6 +384,8 @@ def pipeline(task: Optional[str] = None, model: Any = None, *, tokenizer: Any = 
         model = getattr(kind, "bundled", None)
         if model is None:
             raise TypeError(f"{task}: the argument 'model' is needed; no bundled model serves it")
+    if not isinstance(model, (str, os.PathLike, Model)):
+        raise TypeError(f"the argument 'model' is not served as {type(model).__name__}: give its folder or its name")
     opened = model if isinstance(model, Model) else Model(model, device=device)
     return kind(opened, batch_size, arguments)
 

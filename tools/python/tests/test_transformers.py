@@ -5,6 +5,7 @@ import math
 import os
 import tempfile
 import unittest
+import warnings
 
 import reprise
 
@@ -127,13 +128,97 @@ class Pipelines(unittest.TestCase):
         ours, theirs = self.compare("zero-shot-classification", "entails", TEXTS[:1], candidate_labels="one, two,three")
         self.equal(ours("a text", ["x", "y"]), theirs("a text", ["x", "y"]), "positional")
 
+    def test_scripts(self):
+        """The ways in which scripts call pipelines: a script changes its import, and nothing else."""
+        from torch.utils.data import Dataset
+        from transformers.pipelines.pt_utils import KeyDataset
+
+        class Rows(Dataset):
+            def __len__(self):
+                return 5
+
+            def __getitem__(self, i):
+                if i >= 5:
+                    raise IndexError
+                return {"text": TEXTS[i], "n": i}
+
+        def both(task, name, run, **arguments):
+            made = [module.pipeline(task, model=self.models[name], **arguments) for module in (reprise, transformers)]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.equal(run(made[0]), run(made[1]), f"{task} {arguments}")
+
+        text, device = TEXTS[4], torch.device("cpu")
+        for arguments in ({"device": -1}, {"device": "cpu"}, {"device": device}, {"framework": "pt"}, {"batch_size": 4},
+                          {"torch_dtype": torch.float32}, {"tokenizer": self.models["classify"]}, {"num_workers": 0},
+                          {"tokenizer": transformers.AutoTokenizer.from_pretrained(self.models["classify"])},
+                          {"use_fast": True}, {"truncation": True, "max_length": 512}, {"padding": True, "truncation": True}):
+            both("sentiment-analysis", "classify", lambda pipe: pipe(text), **arguments)
+        both("text-classification", "classify", lambda pipe: list(pipe(KeyDataset(Rows(), "text"), batch_size=2)))
+        both("text-classification", "classify", lambda pipe: [pipe(t)[0]["label"] for t in TEXTS[:3]])
+        both("text-classification", "classify", lambda pipe: list(pipe(t for t in TEXTS[:5])))
+        both("text-classification", "classify", lambda pipe: pipe(inputs=[text], top_k=None))
+        both("text-classification", "classify", lambda pipe: pipe([text], return_all_scores=True))
+        both("text-classification", "classify", lambda pipe: pipe(text, function_to_apply="softmax"))
+        both("text-classification", "multi", lambda pipe: pipe(text, function_to_apply="sigmoid", top_k=2))
+        both("text-classification", "classify",
+             lambda pipe: [pipe.model.config.id2label[i] for i in range(pipe.model.config.num_labels)])
+        both("text-classification", "classify", lambda pipe: (pipe.task, pipe.model.config.label2id["b"],
+                                                              pipe.model.config.model_type))
+        both("ner", "tag", lambda pipe: pipe(inputs=text))
+        both("ner", "tag", lambda pipe: pipe([text]), grouped_entities=True)
+        both("ner", "tag", lambda pipe: list(pipe(KeyDataset(Rows(), "text"))), aggregation_strategy="simple")
+        both("ner", "tag", lambda pipe: pipe(text, ignore_labels=["O", "B-PER"]))
+        both("ner", "tag", lambda pipe: pipe(text, ignore_labels=["O", "PER"]), aggregation_strategy="max")
+        both("ner", "tag", lambda pipe: [(e["word"], e["entity"], round(float(e["score"]), 3)) for e in pipe(text)])
+        both("token-classification", "tag", lambda pipe: pipe(" ".join(TEXTS[:4] * 6)), stride=8,
+             aggregation_strategy="first")
+        for pick in ("X", "data"):
+            both("question-answering", "answer", lambda pipe: pipe(**{pick: {"question": "Who?", "context": text}}))
+        both("question-answering", "answer", lambda pipe: pipe("Where was Ada born?", text))
+        both("question-answering", "answer", lambda pipe: pipe([{"question": "Who?", "context": text}], top_k=2))
+        both("question-answering", "answer", lambda pipe: pipe(question=["Who?"], context=[text]))
+        both("question-answering", "answer", lambda pipe: list(pipe({"question": "Who?", "context": t} for t in TEXTS[:3])))
+        both("question-answering", "answer", lambda pipe: pipe(question="Who?", context=text * 4, max_seq_len=40,
+                                                               max_question_len=8, padding=True, align_to_words=True))
+        both("fill-mask", "mask", lambda pipe: pipe(f"The {pipe.tokenizer.mask_token} is here."))
+        both("fill-mask", "mask", lambda pipe: pipe([f"The {pipe.tokenizer.mask_token} is here."]))
+        both("fill-mask", "mask", lambda pipe: pipe("The [MASK] is here.", targets=["\u2581good", "bad", "unlikelyish", "a"]))
+        both("fill-mask", "mask", lambda pipe: pipe(["[MASK] or [MASK]", "a [MASK]"], targets="\u2581the", top_k=3))
+        both("fill-mask", "mask", lambda pipe: (pipe.tokenizer.mask_token_id, pipe.tokenizer.vocab_size,
+                                                pipe.tokenizer.cls_token, pipe.tokenizer.pad_token_id))
+        both("feature-extraction", "classify", lambda pipe: [len(v[0][0]) for v in pipe(TEXTS[:3])])
+        both("feature-extraction", "classify", lambda pipe: numpy.array(pipe(text)).mean(axis=1).shape)
+        both("feature-extraction", "classify", lambda pipe: pipe(text, return_tensors=True).tolist())
+        both("zero-shot-classification", "entails", lambda pipe: pipe(sequences=text, candidate_labels=["x", "y"]))
+        both("zero-shot-classification", "entails", lambda pipe: pipe([text], "x, y", multi_label=True))
+        both("zero-shot-classification", "entails", lambda pipe: list(pipe(KeyDataset(Rows(), "text"),
+                                                                           candidate_labels=["x"])))
+        with tempfile.TemporaryDirectory() as out:
+            reprise.pipeline("ner", self.models["tag"]).save_pretrained(out)
+            self.equal(reprise.pipeline("ner", out)(text), transformers.pipeline("ner", out, device="cpu")(text), "saved")
+
     def test_what_is_not_served(self):
         for task, name, arguments in (("text-classification", "classify", {"bogus": 1}),
-                                      ("ner", "tag", {"ignore_labels": ["B-PER"]}),
-                                      ("fill-mask", "mask", {"targets": ["a"]}),
+                                      ("text-classification", "classify", {"function_to_apply": "none"}),
+                                      ("text-classification", "classify", {"max_length": 8}),
+                                      ("ner", "tag", {"ignore_labels": ["B-PER"]}), ("ner", "tag", {"offset_mapping": []}),
+                                      ("fill-mask", "mask", {"tokenizer_kwargs": {"stride": 2}}),
+                                      ("feature-extraction", "classify", {"tokenize_kwargs": {"stride": 2}}),
+                                      ("zero-shot-classification", "entails", {"bogus": 1}),
                                       ("question-answering", "answer", {"align_to_words": False})):
             with self.assertRaisesRegex(TypeError, next(iter(arguments))):
                 reprise.pipeline(task, self.models[name], **arguments)
+        with self.assertRaisesRegex(TypeError, "tokenizer"):
+            reprise.pipeline("ner", self.models["tag"], tokenizer=self.models["mask"])
+        with self.assertRaisesRegex(TypeError, "model"):
+            reprise.pipeline("ner", object())
+        with self.assertRaisesRegex(TypeError, "model"):
+            reprise.pipeline("ner")
+        with self.assertRaisesRegex(TypeError, "task"):
+            reprise.pipeline(model=self.models["tag"])
+        self.assertEqual(reprise.pipeline("sentiment-analysis")("a warm and funny film")[0]["label"], "POSITIVE")
+        self.assertEqual(len(reprise.pipeline("fill-mask")("a [MASK] film")), 5)
 
 
 @unittest.skipUnless(transformers and math, "transformers is not installed")
