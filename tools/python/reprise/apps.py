@@ -7,7 +7,7 @@ from ctypes import byref
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from ._native import Call, Handle, Text, api, check, lib, params, string, task, texts, utf8
-from .models import Device, Model, _device, _plain, find_model
+from .models import Device, Model, _device, _plain
 
 Path = Union[str, "os.PathLike[str]"]
 
@@ -170,8 +170,6 @@ class Chat(_Opened):
         model = model or Model("intents")
         given = {**arguments, "model": model, "embedder": embedder, "reader": reader, "tagger": tagger}
         fields = {name: _pointer(value) if isinstance(value, Model) else value for name, value in given.items()}
-        if threshold is None and "examples" not in arguments and model.info["dir"] == find_model("bundled:intents"):
-            threshold = 0.985  # what the command takes for this model
         for name, value in (("threshold", threshold), ("faq_threshold", faq_threshold)):
             if value is not None:
                 fields.update({name: value, f"has_{name}": True})
