@@ -400,6 +400,9 @@ class Model:
                 answer["thresholds"] = [_plain(t) for t in thresholds[: count.value]]
             intent = lib.rp_evaluation_intent(made)
             if intent:
+                answer["intent"] = {name: value for name, value in _plain(intent.contents).items() if name != "label"}
+            intent = lib.rp_evaluation_intent(made)
+            if intent:
                 answer["intent"] = {key: value for key, value in _plain(intent[0]).items() if key != "label"}
             return answer
         finally:

@@ -191,7 +191,8 @@ class AsTheCommand(unittest.TestCase):
         self.assertEqual(reprise.tune_nbest(model, path, references), json.loads(theirs))
 
     def test_evaluate(self):
-        table = self.path("t.tsv", "text\tlabel\none\ta\ntwo 😀\tb\nthree\tc\n")
+        rows = "".join(f"{word}\t{label}\n" for word in ("one", "two 😀", "three") for label in "abc")  # some are right
+        table = self.path("t.tsv", "text\tlabel\n" + rows)
         for more, arguments in (([], {}), (["--calibrate", os.path.join(self.folder.name, "t.json"), "--target-recall", "0.5"],
                                           {"calibrate": os.path.join(self.folder.name, "u.json"), "target_recall": 0.5})):
             theirs = self.command("eval", "-m", self.folders["classify"], "--task", "classify", "--json", *more, table)
