@@ -115,11 +115,14 @@ public class Call {
             raised = trouble;
             trouble = null;
         }
-        if (raised instanceof Error) {
-            throw (Error) raised;
-        }
         if (raised != null) {
-            throw (RuntimeException) raised; // the methods declare no other
+            Call.<RuntimeException>raise(raised);
         }
+    }
+
+    /** Throw it as it is: other languages throw checked exceptions, too, where none are declared. */
+    @SuppressWarnings("unchecked")
+    private static <T extends Throwable> void raise(Throwable raised) throws T {
+        throw (T) raised;
     }
 }

@@ -11,7 +11,7 @@ final class Handle {
     private final Handle[] parents;
     private final List<Handle> children = new ArrayList<Handle>();
     private final List<Thread> users = new ArrayList<Thread>();
-    private final Object kept; // what the library uses as long as this is open
+    private Object kept; // what the library uses as long as this is open
     private long pointer;
     private boolean closing;
     private boolean closed;
@@ -52,6 +52,11 @@ final class Handle {
         return pointer;
     }
 
+    /** The same pointer, for a caller that has entered. */
+    synchronized long pointer() {
+        return pointer;
+    }
+
     synchronized void exit() {
         users.remove(Thread.currentThread());
         if (closing && users.isEmpty()) {
@@ -79,6 +84,11 @@ final class Handle {
 
     /** Close it and what was opened on it, after the calls that use them. Any number of times. */
     void close() {
+        close(closer);
+    }
+
+    /** The same by another function than the usual one. */
+    void close(int closer) {
         refuseInside();
         if (begin()) {
             try {
@@ -114,6 +124,7 @@ final class Handle {
         synchronized (this) {
             closed = true;
             pointer = 0;
+            kept = null;
             notifyAll();
         }
         if (net != null) {

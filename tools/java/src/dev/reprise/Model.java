@@ -1,5 +1,6 @@
 package dev.reprise;
 
+import java.util.ArrayList;
 import java.util.List;
 
 /** A model on a device. Any thread may use it: calls take turns, batch by batch.
@@ -13,19 +14,33 @@ import java.util.List;
  * }</pre> */
 public final class Model implements AutoCloseable {
     private static final int OPEN = Native.function("model_open");
+    private static final int OPEN_RECORDS = Native.function("model_open_records");
+    private static final int EVALUATE = Native.function("evaluate");
     private static final int CLOSE = Native.function("model_close");
     private static final int INFO = Native.function("model_info");
     final Handle handle;
     private final Device device;
 
-    private Model(Device device, String name, Options options, Call call) {
+    private Model(Device device, String name, List<Record> records, Options options, Call call) {
         this.device = device;
         Out out = new Out();
         long pointer = device.handle.enter();
         try {
-            out.i64(pointer).name(name, "name");
+            out.i64(pointer);
+            if (records == null) {
+                out.name(name, "name");
+            }
             options.write(out);
-            handle = new Handle("model", Native.run(OPEN, out, call).i64(), CLOSE, device, device.handle);
+            List<Object> kept = new ArrayList<Object>();
+            kept.add(device);
+            if (records != null) {
+                Record.write(out, records);
+                for (Record record : records) {
+                    kept.add(record.memory());
+                }
+            }
+            long opened = Native.run(records == null ? OPEN : OPEN_RECORDS, out, call).i64();
+            handle = new Handle("model", opened, CLOSE, kept, device.handle);
         } finally {
             device.handle.exit();
         }
@@ -34,12 +49,17 @@ public final class Model implements AutoCloseable {
 
     /** Open a folder, a model that comes along ("sentiment"), or one in the hub's cache ("org/name"). */
     public static Model open(Device device, String name) {
-        return new Model(device, name, new Options(), null);
+        return new Model(device, name, null, new Options(), null);
     }
 
     /** The same with options; {@code call} may be null. */
     public static Model open(Device device, String name, Options options, Call call) {
-        return new Model(device, name, options, call);
+        return new Model(device, name, null, options, call);
+    }
+
+    /** Open records, which stand for the files of a folder; {@code call} may be null. */
+    public static Model open(Device device, List<Record> records, Options options, Call call) {
+        return new Model(device, null, records, options, call);
     }
 
     /** How to open a model: rp_model_params of model.h. */
@@ -81,6 +101,25 @@ public final class Model implements AutoCloseable {
         long pointer = handle.enter();
         try {
             return new ModelInfo(Native.run(INFO, new Out().i64(pointer)));
+        } finally {
+            handle.exit();
+        }
+    }
+
+    /** Its tokenizer, which is closed with it; null: it has none. */
+    public Tokenizer tokenizer() {
+        long pointer = info().tokenizer;
+        return pointer == 0 ? null : new Tokenizer(this, pointer);
+    }
+
+    /** Measure it on a file of labelled data; {@code call} may be null. */
+    public Evaluation evaluate(String file, EvaluationOptions options, Call call) {
+        Out out = new Out();
+        long pointer = handle.enter();
+        try {
+            out.i64(pointer).name(file, "file");
+            options.write(out);
+            return new Evaluation(Native.run(EVALUATE, out, call));
         } finally {
             handle.exit();
         }

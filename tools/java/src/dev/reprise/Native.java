@@ -4,7 +4,7 @@ import java.lang.ref.WeakReference;
 import java.nio.ByteBuffer;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** The library: three functions of it, and what it calls. Bytes of calls are written by {@link Out} and read by {@link In}. */
+/** The library: its functions, and what it calls. {@link Out} writes the bytes of calls, {@link In} reads those of replies. */
 final class Native {
     private static final ConcurrentHashMap<Integer, WeakReference<Call>> calls =
             new ConcurrentHashMap<Integer, WeakReference<Call>>();

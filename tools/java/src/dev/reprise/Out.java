@@ -56,10 +56,11 @@ final class Out {
         return i32(value == null ? 0 : value.ordinal());
     }
 
-    Out floats(float[] values) {
-        for (float value : values) {
-            i32(Float.floatToRawIntBits(value));
-        }
+    /** What another one has. */
+    Out append(Out more) {
+        room(more.size);
+        System.arraycopy(more.data, 0, data, size, more.size);
+        size += more.size;
         return this;
     }
 

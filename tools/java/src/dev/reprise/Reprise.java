@@ -9,6 +9,8 @@ public final class Reprise {
     private static final int FIND_MODEL = Native.function("find_model");
     private static final int DEVICES = Native.function("devices");
 
+    private static final int CONVERT = Native.function("convert");
+
     private Reprise() {
     }
 
@@ -31,5 +33,14 @@ public final class Reprise {
             devices.add(new DeviceInfo(in));
         }
         return devices;
+    }
+
+    /** Write a model's folder anew, as Hugging Face's libraries read it, with weights as they are or of another precision
+     * ({@link Precision#F32} or {@link Precision#F16}). */
+    public static void convert(String model, String out, Precision precision, boolean overwrite) {
+        if (precision == Precision.INT8 || precision == Precision.INT4) {
+            throw new IllegalArgumentException("precision: F32, F16 or DEFAULT");
+        }
+        Native.run(CONVERT, new Out().name(model, "model").name(out, "out").word(precision).flag(overwrite));
     }
 }
