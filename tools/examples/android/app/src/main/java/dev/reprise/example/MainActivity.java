@@ -25,7 +25,9 @@ import java.util.concurrent.Executors;
 public final class MainActivity extends Activity {
     private final ExecutorService worker = Executors.newSingleThreadExecutor();
     private Classifier classifier; // the worker's
-    private Call running; // the main thread's
+    private boolean open; // there is a classifier; the main thread's, and so what follows
+    private Call running;
+    private EditText field;
     private LinearLayout rows;
     private TextView status;
 
@@ -37,7 +39,7 @@ public final class MainActivity extends Activity {
         int edge = Math.round(16 * getResources().getDisplayMetrics().density);
         page.setPadding(edge, edge, edge, edge);
         page.setFitsSystemWindows(true);
-        EditText field = new EditText(this);
+        field = new EditText(this);
         field.setHint(R.string.hint);
         rows = new LinearLayout(this);
         rows.setOrientation(LinearLayout.VERTICAL);
@@ -66,21 +68,26 @@ public final class MainActivity extends Activity {
     private void open() {
         try {
             classifier = new Classifier(this);
-            say(classifier.deviceName());
+            String name = classifier.deviceName();
+            runOnUiThread(() -> {
+                open = true;
+                status.setText(name);
+                classify(field.getText().toString());
+            });
         } catch (Exception | LinkageError failed) { // such as a device without Vulkan
             say(String.valueOf(failed.getMessage()));
         }
     }
 
     private void classify(String text) {
+        if (!open) {
+            return;
+        }
         if (running != null) {
             running.cancel();
         }
         final Call call = running = new Call();
         worker.execute(() -> {
-            if (classifier == null) {
-                return;
-            }
             try {
                 List<Label> labels = classifier.classify(text, call);
                 runOnUiThread(() -> show(call, labels));
