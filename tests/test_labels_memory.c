@@ -3,7 +3,6 @@
  * message, and the same handles work afterwards. The linker sends the library's calls here (--wrap). */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,32 +11,7 @@
 #include <cmocka.h>
 
 #include "support_tasks.h"
-
-static atomic_int due = -1; /* allocations that succeed before one does not; negative: none is to fail */
-
-static bool fails(void) {
-    int left = due;
-    while (left >= 0 && !atomic_compare_exchange_weak(&due, &left, left - 1)) {
-    }
-    return left == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
-}
+#include "wrap_alloc.h"
 
 typedef struct work {
     rp_model *model;
@@ -110,10 +84,9 @@ static void sweep(const char *name, rp_status (*act)(work *w, rp_error *err), wo
     if (act(w, &err)) fail_msg("%s: %s", name, err.message);
     for (bool came = true; came; n++) {
         err = (rp_error){0};
-        due = n;
+        alloc_begin(n);
         rp_status status = act(w, &err);
-        came = due < 0;
-        due = -1;
+        came = alloc_end();
         if (status && (status != RP_ERROR_HOST_MEMORY || !came))
             fail_msg("%s %d: %s: %s", name, n, rp_status_name(status), err.message);
         if (status && strlen(err.message) < 10) fail_msg("%s %d: no message", name, n);
@@ -143,7 +116,9 @@ static void test_memory_runs_out(void **state) {
     static const char *const rules[] = {"{\"thresholds\": {\"a\": 0, \"b\": 0}}",
                                         "{\"rules\": [{\"label\": \"a\", \"action\": \"look\"}], "
                                         "\"actions\": [\"look\"], \"default\": \"go on\"}"};
-    static const char *const rows[] = {"text\tlabel\na film\ta,b,c,d\ndull.\t\nthe river\ta,b\n", NULL};
+#define FOUR "the river was dark and the river was dark and the river was dark and the river was dark and "
+    static const char *const rows[] = {
+        "text\tlabel\na film\ta,b,c,d\ndull.\t\n" FOUR FOUR FOUR FOUR "\ta,b\n", NULL};
     (void)state;
     with_case("long", NULL, (rp_status(*const[])(work *, rp_error *)){classify_long, explain, NULL});
     with_case("zero_shot", NULL, (rp_status(*const[])(work *, rp_error *)){zero_shot, NULL});

@@ -2,7 +2,6 @@
  * lost: the call says so, and the next one on the same handle finds what it found before. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,34 +14,7 @@
 #include "reprise/reprise.h"
 #include "support_faults.h"
 #include "support_fixture.h"
-
-/* ---- memory ---- */
-
-static atomic_int due = -1; /* allocations that succeed before one does not; negative: none is to fail */
-
-static bool fails(void) {
-    int left = due;
-    while (left >= 0 && !atomic_compare_exchange_weak(&due, &left, left - 1)) {
-    }
-    return left == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
-}
+#include "wrap_alloc.h"
 
 /* ---- what is done ---- */
 
@@ -90,10 +62,9 @@ static void sweep(rp_status (*act)(rp_error *err)) {
     int n = 0;
     for (bool came = true; came; n++) {
         rp_error err = {0};
-        due = n;
+        alloc_begin(n);
         rp_status status = act(&err);
-        came = due < 0;
-        due = -1;
+        came = alloc_end();
         if (status && status != RP_ERROR_HOST_MEMORY) print_error("%d: %s\n", n, err.message);
         assert_int_equal(status, came && status ? RP_ERROR_HOST_MEMORY : RP_OK);
         if (status) assert_true(strlen(err.message) > 10);
