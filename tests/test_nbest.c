@@ -233,6 +233,18 @@ static void test_empty_hypotheses(void **state) {
     write_file(reference_path, "she opened the door\nnothing\n", 28);
     assert_int_equal(rp_nbest_tune(model, list_path, reference_path, NULL, &t, &err), RP_OK);
     assert_true(fabs(t.chrf_before - 50) < 1e-9 && fabs(t.chrf - 50) < 1e-9 && t.hypotheses == 5 && !t.cut);
+    /* One that is longer than the model takes says how much of it was not read. */
+    char lines[1000] = "0 ||| she";
+    for (int i = 0; i < 90; i++) strcat(lines, " opened");
+    strcat(lines, " ||| ||| 1\n0 ||| she opened ||| ||| 1\n");
+    write_file(list_path, lines, strlen(lines));
+    assert_int_equal(rp_nbest_open(list_path, &list, &err), RP_OK);
+    assert_int_equal(rp_nbest_next(list, &id, &items, &count, &err), RP_OK);
+    assert_int_equal(rp_nbest_score(model, items, count, NULL, &err), RP_OK);
+    assert_true(count == 2 && items[0].left_out >= 90 - 62 && items[0].tokens == 62 && !items[1].left_out);
+    rp_nbest_close(&list);
+    assert_int_equal(rp_nbest_tune(model, list_path, reference_path, NULL, &t, &err), RP_OK);
+    assert_int_equal(t.cut, 1);
     rp_model_close(&model);
     task_case_close(&c);
 }

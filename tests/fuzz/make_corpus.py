@@ -225,6 +225,7 @@ put("moderation", "all", moderation('{"thresholds": {"spam": 0.62, "call": 1}, "
                                     {"rules": [RULE, {"label": "call", "action": "review"}],
                                      "actions": ["block", "review"], "default": "allow"}))
 put("moderation", "first", moderation("", {"rules": [RULE, {"label": "ham", "threshold": 0, "action": "x"}]}))
+put("moderation", "intent", moderation('{"intent": {"threshold": 0.985, "support": 3}}', {"rules": []}))
 put("moderation", "wrong", moderation('{"thresholds": {"ham": 1e999}}', {"rules": [{"label": 3}], "actions": [[]]}))
 
 # ---- plain_text ----
