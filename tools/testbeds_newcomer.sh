@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source=$PWD
 . tools/packages.sh
-steps=(clone quickstart csv files search install cmake makefile cancel deploy versions uninstall)
+steps=(clone quickstart csv files search install cmake makefile cancel deploy wheel versions uninstall)
 cache=${REPRISE_TESTBEDS:-${XDG_CACHE_HOME:-$HOME/.cache}/reprise-testbeds}
 work=$source/build-testbeds/newcomer
 here=
@@ -91,6 +91,27 @@ step_deploy() {
     cp "$home_here/app" "$target/home/newcomer"
     inside "$target" sh -c '! command -v cc c++ cmake'
     inside "$target" sh -c './app sentiment "a warm and funny film" | grep "POSITIVE: a warm"'
+}
+
+# pip install of the wheel and three lines of Python, in a system without compilers.
+step_wheel() {
+    local target=$work/wheel wheel
+    wheel=$(ls "$source/build-testbeds/python/wheels/"*"_$(uname -m).whl" 2>/dev/null | head -n 1)
+    [ -n "$wheel" ] || { echo "needs the wheel that tools/testbeds python builds" && return 77; }
+    [ -n "$root_is_clean" ] || { echo "needs a second root" && return 77; }
+    rm -rf "$target"
+    cp -a "$base" "$target"
+    mkdir -p "$target/home/newcomer"
+    cp "$wheel" "$target/home/newcomer"
+    inside "$target" apt-get update
+    inside "$target" apt-get install -y --no-install-recommends python3-venv mesa-vulkan-drivers
+    inside "$target" python3 -m venv venv
+    inside "$target" sh -c 'venv/bin/pip install ./*.whl'
+    printf '%s\n' 'import reprise' 'classify = reprise.pipeline("sentiment-analysis")' \
+        'print(classify("a warm and funny film"))' >"$target/home/newcomer/three.py"
+    inside "$target" venv/bin/python three.py >"$target/said"
+    cat "$target/said"
+    grep -q -F "[{'label': 'POSITIVE', 'score': 0.998" "$target/said"
 }
 
 step_versions() { inside "$root" sh versions.sh "$prefix"; }

@@ -258,7 +258,7 @@ def tune_nbest(model: Model, path: Path, references: Path) -> Dict[str, Any]:
     with model._handle as pointer:
         check(lib.rp_nbest_tune(pointer, os.fsencode(path), os.fsencode(references), None, byref(made), byref(error)),
               error)
-    return _plain(made)
+    return {name: value for name, value in _plain(made).items() if name != "cut"}
 
 
 __all__ = ["Chat", "Documents", "Index", "Moderation", "nbest", "tune_nbest", "write_index"]
