@@ -22,11 +22,11 @@ public final class Overhead {
 
     public static void main(String[] none) {
         try (Device device = Device.open(); Model model = Model.open(device, "sentiment")) {
-            int warm = 2000;
+            int warm = 500;
             long[] added = new long[1000];
             long[] within = new long[added.length];
             Classify nothing = new Classify();
-            for (int i = 0; i < 20000; i++) { // what the compiler has to see, without a model's work
+            for (int i = 0; i < 10000; i++) { // what the compiler has to see, without a model's work
                 model.run(nothing);
             }
             for (int i = -warm; i < added.length; i++) {
