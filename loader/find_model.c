@@ -17,7 +17,8 @@
 #error "the build defines REPRISE_DATA_DIR, REPRISE_DATA_BESIDE and REPRISE_DATA_BESIDE_LIBEXEC"
 #endif
 
-const char *const rp_bundled_models[] = {"sentiment", "pretrained", "intents", "spam", NULL};
+const char *const rp_bundled_models[] = {"sentiment", "pretrained", "intents", "spam",
+                                         "entities", "similarity", NULL};
 
 static const char bundled_prefix[] = "bundled:";
 

@@ -99,7 +99,8 @@ static const char help_fill_mask[] =
 
 static const char help_tag[] =
     "Token classification: named entities. A long text is read in overlapping\n"
-    "windows, so nothing is lost. Needs a folder with a token classifier (-m DIR).\n"
+    "windows, so nothing is lost. Needs a folder with a token classifier (-m DIR);\n"
+    "the bundled one, entities, finds few of the names that there are.\n"
     "\n"
     "JSON: [{\"entity_group\", \"score\", \"word\", \"start\", \"end\"}]; with --aggregation\n"
     "none [{\"entity\", \"score\", \"index\", \"word\", \"start\", \"end\"}]. start and end\n"

@@ -282,7 +282,6 @@ static int answer_npy(const rp_cli_command *command, rp_cli_session *session, rp
 static void say_no_bundled(const char *command) {
     const char *known = !strcmp(command, "tag")      ? "dslim/bert-base-NER"
                         : !strcmp(command, "answer") ? "distilbert/distilbert-base-cased-distilled-squad"
-                        : !strcmp(command, "rank")   ? "sentence-transformers/all-MiniLM-L6-v2"
                                                      : "aisuko/ft-bert-with-swag"; /* choose */
     rp_cli_complain(
         "%s: no bundled model can do this; name one with -m DIR or REPRISE_MODEL, such as %s, which "

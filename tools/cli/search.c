@@ -22,7 +22,7 @@ static const char help_index[] =
     "id (may be left out: then it is the number of the document, from 0).\n"
     "\n"
     "Examples:\n"
-    "  reprise index -m all-MiniLM-L6-v2 -f sentences.txt -o sentences.index\n"
+    "  reprise index -f sentences.txt -o sentences.index\n"
     "  reprise index -m all-MiniLM-L6-v2 --jsonl -f docs.jsonl -o docs.index\n"
     "  reprise index --csv --text-column body --id-column url -f t.csv -o t.index\n"
     "  reprise index -m e5-small-v2 --prompt-text \"passage: \" -f t.txt -o t.index\n";
@@ -181,7 +181,7 @@ static rp_status answer_nothing(const rp_cli_session *session, const rp_cli_item
 }
 
 static int index_main(const rp_cli_options *options, rp_cli_output *out) {
-    static const rp_cli_command command = {.name = "index", .bundled = "sentiment", .run = answer_nothing};
+    static const rp_cli_command command = {.name = "index", .bundled = "similarity", .run = answer_nothing};
     rp_cli_session session;
     rp_cli_input input;
     rp_error err = {0};
@@ -223,7 +223,7 @@ static const char help_search[] =
     "most); key of --jsonl: query, or text.\n"
     "\n"
     "Examples:\n"
-    "  reprise search -m all-MiniLM-L6-v2 -i docs.index \"how do I renew a card?\"\n"
+    "  reprise search -i docs.index \"how do I renew a card?\"\n"
     "  reprise search -m all-MiniLM-L6-v2 -i docs.index --json -k 3 < queries.txt\n"
     "  reprise search -i docs.index --threshold 0.5 --jsonl -f queries.jsonl\n";
 
@@ -266,7 +266,7 @@ const rp_cli_command rp_cli_command_search = {
     .help = help_search,
     .options = RP_CLI_COMMON | RP_CLI_TOP_K | RP_CLI_SEARCH,
     .shape = RP_CLI_SHAPE_TEXT,
-    .bundled = "sentiment",
+    .bundled = "similarity",
     .run = run_search,
     .people = people_hits,
 };
@@ -281,7 +281,7 @@ static const char help_rank[] =
     "of the one that begins with entail, positive, relevant or duplicate, or of the\n"
     "second of two. Any other model embeds both, and the score is their cosine.\n"
     "Arguments are one query and its texts; a plain line is the same with tabs\n"
-    "between. Needs a folder (-m DIR).\n"
+    "between.\n"
     "\n"
     "JSON: [{\"index\", \"score\"}], best first; index counts the texts from 0. Keys of\n"
     "--jsonl: query, documents (an array of strings).\n"
@@ -326,6 +326,7 @@ const rp_cli_command rp_cli_command_rank = {
     .help = help_rank,
     .options = RP_CLI_COMMON | RP_CLI_TOP_K | RP_CLI_RANK,
     .shape = RP_CLI_SHAPE_RANKING,
+    .bundled = "similarity",
     .run = run_rank,
     .people = people_ranked,
 };

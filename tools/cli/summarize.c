@@ -60,8 +60,8 @@ static const char help_summarize[] =
     "it, by the cosines of their vectors, and little like each other; sentences that\n"
     "say the same are chosen once. They come in the order of the document. Standard\n"
     "input is one document, and so is each FILE of --file, each TEXT, and each line\n"
-    "of --jsonl. Vectors of a model that was made to compare sentences, such as\n"
-    "all-MiniLM-L6-v2, find more than those of the bundled one.\n"
+    "of --jsonl. Vectors of all-MiniLM-L6-v2 find more than those of the bundled\n"
+    "similarity, which it taught.\n"
     "\n"
     "--coherence W, from -1 to 1, lets a model with a head for the order of sentences\n"
     "say how well each stands between its neighbours: W times that, 0 to 1, comes to\n"
@@ -82,7 +82,7 @@ const rp_cli_command rp_cli_command_summarize = {
     .help = help_summarize,
     .options = RP_CLI_COMMON | RP_CLI_SUMMARIZE,
     .shape = RP_CLI_SHAPE_TEXT,
-    .bundled = "pretrained",
+    .bundled = "similarity",
     .run = run_summarize,
     .people = people_summary,
     .main = run,
