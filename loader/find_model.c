@@ -23,8 +23,7 @@ const char *const rp_bundled_models[] = {"sentiment", "pretrained", "intents", "
 static const char bundled_prefix[] = "bundled:";
 
 static bool is_folder(const char *path) {
-    rp_os_info info;
-    return !rp_os_stat(path, &info) && info.kind == RP_OS_FOLDER;
+    return !rp_folder_check(path, NULL);
 }
 
 /* ---- models that come along ---- */

@@ -1,11 +1,8 @@
 #include "loader/folder.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/os.h"
 #include "loader/json.h"
 
 enum { MAX_CONFIG_BYTES = 1 << 20, PATH_BYTES = 4096 };
@@ -21,23 +18,25 @@ static void keep(const char *name, char first[RP_FOLDER_NAME], char second[RP_FO
         snprintf(second, RP_FOLDER_NAME, "%s", name);
 }
 
+typedef struct search {
+    const char *dir;
+    rp_folder_test *fits;
+    char *first, *second; /* [RP_FOLDER_NAME] */
+} search;
+
+static rp_status test(void *context, const char *name, rp_error *err) {
+    const search *s = context;
+    bool good = false;
+    rp_status status = name[0] != '.' ? s->fits(s->dir, name, &good, err) : RP_OK;
+    if (good) keep(name, s->first, s->second);
+    return status;
+}
+
 rp_status rp_folder_list(const char *dir, rp_folder_test *fits, char first[RP_FOLDER_NAME],
                          char second[RP_FOLDER_NAME], rp_error *err) {
+    search s = {dir, fits, first, second};
     *first = *second = '\0';
-    rp_os_list *folder = rp_os_list_open(dir);
-    if (!folder && (errno == ENOENT || errno == ENOTDIR)) return RP_OK;
-    if (!folder && errno == ENOMEM) return rp_fail_memory(err, "a list of files", 0);
-    if (!folder)
-        return rp_fail(err, RP_ERROR_FILE, "%s: cannot read the folder: %s; check its permissions",
-                       rp_path_shown(dir), strerror(errno));
-    rp_status status = RP_OK;
-    for (const char *item; !status && (item = rp_os_list_next(folder));) {
-        bool good = false;
-        if (item[0] != '.') status = fits(dir, item, &good, err);
-        if (good) keep(item, first, second);
-    }
-    rp_os_list_close(folder);
-    return status;
+    return rp_model_folder_list(dir, test, &s, err);
 }
 
 static bool has(const char *dir, const char *name) {
@@ -81,15 +80,15 @@ static bool ends(const char *name, const char *with) {
 /* What every configuration of an encoder says, in Google's files and in Hugging Face's. */
 static rp_status is_config(const char *dir, const char *name, bool *fits, rp_error *err) {
     char path[PATH_BYTES];
-    int fd = -1;
-    uint64_t size = 0;
+    rp_model_file source;
     rp_json_document document;
     if (!ends(name, ".json") || !strstr(name, "config") ||
         snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path ||
-        rp_file_open(path, &fd, &size, NULL))
+        rp_model_file_open(path, &source, NULL))
         return RP_OK;
-    rp_os_close(fd);
-    if (size > MAX_CONFIG_BYTES) return RP_OK;
+    bool long_one = source.size > MAX_CONFIG_BYTES;
+    rp_model_file_close(&source);
+    if (long_one) return RP_OK;
     if (rp_json_load(path, &document, err) == RP_ERROR_HOST_MEMORY) return RP_ERROR_HOST_MEMORY;
     *fits = rp_json_is(rp_json_get(&document.root, "hidden_size"), RP_JSON_INTEGER) &&
             rp_json_is(rp_json_get(&document.root, "num_hidden_layers"), RP_JSON_INTEGER);
@@ -110,14 +109,13 @@ static rp_status is_spiece(const char *dir, const char *name, bool *fits, rp_err
     (void)err;
     char path[PATH_BYTES];
     unsigned char bytes[3];
-    int fd = -1;
-    uint64_t size = 0;
+    rp_model_file source;
     if (!ends(name, ".model") || snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path ||
-        rp_file_open(path, &fd, &size, NULL))
+        rp_model_file_open(path, &source, NULL))
         return RP_OK;
-    *fits = rp_os_pread(fd, bytes, sizeof bytes, 0) == sizeof bytes && bytes[0] == 0x0a && bytes[1] < 0x80 &&
+    *fits = rp_model_file_read(&source, 0, bytes, sizeof bytes) && bytes[0] == 0x0a && bytes[1] < 0x80 &&
             bytes[2] == 0x0a;
-    rp_os_close(fd);
+    rp_model_file_close(&source);
     return RP_OK;
 }
 

@@ -1,72 +1,16 @@
 #include "loader/json.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/os.h"
-
-enum { SHOWN_PATH = 200, SHOWN_KEY = 80, MAX_JSON_BYTES = 64 << 20 };
-
-char *rp_path_join(const char *dir, const char *name) {
-    size_t size = strlen(dir) + strlen(name) + 2;
-    char *path = malloc(size);
-    if (path) snprintf(path, size, "%s%s%s", dir, dir[0] && dir[strlen(dir) - 1] == '/' ? "" : "/", name);
-    return path;
-}
-
-const char *rp_path_shown(const char *path) {
-    size_t size = strlen(path);
-    if (size <= SHOWN_PATH) return path;
-    const char *end = path + size - SHOWN_PATH;
-    while ((*end & 0xC0) == 0x80) end++; // begin with a whole character
-    return end;
-}
+enum { SHOWN_KEY = 80, MAX_JSON_BYTES = 64 << 20 };
 
 int rp_text_fit(const char *text, int most) {
     int size = (int)strnlen(text, (size_t)most + 1);
     if (size <= most) return size;
     while (most > 0 && (text[most] & 0xC0) == 0x80) most--;
     return most;
-}
-
-bool rp_path_exists(const char *path) {
-    rp_os_info info;
-    return rp_os_stat(path, &info) == 0;
-}
-
-rp_status rp_folder_check(const char *dir, rp_error *err) {
-    rp_os_info info;
-    if (!dir) return rp_fail(err, RP_ERROR_ARGUMENT, "the model's folder is NULL; pass a path");
-    if (!*dir) return rp_fail(err, RP_ERROR_FILE, "the path of the model's folder is empty; name a folder");
-    if (rp_os_stat(dir, &info) != 0)
-        return rp_fail(err, RP_ERROR_FILE, "%s: cannot open the folder: %s; check the path",
-                       rp_path_shown(dir), strerror(errno));
-    if (info.kind != RP_OS_FOLDER)
-        return rp_fail(err, RP_ERROR_FILE,
-                       "%s: not a folder; name the folder that holds config.json and the weights",
-                       rp_path_shown(dir));
-    return RP_OK;
-}
-
-rp_status rp_file_open(const char *path, int *fd, uint64_t *size, rp_error *err) {
-    rp_os_info info;
-    *fd = rp_os_open(path, RP_OS_READ | RP_OS_NOWAIT);
-    if (*fd < 0) {
-        int why = errno;
-        return rp_fail(err, RP_ERROR_FILE, "%s: cannot open the file: %s; check %s", rp_path_shown(path),
-                       strerror(why),
-                       why == ENOENT ? "the path, and that its folder is complete" : "its permissions");
-    }
-    if (rp_os_fstat(*fd, &info) == 0 && info.kind == RP_OS_FILE) {
-        *size = (uint64_t)info.size;
-        return RP_OK;
-    }
-    rp_os_close(*fd);
-    *fd = -1;
-    return rp_fail(err, RP_ERROR_FILE, "%s: not a regular file; name a file, or put one there",
-                   rp_path_shown(path));
 }
 
 /* Copy to `out` the last key that begins before `position`: the field a mistake belongs to. */
@@ -107,42 +51,16 @@ rp_status rp_json_parse(const char *text, size_t size, const char *path, rp_json
     return parse(text, size, path, (rp_json_flags){0}, out, err);
 }
 
-static rp_status read_all(int fd, size_t size, const char *path, char *text, rp_error *err) {
-    for (size_t at = 0; at < size;) {
-        ssize_t n = rp_os_read(fd, text + at, size - at);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0)
-            return rp_fail(err, RP_ERROR_FILE, "%s: cannot be read: %s; check the disk", rp_path_shown(path),
-                           n ? strerror(errno) : "it became shorter");
-        at += (size_t)n;
-    }
-    return RP_OK;
-}
-
 static rp_status load(const char *path, rp_json_flags flags, rp_json_document *out, rp_error *err) {
-    int fd = -1;
-    uint64_t size = 0;
     char *text = NULL;
+    size_t size = 0;
     *out = (rp_json_document){0};
-    rp_status status = rp_file_open(path, &fd, &size, err);
-    if (status) return status;
-    if (size == 0)
+    rp_status status = rp_model_file_load(path, MAX_JSON_BYTES, &text, &size, err);
+    if (!status && size == 0)
         status = rp_fail(err, RP_ERROR_FORMAT, "%s: the file is empty; write or fetch it again",
                          rp_path_shown(path));
-    else if (size > MAX_JSON_BYTES)
-        status = rp_fail(err, RP_ERROR_FORMAT, "%s: %llu bytes, more than any real file of this kind has",
-                         rp_path_shown(path), (unsigned long long)size);
-    if (status) goto done;
-    text = malloc((size_t)size);
-    if (!text) {
-        status = rp_fail_memory(err, rp_path_shown(path), size);
-        goto done;
-    }
-    status = read_all(fd, (size_t)size, path, text, err);
-    if (!status) status = parse(text, (size_t)size, path, flags, out, err);
-done:
+    if (!status) status = parse(text, size, path, flags, out, err);
     free(text);
-    rp_os_close(fd);
     return status;
 }
 

@@ -1,4 +1,4 @@
-/* Small files of a model's folder: paths, opening, and JSON with messages that name the field. */
+/* JSON files, with messages that name the field; and what reads and names files. */
 #ifndef RP_LOADER_JSON_H
 #define RP_LOADER_JSON_H
 
@@ -8,26 +8,10 @@
 
 #include "base/error.h"
 #include "loader/json_read.h"
-
-/* `dir`/`name`, to be freed; NULL when out of memory. */
-char *rp_path_join(const char *dir, const char *name);
-
-/* The end of `path`, short enough to leave room in an error message for what is wrong. */
-const char *rp_path_shown(const char *path);
+#include "loader/model_file.h"
 
 /* How many bytes of `text`, at most `most`, to print with "%.*s": never half of a UTF-8 character. */
 int rp_text_fit(const char *text, int most);
-
-/* RP_ERROR_ARGUMENT or RP_ERROR_FILE unless `dir` names a folder. */
-rp_status rp_folder_check(const char *dir, rp_error *err);
-
-/* True when something, whatever it is, has this name. */
-bool rp_path_exists(const char *path);
-
-/* Open a regular file for reading; `*size` gets its bytes. Never waits, as opening a pipe would. The caller
- * closes
- * `*fd`. RP_ERROR_FILE when it is missing, unreadable or no regular file. */
-rp_status rp_file_open(const char *path, int *fd, uint64_t *size, rp_error *err);
 
 /* Parse the `size` bytes of `text`. RP_ERROR_FORMAT names `path`, the line and the last key before the
  * mistake. Duplicate keys are a mistake. RP_ERROR_HOST_MEMORY. `*out` is the caller's (rp_json_finish),

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* fstatat */
 #include "loader/missing.h"
 
 #include <stdbool.h>
@@ -6,11 +5,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/os.h"
 #include "loader/hub_cache.h"
 #include "loader/json.h"
 
-enum { MAX_ENTRIES = 1 << 14, NAME_SIZE = 256, ADVICE_SIZE = 288 };
+enum { MAX_ENTRIES = 1 << 14, NAME_SIZE = 256, ADVICE_SIZE = 288, PATH_BYTES = 4096 };
 
 /* A kind of file that people have in place of what is read, and what to do with it. */
 typedef struct kind {
@@ -112,29 +110,29 @@ static void note_kind(found *f, const char *name, const wanted *w) {
     snprintf(f->name, sizeof f->name, "%.*s", NAME_SIZE - 1, name);
 }
 
-static void note_folder(found *f, rp_os_list *dir, const char *name) {
-    char path[NAME_SIZE + 16];
-    rp_os_info info;
-    if (!strncmp(name, "models--", 8)) f->cache = true;
-    snprintf(path, sizeof path, "%s/config.json", name);
-    if (rp_os_list_stat(dir, path, &info) || info.kind != RP_OS_FILE) return;
-    if (!f->folder[0] || strcmp(name, f->folder) < 0) snprintf(f->folder, sizeof f->folder, "%s", name);
-}
+/* A listing that goes on. */
+typedef struct look {
+    const char *dir;
+    const wanted *w;
+    found *f;
+} look;
 
-static void look(const char *dir, const wanted *w, found *f) {
-    char name[NAME_SIZE + 1];
-    rp_os_info info;
-    *f = (found){.kind = NULL};
-    rp_os_list *open = rp_os_list_open(dir);
-    for (const char *entry; open && f->entries < MAX_ENTRIES && (entry = rp_os_list_next(open));) {
-        if (!strcmp(entry, ".") || !strcmp(entry, "..") || strlen(entry) >= NAME_SIZE - 1) continue;
-        f->entries++;
-        bool folder = !rp_os_list_stat(open, entry, &info) && info.kind == RP_OS_FOLDER;
-        snprintf(name, sizeof name, "%s%s", entry, folder ? "/" : "");
-        if (folder) note_folder(f, open, entry);
-        note_kind(f, name, w);
-    }
-    if (open) rp_os_list_close(open);
+static rp_status note(void *context, const char *entry, rp_error *err) {
+    const look *l = context;
+    found *f = l->f;
+    char name[NAME_SIZE + 1], path[PATH_BYTES];
+    (void)err;
+    if (!strcmp(entry, ".") || !strcmp(entry, "..") || strlen(entry) >= NAME_SIZE - 1) return RP_OK;
+    if (f->entries++ == MAX_ENTRIES) return RP_ERROR_STOPPED;
+    int size = snprintf(path, sizeof path, "%s/%s/", l->dir, entry);
+    bool folder = size < PATH_BYTES && !rp_folder_check(path, NULL);
+    if (folder && !strncmp(entry, "models--", 8)) f->cache = true;
+    if (folder && snprintf(path, sizeof path, "%s/%s/config.json", l->dir, entry) < PATH_BYTES &&
+        rp_path_exists(path) && (!f->folder[0] || strcmp(entry, f->folder) < 0))
+        snprintf(f->folder, sizeof f->folder, "%s", entry);
+    snprintf(name, sizeof name, "%s%s", entry, folder ? "/" : "");
+    note_kind(f, name, l->w);
+    return RP_OK;
 }
 
 /* ---- saying ---- */
@@ -143,7 +141,9 @@ static void look(const char *dir, const wanted *w, found *f) {
 static void advise(const char *dir, const found *f, char out[ADVICE_SIZE]) {
     char id[RP_HUB_NAME_BYTES + 1];
     bool known = rp_hub_id_of(dir, id);
-    if (f->cache)
+    if (rp_records_used())
+        snprintf(out, ADVICE_SIZE, "pass a record of each file that the model's folder has");
+    else if (f->cache)
         snprintf(out, ADVICE_SIZE, "it is a cache of models: name one by ORG/NAME");
     else if (f->kind && f->kind->advice)
         snprintf(out, ADVICE_SIZE, "%s", f->kind->advice);
@@ -157,9 +157,10 @@ static void advise(const char *dir, const found *f, char out[ADVICE_SIZE]) {
 }
 
 static rp_status fail_missing(const char *dir, const wanted *w, rp_error *err) {
-    found f;
+    found f = {.kind = NULL};
+    look l = {dir, w, &f};
     char there[NAME_SIZE + 96] = "", advice[ADVICE_SIZE];
-    look(dir, w, &f);
+    rp_model_folder_list(dir, note, &l, NULL);
     advise(dir, &f, advice);
     if (f.kind)
         snprintf(there, sizeof there, ", but %.*s, %s", rp_text_fit(f.name, 80), f.name, f.kind->what);

@@ -24,25 +24,58 @@ static size_t size_of(rp_element element) {
 
 /* ---- the file ---- */
 
+static bool is_marked(const rp_tensor_file *file, const rp_os_info *info) {
+    const rp_file_mark *mark = &file->mark;
+    return info->device == mark->device && info->inode == mark->inode && info->size == mark->bytes &&
+           info->seconds == mark->seconds && info->nanoseconds == mark->nanoseconds;
+}
+
+bool rp_tensor_file_is_marked(const rp_tensor_file *file, int fd) {
+    rp_os_info info;
+    return !rp_os_fstat(fd, &info) && is_marked(file, &info);
+}
+
+static rp_status map_file(rp_tensor_file *file, const rp_model_file *source, rp_error *err) {
+    rp_os_info info;
+    if (!rp_os_fstat(source->fd, &info))
+        file->mark = (rp_file_mark){info.device, info.inode, info.size, info.seconds, info.nanoseconds};
+    if (source->size > SIZE_MAX)
+        return rp_fail(
+            err, RP_ERROR_UNSUPPORTED,
+            "%s: the file has %llu bytes, and a 32-bit program has no room for more than %llu; use a "
+            "64-bit build of the library",
+            rp_path_shown(file->path), (unsigned long long)source->size, (unsigned long long)SIZE_MAX);
+    if (source->size) file->bytes = rp_os_map(source->fd, source->offset, (size_t)source->size);
+    if (!source->size || file->bytes) return RP_OK;
+    return rp_fail(err, RP_ERROR_FILE, "%s: cannot be mapped into memory: %s", rp_path_shown(file->path),
+                   strerror(errno));
+}
+
+/* Keep what the file is read from again. The caller may close the descriptor of a record. */
+static rp_status keep_record(rp_tensor_file *file, rp_model_file source, rp_error *err) {
+    file->source = source;
+    file->source.fd = source.fd >= 0 ? rp_os_duplicate(source.fd) : 0;
+    if (file->source.fd >= 0) return RP_OK;
+    return rp_fail(err, RP_ERROR_FILE, "%s: its descriptor cannot be duplicated: %s",
+                   rp_path_shown(file->path), strerror(errno));
+}
+
 rp_status rp_tensor_file_map(const char *path, rp_tensor_file *out, rp_error *err) {
-    int fd = -1;
+    rp_model_file source;
     *out = (rp_tensor_file){.path = strdup(path)};
     if (!out->path) return rp_fail_memory(err, "a path", strlen(path) + 1);
-    rp_status status = rp_file_open(path, &fd, &out->size, err);
+    rp_status status = rp_model_file_open(path, &source, err);
     if (status) return status;
-    rp_os_info info;
-    if (!rp_os_fstat(fd, &info))
-        out->mark = (rp_file_mark){info.device, info.inode, info.seconds, info.nanoseconds};
-    if (out->size > SIZE_MAX)
-        status = rp_fail(err, RP_ERROR_UNSUPPORTED,
-                         "%s: the file has %llu bytes, and a 32-bit program has no room for more than %llu; "
-                         "use a 64-bit build of the library",
-                         rp_path_shown(path), (unsigned long long)out->size, (unsigned long long)SIZE_MAX);
-    else if (out->size > 0 && !(out->bytes = rp_os_map(fd, 0, (size_t)out->size)))
-        status = rp_fail(err, RP_ERROR_FILE, "%s: cannot be mapped into memory: %s", rp_path_shown(path),
-                         strerror(errno));
-    rp_os_close(fd);
+    out->size = source.size;
+    if (source.fd >= 0) status = map_file(out, &source, err);
+    if (!status && source.borrowed) status = keep_record(out, source, err);
+    if (source.memory) out->bytes = source.memory;
+    rp_model_file_close(&source);
     return status;
+}
+
+static bool is_mapped(const rp_tensor_file *file) {
+    return file->bytes && file->bytes != file->source.memory;
 }
 
 static bool begins(const rp_tensor_file *file, uint64_t at, const char *text) {
@@ -70,16 +103,15 @@ void rp_tensor_file_rest(rp_tensor_file *file) {
     rp_arena_finish(&file->arena);
     file->entries = NULL;
     file->count = file->capacity = 0;
-    if (file->bytes) rp_os_map_rest(file->bytes, (size_t)file->size);
+    if (is_mapped(file)) rp_os_map_rest(file->bytes, (size_t)file->size);
 }
 
 rp_status rp_tensor_file_check_unchanged(const rp_tensor_file *file, rp_error *err) {
     rp_os_info info;
-    const rp_file_mark *mark = &file->mark;
-    if (rp_os_stat(file->path, &info) || info.device != mark->device || info.inode != mark->inode)
-        return RP_OK;
-    if ((uint64_t)info.size == file->size && info.seconds == mark->seconds &&
-        info.nanoseconds == mark->nanoseconds)
+    bool record = file->source.fd > 0;
+    if (file->source.memory ||
+        (record ? rp_os_fstat(file->source.fd, &info) : rp_os_stat(file->path, &info)) ||
+        info.device != file->mark.device || info.inode != file->mark.inode || is_marked(file, &info))
         return RP_OK;
     return rp_fail(err, RP_ERROR_FILE,
                    "%s: the file was changed since the model was opened from it; close the model and open it "
@@ -88,7 +120,8 @@ rp_status rp_tensor_file_check_unchanged(const rp_tensor_file *file, rp_error *e
 }
 
 void rp_tensor_file_close(rp_tensor_file *file) {
-    if (file->bytes) rp_os_unmap(file->bytes, (size_t)file->size);
+    if (is_mapped(file)) rp_os_unmap(file->bytes, (size_t)file->size);
+    if (file->source.fd > 0) rp_os_close(file->source.fd);
     free(file->entries);
     rp_arena_finish(&file->arena);
     rp_arena_finish(&file->copies);

@@ -4,15 +4,13 @@
 #ifndef RP_LOADER_TENSOR_FILE_H
 #define RP_LOADER_TENSOR_FILE_H
 
-#include <time.h>
-
 #include "base/alloc.h"
-#include "base/os.h"
+#include "loader/model_file.h"
 #include "loader/weights.h"
 
-/* Which file, and when it was written last. */
+/* Which file, how long it is, and when it was written last. */
 typedef struct rp_file_mark {
-    uint64_t device, inode;
+    uint64_t device, inode, bytes;
     int64_t seconds, nanoseconds; /* since 1970 */
 } rp_file_mark;
 
@@ -48,7 +46,8 @@ typedef struct rp_tensor_file {
     char *path;
     const unsigned char *bytes; /* the whole file; NULL when it is empty */
     uint64_t size;
-    rp_file_mark mark;        /* the mapped file as it was when it was opened */
+    rp_model_file source; /* of a record: its memory, or a descriptor above 2 of this file's own; else zero */
+    rp_file_mark mark;    /* the mapped file as it was when it was opened */
     rp_tensor_entry *entries; /* [count], sorted by name after rp_tensor_file_sort */
     size_t count, capacity;
     rp_arena arena;  /* names, dims and strides of the entries; freed by rp_tensor_file_rest */
@@ -56,8 +55,9 @@ typedef struct rp_tensor_file {
     uint64_t copied; /* bytes of `copies` in use */
 } rp_tensor_file;
 
-/* Map the file `path` into `out`, which has no entries yet. The mapping stays when somebody removes the file.
- * The caller closes `out` on success and on failure. RP_ERROR_FILE, RP_ERROR_HOST_MEMORY. */
+/* Map the file `path` into `out`, which has no entries yet; a record's memory is used where it is. The
+ * mapping stays when somebody removes the file, or closes the record's descriptor. The caller closes `out` on
+ * success and on failure. RP_ERROR_FILE, RP_ERROR_HOST_MEMORY. */
 rp_status rp_tensor_file_map(const char *path, rp_tensor_file *out, rp_error *err);
 
 /* RP_ERROR_FORMAT when the file is empty, or is a Git LFS pointer or a web page in place of the weights. */
@@ -79,6 +79,9 @@ void rp_tensor_file_rest(rp_tensor_file *file);
 /* RP_ERROR_FILE when somebody wrote into the mapped file since it was opened. It is no error when somebody
  * removed it, or put another file in its place: the mapping still has the old one. */
 rp_status rp_tensor_file_check_unchanged(const rp_tensor_file *file, rp_error *err);
+
+/* True when the open file `fd` is the one that was mapped, as it was then. */
+bool rp_tensor_file_is_marked(const rp_tensor_file *file, int fd);
 
 /* Unmap the file and free everything. Allowed on a zeroed struct. */
 void rp_tensor_file_close(rp_tensor_file *file);

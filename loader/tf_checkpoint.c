@@ -1,9 +1,7 @@
 #include "loader/tf_checkpoint.h"
 
-#include <errno.h>
 #include <stdio.h>
 
-#include "base/os.h"
 #include "loader/json.h"
 #include "loader/tf_table.h"
 
@@ -171,38 +169,14 @@ static rp_status visit_entry(void *context, const char *key, size_t size, rp_tf_
 
 /* ---- the index ---- */
 
-static rp_status read_file(const char *path, unsigned char **bytes, size_t *size, rp_error *err) {
-    const char *shown = rp_path_shown(path);
-    uint64_t total = 0;
-    size_t at = 0;
-    int fd = -1;
-    rp_status status = rp_file_open(path, &fd, &total, err);
-    if (status) return status;
-    if (total > MAX_INDEX_BYTES)
-        status = rp_fail(err, RP_ERROR_FORMAT, "%s: %llu bytes, more than any real index has", shown,
-                         (unsigned long long)total);
-    else if (!(*bytes = malloc((size_t)total + 1)))
-        status = rp_fail_memory(err, shown, total);
-    while (!status && at < total) {
-        ssize_t got = rp_os_read(fd, *bytes + at, (size_t)total - at);
-        if (got > 0)
-            at += (size_t)got;
-        else if (!got || errno != EINTR)
-            status = rp_fail(err, RP_ERROR_FILE, "%s: cannot be read to the end; check the disk", shown);
-    }
-    *size = at;
-    rp_os_close(fd);
-    return status;
-}
-
 rp_status rp_tf_checkpoint_open(const char *path, rp_tf_checkpoint *out, rp_error *err) {
-    unsigned char *bytes = NULL;
+    char *bytes = NULL;
     size_t size = 0;
     *out = (rp_tf_checkpoint){.path = strdup(path)};
     if (!out->path) return rp_fail_memory(err, "a path", strlen(path) + 1);
     reader r = {.out = out, .path = rp_path_shown(out->path)};
-    rp_status status = read_file(path, &bytes, &size, err);
-    if (!status) status = rp_tf_table_walk(path, bytes, size, visit_entry, &r, err);
+    rp_status status = rp_model_file_load(path, MAX_INDEX_BYTES, &bytes, &size, err);
+    if (!status) status = rp_tf_table_walk(path, (const unsigned char *)bytes, size, visit_entry, &r, err);
     if (!status && !r.header) status = fail(r.path, "header", "is missing", err);
     free(bytes);
     if (status) rp_tf_checkpoint_close(out);

@@ -1,7 +1,6 @@
 /* Which of a folder's checkpoints is meant. */
 #include <stdio.h>
 
-#include "base/os.h"
 #include "loader/folder.h"
 #include "loader/json.h"
 #include "loader/tf_checkpoint.h"
@@ -21,17 +20,15 @@ static rp_status is_index(const char *dir, const char *name, bool *fits, rp_erro
 
 /* The text of the file "checkpoint", NUL-terminated; empty when there is none. */
 static rp_status read_state(const char *dir, char *text, rp_error *err) {
-    int fd = -1;
-    uint64_t size = 0;
+    rp_model_file source = {.fd = -1};
     text[0] = '\0';
     char *path = rp_path_join(dir, state_name);
     if (!path) return rp_fail_memory(err, "a path", strlen(dir));
-    rp_status status = rp_path_exists(path) ? rp_file_open(path, &fd, &size, err) : RP_OK;
-    if (fd >= 0) {
-        ssize_t got = rp_os_pread(fd, text, MAX_STATE_BYTES - 1, 0); // of any real one this is all
-        text[got > 0 ? got : 0] = '\0';
-        rp_os_close(fd);
-    }
+    rp_status status = rp_path_exists(path) ? rp_model_file_open(path, &source, err) : RP_OK;
+    size_t size = source.size < MAX_STATE_BYTES ? (size_t)source.size : MAX_STATE_BYTES - 1; // any real one's
+    bool got = rp_model_file_read(&source, 0, text, size);
+    text[got ? size : 0] = '\0';
+    rp_model_file_close(&source);
     free(path);
     return status;
 }

@@ -1,7 +1,6 @@
 /* Opens the tokenizer of a folder, by the files that are there. */
 #include <stdio.h>
 
-#include "base/os.h"
 #include "loader/find_model.h"
 #include "loader/folder.h"
 #include "loader/json.h"
@@ -13,43 +12,12 @@ enum { MAX_FILE_BYTES = 1 << 28 };
 /* ---- opening ---- */
 
 rp_status rp_tokenizer_read(const char *dir, const char *name, char **data, size_t *size, rp_error *err) {
-    uint64_t bytes = 0;
-    int fd = -1;
-    FILE *file = NULL;
     *data = NULL;
     *size = 0;
     char *path = rp_path_join(dir, name);
     if (!path) return rp_fail_memory(err, "a path", strlen(dir));
-    rp_status status = RP_OK;
-    if (!rp_path_exists(path)) goto done;
-    status = rp_file_open(path, &fd, &bytes, err);
-    if (status) goto done;
-    if (bytes > MAX_FILE_BYTES) {
-        status = rp_fail(err, RP_ERROR_FORMAT, "%s: %llu bytes, more than any real file of this kind has",
-                         rp_path_shown(path), (unsigned long long)bytes);
-        goto done;
-    }
-    *data = malloc((size_t)bytes + 1);
-    file = *data ? fdopen(fd, "rb") : NULL;
-    if (!file) {
-        status = rp_fail_memory(err, rp_path_shown(path), bytes);
-        goto done;
-    }
-    fd = -1;
-    if (fread(*data, 1, (size_t)bytes, file) != bytes) {
-        status =
-            rp_fail(err, RP_ERROR_FILE, "%s: cannot be read to the end; check the disk", rp_path_shown(path));
-        goto done;
-    }
-    (*data)[bytes] = '\0';
-    *size = (size_t)bytes;
-done:
-    if (file) fclose(file);
-    if (fd >= 0) rp_os_close(fd);
-    if (status) {
-        free(*data);
-        *data = NULL;
-    }
+    rp_status status =
+        rp_path_exists(path) ? rp_model_file_load(path, MAX_FILE_BYTES, data, size, err) : RP_OK;
     free(path);
     return status;
 }
@@ -161,10 +129,15 @@ rp_status rp_tokenizer_open(const char *dir, rp_tokenizer **out, rp_error *err) 
 
 rp_status rp_tokenizer_open_records(const rp_record *records, size_t count, rp_tokenizer **out,
                                     rp_error *err) {
-    (void)records;
-    (void)count;
+    rp_records list;
     if (out) *out = NULL;
-    return rp_fail(err, RP_ERROR_UNSUPPORTED, "rp_tokenizer_open_records: not served yet; open a folder");
+    rp_status status = rp_records_check(records, count, "rp_tokenizer_open_records", &list, err);
+    if (status) return status;
+    rp_records_use(&list);
+    status = rp_tokenizer_open(RP_RECORDS_DIR, out, err);
+    rp_records_use(NULL);
+    free(list.sorted);
+    return status;
 }
 
 void rp_tokenizer_close(rp_tokenizer **tokenizer) {

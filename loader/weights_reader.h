@@ -3,13 +3,14 @@
 #ifndef RP_LOADER_WEIGHTS_READER_H
 #define RP_LOADER_WEIGHTS_READER_H
 
+#include "loader/model_file.h"
 #include "loader/weights.h"
 
 /* Zero-initialise. Thread-safety: read-only after opening. */
 typedef struct rp_weights_reader {
     const rp_weights *weights; /* borrowed */
-    int *fds;                  /* one for each file; NULL: the weights are random and have no files */
-    size_t count;
+    rp_model_file *files;      /* [count] */
+    size_t count;              /* 0: the weights are random and have no files */
 } rp_weights_reader;
 
 /* Open the files of `weights` again, also after rp_weights_rest. RP_ERROR_FILE names a file that somebody

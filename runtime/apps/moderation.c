@@ -183,15 +183,27 @@ static rp_status read_file(rp_moderation *m, const char *path,
     return status;
 }
 
+/* The file that the model itself has, where it has one. */
+static rp_status read_own(rp_moderation *m, const rp_model *model, rp_error *err) {
+    const rp_error *why = &model->thresholds_error;
+    if (why->status) return rp_fail(err, why->status, "%s", why->message);
+    char *path = rp_path_join(model->dir, "thresholds.json");
+    if (!path) return rp_fail_memory(err, "the thresholds", strlen(model->dir));
+    rp_status status = RP_OK;
+    if (model->thresholds.root.type)
+        status = rp_moderation_thresholds(m, &model->thresholds.root, path, err);
+    else if (!model->from_records && rp_path_exists(path))
+        status = read_file(m, path, rp_moderation_thresholds, err);
+    free(path);
+    return status;
+}
+
 static rp_status read_files(rp_moderation *m, const rp_model_info *info, const rp_moderation_params *p,
                             rp_error *err) {
     bool one = info->problem == RP_PROBLEM_SINGLE_LABEL && info->label_count > 1;
-    char *own = rp_path_join(info->dir, "thresholds.json");
-    if (!own) return rp_fail_memory(err, "the thresholds", strlen(info->dir));
     for (uint32_t i = 0; i < m->label_count; i++) m->thresholds[i] = one && !i ? NAN : 0.5;
-    const char *path = p->thresholds ? p->thresholds : rp_path_exists(own) ? own : NULL;
-    rp_status status = path ? read_file(m, path, rp_moderation_thresholds, err) : RP_OK;
-    free(own);
+    rp_status status = p->thresholds ? read_file(m, p->thresholds, rp_moderation_thresholds, err)
+                                     : read_own(m, m->model, err);
     if (!status && p->policy) status = read_file(m, p->policy, rp_moderation_policy, err);
     return status;
 }

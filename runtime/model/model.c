@@ -25,6 +25,7 @@ static void *open_tokenizer(void *pointer) {
     rp_model *model = side->model;
     rp_error *err = &side->err;
     bool has = false;
+    rp_records_use(model->records);
     rp_status status = rp_tokenizer_exists(model->files, &has, err);
     if (!status && has) status = rp_tokenizer_open(model->files, &model->tokenizer, err);
     if (!status && has) status = rp_tokenizer_check_ids(model->tokenizer, model->config.vocab_size, err);
@@ -208,6 +209,13 @@ static rp_status name_classifier(rp_model *model, rp_error *err) {
     return model->config.architecture ? RP_OK : rp_fail_memory(err, "a config", sizeof name);
 }
 
+/* Applications read it of a folder when they need it; records are there no longer by then. */
+static void load_thresholds(rp_model *model) {
+    static const char path[] = RP_RECORDS_DIR "/thresholds.json";
+    rp_error *err = &model->thresholds_error;
+    if (rp_path_exists(path)) err->status = rp_json_load(path, &model->thresholds, err);
+}
+
 /* Configuration and weights, and what else is in the folder. */
 static rp_status load_files(rp_model *model, const rp_model_params *params, side_work *side, rp_error *err) {
     const char *dir = model->dir;
@@ -236,6 +244,7 @@ static rp_status load_files(rp_model *model, const rp_model_params *params, side
         model->new_head = NULL;
         model->pooling_error.status =
             rp_pooling_load(dir, model->config.hidden_size, &model->pooling, &model->pooling_error);
+        if (model->records) load_thresholds(model);
     }
 done:
     return status;
@@ -254,6 +263,7 @@ static void destroy(rp_model *model) {
     rp_config_finish(&model->config);
     rp_tokenizer_close(&model->tokenizer);
     rp_pooling_finish(&model->pooling);
+    rp_json_finish(&model->thresholds);
     rp_turns_finish(&model->turns);
     rp_gate_finish(&model->gate);
     free(model->files);
@@ -283,8 +293,9 @@ static rp_status enter_to_build(rp_model *model, const rp_model_params *params, 
 /* Within the visit of this thread to the device. `dir` becomes the model's. This thread reads the files
  * before it enters the device, and waits for the tokenizer after it has left: whoever opens a lost device
  * again waits for those that have entered. */
-static rp_status make_model(rp_device *device, char *dir, bool random, const rp_model_params *params,
-                            const rp_to_train *how, rp_model **out, rp_error *err) {
+static rp_status make_model(rp_device *device, char *dir, bool random, const rp_records *records,
+                            const rp_model_params *params, const rp_to_train *how, rp_model **out,
+                            rp_error *err) {
     rp_model *model = rp_new(rp_model);
     side_work side = {0};
     double begun = rp_seconds();
@@ -298,6 +309,8 @@ static rp_status make_model(rp_device *device, char *dir, bool random, const rp_
     model->pace.batch = device->batch_limit;
     model->dir = dir;
     model->random = random;
+    model->records = records;
+    model->from_records = records;
     if (how) {
         model->new_head = how->head;
         model->ops.wanted = how->wanted;
@@ -307,12 +320,15 @@ static rp_status make_model(rp_device *device, char *dir, bool random, const rp_
     model->half = model->precision >= RP_PRECISION_F16;
     rp_turns_init(&model->turns);
     rp_gate_init(&model->gate);
+    rp_records_use(records);
     rp_status status = load_files(model, params, &side, err);
+    rp_records_use(NULL);
     model->start.files = rp_seconds() - begun;
     if (!status) status = rp_call_check(err);
     if (!status) status = enter_to_build(model, params, err);
     status = end_side_work(&side, status, err);
     model->ops.wanted_count = 0;
+    model->records = NULL;
     if (status)
         destroy(model);
     else
@@ -342,8 +358,10 @@ static rp_status check_open(const rp_device *device, const char *name, bool rand
     return status ? status : rp_device_check_owner(device, err);
 }
 
-static rp_status open_model(rp_device *device, const char *name, bool random, const rp_model_params *params,
-                            const rp_to_train *how, rp_model **out, rp_error *err) {
+/* `records` or NULL; with them, `name` is their folder. */
+static rp_status open_model(rp_device *device, const char *name, bool random, const rp_records *records,
+                            const rp_model_params *params, const rp_to_train *how, rp_model **out,
+                            rp_error *err) {
     rp_error unwanted;
     rp_visit visit;
     char *dir = NULL;
@@ -352,38 +370,39 @@ static rp_status open_model(rp_device *device, const char *name, bool random, co
     if (!status)
         status = rp_visit_enter(&visit, &device->gate, params ? params->call : NULL, "rp_model_open", err);
     if (status) return status;
-    if (!random)
+    if (!random && !records)
         status = rp_find_model(name, &dir, err);
     else if (!(dir = strdup(name)))
         status = rp_fail_memory(err, "a model", strlen(name));
-    if (!status) status = make_model(device, dir, random, params, how, out, err);
+    if (!status) status = make_model(device, dir, random, records, params, how, out, err);
     rp_visit_leave(&visit);
     return status;
 }
 
 rp_status rp_model_open(rp_device *device, const char *dir, const rp_model_params *params, rp_model **out,
                         rp_error *err) {
-    return open_model(device, dir, false, params, NULL, out, err);
+    return open_model(device, dir, false, NULL, params, NULL, out, err);
 }
 
 rp_status rp_model_open_records(rp_device *device, const rp_record *records, size_t count,
                                 const rp_model_params *params, rp_model **out, rp_error *err) {
-    (void)device;
-    (void)records;
-    (void)count;
-    (void)params;
+    rp_records list;
     if (out) *out = NULL;
-    return rp_fail(err, RP_ERROR_UNSUPPORTED, "rp_model_open_records: not served yet; open a folder");
+    rp_status status = rp_records_check(records, count, "rp_model_open_records", &list, err);
+    if (status) return status;
+    status = open_model(device, RP_RECORDS_DIR, false, &list, params, NULL, out, err);
+    free(list.sorted);
+    return status;
 }
 
 rp_status rp_model_open_to_train(rp_device *device, const char *dir, const rp_model_params *params,
                                  const rp_to_train *how, rp_model **out, rp_error *err) {
-    return open_model(device, dir, how->random, params, how, out, err);
+    return open_model(device, dir, how->random, NULL, params, how, out, err);
 }
 
 rp_status rp_model_open_random(rp_device *device, const char *config, const rp_model_params *params,
                                rp_model **out, rp_error *err) {
-    return open_model(device, config, true, params, NULL, out, err);
+    return open_model(device, config, true, NULL, params, NULL, out, err);
 }
 
 rp_status rp_model_close(rp_model **pointer) {

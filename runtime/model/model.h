@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "loader/json.h"
 #include "loader/new_head.h"
 #include "loader/pooling.h"
 #include "loader/weights.h"
@@ -107,7 +108,7 @@ struct rp_model {
     rp_config config;
     rp_weights weights; /* views of the files, whose pages the system may drop while the device has the
                            weights; no views of random weights */
-    bool learns; /* the device alone has what it has learnt: it is not built again */
+    bool learns;        /* the device alone has what it has learnt: it is not built again */
     bool random;
     uint32_t random_seed;
     const rp_new_head *new_head; /* while it is opened to be trained */
@@ -118,6 +119,10 @@ struct rp_model {
     rp_precision precision;
     bool half; /* activations are float16 from the first layer's input to the last one's output */
     char *dir;
+    bool from_records;
+    const rp_records *records;   /* while it is opened from them; else NULL */
+    rp_json_document thresholds; /* of such a model: its thresholds.json, where it has one */
+    rp_error thresholds_error;   /* why it cannot be read; only rp_moderation_open needs it */
     char *files; /* the folder of config.json, the weights and the tokenizer: `dir`, or one in it */
     rp_device_weights on_device;
     rp_activations activations;
