@@ -57,7 +57,9 @@ static int open_once(char **argv) {
     rp_model *model = NULL;
     rp_error err = {0};
     install(argv[2], argv[3]);
-    const rp_device_params params = {.cache_dir = argv[1], .try_program = argv[4]};
+    const rp_device_params params = {.cache_dir = argv[1],
+                                     .try_program = argv[4],
+                                     .trials = getenv("TEST_KILLS_APART") ? RP_TRIALS_APART : 0};
     if (rp_device_open(&params, &device, &err) || rp_model_open(device, argv[5], NULL, &model, &err)) {
         fprintf(stderr, "%s\n", err.message);
         return BROKEN;
@@ -266,6 +268,28 @@ static void test_two_processes(void **state) {
     assert_int_equal(count_notes(), 0);
 }
 
+/* With RP_TRIALS_APART the first start lives: the other process dies, and where there is none, the plain
+ * kernels serve. What another process has proven is used. */
+static void test_tried_apart(void **state) {
+    (void)state;
+    assert_int_equal(setenv("TEST_KILLS_APART", "1", 1), 0);
+    assert_int_equal(start_with_driver_in_helper(used, SIGSEGV), OTHER_KERNELS);
+    assert_int_equal(start(used, SIGSEGV, sound_helper), OTHER_KERNELS); /* what was learnt is kept */
+    fixture_remove_dir(cache);
+    assert_true(fixture_make_dir(cache));
+    assert_int_equal(start_with_driver_in_helper(used, 0), 0);
+    fixture_remove_dir(cache);
+    assert_true(fixture_make_dir(cache));
+    assert_int_equal(start(used, SIGSEGV, ""), OTHER_KERNELS);
+    assert_int_equal(start(used, SIGSEGV, "/nowhere/at/all"), OTHER_KERNELS);
+    unsetenv("TEST_KILLS_APART");
+    assert_int_equal(start(used, 0, ""), 0);
+    assert_int_equal(setenv("TEST_KILLS_APART", "1", 1), 0);
+    assert_int_equal(start(used, 0, ""), 0);
+    assert_int_equal(count_notes(), 0);
+    unsetenv("TEST_KILLS_APART");
+}
+
 int main(int argc, char **argv) {
     const char *shader = getenv("TEST_KILLS_SHADER");
     if (argc == 6) return open_once(argv);
@@ -277,7 +301,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         TEST(test_killed_at_one_kernel), TEST(test_killed_at_any_moment), TEST(test_driver_dies),
         TEST(test_nobody_can_tell),      TEST(test_driver_exits),         TEST(test_children_are_not_kept),
-        TEST(test_two_processes),
+        TEST(test_two_processes),        TEST(test_tried_apart),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

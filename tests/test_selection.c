@@ -221,7 +221,7 @@ static void test_not_asked(void **state) {
 static void note_attempts(const char *kernel, uint32_t count) {
     static const rp_use use = {0};
     rp_attempt attempt;
-    assert_true(rp_attempt_begin(&attempt, device, &(rp_attempted){"test", kernel, &use}));
+    assert_true(rp_attempt_begin(&attempt, device, &(rp_attempted){&in_order, kernel, &use}));
     attempt.note.unclear = count;
     rp_attempt_note_write(&attempt.note);
     rp_attempt_note_close(&attempt.note);

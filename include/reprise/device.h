@@ -67,6 +67,19 @@ typedef struct rp_tuning_handler {
     void *user;
 } rp_tuning_handler;
 
+/* Where the library first runs a kernel that is not proven on this device and driver. A driver may end the
+ * process that runs one, or that compiles it. */
+typedef enum rp_trials {
+    RP_TRIALS_DEFAULT = 0, /* RP_TRIALS_APART on Android, RP_TRIALS_WITHIN elsewhere */
+    RP_TRIALS_WITHIN,      /* in this process: a kernel may end it, twice at most (rp_try_main) */
+    RP_TRIALS_APART, /* in the program `try_program`, by fork and exec; a kernel that it survives is then
+                        proven here. Where that program does not start, as in an app that may not run one, the
+                        library takes of each operator the plain kernel, which needs nothing beyond Vulkan 1.1
+                        and computes in float32, until others are proven: a process that may end, such as a
+                        service of the app's own, opens the model with RP_TRIALS_WITHIN and the same cache_dir
+                      */
+} rp_trials;
+
 /* How to choose a device. The zero value takes the best one: discrete, then integrated, virtual, CPU. */
 typedef struct rp_device_params {
     uint32_t index;         /* 1 + the index in rp_device_list; 0: not chosen by index */
@@ -81,7 +94,8 @@ typedef struct rp_device_params {
                             none. The library keeps copies of `log` and `user`: that log hears, until the
                             device is closed, on whatever thread, and on several at once, what is found in
                             calls on the device and its models that have no log of their own */
-    uint64_t reserved[4]; /* zero; see reprise.h */
+    rp_trials trials;
+    uint64_t reserved[3]; /* zero; see reprise.h */
 } rp_device_params;
 
 /* An open device with its queue.

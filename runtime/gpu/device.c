@@ -294,6 +294,16 @@ void rp_device_disconnect(rp_device *device) {
     device->handle = VK_NULL_HANDLE;
 }
 
+/* On Android what ends the process is the app's crash to its user: that is not risked unless it is asked for.
+ */
+static bool tries_apart(rp_trials trials) {
+#ifdef __ANDROID__
+    return trials != RP_TRIALS_WITHIN;
+#else
+    return trials == RP_TRIALS_APART;
+#endif
+}
+
 static rp_status copy_params(rp_device *device, const rp_device_params *params, rp_error *err) {
     const char *shader_dir =
         params && params->shader_dir ? params->shader_dir : rp_os_getenv("REPRISE_SHADER_DIR");
@@ -303,6 +313,7 @@ static rp_status copy_params(rp_device *device, const rp_device_params *params, 
     }
     device->cache_dir = rp_cache_dir(params ? params->cache_dir : NULL);
     device->try_program = rp_helper_find(params ? params->try_program : NULL);
+    device->apart = tries_apart(params ? params->trials : RP_TRIALS_DEFAULT);
     if (params && params->on_tuning) device->tuning = *params->on_tuning;
     if (params && params->call) device->log = (rp_log){params->call->log, params->call->user};
     return RP_OK;
@@ -346,6 +357,9 @@ rp_status rp_device_open(const rp_device_params *params, rp_device **out, rp_err
     rp_visit visit;
     rp_status status = rp_check_reserved(params ? params->reserved : NULL, RP_COUNT(params->reserved),
                                          "rp_device_open", err);
+    if (!status && params && (unsigned)params->trials > RP_TRIALS_APART)
+        status = rp_fail(err, RP_ERROR_ARGUMENT, "rp_device_open: trials %d is not one of rp_trials",
+                         (int)params->trials);
     if (!status) status = rp_visit_enter(&visit, NULL, params ? params->call : NULL, "rp_device_open", err);
     if (status) return status;
     rp_device *device = rp_new(rp_device);

@@ -20,9 +20,10 @@ typedef struct rp_device_user {
 
 enum { RP_ENTRY_NAME = 64 };
 
-/* How often the device was lost while it ran a kernel that is not proven (ops/attempts.h). */
+/* How often the device was lost while it ran a kernel that is not proven (ops/attempts.h); and kernels that
+ * another process has tried. */
 typedef struct rp_loss {
-    char entry[RP_ENTRY_NAME]; /* of the kernel, in the attempt log */
+    char entry[RP_ENTRY_NAME]; /* of the kernel, in the attempt log; or of the kernel in a use */
     uint32_t count;
 } rp_loss;
 
@@ -69,6 +70,7 @@ struct rp_device {
         double loader, instance, choice, device; /* seconds of rp_device_open */
         _Atomic double pipelines, tuning;        /* seconds since then */
     } spent;
+    bool apart; /* RP_TRIALS_APART: another process tries each kernel first */
 };
 
 /* Destroy an object of the device, unless the driver hung. */

@@ -54,8 +54,9 @@ rp_end rp_helper_attempt(rp_device *device, const char *op, const char *kernel, 
     if (!device->try_program) return RP_END_UNKNOWN;
     snprintf(index, sizeof index, "%u", device->caps.info.index + 1);
     rp_device_key(device, key);
-    char *const argv[] = {device->try_program, index,          device->cache_dir, key,
-                          (char *)op,          (char *)kernel, (char *)use,       NULL};
+    char *cache = device->cache_dir ? device->cache_dir : (char *)"";
+    char *const argv[] = {device->try_program, index,          cache,       key,
+                          (char *)op,          (char *)kernel, (char *)use, NULL};
     if (!rp_os_child_start(&child, device->try_program, argv)) return RP_END_UNKNOWN;
     bool lived = hears(device, &child);
     bool stopped = rp_device_is_stopped(device);

@@ -85,8 +85,13 @@ static rp_status compile(rp_device *device, const rp_pipeline *pipeline, bool st
                   .pSpecializationInfo = &specialization},
         .layout = pipeline->layout};
     RP_VK(vkCreateComputePipelines, (device->handle, device->pipeline_cache, 1, &info, NULL, out));
-    rp_device_name(device, VK_OBJECT_TYPE_PIPELINE, (uint64_t)*out, key->shader);
+    if (!*out) /* some drivers say that they succeeded, and end whoever uses it */
+        status = rp_fail(err, RP_ERROR_DEVICE, "%s: the driver compiles no pipeline of it; update the driver",
+                         key->shader);
+    else
+        rp_device_name(device, VK_OBJECT_TYPE_PIPELINE, (uint64_t)*out, key->shader);
 done:
+    if (status) *out = VK_NULL_HANDLE; /* whatever the driver left there */
     /* "out of memory" counts as refused too: drivers say that when their compilers give up */
     *refused = *refused && status && status != RP_ERROR_DEVICE_LOST;
     RP_DESTROY(device, vkDestroyShaderModule, module);

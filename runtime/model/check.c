@@ -123,7 +123,7 @@ static rp_status run_one(check *c, job *one, bool last, rp_error *err) {
     rp_status status;
     rp_ops ops = {0};
     rp_attempt noted;
-    if (!rp_attempt_begin_check(&noted, c->device, &(rp_attempted){result->op, result->kernel, &one->use})) {
+    if (!rp_attempt_begin_check(&noted, c->device, &(rp_attempted){one->class, result->kernel, &one->use})) {
         result->verdict = RP_CHECK_ENDS;
         return RP_OK;
     }

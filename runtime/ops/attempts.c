@@ -1,9 +1,11 @@
 #include "ops/attempts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "gpu/helper.h"
+#include "ops/class.h"
 
 enum { MOST = 2 }; /* attempts that do not end, after which a kernel is not run any more */
 static const char BY_MODELS[] = "attempt", BY_CHECKS[] = "attempt-check";
@@ -17,7 +19,8 @@ static rp_loss *find_loss(rp_device *device, const char *entry) {
     return NULL;
 }
 
-static void note_loss(rp_device *device, const char *entry) {
+/* Count one more for this entry, of losses or of attempts of another process. */
+static void note_loss(rp_device *device, const char *entry, bool lost) {
     pthread_mutex_lock(&device->losses_lock);
     rp_loss *loss = find_loss(device, entry);
     if (!loss && rp_grow((void **)&device->losses, &device->loss_capacity, device->loss_count + 1,
@@ -27,7 +30,7 @@ static void note_loss(rp_device *device, const char *entry) {
         memcpy(loss->entry, entry, RP_ENTRY_NAME);
     }
     if (loss) loss->count++;
-    device->losses_noted++;
+    device->losses_noted += lost;
     pthread_mutex_unlock(&device->losses_lock);
 }
 
@@ -65,7 +68,7 @@ static void open_note(rp_attempt *attempt, rp_device *device, const char *whose,
  * them. One that is killed as well tells nothing. */
 static void repeat(rp_attempt *attempt, const rp_attempted *what) {
     rp_attempt_note *note = &attempt->note;
-    rp_end end = rp_helper_attempt(attempt->device, what->op, what->kernel, note->what);
+    rp_end end = rp_helper_attempt(attempt->device, what->op->name, what->kernel, note->what);
     if (end == RP_END_UNKNOWN) return;
     note->unclear = 0;
     if (end == RP_END_LOST) note->certain++;
@@ -80,10 +83,35 @@ static bool may_run(rp_attempt *attempt, const rp_attempted *what, uint32_t most
     return count(attempt) < most && limit_losses(attempt->device, attempt->entry, UINT32_MAX) < MOST;
 }
 
+/* The last of a plan needs nothing beyond Vulkan 1.1. */
+static bool is_plain(const rp_device *device, const rp_attempted *what) {
+    rp_kernel kernels[RP_MAX_KERNELS];
+    uint32_t count = what->op->plan(&device->caps, what->use, kernels);
+    return count && !strcmp(kernels[count - 1].name, what->kernel);
+}
+
+/* Has another process run it in this use, or may it run here without? What ends that process is never run. */
+static bool is_tried_apart(rp_attempt *attempt, const rp_attempted *what) {
+    rp_device *device = attempt->device;
+    rp_attempt_note *note = &attempt->note;
+    char use[RP_ATTEMPT_TEXT], about[RP_KERNEL_NAME + RP_ATTEMPT_TEXT], entry[RP_ENTRY_NAME];
+    rp_use_write(what->use, use);
+    snprintf(about, sizeof about, "%s\n%s", what->kernel, use);
+    rp_device_entry(device, "apart", what->op->name, about, entry);
+    if (limit_losses(device, entry, UINT32_MAX)) return true;
+    rp_end end = rp_helper_attempt(device, what->op->name, what->kernel, use);
+    if (end == RP_END_LIVED) note_loss(device, entry, false);
+    if (end == RP_END_LIVED) return true;
+    if (end == RP_END_UNKNOWN) return is_plain(device, what);
+    note->certain = MOST;
+    rp_attempt_note_write(note);
+    return false;
+}
+
 static bool begin(rp_attempt *attempt, rp_device *device, const char *whose, const rp_attempted *what,
                   uint32_t most) {
-    open_note(attempt, device, whose, what->op, what->kernel);
-    if (!may_run(attempt, what, most)) {
+    open_note(attempt, device, whose, what->op->name, what->kernel);
+    if (!may_run(attempt, what, most) || (device->apart && !is_tried_apart(attempt, what))) {
         rp_attempt_note_close(&attempt->note);
         return false;
     }
@@ -102,7 +130,7 @@ bool rp_attempt_begin_third(rp_attempt *attempt, rp_device *device, const rp_att
 }
 
 bool rp_attempt_begin_check(rp_attempt *attempt, rp_device *device, const rp_attempted *what) {
-    open_note(attempt, device, BY_MODELS, what->op, what->kernel);
+    open_note(attempt, device, BY_MODELS, what->op->name, what->kernel);
     bool may = may_run(attempt, what, MOST);
     rp_attempt_note_close(&attempt->note);
     return may && begin(attempt, device, BY_CHECKS, what, MOST);
@@ -115,13 +143,13 @@ void rp_attempt_end(rp_attempt *attempt, rp_status status, bool proven) {
     note->certain = proven ? 0 : note->certain + lost;
     rp_attempt_note_write(note);
     rp_attempt_note_close(note);
-    if (lost) note_loss(attempt->device, attempt->entry);
+    if (lost) note_loss(attempt->device, attempt->entry, true);
     if (proven) limit_losses(attempt->device, attempt->entry, 0);
 }
 
 void rp_attempt_forgive(rp_device *device, const rp_attempted *what) {
     rp_attempt attempt;
-    open_note(&attempt, device, BY_MODELS, what->op, what->kernel);
+    open_note(&attempt, device, BY_MODELS, what->op->name, what->kernel);
     rp_attempt_note *note = &attempt.note;
     if (count(&attempt) > MOST) {
         if (note->certain > MOST) note->certain = MOST;

@@ -6,17 +6,21 @@
  * not run that kernel any more. Where it is not known why they did not end, somebody may have killed the
  * processes: another process then repeats the attempt (gpu/helper.h), and tells.
  *
+ * With RP_TRIALS_APART the helper runs the kernel first, and where it cannot, only the plain kernel of an
+ * operator is run.
+ *
  * The loss of a device is counted in the rp_device too, for processes without a cache folder: rp_model_open
  * opens the device again and selects kernels once more. */
 #ifndef RP_OPS_ATTEMPTS_H
 #define RP_OPS_ATTEMPTS_H
 
 #include "gpu/cache.h"
-#include "ops/kernel.h"
+#include "ops/op.h"
 
 /* What an attempt runs: a kernel of an operator, in a use. */
 typedef struct rp_attempted {
-    const char *op, *kernel; /* their names */
+    const rp_class *op;
+    const char *kernel; /* its name */
     const rp_use *use;
 } rp_attempted;
 

@@ -80,10 +80,12 @@ static rp_status judge(rp_ops *ops, const rp_candidates *c, const rp_kernel *ker
     rp_status status = rp_device_check_stopped(device, err);
     if (status) return status;
     rp_attempt attempt;
-    const rp_attempted what = {op, kernel->name, &c->use};
+    const rp_attempted what = {c->op->class, kernel->name, &c->use};
     if (!(second_look ? rp_attempt_begin_third : rp_attempt_begin)(&attempt, device, &what)) {
         over->doubtful = true;
-        say_passed_over(ops, c, kernel, RP_LOG_NOTE, "attempts at it lost the device, or ended the program");
+        say_passed_over(ops, c, kernel, RP_LOG_NOTE,
+                        device->apart ? "no process of its own has shown that it does no harm"
+                                      : "attempts at it lost the device, or ended the program");
         return RP_OK;
     }
     status = prove(ops, c, kernel, out, err);
@@ -117,7 +119,7 @@ static rp_status find_right(rp_ops *ops, const rp_candidates *c, rp_kernel *out,
         if (spare) return RP_OK;
     }
     for (uint32_t i = 0; i < c->count; i++)
-        rp_attempt_forgive(ops->device, &(rp_attempted){op, c->kernels[i].name, &c->use});
+        rp_attempt_forgive(ops->device, &(rp_attempted){c->op->class, c->kernels[i].name, &c->use});
     if (over.shortage)
         return rp_fail(err, over.shortage,
                        "%s (%s) compiles no kernel for %s and says that it is out of memory; close other "

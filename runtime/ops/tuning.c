@@ -102,9 +102,11 @@ static rp_status measure(rp_tuning *t, const rp_candidates *c, double times[RP_M
         uint32_t i = n % c->count;
         double time = INFINITY;
         rp_attempt attempt;
-        if (!is_due(t, n / c->count, times[i]) ||
-            !rp_attempt_begin(&attempt, device, &(rp_attempted){class->name, bare[i].name, &use}))
+        if (!is_due(t, n / c->count, times[i])) continue;
+        if (!rp_attempt_begin(&attempt, device, &(rp_attempted){class, bare[i].name, &use})) {
+            t->cut_short |= device->apart; /* another process may show that it may be run */
             continue;
+        }
         status = class->tune(t, c->op, &bare[i], &time, err);
         rp_attempt_end(&attempt, status, false);
         if (rp_pipelines_refused(t->owner->pipelines, status)) status = RP_OK;

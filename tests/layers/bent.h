@@ -49,6 +49,8 @@ typedef struct bend {
     int64_t fp16, int8, storage16, storage8, dot, matrix, statistics;
     int64_t submit_ms;   /* every submission takes that much longer */
     int64_t buffer_ms;   /* and that much more for each command buffer in it */
+    int64_t code;        /* bytes of a module: whoever makes a pipeline of a larger one is ended */
+    int64_t refused;     /* or hears VK_ERROR_UNKNOWN, and finds no pipeline but something else */
     int64_t watchdog_ms; /* a submission that these two make longer than this loses the device */
 } bend;
 
@@ -74,6 +76,7 @@ typedef struct bent_instance {
 } bent_instance;
 
 typedef struct bent_memory bent_memory;
+typedef struct bent_module bent_module;
 
 typedef struct bent_device {
     void *key;
@@ -82,6 +85,7 @@ typedef struct bent_device {
     VkPhysicalDeviceMemoryProperties shown;
     uint64_t heap_used[VK_MAX_MEMORY_HEAPS];
     bent_memory *memories;
+    bent_module *modules;
     bool lost;
     PFN_vkGetDeviceProcAddr next;
     PFN_vkDestroyDevice destroy;
@@ -94,6 +98,9 @@ typedef struct bent_device {
     PFN_vkGetBufferMemoryRequirements needs;
     PFN_vkGetBufferMemoryRequirements2 needs2;
     PFN_vkQueueSubmit submit;
+    PFN_vkCreateShaderModule create_module;
+    PFN_vkDestroyShaderModule destroy_module;
+    PFN_vkCreateComputePipelines create_pipelines;
     struct bent_device *link;
 } bent_device;
 
@@ -114,6 +121,7 @@ bool bent_hides_extension(const char *name);
 /* The layer's function of that name; NULL: it has none. */
 PFN_vkVoidFunction bent_physical_function(const char *name);
 PFN_vkVoidFunction bent_memory_function(const char *name);
+PFN_vkVoidFunction bent_pipeline_function(const char *name);
 
 /* Free what is left of the shadows of a device that is destroyed. */
 void bent_memory_finish(bent_device *device);

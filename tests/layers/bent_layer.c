@@ -150,6 +150,9 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical, c
     NEXT(needs, vkGetBufferMemoryRequirements);
     NEXT(needs2, vkGetBufferMemoryRequirements2);
     NEXT(submit, vkQueueSubmit);
+    NEXT(create_module, vkCreateShaderModule);
+    NEXT(destroy_module, vkDestroyShaderModule);
+    NEXT(create_pipelines, vkCreateComputePipelines);
 #undef NEXT
     bent_memory_shown(instance, physical, &made->shown, made->own_types);
     bent_lock();
@@ -204,7 +207,8 @@ static PFN_vkVoidFunction device_function(const char *name) {
     if (!strcmp(name, "vkGetDeviceProcAddr")) return (PFN_vkVoidFunction)get_device_function;
     if (!strcmp(name, "vkDestroyDevice")) return (PFN_vkVoidFunction)destroy_device;
     if (!strcmp(name, "vkQueueSubmit")) return (PFN_vkVoidFunction)submit;
-    return bent_memory_function(name);
+    PFN_vkVoidFunction function = bent_memory_function(name);
+    return function ? function : bent_pipeline_function(name);
 }
 
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_function(VkInstance handle, const char *name) {

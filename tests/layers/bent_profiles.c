@@ -21,6 +21,9 @@ static const struct {
     /* Adreno 6xx: ranges of 128 MiB, half-precision arithmetic but no 16-bit storage, wide subgroups */
     {"adreno", "api=1 type=1 shared=32768 invocations=1024 subgroup=64 push=128 range=134217728 "
                "texels=134217728 alignment=64 atom=64 memory=2 storage16=0 storage8=0 dot=0 matrix=0"},
+    /* the same with a compiler that large kernels are too much for, in either of the ways that are known */
+    {"adreno_dies", "adreno code=21000"},
+    {"adreno_refuses", "adreno refused=21000"},
     /* little memory, in small pieces */
     {"laptop", "type=1 allocation=67108864 heap=268435456 memory=0"},
     /* the largest alignments that Vulkan allows */
@@ -41,12 +44,12 @@ static const struct {
 static const struct {
     const char *name;
     size_t offset;
-} knobs[] = {KNOB(api),        KNOB(type),       KNOB(extensions), KNOB(shared),    KNOB(invocations),
-             KNOB(push),       KNOB(buffers),    KNOB(range),      KNOB(texels),    KNOB(alignment),
-             KNOB(atom),       KNOB(allocation), KNOB(heap),       KNOB(memory),    KNOB(subgroup),
-             KNOB(timestamps), KNOB(fp16),       KNOB(int8),       KNOB(storage16), KNOB(storage8),
-             KNOB(dot),        KNOB(matrix),     KNOB(statistics), KNOB(submit_ms), KNOB(buffer_ms),
-             KNOB(watchdog_ms)};
+} knobs[] = {KNOB(api),         KNOB(type),       KNOB(extensions), KNOB(shared),    KNOB(invocations),
+             KNOB(push),        KNOB(buffers),    KNOB(range),      KNOB(texels),    KNOB(alignment),
+             KNOB(atom),        KNOB(allocation), KNOB(heap),       KNOB(memory),    KNOB(subgroup),
+             KNOB(timestamps),  KNOB(fp16),       KNOB(int8),       KNOB(storage16), KNOB(storage8),
+             KNOB(dot),         KNOB(matrix),     KNOB(statistics), KNOB(submit_ms), KNOB(buffer_ms),
+             KNOB(watchdog_ms), KNOB(code),       KNOB(refused)};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bend bent;
