@@ -510,7 +510,7 @@ static void test_unknown_fields_are_refused(void **state) {
     assert_int_equal(rp_device_open(NULL, &device, &err), RP_OK);
     assert_int_equal(rp_model_open(device, sentiment, NULL, &model, &err), RP_OK);
     for (int i = 0; i < 4; i++) {
-        rp_device_params open = {.reserved = WORD(i)};
+        rp_device_params open = {.reserved = WORD3(i)};
         rp_device *other = device;
         refused(rp_device_open(&open, &other, &err), &err);
         assert_null(other);

@@ -1,5 +1,6 @@
-# sh test_symbols.sh SOURCE_DIR BUILD_DIR SCRATCH_DIR: what libreprise shows to the programs that link it, and its size. It
-# exports exactly the functions that the public headers declare, and opens Vulkan's loader at run time instead of linking it.
+# sh test_symbols.sh SOURCE_DIR BUILD_DIR SCRATCH_DIR: what libreprise shows to the programs that link it, what it asks of the C
+# library, and its size. It exports exactly the functions that the public headers declare, opens Vulkan's loader at run time
+# instead of linking it, changes nothing of the process that has it inside, and needs nothing that Android has not.
 set -eu
 source=$1 build=$2 scratch=$3
 mkdir -p "$scratch"
@@ -46,6 +47,35 @@ for object in $(find "$build/CMakeFiles/reprise_objects.dir" -name '*.o'); do
     if [ -e "$source/$file" ] || [ -e "$build/$file" ]; then objects="$objects $object"; fi
 done
 [ -n "$objects" ] || { echo "found no objects of the library"; exit 1; }
+
+# wanted OBJECT...: what objects want of others, a line "OBJECT NAME" for each, by the names that the source has for it.
+wanted() {
+    for object in "$@"; do
+        nm -u --format=posix "$object" | sed -nE "s#^([A-Za-z0-9_]+).*#${object##*/} \1#p"
+    done | sed -E 's/ __isoc(99|23)_/ /; s/ __(.*)_chk$/ \1/; s/ __environ$/ environ/; s/ __errno_location$/ __errno/
+        s/ secure_getenv$/ getenv/; s/ __ctype_[a-z]+_loc$/ isalnum/' | grep -vE ' (_GLOBAL_OFFSET_TABLE_|__tls_get_addr|__stack_chk_fail)$'
+}
+# No signal handlers, no locale, no environment changed, nothing printed, no process ended: it is the host's. Between fork and
+# exec the child of os_posix.c is a process of its own; and what environment is read is read where os_posix.c does.
+# shellcheck disable=SC2086
+wanted $objects >"$scratch/wanted"
+hosts='signal|bsd_signal|sigaction|sigprocmask|sigaltstack|setlocale|uselocale|putenv|setenv|unsetenv|clearenv|exit|_exit|quick_exit|abort|atexit|raise|system|popen|umask|chdir|fchdir|srand|rand|alarm|setitimer|printf|vprintf|puts|putchar|perror|stdout|stderr|stdin|__assert_fail|getenv|environ'
+if grep -E " ($hosts)\$" "$scratch/wanted" | grep -vE '^os_(posix|windows)[a-z_]*\.c\.o (sigaction|_exit|getenv|environ)$'; then
+    echo "these belong to the process, not to a library in it"
+    exit 1
+fi
+# Names that Android has, with the level since which it does (bionic_symbols.txt), against those of the library and the command.
+minimum=24
+# shellcheck disable=SC2046
+wanted $(find "$build"/CMakeFiles/reprise_c*.dir -name '*.o' 2>/dev/null) >>"$scratch/wanted"
+sed 's/.* //' "$scratch/wanted" | grep -vE '^(rp_|__asan|__ubsan|__tsan|__sanitizer|_ITM|__gmon|__gcov|mpirun)' | LC_ALL=C sort -u >"$scratch/called"
+sed -nE 's/^([A-Za-z0-9_]+) ([0-9]+)$/\1 \2/p' "$source/tests/bionic_symbols.txt" |
+    awk -v minimum=$minimum '$2 <= minimum { print $1 }' | LC_ALL=C sort -u >"$scratch/android"
+if LC_ALL=C comm -23 "$scratch/called" "$scratch/android" | grep .; then
+    echo "Android has none of these at API $minimum, as far as tests/bionic_symbols.txt knows"
+    exit 1
+fi
+[ -z "${REPRISE_SYMBOLS_OF_MUSL-}" ] || exit 0 # tools/testbeds musl: no compiler of this machine, nor glibc's versions
 packed= # as the library's own
 if readelf -dW "$library" | grep -q RELR; then packed=-Wl,-z,pack-relative-relocs; fi
 cc -shared -s -Wl,--unresolved-symbols=ignore-all -Wl,-z,max-page-size=16384,-z,noseparate-code,--gc-sections $packed \

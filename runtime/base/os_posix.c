@@ -8,8 +8,8 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef __linux__
@@ -186,11 +186,16 @@ int rp_os_temporary_file(char *path) {
     return mkostemp(path, O_CLOEXEC);
 }
 
+/* mkdtemp lets nobody else in: the folder gets the permissions of one that is made in it. To ask for the
+ * umask would change it for other threads. */
 bool rp_os_temporary_folder(char *path) {
+    char inside[4096];
+    struct stat info;
     if (!mkdtemp(path)) return false;
-    mode_t mask = umask(0);
-    umask(mask);
-    chmod(path, 0777 & ~mask); /* mkdtemp lets nobody else in */
+    bool made =
+        snprintf(inside, sizeof inside, "%s/.mode", path) < (int)sizeof inside && !mkdir(inside, 0777);
+    if (made && !stat(inside, &info)) chmod(path, info.st_mode & 0777);
+    if (made) rmdir(inside);
     return true;
 }
 
@@ -401,29 +406,32 @@ static bool open_pipe(int ends[2]) {
 #endif
 }
 
-/* 0: it does not start. */
-static pid_t spawn(const char *program, char *const *argv, int out) {
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    sigset_t none, all;
-    pid_t child = 0;
+enum { NOT_STARTED = 127 };
+
+/* What a forked child does until it is another program, with the few calls that are allowed there. It has no
+ * signal that this process blocks or ignores, and its standard output is `out`. */
+_Noreturn static void become(const char *program, char *const *argv, int out) {
+    const struct sigaction usual = {.sa_handler = SIG_DFL};
+    sigset_t none;
+    bool good = dup2(out, 1) == 1 && !fcntl(1, F_SETFD, 0); /* which may be `out`, and would close */
+    int nothing = open("/dev/null", O_RDWR);
+    good = good && nothing >= 0 && dup2(nothing, 0) == 0 && dup2(nothing, 2) == 2;
+    for (int number = 1; number < NSIG; number++) sigaction(number, &usual, NULL);
     sigemptyset(&none);
+    if (good && !pthread_sigmask(SIG_SETMASK, &none, NULL)) execve(program, argv, environ);
+    _exit(NOT_STARTED);
+}
+
+/* 0: it does not start. Android has posix_spawn since API 28. No signal reaches the child before it is the
+ * other program: a handler of this one would run there. */
+static pid_t spawn(const char *program, char *const *argv, int out) {
+    sigset_t all, before;
     sigfillset(&all);
-    if (posix_spawn_file_actions_init(&files)) return 0;
-    if (posix_spawnattr_init(&attributes)) {
-        posix_spawn_file_actions_destroy(&files);
-        return 0;
-    }
-    bool failed = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDWR, 0) ||
-                  posix_spawn_file_actions_adddup2(&files, out, 1) ||
-                  posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_RDWR, 0) ||
-                  posix_spawnattr_setsigmask(&attributes, &none) ||
-                  posix_spawnattr_setsigdefault(&attributes, &all) ||
-                  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) ||
-                  posix_spawn(&child, program, &files, &attributes, argv, environ);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attributes);
-    return failed ? 0 : child;
+    if (pthread_sigmask(SIG_SETMASK, &all, &before)) return 0;
+    pid_t child = fork();
+    if (!child) become(program, argv, out);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return child > 0 ? child : 0;
 }
 
 bool rp_os_child_start(rp_os_child *child, const char *program, char *const *argv) {
@@ -465,7 +473,7 @@ rp_os_end rp_os_child_end(rp_os_child *child, int *code) {
     if (ended != child->process) return RP_OS_END_UNKNOWN; /* the program does not keep its children */
     if (WIFSIGNALED(status)) return is_own_signal(WTERMSIG(status)) ? RP_OS_END_CRASHED : RP_OS_END_UNKNOWN;
     *code = WEXITSTATUS(status);
-    return *code == 127 ? RP_OS_END_UNKNOWN : RP_OS_END_EXITED; /* 127: posix_spawn could not start it */
+    return *code == NOT_STARTED ? RP_OS_END_UNKNOWN : RP_OS_END_EXITED;
 }
 
 void rp_os_child_settle(unsigned seconds) {

@@ -6,7 +6,6 @@
 #endif
 #include "people.h"
 
-#include <langinfo.h>
 #include <locale.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -23,7 +22,8 @@ void rp_cli_people_init(rp_cli_people *people, rp_cli_buffer *out, int fd) {
     bool terminal = isatty(fd) == 1;
     *people = (rp_cli_people){.out = out, .width = 200, .terminal = terminal};
     people->color = terminal && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
-    people->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+    wchar_t line = 0; /* nl_langinfo would say so too, but not on older Androids */
+    people->utf8 = mbtowc(&line, "\xe2\x94\x80", 3) == 3 && line == 0x2500;
     struct winsize size;
     if (terminal) {
         people->width = 80;
