@@ -23,7 +23,7 @@ static char helper[] = BINARY_DIR "/reprise-try";
 
 static int setup(void **state) {
     (void)state;
-    return golden_open("odd", NULL, &g) && fixture_make_dir(cache) ? 0 : -1;
+    return golden_open("sentiment", NULL, &g) && fixture_make_dir(cache) ? 0 : -1;
 }
 
 static int teardown(void **state) {
