@@ -7,6 +7,8 @@
 #include <strings.h>
 #include <time.h>
 
+#include "base/os.h"
+
 bool rp_hub_is_hex(const char *text, size_t count) {
     return strspn(text, "0123456789abcdef") == count && !text[count];
 }

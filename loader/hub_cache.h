@@ -10,6 +10,7 @@
 #ifndef RP_LOADER_HUB_CACHE_H
 #define RP_LOADER_HUB_CACHE_H
 
+#include "base/error.h"
 #include "loader/hub_answer.h"
 
 /* A function that the functions below call while they wait; it returns false to make them stop. */
@@ -29,7 +30,7 @@ void rp_hub_repo_finish(rp_hub_repo *repo);
 
 /* A path below the model's folder, of printf's form; NULL: no memory. The caller frees it. */
 char *rp_hub_repo_path(const rp_hub_repo *repo, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+    __attribute__((format(REPRISE_PRINTF, 2, 3)));
 
 /* Write which commit `revision` stands for, in place of what the cache had. */
 rp_status rp_hub_ref_write(const rp_hub_repo *repo, const char *revision, const char *commit, rp_error *err);

@@ -3,6 +3,7 @@
 #ifndef RP_LOADER_PICKLE_BUILD_H
 #define RP_LOADER_PICKLE_BUILD_H
 
+#include "base/error.h"
 #include "loader/pickle.h"
 
 /* A pickle while it is read. */
@@ -24,7 +25,7 @@ typedef struct rp_pickle_machine {
 
 /* An error at the present opcode, in a sentence about it. */
 rp_status rp_pickle_fail(rp_pickle_machine *m, rp_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+    __attribute__((format(REPRISE_PRINTF, 3, 4)));
 rp_status rp_pickle_no_memory(rp_pickle_machine *m);
 
 /* Push the node with this number. */

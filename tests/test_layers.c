@@ -174,7 +174,7 @@ static void read_sources(sources *s, const char *folder) {
     assert_non_null(dir);
     for (struct dirent *entry; (entry = readdir(dir));) {
         size_t length = strlen(entry->d_name);
-        if (!strcmp(entry->d_name, "os_windows.c")) continue; /* os_posix.c has the same functions */
+        if (starts(entry->d_name, "os_windows")) continue; /* os_posix.c has the same functions */
         if (length < 2 || strcmp(entry->d_name + length - 2, ".c")) continue;
         snprintf(path, sizeof path, "%s/%s/%s", SOURCE_DIR, folder, entry->d_name);
         FILE *file = fopen(path, "r");

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/os.h"
 
 static _Thread_local rp_visit *innermost;
 
@@ -130,11 +131,7 @@ rp_status rp_call_check(rp_error *err) {
 }
 
 void rp_call_init_cond(pthread_cond_t *changed) {
-    pthread_condattr_t clock;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(changed, &clock);
-    pthread_condattr_destroy(&clock);
+    rp_os_condition_open(changed);
 }
 
 void rp_call_wait(pthread_cond_t *changed, pthread_mutex_t *lock) {
@@ -144,11 +141,8 @@ void rp_call_wait(pthread_cond_t *changed, pthread_mutex_t *lock) {
         pthread_cond_wait(changed, lock);
         return;
     }
-    double until = rp_seconds() + OFTEN;
-    if (call->deadline > 0 && call->deadline < until) until = call->deadline;
-    struct timespec moment = {.tv_sec = (time_t)until};
-    moment.tv_nsec = (long)((until - (double)moment.tv_sec) * 1e9);
-    pthread_cond_timedwait(changed, lock, &moment);
+    double left = call->deadline > 0 ? call->deadline - rp_seconds() : OFTEN;
+    rp_os_condition_wait(changed, lock, left < 0 ? 0 : left < OFTEN ? left : OFTEN);
 }
 
 void rp_call_progress(size_t done) {

@@ -78,6 +78,6 @@ typedef struct rp_log {
 
 /* Say something to the call that this thread is in, or else to `otherwise`. */
 void rp_log_say(const rp_log *otherwise, rp_log_level level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+    __attribute__((format(REPRISE_PRINTF, 3, 4)));
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
+#include <pthread.h>
 
 #if defined(_WIN32)
 #define RP_OS_PROGRAM ".exe" /* how the files of programs end */
@@ -169,12 +170,15 @@ void *rp_os_library_open(const char *name, bool global);
 void *rp_os_symbol(void *library, const char *name);
 void rp_os_library_close(void *library);
 
+/* A condition, and waiting for it for so many seconds at most, by a clock that nobody sets. */
+void rp_os_condition_open(pthread_cond_t *condition);
+void rp_os_condition_wait(pthread_cond_t *condition, pthread_mutex_t *lock, double seconds);
+
 /* ---- a child process, of which one hears a byte ---- */
 
 typedef struct rp_os_child {
-    intptr_t process;
-    int out; /* what it writes to its standard output comes here */
-    intptr_t pipe;
+    intptr_t process, out; /* what it writes to its standard output comes to `out` */
+    intptr_t job;          /* Windows: what ends it with this process */
 } rp_os_child;
 
 typedef enum rp_os_end {
@@ -202,6 +206,9 @@ void rp_os_child_settle(unsigned seconds);
 /* ---- what this system's C library lacks ---- */
 
 #ifdef _WIN32
+#ifndef EDQUOT
+#define EDQUOT ENOSPC
+#endif
 char *strndup(const char *text, size_t most);
 void *memmem(const void *in, size_t size, const void *what, size_t length);
 struct tm;

@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #ifdef __APPLE__
 #include <crt_externs.h>
@@ -393,6 +394,34 @@ void rp_os_library_close(void *library) {
     dlclose(library);
 }
 
+#ifdef __APPLE__
+void rp_os_condition_open(pthread_cond_t *condition) {
+    pthread_cond_init(condition, NULL);
+}
+
+void rp_os_condition_wait(pthread_cond_t *condition, pthread_mutex_t *lock, double seconds) {
+    const struct timespec length = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    pthread_cond_timedwait_relative_np(condition, lock, &length);
+}
+#else
+void rp_os_condition_open(pthread_cond_t *condition) {
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &clock);
+    pthread_condattr_destroy(&clock);
+}
+
+void rp_os_condition_wait(pthread_cond_t *condition, pthread_mutex_t *lock, double seconds) {
+    struct timespec moment;
+    clock_gettime(CLOCK_MONOTONIC, &moment);
+    long whole = (long)seconds, nanoseconds = moment.tv_nsec + (long)((seconds - (double)whole) * 1e9);
+    moment.tv_sec += whole + nanoseconds / 1000000000;
+    moment.tv_nsec = nanoseconds % 1000000000;
+    pthread_cond_timedwait(condition, lock, &moment);
+}
+#endif
+
 /* ---- a child process ---- */
 
 static bool open_pipe(int ends[2]) {
@@ -444,11 +473,11 @@ bool rp_os_child_start(rp_os_child *child, const char *program, char *const *arg
 }
 
 int rp_os_child_hear(rp_os_child *child) {
-    struct pollfd wait = {.fd = child->out, .events = POLLIN};
+    struct pollfd wait = {.fd = (int)child->out, .events = POLLIN};
     unsigned char said = 0;
     int ready = poll(&wait, 1, 20);
     if (!ready || (ready < 0 && errno == EINTR)) return RP_OS_SILENT;
-    ssize_t size = read(child->out, &said, 1);
+    ssize_t size = read((int)child->out, &said, 1);
     if (size < 0 && errno == EINTR) return RP_OS_SILENT;
     return size == 1 ? said : -1;
 }
@@ -468,7 +497,7 @@ static bool is_own_signal(int number) {
 rp_os_end rp_os_child_end(rp_os_child *child, int *code) {
     int status;
     pid_t ended;
-    close(child->out);
+    close((int)child->out);
     while ((ended = waitpid((pid_t)child->process, &status, 0)) < 0 && errno == EINTR) continue;
     if (ended != child->process) return RP_OS_END_UNKNOWN; /* the program does not keep its children */
     if (WIFSIGNALED(status)) return is_own_signal(WTERMSIG(status)) ? RP_OS_END_CRASHED : RP_OS_END_UNKNOWN;

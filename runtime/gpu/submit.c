@@ -56,7 +56,7 @@ static VkResult ask(rp_device *device, VkFence fence, double *silent) {
 }
 
 /* Wait for the fence of a submission; where that fails, until the queue is idle. */
-static rp_status wait(rp_device *device, VkFence fence, rp_error *err) {
+static rp_status wait_for(rp_device *device, VkFence fence, rp_error *err) {
     double silent = 0;
     VkResult result;
     /* some drivers cut a wait short of a long time-out: ask again until the fence answers */
@@ -103,7 +103,7 @@ rp_status rp_device_submit_timed(rp_device *device, const VkCommandBuffer *buffe
     VkResult result = vk->vkQueueSubmit(device->queue, 1, &info, fence);
     pthread_mutex_unlock(&device->queue_lock);
     status = rp_vk_check(result, "vkQueueSubmit", err);
-    if (!status) status = wait(device, fence, err);
+    if (!status) status = wait_for(device, fence, err);
     pthread_mutex_lock(&device->queue_lock);
     *seconds = seconds_of(device, number, begun);
     pthread_mutex_unlock(&device->queue_lock);

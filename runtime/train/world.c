@@ -87,7 +87,7 @@ static void pause_a_little(uint32_t turns, bool sums) {
 
 /* Until all requests have ended. Those that have are no requests any more, and end at once when asked again.
  */
-static rp_status wait(rp_world *w, uint32_t count, bool sums, rp_error *err) {
+static rp_status wait_for(rp_world *w, uint32_t count, bool sums, rp_error *err) {
     double begun = rp_seconds();
     uint32_t first = 0; /* that has not ended */
     for (uint32_t turns = 0; first < count;) {
@@ -119,7 +119,7 @@ static rp_status exchange(rp_world *w, rp_error *err) {
         if (code) return fail_mpi(w, code, "send", err);
     }
     w->letters[w->rank] = *mine;
-    return wait(w, 2 * w->size, false, err);
+    return wait_for(w, 2 * w->size, false, err);
 }
 
 /* What came of it: the first rank that is not well. */
@@ -217,7 +217,7 @@ rp_status rp_world_sum(rp_world *w, float *values, uint64_t count, rp_error *err
     memset(w->send + count, 0, (size_t)(slice * w->size - count) * sizeof(float));
     int code = w->mpi.calls->all_to_all(&w->mpi, w->send, bytes, w->receive, w->requests);
     if (code) return fail_mpi(w, code, "add up gradients", err);
-    rp_status status = wait(w, 1, true, err);
+    rp_status status = wait_for(w, 1, true, err);
     if (status) return status;
     for (uint64_t i = 0; i < slice; i++) {
         float sum = w->receive[i];
@@ -226,7 +226,7 @@ rp_status rp_world_sum(rp_world *w, float *values, uint64_t count, rp_error *err
     }
     code = w->mpi.calls->all_gather(&w->mpi, w->send, bytes, w->receive, w->requests);
     if (code) return fail_mpi(w, code, "add up gradients", err);
-    status = wait(w, 1, true, err);
+    status = wait_for(w, 1, true, err);
     if (!status) memcpy(values, w->receive, (size_t)count * sizeof(float));
     return status;
 }

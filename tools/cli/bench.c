@@ -1,8 +1,5 @@
 /* reprise bench: the program reprise-bench measures, which is linked with the inside of the library; this one
  * becomes it. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* memrchr */
-#endif
 #include "session.h"
 
 #include <errno.h>
@@ -27,7 +24,8 @@ static char *beside(const char *path) {
         if (size >= (ssize_t)sizeof program) size = -1;
     }
 #endif
-    char *slash = size > 0 ? memrchr(program, '/', (size_t)size) : NULL;
+    program[size > 0 ? size : 0] = '\0';
+    char *slash = strrchr(program, '/');
     rp_cli_buffer out = {0};
     if (slash) rp_cli_printf(&out, "%.*s/%s", (int)(slash - program), program, path);
     return out.data;

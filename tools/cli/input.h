@@ -7,6 +7,7 @@
 #include "meter.h"
 #include "options.h"
 #include "table.h"
+#include "text.h"
 
 /* One input. A failed one holds the reason instead of its texts. */
 typedef struct rp_cli_item {
@@ -77,7 +78,7 @@ void rp_cli_item_parse(rp_cli_item *item, rp_cli_shape shape, const rp_cli_optio
                        size_t size);
 
 /* Fail an item for this reason. */
-void rp_cli_item_fail(rp_cli_item *item, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void rp_cli_item_fail(rp_cli_item *item, const char *format, ...) __attribute__((format(REPRISE_PRINTF, 2, 3)));
 
 /* item->before becomes the members of the item's object, of which `line` is the text, but for those whose
  * keys the NULL-ended list `read` has: byte for byte, in their order. A key that the answer has is kept as

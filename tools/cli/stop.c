@@ -1,6 +1,3 @@
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* pipe2 */
-#endif
 #include "stop.h"
 
 #include <errno.h>
@@ -29,10 +26,19 @@ static void take_signal(int number) {
     errno = before;
 }
 
+/* Neither end makes anybody wait, or is inherited. */
+static void open_pipe(void) {
+    if (pipe(wake)) wake[0] = wake[1] = -1;
+    for (int i = 0; wake[0] >= 0 && i < 2; i++) {
+        fcntl(wake[i], F_SETFD, FD_CLOEXEC);
+        fcntl(wake[i], F_SETFL, O_NONBLOCK);
+    }
+}
+
 int rp_cli_stop_open(void) {
     static const int signals[] = {SIGINT, SIGTERM};
     if (wake[0] >= 0) return wake[0];
-    if (pipe2(wake, O_CLOEXEC | O_NONBLOCK)) wake[0] = wake[1] = -1;
+    open_pipe();
     for (int i = 0; i < 2; i++) {
         struct sigaction old, take = {.sa_handler = take_signal, .sa_flags = SA_RESTART};
         if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)

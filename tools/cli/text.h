@@ -9,6 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Which printf checks formats; the build names another where there are two (MinGW). */
+#ifndef REPRISE_PRINTF
+#define REPRISE_PRINTF printf
+#endif
+
 /* Bytes that grow. The zero value is empty. */
 typedef struct rp_cli_buffer {
     char *data;
@@ -23,11 +28,11 @@ void *rp_cli_realloc(void *old, size_t size);
 /* Append `size` bytes; a C string; formatted text. All of it or, with buffer->cut, nothing. */
 void rp_cli_put(rp_cli_buffer *buffer, const char *data, size_t size);
 void rp_cli_puts(rp_cli_buffer *buffer, const char *string);
-void rp_cli_printf(rp_cli_buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void rp_cli_printf(rp_cli_buffer *buffer, const char *format, ...) __attribute__((format(REPRISE_PRINTF, 2, 3)));
 
 /* Write "reprise: ..." and a line end to standard error in one piece; bytes that are not text are replaced.
  */
-void rp_cli_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void rp_cli_complain(const char *format, ...) __attribute__((format(REPRISE_PRINTF, 1, 2)));
 
 /* Decode the code point at the beginning of data[0..size), size > 0: its length in bytes, or 0 when it is not
  * valid UTF-8 (overlong forms and surrogates are not). */

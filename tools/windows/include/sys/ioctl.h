@@ -1,0 +1,1 @@
+/* Of POSIX; what the command takes of it is in posix.h. */
