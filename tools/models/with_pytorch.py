@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """PyTorch's side of a comparison: fine-tune with transformers what `reprise finetune` does, with the same settings.
 
+    with_pytorch.py classify MODEL train.tsv OUT --epochs 3 --batch-size 64 --lr 3e-4 --warmup 0.05 --seed 42
     with_pytorch.py tag MODEL train.conll OUT --epochs 10 --batch-size 32 --lr 3e-4 --warmup 0.1 --seed 42
     with_pytorch.py answer MODEL train.json OUT --epochs 2 --batch-size 16 --lr 3e-4 --warmup 0.1 --seed 42
 
@@ -14,9 +15,18 @@ import json
 import random
 
 import torch
-from transformers import AlbertForQuestionAnswering, AlbertForTokenClassification, AutoConfig, AutoTokenizer
+from transformers import AlbertForQuestionAnswering, AlbertForSequenceClassification, AlbertForTokenClassification
+from transformers import AutoConfig, AutoTokenizer
 
 WINDOW, STRIDE = 384, 128
+
+
+def classes(tokenizer, path):
+    with open(path, encoding="utf-8") as file:
+        rows = [line.rstrip("\n").split("\t") for line in list(file)[1:]]
+    names = sorted({label for _, label in rows})
+    ids = tokenizer([text for text, _ in rows], truncation=True, max_length=512)["input_ids"]
+    return [(ids[i], None, names.index(label)) for i, (_, label) in enumerate(rows)], names
 
 
 def tagged(tokenizer, path):
@@ -81,13 +91,13 @@ def questions(tokenizer, path):
 def batch(examples, task):
     width = max(len(ids) for ids, _, _ in examples)
     pad = lambda row, value: row + [value] * (width - len(row))
-    labels = torch.tensor([label if task == "answer" else pad(label, -100) for _, _, label in examples])
+    labels = torch.tensor([pad(label, -100) if task == "tag" else label for _, _, label in examples])
     out = {
         "input_ids": torch.tensor([pad(ids, 0) for ids, _, _ in examples]),
         "attention_mask": torch.tensor([pad([1] * len(ids), 0) for ids, _, _ in examples]),
         "token_type_ids": torch.tensor([pad(types or [0] * len(ids), 0) for ids, types, _ in examples]),
     }
-    if task == "tag":
+    if task != "answer":
         return dict(out, labels=labels)
     return dict(out, start_positions=labels[:, 0], end_positions=labels[:, 1])
 
@@ -124,13 +134,17 @@ def main():
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     tokenizer = AutoTokenizer.from_pretrained(args.model)
-    examples, names = (tagged if args.task == "tag" else questions)(tokenizer, args.train)
+    read, kind = {
+        "classify": (classes, AlbertForSequenceClassification),
+        "tag": (tagged, AlbertForTokenClassification),
+        "answer": (questions, AlbertForQuestionAnswering),
+    }[args.task]
+    examples, names = read(tokenizer, args.train)
     config = AutoConfig.from_pretrained(args.model)
     if names:
         config.num_labels = len(names)
         config.id2label = dict(enumerate(names))
         config.label2id = {name: i for i, name in enumerate(names)}
-    kind = AlbertForTokenClassification if args.task == "tag" else AlbertForQuestionAnswering
     model = kind.from_pretrained(args.model, config=config, torch_dtype=torch.float32)
     train(model, examples, args)
     config.torch_dtype = torch.float32
