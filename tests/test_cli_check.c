@@ -155,7 +155,8 @@ static void test_two_runs_end(void **state) {
         expect_passed_over();
         assert_int_equal(count_notes(), 1);
         /* a model tries it all the same */
-        assert_true(rp_attempt_begin(&attempt, device, &(rp_attempted){"layer norm", guilty, &no_use}));
+        assert_true(
+            rp_attempt_begin(&attempt, device, &(rp_attempted){&rp_class_layernorm, guilty, &no_use}));
         assert_int_equal(attempt.before, 0);
         rp_attempt_end(&attempt, RP_OK, true);
     }
@@ -186,7 +187,8 @@ static void test_notes_of_models(void **state) {
     forget_notes();
     for (int i = 0; i < 2; i++) { /* as a process leaves it that ends */
         rp_attempt attempt;
-        assert_true(rp_attempt_begin(&attempt, device, &(rp_attempted){"layer norm", guilty, &no_use}));
+        assert_true(
+            rp_attempt_begin(&attempt, device, &(rp_attempted){&rp_class_layernorm, guilty, &no_use}));
         rp_attempt_note_close(&attempt.note);
     }
     expect_passed_over();
@@ -205,7 +207,8 @@ static void expect_cleared(void) {
 /* The note of a kernel that is known to end processes. */
 static void blame(void) {
     rp_attempt attempt;
-    assert_true(rp_attempt_begin_check(&attempt, device, &(rp_attempted){"layer norm", guilty, &no_use}));
+    assert_true(
+        rp_attempt_begin_check(&attempt, device, &(rp_attempted){&rp_class_layernorm, guilty, &no_use}));
     attempt.note.certain = 2;
     rp_attempt_note_write(&attempt.note);
     rp_attempt_note_close(&attempt.note);
