@@ -18,7 +18,8 @@ class rp_error(Structure):
 
 class rp_device_params(Structure):
     _fields_ = [("index", c_uint32), ("name", c_char_p), ("cache_dir", c_char_p), ("shader_dir", c_char_p),
-                ("on_tuning", c_void_p), ("try_program", c_char_p), ("call", c_void_p), ("reserved", c_uint64 * 4)]
+                ("on_tuning", c_void_p), ("try_program", c_char_p), ("call", c_void_p), ("trials", c_int),
+                ("reserved", c_uint64 * 3)]
 
 
 class rp_device_info(Structure):
