@@ -196,6 +196,12 @@ int rp_windows_isatty(int fd) {
     return is_console(handle_of(fd));
 }
 
+int rp_windows_mbtowc(wchar_t *out, const char *text, size_t size) {
+    int length = (int)size;
+    while (length && !MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, length, out, 1)) length--;
+    return length ? length : -1;
+}
+
 int rp_windows_console_size(int fd, int what, struct winsize *out) {
     CONSOLE_SCREEN_BUFFER_INFO info;
     (void)what;

@@ -97,8 +97,8 @@ int rp_windows_execv(const char *program, char **argv);
 
 /* ---- the console ---- */
 
-enum { CODESET };
-#define nl_langinfo(what) "UTF-8"
+int rp_windows_mbtowc(wchar_t *out, const char *text, size_t size); /* of UTF-8 */
+#define mbtowc rp_windows_mbtowc
 struct winsize {
     unsigned short ws_row, ws_col;
 };

@@ -1,1 +1,0 @@
-/* Of POSIX; what the command takes of it is in posix.h. */
