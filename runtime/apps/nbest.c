@@ -179,7 +179,7 @@ static int by_weight(const void *left, const void *right) {
 static void choose_weight(tuner *t) {
     const double close = 1e-9; // sums that differ by less are equal: the changes are rounded
     double sum = t->out->chrf_before, best = sum, weight = 0;
-    qsort(t->changes, t->count, sizeof *t->changes, by_weight);
+    if (t->count) qsort(t->changes, t->count, sizeof *t->changes, by_weight);
     for (size_t i = 0, next; i < t->count; i = next) {
         double from = t->changes[i].weight;
         for (next = i; next < t->count && t->changes[next].weight == from; next++)
