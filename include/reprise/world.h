@@ -57,6 +57,11 @@ RP_API rp_status rp_world_agree(rp_world *world, rp_status status, rp_error *err
 RP_API rp_status rp_world_tell(rp_world *world, rp_status status, uint64_t *values, size_t count,
                                rp_error *err);
 
+/* Tell the others that this process is at work: those that wait for it begin anew to be patient. For what one
+ * process does alone, such as an evaluation between two steps, and calls this now and then; the others call
+ * nothing. RP_ERROR_STOPPED when MPI failed; RP_OK with NULL. */
+RP_API rp_status rp_world_keep(rp_world *world, rp_error *err);
+
 /* True when the last error of the world came to every process: one of them need tell it. */
 RP_API bool rp_world_agreed(const rp_world *world);
 

@@ -264,7 +264,7 @@ static rp_status evaluate(void *user, rp_loop_metrics *out, rp_error *err) {
                                    .text_column = p->text_column,
                                    .pair_column = p->pair_column,
                                    .label_column = p->label_column};
-    return rp_loop_evaluate(run->model, p->dev, &params, p->call, out, err);
+    return rp_loop_evaluate(run->model, p->dev, &params, p->call, p->world, out, err);
 }
 
 /* ---- steps ---- */

@@ -156,9 +156,10 @@ rp_status rp_loop_attempts(const rp_loop_job *job, rp_status status, rp_error *e
 /* ---- evaluate.c ---- */
 
 /* rp_eval, which ends early when `call`, of the training, does (NULL: none): its metrics come to `out`, and
- * `params->call` is not used. */
+ * `params->call` is not used. The others of `world` wait at the next step, and hear each second that it
+ * goes on: it may take longer than they are patient. */
 rp_status rp_loop_evaluate(rp_model *model, const char *file, const rp_eval_params *params,
-                           const rp_call *call, rp_loop_metrics *out, rp_error *err);
+                           const rp_call *call, rp_world *world, rp_loop_metrics *out, rp_error *err);
 
 /* ---- output.c: the folder ---- */
 

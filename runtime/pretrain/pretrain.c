@@ -131,8 +131,8 @@ static rp_status evaluate(void *user, rp_loop_metrics *out, rp_error *err) {
                                    .skip_bad = run->params.skip_bad,
                                    .max_tokens = run->params.max_tokens};
     rp_loop_add_metric(out, "loss", 0); /* the sum of the two losses, as in the log of steps */
-    rp_status status =
-        rp_loop_evaluate(rp_trainer_model(run->trainer), run->dev, &params, run->params.call, out, err);
+    rp_status status = rp_loop_evaluate(rp_trainer_model(run->trainer), run->dev, &params, run->params.call,
+                                        run->params.world, out, err);
     for (size_t i = 1; i < out->count; i++)
         if (!strcmp(out->items[i].name, "mlm_loss") || !strcmp(out->items[i].name, "sop_loss"))
             out->items[0].value += out->items[i].value;

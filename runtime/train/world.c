@@ -85,7 +85,12 @@ static void pause_a_little(uint32_t turns, bool sums) {
     nanosleep(&time, NULL);
 }
 
+static int receive_from(rp_world *w, uint32_t r) {
+    return w->mpi.calls->receive(&w->mpi, &w->letters[r], sizeof(letter), (int)r, &w->requests[r]);
+}
+
 /* Until all requests have ended. Those that have are no requests any more, and end at once when asked again.
+ * Who writes that it is at work is waited for from then on.
  */
 static rp_status wait_for(rp_world *w, uint32_t count, bool sums, rp_error *err) {
     double begun = rp_seconds();
@@ -93,6 +98,12 @@ static rp_status wait_for(rp_world *w, uint32_t count, bool sums, rp_error *err)
     for (uint32_t turns = 0; first < count;) {
         int done = 0, code = w->mpi.calls->test(&w->mpi, &w->requests[first], &done);
         if (code) return fail_mpi(w, code, "send or receive", err);
+        if (done && !sums && first < w->size && w->letters[first].place == RP_MEET_LATER) {
+            begun = rp_seconds();
+            code = receive_from(w, first);
+            if (code) return fail_mpi(w, code, "receive", err);
+            continue;
+        }
         if (done) {
             first++;
             continue;
@@ -105,21 +116,32 @@ static rp_status wait_for(rp_world *w, uint32_t count, bool sums, rp_error *err)
 
 /* ---- meeting ---- */
 
-static rp_status exchange(rp_world *w, rp_error *err) {
+/* A letter of this process, for `place`, in the place of the one before. */
+static letter *begin_letter(rp_world *w, rp_meeting place) {
     letter *mine = &w->letters[w->size];
+    *mine = (letter){.version = VERSION, .place = place};
     for (uint32_t r = 0; r < 2 * w->size; r++) w->requests[r] = w->mpi.no_request;
+    return mine;
+}
+
+/* Send it to each other one, and wait for these requests and those that began before. */
+static rp_status send_letter(rp_world *w, rp_error *err) {
     for (uint32_t r = 0; r < w->size; r++) {
         if (r == w->rank) continue;
-        int code = w->mpi.calls->receive(&w->mpi, &w->letters[r], sizeof *mine, (int)r, &w->requests[r]);
-        if (code) return fail_mpi(w, code, "receive", err);
-    }
-    for (uint32_t r = 0; r < w->size; r++) {
-        if (r == w->rank) continue;
-        int code = w->mpi.calls->send(&w->mpi, mine, sizeof *mine, (int)r, &w->requests[w->size + r]);
+        int code = w->mpi.calls->send(&w->mpi, &w->letters[w->size], sizeof(letter), (int)r,
+                                      &w->requests[w->size + r]);
         if (code) return fail_mpi(w, code, "send", err);
     }
-    w->letters[w->rank] = *mine;
     return wait_for(w, 2 * w->size, false, err);
+}
+
+static rp_status exchange(rp_world *w, rp_error *err) {
+    for (uint32_t r = 0; r < w->size; r++) {
+        int code = r == w->rank ? 0 : receive_from(w, r);
+        if (code) return fail_mpi(w, code, "receive", err);
+    }
+    w->letters[w->rank] = w->letters[w->size];
+    return send_letter(w, err);
 }
 
 /* What came of it: the first rank that is not well. */
@@ -154,10 +176,7 @@ rp_status rp_world_meet(rp_world *w, rp_meeting place, rp_status status, const v
                       : rp_fail(err, RP_ERROR_STOPPED,
                                 "the processes of this world cannot reach each other any more; start all of "
                                 "them again");
-    letter *mine = &w->letters[w->size];
-    memset(mine, 0, sizeof *mine);
-    mine->version = VERSION;
-    mine->place = place;
+    letter *mine = begin_letter(w, place);
     mine->status = (int32_t)status;
     if (status) memcpy(mine->message, err->message, sizeof mine->message);
     if (bytes) memcpy(mine->note, note, bytes);
@@ -171,6 +190,13 @@ rp_status rp_world_meet(rp_world *w, rp_meeting place, rp_status status, const v
 
 const void *rp_world_note(const rp_world *w, uint32_t rank) {
     return w->letters[rank].note;
+}
+
+rp_status rp_world_keep(rp_world *w, rp_error *err) {
+    rp_error unwanted;
+    if (!w || w->broken) return RP_OK; /* of a broken one the next meeting tells */
+    begin_letter(w, RP_MEET_LATER);
+    return send_letter(w, err ? err : &unwanted);
 }
 
 rp_status rp_world_agree(rp_world *w, rp_status status, rp_error *err) {

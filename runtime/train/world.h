@@ -15,6 +15,7 @@ typedef enum rp_meeting {
     RP_MEET_PIECE,    /* of them, or of vectors */
     RP_MEET_VECTORS,  /* before vectors are gathered */
     RP_MEET_UPDATE,   /* after the update */
+    RP_MEET_LATER,    /* nowhere yet: the letter only says that its sender is at work */
 } rp_meeting;
 
 enum { RP_NOTE_BYTES = 256 };
