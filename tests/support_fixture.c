@@ -4,10 +4,14 @@
 #include <dirent.h>
 #include <jansson.h>
 #include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 static bool complain(const char *where, const char *what) {
     fprintf(stderr, "fixture: %s: %s\n", where, what);
@@ -96,6 +100,20 @@ bool fixture_write_text(const char *dir, const char *name, const char *text) {
     bool ok = fwrite(text, 1, strlen(text), f) == strlen(text);
     ok = fclose(f) == 0 && ok;
     return ok || complain(path, "cannot be written");
+}
+
+char *fixture_read(const char *dir, const char *name, size_t *size) {
+    char path[2 * FIXTURE_PATH_SIZE];
+    snprintf(path, sizeof path, "%s%s%s", dir ? dir : "", dir ? "/" : "", name);
+    FILE *file = fopen(path, "rb");
+    if (!file) fail_msg("%s is missing", path);
+    fseek(file, 0, SEEK_END);
+    *size = (size_t)ftell(file);
+    rewind(file);
+    char *bytes = calloc(1, *size + 1);
+    if (!bytes || fread(bytes, 1, *size, file) != *size) fail_msg("%s cannot be read", path);
+    fclose(file);
+    return bytes;
 }
 
 /* ---- the generator ---- */

@@ -59,6 +59,15 @@ void fixture_remove_dir(const char *dir);
 /* Write `text` to the file `name` in `dir`. */
 bool fixture_write_text(const char *dir, const char *name, const char *text);
 
+/* The bytes of the file `name` in `dir` (NULL: `name` is a path), with a zero behind them; the caller frees
+ * them. The test fails where they cannot be read. */
+char *fixture_read(const char *dir, const char *name, size_t *size);
+
+/* A config.json of two narrow layers, to begin with; `more` goes on from there, or is "". */
+#define FIXTURE_TINY(more)                                                                                   \
+    "{\"model_type\": \"albert\", \"embedding_size\": 16, \"hidden_size\": 24, \"num_attention_heads\": 2, " \
+    "\"num_hidden_layers\": 2, \"intermediate_size\": 40, \"max_position_embeddings\": 40" more "}"
+
 /* Write config.json (the text `config`) and the weights to `dir`. `*checksum` (NULL allowed) is the sum of
  * the bits of all values as float32, modulo 2^64. False, with a message on standard error, when that fails.
  */

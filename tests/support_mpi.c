@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #endif
 #include "support_mpi.h"
+#include "support_faults.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -15,6 +16,32 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+/* ---- a rank ---- */
+
+rp_world *mpi_world;
+rp_device *mpi_device;
+
+void mpi_need_ok(rp_status status, const rp_error *err) {
+    if (!status) return;
+    fprintf(stderr, "rank %u: %s\n", rp_world_rank(mpi_world), err->message);
+    exit(1);
+}
+
+void mpi_begin(double patience) {
+    const rp_world_params params = {.patience = patience};
+    rp_error err = {0};
+    MPI_NEED(faults_install());
+    mpi_need_ok(rp_world_open(&params, &mpi_world, &err), &err);
+    mpi_need_ok(rp_device_open(NULL, &mpi_device, &err), &err);
+}
+
+void mpi_end(void) {
+    rp_device_close(&mpi_device);
+    rp_world_close(&mpi_world);
+}
+
+/* ---- what starts them ---- */
 
 /* REPRISE_MPIRUN: another one than that of the path. */
 static const char *mpirun(void) {
@@ -77,4 +104,12 @@ int mpi_run(int ranks, const char *const *argv, char *out, unsigned size) {
     status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     if (status == 128 + SIGALRM) fail_msg("mpirun has not ended in %u s", patience);
     return status;
+}
+
+int mpi_run_job(int ranks, const char *job, const char *a, const char *b, const char *c) {
+    static char self[4096], said[1 << 16];
+    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(size > 0);
+    self[size] = 0;
+    return mpi_run(ranks, (const char *const[]){self, job, a, b, c, NULL}, said, sizeof said);
 }

@@ -116,23 +116,9 @@ static int end(void **state) {
 
 /* ---- comparing ---- */
 
-static char *read_file(const char *path, size_t *size) {
-    FILE *file = fopen(path, "rb");
-    if (!file) fail_msg("%s: is missing", path);
-    fseek(file, 0, SEEK_END);
-    *size = (size_t)ftell(file);
-    rewind(file);
-    char *bytes = malloc(*size + 1);
-    assert_non_null(bytes);
-    assert_int_equal(fread(bytes, 1, *size, file), *size);
-    bytes[*size] = '\0';
-    fclose(file);
-    return bytes;
-}
-
 static void assert_same(const char *a, const char *b) {
     size_t size[2];
-    char *one = read_file(a, &size[0]), *two = read_file(b, &size[1]);
+    char *one = fixture_read(NULL, a, &size[0]), *two = fixture_read(NULL, b, &size[1]);
     if (size[0] != size[1] || memcmp(one, two, size[0])) fail_msg("%s is not the same as %s", b, a);
     free(one);
     free(two);
@@ -293,12 +279,12 @@ static void test_what_stands_in_the_files(void **state) {
     const json_t *last = json_array_get(json_object_get(root, "log_history"), STEPS + 3);
     assert_true(json_is_real(json_object_get(last, "eval_loss")));
     json_decref(root);
-    char *card = read_file(in_dir("whole/README.md"), &size);
+    char *card = fixture_read(NULL, in_dir("whole/README.md"), &size);
     assert_non_null(strstr(card, "reprise finetune --train"));
     assert_non_null(strstr(card, "| train.sha256 | `"));
     assert_non_null(strstr(card, "| device | `"));
     free(card);
-    char *plot = read_file(in_dir("whole.svg"), &size);
+    char *plot = fixture_read(NULL, in_dir("whole.svg"), &size);
     assert_true(!strncmp(plot, "<svg ", 5) && !strcmp(plot + size - 7, "</svg>\n"));
     assert_non_null(strstr(plot, ">eval_loss</text>"));
     assert_null(strstr(plot, "nan"));

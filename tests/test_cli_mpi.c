@@ -25,10 +25,6 @@
 #define PAIRS                                                                                          \
     "sentence1\tsentence2\na warm film\ta fine one\na dull film\tit bored us\nhe left\the went away\n" \
     "it rained\tthe day was wet\nthe ship sank\tit went down\nwe ate\tdinner was good\n"
-#define TINY                                                                                                 \
-    "{\"model_type\": \"albert\", \"embedding_size\": 16, \"hidden_size\": 24, \"num_attention_heads\": 2, " \
-    "\"num_hidden_layers\": 2, \"intermediate_size\": 40, \"max_position_embeddings\": 40, "                 \
-    "\"hidden_dropout_prob\": 0.1, \"attention_probs_dropout_prob\": 0.1}"
 
 static char dir[FIXTURE_PATH_SIZE], data[FIXTURE_PATH_SIZE + 32], said[1 << 16];
 
@@ -36,7 +32,9 @@ static int make_data(void **state) {
     (void)state;
     if (!fixture_make_dir(dir) || !fixture_write_text(dir, "train.tsv", FILMS) ||
         !fixture_write_text(dir, "text.txt", TEXT) || !fixture_write_text(dir, "pairs.tsv", PAIRS) ||
-        !fixture_write_text(dir, "tiny.json", TINY))
+        !fixture_write_text(
+            dir, "tiny.json",
+            FIXTURE_TINY(", \"hidden_dropout_prob\": 0.1, \"attention_probs_dropout_prob\": 0.1")))
         return -1;
     snprintf(data, sizeof data, "%s/train.tsv", dir);
     return 0;

@@ -16,9 +16,6 @@
 #include <cmocka.h>
 
 #define PRETRAINED SOURCE_DIR "/tools/models/pretrained"
-#define TINY                                                                                                 \
-    "{\"model_type\": \"albert\", \"embedding_size\": 16, \"hidden_size\": 24, \"num_attention_heads\": 2, " \
-    "\"num_hidden_layers\": 2, \"intermediate_size\": 40, \"max_position_embeddings\": 40}"
 #define TEXT                                                     \
     "a letter came in the morning.\r\nhe read it twice.\r\n\r\n" \
     "the ship was old.\r\nnobody had painted it for years.\r\n"
@@ -37,7 +34,7 @@ static void begin(place *p) {
     snprintf(p->log, sizeof p->log, "%s/log.jsonl", p->dir);
     snprintf(p->lines, sizeof p->lines, "%s/lines.jsonl", p->dir);
     assert_true(fixture_write_text(p->dir, "text.txt", TEXT));
-    assert_true(fixture_write_text(p->dir, "tiny.json", TINY));
+    assert_true(fixture_write_text(p->dir, "tiny.json", FIXTURE_TINY("")));
 }
 
 static void check_log(const char *path, size_t steps) {
@@ -178,21 +175,6 @@ static void test_a_signal_while_instances_are_written(void **state) {
     fixture_remove_dir(p.dir);
 }
 
-static char *read_file(const char *folder, const char *name, size_t *size) {
-    char path[PATH + 64];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "rb");
-    if (!file) fail_msg("%s is missing", path);
-    fseek(file, 0, SEEK_END);
-    *size = (size_t)ftell(file);
-    rewind(file);
-    char *bytes = malloc(*size + 1);
-    assert_non_null(bytes);
-    assert_int_equal(fread(bytes, 1, *size, file), *size);
-    fclose(file);
-    return bytes;
-}
-
 static size_t lines_of(const char *path) {
     char line[4000];
     size_t count = 0;
@@ -228,8 +210,8 @@ static void test_killed_and_resumed(void **state) {
     assert_int_equal(run.status, 0);
     cli_free(&run);
     assert_int_equal(lines_of(p.log), 40);
-    char *once = read_file(other, "model.safetensors", &sizes[0]),
-         *twice = read_file(p.out, "model.safetensors", &sizes[1]);
+    char *once = fixture_read(other, "model.safetensors", &sizes[0]),
+         *twice = fixture_read(p.out, "model.safetensors", &sizes[1]);
     assert_int_equal(sizes[0], sizes[1]);
     assert_memory_equal(once, twice, sizes[0]);
     free(once);

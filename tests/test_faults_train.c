@@ -54,22 +54,9 @@ static int end(void **state) {
     return 0;
 }
 
-static char *read_file(const char *path, size_t *size) {
-    FILE *file = fopen(path, "rb");
-    if (!file) fail_msg("%s is missing", path);
-    fseek(file, 0, SEEK_END);
-    *size = (size_t)ftell(file);
-    rewind(file);
-    char *bytes = malloc(*size + 1);
-    assert_non_null(bytes);
-    assert_int_equal(fread(bytes, 1, *size, file), *size);
-    fclose(file);
-    return bytes;
-}
-
 static void assert_same_file(const char *a, const char *b) {
     size_t size, other;
-    char *one = read_file(a, &size), *two = read_file(b, &other);
+    char *one = fixture_read(NULL, a, &size), *two = fixture_read(NULL, b, &other);
     if (size != other || memcmp(one, two, size)) fail_msg("%s differs from %s", b, a);
     free(one);
     free(two);

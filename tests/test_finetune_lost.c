@@ -31,25 +31,9 @@ static void take_log(void *user, rp_log_level level, const char *message) {
     warnings += strstr(message, "goes on from its last checkpoint") != NULL;
 }
 
-static char *read_file(const char *out, const char *name, size_t *size) {
-    char path[PATH + 64];
-    snprintf(path, sizeof path, "%s/%s", out, name);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, 0, SEEK_END), 0);
-    *size = (size_t)ftell(file);
-    rewind(file);
-    char *all = malloc(*size + 1);
-    assert_non_null(all);
-    assert_int_equal(fread(all, 1, *size, file), *size);
-    all[*size] = 0;
-    fclose(file);
-    return all;
-}
-
 /* Without the times, which differ. */
 static char *read_log(size_t *size) {
-    char *all = read_file(dir, "log.jsonl", size);
+    char *all = fixture_read(dir, "log.jsonl", size);
     for (char *at = all; (at = strstr(at, "\"seconds\": "));) {
         at += strlen("\"seconds\": ");
         while (*at && *at != ',' && *at != '}') *at++ = '_';
@@ -94,7 +78,7 @@ static void check(void) {
     char out[PATH];
     size_t size;
     snprintf(out, sizeof out, "%s/out", dir);
-    char *model = read_file(out, "model.safetensors", &size);
+    char *model = fixture_read(out, "model.safetensors", &size);
     assert_int_equal(size, wanted_size);
     assert_memory_equal(model, wanted, size);
     free(model);
@@ -119,7 +103,7 @@ static int open_device(void **state) {
         if (finetune(1, &err)) print_error("%s\n", err.message);
     }
     snprintf(out, sizeof out, "%s/out", dir);
-    wanted = read_file(out, "model.safetensors", &wanted_size);
+    wanted = fixture_read(out, "model.safetensors", &wanted_size);
     wanted_log = read_log(&wanted_log_size);
     clean();
     return device ? 0 : -1;
@@ -216,7 +200,7 @@ static void test_pretraining(void **state) {
         rp_status status = pretrain(&err);
         if (due >= 0) came = fault_end();
         if (status) fail_msg("%d: %s", due, err.message);
-        again = read_file(out, "model.safetensors", model ? &now : &size);
+        again = fixture_read(out, "model.safetensors", model ? &now : &size);
         if (due >= 0) assert_int_equal(warnings, came);
         if (model) assert_true(now == size && !memcmp(model, again, size));
         if (model) free(again);

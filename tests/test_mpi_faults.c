@@ -22,25 +22,11 @@
 #define TEXT "a letter came.\nhe read it twice.\n\nthe ship was old.\nit sank.\n\nwe ran.\nit rained.\n"
 #define ROWS \
     "sentence1\tsentence2\na warm film\ta fine one\nit rained\tthe day was wet\nwe ate\tdinner was good\n"
-#define TINY                                                                                                 \
-    "{\"model_type\": \"albert\", \"embedding_size\": 16, \"hidden_size\": 24, \"num_attention_heads\": 2, " \
-    "\"num_hidden_layers\": 2, \"intermediate_size\": 40, \"max_position_embeddings\": 40}"
-
 enum { PATH = FIXTURE_PATH_SIZE + 64 };
 
 /* ---- a rank ---- */
 
-static rp_world *world;
-static rp_device *device;
 static char text[PATH], pairs[PATH], config[PATH], model[PATH];
-
-#define NEED(what)                                                                            \
-    do {                                                                                      \
-        if (!(what)) {                                                                        \
-            fprintf(stderr, "rank %u: line %d: %s\n", rp_world_rank(world), __LINE__, #what); \
-            exit(1);                                                                          \
-        }                                                                                     \
-    } while (0)
 
 /* A training of two steps with an evaluation or a checkpoint: of a new model, or of pairs. */
 static rp_status train(bool new, const char *out, rp_error *err) {
@@ -53,7 +39,7 @@ static rp_status train(bool new, const char *out, rp_error *err) {
                                       .out = out,
                                       .batch_size = 2,
                                       .steps = 2,
-                                      .world = world};
+                                      .world = mpi_world};
     const rp_finetune_params teaches = {.model = model,
                                         .task = RP_EVAL_EMBED,
                                         .train = pairs,
@@ -62,8 +48,8 @@ static rp_status train(bool new, const char *out, rp_error *err) {
                                         .steps = 2,
                                         .save_every = 1,
                                         .precision = RP_PRECISION_F16,
-                                        .world = world};
-    return new ? rp_pretrain(device, &makes, err) : rp_finetune(device, &teaches, err);
+                                        .world = mpi_world};
+    return new ? rp_pretrain(mpi_device, &makes, err) : rp_finetune(mpi_device, &teaches, err);
 }
 
 static bool is_there(const char *out) {
@@ -77,7 +63,7 @@ static bool try(const char *dir, uint32_t victim, const char *function, VkResult
     static int number;
     char out[PATH];
     rp_error err = {0};
-    bool mine = rp_world_rank(world) == victim, new = n % 2;
+    bool mine = rp_world_rank(mpi_world) == victim, new = n % 2;
     snprintf(out, sizeof out, "%s/out%d", dir, number++);
     if (mine && function) fault_begin(function, n, result);
     if (mine && !function) alloc_begin(n);
@@ -85,29 +71,27 @@ static bool try(const char *dir, uint32_t victim, const char *function, VkResult
     bool came = mine && (function ? fault_end() : alloc_end());
     /* what rank 0 has, and whether it came to any */
     uint64_t told[] = {status, 0};
-    NEED(!rp_world_tell(world, RP_OK, told, 1, NULL) && told[0] == (uint64_t)status);
+    MPI_NEED(!rp_world_tell(mpi_world, RP_OK, told, 1, NULL) && told[0] == (uint64_t)status);
     rp_error unwanted = {0};
-    came = rp_world_agree(world, came ? RP_ERROR_CANCELLED : RP_OK, &unwanted) != RP_OK;
+    came = rp_world_agree(mpi_world, came ? RP_ERROR_CANCELLED : RP_OK, &unwanted) != RP_OK;
     if (status) {
-        NEED(came && !strncmp(err.message, "rank ", 5) && strlen(err.message) > 20);
-        NEED(function || status == RP_ERROR_HOST_MEMORY);
+        MPI_NEED(came && !strncmp(err.message, "rank ", 5) && strlen(err.message) > 20);
+        MPI_NEED(function || status == RP_ERROR_HOST_MEMORY);
     }
-    NEED(rp_world_rank(world) || is_there(out) == !status);
-    NEED(!rp_device_memory_used(device));
+    MPI_NEED(rp_world_rank(mpi_world) || is_there(out) == !status);
+    MPI_NEED(!rp_device_memory_used(mpi_device));
     return came;
 }
 
 static void begin(char **args) {
     rp_error err = {0};
-    NEED(faults_install());
-    NEED(!rp_world_open(&(rp_world_params){.patience = 100}, &world, &err));
-    NEED(!rp_device_open(NULL, &device, &err));
+    mpi_begin(100);
     snprintf(text, sizeof text, "%s/text.txt", args[0]);
     snprintf(pairs, sizeof pairs, "%s/pairs.tsv", args[0]);
     snprintf(config, sizeof config, "%s/tiny.json", args[0]);
     snprintf(model, sizeof model, "%s/model", args[0]);
     if (train(true, model, &err)) fprintf(stderr, "%s\n", err.message);
-    NEED(!err.message[0]);
+    MPI_NEED(!err.message[0]);
 }
 
 /* allocations FOLDER: in the one rank and in the other, in turn. */
@@ -121,9 +105,8 @@ static void run_allocations(char **args) {
             failures += came;
             last[victim] = !came || last[victim];
         }
-    NEED(failures > 8);
-    rp_device_close(&device);
-    rp_world_close(&world);
+    MPI_NEED(failures > 8);
+    mpi_end();
 }
 
 /* calls FOLDER */
@@ -144,21 +127,17 @@ static void run_calls(char **args) {
              came && n<200; n += fixture_stride(2)> 1 ? 500 : 1 + n / 2)
             came = try(args[0], (uint32_t)(i + (size_t)n) % 2, faults[i].function, faults[i].result, n);
     }
-    rp_device_close(&device);
-    rp_world_close(&world);
+    mpi_end();
 }
 
 /* ---- what starts them ---- */
 
 static void start(const char *job) {
-    static char self[4096], said[1 << 16];
     char dir[FIXTURE_PATH_SIZE];
-    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
-    assert_true(size > 0);
-    self[size] = 0;
     assert_true(fixture_make_dir(dir) && fixture_write_text(dir, "text.txt", TEXT) &&
-                fixture_write_text(dir, "pairs.tsv", ROWS) && fixture_write_text(dir, "tiny.json", TINY));
-    int status = mpi_run(2, (const char *const[]){self, job, dir, NULL}, said, sizeof said);
+                fixture_write_text(dir, "pairs.tsv", ROWS) &&
+                fixture_write_text(dir, "tiny.json", FIXTURE_TINY("")));
+    int status = mpi_run_job(2, job, dir, NULL, NULL);
     fixture_remove_dir(dir);
     assert_int_equal(status, 0);
 }

@@ -18,10 +18,6 @@
 #include "support_pretrain.h"
 
 #define PRETRAINED SOURCE_DIR "/tools/models/pretrained"
-#define TINY                                                                                                 \
-    "{\"model_type\": \"albert\", \"embedding_size\": 16, \"hidden_size\": 24, \"num_attention_heads\": 2, " \
-    "\"num_hidden_layers\": 2, \"intermediate_size\": 40, \"max_position_embeddings\": 40, "                 \
-    "\"hidden_dropout_prob\": 0, \"attention_probs_dropout_prob\": 0, \"classifier_dropout_prob\": 0.1}"
 #define TEXT                                                                              \
     "a letter came in the morning.\nhe read it twice.\nthen he put it into the fire.\n\n" \
     "the ship was old.\nnobody had painted it for years.\nthe captain did not care.\n\n"  \
@@ -76,7 +72,10 @@ static void begin(place *p) {
     snprintf(p->config, sizeof p->config, "%s/tiny.json", p->dir);
     snprintf(p->out, sizeof p->out, "%s/out", p->dir);
     assert_true(fixture_write_text(p->dir, "text.txt", TEXT));
-    assert_true(fixture_write_text(p->dir, "tiny.json", TINY));
+    assert_true(
+        fixture_write_text(p->dir, "tiny.json",
+                           FIXTURE_TINY(", \"hidden_dropout_prob\": 0, \"attention_probs_dropout_prob\": 0, "
+                                        "\"classifier_dropout_prob\": 0.1")));
 }
 
 static rp_status pretrain(place *p, rp_pretrain_params params, rp_error *err) {
@@ -114,21 +113,6 @@ static size_t count_left(const place *p) {
     return count;
 }
 
-static char *read_file(const char *folder, const char *name, size_t *size) {
-    char path[PATH + 32];
-    snprintf(path, sizeof path, "%s%s%s", folder, *name ? "/" : "", name);
-    FILE *file = fopen(path, "rb");
-    if (!file) fail_msg("%s is missing", path);
-    fseek(file, 0, SEEK_END);
-    *size = (size_t)ftell(file);
-    rewind(file);
-    char *bytes = calloc(1, *size + 1);
-    assert_non_null(bytes);
-    assert_int_equal(fread(bytes, 1, *size, file), *size);
-    fclose(file);
-    return bytes;
-}
-
 /* ---- against PyTorch ---- */
 
 /* The instances of the goldens as lines, and the model without dropout. */
@@ -151,7 +135,7 @@ static void write_golden(const pretrain_case *c, const place *p) {
         }
     }
     assert_int_equal(fclose(file), 0);
-    char *config = read_file(c->dir, "config.json", &size);
+    char *config = fixture_read(c->dir, "config.json", &size);
     char *dropout = strstr(config, "0.1");
     assert_non_null(dropout);
     dropout[2] = '0';
@@ -214,7 +198,7 @@ static void test_a_new_model(void **state) {
     assert_true(fabs(p.metrics[0][0] - log(8192)) < 0.5); /* it knows nothing */
     assert_true(fabs(p.metrics[0][0] + p.metrics[0][1] - p.steps[0].loss) < 1e-5);
     assert_int_equal(count_left(&p), 1);
-    char *config = read_file(p.out, "config.json", &size);
+    char *config = fixture_read(p.out, "config.json", &size);
     json_t *root = json_loads(config, 0, NULL);
     assert_string_equal(json_string_value(json_array_get(json_object_get(root, "architectures"), 0)),
                         "AlbertForPreTraining");
@@ -257,7 +241,7 @@ static void test_instances_are_the_corpus(void **state) {
         }
         if (pretrain(&p, params, &err)) fail_msg("%s", err.message);
         size_t size;
-        char *weights = read_file(p.out, "model.safetensors", &size);
+        char *weights = fixture_read(p.out, "model.safetensors", &size);
         if (!i) first = weights, first_size = size;
         assert_int_equal(size == first_size && !memcmp(weights, first, size), cases[i].same);
         if (i) free(weights);
@@ -286,7 +270,7 @@ static void test_writing_alone(void **state) {
                                        .epochs = 2};
     if (rp_pretrain(NULL, &params, &err)) fail_msg("%s", err.message);
     assert_int_equal(count_left(&p), 1);
-    char *all = read_file(p.instances, "", &size);
+    char *all = fixture_read(NULL, p.instances, &size);
     for (char *line = strtok(all, "\n"); line; line = strtok(NULL, "\n"), lines++) {
         json_t *root = json_loads(line, 0, NULL);
         assert_int_equal(json_object_size(root), 5);
@@ -494,14 +478,14 @@ static void test_frozen_weights_stay(void **state) {
     snprintf(first, sizeof first, "%s.first", p.out);
     if (pretrain(&p, tiny(&p, text), &err)) fail_msg("%s", err.message);
     assert_int_equal(rename(p.out, first), 0);
-    char *before = read_file(first, "model.safetensors", &size);
+    char *before = fixture_read(first, "model.safetensors", &size);
     for (int i = 0; i < 2; i++) {
         rp_pretrain_params params = tiny(&p, text);
         params.config = params.tokenizer = NULL;
         params.init = first;
         params.freeze = (rp_train_freeze)(RP_FREEZE_EMBEDDINGS + i);
         if (pretrain(&p, params, &err)) fail_msg("%s", err.message);
-        char *after = read_file(p.out, "model.safetensors", &size);
+        char *after = fixture_read(p.out, "model.safetensors", &size);
         for (size_t k = 0; k < sizeof tensors / sizeof *tensors; k++) {
             size_t bytes, same;
             const char *was = tensor_of(before, tensors[k].name, &bytes),
@@ -526,13 +510,13 @@ static void test_what_is_finished_stays(void **state) {
     const char *const text[] = {p.text};
     rp_pretrain_params params = tiny(&p, text);
     if (pretrain(&p, params, &err)) fail_msg("%s", err.message);
-    char *before = read_file(p.out, "model.safetensors", &sizes[0]);
+    char *before = fixture_read(p.out, "model.safetensors", &sizes[0]);
     params.resume = true;
     for (int i = 0; i < 2; i++) {
         if (pretrain(&p, params, &err)) fail_msg("%s", err.message);
         assert_int_equal(p.step_count, 0);
     }
-    char *after = read_file(p.out, "model.safetensors", &sizes[1]), left[PATH + 16];
+    char *after = fixture_read(p.out, "model.safetensors", &sizes[1]), left[PATH + 16];
     assert_true(sizes[0] == sizes[1] && !memcmp(before, after, sizes[0]));
     snprintf(left, sizeof left, "%s/.training", p.out);
     assert_int_equal(access(left, F_OK), -1);

@@ -80,20 +80,6 @@ static double make_steps(rp_trainer *trainer, const train_case *c, uint64_t from
     return result.loss;
 }
 
-static char *read_file(const char *path, size_t *size) {
-    FILE *file = fopen(path, "rb");
-    if (!file) fail_msg("%s: is missing", path);
-    fseek(file, 0, SEEK_END);
-    *size = (size_t)ftell(file);
-    rewind(file);
-    char *bytes = malloc(*size + 1);
-    assert_non_null(bytes);
-    assert_int_equal(fread(bytes, 1, *size, file), *size);
-    bytes[*size] = '\0';
-    fclose(file);
-    return bytes;
-}
-
 static void write_file(const char *path, const char *bytes, size_t size) {
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
@@ -106,7 +92,7 @@ static void assert_same_file(const char *a, const char *b, const char *name) {
     size_t size[2];
     snprintf(path[0], sizeof path[0], "%s/%s", a, name);
     snprintf(path[1], sizeof path[1], "%s/%s", b, name);
-    char *one = read_file(path[0], &size[0]), *two = read_file(path[1], &size[1]);
+    char *one = fixture_read(NULL, path[0], &size[0]), *two = fixture_read(NULL, path[1], &size[1]);
     assert_int_equal(size[0], size[1]);
     if (memcmp(one, two, size[0])) fail_msg("%s is not %s", path[0], path[1]);
     free(one);
@@ -206,7 +192,8 @@ static void test_going_on_with_pre_training(void **state) {
 static void change_state(const char *from, const char *to) {
     size_t size;
     const char *path = in_dir("state/trainer.json");
-    char *text = read_file(path, &size), *place = strstr(text, from), *cut = strstr(text, "  \"files\"");
+    char *text = fixture_read(NULL, path, &size), *place = strstr(text, from),
+         *cut = strstr(text, "  \"files\"");
     assert_true(place && cut && strlen(from) == strlen(to));
     memcpy(place, to, strlen(to));
     rp_json_document document = {0};
@@ -332,7 +319,7 @@ static void test_damage_is_found(void **state) {
         char path[PATH + 64];
         size_t size;
         snprintf(path, sizeof path, "%s/state/%s", dir, files[i]);
-        char *bytes = read_file(path, &size);
+        char *bytes = fixture_read(NULL, path, &size);
         for (int k = 0; k < 5; k++) {
             write_file(path, bytes, size * (size_t)k / 5);
             expect_refusal(&c, files[i], RP_ERROR_FORMAT);
