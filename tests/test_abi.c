@@ -173,6 +173,7 @@ static const number numbers[] = {
     FIELD(rp_convert_handler, user, 16, 8),
 #include "abi_train.def"
 #include "abi_documents.def"
+#include "abi_queue.def"
     VALUE(RP_CONVERT_AS_IS, 0),
     VALUE(RP_CONVERT_F32, 1),
     VALUE(RP_CONVERT_F16, 2),
@@ -415,6 +416,7 @@ static const number numbers[] = {
     VALUE(RP_ERROR_NETWORK, 12),
     VALUE(RP_ERROR_CANCELLED, 13),
     VALUE(RP_ERROR_DEADLINE, 14),
+    VALUE(RP_ERROR_BUSY, 15),
     VALUE(RP_DEVICE_OTHER, 0),
     VALUE(RP_DEVICE_INTEGRATED, 1),
     VALUE(RP_DEVICE_DISCRETE, 2),

@@ -36,6 +36,7 @@ static const layer layers[] = {
     {"runtime/tasks", {"tasks/", "model/", "loader/", "base/", "reprise/"}},
     {"runtime/eval", {"eval/", "tasks/", "model/", "loader/", "base/", "reprise/"}},
     {"runtime/apps", {"apps/", "tasks/", "model/", "ops/", "gpu/", "loader/", "base/", "reprise/"}},
+    {"runtime/queue", {"queue/", "model/", "base/", "reprise/"}},
     {"runtime/loop", {"loop/", "loader/", "base/", "reprise/"}},
     {"runtime/pretrain", {"pretrain/", "loop/", "loader/", "base/", "reprise/"}},
     {"runtime/finetune", {"finetune/", "loop/", "tasks/", "model/", "loader/", "base/", "reprise/"}},

@@ -38,6 +38,7 @@
 #include "convert.h"
 #include "model.h"
 #include "tasks.h"
+#include "queue.h"
 #include "score.h"
 #include "summarize.h"
 #include "eval.h"

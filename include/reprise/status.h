@@ -32,6 +32,7 @@ typedef enum rp_status {
     RP_ERROR_NETWORK,       /* a hub cannot be reached, refuses, or asks to wait */
     RP_ERROR_CANCELLED,     /* rp_call_cancel was called */
     RP_ERROR_DEADLINE,      /* rp_call.deadline has passed */
+    RP_ERROR_BUSY,          /* a queue is full: try again later */
 } rp_status;
 
 /* Where a failing call explains itself. The message is UTF-8, NUL-terminated and cut to fit.

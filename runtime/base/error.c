@@ -87,6 +87,8 @@ const char *rp_status_name(rp_status status) {
         return "cancelled";
     case RP_ERROR_DEADLINE:
         return "deadline";
+    case RP_ERROR_BUSY:
+        return "busy";
     }
     return "unknown status";
 }

@@ -135,6 +135,11 @@ rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, ui
 rp_status rp_device_submit_timed(rp_device *device, const VkCommandBuffer *buffers, uint32_t count,
                                  VkFence fence, double *seconds, rp_error *err);
 
+/* The same. Once the work is submitted this thread calls `beside`, and waits then. */
+rp_status rp_device_submit_beside(rp_device *device, const VkCommandBuffer *buffers, uint32_t count,
+                                  VkFence fence, void (*beside)(void *user), void *user, double *seconds,
+                                  rp_error *err);
+
 /* ---- known.c: what earlier starts learnt about the device's kernels, in the cache folder ---- */
 
 /* Write an entry to the cache folder, if there is one (gpu/cache.h); where that fails, say so, once. */

@@ -90,6 +90,12 @@ rp_status rp_device_submit(rp_device *device, const VkCommandBuffer *buffers, ui
 
 rp_status rp_device_submit_timed(rp_device *device, const VkCommandBuffer *buffers, uint32_t count,
                                  VkFence fence, double *seconds, rp_error *err) {
+    return rp_device_submit_beside(device, buffers, count, fence, NULL, NULL, seconds, err);
+}
+
+rp_status rp_device_submit_beside(rp_device *device, const VkCommandBuffer *buffers, uint32_t count,
+                                  VkFence fence, void (*beside)(void *user), void *user, double *seconds,
+                                  rp_error *err) {
     const rp_vk_table *vk = &device->vk;
     VkSubmitInfo info = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = count, .pCommandBuffers = buffers};
@@ -103,6 +109,7 @@ rp_status rp_device_submit_timed(rp_device *device, const VkCommandBuffer *buffe
     VkResult result = vk->vkQueueSubmit(device->queue, 1, &info, fence);
     pthread_mutex_unlock(&device->queue_lock);
     status = rp_vk_check(result, "vkQueueSubmit", err);
+    if (!status && beside) beside(user);
     if (!status) status = wait_for(device, fence, err);
     pthread_mutex_lock(&device->queue_lock);
     *seconds = seconds_of(device, number, begun);

@@ -23,4 +23,11 @@ void rp_describe_layer(const rp_config *config, bool half, const rp_device_layer
 /* An output that the model has: its operators from the hidden states on. */
 void rp_describe_output(const rp_model *model, rp_output output, rp_op_list *out);
 
+/* Select a kernel for every operator of the list, and note its pipeline, to be made with all others. And
+ * record them by what was selected, into a new command buffer of model->ops; `last`: the host reads what it
+ * writes. (recording.c) */
+rp_status rp_model_select_list(rp_model *model, rp_op_list *list, rp_error *err);
+rp_status rp_model_record_list(rp_model *model, rp_op_list *list, const char *name, bool last,
+                               VkCommandBuffer *out, rp_error *err);
+
 #endif

@@ -1,6 +1,7 @@
 /* Opening and closing a model. */
 #include "base/os.h"
 #include "model/canary.h"
+#include "model/ticks.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -86,6 +87,7 @@ static void drop_recordings(rp_model *model) {
 
 static void drop(rp_model *model) {
     model->built = false;
+    rp_ticks_drop(model->ticks);
     drop_recordings(model);
     rp_device_weights_finish(&model->on_device);
 }
@@ -265,6 +267,8 @@ static void destroy(rp_model *model) {
     rp_pooling_finish(&model->pooling);
     rp_json_finish(&model->thresholds);
     rp_turns_finish(&model->turns);
+    pthread_cond_destroy(&model->depth_left);
+    pthread_mutex_destroy(&model->depth_lock);
     rp_gate_finish(&model->gate);
     free(model->files);
     free(model->dir);
@@ -319,6 +323,8 @@ static rp_status make_model(rp_device *device, char *dir, bool random, const rp_
     if (params) model->precision = params->precision;
     model->half = model->precision >= RP_PRECISION_F16;
     rp_turns_init(&model->turns);
+    pthread_mutex_init(&model->depth_lock, NULL);
+    pthread_cond_init(&model->depth_left, NULL);
     rp_gate_init(&model->gate);
     rp_records_use(records);
     rp_status status = load_files(model, params, &side, err);
@@ -405,11 +411,18 @@ rp_status rp_model_open_random(rp_device *device, const char *config, const rp_m
     return open_model(device, config, true, NULL, params, NULL, out, err);
 }
 
+static bool has_queue(rp_model *model) {
+    pthread_mutex_lock(&model->depth_lock);
+    bool queued = model->queued;
+    pthread_mutex_unlock(&model->depth_lock);
+    return queued;
+}
+
 rp_status rp_model_close(rp_model **pointer) {
     if (!pointer || !*pointer) return RP_OK;
     rp_model *model = *pointer;
     bool forked = rp_device_forked(model->device);
-    if (!forked && !rp_gate_close(&model->gate)) return RP_ERROR_ARGUMENT;
+    if (!forked && (has_queue(model) || !rp_gate_close(&model->gate))) return RP_ERROR_ARGUMENT;
     *pointer = NULL;
     if (!forked) destroy(model);
     return RP_OK;

@@ -15,6 +15,8 @@
 #include "ops/op.h"
 
 typedef struct rp_canary rp_canary;
+typedef struct rp_depth rp_depth;
+typedef struct rp_ticks rp_ticks;
 
 /* The operators of a layer, in their order. */
 typedef enum rp_layer_part {
@@ -144,7 +146,13 @@ struct rp_model {
                        turn before it enters the device */
     rp_pace pace;   /* belongs to the turn too */
     rp_gate gate;   /* calls on this model are inside */
-    rp_canary *canary; /* cross-checks texts; NULL: none */
+    rp_canary *canary;          /* cross-checks texts; NULL: none */
+    pthread_mutex_t depth_lock; /* of `depth` and `depth_users` */
+    pthread_cond_t depth_left;  /* the last of the users has left */
+    rp_depth *depth;            /* the scheduler (depth.h); NULL: runs take turns */
+    size_t depth_users;         /* runs that go its way */
+    bool queued;                /* it has a queue (queue.h) */
+    rp_ticks *ticks; /* what it has on the device (ticks.h); who changes it has entered the device */
     rp_start_times start;
 };
 

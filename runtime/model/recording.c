@@ -7,8 +7,7 @@
 
 /* ---- selecting ---- */
 
-/* A kernel for every operator of the list. Its pipeline is noted, to be made with all others. */
-static rp_status select_kernels(rp_model *model, rp_op_list *list, rp_error *err) {
+rp_status rp_model_select_list(rp_model *model, rp_op_list *list, rp_error *err) {
     rp_status status = RP_OK;
     for (uint32_t i = 0; !status && i < list->count; i++) {
         status = rp_op_select(&model->ops, &list->ops[i], err);
@@ -32,11 +31,11 @@ static rp_status select_for_layers(rp_model *model, rp_error *err) {
     for (uint32_t i = 0; !status && i < model->on_device.layer_count; i++) {
         rp_op_list list, few;
         describe_layer(model, i, 0, &list);
-        RP_TRY(select_kernels(model, &list, err));
+        RP_TRY(rp_model_select_list(model, &list, err));
         model->queries = list.ops[RP_PART_ATTENTION].kernel.rows;
         if (!most_rows) continue;
         describe_layer(model, i, most_rows, &few);
-        RP_TRY(select_kernels(model, &few, err));
+        RP_TRY(rp_model_select_list(model, &few, err));
         for (uint32_t n = 0; n < list.count; n++)
             if (strcmp(list.ops[n].kernel.name, few.ops[n].kernel.name)) model->few_tokens = most_rows;
     }
@@ -50,12 +49,12 @@ static rp_status select_all(rp_model *model, rp_error *err) {
     rp_op_list list;
     rp_status status;
     rp_describe_prologue(model, &list);
-    RP_TRY(select_kernels(model, &list, err));
+    RP_TRY(rp_model_select_list(model, &list, err));
     RP_TRY(select_for_layers(model, err));
     for (int output = 0; output < RP_OUTPUT_COUNT; output++) {
         if (!rp_output_available(model, (rp_output)output)) continue;
         rp_describe_output(model, (rp_output)output, &list);
-        RP_TRY(select_kernels(model, &list, err));
+        RP_TRY(rp_model_select_list(model, &list, err));
     }
     status = rp_pipeline_make(model->ops.pipelines, err);
 done:
@@ -76,9 +75,8 @@ static rp_status record(rp_model *model, rp_op_list *list, VkCommandBuffer comma
     return status;
 }
 
-/* Into a command buffer of its own; `last`: the host reads what it writes. */
-static rp_status record_alone(rp_model *model, rp_op_list *list, const char *name, bool last,
-                              VkCommandBuffer *out, rp_error *err) {
+rp_status rp_model_record_list(rp_model *model, rp_op_list *list, const char *name, bool last,
+                               VkCommandBuffer *out, rp_error *err) {
     rp_recorder *recorder = &model->ops.recorder;
     rp_status status;
     RP_TRY(rp_record_begin(recorder, name, out, err));
@@ -92,13 +90,13 @@ done:
 rp_status rp_model_record_prologue(rp_model *model, VkCommandBuffer *out, rp_error *err) {
     rp_op_list list;
     rp_describe_prologue(model, &list);
-    return record_alone(model, &list, "prologue", false, out, err);
+    return rp_model_record_list(model, &list, "prologue", false, out, err);
 }
 
 rp_status rp_model_record_output(rp_model *model, rp_output output, VkCommandBuffer *out, rp_error *err) {
     rp_op_list list;
     rp_describe_output(model, output, &list);
-    return record_alone(model, &list, "output", true, out, err);
+    return rp_model_record_list(model, &list, "output", true, out, err);
 }
 
 rp_status rp_model_record_group(rp_model *model, uint32_t group, uint32_t most_rows, VkCommandBuffer commands,
@@ -147,7 +145,7 @@ rp_status rp_model_record_parts(rp_model *model, rp_error *err) {
         describe_layer(model, n / slices / RP_LAYER_PARTS, 0, &layer);
         one.ops[0] = layer.ops[part];
         one.ops[0].slice = (rp_slice){rp_count_slice(kind, slice), slice * slice_rows};
-        status = record_alone(model, &one, "part of a layer", false, &model->parts[n], err);
+        status = rp_model_record_list(model, &one, "part of a layer", false, &model->parts[n], err);
     }
     return status;
 }

@@ -1,6 +1,7 @@
 /* Running a model: sequences are cut into batches. A run waits for its turn before each batch, so that runs
  * of several threads go on side by side. */
 #include "model/canary.h"
+#include "model/depth.h"
 #include "model/submission.h"
 #include "model/trace.h"
 
@@ -189,7 +190,9 @@ rp_status rp_model_run_inside(rp_model *model, const rp_sequence *sequences, siz
     run r = {.model = model, .sequences = sequences, .count = count, .params = params};
     rp_status status = check(&r, capacity, err);
     if (status) return status;
-    status = run_batches(&r, out, err);
+    bool taken;
+    status = rp_depth_run(model, sequences, count, params, out, &r.times, &taken, err);
+    if (!status && !taken) status = run_batches(&r, out, err);
     if (!status && model->canary)
         status = rp_canary_offer(model->canary, rp_model_trace, sequences, count, r.params, out, err);
     if (times) *times = r.times;

@@ -94,9 +94,8 @@ const int32_t *rp_types_of(const rp_config *config, const rp_sequence *sequence)
     return config->type_vocab_size ? sequence->type_ids : NULL;
 }
 
-rp_status rp_model_fill(rp_model *model, const rp_batch *b, uint32_t slice_rows, rp_error *err) {
-    const rp_input_layout *at = &model->activations.at;
-    char *base = model->activations.input.mapped;
+void rp_model_write(const rp_model *model, char *base, const rp_input_layout *at, const rp_batch *b,
+                    uint32_t slice_rows) {
     uint32_t *tokens = (uint32_t *)(base + at->tokens), *starts = (uint32_t *)(base + at->starts);
     uint32_t *tiles = (uint32_t *)(base + at->tiles), *rows = (uint32_t *)(base + at->rows);
     uint32_t counts[RP_ALL_COUNTS] = {
@@ -129,7 +128,12 @@ rp_status rp_model_fill(rp_model *model, const rp_batch *b, uint32_t slice_rows,
         rows[i] = starts[b->rows[i].sequence - b->first] + b->rows[i].token;
     memcpy(base + at->counts, counts, sizeof counts);
     rp_ops_write_grids(&model->ops, counts, (VkDispatchIndirectCommand *)(base + at->indirect));
-    return rp_buffer_flush(model->device, &model->activations.input, at->size, err);
+}
+
+rp_status rp_model_fill(rp_model *model, const rp_batch *b, uint32_t slice_rows, rp_error *err) {
+    const rp_activations *a = &model->activations;
+    rp_model_write(model, a->input.mapped, &a->at, b, slice_rows);
+    return rp_buffer_flush(model->device, &a->input, a->at.size, err);
 }
 
 /* ---- how long the device takes ---- */

@@ -31,8 +31,12 @@ double rp_sequence_work(const rp_config *config, const rp_sequence *sequence);
  * when the operators are cut into slices, else 0. */
 uint32_t rp_model_list(rp_model *model, const rp_batch *batch, uint32_t *slice_rows);
 
-/* Write ids, lengths, tiles, rows and workgroup counts of a batch into the mapped input buffer. `slice_rows`
- * comes from rp_model_list. */
+/* Write ids, lengths, tiles, rows and workgroup counts of a batch to `base`, the mapped memory of an input
+ * buffer that is laid out as `at` says. `slice_rows` comes from rp_model_list. */
+void rp_model_write(const rp_model *model, char *base, const rp_input_layout *at, const rp_batch *batch,
+                    uint32_t slice_rows);
+
+/* The same into the model's own input buffer, and make the device see it. */
 rp_status rp_model_fill(rp_model *model, const rp_batch *batch, uint32_t slice_rows, rp_error *err);
 
 /* Submit `count` of model->steps in one vkQueueSubmit, wait until the device has run them, and learn its

@@ -1,7 +1,8 @@
 /* Whole rows that go from one buffer to another (rp_rows_variant). x, out: [rows, padded width]; of STASH
  * out, and of UNSTASH x, is [layers, op->fixed, padded width], and op->fixed is how many rows a layer has
- * room for; ADD_TO has list: [rows], ADD_FROM and SET_FROM list: [rows, 2]. Those three that count layers
- * have state: an rp_train_state. */
+ * room for; ADD_TO, TAKE and PUT have list: [rows], ADD_FROM and SET_FROM list: [rows, 2]. Those three that
+ * count layers have state: an rp_train_state. The rows of TAKE and PUT have op->width words of 4 bytes,
+ * without padding: a multiple of 4. */
 #include <math.h>
 
 #include "ops/class.h"
@@ -18,13 +19,14 @@ static uint32_t plan(const rp_caps *caps, const rp_use *use, rp_kernel out[RP_MA
 
 static rp_status record(rp_op_target target, const rp_op *op, rp_error *err) {
     bool alone = op->variant == RP_ROWS_COUNT_LAYER;
+    uint32_t words = op->variant >= RP_ROWS_TAKE ? op->width : rp_padded(op->width);
     rp_range none = target.ops->counts;
     rp_dispatch dispatch = {.bindings = {{0},
                                          op->x.buffer ? op->x : none,
                                          op->list.buffer ? op->list : none,
                                          op->state.buffer ? op->state : none,
                                          op->out.buffer ? op->out : none},
-                            .push = {op->rows, rp_padded(op->width) / 4, op->fixed, op->fixed}};
+                            .push = {op->rows, words / 4, op->fixed, op->fixed}};
     rp_grid grid = alone ? (rp_grid){(rp_count)1, 0, 1} : (rp_grid){op->rows, 1, 1};
     return rp_op_dispatch(target, &op->kernel.key, grid, op->label, &dispatch, err);
 }
@@ -34,7 +36,7 @@ static rp_status record(rp_op_target target, const rp_op *op, rp_error *err) {
 static rp_use_rank use(const rp_scope *scope, uint32_t n, rp_use *out) {
     (void)scope;
     *out = (rp_use){.variant = n};
-    return n <= RP_ROWS_SET_FROM ? RP_RANK_ALL : RP_RANK_NONE;
+    return n <= RP_ROWS_PUT ? RP_RANK_ALL : RP_RANK_NONE;
 }
 
 /* ---- proof ---- */
@@ -49,11 +51,12 @@ static double want_of(uint32_t variant, const uint32_t *list, const float *x, co
     float factor = 1;
     if (variant == RP_ROWS_COUNT_LAYER) return before;
     if (variant == RP_ROWS_STASH) from = i - LAYER * ROOM;
-    if (variant == RP_ROWS_ADD_TO)
+    if (variant == RP_ROWS_ADD_TO || variant == RP_ROWS_PUT)
         for (from = 0; from < ROWS && list[from] != i;) from++;
     if (from >= ROWS) return before;
     if (variant == RP_ROWS_UNSTASH) from += LAYER * ROOM;
-    if (variant >= RP_ROWS_ADD_FROM) {
+    if (variant == RP_ROWS_TAKE) from = list[i];
+    if (variant == RP_ROWS_ADD_FROM || variant == RP_ROWS_SET_FROM) {
         memcpy(&factor, &list[2 * i + 1], sizeof factor);
         from = list[2 * i];
     }
@@ -64,7 +67,7 @@ static double want_of(uint32_t variant, const uint32_t *list, const float *x, co
 
 static void make_list(uint32_t variant, uint32_t *list) {
     for (uint32_t i = 0; i < ROWS; i++)
-        if (variant == RP_ROWS_ADD_TO)
+        if (variant == RP_ROWS_ADD_TO || variant >= RP_ROWS_TAKE)
             list[i] = (i * 29 + 36) % ALL;
         else {
             list[2 * i] = (i * 7 + 1) % 11;
@@ -75,12 +78,15 @@ static void make_list(uint32_t variant, uint32_t *list) {
 static rp_status prove(rp_proof *proof, uint32_t n, rp_error *err) {
     uint32_t variant = proof->use.variant;
     rp_train_state step = {.layer = LAYER};
-    rp_op op = {.width = WIDTH, .variant = variant, .fixed = variant == RP_ROWS_COUNT_LAYER ? COUNTED : ROOM};
+    rp_op op = {.width = variant >= RP_ROWS_TAKE ? rp_padded(WIDTH) : WIDTH,
+                .variant = variant,
+                .fixed = variant == RP_ROWS_COUNT_LAYER ? COUNTED : ROOM};
     const rp_proof_rows rows = {.rows = ALL, .width = WIDTH};
     float *x, *out, *want;
     rp_status status;
     (void)n;
-    proof->difference->bound = variant < RP_ROWS_ADD ? 0 : rp_rounding_bound(RP_ROUNDING_NONE);
+    proof->difference->bound =
+        variant < RP_ROWS_ADD || variant >= RP_ROWS_TAKE ? 0 : rp_rounding_bound(RP_ROUNDING_NONE);
     RP_TRY(
         rp_proof_open(proof, 2 * rp_proof_bytes(ALL + 1, rp_padded(WIDTH)) + sizeof step + 8 * ROWS, 0, err));
     RP_TRY(rp_proof_input(proof, &rows, 17, &x, &op.x, err));
@@ -102,8 +108,9 @@ done:
     return status;
 }
 
-static const char *const variants[] = {"stash",         "unstash",         "count layer",     "add",
-                                       "add to listed", "add from listed", "set from listed", NULL};
+static const char *const variants[] = {
+    "stash",           "unstash",         "count layer", "add",           "add to listed",
+    "add from listed", "set from listed", "take listed", "put to listed", NULL};
 const rp_class rp_class_rows = {.name = "rows",
                                 .variants = variants,
                                 .plan = plan,

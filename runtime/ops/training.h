@@ -56,6 +56,8 @@ typedef enum rp_rows_variant {
     RP_ROWS_ADD_FROM,    /* out[i] += x[list[i][0]] * list[i][1], a float */
     RP_ROWS_SET_FROM,    /* out[i] = x[list[i][0]] * list[i][1]; with a factor of 0 it is 0, whatever stands
                             there */
+    RP_ROWS_TAKE,        /* out[i] = x[list[i]], the same bits of whatever format */
+    RP_ROWS_PUT,         /* out[list[i]] = x[i], the same bits; no row is listed twice */
 } rp_rows_variant;
 
 typedef enum rp_column_sum_variant {

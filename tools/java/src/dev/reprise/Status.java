@@ -3,7 +3,7 @@ package dev.reprise;
 /** Why a call failed: rp_status of status.h. */
 public enum Status {
     OK, ARGUMENT, FILE, FORMAT, UNSUPPORTED, TEXT, HEAD, DEVICE, DEVICE_LOST, HOST_MEMORY, DEVICE_MEMORY, STOPPED, NETWORK,
-    CANCELLED, DEADLINE,
+    CANCELLED, DEADLINE, BUSY,
     /** A status of a later version. */
     OTHER;
 

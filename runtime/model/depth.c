@@ -1,0 +1,560 @@
+#include "model/depth.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "model/ticks.h"
+
+/* A run, on the stack of its thread. */
+typedef struct rp_depth_call {
+    rp_depth_text *texts; /* [count] */
+    size_t count, next;   /* texts; those before number `next` were offered to the driver */
+    size_t done, leaving; /* texts that are done; that the tick which runs computes an output for */
+    uint64_t offered;     /* tokens of those that were offered and are not done */
+    pthread_cond_t changed;
+    bool tells;  /* its caller wants to hear of every text */
+    bool marked; /* the tick that runs has a text of it */
+    rp_status status;
+    rp_error err;
+    rp_run_times times;
+} rp_depth_call;
+
+struct rp_depth {
+    rp_model *model;
+    rp_ticks *ticks;
+    rp_chooser chooser; /* belongs to the driver */
+    pthread_t driver;
+    pthread_mutex_t lock;  /* of what follows */
+    pthread_cond_t came;   /* a text, or the end */
+    rp_depth_text **texts; /* [count] on their way, in the order in which they came */
+    size_t count, capacity, order_capacity;
+    rp_depth_order *order; /* scratch of the driver */
+    size_t reserved;       /* texts that there may be: the arrays have room for them */
+    uint32_t *places;      /* [place_count] free rows of the slab, [ticks->slab_rows] */
+    uint32_t place_count;
+    uint64_t changes;  /* what the choice of a tick depends on changed otherwise than by a tick */
+    uint64_t arrivals; /* texts came */
+    uint32_t most;     /* tokens of a batch, since the device had no memory for more; 0: no limit */
+    bool stopping;     /* the driver ends when nothing is left */
+    int set;           /* of the next tick */
+    bool prepared;     /* it is chosen and written, when there were so many changes */
+    uint64_t prepared_changes, prepared_arrivals;
+    uint64_t recordings; /* d->ticks->recordings, when the slab that these texts are in was made */
+    double last;         /* seconds of the last tick */
+    rp_queue_counts counts;
+};
+
+/* ---- texts come and go; the lock is held ---- */
+
+static void append(rp_depth *d, rp_depth_call *run, rp_depth_text *text) {
+    text->came = rp_seconds();
+    run->offered += text->sequence->count;
+    d->texts[d->count++] = text;
+    d->arrivals++;
+}
+
+/* As many texts of a run as make a batch: whoever has thousands does not fill the list. */
+static void offer(rp_depth *d, rp_depth_call *run) {
+    while (run->next < run->count && !run->status) {
+        rp_depth_text *text = &run->texts[run->next];
+        bool nothing = rp_output_rows(text->output) == RP_COUNT_ROWS && !text->row_count;
+        if (!nothing && run->offered && run->offered + text->sequence->count > d->ticks->tokens) break;
+        run->next++;
+        if (nothing) {
+            text->done = true;
+            run->done++;
+        } else {
+            append(d, run, text);
+        }
+    }
+}
+
+static void free_places(rp_depth *d, rp_depth_text *text) {
+    if (!text->inside) return;
+    memcpy(d->places + d->place_count, text->places, text->sequence->count * sizeof *text->places);
+    d->place_count += text->sequence->count;
+    text->inside = false;
+}
+
+static void free_all_places(rp_depth *d) {
+    d->place_count = d->ticks->slab_rows;
+    for (uint32_t i = 0; i < d->place_count; i++) d->places[i] = d->place_count - 1 - i;
+}
+
+/* Take from the list the texts of a run that is not to go on; those that leave just now stay. */
+static void withdraw(rp_depth *d, rp_depth_call *run) {
+    size_t kept = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        rp_depth_text *text = d->texts[i];
+        if (text->run != run || text->leaving)
+            d->texts[kept++] = text;
+        else
+            free_places(d, text);
+    }
+    d->count = kept;
+    d->changes++;
+}
+
+static void fail(rp_depth *d, rp_depth_call *run, rp_status status, const rp_error *err) {
+    if (run->status) return;
+    run->status = status;
+    run->err = *err;
+    withdraw(d, run);
+    pthread_cond_signal(&run->changed);
+}
+
+/* ---- a tick; the driver holds the lock, except while the device works ---- */
+
+/* What the choice depends on that may have changed: by a loss of the device, or by what was learnt of its
+ * speed. The driver has the model's turn. */
+static void update_chooser(rp_depth *d) {
+    const rp_model *model = d->model;
+    rp_chooser *c = &d->chooser;
+    c->most_tokens = d->most && d->most < model->batch_tokens ? d->most : model->batch_tokens;
+    c->most_layer = rp_pace_most(&model->pace);
+    c->most_work = rp_pace_batch(&model->pace);
+}
+
+static void choose(rp_depth *d) {
+    rp_tick_set *set = &d->ticks->sets[d->set];
+    update_chooser(d);
+    rp_tick_choose(&d->chooser, d->texts, d->count, d->order, d->places, d->place_count, rp_seconds(),
+                   &set->tick);
+    d->prepared = set->tick.batch.count || set->tick.leave.count;
+    d->prepared_changes = d->changes;
+    d->prepared_arrivals = d->arrivals;
+    if (d->prepared) rp_ticks_fill(d->ticks, set);
+}
+
+/* The device works on the tick before: choose the next one, and write it. */
+static void prepare_next(void *user) {
+    rp_depth *d = user;
+    pthread_mutex_lock(&d->lock);
+    d->prepared = false;
+    if (d->count && !(rp_tick_wait(&d->chooser, d->texts, d->count, rp_seconds()) > 0)) choose(d);
+    pthread_mutex_unlock(&d->lock);
+}
+
+/* The tick is about to be submitted: note what will be true behind it. */
+static void commit(rp_depth *d, rp_tick *tick) {
+    rp_queue_counts *counts = &d->counts;
+    if (tick->join.count < d->count) counts->joins += tick->join.count;
+    counts->ticks++;
+    counts->layers += tick->layers;
+    counts->layer_tokens += (uint64_t)tick->layers * tick->batch.tokens;
+    d->place_count -= tick->join.tokens;
+    for (size_t i = 0; i < tick->join.count; i++) tick->join.texts[i]->inside = true;
+    for (size_t i = 0; i < tick->batch.count; i++) {
+        tick->batch.texts[i]->left -= tick->layers;
+        tick->batch.texts[i]->run->marked = true;
+    }
+    size_t rows = tick->rows;
+    for (size_t i = 0; i < tick->leave.count; i++) {
+        rp_depth_text *text = tick->leave.texts[i];
+        bool whole = rp_output_rows(text->output) != RP_COUNT_ROWS || text->row_count <= rows;
+        rows -= whole && rp_output_rows(text->output) == RP_COUNT_ROWS ? text->row_count : 0;
+        text->leaving = text->run->marked = true;
+        text->run->leaving++;
+        if (whole) free_places(d, text);
+    }
+}
+
+/* The results of a text are where they belong. */
+static void finish(rp_depth *d, rp_depth_text *text) {
+    rp_depth_call *run = text->run;
+    text->done = true;
+    run->done++;
+    run->offered -= text->sequence->count;
+    d->counts.texts++;
+    d->counts.tokens += text->sequence->count;
+}
+
+/* After a tick: those that have their results go, whoever waits for them hears of it, and runs offer more. */
+static void settle(rp_depth *d, const rp_tick *tick, double seconds) {
+    size_t kept = 0;
+    d->counts.device_seconds += seconds;
+    d->last = seconds;
+    for (size_t i = 0; i < d->count; i++) {
+        rp_depth_call *run = d->texts[i]->run;
+        run->times.submissions += run->marked;
+        run->times.device += run->marked ? seconds : 0;
+        run->marked = false;
+    }
+    for (size_t i = 0; i < d->count; i++) {
+        rp_depth_text *text = d->texts[i];
+        rp_depth_call *run = text->run;
+        bool goes = text->leaving && (rp_output_rows(text->output) != RP_COUNT_ROWS || !text->row_count);
+        run->leaving -= text->leaving;
+        if (goes) finish(d, text);
+        if (text->leaving && run->status && !goes) { /* it keeps rows that nobody wants any more */
+            free_places(d, text);
+            goes = true;
+        }
+        text->leaving = false;
+        if (!goes) d->texts[kept++] = text;
+    }
+    d->count = kept;
+    for (size_t i = 0; i < tick->leave.count; i++) {
+        rp_depth_call *run = tick->leave.texts[i]->run;
+        offer(d, run);
+        if (run->tells || run->status || run->done == run->count) pthread_cond_signal(&run->changed);
+    }
+}
+
+/* The hidden states of everybody inside are lost or in doubt: they begin again. `failed`: by a tick that
+ * failed. */
+static void begin_again(rp_depth *d, bool failed) {
+    for (size_t i = 0; i < d->count; i++) {
+        rp_depth_text *text = d->texts[i];
+        if (!text->inside && !text->leaving) continue;
+        text->failures += failed;
+        text->run->leaving -= text->leaving;
+        text->run->marked = text->leaving = text->inside = false;
+        text->left = d->chooser.layers;
+        d->counts.repeats++;
+    }
+    free_all_places(d);
+    d->changes++;
+}
+
+/* A tick failed. Whoever was in it begins again, once; where the device had no memory, in smaller batches. */
+static void restart(rp_depth *d, const rp_tick *tick, rp_status status, const rp_error *err) {
+    bool halve = status == RP_ERROR_DEVICE_MEMORY && tick->batch.count > 1;
+    if (halve) d->most = tick->batch.tokens / 2 + 1;
+    begin_again(d, !halve);
+    for (size_t i = 0; i < d->count;) {
+        rp_depth_call *run = d->texts[i]->run;
+        bool ended = run->status;
+        if (!ended && d->texts[i]->failures <= 1) {
+            i++;
+            continue;
+        }
+        fail(d, run, status, err);
+        if (ended) withdraw(d, run); /* it waited for those that left */
+        pthread_cond_signal(&run->changed);
+        i = 0;
+    }
+}
+
+static void fail_all(rp_depth *d, rp_status status, const rp_error *err) {
+    while (d->count) fail(d, d->texts[0]->run, status, err);
+}
+
+/* ---- the driver ---- */
+
+/* Within the model's turn. False: there is nothing to do after all. Who came after the tick was prepared may
+ * be in it nevertheless, where ticks take longer than preparing another one. */
+static bool next_tick(rp_depth *d, rp_tick_set **set) {
+    static const double SHORT = 1e-3; /* seconds */
+    pthread_mutex_lock(&d->lock);
+    if (d->recordings != d->ticks->recordings) begin_again(d, false); /* the slab is a new one */
+    d->recordings = d->ticks->recordings;
+    bool late = d->prepared_arrivals != d->arrivals && d->last > SHORT;
+    if (!d->prepared || d->prepared_changes != d->changes || late) choose(d);
+    bool any = d->prepared;
+    d->prepared = false;
+    if (any) {
+        *set = &d->ticks->sets[d->set];
+        commit(d, &(*set)->tick);
+        d->set ^= 1;
+    }
+    pthread_mutex_unlock(&d->lock);
+    return any;
+}
+
+static void make_tick(rp_depth *d) {
+    rp_error err;
+    rp_tick_set *set = NULL;
+    double seconds = 0;
+    rp_status status = rp_model_begin(d->model, &err);
+    bool begun = !status;
+    if (begun) status = rp_ticks_record(d->ticks, &err);
+    if (!status && next_tick(d, &set)) status = rp_ticks_run(d->ticks, set, prepare_next, d, &seconds, &err);
+    if (begun) rp_model_end(d->model, status);
+    pthread_mutex_lock(&d->lock);
+    if (status) d->prepared = false;
+    if (status && !set)
+        fail_all(d, status, &err);
+    else if (status)
+        restart(d, &set->tick, status, &err);
+    else if (set)
+        settle(d, &set->tick, seconds);
+    pthread_mutex_unlock(&d->lock);
+}
+
+static void wait_seconds(rp_depth *d, double seconds) {
+    double until = rp_seconds() + seconds;
+    struct timespec moment = {.tv_sec = (time_t)until};
+    moment.tv_nsec = (long)((until - (double)moment.tv_sec) * 1e9);
+    pthread_cond_timedwait(&d->came, &d->lock, &moment);
+}
+
+static void *drive(void *user) {
+    rp_depth *d = user;
+    pthread_mutex_lock(&d->lock);
+    while (d->count || !d->stopping) {
+        double wait = rp_tick_wait(&d->chooser, d->texts, d->count, rp_seconds());
+        if (!d->count) {
+            d->most = 0;
+            pthread_cond_wait(&d->came, &d->lock);
+        } else if (wait > 0 && !d->stopping) {
+            wait_seconds(d, wait);
+        } else {
+            pthread_mutex_unlock(&d->lock);
+            make_tick(d);
+            pthread_mutex_lock(&d->lock);
+        }
+    }
+    pthread_mutex_unlock(&d->lock);
+    return NULL;
+}
+
+/* ---- runs ---- */
+
+/* The texts of a run, and all their places behind them; NULL: out of memory. */
+static rp_depth_text *make_texts(const rp_depth *d, rp_depth_call *run, const rp_sequence *sequences,
+                                 const rp_run_params *params, float *out) {
+    const rp_model *model = d->model;
+    size_t width = rp_output_width(model, params->output), tokens = 0, row = 0;
+    rp_count kind = rp_output_rows(params->output);
+    for (size_t i = 0; i < run->count; i++) tokens += sequences[i].count;
+    rp_depth_text *texts = rp_new_array(rp_depth_text, run->count);
+    uint32_t *places = rp_new_array(uint32_t, tokens);
+    if (!texts || !places) {
+        free(texts);
+        free(places);
+        return NULL;
+    }
+    for (size_t i = 0; i < run->count; i++) {
+        size_t rows = rp_rows_of(params, row, i);
+        texts[i] = (rp_depth_text){.sequence = &sequences[i],
+                                   .output = params->output,
+                                   .rows = params->rows + row,
+                                   .row_count = rows,
+                                   .out = out,
+                                   .left = model->config.layers,
+                                   .places = places,
+                                   .work = rp_layer_work(&model->config, &sequences[i]),
+                                   .run = run};
+        places += sequences[i].count;
+        row += rows;
+        out += width * (kind == RP_COUNT_TOKENS ? sequences[i].count : kind == RP_COUNT_ROWS ? rows : 1);
+    }
+    return texts;
+}
+
+/* Make room for the texts of a run, as many as it offers at a time. */
+static bool reserve(rp_depth *d, size_t count) {
+    size_t needed = d->reserved + count;
+    if (!rp_grow((void **)&d->texts, &d->capacity, needed, sizeof *d->texts) ||
+        !rp_grow((void **)&d->order, &d->order_capacity, needed, sizeof *d->order))
+        return false;
+    d->reserved = needed;
+    return true;
+}
+
+/* Wait for a run that was offered, and tell its caller how it goes. The lock is held. */
+static rp_status wait_for(rp_depth *d, rp_depth_call *run, rp_error *err) {
+    size_t told = 0;
+    while (run->done < run->count && !run->status) {
+        rp_status status = rp_call_check(err);
+        if (status) {
+            run->status = status;
+            run->err = *err;
+            withdraw(d, run);
+            break;
+        }
+        size_t first = told;
+        while (run->tells && told < run->next && run->texts[told].done) told++;
+        if (told > first) {
+            pthread_mutex_unlock(&d->lock);
+            rp_call_run_progress(told, run->count);
+            pthread_mutex_lock(&d->lock);
+            continue;
+        }
+        rp_call_wait(&run->changed, &d->lock);
+    }
+    while (run->leaving) pthread_cond_wait(&run->changed, &d->lock);
+    if (run->status) *err = run->err;
+    return run->status;
+}
+
+static rp_status run_texts(rp_depth *d, rp_depth_call *run, const rp_sequence *sequences,
+                           const rp_run_params *params, float *out, rp_error *err) {
+    size_t most = run->count < d->ticks->tokens ? run->count : d->ticks->tokens;
+    run->texts = make_texts(d, run, sequences, params, out);
+    if (!run->texts)
+        return rp_fail_memory(err, "the texts of a run", (unsigned long long)run->count * sizeof *run->texts);
+    uint32_t *places = run->texts[0].places;
+    const rp_visit *visit = rp_visit_current();
+    run->tells = visit && visit->call && visit->call->progress;
+    rp_call_init_cond(&run->changed);
+    pthread_mutex_lock(&d->lock);
+    rp_status status = RP_OK;
+    if (reserve(d, most)) {
+        offer(d, run);
+        pthread_cond_signal(&d->came);
+        status = wait_for(d, run, err);
+        d->reserved -= most;
+    } else {
+        status = rp_fail_memory(err, "the texts of a queue", (unsigned long long)most * sizeof *d->order);
+    }
+    pthread_mutex_unlock(&d->lock);
+    pthread_cond_destroy(&run->changed);
+    free(places);
+    free(run->texts);
+    return status;
+}
+
+/* The scheduler, which does not go as long as this thread uses it. */
+static rp_depth *take(rp_model *model) {
+    pthread_mutex_lock(&model->depth_lock);
+    rp_depth *d = model->depth;
+    model->depth_users += d != NULL;
+    pthread_mutex_unlock(&model->depth_lock);
+    return d;
+}
+
+static void give(rp_model *model) {
+    pthread_mutex_lock(&model->depth_lock);
+    if (!--model->depth_users) pthread_cond_broadcast(&model->depth_left);
+    pthread_mutex_unlock(&model->depth_lock);
+}
+
+rp_status rp_depth_run(rp_model *model, const rp_sequence *sequences, size_t count,
+                       const rp_run_params *params, float *out, rp_run_times *times, bool *taken,
+                       rp_error *err) {
+    rp_depth_call run = {.count = count};
+    rp_error unwanted;
+    if (!err) err = &unwanted;
+    rp_depth *d = count ? take(model) : NULL;
+    *taken = d;
+    if (!d) return RP_OK;
+    rp_status status = run_texts(d, &run, sequences, params, out, err);
+    give(model);
+    *times = run.times;
+    if (!status) rp_call_run_progress(count, count);
+    return status;
+}
+
+/* ---- the beginning and the end ---- */
+
+/* Within the model's turn. */
+static rp_status prepare(rp_depth *d, rp_error *err) {
+    rp_model *model = d->model;
+    rp_status status;
+    RP_TRY(rp_ticks_open(model, err));
+    d->ticks = model->ticks;
+    RP_TRY(rp_ticks_record(d->ticks, err));
+    d->recordings = d->ticks->recordings;
+    uint64_t places = (uint64_t)d->ticks->tokens * RP_SLAB_BATCHES;
+    d->places = rp_new_array(uint32_t, places);
+    if (!d->places) RP_TRY(rp_fail_memory(err, "a queue", places * sizeof *d->places));
+    free_all_places(d);
+    RP_TRY(rp_ticks_measure(d->ticks, &d->chooser, d->places, err));
+    update_chooser(d);
+done:
+    if (status) {
+        rp_ticks_drop(model->ticks);
+        rp_ticks_close(model);
+    }
+    return status;
+}
+
+static void destroy(rp_depth *d) {
+    pthread_cond_destroy(&d->came);
+    pthread_mutex_destroy(&d->lock);
+    free(d->texts);
+    free(d->order);
+    free(d->places);
+    free(d);
+}
+
+static void drop_ticks(rp_model *model) {
+    rp_device_enter_to_close(model->device);
+    rp_ticks_drop(model->ticks);
+    rp_ticks_close(model);
+    rp_device_leave(model->device, RP_OK);
+}
+
+static rp_depth *make(rp_model *model, const rp_queue_params *params) {
+    rp_depth *d = rp_new(rp_depth);
+    if (!d) return NULL;
+    d->model = model;
+    rp_policy policy = params->policy;
+    bool differ = model->config.groups > 1;
+    d->chooser = (rp_chooser){.policy = differ && policy < RP_POLICY_DYNAMIC ? RP_POLICY_DYNAMIC : policy,
+                              .layers = model->config.layers,
+                              .budget = params->budget,
+                              .wait_count = params->static_texts ? params->static_texts : 32,
+                              .wait_seconds = params->static_seconds > 0 ? params->static_seconds : 0.005,
+                              .model = model};
+    pthread_mutex_init(&d->lock, NULL);
+    rp_call_init_cond(&d->came);
+    return d;
+}
+
+/* From now on nobody else opens a queue in front of the model; or somebody may again. */
+static bool claim(rp_model *model) {
+    pthread_mutex_lock(&model->depth_lock);
+    bool had = model->queued;
+    model->queued = true;
+    pthread_mutex_unlock(&model->depth_lock);
+    return !had;
+}
+
+static void let(rp_model *model, rp_depth *d, bool queued) {
+    pthread_mutex_lock(&model->depth_lock);
+    model->depth = d;
+    model->queued = queued;
+    pthread_mutex_unlock(&model->depth_lock);
+}
+
+rp_status rp_depth_start(rp_model *model, const rp_queue_params *params, rp_error *err) {
+    if (!claim(model))
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_queue_open: %s has a queue; close that one first",
+                       model->dir);
+    rp_depth *d = make(model, params);
+    rp_status status = d ? rp_model_begin(model, err) : rp_fail_memory(err, "a queue", sizeof *d);
+    bool parts = !status && model->parts;
+    if (!status) status = rp_model_end(model, parts ? RP_OK : prepare(d, err));
+    if (!status && !parts && pthread_create(&d->driver, NULL, drive, d)) {
+        drop_ticks(model);
+        status = rp_fail(err, RP_ERROR_HOST_MEMORY, "the system has no thread for a queue; close others");
+    }
+    bool taken = !status && !parts;
+    if (d && !taken) destroy(d);
+    let(model, taken ? d : NULL, !status);
+    return status;
+}
+
+void rp_depth_stop(rp_model *model) {
+    pthread_mutex_lock(&model->depth_lock);
+    rp_depth *d = model->depth;
+    model->depth = NULL;
+    while (model->depth_users) pthread_cond_wait(&model->depth_left, &model->depth_lock);
+    pthread_mutex_unlock(&model->depth_lock);
+    if (d) {
+        pthread_mutex_lock(&d->lock);
+        d->stopping = true;
+        pthread_cond_signal(&d->came);
+        pthread_mutex_unlock(&d->lock);
+        pthread_join(d->driver, NULL);
+        drop_ticks(model);
+        destroy(d);
+    }
+    let(model, NULL, false);
+}
+
+void rp_depth_count(rp_model *model, rp_queue_counts *out) {
+    rp_depth *d = take(model);
+    if (!d) return;
+    pthread_mutex_lock(&d->lock);
+    *out = d->counts;
+    out->depth_texts = (uint32_t)d->count;
+    pthread_mutex_unlock(&d->lock);
+    out->budget = d->chooser.budget;
+    out->policy = d->chooser.policy;
+    give(model);
+}
