@@ -321,6 +321,33 @@ static void test_startup(void **state) {
     }
 }
 
+/* Every policy answers all texts of the same traces. */
+static void test_serve(void **state) {
+    (void)state;
+    static const char *const names[] = {"dynamic", "static", "join", "least-work"};
+    static const char *const times[] = {"mean_ms", "p50_ms", "p99_ms", "worst_ms"};
+    static const char *const ratios[] = {"mean_ratio", "p50_ratio", "p99_ratio", "worst_ratio"};
+    cli_run run = cli(
+        CLI_ARGS("bench", "--serve", "--config", CONFIG, "--batch", "6", "--repeat", "2", "--json"), NULL, 0);
+    assert_int_equal(run.status, 0);
+    json_t *value = cli_json(&run, 0);
+    check_device(value);
+    assert_int_equal(number(value, "texts"), 6);
+    assert_int_equal(number(value, "traces"), 2);
+    assert_true(number(value, "alone_ms") > 0);
+    for (size_t i = 0; i < 4; i++) {
+        const json_t *one = json_object_get(value, names[i]);
+        assert_true(number(one, "saturated_tokens_per_s") > 0 && number(one, "idle_ms") > 0);
+        for (size_t k = 0; k < 4; k++) {
+            assert_true(number(one, times[k]) > 0);
+            assert_true(i ? number(one, ratios[k]) > 0 : fabs(number(one, ratios[k]) - 1) < 1e-9);
+        }
+        assert_true(number(one, "worst_ms") >= number(one, "p50_ms"));
+    }
+    json_decref(value);
+    cli_free(&run);
+}
+
 /* Layers that are kept and that are computed again: the same parts, and a sum that is theirs. */
 static void test_train(void **state) {
     (void)state;
@@ -495,6 +522,7 @@ int main(void) {
         cmocka_unit_test(test_ops_of_every_precision),
         cmocka_unit_test(test_replay),
         cmocka_unit_test(test_startup),
+        cmocka_unit_test(test_serve),
         cmocka_unit_test(test_train),
         cmocka_unit_test(test_accuracy),
         cmocka_unit_test(test_accuracy_with_odd_characters),

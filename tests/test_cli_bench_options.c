@@ -107,6 +107,7 @@ static void test_what_is_not_read_is_refused(void **state) {
         {{"--replay", "--batch", "2"}, "--replay does not use --batch"},
         {{"--replay", "-m", CONFIG}, "--replay does not use --model"},
         {{"--startup", "--repeat", "2"}, "--startup does not use --repeat"},
+        {{"--serve", "--tokens", "8"}, "--serve does not use --tokens"},
         {{"--train", "--lengths", "sst2"}, "--train does not use --lengths"},
         {{"--accuracy", "x", "--config", "base"}, "--accuracy does not use --config"},
         {{"--accuracy", "x", "--tokens", "8"}, "--accuracy does not use --tokens"},

@@ -177,6 +177,8 @@ static rp_status measure(rp_cli_bench_job *job, rp_error *err) {
         return rp_cli_bench_accuracy(job, err);
     case RP_CLI_BENCH_TRAIN:
         return rp_cli_bench_train(job, err);
+    case RP_CLI_BENCH_SERVE:
+        return rp_cli_bench_serve(job, err);
     default:
         return end_to_end(job, err);
     }

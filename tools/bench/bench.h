@@ -84,6 +84,7 @@ rp_status rp_cli_bench_replay(rp_cli_bench_job *job, rp_error *err);
 rp_status rp_cli_bench_startup(rp_cli_bench_job *job, rp_error *err);
 rp_status rp_cli_bench_accuracy(rp_cli_bench_job *job, rp_error *err);
 rp_status rp_cli_bench_train(rp_cli_bench_job *job, rp_error *err);
+rp_status rp_cli_bench_serve(rp_cli_bench_job *job, rp_error *err);
 
 /* Write a trace of one run of `batch` to options->trace. */
 rp_status rp_cli_bench_trace(rp_cli_bench_job *job, rp_model *model, const rp_cli_batch *batch,

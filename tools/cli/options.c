@@ -28,8 +28,8 @@ void rp_cli_options_free(rp_cli_options *options) {
 /* bench measures one thing at a time. */
 static bool set_bench(const char *name, rp_cli_bench_kind kind, rp_cli_options *o) {
     if (o->bench && o->bench != kind) {
-        rp_cli_complain("%s: give only one of --roofline, --ops, --replay, --startup, --accuracy and "
-                        "--train; try 'reprise %s --help'",
+        rp_cli_complain("%s: give only one of --roofline, --ops, --replay, --startup, --accuracy, "
+                        "--train and --serve; try 'reprise %s --help'",
                         name, name);
         return false;
     }
@@ -149,6 +149,8 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
         return set_bench(name, RP_CLI_BENCH_STARTUP, o);
     case R_BENCH_TRAIN:
         return set_bench(name, RP_CLI_BENCH_TRAIN, o);
+    case R_BENCH_SERVE:
+        return set_bench(name, RP_CLI_BENCH_SERVE, o);
     case R_EXPLAIN:
         o->explain = true;
         break;

@@ -59,6 +59,7 @@ typedef enum rp_cli_bench_kind {
     RP_CLI_BENCH_STARTUP,
     RP_CLI_BENCH_ACCURACY,
     RP_CLI_BENCH_TRAIN,
+    RP_CLI_BENCH_SERVE,
 } rp_cli_bench_kind;
 
 typedef struct rp_cli_options {

@@ -55,6 +55,7 @@ enum {
     R_STARTUP,
     R_ACCURACY,
     R_BENCH_TRAIN,
+    R_BENCH_SERVE,
     R_BATCH_SIZE,
     R_PRECISION,
     R_HEAD,
