@@ -156,9 +156,9 @@ RP_API rp_status rp_model_open_random(rp_device *device, const char *config, con
  *
  * This waits for calls on the model that began before: runs, tasks of tasks.h, rp_model_verify_counts
  * (rp_call_cancel ends them sooner). Calls that begin while it waits return RP_ERROR_ARGUMENT; to use the
- * handle, its info or its tokenizer after that is an error that the library cannot see. When a callback of
- * such a call, or one of on_mismatch, calls this, it would have to wait for itself: it returns
- * RP_ERROR_ARGUMENT at once, the model stays open and `*model` stays as it is. */
+ * handle, its info or its tokenizer after that is an error that the library cannot see. Where a callback of
+ * such a call or one of on_mismatch calls this, and while the model has an open queue (queue.h), it returns
+ * RP_ERROR_ARGUMENT at once, as it would wait for itself: the model stays open and `*model` as it is. */
 RP_API rp_status rp_model_close(rp_model **model);
 
 /* What the cross-checks of verify_every have found so far. */
