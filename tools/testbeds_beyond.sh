@@ -4,8 +4,9 @@
 # the command gives, over JSONL and over Parquet; the table is of their throughput, the start of their workers included.
 #
 # ray, pyspark, pandas and pyarrow come from PyPI (1 GB, into build-testbeds/beyond), Java and parallel from Debian. Two quiet
-# cores take ten minutes; on a machine that is busy Ray does not start, which is said and left out. Each worker reads
-# ROWS rows (1,000).
+# cores take ten minutes; on a machine that is busy Ray may not start, which is said and left out. Each run reads ROWS rows
+# (1,000). A worker's driver has one thread, so that two workers are two cores; the processor's time of all processes of a
+# run stands beside the seconds, since a machine that does something else at the time changes those alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tools/packages.sh
@@ -21,7 +22,7 @@ python=$work/venv/bin/python
 quietly "$work/pip.log" "$python" -m pip install --quiet 'ray[data]==2.60.*' 'pyspark==4.3.*' pandas pyarrow
 quietly "$work/declare.log" "$python" tools/python/declare.py include/reprise tools/python/reprise/_api.py
 export REPRISE_LIBRARY=$work/native/libreprise.so REPRISE_CACHE_DIR=$work/cache PYTHONPATH=$PWD/tools/python
-export PYSPARK_PYTHON=$python RAY_USAGE_STATS_ENABLED=0
+export PYSPARK_PYTHON=$python RAY_USAGE_STATS_ENABLED=0 LP_NUM_THREADS=1
 reprise=$work/native/reprise
 examples=$PWD/tools/examples
 cd "$work"
@@ -67,36 +68,61 @@ lines = spark.textFile(sys.argv[1], minPartitions=int(sys.argv[3])).coalesce(int
 lines.pipe(f"{os.environ['REPRISE_COMMAND']} classify --jsonl --keep -k 1", env=dict(os.environ)).saveAsTextFile(sys.argv[2])
 END
 export REPRISE_COMMAND=$reprise
+cat >timed.py <<'END'
+"""timed.py FILE COMMAND...: run it; FILE gets the seconds that it took, and those of the processor in all its processes.
+
+Ray's outlive their parents and are nobody's children, so each process that has this run's mark in its environment is
+looked at ten times a second: what one does in the last tenth is not counted."""
+import os, subprocess, sys, time
+mark = f"BEYOND_RUN={os.getpid()}"
+spent, tick = {}, os.sysconf("SC_CLK_TCK")
+def look():
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if mark.encode() in open(f"/proc/{pid}/environ", "rb").read().split(b"\0"):
+                fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+                spent[pid, fields[19]] = (int(fields[11]) + int(fields[12])) / tick
+        except OSError:
+            pass  # it ended, or is not ours
+begun = time.monotonic()
+run = subprocess.Popen(sys.argv[2:], env={**os.environ, **dict([mark.split("=")])})
+while run.poll() is None:
+    look()
+    time.sleep(0.1)
+with open(sys.argv[1], "w") as file:
+    print(f"{time.monotonic() - begun:.1f} {sum(spent.values()):.1f}", file=file)
+sys.exit(run.returncode)
+END
 
 failed=0
 # measure NAME WORKERS OUT COMMAND...: run it, compare OUT, and print a row of the table.
 measure() {
-    local name=$1 workers=$2 out=$3 begun status=0 log
+    local name=$1 workers=$2 out=$3 status=0 log seconds processor
     shift 3
     log=$(echo "$name-$workers.log" | tr ' ' '-')
     rm -rf "$out"
-    begun=$(date +%s.%N)
-    "$@" >"$log" 2>&1 </dev/null || status=$?
+    "$python" timed.py times.txt "$@" >"$log" 2>&1 </dev/null || status=$?
     if [ $status != 0 ] && grep -q 'timed out during startup' "$log"; then
-        printf '| %s | %s | did not start: the machine is busy | |\n' "$name" "$workers"
+        printf '| %s | %s | did not start: the machine is busy | | |\n' "$name" "$workers"
         return
     fi
     if [ $status != 0 ] || ! "$python" compare.py "$out" >>"$log" 2>&1; then
-        printf '| %s | %s | FAILED, see %s | |\n' "$name" "$workers" "$work/$log"
+        printf '| %s | %s | FAILED, see %s | | |\n' "$name" "$workers" "$work/$log"
         failed=1
         return
     fi
-    awk -v name="$name" -v workers="$workers" -v rows="$rows" -v begun="$begun" -v ended="$(date +%s.%N)" 'BEGIN {
-        printf "| %s | %s | %.1f | %.0f |\n", name, workers, ended - begun, rows / (ended - begun) }'
+    read -r seconds processor <times.txt
+    awk -v name="$name" -v workers="$workers" -v rows="$rows" -v seconds="$seconds" -v processor="$processor" 'BEGIN {
+        printf "| %s | %s | %.1f | %.0f | %.1f |\n", name, workers, seconds, rows / seconds, processor }'
 }
-command_alone() { "$reprise" classify --jsonl --keep -k 1 <in.jsonl >command.jsonl; }
-by_parallel() { parallel --pipe --roundrobin --block 8k -j "$1" "$reprise" classify --jsonl --keep -k 1 <in.jsonl >parallel.jsonl; }
+command_alone='"$REPRISE_COMMAND" classify --jsonl --keep -k 1 <in.jsonl >command.jsonl'
+by_parallel='parallel --pipe --roundrobin --block 8k -j "$0" "$REPRISE_COMMAND" classify --jsonl --keep -k 1 <in.jsonl >parallel.jsonl'
 
 say "$("$reprise" devices | sed -n 's/^0  *//p'), $(nproc) processors, $(date -I), load $(cut -d ' ' -f 1 /proc/loadavg)"
-printf '| how | workers | seconds | rows a second |\n|---|---|---|---|\n'
-measure "the command" 1 command.jsonl command_alone
+printf '| how | workers | seconds | rows a second | processor seconds |\n|---|---|---|---|---|\n'
+measure "the command" 1 command.jsonl sh -c "$command_alone"
 for workers in 1 2; do
-    measure "GNU parallel" $workers parallel.jsonl by_parallel $workers
+    measure "GNU parallel" $workers parallel.jsonl sh -c "$by_parallel" $workers
     measure "Spark pipe" $workers pipe-out "$python" pipe.py in.jsonl pipe-out $workers
     measure "PySpark JSONL" $workers spark-out "$python" "$examples/spark_batches.py" in.jsonl spark-out $workers
     measure "PySpark Parquet" $workers spark-parquet "$python" "$examples/spark_batches.py" in.parquet spark-parquet $workers

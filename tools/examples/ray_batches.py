@@ -30,7 +30,9 @@ def main():
     parquet = bool(source.endswith(".parquet") or glob.glob(os.path.join(source, "*.parquet")))
     rows = ray.data.read_parquet(source) if parquet else ray.data.read_json(source)
     rows = rows.repartition(workers * 4)  # a file of few blocks would keep few actors busy
-    rows = rows.map_batches(Classify, fn_constructor_args=("sentiment",), concurrency=workers, batch_size=256,
+    # Half a processor each: the work is the device's, and what reads and writes needs a processor as well, without which
+    # Ray waits for ever. Where each machine has GPUs that Ray knows, num_gpus=1 gives an actor its own.
+    rows = rows.map_batches(Classify, fn_constructor_args=("sentiment",), concurrency=workers, num_cpus=0.5, batch_size=128,
                             batch_format="pandas")
     (rows.write_parquet if parquet else rows.write_json)(out)
 
