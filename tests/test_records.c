@@ -108,6 +108,14 @@ static void test_every_form_of_weights(void **state) {
     check_folder(TF "albert_hub");
 }
 
+/* The bundled models of other tasks than those of test_bundled_models, by their hidden states and heads. */
+static void test_bundled_heads(void **state) {
+    (void)state;
+    check_folder(MODELS "pretrained");
+    check_folder(MODELS "entities");
+    check_folder(MODELS "intents");
+}
+
 /* Texts through the tokenizer, the model and its thresholds: what a program would print. */
 static char *answer(rp_model *model, const char *text) {
     rp_result *result = NULL;
@@ -466,6 +474,7 @@ static void test_memory_runs_out(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_form_of_weights),
+        cmocka_unit_test(test_bundled_heads),
         cmocka_unit_test(test_bundled_models),
         cmocka_unit_test(test_side_files),
         cmocka_unit_test(test_sentence_transformers),
