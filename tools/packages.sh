@@ -2,7 +2,7 @@
 
 # Of these the tests alone use libcmocka-dev, libjansson-dev, libutf8proc-dev and libsentencepiece-dev.
 build_packages=(cmake ninja-build gcc g++ pkg-config libvulkan1 libvulkan-dev mesa-vulkan-drivers libvulkan-volk-dev
-    glslang-dev glslang-tools libcmocka-dev libjansson-dev libutf8proc-dev libxxhash-dev)
+    glslang-dev glslang-tools libcmocka-dev libjansson-dev libutf8proc-dev libxxhash-dev libmicrohttpd-dev)
 check_packages=(vulkan-validationlayers locales libsentencepiece-dev libcurl4 openmpi-bin)
 fuzz_packages=(clang libclang-rt-dev)
 
@@ -49,21 +49,21 @@ missing_packages() {
 # The packages by the names of the system at hand; a line for each package manager.
 name_packages() {
     say "Reprise needs a C and C++ compiler, CMake, Ninja, pkg-config, the Vulkan loader, headers and a driver, glslang," \
-        "volk, cmocka, jansson, utf8proc, SentencePiece and xxHash. Install them with (names as of this writing):"
+        "volk, cmocka, jansson, utf8proc, SentencePiece, xxHash and, for its server, libmicrohttpd. Install them with (names as of this writing):"
     if command -v dnf >/dev/null; then
         say "  dnf install cmake ninja-build gcc gcc-c++ pkgconf-pkg-config vulkan-loader-devel vulkan-headers" \
             "mesa-vulkan-drivers vulkan-volk-devel glslang-devel glslang libcmocka-devel jansson-devel utf8proc-devel" \
-            "sentencepiece-devel xxhash-devel vulkan-validation-layers"
+            "sentencepiece-devel xxhash-devel libmicrohttpd-devel vulkan-validation-layers"
     elif command -v pacman >/dev/null; then
         say "  pacman -S cmake ninja gcc pkgconf vulkan-icd-loader vulkan-headers vulkan-swrast volk glslang cmocka jansson" \
-            "libutf8proc xxhash vulkan-validation-layers, and sentencepiece from the AUR"
+            "libutf8proc xxhash libmicrohttpd vulkan-validation-layers, and sentencepiece from the AUR"
     elif command -v zypper >/dev/null; then
         say "  zypper install cmake ninja gcc gcc-c++ pkgconf vulkan-devel vulkan-headers libvulkan_lvp glslang-devel" \
-            "libcmocka-devel libjansson-devel utf8proc-devel sentencepiece-devel xxhash-devel vulkan-validationlayers," \
+            "libcmocka-devel libjansson-devel utf8proc-devel sentencepiece-devel xxhash-devel libmicrohttpd-devel vulkan-validationlayers," \
             "and volk"
     elif command -v brew >/dev/null; then
         say "  brew install cmake ninja pkgconf vulkan-loader vulkan-headers molten-vk vulkan-volk glslang cmocka jansson" \
-            "utf8proc sentencepiece xxhash vulkan-validationlayers"
+            "utf8proc sentencepiece xxhash libmicrohttpd vulkan-validationlayers"
     else
         say "  (Debian's names)" "${build_packages[@]}" "${check_packages[@]}"
     fi

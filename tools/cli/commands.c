@@ -334,6 +334,7 @@ const rp_cli_command *const rp_cli_commands[] = {
     &rp_cli_command_score,
     &rp_cli_command_summarize,
     &tokenize,
+    &rp_cli_command_serve,
     &rp_cli_command_eval,
     &rp_cli_command_finetune,
     &rp_cli_command_pretrain,

@@ -22,7 +22,10 @@ void rp_cli_options_free(rp_cli_options *options) {
     free((void *)options->files);
     free((void *)options->corpus);
     free((void *)options->instances);
+    free((void *)options->serve.models);
+    free((void *)options->serve.indexes);
     options->files = options->corpus = options->instances = NULL;
+    options->serve.models = options->serve.indexes = NULL;
 }
 
 /* bench measures one thing at a time. */
@@ -180,6 +183,9 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
         break;
     case R_OFFLINE:
         o->offline = true;
+        break;
+    case R_JSON_OUTPUT:
+        o->serve.json_log = true;
         break;
     case R_COMPILE:
         o->compile = true;
@@ -364,6 +370,7 @@ bool rp_cli_options_read(int argc, char **argv, const char *name, uint64_t allow
     if (allowed & RP_CLI_VECTORS && !check_format(name, given, options)) return false;
     if (allowed & RP_CLI_BENCH && !check_bench(name, given, options)) return false;
     if (!rp_cli_check_application(name, given, allowed, options)) return false;
+    if (allowed & RP_CLI_SERVE && !rp_cli_complete_serving(name, given, options)) return false;
     options->arguments = argv;
     options->texts = argv + optind;
     options->text_count = (size_t)(argc - optind);

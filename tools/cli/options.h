@@ -45,6 +45,7 @@
 #define RP_CLI_CHAT RP_CLI_BIT(45)
 #define RP_CLI_SCORE RP_CLI_BIT(54)
 #define RP_CLI_SUMMARIZE RP_CLI_BIT(55)
+#define RP_CLI_SERVE RP_CLI_BIT(56)
 
 /* What commands that answer lines take, and those of them that run a model. */
 #define RP_CLI_LINES (RP_CLI_MODEL | RP_CLI_FILE | RP_CLI_BATCH_SIZE | RP_CLI_JSON | RP_CLI_JSONL)
@@ -61,6 +62,21 @@ typedef enum rp_cli_bench_kind {
     RP_CLI_BENCH_TRAIN,
     RP_CLI_BENCH_SERVE,
 } rp_cli_bench_kind;
+
+/* What serve takes. A number is its default where it was not given. */
+typedef struct rp_cli_serving {
+    const char *const *models; /* [model_count] each -m: DIR or NAME=DIR */
+    size_t model_count;
+    const char *const *indexes; /* [index_count] each --index: NAME=FILE */
+    size_t index_count;
+    const char *host;
+    uint32_t port;
+    uint32_t max_batch_tokens; /* 0: as the model's size says */
+    uint32_t max_concurrent, max_client_batch, payload_limit;
+    uint32_t timeout, idle, drain; /* seconds; idle 0: never unloaded */
+    bool truncate, json_log;
+    const char *key, *key_file, *cors; /* NULL: not given */
+} rp_cli_serving;
 
 typedef struct rp_cli_options {
     const char *model;        /* -m, else REPRISE_MODEL, else NULL */
@@ -140,6 +156,7 @@ typedef struct rp_cli_options {
     const char *faq, *examples;                     /* of chat; NULL: not given */
     const char *embed_model, *answer_model, *slots; /* models; NULL: not given */
     const char *accuracy;                           /* file to read, with RP_CLI_BENCH_ACCURACY */
+    rp_cli_serving serve;
     char **arguments; /* what was read, borrowed: the command's name and all after it; ends with NULL */
     char **texts;     /* [text_count] TEXT arguments, borrowed from argv */
     size_t text_count;

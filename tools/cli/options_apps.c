@@ -79,7 +79,7 @@ bool rp_cli_set_application(const char *name, int which, const char *value, rp_c
     case R_REFERENCES:
         return rp_cli_read_name(name, r, value, &o->references);
     default:
-        return false;
+        return rp_cli_set_serving(name, which, value, o);
     }
 }
 

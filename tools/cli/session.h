@@ -95,10 +95,14 @@ rp_text *rp_cli_texts_of(const rp_cli_item *const *items, size_t count);
 extern const rp_cli_command rp_cli_command_classify, rp_cli_command_moderate, rp_cli_command_chat,
     rp_cli_command_eval, rp_cli_command_finetune, rp_cli_command_pretrain, rp_cli_command_convert,
     rp_cli_command_pull, rp_cli_command_devices, rp_cli_command_check, rp_cli_command_index,
-    rp_cli_command_search, rp_cli_command_rank, rp_cli_command_score, rp_cli_command_summarize;
+    rp_cli_command_search, rp_cli_command_rank, rp_cli_command_score, rp_cli_command_summarize,
+    rp_cli_command_serve;
 
 /* What bench does: in reprise it starts reprise-bench, which has another. */
 int rp_cli_bench(const rp_cli_options *options, rp_cli_output *out);
+
+/* What serve does: it needs libmicrohttpd (tools/serve), and a build without says so (no_server.c). */
+int rp_cli_serve(const rp_cli_options *options, rp_cli_output *out);
 
 /* The writers. */
 void rp_cli_json_tokens(const rp_cli_answer *answer, rp_cli_buffer *out);

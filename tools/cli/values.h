@@ -31,6 +31,11 @@ bool rp_cli_read_more(const char *name, const rp_cli_rule *r, const char *value,
 bool rp_cli_set_training(const char *name, int which, const char *value, rp_cli_options *o);
 bool rp_cli_set_application(const char *name, int which, const char *value, rp_cli_options *o);
 
+/* Those of serve; and what they are where they were not given: variables of the environment, as
+ * text-embeddings-inference names them, or the defaults. */
+bool rp_cli_set_serving(const char *name, int which, const char *value, rp_cli_options *o);
+bool rp_cli_complete_serving(const char *name, const bool *given, rp_cli_options *o);
+
 /* Whether the options of a command that takes `allowed` go together; `given`: [R_COUNT] which were. */
 bool rp_cli_check_application(const char *name, const bool *given, uint64_t allowed, const rp_cli_options *o);
 
