@@ -401,7 +401,7 @@ static bool read_key(reader *r) {
     frame *f = &r->frames[r->depth - 1];
     rp_member *member = &f->members[f->count];
     if (!take(r, '"')) return fail(r, r->at, "a key in quotes or '}' expected");
-    if (!read_text(r, false, &member->key, &member->key_size)) return false;
+    if (!read_text(r, r->flags.nul_keys, &member->key, &member->key_size)) return false;
     if (!rp_json_index_add(f->members, f->size, f->count))
         return fail(r, r->at, "a duplicate key in an object");
     return take(r, ':') || fail(r, r->at, "':' expected");

@@ -5,9 +5,10 @@
 #include "loader/json_tree.h"
 
 typedef struct rp_json_flags {
-    bool any;   /* the whole may be a string, a number or a word, not only an object or a list */
-    bool nul;   /* strings, though not keys, may hold the character U+0000 */
-    bool reals; /* every number becomes a real: integers of any size can be read */
+    bool any;      /* the whole may be a string, a number or a word, not only an object or a list */
+    bool nul;      /* strings, though not keys, may hold the character U+0000 */
+    bool nul_keys; /* keys, too: no name that is asked for is one of these */
+    bool reals;    /* every number becomes a real: integers of any size can be read */
     bool large; /* a number that fits no type is no mistake: an integer of more than 64 bits becomes a real,
                    and a real that is too large the largest there is */
     bool rust;  /* reals are rounded as serde_json rounds them, which is what reads tokenizer.json elsewhere:

@@ -57,6 +57,10 @@ static bool decode_ids(rp_serve_request *r, rp_trouble *problem) {
         rp_error err = {RP_ERROR_HOST_MEMORY, "out of memory; try again later"};
         if (!value) continue;
         for (uint32_t k = 0; ids && k < value->count; k++) ids[k] = (int32_t)value->items[k].integer;
+        if (ids && !rp_ids_known(r->model->tokenizer, value, problem)) {
+            free(ids);
+            return false;
+        }
         rp_status status =
             ids ? rp_tokenizer_decode(r->model->tokenizer, ids, value->count, true, &ask->owned[i], &err)
                 : err.status;

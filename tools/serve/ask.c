@@ -14,7 +14,7 @@ void rp_ask_free(rp_ask *ask) {
 }
 
 bool rp_ask_read(rp_ask *ask, const rp_route *route, const char *body, size_t size, rp_trouble *problem) {
-    const rp_json_flags flags = {.any = true, .nul = true, .large = true};
+    const rp_json_flags flags = {.any = true, .nul = true, .nul_keys = true, .large = true};
     rp_json_mistake mistake;
     if (!rp_json_read(body ? body : "", size, flags, &ask->body, &mistake)) {
         if (mistake.memory) return rp_trouble_memory(problem);

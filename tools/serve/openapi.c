@@ -149,7 +149,7 @@ static void put_task_body(rp_server *s, rp_cli_buffer *out) {
     put_schema(
         s, OBJECT("\"inputs\", \"parameters\"", "\"inputs\": " TEXT ", \"parameters\": " LABELLED) ", ", out);
     put_schema(s,
-               first ? OBJECT("\"inputs\"", "\"inputs\": " TEXTS ", \"parameters\": {\"type\": \"object\"}")
+               first ? OBJECT("\"inputs\"", "\"inputs\": " TEXTS ", \"parameters\": {\"type\": \"object\", \"nullable\": true}")
                      : OBJECT("\"inputs\"", "\"inputs\": " OBJECT("\"source_sentence\", \"sentences\"",
                                                                   "\"source_sentence\": " TEXT
                                                                   ", \"sentences\": " MANY(TEXT))),
@@ -165,7 +165,7 @@ static const char *find(const char *path, bool answer) {
 }
 
 static void put_answers(rp_server *s, const rp_route *route, rp_cli_buffer *out) {
-    static const char *const statuses[] = {"400", "413", "415", "422", "424", "429", "503", "504"};
+    static const char *const statuses[] = {"400", "404", "413", "415", "422", "424", "429", "503", "504"};
     const char *schema = find(route->path, true), *type = route->type ? route->type : "application/json";
     const char *error = route->dialect == RP_DIALECT_OPENAI ? "OpenAIError" : "Error";
     size_t size = strcspn(type, ";");
@@ -181,7 +181,8 @@ static void put_answers(rp_server *s, const rp_route *route, rp_cli_buffer *out)
         rp_cli_puts(out, ", \"401\": {\"description\": \"the key is missing or wrong\"}");
     for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
         bool ready = !strcmp(statuses[i], "503") && empty;
-        if (!route->post && !ready) continue;
+        bool named = strcmp(statuses[i], "404") || route->dialect == RP_DIALECT_OPENAI;
+        if ((!route->post && !ready) || !named) continue;
         rp_cli_printf(
             out,
             ", \"%s\": {\"description\": \"an error\", \"content\": {\"application/json\": {\"schema\": "

@@ -157,14 +157,17 @@ const rp_route rp_routes[] = {
     {.path = NULL},
 };
 
-/* The route of `/NAME/...` behind NAME, which only those that ask a model have. */
+/* The route of a path. `named`: of what stands behind `/NAME`, where only those are that ask a model. */
 static const rp_route *by_path(const char *path, bool post, bool named, const char **allow) {
+    const rp_route *found = NULL;
+    bool methods[2] = {false, false};
     for (const rp_route *at = rp_routes; at->path; at++) {
         if (strcmp(at->path, path) || (named && !at->task && strcmp(path, "/info"))) continue;
-        if (at->post == post) return at;
-        *allow = at->post ? "POST" : "GET";
+        methods[at->post] = true;
+        if (at->post == post) found = at;
     }
-    return NULL;
+    if (methods[0] || methods[1]) *allow = !methods[1] ? "GET" : methods[0] ? "GET, POST" : "POST";
+    return found;
 }
 
 /* The rest of `path` behind the name of a model, the longest that fits; NULL: none does. */
@@ -184,7 +187,7 @@ static const char *behind_model(rp_server *s, const char *path, rp_served **mode
 
 static const rp_route *by_task(const char *name, bool post, const char **allow) {
     const rp_route *route = rp_task_route(name);
-    if (route && !post) *allow = "POST";
+    if (route) *allow = "POST";
     return post ? route : NULL;
 }
 
@@ -208,6 +211,6 @@ const rp_route *rp_route_find(rp_server *s, const char *path, const char *method
         if (rest && *rest) route = by_path(rest, post, true, other);
     }
     if (route && (post || get)) return route;
-    *allow = route ? (route->post ? "POST" : "GET") : unused;
+    *allow = unused;
     return NULL;
 }

@@ -128,6 +128,8 @@ static int by_models(rp_serve_request *r, const rp_json *inputs) {
 bool rp_task_prepare(rp_serve_request *r, rp_trouble *problem) {
     const rp_json *root = &r->ask.body.root;
     int task = by_keys(root);
+    /* Of huggingface_hub's tasks this one alone comes without parameters. */
+    if (task < 0 && r->modern && !rp_json_get(root, "parameters")) task = FEATURES;
     if (task < 0) task = by_models(r, rp_field(root, "inputs"));
     if (task < 0)
         return rp_trouble_say(problem, 424, "Backend",

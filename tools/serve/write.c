@@ -303,6 +303,16 @@ bool rp_write_tokens(rp_serve_request *r, const rp_result *result, rp_cli_buffer
     return true;
 }
 
+bool rp_ids_known(const rp_tokenizer *tokenizer, const rp_json *ids, rp_trouble *problem) {
+    uint32_t count = rp_tokenizer_vocab_size(tokenizer);
+    for (uint32_t k = 0; k < ids->count; k++)
+        if (ids->items[k].integer >= count)
+            return rp_trouble_say(problem, 422, "Tokenizer",
+                                  "token id %lld is none of the %u of the vocabulary",
+                                  (long long)ids->items[k].integer, count);
+    return true;
+}
+
 bool rp_write_decoded(rp_serve_request *r, const rp_result *result, rp_cli_buffer *out, rp_trouble *problem) {
     (void)result;
     rp_cli_puts(out, "[");
@@ -312,6 +322,10 @@ bool rp_write_decoded(rp_serve_request *r, const rp_result *result, rp_cli_buffe
         char *text = NULL;
         rp_error err;
         if (!ids) return rp_trouble_memory(problem);
+        if (!rp_ids_known(r->model->tokenizer, value, problem)) {
+            free(ids);
+            return false;
+        }
         for (uint32_t k = 0; k < value->count; k++) ids[k] = (int32_t)value->items[k].integer;
         rp_status status =
             rp_tokenizer_decode(r->model->tokenizer, ids, value->count, !r->ask.keep_special, &text, &err);

@@ -21,6 +21,9 @@ bool rp_write_decoded(rp_serve_request *r, const rp_result *result, rp_cli_buffe
 /* Every entry of `result` was answered, and none was cut that should not have been; count their tokens. */
 bool rp_write_check(rp_serve_request *r, const rp_result *result, rp_trouble *problem);
 
+/* A list of ids of which the vocabulary has every one. */
+bool rp_ids_known(const rp_tokenizer *tokenizer, const rp_json *ids, rp_trouble *problem);
+
 /* An error as the clients of `dialect` expect it. */
 void rp_write_problem(const rp_trouble *problem, rp_dialect dialect, rp_cli_buffer *out);
 
