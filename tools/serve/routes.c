@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "tools/serve/info.h"
+#include "tools/serve/page.h"
 #include "tools/serve/read.h"
 #include "tools/serve/run.h"
 #include "tools/serve/tasks.h"
@@ -13,10 +14,10 @@
 
 const rp_route rp_routes[] = {
     {.path = "/",
-     .write = rp_write_start,
+     .page = rp_page_answer,
      .open = true,
-     .type = "text/plain; charset=utf-8",
-     .does = "what the server is"},
+     .type = "text/html; charset=utf-8",
+     .does = "a page on which to try what the models do"},
     {.path = "/health",
      .write = rp_write_health,
      .open = true,

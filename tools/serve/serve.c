@@ -11,15 +11,6 @@
 #include "tools/cli/stop.h"
 #include "tools/serve/info.h"
 
-bool rp_write_start(rp_serve_request *r, const rp_result *none, rp_cli_buffer *out, rp_trouble *problem) {
-    (void)none;
-    (void)problem;
-    rp_cli_printf(out, "Reprise %s serves:", rp_version());
-    for (size_t i = 0; i < r->server->model_count; i++) rp_cli_printf(out, " %s", r->server->models[i].name);
-    rp_cli_puts(out, "\nThe routes are in /openapi.json.\n");
-    return true;
-}
-
 /* The first line of the file, without white space at its end. */
 static bool read_key(rp_server *s) {
     const char *name = s->options->key_file;
