@@ -539,6 +539,30 @@ put("nbest", "odd", "\ufeff0 |||  ||| ||| .5\r\n7 ||| a|||b ||||| c ||| ||| -0\n
 put("nbest", "order", "1 ||| a ||| ||| 1\n0 ||| a ||| ||| 1\n")
 put("nbest", "bytes", b"0 ||| a\xff ||| ||| 1\n")
 
+# ---- bodies of reprise serve: the letter of the route, and the body ----
+for at, (name, body) in enumerate([
+        ("embed", {"inputs": ["a", [5, 6]], "normalize": False, "dimensions": 4, "truncate": None}),
+        ("openai", {"input": [1, 2], "model": "a", "encoding_format": "base64"}),
+        ("predict", {"inputs": [["a"], ["a", "b"]], "raw_scores": True, "truncation_direction": "Right"}),
+        ("rerank", {"query": "a", "texts": ["b", "c"], "return_text": True}),
+        ("cohere", {"query": "a", "documents": ["b", {"text": "c"}], "top_n": 1, "return_documents": True}),
+        ("similarity", {"inputs": {"source_sentence": "a", "sentences": ["b"]}, "parameters": {"truncate": True}}),
+        ("tokenize", {"inputs": "a\0b", "add_special_tokens": False}),
+        ("decode", {"ids": [[1, 2], [3]], "skip_special_tokens": False}),
+        ("coherence", {"text": "a", "text_pair": "b"}),
+        ("choose", {"text": "a", "choices": ["b", "c"]}),
+        ("moderate", {"inputs": ["a"], "normalize": True}),
+        ("score", {"text": "a"}),
+        ("search", {"query": "a", "index": "b", "top_k": 3, "threshold": 0.5}),
+        ("summarize", {"inputs": "a", "sentences": 2, "coherence": -1}),
+        ("task", {"inputs": {"question": "a"}, "parameters": {}}),
+        ("labels", {"inputs": {"text": "a", "text_pair": "b"}, "parameters": {"function_to_apply": "sigmoid", "top_k": 2}}),
+        ("entities", {"inputs": "a", "parameters": {"aggregation_strategy": "first", "ignore_labels": ["O"], "stride": 8}}),
+        ("question", {"inputs": {"question": "a", "context": "b"}, "parameters": {"top_k": 2, "max_answer_len": 3}}),
+        ("mask", {"inputs": "[MASK]", "parameters": {"targets": ["a", "b"], "top_k": 1}}),
+        ("zero-shot", {"inputs": "a", "parameters": {"candidate_labels": ["b"], "hypothesis_template": "x {}", "multi_label": True}})]):
+    put("serve", name, chr(ord("a") + at) + json.dumps(body))
+
 # ---- an index: how far its checksums are made right, and the file ----
 def index(rows, texts, width, version=1, count=None, cut=0, bare=()):
     """rows: float16 numbers; texts: (id, text) each. The target fills in checksums and the size."""

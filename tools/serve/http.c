@@ -182,6 +182,7 @@ static enum MHD_Result finish(rp_serve_request *r) {
     r->asked = true;
     if (r->problem.status || !r->route->page) return rp_serve_answer(r) ? send_answer(r) : MHD_YES;
     r->status = 200;
+    rp_serve_phase(r->server, r->connection, RP_ANSWERING, r);
     return r->route->page(r->handle) ? MHD_YES : MHD_NO;
 }
 

@@ -149,7 +149,8 @@ static void put_task_body(rp_server *s, rp_cli_buffer *out) {
     put_schema(
         s, OBJECT("\"inputs\", \"parameters\"", "\"inputs\": " TEXT ", \"parameters\": " LABELLED) ", ", out);
     put_schema(s,
-               first ? OBJECT("\"inputs\"", "\"inputs\": " TEXTS ", \"parameters\": {\"type\": \"object\", \"nullable\": true}")
+               first ? OBJECT("\"inputs\"", "\"inputs\": " TEXTS
+                                            ", \"parameters\": {\"type\": \"object\", \"nullable\": true}")
                      : OBJECT("\"inputs\"", "\"inputs\": " OBJECT("\"source_sentence\", \"sentences\"",
                                                                   "\"source_sentence\": " TEXT
                                                                   ", \"sentences\": " MANY(TEXT))),

@@ -109,9 +109,9 @@ typedef struct rp_route {
 typedef struct rp_served {
     char *name, *dir;
     rp_tokenizer *tokenizer; /* stays open while the model is unloaded; NULL: the folder has none */
+    bool bound;              /* it is the model's, which is therefore not unloaded */
     pthread_mutex_t lock;    /* of what follows */
-    pthread_cond_t changed;
-    rp_model *model; /* NULL while it is unloaded */
+    rp_model *model;         /* NULL while it is unloaded */
     rp_queue *queue;
     rp_moderation *moderation;   /* NULL: it does not moderate */
     bool loading, sick, probing; /* a thread opens it; the device failed it; whether it still does is being
