@@ -28,6 +28,7 @@ apt-get update -qq
 apt-get install -y -qq --no-install-recommends ./libreprise0.2_*.deb ./reprise_*.deb ./reprise-models_*.deb \
     mesa-vulkan-drivers
 sh tests/command
+sh tests/serve
 apt-get install -y -qq --no-install-recommends ./*.deb gcc libc6-dev pkg-config
 sh tests/c-program
 sh tests/python
