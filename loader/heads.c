@@ -41,9 +41,11 @@ static bool has_head(const rp_weights_reading *r, unsigned head) {
     return s.found || (head == RP_HEAD_MASKED_LM && find(r, names->decoder));
 }
 
-/* Rows of classifier.weight; 0: there is none, or it is no matrix that could be one. */
+/* Rows of classifier.weight, or of the first internal classifier; 0: there is none, or it is no matrix that
+ * could be one. */
 static uint32_t classifier_rows(const rp_weights_reading *r) {
     const rp_tensor_entry *entry = find(r, "classifier.weight");
+    if (!entry) entry = find(r, "classifiers.0.weight");
     bool fits = entry && entry->rank == 2 && entry->dims[0] >= 1 && entry->dims[0] <= MOST_ROWS;
     return fits ? (uint32_t)entry->dims[0] : 0;
 }
@@ -127,6 +129,35 @@ static rp_status read_lm(rp_weights_reading *r) {
     return RP_OK;
 }
 
+/* One tensor of an internal classifier. */
+static rp_status read_exit(rp_weights_reading *r, uint32_t layer, bool bias, rp_tensor *out) {
+    const rp_config *c = r->config;
+    char name[64];
+    rp_tensor_file *file = NULL;
+    snprintf(name, sizeof name, "classifiers.%u.%s", layer, bias ? "bias" : "weight");
+    rp_tensor_entry *found = rp_weights_find(r, name, false, &file);
+    if (!found) return rp_weights_fail_missing(r, name, false);
+    return rp_tensor_file_view(
+        file, found, bias ? 1 : 2, bias ? 1 : c->label_count, bias ? c->label_count : c->hidden_size,
+        bias ? "id2label or num_labels" : "id2label or num_labels, hidden_size", out, r->err);
+}
+
+/* The internal classifiers, where the first one is there: then all of them must be. */
+static rp_status read_exits(rp_weights_reading *r) {
+    rp_weights *w = r->out;
+    const rp_config *c = r->config;
+    rp_status status = RP_OK;
+    if (!find(r, "classifiers.0.weight")) return RP_OK;
+    w->exits = rp_new_array(rp_exit_weights, c->layers);
+    if (!w->exits) return rp_fail_memory(r->err, "internal classifiers", c->layers * sizeof *w->exits);
+    for (uint32_t i = 0; !status && i < c->layers; i++) {
+        status = read_exit(r, i, false, &w->exits[i].weight);
+        if (!status) status = read_exit(r, i, true, &w->exits[i].bias);
+        if (!status && i + 1 < c->layers) w->parameters += c->label_count * (c->hidden_size + 1ull);
+    }
+    return status;
+}
+
 /* Read `head`, or leave it out. What stands on the pooler comes after it. */
 static rp_status read_head(rp_weights_reading *r, unsigned head) {
     rp_weights *w = r->out;
@@ -136,6 +167,7 @@ static rp_status read_head(rp_weights_reading *r, unsigned head) {
     r->missing = false;
     rp_status status = rp_weights_read_part(r, head);
     if (!status && lm) status = read_lm(r);
+    if (!status && head == RP_HEAD_CLASSIFIER) status = read_exits(r);
     bool stands = !(head & ON_POOLER) || w->heads & RP_HEAD_POOLER;
     if (!status && stands) {
         w->heads |= head;
@@ -148,6 +180,10 @@ static rp_status read_head(rp_weights_reading *r, unsigned head) {
         leave_out(r, head, reason_of(w, RP_HEAD_POOLER)->message, "");
     rp_slots_each(r->config, w, head, clear_slot, NULL);
     if (lm) w->lm_bias = w->lm_decoder = (rp_tensor){0};
+    if (head == RP_HEAD_CLASSIFIER) {
+        free(w->exits);
+        w->exits = NULL;
+    }
     w->parameters = parameters;
     return RP_OK;
 }

@@ -1,6 +1,7 @@
 #include "loader/names.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* Sizes by their letter in weights.h. */
 typedef enum size_letter { ONE, TWO, V, E, P, Y, H, I, C } size_letter;
@@ -133,6 +134,8 @@ static rp_status visit_row(const walk *w, const row *r, void *base, const char *
     snprintf(slot.name, sizeof slot.name, "%s%s.weight", prefix, name);
     if (r->part == RP_HEAD_SPANS && c->head == RP_HEAD_SPANS) // the caller says that a classifier is one
         snprintf(slot.old_name, sizeof slot.old_name, "classifier.weight");
+    if (r->part == RP_HEAD_CLASSIFIER) // of internal classifiers, the one behind the last layer
+        snprintf(slot.old_name, sizeof slot.old_name, "classifiers.%u.weight", c->layers - 1);
     if (norm) {
         snprintf(slot.old_name, sizeof slot.old_name, "%s%s.gamma", prefix, name);
         snprintf(reason, sizeof reason, "%s", field_of(c, r->columns));
@@ -146,7 +149,8 @@ static rp_status visit_row(const walk *w, const row *r, void *base, const char *
     slot.rows = 1;
     snprintf(slot.name, sizeof slot.name, "%s%s.bias", prefix, name);
     if (norm) snprintf(slot.old_name, sizeof slot.old_name, "%s%s.beta", prefix, name);
-    if (*slot.old_name && !norm) snprintf(slot.old_name, sizeof slot.old_name, "classifier.bias");
+    char *end = *slot.old_name && !norm ? strrchr(slot.old_name, '.') : NULL;
+    if (end) snprintf(end, sizeof slot.old_name - (size_t)(end - slot.old_name), ".bias");
     snprintf(reason, sizeof reason, "%s", field_of(c, norm ? r->columns : r->rows));
     return w->visit(&slot, w->context);
 }
@@ -186,6 +190,7 @@ unsigned rp_heads_of_architecture(const rp_config *config) {
     } classes[] = {
         {"Model", RP_HEAD_POOLER}, // the first: passed over where there is no pooler
         {"ForSequenceClassification", RP_HEAD_POOLER | RP_HEAD_CLASSIFIER},
+        {"ForSequenceClassificationWithPabee", RP_HEAD_POOLER | RP_HEAD_CLASSIFIER},
         {"ForTokenClassification", RP_HEAD_TOKENS},
         {"ForQuestionAnswering", RP_HEAD_SPANS},
         {"ForMultipleChoice", RP_HEAD_POOLER | RP_HEAD_CHOICE},

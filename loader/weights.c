@@ -46,6 +46,7 @@ void rp_weights_finish(rp_weights *weights) {
     if (!weights) return;
     rp_weight_files_close(weights->files);
     free(weights->layers);
+    free(weights->exits);
     *weights = (rp_weights){0};
 }
 

@@ -29,6 +29,12 @@ typedef struct rp_layer_weights {
     rp_tensor output_norm, output_norm_bias;       // [H], [H]
 } rp_layer_weights;
 
+/* The internal classifier behind a layer, which stands on the shared pooler (PABEE). The one behind the last
+ * layer is the classifier. */
+typedef struct rp_exit_weights {
+    rp_tensor weight, bias; // [C, H], [C]
+} rp_exit_weights;
+
 /* Everything a folder holds. V: vocabulary, E: embedding, P: positions, Y: types, C: labels. */
 typedef struct rp_weights {
     rp_tensor word, position, type;                // [V, E], [P, E], [Y, E] absent in a DistilBERT
@@ -37,6 +43,7 @@ typedef struct rp_weights {
     rp_layer_weights *layers;                      // [groups * inner_layers], group by group
     rp_tensor pooler, pooler_bias;                 // [H, H], [H]; a DistilBERT's pre_classifier
     rp_tensor classifier, classifier_bias; // [C, H] sequence, token or choice head, or qa_outputs [2, H]
+    struct rp_exit_weights *exits;         // [layers] of a sequence head: what leaves behind each; NULL: none
     rp_tensor order, order_bias;           // [2, H] SOP (ALBERT) or NSP (BERT)
     rp_tensor lm_dense, lm_dense_bias;     // [E, H], [E]
     rp_tensor lm_norm, lm_norm_bias;       // [E], [E]

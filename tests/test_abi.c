@@ -210,7 +210,9 @@ static const number numbers[] = {
     FIELD(rp_run_params, rows, 8, 8),
     FIELD(rp_run_params, row_count, 16, 8),
     FIELD(rp_run_params, call, 24, 8),
-    FIELD(rp_run_params, reserved, 32, 24),
+    FIELD(rp_run_params, patience, 32, 4),
+    FIELD(rp_run_params, layers, 40, 8),
+    FIELD(rp_run_params, reserved, 48, 8),
     STRUCT(rp_run_times, 40),
     FIELD(rp_run_times, host, 0, 8),
     FIELD(rp_run_times, device, 8, 8),
@@ -222,14 +224,15 @@ static const number numbers[] = {
     STRUCT(rp_json_params, 40),
     FIELD(rp_json_params, offsets, 0, 4),
     FIELD(rp_json_params, reserved, 8, 32),
-    STRUCT(rp_classify_params, 40),
+    STRUCT(rp_classify_params, 48),
     FIELD(rp_classify_params, top_k, 0, 4),
     FIELD(rp_classify_params, call, 8, 8),
     FIELD(rp_classify_params, long_texts, 16, 4),
     FIELD(rp_classify_params, stride, 20, 4),
     FIELD(rp_classify_params, explain, 24, 1),
     FIELD(rp_classify_params, most_parts, 28, 4),
-    FIELD(rp_classify_params, reserved, 32, 8),
+    FIELD(rp_classify_params, patience, 32, 4),
+    FIELD(rp_classify_params, reserved, 40, 8),
     STRUCT(rp_word, 24),
     FIELD(rp_word, word, 0, 8),
     FIELD(rp_word, span, 8, 8),
@@ -570,7 +573,7 @@ static void test_unknown_fields_are_refused(void **state) {
         refused(
             rp_tokenize(rp_model_get_tokenizer(model), input.text, input.pair, &tokenize, &encoding, &err),
             &err);
-        rp_run_params run = {.reserved = WORD3(i)};
+        rp_run_params run = {.reserved = {i + 1}};
         refused(rp_model_run(model, NULL, 0, &run, NULL, 0, NULL, &err), &err);
     }
     rp_model_close(&model);

@@ -226,8 +226,15 @@ typedef struct rp_run_params {
     rp_output output;
     const rp_row *rows; /* [row_count], for RP_OUTPUT_MASKED_LM only; sequences in ascending order */
     size_t row_count;
-    const rp_call *call;  /* NULL: none. Its inputs are the sequences */
-    uint64_t reserved[3]; /* zero; see reprise.h */
+    const rp_call *call; /* NULL: none. Its inputs are the sequences */
+    uint32_t patience; /* for RP_OUTPUT_CLASSES only: a sequence leaves as soon as the internal classifiers of
+                          so many layers in a row have chosen the label of the layer before (PABEE), with the
+                          logits behind that layer. Each decides for itself, on the device; without a queue
+                          (queue.h) a batch ends when the last one of it leaves. Cross-checks leave such runs
+                          out. 0: all layers. RP_ERROR_HEAD: the folder has no internal classifiers;
+                          RP_ERROR_UNSUPPORTED: it has no best label, or too many */
+    uint32_t *layers;  /* [count] how many layers each sequence went through; NULL: not wanted */
+    uint64_t reserved[1]; /* zero; see reprise.h */
 } rp_run_params;
 
 /* Times of one run in seconds, summed over its submissions. */

@@ -108,6 +108,8 @@ typedef struct rp_classify_params {
                              RP_ERROR_ARGUMENT. An input with a pair is RP_ERROR_TEXT */
     uint32_t most_parts;  /* with explain: a text with more words is explained in so many parts, each some
                              words that follow one another and have their weight together; 0: 256 */
+    uint32_t patience;    /* early exit, as in rp_run_params; 0: all layers. Not with explain or long_texts:
+                             RP_ERROR_ARGUMENT */
     uint64_t reserved[1]; /* zero; see reprise.h */
 } rp_classify_params;
 
@@ -124,6 +126,10 @@ RP_API rp_status rp_classify(rp_model *model, const rp_input *inputs, size_t cou
 
 /* Labels of entry i, best first; `*count` gets their number. NULL when the entry failed. */
 RP_API const rp_label *rp_result_labels(const rp_result *result, size_t i, size_t *count);
+
+/* How many layers entry i went through, with rp_classify_params.patience; else, and when the entry failed, 0.
+ */
+RP_API uint32_t rp_result_layers(const rp_result *result, size_t i);
 
 /* A word of a text that was explained: letters, digits and marks with ' or - between them, an ideograph, or
  * what stands between words and is no white space. */

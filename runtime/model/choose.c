@@ -98,9 +98,11 @@ static void leave(const rp_chooser *c, rp_tick *tick, rp_depth_text *text, size_
 static void choose_leaving(const rp_chooser *c, rp_depth_text *const *texts, size_t count, rp_tick *tick) {
     size_t room = 0, needed = 0;
     for (size_t i = 0; i < count; i++)
-        if (texts[i]->inside && !texts[i]->left && !texts[i]->leaving) leave(c, tick, texts[i], &room);
+        if (texts[i]->inside && !texts[i]->left && !texts[i]->leaving && !texts[i]->patience)
+            leave(c, tick, texts[i], &room);
     for (size_t i = 0; i < tick->batch.count; i++)
-        if (tick->batch.texts[i]->left == tick->layers) leave(c, tick, tick->batch.texts[i], &room);
+        if (tick->batch.texts[i]->left == tick->layers && !tick->batch.texts[i]->patience)
+            leave(c, tick, tick->batch.texts[i], &room);
     tick->straight_out = tick->batch.count && tick->leave.count == tick->batch.count;
     for (size_t i = 0; tick->straight_out && i < tick->batch.count; i++) {
         tick->straight_out = tick->leave.texts[i] == tick->batch.texts[i];
@@ -116,7 +118,7 @@ void rp_tick_choose(const rp_chooser *c, rp_depth_text *const *texts, size_t cou
     double layer = 0, work = 0;
     bool begun;
     uint64_t waiting;
-    tick->join.count = batch->count = tick->leave.count = tick->rows = 0;
+    tick->join.count = batch->count = tick->leave.count = tick->patient.count = tick->rows = 0;
     tick->join.tokens = batch->tokens = tick->leave.tokens = tick->layers = tick->depth = 0;
     size_t n = sort(c, texts, count, now, order, &begun, &waiting);
     uint64_t limit = waiting / SHARE > c->budget ? waiting / SHARE : c->budget;
@@ -130,6 +132,7 @@ void rp_tick_choose(const rp_chooser *c, rp_depth_text *const *texts, size_t cou
         if (full && together(c) && !begun) break;
         if (full && !begun) continue;
         add(batch, text);
+        if (text->patience) add(&tick->patient, text);
         layer += text->work;
         work += c->layers * text->work;
         if (text->inside) continue;

@@ -146,8 +146,11 @@ static void commit(rp_depth *d, rp_tick *tick) {
     d->place_count -= tick->join.tokens;
     for (size_t i = 0; i < tick->join.count; i++) tick->join.texts[i]->inside = true;
     for (size_t i = 0; i < tick->batch.count; i++) {
-        tick->batch.texts[i]->left -= tick->layers;
-        tick->batch.texts[i]->run->marked = true;
+        rp_depth_text *text = tick->batch.texts[i];
+        text->left -= tick->layers;
+        text->run->marked = true;
+        text->leaving = text->patience > 0; /* the device decides */
+        text->run->leaving += text->leaving;
     }
     size_t rows = tick->rows;
     for (size_t i = 0; i < tick->leave.count; i++) {
@@ -170,6 +173,12 @@ static void finish(rp_depth *d, rp_depth_text *text) {
     d->counts.tokens += text->sequence->count;
 }
 
+/* Texts of a run were in a tick from which they may have left. */
+static void go_on(rp_depth *d, rp_depth_call *run) {
+    offer(d, run);
+    if (run->tells || run->status || run->done == run->count) pthread_cond_signal(&run->changed);
+}
+
 /* After a tick: those that have their results go, whoever waits for them hears of it, and runs offer more. */
 static void settle(rp_depth *d, const rp_tick *tick, double seconds) {
     size_t kept = 0;
@@ -185,9 +194,11 @@ static void settle(rp_depth *d, const rp_tick *tick, double seconds) {
         rp_depth_text *text = d->texts[i];
         rp_depth_call *run = text->run;
         bool goes = text->leaving && (rp_output_rows(text->output) != RP_COUNT_ROWS || !text->row_count);
+        if (text->patience) goes = text->exited;
         run->leaving -= text->leaving;
         if (goes) finish(d, text);
-        if (text->leaving && run->status && !goes) { /* it keeps rows that nobody wants any more */
+        if (text->exited) free_places(d, text);
+        if (text->leaving && run->status && !goes) { /* nobody waits for it any more */
             free_places(d, text);
             goes = true;
         }
@@ -195,11 +206,9 @@ static void settle(rp_depth *d, const rp_tick *tick, double seconds) {
         if (!goes) d->texts[kept++] = text;
     }
     d->count = kept;
-    for (size_t i = 0; i < tick->leave.count; i++) {
-        rp_depth_call *run = tick->leave.texts[i]->run;
-        offer(d, run);
-        if (run->tells || run->status || run->done == run->count) pthread_cond_signal(&run->changed);
-    }
+    for (size_t i = 0; i < tick->leave.count; i++) go_on(d, tick->leave.texts[i]->run);
+    for (size_t i = 0; i < tick->patient.count; i++) go_on(d, tick->patient.texts[i]->run);
+    d->changes += tick->patient.count;
 }
 
 /* The hidden states of everybody inside are lost or in doubt: they begin again. `failed`: by a tick that
@@ -334,6 +343,8 @@ static rp_depth_text *make_texts(const rp_depth *d, rp_depth_call *run, const rp
                                    .row_count = rows,
                                    .out = out,
                                    .left = model->config.layers,
+                                   .patience = params->patience,
+                                   .layers = params->layers ? params->layers + i : NULL,
                                    .places = places,
                                    .work = rp_layer_work(&model->config, &sequences[i]),
                                    .run = run};

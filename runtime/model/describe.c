@@ -159,6 +159,25 @@ static void describe_pooled(const rp_model *model, rp_output output, rp_op_list 
     for (uint32_t i = 0; i < list->count; i++) list->ops[i].rows = RP_COUNT_SEQUENCES;
 }
 
+void rp_describe_exits(const rp_model *model, rp_op_list *list) {
+    const rp_device_weights *w = &model->on_device;
+    const rp_activations *a = &model->activations;
+    uint32_t h = rp_padded(model->config.hidden_size);
+    rp_range pooled = rp_model_range_of_wide(model, h, h, 4);
+    list->count = 0;
+    describe_pooled(model, RP_OUTPUT_CLASSES, list);
+    list->count--; /* another head than that */
+    rp_op *head = product(list, "internal classifiers", pooled, &w->exits, w->exits_bias, whole(&a->output));
+    head->rows = RP_COUNT_SEQUENCES;
+    rp_op *decision = next(list, &rp_class_patience, "patience");
+    decision->rows = RP_COUNT_SEQUENCES;
+    decision->width = model->config.layers * model->config.label_count;
+    decision->fixed = model->config.label_count;
+    decision->x = whole(&a->output);
+    decision->list = input(model, a->at.exits, model->batch_tokens * 16ull);
+    decision->state = whole(&a->exits);
+}
+
 void rp_describe_output(const rp_model *model, rp_output output, rp_op_list *list) {
     const rp_device_weights *w = &model->on_device;
     const rp_activations *a = &model->activations;

@@ -23,6 +23,9 @@ void rp_describe_layer(const rp_config *config, bool half, const rp_device_layer
 /* An output that the model has: its operators from the hidden states on. */
 void rp_describe_output(const rp_model *model, rp_output output, rp_op_list *out);
 
+/* The internal classifiers of a model that has them, and which texts leave behind a layer. */
+void rp_describe_exits(const rp_model *model, rp_op_list *out);
+
 /* Select a kernel for every operator of the list, and note its pipeline, to be made with all others. And
  * record them by what was selected, into a new command buffer of model->ops; `last`: the host reads what it
  * writes. (recording.c) */

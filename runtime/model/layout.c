@@ -1,8 +1,9 @@
 /* How many tokens a batch has, which buffers a model allocates for it, and where in them a layer reads and
  * writes. */
-#include "model/model.h"
+#include "model/exits.h"
 
 #include "ops/attention.h"
+#include "ops/patience.h"
 
 enum {
     WIDEST_DEFAULT = 64 << 20, /* bytes of the widest activation, float32, of a default batch */
@@ -70,9 +71,13 @@ static void lay_out_input(rp_model *model, uint32_t tokens) {
     const struct {
         VkDeviceSize *offset, bytes;
     } fields[] = {
-        {&at->counts, RP_ALL_COUNTS * 4}, {&at->indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)},
-        {&at->tokens, tokens * 16ull},    {&at->starts, (tokens + 1) * 4ull},
-        {&at->tiles, tokens * 8ull},      {&at->rows, tokens * 4ull},
+        {&at->counts, RP_ALL_COUNTS * 4},
+        {&at->indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)},
+        {&at->tokens, tokens * 16ull},
+        {&at->starts, (tokens + 1) * 4ull},
+        {&at->tiles, tokens * 8ull},
+        {&at->rows, tokens * 4ull},
+        {&at->exits, rp_exits_width(model) ? tokens * sizeof(rp_exit_entry) : 0},
     };
     for (size_t i = 0; i < RP_COUNT(fields); i++) {
         *fields[i].offset = rp_round_up(end, alignment);
@@ -95,7 +100,8 @@ static uint64_t output_floats(const rp_model *model) {
         uint64_t needed = rows * rp_padded(rp_output_width(model, output));
         if (floats < needed) floats = needed;
     }
-    return floats;
+    uint64_t exits = (uint64_t)model->batch_tokens * rp_padded(rp_exits_width(model)); /* of a batch */
+    return floats < exits ? exits : floats;
 }
 
 uint64_t rp_model_hidden_bytes(const rp_model *model) {
@@ -120,6 +126,7 @@ rp_status rp_model_create_buffers(rp_model *model, uint32_t max_batch_tokens, rp
     RP_TRY(rp_store_flush(&model->on_device.store, err));
     RP_TRY(rp_buffer_create(device, a->at.size, RP_MEMORY_INPUT, "input", &a->input, err));
     RP_TRY(rp_buffer_create(device, model->output_floats * 4, RP_MEMORY_OUTPUT, "output", &a->output, err));
+    RP_TRY(rp_exits_create(model, model->batch_tokens, &a->exits, err));
     RP_TRY(
         rp_buffer_create(device, rp_model_hidden_bytes(model), RP_MEMORY_DEVICE, "hidden", &a->hidden, err));
     RP_TRY(rp_buffer_create(device, tokens * widest_row(&model->config, element(model)), RP_MEMORY_DEVICE,

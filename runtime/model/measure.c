@@ -16,7 +16,7 @@ static rp_status time_ticks(rp_ticks *ticks, rp_chooser *c, rp_depth_text *texts
     rp_status status = RP_OK;
     tick->straight_in = true;
     tick->straight_out = false;
-    tick->depth = tick->leave.count = 0;
+    tick->depth = tick->leave.count = tick->patient.count = 0;
     tick->work = 0;
     tick->layers = layers < c->layers ? layers : c->layers;
     tick->batch.count = tick->batch.tokens = 0;

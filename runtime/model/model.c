@@ -72,7 +72,7 @@ static void fill_info(rp_model *model) {
 static void drop_recordings(rp_model *model) {
     rp_device *device = model->device;
     rp_activations *a = &model->activations;
-    rp_buffer *buffers[] = {&a->input, &a->output, &a->hidden, &a->wide};
+    rp_buffer *buffers[] = {&a->input, &a->output, &a->exits, &a->hidden, &a->wide};
     RP_DESTROY(device, vkDestroyFence, model->fence);
     model->fence = VK_NULL_HANDLE;
     rp_ops_drop(&model->ops);

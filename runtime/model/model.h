@@ -51,7 +51,8 @@ typedef struct rp_device_weights {
     rp_device_layer *layers; // [groups * inner_layers]
     uint32_t layer_count;
     rp_matrix pooler, classifier, order, lm_dense, lm_decoder; // lm_decoder: no chunks when tied to word
-    rp_range pooler_bias, classifier_bias, order_bias, lm_dense_bias, lm_bias;
+    rp_matrix exits; // [layers * labels, h]: all internal classifiers; no chunks without
+    rp_range pooler_bias, classifier_bias, order_bias, lm_dense_bias, lm_bias, exits_bias;
     rp_range lm_norm; // [2, e]
 } rp_device_weights;
 
@@ -64,6 +65,7 @@ typedef struct rp_input_layout {
     VkDeviceSize starts;   // uint32 [max tokens + 1]
     VkDeviceSize tiles;    // uint32 [max tokens, 2]; the tiles of a slice begin at its first token
     VkDeviceSize rows;     // uint32 [max tokens]
+    VkDeviceSize exits;    // rp_exit_entry [max tokens]; nothing in a model without internal classifiers
     VkDeviceSize size;
 } rp_input_layout;
 
@@ -84,6 +86,7 @@ typedef struct rp_layer_buffers {
  * rows of a head. Embeddings and rows of a head are float32 in every precision. */
 typedef struct rp_activations {
     rp_buffer input, output;
+    rp_buffer exits; // of each text, how it leaves: patience.h. None without internal classifiers
     rp_input_layout at;
     rp_range arrived; // uint32 [T], in the store of the weights
     rp_buffer hidden; // [T, h]
@@ -134,6 +137,8 @@ struct rp_model {
                                lost and has less memory now */
     uint64_t output_floats; /* floats that the output buffer holds */
     VkCommandBuffer prologue, outputs[RP_OUTPUT_COUNT];
+    VkCommandBuffer exits;   /* which texts leave behind a layer (exits.h) */
+    uint32_t exit_number;    /* of the last batch, or tick, that was written for them */
     VkCommandBuffer *groups; /* [config.groups]; behind them as many for batches of at most few_tokens */
     uint32_t few_tokens;     /* 0: the device has no kernels that are faster for few */
     VkFence fence;
@@ -224,6 +229,9 @@ rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *
  * output. Each is a new command buffer, which model->ops owns. */
 rp_status rp_model_record_prologue(rp_model *model, VkCommandBuffer *out, rp_error *err);
 rp_status rp_model_record_output(rp_model *model, rp_output output, VkCommandBuffer *out, rp_error *err);
+
+/* The same with the internal classifiers, and which texts leave by their patience (exits.h). */
+rp_status rp_model_record_exits(rp_model *model, VkCommandBuffer *out, rp_error *err);
 
 /* Record all inner layers of a group into `commands`, which is being recorded; for batches of at most
  * `most_rows` tokens, 0: of any number. */

@@ -1,5 +1,6 @@
 /* The operators of a model: kernels are selected for them, and they are recorded in command buffers, once. */
 #include "model/describe.h"
+#include "model/exits.h"
 
 #include <string.h>
 
@@ -56,6 +57,10 @@ static rp_status select_all(rp_model *model, rp_error *err) {
         rp_describe_output(model, (rp_output)output, &list);
         RP_TRY(rp_model_select_list(model, &list, err));
     }
+    if (rp_exits_width(model)) {
+        rp_describe_exits(model, &list);
+        RP_TRY(rp_model_select_list(model, &list, err));
+    }
     status = rp_pipeline_make(model->ops.pipelines, err);
 done:
     return status;
@@ -97,6 +102,12 @@ rp_status rp_model_record_output(rp_model *model, rp_output output, VkCommandBuf
     rp_op_list list;
     rp_describe_output(model, output, &list);
     return rp_model_record_list(model, &list, "output", true, out, err);
+}
+
+rp_status rp_model_record_exits(rp_model *model, VkCommandBuffer *out, rp_error *err) {
+    rp_op_list list;
+    rp_describe_exits(model, &list);
+    return rp_model_record_list(model, &list, "early exit", true, out, err);
 }
 
 rp_status rp_model_record_group(rp_model *model, uint32_t group, uint32_t most_rows, VkCommandBuffer commands,
@@ -164,10 +175,11 @@ rp_status rp_model_record(rp_model *model, uint32_t max_batch_tokens, rp_error *
     for (int output = 0; output < RP_OUTPUT_COUNT; output++)
         if (rp_output_available(model, (rp_output)output))
             RP_TRY(rp_model_record_output(model, (rp_output)output, &model->outputs[output], err));
+    if (rp_exits_width(model)) RP_TRY(rp_model_record_exits(model, &model->exits, err));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     RP_VK(vkCreateFence, (device->handle, &fence, NULL, &model->fence));
     uint32_t steps = model->pace.limit > 0 ? model->config.inner_layers * RP_LAYER_PARTS * RP_MAX_SLICES : 1;
-    steps = model->config.layers * steps + 2; /* with the prologue and the output */
+    steps = model->config.layers * (steps + 1) + 2; /* with early exits, the prologue and the output */
     model->steps = rp_new_array(rp_step, steps);
     model->submitted = rp_new_array(VkCommandBuffer, steps);
     if (!model->steps || !model->submitted) status = rp_fail_memory(err, "steps", steps * sizeof(rp_step));

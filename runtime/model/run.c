@@ -2,6 +2,7 @@
  * of several threads go on side by side. */
 #include "model/canary.h"
 #include "model/depth.h"
+#include "model/exits.h"
 #include "model/submission.h"
 #include "model/trace.h"
 
@@ -59,6 +60,15 @@ static rp_status check_rows(const run *r, rp_error *err) {
     return RP_OK;
 }
 
+static rp_status check_patience(const run *r, rp_error *err) {
+    if (!r->params->patience) return RP_OK;
+    if (r->params->output == RP_OUTPUT_CLASSES) return rp_exits_check(r->model, err);
+    return rp_fail(
+        err, RP_ERROR_ARGUMENT,
+        "rp_model_run: only RP_OUTPUT_CLASSES has internal classifiers by which texts leave early: "
+        "leave out the patience");
+}
+
 static rp_status check(const run *r, size_t capacity, rp_error *err) {
     const char *dir = r->model->dir;
     rp_output output = r->params->output;
@@ -75,6 +85,7 @@ static rp_status check(const run *r, size_t capacity, rp_error *err) {
         if (status) return status;
     }
     rp_status status = check_rows(r, err);
+    if (!status) status = check_patience(r, err);
     if (status) return status;
     size_t needed = rp_model_output_size(r->model, r->sequences, r->count, r->params);
     if (capacity < needed || needed == SIZE_MAX)
@@ -92,11 +103,13 @@ static rp_batch next_batch(const run *r) {
     const rp_model *model = r->model;
     const rp_run_params *params = r->params;
     rp_count kind = rp_output_rows(params->output);
-    size_t room = model->output_floats / rp_padded(rp_output_width(model, params->output));
+    uint32_t width = params->patience ? rp_exits_width(model) : rp_output_width(model, params->output);
+    size_t room = model->output_floats / rp_padded(width);
     rp_batch next = {.sequences = r->sequences + r->sequence,
                      .rows = kind == RP_COUNT_ROWS ? params->rows + r->row : NULL,
                      .first = r->sequence,
-                     .output = params->output};
+                     .output = params->output,
+                     .patience = params->patience};
     double most = rp_pace_most(&model->pace), layer = 0, row_work = rp_row_work(&model->config);
     double budget = rp_pace_batch(&model->pace), work = 0;
     if (kind == RP_COUNT_ROWS && (double)room * row_work > most)
@@ -142,6 +155,19 @@ static rp_status copy_output(const run *r, const rp_batch *b, float **out, rp_er
     return status;
 }
 
+/* The logits with which texts left, and behind which layer. */
+static rp_status copy_exits(const run *r, const rp_batch *b, float **out, rp_error *err) {
+    const rp_model *model = r->model;
+    const rp_buffer *exits = &model->activations.exits;
+    rp_status status = rp_buffer_invalidate(model->device, exits, exits->size, err);
+    for (uint32_t i = 0, layers; !status && i < b->count; i++) {
+        rp_exit_read(model, exits, i, &layers, *out);
+        if (r->params->layers) r->params->layers[b->first + i] = layers;
+        *out += model->config.label_count;
+    }
+    return status;
+}
+
 /* One submission where that stays within the budget, else several, with the cuts between steps. */
 static rp_status run_batch(run *r, const rp_batch *b, float **out, rp_error *err) {
     rp_model *model = r->model;
@@ -155,7 +181,7 @@ static rp_status run_batch(run *r, const rp_batch *b, float **out, rp_error *err
         r->times.submissions++;
     }
     double finished = rp_seconds();
-    if (!status) status = copy_output(r, b, out, err);
+    if (!status) status = b->patience ? copy_exits(r, b, out, err) : copy_output(r, b, out, err);
     r->times.device += finished - submitted;
     r->times.host += rp_seconds() - finished + submitted - started;
     return status;
@@ -193,7 +219,9 @@ rp_status rp_model_run_inside(rp_model *model, const rp_sequence *sequences, siz
     bool taken;
     status = rp_depth_run(model, sequences, count, params, out, &r.times, &taken, err);
     if (!status && !taken) status = run_batches(&r, out, err);
-    if (!status && model->canary)
+    for (size_t i = 0; !params->patience && params->layers && i < count; i++)
+        params->layers[i] = model->config.layers;
+    if (!status && model->canary && !params->patience)
         status = rp_canary_offer(model->canary, rp_model_trace, sequences, count, r.params, out, err);
     if (times) *times = r.times;
     return status;

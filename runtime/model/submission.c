@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "model/exits.h"
+#include "ops/patience.h"
 
 /* ---- work ---- */
 
@@ -69,13 +71,15 @@ uint32_t rp_model_list(rp_model *model, const rp_batch *b, uint32_t *slice_rows)
     for (uint32_t i = 0; i < c->layers; i++) {
         uint32_t group = rp_config_group(c, i), count = parts ? c->inner_layers * RP_LAYER_PARTS : 0;
         if (!parts) *next++ = (rp_step){groups[group], layer};
+        double exits = 2.0 * (double)b->count * c->hidden_size * c->hidden_size;
         for (uint32_t part = 0; part < count; part++)
             for (uint32_t s = 0; s * model->slice_rows < b->tokens; s++)
                 *next++ = (rp_step){model->parts[(group * count + part) * model->slices + s],
                                     work[part % RP_LAYER_PARTS] *
                                         slice_length(b->tokens, model->slice_rows, s) / b->tokens};
+        if (b->patience) *next++ = (rp_step){model->exits, exits};
     }
-    *next++ = (rp_step){model->outputs[b->output], output_work(c, b)};
+    if (!b->patience) *next++ = (rp_step){model->outputs[b->output], output_work(c, b)};
     return (uint32_t)(next - model->steps);
 }
 
@@ -133,6 +137,10 @@ void rp_model_write(const rp_model *model, char *base, const rp_input_layout *at
 rp_status rp_model_fill(rp_model *model, const rp_batch *b, uint32_t slice_rows, rp_error *err) {
     const rp_activations *a = &model->activations;
     rp_model_write(model, a->input.mapped, &a->at, b, slice_rows);
+    rp_exit_entry *entries = (rp_exit_entry *)((char *)a->input.mapped + a->at.exits);
+    uint32_t number = b->patience ? rp_exits_next(model) : 0;
+    for (uint32_t i = 0; b->patience && i < b->count; i++)
+        entries[i] = (rp_exit_entry){i, 0, b->patience, number};
     return rp_buffer_flush(model->device, &a->input, a->at.size, err);
 }
 

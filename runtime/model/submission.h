@@ -13,6 +13,7 @@ typedef struct rp_batch {
     const rp_row *rows; /* [row_count]; `first` is the number that they give to sequences[0] */
     size_t first, row_count;
     rp_output output;
+    uint32_t patience; /* rp_run_params.patience */
 } rp_batch;
 
 /* The types of the tokens of a sequence, one each; NULL: all are 0, as in a model without types. */

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "model/describe.h"
+#include "model/exits.h"
 #include "ops/class.h"
+#include "ops/patience.h"
 #include "ops/selection.h"
 #include "ops/training.h"
 
@@ -24,13 +26,13 @@ rp_status rp_ticks_open(rp_model *model, rp_error *err) {
     ticks->tokens = tokens;
     ticks->sequences = rp_new_array(rp_sequence, tokens);
     ticks->rows = rp_new_array(rp_row, tokens);
-    ticks->list = rp_new_array(VkCommandBuffer, model->config.layers + 6);
+    ticks->list = rp_new_array(VkCommandBuffer, 2 * model->config.layers + 6);
     bool all = ticks->sequences && ticks->rows && ticks->list;
     for (int s = 0; s < 2; s++) {
         rp_tick_set *set = &ticks->sets[s];
         set->groups = rp_new_array(VkCommandBuffer, groups);
         all &= set->groups && make_list(&set->tick.join, tokens) && make_list(&set->tick.batch, tokens) &&
-               make_list(&set->tick.leave, tokens);
+               make_list(&set->tick.leave, tokens) && make_list(&set->tick.patient, tokens);
     }
     if (all) return RP_OK;
     rp_ticks_close(model);
@@ -46,6 +48,7 @@ void rp_ticks_close(rp_model *model) {
         free(tick->join.texts);
         free(tick->batch.texts);
         free(tick->leave.texts);
+        free(tick->patient.texts);
         free(ticks->sets[s].groups);
     }
     free(ticks->sequences);
@@ -63,6 +66,7 @@ void rp_ticks_drop(rp_ticks *ticks) {
     rp_recorder_finish(&ticks->recorder);
     rp_buffer_destroy(device, &ticks->input);
     rp_buffer_destroy(device, &ticks->slab);
+    rp_buffer_destroy(device, &ticks->exits);
 }
 
 /* ---- buffers ---- */
@@ -78,7 +82,7 @@ static void lay_out(rp_ticks *ticks, VkDeviceSize *size) {
         rp_tick_set *set = &ticks->sets[n / RP_TICK_VIEWS];
         set->at[n % RP_TICK_VIEWS] = (rp_input_layout){
             base + own->counts, base + own->indirect, base + own->tokens, base + own->starts,
-            base + own->tiles,  base + own->rows,     base + own->size};
+            base + own->tiles,  base + own->rows,     base + own->exits,  base + own->size};
         set->places[n % RP_TICK_VIEWS] = base + places;
     }
     *size = base;
@@ -104,7 +108,7 @@ static rp_status make_slab(rp_ticks *ticks, rp_error *err) {
 
 /* What a model records with, while this thread has it record for a view instead. */
 typedef struct aside {
-    rp_buffer input;
+    rp_buffer input, exits;
     rp_input_layout at;
     rp_recorder recorder;
     rp_range counts, indirect;
@@ -158,6 +162,7 @@ static rp_status record_set(rp_ticks *ticks, rp_tick_set *set, rp_error *err) {
                                      err));
         RP_TRY(rp_record_end(&model->ops.recorder, set->groups[n], err));
     }
+    if (rp_exits_width(model)) RP_TRY(rp_model_record_exits(model, &set->exits, err));
     look_at(ticks, &set->at[RP_VIEW_LEAVE]);
     RP_TRY(record_rows(ticks, RP_ROWS_TAKE, set->places[RP_VIEW_LEAVE], &set->take_leaving, err));
     for (int output = 0; output < RP_OUTPUT_COUNT; output++)
@@ -169,14 +174,16 @@ done:
 
 static rp_status record_sets(rp_ticks *ticks, rp_error *err) {
     rp_model *model = ticks->model;
-    aside own = {model->activations.input, model->activations.at, model->ops.recorder, model->ops.counts,
-                 model->ops.indirect};
+    aside own = {model->activations.input, model->activations.exits, model->activations.at,
+                 model->ops.recorder,      model->ops.counts,        model->ops.indirect};
     rp_status status = RP_OK;
     model->activations.input = ticks->input;
+    model->activations.exits = ticks->exits;
     model->ops.recorder = (rp_recorder){.device = model->device};
     for (int s = 0; !status && s < 2; s++) status = record_set(ticks, &ticks->sets[s], err);
     ticks->recorder = model->ops.recorder;
     model->activations.input = own.input;
+    model->activations.exits = own.exits;
     model->activations.at = own.at;
     model->ops.recorder = own.recorder;
     model->ops.counts = own.counts;
@@ -195,6 +202,7 @@ rp_status rp_ticks_record(rp_ticks *ticks, rp_error *err) {
     lay_out(ticks, &size);
     RP_TRY(rp_buffer_create(device, size, RP_MEMORY_INPUT, "input of a queue", &ticks->input, err));
     RP_TRY(make_slab(ticks, err));
+    RP_TRY(rp_exits_create(model, ticks->slab_rows, &ticks->exits, err));
     for (int variant = RP_ROWS_TAKE; variant <= RP_ROWS_PUT; variant++) {
         rp_op_list list = describe_rows(ticks, (rp_rows_variant)variant, ticks->sets[0].places[0]);
         RP_TRY(rp_model_select_list(model, &list, err));
@@ -246,7 +254,21 @@ static void fill_view(rp_ticks *ticks, rp_tick_set *set, rp_tick_view view, cons
     }
 }
 
+/* Who of the batch may leave. */
+static void fill_exits(rp_ticks *ticks, rp_tick_set *set) {
+    rp_model *model = ticks->model;
+    const rp_tick_list *batch = &set->tick.batch;
+    rp_exit_entry *entries = (rp_exit_entry *)((char *)ticks->input.mapped + set->at[RP_VIEW_BATCH].exits);
+    uint32_t number = rp_exits_next(model);
+    for (size_t i = 0; i < batch->count; i++) {
+        const rp_depth_text *text = batch->texts[i];
+        entries[i] =
+            (rp_exit_entry){text->places[0], model->config.layers - text->left, text->patience, number};
+    }
+}
+
 void rp_ticks_fill(rp_ticks *ticks, rp_tick_set *set) {
+    if (set->tick.patient.count) fill_exits(ticks, set);
     fill_view(ticks, set, RP_VIEW_JOIN, &set->tick.join);
     fill_view(ticks, set, RP_VIEW_BATCH, &set->tick.batch);
     fill_view(ticks, set, RP_VIEW_LEAVE, &set->tick.leave);
@@ -262,7 +284,10 @@ static uint32_t list_steps(rp_ticks *ticks, const rp_tick_set *set) {
     if (tick->join.count) *next++ = set->prologue;
     if (tick->join.count && !tick->straight_in) *next++ = set->put_joined;
     if (tick->batch.count && !tick->straight_in) *next++ = set->take;
-    for (uint32_t i = 0; i < tick->layers; i++) *next++ = groups[rp_config_group(c, tick->depth + i)];
+    for (uint32_t i = 0; i < tick->layers; i++) {
+        *next++ = groups[rp_config_group(c, tick->depth + i)];
+        if (tick->patient.count) *next++ = set->exits;
+    }
     if (tick->batch.count && !tick->straight_out) *next++ = set->put;
     if (tick->leave.count && !tick->straight_out) *next++ = set->take_leaving;
     if (tick->leave.count) *next++ = set->outputs[tick->output];
@@ -294,6 +319,19 @@ static rp_status collect(rp_ticks *ticks, rp_tick *tick, rp_error *err) {
     return RP_OK;
 }
 
+/* Those of the batch that have left by their patience. */
+static rp_status collect_exits(rp_ticks *ticks, rp_tick *tick, rp_error *err) {
+    rp_status status = rp_buffer_invalidate(ticks->model->device, &ticks->exits, ticks->exits.size, err);
+    for (size_t i = 0; !status && i < tick->patient.count; i++) {
+        rp_depth_text *text = tick->patient.texts[i];
+        uint32_t layers;
+        if (!rp_exit_read(ticks->model, &ticks->exits, text->places[0], &layers, text->out)) continue;
+        text->exited = true;
+        if (text->layers) *text->layers = layers;
+    }
+    return status;
+}
+
 rp_status rp_ticks_run(rp_ticks *ticks, rp_tick_set *set, void (*beside)(void *user), void *user,
                        double *seconds, rp_error *err) {
     rp_model *model = ticks->model;
@@ -304,5 +342,6 @@ rp_status rp_ticks_run(rp_ticks *ticks, rp_tick_set *set, void (*beside)(void *u
                                          seconds, err);
     if (!status && set->tick.work > 0) rp_pace_learn(&model->pace, set->tick.work, *seconds);
     if (!status && set->tick.leave.count) status = collect(ticks, &set->tick, err);
+    if (!status && set->tick.patient.count) status = collect_exits(ticks, &set->tick, err);
     return status;
 }

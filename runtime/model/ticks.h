@@ -24,9 +24,12 @@ typedef struct rp_depth_text {
     uint32_t left;    /* layers that it has still to go through */
     uint32_t *places; /* [sequence->count] rows of the slab */
     bool inside;      /* it has these places, and its hidden states are there */
-    bool leaving;     /* the tick that runs computes its output */
+    bool leaving;     /* the tick that runs computes its output, or lets it leave by its patience */
     bool done;
+    bool exited;      /* it left by its patience: its results are where they belong */
     uint8_t failures; /* ticks that failed while it was on its way */
+    uint32_t patience;
+    uint32_t *layers; /* where to write behind which layer it left; NULL: nowhere */
     double came;      /* rp_seconds */
     double work;      /* of one layer */
     struct rp_depth_call *run;
@@ -40,6 +43,7 @@ typedef struct rp_tick_list {
 
 typedef struct rp_tick {
     rp_tick_list join, batch, leave;
+    rp_tick_list patient; /* of the batch, those that leave when the device says so */
     size_t rows;       /* of the texts that leave, for a masked language model; the last text may keep some */
     rp_output output;  /* of all that leave */
     double work;       /* of the batch in all its layers */
@@ -63,6 +67,7 @@ typedef struct rp_tick_set {
     VkCommandBuffer prologue, put_joined; /* embeddings to `hidden`; from there to the slab */
     VkCommandBuffer take, put;            /* the batch from the slab to `hidden`; and back */
     VkCommandBuffer *groups;              /* as rp_model.groups */
+    VkCommandBuffer exits;                /* which texts of the batch leave by their patience */
     VkCommandBuffer take_leaving, outputs[RP_OUTPUT_COUNT];
 } rp_tick_set;
 
@@ -73,6 +78,7 @@ typedef struct rp_ticks {
     rp_row *rows;           /* [tokens] scratch */
     VkCommandBuffer *list;  /* scratch: what a submission lists */
     rp_buffer input, slab;
+    rp_buffer exits; /* by the place of a text's first token */
     uint32_t slab_rows;
     rp_recorder recorder;
     VkFence fence;

@@ -1,5 +1,5 @@
 /* Opening a model packs the weights of its files and sends them to the device. */
-#include "model/model.h"
+#include "model/exits.h"
 
 #include <string.h>
 
@@ -141,6 +141,7 @@ static rp_status send_all(rp_model *model, const rp_tensor *type, rp_error *err)
     rp_status status = RP_OK;
     for (uint32_t i = 0, count = list_model(model, type, to, items); !status && i < count; i++)
         status = send(&to->store, &items[i], err);
+    if (!status) status = rp_exits_upload(model, err);
     for (uint32_t i = 0; !status && i < to->layer_count * LAYER_ITEMS; i++) {
         list_layer(model, i / LAYER_ITEMS, &to->layers[i / LAYER_ITEMS], items);
         status = send(&to->store, &items[i % LAYER_ITEMS], err);
@@ -160,7 +161,7 @@ static uint64_t stored_bytes(const item *one) {
 }
 
 uint64_t rp_model_weight_bytes(const rp_model *model) {
-    uint64_t bytes = 0;
+    uint64_t bytes = rp_exits_width(model) * (model->config.hidden_size + 64ull) * 4;
     rp_device_weights nowhere;
     rp_device_layer no_layer;
     item items[MODEL_ITEMS];
@@ -199,9 +200,9 @@ void rp_device_weights_finish(rp_device_weights *weights) {
         rp_matrix_finish(&weights->layers[i].ffn_output);
     }
     free(weights->layers);
-    rp_matrix *matrices[] = {&weights->word,    &weights->position, &weights->type,
-                             &weights->mapping, &weights->pooler,   &weights->classifier,
-                             &weights->order,   &weights->lm_dense, &weights->lm_decoder};
+    rp_matrix *matrices[] = {&weights->word,       &weights->position,   &weights->type,  &weights->mapping,
+                             &weights->pooler,     &weights->classifier, &weights->order, &weights->lm_dense,
+                             &weights->lm_decoder, &weights->exits};
     for (size_t i = 0; i < RP_COUNT(matrices); i++) rp_matrix_finish(matrices[i]);
     rp_store_finish(&weights->store);
     *weights = (rp_device_weights){0};

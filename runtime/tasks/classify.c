@@ -16,6 +16,10 @@ static rp_status check_params(const rp_model_info *info, const rp_classify_param
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "classify: what is read in windows cannot be explained; leave out one of explain and "
                        "long_texts");
+    if (p->patience && (p->explain || p->long_texts))
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "classify: texts that leave early can neither be explained nor be read in windows; "
+                       "leave out one of patience, explain and long_texts");
     if (p->long_texts == RP_LONG_VOTE && info->problem == RP_PROBLEM_REGRESSION)
         return rp_fail(err, RP_ERROR_UNSUPPORTED,
                        "%s: the model gives a number, and windows can only vote for labels; take the mean",
@@ -42,7 +46,7 @@ static rp_status classify_short(const rp_task *task, const rp_classify_params *p
     const rp_input *inputs = task->inputs;
     const rp_model_info *info = rp_model_get_info(task->model);
     rp_result *result = *task->out;
-    rp_tokenized tokenized = {0};
+    rp_tokenized tokenized = {.patience = p->patience};
     float *logits = NULL;
     rp_span *read = rp_new_array(rp_span, p->explain ? task->count : 0);
     rp_status status = read ? RP_OK : rp_fail_memory(err, "the texts", task->count * sizeof *read);

@@ -107,6 +107,13 @@ static void put_labels(writer *w, const char *key, const rp_entry *entry) {
     rp_json_write_close(&w->json, ']');
 }
 
+static void put_early(writer *w, const rp_entry *entry) {
+    rp_json_write_open(&w->json, NULL, '{');
+    put_labels(w, "labels", entry);
+    rp_json_write_integer(&w->json, "layers", entry->layers);
+    rp_json_write_close(&w->json, '}');
+}
+
 static void put_explained(writer *w, const rp_entry *entry) {
     rp_json_write_open(&w->json, NULL, '{');
     put_labels(w, "labels", entry);
@@ -222,6 +229,8 @@ static void put_entry(writer *w, const rp_entry *entry) {
     case RP_HEAD_CLASSIFIER:
         if (w->result->explained)
             put_explained(w, entry);
+        else if (entry->layers)
+            put_early(w, entry);
         else
             put_labels(w, NULL, entry);
         break;

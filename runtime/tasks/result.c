@@ -267,6 +267,11 @@ const float *rp_result_vectors(const rp_result *result, size_t i, size_t *rows, 
     return there ? entry->vectors : NULL;
 }
 
+uint32_t rp_result_layers(const rp_result *result, size_t i) {
+    const rp_entry *entry = entry_of(result, i);
+    return entry ? entry->layers : 0;
+}
+
 float rp_result_in_order(const rp_result *result, size_t i) {
     const rp_entry *entry = entry_of(result, i);
     return entry ? entry->in_order : -1;

@@ -26,6 +26,7 @@ typedef struct rp_entry {
     const char *message; // "" when the status is RP_OK
     bool truncated;
     uint32_t tokens, taken; // of the input, and those of them that the model was given
+    uint32_t layers;        // that it went through, where it could leave early; else 0
     rp_label *labels;
     rp_word *words; // of an explanation; [word_count]
     size_t word_count;
@@ -168,6 +169,7 @@ typedef struct rp_tokenized {
     size_t *entries;        // [count] the input that each belongs to
     size_t count, encoding_capacity, sequence_capacity, entry_capacity;
     uint32_t max_tokens; // longest sequence, special tokens included; 0: rp_task_max_tokens
+    uint32_t patience;   // of the run (rp_run_params.patience)
     bool partial;        // the last input has more sequences, which are run later
 } rp_tokenized;
 

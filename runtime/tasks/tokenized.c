@@ -68,18 +68,26 @@ rp_status rp_tokenized_add(rp_tokenized *tokenized, const rp_model *model, rp_te
 
 rp_status rp_tokenized_run(const rp_tokenized *tokenized, rp_model *model, rp_output output,
                            rp_result *result, float **out, rp_error *err) {
-    const rp_run_params params = {.output = output};
+    rp_run_params params = {.output = output, .patience = tokenized->patience};
     *out = NULL;
     if (!tokenized->count) return RP_OK;
     size_t floats = rp_model_output_size(model, tokenized->sequences, tokenized->count, &params);
     float *values = rp_new_array(float, floats);
     if (!values)
         return rp_fail_memory(err, "the outputs of a run", (unsigned long long)floats * sizeof(float));
+    params.layers = params.patience ? rp_new_array(uint32_t, tokenized->count) : NULL;
+    if (params.patience && !params.layers) {
+        free(values);
+        return rp_fail_memory(err, "the layers of a run", tokenized->count * sizeof *params.layers);
+    }
     rp_visit *visit = rp_visit_current();
     visit->inputs = tokenized->entries;
     visit->after = tokenized->entries[tokenized->count - 1] + !tokenized->partial;
     rp_status status = rp_model_run_inside(model, tokenized->sequences, tokenized->count, &params, values,
                                            floats, NULL, err);
+    for (size_t s = 0; !status && params.layers && s < tokenized->count; s++)
+        result->entries[tokenized->entries[s]].layers = params.layers[s];
+    free(params.layers);
     if (status) {
         free(values);
         return status;

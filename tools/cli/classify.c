@@ -44,8 +44,11 @@ static rp_status run_zero_shot(const rp_cli_session *session, const rp_cli_item 
 static rp_status run(const rp_cli_session *session, const rp_cli_item *const *items, size_t count,
                      rp_result **out, rp_error *err) {
     const rp_cli_options *o = session->options;
-    const rp_classify_params params = {
-        .top_k = o->top_k, .long_texts = o->long_texts, .stride = o->stride, .explain = o->explain};
+    const rp_classify_params params = {.top_k = o->top_k,
+                                       .long_texts = o->long_texts,
+                                       .stride = o->stride,
+                                       .explain = o->explain,
+                                       .patience = o->patience};
     if (o->labels) return run_zero_shot(session, items, count, out, err);
     rp_input *inputs = rp_cli_inputs_of(items, count);
     rp_status status = rp_classify(session->model, inputs, count, &params, out, err);
@@ -137,8 +140,13 @@ const rp_cli_command rp_cli_command_classify = {
             "as Hugging Face's zero-shot pipeline does; of any other model the cosine of the\n"
             "vectors of the text and the template counts.\n"
             "\n"
+            "--patience asks the internal classifiers of a folder that has them, one behind\n"
+            "each layer (PABEE): a text leaves when P layers in a row have chosen the label\n"
+            "of the layer before. Easy texts leave early, and each decides for itself.\n"
+            "\n"
             "JSON: [{\"label\", \"score\"}], best first; with --explain {\"labels\": [...],\n"
-            "\"words\": [{\"word\", \"start\", \"end\", \"weight\"}]}, in the order of the text.\n"
+            "\"words\": [{\"word\", \"start\", \"end\", \"weight\"}]}, in the order of the text; with\n"
+            "--patience {\"labels\": [...], \"layers\"}: how many the text went through.\n"
             "Keys of --jsonl: text, text_pair (may be left out).\n"
             "\n"
             "Examples:\n"

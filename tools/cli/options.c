@@ -97,6 +97,8 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
         return rp_cli_read_number(name, r, value, 1, 4096, &o->batch_size);
     case R_TOP_K:
         return rp_cli_read_number(name, r, value, 1, 1000000, &o->top_k);
+    case R_PATIENCE:
+        return rp_cli_read_number(name, r, value, 1, 1000, &o->patience);
     case R_STRIDE:
         return rp_cli_read_number(name, r, value, 1, tokens, &o->stride);
     case R_MAX_LENGTH:

@@ -140,6 +140,7 @@ typedef struct rp_cli_options {
     double coherence;         /* of summarize: how much the order head counts */
     bool unnamed;             /* with each_file: answers do not name the file */
     rp_long_texts long_texts; /* of classify */
+    uint32_t patience;        /* of classify; 0: not given */
     bool explain, multi_label;
     const char *hypothesis;                 /* with `labels`: what is said of a text; NULL: not given */
     const char *thresholds, *policy;        /* files of moderate; NULL: not given */

@@ -85,7 +85,9 @@ bool rp_cli_set_application(const char *name, int which, const char *value, rp_c
 
 static bool check_classify(const char *name, const bool given[R_COUNT], const rp_cli_options *o) {
     const char *wrong = NULL;
-    if (given[R_STRIDE] && !given[R_LONG])
+    if (given[R_PATIENCE] && (given[R_LONG] || given[R_EXPLAIN] || given[R_CLASSES]))
+        wrong = "--patience is of texts that are read once; leave out --long, --explain and --labels";
+    else if (given[R_STRIDE] && !given[R_LONG])
         wrong = "--stride is of the windows of --long; give both";
     else if (given[R_CLASSES] && (given[R_LONG] || given[R_EXPLAIN] || given[R_PAIR]))
         wrong = "--labels takes texts one by one and cuts long ones; leave out --long, --explain and --pair";

@@ -267,6 +267,8 @@ const rp_cli_rule rp_cli_rules[R_COUNT] = {
     [R_LONG] = {0, "long", "HOW", RP_CLI_CLASSIFY,
                 "read long texts in windows, and take their mean, max or vote", .otherwise = "they are cut"},
     [R_EXPLAIN] = {0, "explain", NULL, RP_CLI_CLASSIFY, "say which words speak for the best label"},
+    [R_PATIENCE] = {0, "patience", "P", RP_CLI_CLASSIFY,
+                    "a text leaves when P layers in a row agree with the one before", .otherwise = "never"},
     [R_CLASSES] = {0, "labels", "LIST", RP_CLI_CLASSIFY, "choose among these labels instead, with commas"},
     [R_TEMPLATE] = {0, "template", "TEXT", RP_CLI_CLASSIFY,
                     "what --labels says of a text, with {} for the label",

@@ -155,6 +155,7 @@ enum {
     R_JSON_OUTPUT,
     R_LONG,
     R_EXPLAIN,
+    R_PATIENCE,
     R_CLASSES,
     R_TEMPLATE,
     R_MULTI_LABEL,
