@@ -217,6 +217,11 @@ static void test_key_is_asked_for(void **state) {
     assert_int_equal(r.status, 200);
     assert_null(reply_header(&r, "Access-Control-Allow-Origin"));
     reply_free(&r);
+    r = serve_ask(&s, "/", NULL, ""); /* the page: it asks for the key itself */
+    assert_int_equal(r.status, 200);
+    assert_non_null(strstr(r.body, "<!doctype html>"));
+    assert_non_null(reply_header(&r, "Content-Security-Policy"));
+    reply_free(&r);
     r = serve_ask(&s, "/info", NULL, "");
     assert_int_equal(r.status, 401);
     reply_free(&r);

@@ -21,7 +21,7 @@ axe=$work/axe/axe_playwright_python/axe.min.js
 } >"$work/axe.log" 2>&1 </dev/null || say "Going on without axe-core (see ${work#"$PWD"/}/axe.log)"
 [ -e "$axe" ] || axe=
 
-# A model that answers questions, or rather one question.
+# Models that answer questions and choose, or rather one question and one choice; and an index.
 if [ ! -d "$work/questions" ]; then
     cat >"$work/questions.json" <<'END'
 {"version": "1.1", "data": [{"title": "machines", "paragraphs": [{"context": "Ada Lovelace wrote the first program.", "qas": [
@@ -32,12 +32,20 @@ END
         --batch-size 1 --lr 3e-4 --max-length 64 -o "$work/questions"
 fi
 
+if [ ! -d "$work/choices" ]; then
+    echo '{"text": "It rained, so", "choices": ["they went inside.", "they sang."], "label": 0}' >"$work/choices.jsonl"
+    say "Teaching a model one choice"
+    quietly "$work/choices.log" "$reprise" finetune -m pretrained --task choose --train "$work/choices.jsonl" --steps 5 \
+        --batch-size 1 --max-length 32 -o "$work/choices"
+fi
+quietly "$work/index.log" "$reprise" index -f tools/examples/pets.txt -o "$work/pets.index"
+
 servers=()
 trap '[ ${#servers[@]} = 0 ] || kill "${servers[@]}"' EXIT
 # serve PORT OPTION...: a server, which is ready when this returns.
 serve() {
-    "$reprise" serve --port "$1" -m sentiment -m pretrained -m entities -m similarity -m questions="$work/questions" "${@:2}" \
-        >"$work/server-$1.log" 2>&1 </dev/null &
+    "$reprise" serve --port "$1" -m sentiment -m pretrained -m entities -m similarity -m questions="$work/questions" \
+        -m choices="$work/choices" --index pets="$work/pets.index" "${@:2}" >"$work/server-$1.log" 2>&1 </dev/null &
     servers+=($!)
     for _ in $(seq 300); do
         ! curl -sf -o "$work/ready" "http://127.0.0.1:$1/ready" || return 0

@@ -17,7 +17,8 @@ import urllib.request
 
 CONTROL, ENTER, HOME, END, LEFT, RIGHT = "\ue009", "\ue007", "\ue011", "\ue010", "\ue012", "\ue014"
 SIZES = {"desktop": (1280, 800, "light"), "phone": (360, 740, "dark")}
-WANTED = ("text-classification", "token-classification", "question-answering", "fill-mask", "coherence", "sentence-similarity")
+WANTED = ("text-classification", "zero-shot-classification", "token-classification", "question-answering", "fill-mask",
+          "coherence", "multiple-choice", "moderate", "sentence-similarity", "rerank", "search", "summarization", "score", "tokenize")
 PANEL = "document.querySelector('[role=tabpanel]:not([hidden])')"
 
 
@@ -237,6 +238,12 @@ class Person:
         assert [label for label, _ in bars] == ["in order", "swapped"] and abs(bars[0][1] + bars[1][1] - 1) < 2e-4, bars
         self.look("order")
 
+    def search(self):
+        self.go("search")
+        self.browser.js(f"{PANEL}.querySelector('input').focus()")
+        self.run()
+        assert self.bars()[0][0] == "The cat sleeps on the sofa.", self.bars()
+
     def similarity(self):
         self.go("sentence-similarity")
         self.browser.write("inputs", "The cat sleeps.\n\nA kitten naps.\nThe train was late.\n<b onclick=alert(1)>x</b>")
@@ -252,7 +259,7 @@ class Person:
     def others(self):
         for task in self.browser.js("[...document.querySelectorAll('[role=tab]')].map(tab => tab.id.slice('tab-'.length))"):
             self.go(task)
-            self.browser.js(f"{PANEL}.querySelector('textarea').focus()")
+            self.browser.js(f"{PANEL}.querySelector('input, textarea').focus()")
             self.run()
             assert not self.browser.js(f"{PANEL}.querySelector('.error')"), f"{task}: {self.text()}"
             self.look(task)
@@ -359,7 +366,7 @@ def main():
             colours.add(browser.js("getComputedStyle(document.body).backgroundColor"))
             person = Person(browser, size, axe)
             for step in (person.tabs, person.classify, person.entities, person.answer, person.fill, person.order,
-                         person.similarity, person.others, person.gauges, person.types_on):
+                         person.search, person.similarity, person.others, person.gauges, person.types_on):
                 step()
                 print(f"{size}: {step.__name__}", flush=True)
             person.sealed(url)
