@@ -137,6 +137,23 @@ static void test_too_much_is_refused(void **state) {
     check_alive();
 }
 
+/* A body that ends before it is whole: the connection does not stay, answered or not. */
+static void test_half_a_body_is_given_up(void **state) {
+    (void)state;
+    static const char half[] =
+        "POST /embed HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+    served s = serve_start(CLI_ARGS("-m", named)); /* a minute for the body */
+    double begun = now();
+    int fd = serve_connect(&s);
+    serve_send(fd, half, sizeof half - 1);
+    shutdown(fd, SHUT_WR);
+    reply r = serve_read(fd);
+    assert_true(r.status == 0 || r.status == 400);
+    assert_true(now() - begun < 15);
+    reply_free(&r);
+    assert_int_equal(serve_stop(&s), 0);
+}
+
 /* A byte now and then, before the headers end or the body, also on a connection that was used before. */
 static void test_slow_clients_are_cut_off(void **state) {
     (void)state;
@@ -289,6 +306,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrong_requests_get_their_status),
         cmocka_unit_test(test_too_much_is_refused),
+        cmocka_unit_test(test_half_a_body_is_given_up),
         cmocka_unit_test(test_slow_clients_are_cut_off),
         cmocka_unit_test(test_halves_and_pipelines_are_answered),
         cmocka_unit_test(test_one_input_too_many_is_refused_at_once),

@@ -171,7 +171,6 @@ static enum MHD_Result send_answer(rp_serve_request *r) {
     if (r->server->draining) MHD_add_response_header(response, "Connection", "close");
     add_costs(r, response);
     add_origin(r, response);
-    rp_serve_phase(r->server, r->connection, RP_ANSWERING, r);
     enum MHD_Result result = MHD_queue_response(r->handle, (unsigned)r->status, response);
     MHD_destroy_response(response);
     return result;
@@ -180,9 +179,10 @@ static enum MHD_Result send_answer(rp_serve_request *r) {
 /* The request is whole. */
 static enum MHD_Result finish(rp_serve_request *r) {
     r->asked = true;
+    rp_serve_phase(r->server, r->connection, RP_ANSWERING,
+                   r); /* the watcher has nothing to say to it any more */
     if (r->problem.status || !r->route->page) return rp_serve_answer(r) ? send_answer(r) : MHD_YES;
     r->status = 200;
-    rp_serve_phase(r->server, r->connection, RP_ANSWERING, r);
     return r->route->page(r->handle) ? MHD_YES : MHD_NO;
 }
 

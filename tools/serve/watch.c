@@ -7,6 +7,7 @@
 #endif
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -28,12 +29,22 @@ static void shut(rp_serve_connection *c) {
 }
 
 /* Nothing of an answer has been written yet, and libmicrohttpd is reading: so these bytes are the answer. */
-static void refuse_slow(rp_serve_connection *c) {
-    static const char late[] =
-        "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    ssize_t sent = send(c->fd, late, sizeof late - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+static void refuse(rp_serve_connection *c, const char *status) {
+    char answer[128];
+    int size = snprintf(answer, sizeof answer,
+                        "HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", status);
+    ssize_t sent = send(c->fd, answer, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)sent; /* it goes away either way */
     shut(c);
+}
+
+/* The peer has closed its half, and what it sent before is read: the rest of a request will not come.
+ * libmicrohttpd goes on waiting for it. */
+static bool has_ended(int fd) {
+    struct pollfd peer = {.fd = fd, .events = POLLRDHUP};
+    int left = 0;
+    if (poll(&peer, 1, 0) != 1 || !(peer.revents & (POLLRDHUP | POLLHUP | POLLERR))) return false;
+    return ioctl(fd, FIONREAD, &left) || !left;
 }
 
 /* The bytes that have come so far; 0 where the system does not say. */
@@ -83,7 +94,9 @@ static void look_at(rp_server *s, rp_serve_connection *c, double now, bool slow)
     if (c->phase == RP_IDLE && slow)
         look_at_idle(c, now);
     else if ((c->phase == RP_HEADERS || c->phase == RP_BODY) && spent > most)
-        refuse_slow(c);
+        refuse(c, "408 Request Timeout");
+    else if (c->phase == RP_BODY && spent > GRACE && has_ended(c->fd))
+        refuse(c, "400 Bad Request");
     else if (c->phase == RP_ANSWERING && spent > most)
         shut(c);
 }
