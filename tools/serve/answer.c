@@ -1,6 +1,7 @@
 #include "tools/serve/answer.h"
 
 #include <microhttpd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,6 +124,8 @@ static outcome ask_model(rp_serve_request *r, rp_trouble *problem) {
     if (!check_weight(r, problem) || !choose_model(r, problem) || !decode_ids(r, problem)) return FAILED;
     if (!ask->given_truncate) ask->truncate = r->server->options->truncate;
     ask->nested = r->modern && r->route->task == RP_SERVE_CLASSIFY && r->route->dialect == RP_DIALECT_HF;
+    if (r->route->task == RP_SERVE_CLASSIFY && !ask->patience && r->model->exits)
+        ask->patience = r->server->patience;
     count_characters(r);
     r->layers = r->model->layers;
     if (!r->route->run) return READY;
@@ -143,6 +146,15 @@ bool rp_serve_answer(rp_serve_request *r) {
     return true;
 }
 
+/* The library's messages name the model's folder, which is nothing for clients: they know its name. */
+static void hide_folder(const rp_served *m, const char *message, char *out, size_t size) {
+    const char *dir = strstr(message, m->dir);
+    if (dir)
+        snprintf(out, size, "%.*s%.100s%s", (int)(dir - message), message, m->name, dir + strlen(m->dir));
+    else
+        snprintf(out, size, "%s", message);
+}
+
 void rp_serve_done(void *request, rp_status status, rp_result *result, const rp_error *err) {
     rp_serve_request *r = request;
     rp_server *s = r->server;
@@ -152,7 +164,9 @@ void rp_serve_done(void *request, rp_status status, rp_result *result, const rp_
     if (!status) {
         answer_by(r, result);
     } else {
-        rp_trouble_of(&problem, status, err->message);
+        char message[sizeof err->message + 128];
+        hide_folder(r->model, err->message, message, sizeof message);
+        rp_trouble_of(&problem, status, message);
         answer_problem(r, &problem);
     }
     rp_result_free(&result);

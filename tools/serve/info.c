@@ -67,9 +67,9 @@ static void put_model(const rp_server *s, rp_served *m, rp_cli_buffer *out) {
     rp_cli_printf(
         out,
         ", \"max_input_length\": %u, \"max_batch_tokens\": %u, \"layers\": %u, \"hidden_size\": %u, "
-        "\"loaded\": %s, \"task\": \"%s\", \"tasks\": ",
+        "\"loaded\": %s, \"early_exit\": %s, \"task\": \"%s\", \"tasks\": ",
         m->max_tokens, m->max_batch_tokens, m->layers, m->hidden_size, loaded ? "true" : "false",
-        rp_serve_task_names[m->native]);
+        m->exits ? "true" : "false", rp_serve_task_names[m->native]);
     put_tasks(m, out);
     rp_cli_puts(out, "}");
 }

@@ -5,7 +5,7 @@
 
 #include "tools/serve/loading.h"
 
-enum { TIMES = 35, SIZES = 22, MOST_BUCKETS = TIMES };
+enum { TIMES = 35, SIZES = 22, LAYERS = 24, MOST_BUCKETS = TIMES };
 
 typedef struct histogram {
     uint64_t counts[MOST_BUCKETS + 1], count;
@@ -24,7 +24,7 @@ struct rp_serve_metrics {
     pthread_mutex_t lock;
     uint64_t counts[2], successes[2]; /* single, batch */
     uint64_t failed[FAILURES], embeds, embedded, predicts, predicted, all;
-    histogram times[DURATIONS], length;
+    histogram times[DURATIONS], length, depth;
 };
 
 rp_serve_metrics *rp_metrics_new(void) {
@@ -43,6 +43,10 @@ static double time_bound(int bucket) {
 
 static double size_bound(int bucket) {
     return (double)(UINT64_C(1) << bucket);
+}
+
+static double layer_bound(int bucket) {
+    return bucket + 1;
 }
 
 static void observe(histogram *h, double value, double (*bound)(int), int buckets) {
@@ -92,6 +96,7 @@ void rp_metrics_count(rp_serve_metrics *m, const rp_serve_request *r) {
         observe(&m->times[TOKENIZE], r->tokenized, time_bound, TIMES);
         observe(&m->times[INFERENCE], r->ended - r->started - r->tokenized, time_bound, TIMES);
         observe(&m->length, (double)r->tokens, size_bound, SIZES);
+        if (good) observe(&m->depth, r->layers, layer_bound, LAYERS);
     }
     pthread_mutex_unlock(&m->lock);
 }
@@ -226,9 +231,12 @@ void rp_metrics_write(rp_server *s, rp_cli_buffer *out) {
     for (int i = 0; i < DURATIONS; i++)
         put_histogram(out, durations[i], "Seconds.", &now.times[i], time_bound, TIMES);
     put_histogram(out, "te_request_input_length", "Tokens of a request.", &now.length, size_bound, SIZES);
+    put_histogram(out, "reprise_exit_layers", "Layers that the texts of a request went through, the most.",
+                  &now.depth, layer_bound, LAYERS);
     put_queues(s, out);
-    head(out, "reprise_connections", "gauge", "Requests between their headers and the end of their answer.");
-    put_number(out, "reprise_connections", "", (double)s->active);
+    head(out, "reprise_requests_inside", "gauge",
+         "Requests between their headers and the end of their answer.");
+    put_number(out, "reprise_requests_inside", "", (double)s->active);
     head(out, "reprise_draining", "gauge", "1 while the server is ending.");
     put_number(out, "reprise_draining", "", s->draining ? 1 : 0);
 }

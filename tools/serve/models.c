@@ -132,6 +132,17 @@ static rp_status try_task(rp_served *m, rp_serve_task task, const char *policy, 
     return rp_run_nothing(m->model, task, err);
 }
 
+/* Whether one token may leave early. */
+static bool has_exits(const rp_served *m) {
+    const int32_t id = 0;
+    const rp_sequence token = {.ids = &id, .count = 1};
+    const rp_run_params early = {.output = RP_OUTPUT_CLASSES, .patience = 1};
+    float *logits = calloc(m->label_count + 1, sizeof *logits);
+    bool has = logits && !rp_model_run(m->model, &token, 1, &early, logits, m->label_count, NULL, NULL);
+    free(logits);
+    return has;
+}
+
 /* The bytes of a message that name the folder, which is nothing for clients. */
 static size_t folder_in(const rp_served *m, const char *message) {
     size_t size = strlen(m->dir);
@@ -153,6 +164,7 @@ static rp_status look_at(rp_server *s, rp_served *m, rp_error *err) {
         m->serves[task] = !status;
         if (status) m->why[task] = strdup(why.message + folder_in(m, why.message));
     }
+    m->exits = m->serves[RP_SERVE_CLASSIFY] && has_exits(m);
     m->native = native_task(m);
     return RP_OK;
 }

@@ -38,8 +38,8 @@ static const struct {
     {"/embed_all", OBJECT("\"inputs\"", "\"inputs\": " INPUTS ", " CUT),
      "{\"type\": \"array\", \"items\": " VECTORS "}"},
     {"/predict",
-     OBJECT("\"inputs\"",
-            "\"inputs\": {\"anyOf\": [" TEXT ", " PAIR ", " MANY(PAIR) "]}, \"raw_scores\": " FLAG ", " CUT),
+     OBJECT("\"inputs\"", "\"inputs\": {\"anyOf\": [" TEXT ", " PAIR
+                          ", " MANY(PAIR) "]}, \"raw_scores\": " FLAG "@PATIENCE, " CUT),
      "{\"type\": \"array\"}"},
     {"/rerank",
      OBJECT("\"query\", \"texts\"",
@@ -99,9 +99,11 @@ static const struct {
 /* Append a schema with what this server takes in it. */
 static void put_schema(rp_server *s, const char *schema, rp_cli_buffer *out) {
     uint32_t width = s->models[0].hidden_size, vocabulary = UINT32_MAX;
+    bool exits = false;
     for (size_t i = 0; i < s->model_count; i++) {
         const rp_served *m = &s->models[i];
         uint32_t ids = m->tokenizer ? rp_tokenizer_vocab_size(m->tokenizer) : 1;
+        exits = exits || m->exits;
         width = m->hidden_size < width ? m->hidden_size : width;
         vocabulary = ids < vocabulary ? ids : vocabulary;
     }
@@ -112,6 +114,7 @@ static void put_schema(rp_server *s, const char *schema, rp_cli_buffer *out) {
         if (!strncmp(at, "@BATCH", 6)) rp_cli_printf(out, "%u", s->options->max_client_batch);
         if (!strncmp(at, "@LESS", 5))
             rp_cli_printf(out, "%u", s->options->max_client_batch > 1 ? s->options->max_client_batch - 1 : 1);
+        if (!strncmp(at, "@PATIENCE", 9) && exits) rp_cli_puts(out, ", \"patience\": " COUNT);
         if (!strncmp(at, "@WIDTH", 6)) rp_cli_printf(out, "%u", width);
         if (!strncmp(at, "@IDS", 4)) rp_cli_printf(out, "%u", vocabulary - 1);
         for (size_t i = 0; !strncmp(at, "@MODELS", 7) && i <= s->model_count; i++) {

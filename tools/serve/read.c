@@ -89,7 +89,8 @@ bool rp_read_predict(rp_ask *ask, rp_trouble *problem) {
     if (!rp_read_room(ask, ask->list ? value->count : 1, problem)) return false;
     for (size_t i = 0; i < ask->count; i++)
         if (!read_sequence(&items[i], &ask->inputs[i], problem)) return false;
-    return rp_field_truncation(root, ask, problem) && rp_field_bool(root, "raw_scores", &ask->raw, problem);
+    return rp_field_truncation(root, ask, problem) && rp_field_bool(root, "raw_scores", &ask->raw, problem) &&
+           rp_field_count(root, "patience", 1, &ask->patience, problem);
 }
 
 bool rp_read_rerank(rp_ask *ask, rp_trouble *problem) {

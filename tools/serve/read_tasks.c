@@ -125,6 +125,7 @@ bool rp_read_labels(rp_ask *ask, rp_trouble *problem) {
     }
     if (!read_parameters(ask, &parameters, problem) ||
         !rp_field_count(parameters, "top_k", 1, &ask->top_k, problem) ||
+        !rp_field_count(parameters, "patience", 1, &ask->patience, problem) ||
         !read_word(parameters, "function_to_apply", functions, &ask->number, problem))
         return false;
     ask->raw = ask->number;

@@ -45,13 +45,15 @@ static rp_status run_logits(rp_serve_request *r, rp_model *model, rp_error *err)
     const rp_ask *ask = &r->ask;
     const rp_model_info *info = rp_model_get_info(model);
     const rp_tokenize_params cut = {.max_tokens = info->max_tokens};
-    const rp_run_params params = {.output = RP_OUTPUT_CLASSES, .call = &r->call};
+    uint32_t *layers = calloc(ask->count + 1, sizeof *layers);
+    const rp_run_params params = {
+        .output = RP_OUTPUT_CLASSES, .call = &r->call, .patience = ask->patience, .layers = layers};
     size_t labels = info->label_count;
     rp_encoding *encodings = calloc(ask->count + 1, sizeof *encodings);
     rp_sequence *sequences = calloc(ask->count + 1, sizeof *sequences);
     rp_status status = RP_OK;
     r->raw = calloc(ask->count * labels + 1, sizeof *r->raw);
-    if (!encodings || !sequences || !r->raw) status = no_memory(err);
+    if (!encodings || !sequences || !layers || !r->raw) status = no_memory(err);
     for (size_t i = 0; !status && i < ask->count; i++) {
         status = rp_tokenize(rp_model_get_tokenizer(model), ask->inputs[i].text, ask->inputs[i].pair, &cut,
                              &encodings[i], err);
@@ -67,6 +69,10 @@ static rp_status run_logits(rp_serve_request *r, rp_model *model, rp_error *err)
     }
     if (!status)
         status = rp_model_run(model, sequences, ask->count, &params, r->raw, ask->count * labels, NULL, err);
+    if (!status && ask->patience) r->layers = 0;
+    for (size_t i = 0; !status && ask->patience && i < ask->count; i++)
+        if (layers[i] > r->layers) r->layers = layers[i];
+    free(layers);
     for (size_t i = 0; encodings && i < ask->count; i++) rp_encoding_free(&encodings[i]);
     free(encodings);
     free(sequences);
@@ -74,7 +80,7 @@ static rp_status run_logits(rp_serve_request *r, rp_model *model, rp_error *err)
 }
 
 rp_status rp_run_predict(rp_serve_request *r, rp_model *model, rp_result **out, rp_error *err) {
-    const rp_classify_params params = {.top_k = r->ask.top_k, .call = &r->call};
+    const rp_classify_params params = {.top_k = r->ask.top_k, .patience = r->ask.patience, .call = &r->call};
     if (r->ask.raw) return run_logits(r, model, err);
     return rp_classify(model, r->ask.inputs, r->ask.count, &params, out, err);
 }

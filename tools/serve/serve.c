@@ -85,6 +85,7 @@ int rp_cli_serve(const rp_cli_options *options, rp_cli_output *out) {
     rp_server s = {.options = &options->serve,
                    .precision = options->precision,
                    .policy = options->policy,
+                   .patience = options->patience,
                    .done = rp_serve_done};
     (void)out;
     s.started = (long long)time(NULL);

@@ -77,6 +77,7 @@ typedef struct rp_ask {
     bool truncate, normalize, raw, return_text, base64, multi_label, no_special, keep_special, flag;
     bool nested; /* the client expects labels in a list of lists */
     const char *prompt_name, *model, *word, *index;
+    uint32_t patience;
     uint32_t dimensions, top_k, given_top_k, stride, max_length, max_question, max_answer, number;
     double threshold;
     bool has_threshold;
@@ -114,6 +115,7 @@ typedef struct rp_served {
     rp_model *model;         /* NULL while it is unloaded */
     rp_queue *queue;
     rp_moderation *moderation;   /* NULL: it does not moderate */
+    bool exits;              /* it has internal classifiers, by which texts may leave early */
     bool loading, sick, probing; /* a thread opens it; the device failed it; whether it still does is being
                                     found out */
     rp_serve_request *held;      /* that wait for it to be loaded */
@@ -186,6 +188,7 @@ struct rp_server {
     const rp_cli_serving *options;
     rp_precision precision;
     const char *device_name, *policy;
+    uint32_t patience; /* where a request does not say; 0: never */
     bool on_gpu;
     char *key;
     rp_device *device;

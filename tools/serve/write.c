@@ -42,7 +42,9 @@ void rp_write_problem(const rp_trouble *problem, rp_dialect dialect, rp_cli_buff
 }
 
 bool rp_write_check(rp_serve_request *r, const rp_result *result, rp_trouble *problem) {
+    if (r->ask.patience) r->layers = 0;
     for (size_t i = 0; i < rp_result_count(result); i++) {
+        if (rp_result_layers(result, i) > r->layers) r->layers = rp_result_layers(result, i);
         const char *message = "";
         uint32_t taken = 0, all = rp_result_tokens(result, i, &taken);
         rp_status status = rp_result_status(result, i, &message);
@@ -70,7 +72,10 @@ static bool put_entry(const rp_result *result, size_t i, rp_cli_buffer *out, rp_
     rp_error err;
     rp_status status = rp_result_json(result, i, NULL, &json, &size, &err);
     if (status) return rp_trouble_of(problem, status, err.message);
-    rp_cli_put(out, json, size);
+    /* A text that may leave early has {"labels": [...], "layers": n}: the layers are in a header here. */
+    const char *list = rp_result_layers(result, i) ? strchr(json, '[') : NULL;
+    const char *end = list ? strrchr(list, ']') : NULL;
+    rp_cli_put(out, end ? list : json, end ? (size_t)(end - list) + 1 : size);
     rp_string_free(&json);
     return true;
 }
