@@ -186,6 +186,108 @@ static void test_a_list(void **state) {
     assert_null(say("Where is the river?")->answer);
 }
 
+/* ---- kept vectors ---- */
+
+static char kept[FIXTURE_PATH_SIZE + 32];
+
+/* The number of texts that vectors are made of when this is opened. */
+static size_t embedded(rp_chat_params params) {
+    const rp_call call = {.progress = take_progress};
+    told = last_total = 0;
+    params.call = &call;
+    open_chat(params);
+    return told;
+}
+
+static void test_kept_vectors(void **state) {
+    rp_chat_params params = {.model = encoder, .examples = examples, .faq = faq, .index = kept};
+    char *before, *after;
+    size_t size, again;
+    (void)state;
+    snprintf(kept, sizeof kept, "%s/kept", dir);
+    assert_int_equal(embedded(params), 5);
+    before = fixture_read(NULL, kept, &size);
+    for (int i = 0; i < 2; i++) { /* made, and found */
+        assert_string_equal(say("new pin please")->intent, "pin");
+        assert_true(fabsf(rp_result_reply(result, 0)->score - 1) < 1e-3f);
+        assert_string_equal(say("Where is my card?")->answer, "It comes by post in five days.");
+        assert_int_equal(embedded(params), 0);
+    }
+    after = fixture_read(NULL, kept, &again);
+    assert_true(size == again && !memcmp(before, after, size));
+    free(before);
+    free(after);
+    /* Another intent needs no other vector; another text, order of texts or model does. */
+    assert_true(fixture_write_text(
+        dir, "examples.csv", "text,intent\nmy card has not come,card\nnew pin please,key\nthe card,card\n"));
+    assert_int_equal(embedded(params), 0);
+    assert_string_equal(say("new pin please")->intent, "key");
+    assert_true(fixture_write_text(
+        dir, "examples.csv", "text,intent\nnew pin please,pin\nmy card has not come,card\nthe card,card\n"));
+    assert_int_equal(embedded(params), 5);
+    assert_string_equal(say("new pin please")->intent, "pin");
+    params.faq = NULL;
+    assert_int_equal(embedded(params), 3);
+    params.embedder = reader;
+    assert_int_equal(embedded(params), 3);
+    assert_int_equal(embedded(params), 0);
+}
+
+static void refuse(rp_chat_params params, rp_status status, const char *needle);
+
+/* What is no index of this, or is damaged, is refused and stays as it is. */
+static void test_kept_vectors_of_others(void **state) {
+    const rp_chat_params params = {.model = encoder, .examples = examples, .index = kept};
+    const rp_document document = {.id = RP_TEXT("0123456789abcdef 0123456789abcdeg"), .text = RP_TEXT("a")};
+    const float vector[3] = {1, 0, 0};
+    rp_index *index = NULL;
+    rp_index_writer *writer = NULL;
+    rp_document first;
+    char key[64], *text;
+    size_t size;
+    (void)state;
+    snprintf(kept, sizeof kept, "%s/kept", dir);
+    refuse((rp_chat_params){.model = reader, .faq = faq, .index = kept}, RP_ERROR_ARGUMENT, "keeps vectors");
+    assert_true(fixture_write_text(dir, "kept", "a letter to my mother"));
+    refuse(params, RP_ERROR_FORMAT, "kept");
+    text = fixture_read(NULL, kept, &size);
+    assert_string_equal(text, "a letter to my mother");
+    free(text);
+    assert_int_equal(rp_index_create(NULL, kept, &(rp_index_params){.width = 3}, &writer, &err), RP_OK);
+    assert_int_equal(rp_index_add_vectors(writer, &document, vector, 1, NULL, &err), RP_OK);
+    assert_int_equal(rp_index_finish(&writer, &err), RP_OK);
+    refuse(params, RP_ERROR_FILE, "something else");
+    /* one that says that it is ours, with vectors of another length */
+    unlink(kept);
+    open_chat(params);
+    assert_int_equal(rp_index_open(NULL, kept, NULL, &index, &err), RP_OK);
+    assert_int_equal(rp_index_document(index, 0, &first, &err), RP_OK);
+    assert_true(first.id.size < sizeof key);
+    memcpy(key, first.id.data, first.id.size);
+    const rp_document forged[3] = {{.id = {key, first.id.size}, .text = RP_TEXT("")}, {.text = RP_TEXT("")}};
+    rp_index_close(&index);
+    assert_int_equal(rp_index_create(NULL, kept, &(rp_index_params){.width = 3}, &writer, &err), RP_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(rp_index_add_vectors(writer, &forged[i], vector, 1, NULL, &err), RP_OK);
+    assert_int_equal(rp_index_finish(&writer, &err), RP_OK);
+    open_chat(params);
+    const rp_text one = RP_TEXT("the card");
+    rp_result_free(&result);
+    assert_int_equal(rp_chat_say(chat, &one, 1, NULL, &result, &err), RP_ERROR_FORMAT);
+    assert_non_null(strstr(err.message, "vectors of 3 numbers"));
+    rp_chat_close(&chat);
+    /* damaged */
+    text = fixture_read(NULL, kept, &size);
+    text[4096] ^= 1;
+    FILE *file = fopen(kept, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+    free(text);
+    refuse(params, RP_ERROR_FORMAT, "kept");
+    unlink(kept);
+}
+
 /* ---- slots ---- */
 
 static size_t count_entities(const char *text) {
@@ -229,6 +331,7 @@ static void test_slots(void **state) {
 /* ---- what is wrong ---- */
 
 static void refuse(rp_chat_params params, rp_status status, const char *needle) {
+    rp_chat_close(&chat);
     assert_int_equal(rp_chat_open(&params, &chat, &err), status);
     assert_null(chat);
     if (!strstr(err.message, needle)) print_error("no '%s' in: %s\n", needle, err.message);
@@ -273,6 +376,12 @@ static void test_the_command(void **state) {
     assert_int_equal(run.status, 0);
     assert_non_null(strstr(run.out, "new pin please\n  pin  1.0000"));
     cli_free(&run);
+    snprintf(kept, sizeof kept, "%s/by-command", dir);
+    run = cli_text(CLI_ARGS("chat", "-m", cases[1].dir, "--examples", examples, "--index", kept, "the card"),
+                   "");
+    assert_int_equal(run.status, 0);
+    assert_int_equal(access(kept, F_OK), 0);
+    cli_free(&run);
     run = cli_text(CLI_ARGS("chat", "-m", cases[2].dir, "--faq", faq, "owls hunt"), "");
     assert_int_equal(run.status, 0);
     assert_non_null(strstr(run.out, "I do not know"));
@@ -294,8 +403,8 @@ static void test_the_command(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_a_classifier), TEST(test_examples), TEST(test_a_list),
-        TEST(test_slots),        TEST(test_mistakes), TEST(test_the_command),
+        TEST(test_a_classifier),           TEST(test_examples), TEST(test_a_list),   TEST(test_kept_vectors),
+        TEST(test_kept_vectors_of_others), TEST(test_slots),    TEST(test_mistakes), TEST(test_the_command),
     };
     return cmocka_run_group_tests(tests, open_models, close_models);
 }

@@ -33,6 +33,9 @@ typedef struct rp_chat_params {
                              nearest example, by vectors of `embedder`. NULL: by the classifier */
     const char
         *faq; /* file of questions and answers: CSV, TSV or JSONL with question and answer. NULL: none */
+    const char *index;  /* file that keeps the vectors of examples and questions, float16: it is made where it
+                           is missing, and anew where the texts or the embedder are others. NULL: none, and
+                           vectors are made by each rp_chat_open */
     rp_model *embedder; /* makes vectors (rp_embed). NULL: `model`, if it has no head */
     rp_model *reader;   /* marks the part of an answer that says it. NULL: `model`, if it can */
     rp_model *tagger;   /* finds slots (rp_tag). NULL: there are none */

@@ -136,7 +136,7 @@ rp_status rp_chat_open(const rp_chat_params *params, rp_chat **out, rp_error *er
     status = choose_models(c, params, err);
     if (!status && c->classifies) status = read_threshold(c, err);
     if (params->has_threshold) c->threshold = params->threshold;
-    if (!status) status = rp_chat_read(c, params->examples, params->faq, params->call, err);
+    if (!status) status = rp_chat_read(c, params, err);
     if (status) rp_chat_close(&c);
     *out = c;
     return status;
@@ -168,9 +168,8 @@ void rp_chat_close(rp_chat **chat) {
     rp_arena_finish(&c->strings);
     rp_labels_finish(&c->intents);
     free(c->example_intents);
-    free(c->examples);
+    free(c->vectors);
     free(c->rows);
-    free(c->questions);
     free(c->image);
     free(c->slots);
     free(c);

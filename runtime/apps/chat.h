@@ -20,11 +20,12 @@ struct rp_chat {
     rp_arena strings;
     rp_labels intents;         /* of examples */
     uint32_t *example_intents; /* [example_count] */
-    float *examples;           /* [example_count, width] of length 1 */
+    float *vectors;            /* of examples, and behind them of questions; NULL: none */
+    const float *examples;     /* [example_count, width] of length 1 */
     size_t example_count;
     rp_chat_row *rows; /* [row_count] */
     size_t row_count;
-    float *questions; /* [row_count, width] of length 1; NULL: by words */
+    const float *questions; /* [row_count, width] of length 1; NULL: by words */
     size_t width;
     void *image; /* of the words of questions and answers; NULL: by vectors */
     size_t image_size;
@@ -38,8 +39,7 @@ struct rp_chat {
 /* ---- chat_files.c ---- */
 
 /* Read the examples and the list, and make their vectors or count their words. */
-rp_status rp_chat_read(rp_chat *chat, const char *examples, const char *faq, const rp_call *call,
-                       rp_error *err);
+rp_status rp_chat_read(rp_chat *chat, const rp_chat_params *params, rp_error *err);
 
 /* The threshold of intents that `root`, the document of the file `path`, says; without one `*out` stays. */
 rp_status rp_chat_threshold(const rp_json *root, const char *path, double *out, rp_error *err);

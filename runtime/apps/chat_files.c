@@ -3,11 +3,28 @@
 
 #include <math.h>
 
+#include "apps/index.h"
+
 #include "base/call.h"
 #include "loader/data.h"
 #include "loader/json.h"
 
 enum { SOME = 256 };
+
+/* Whose vectors are needed: examples, then questions. They point into rp_chat.strings. */
+typedef struct chat_texts {
+    rp_text *items; /* owned */
+    size_t count, capacity;
+} chat_texts;
+
+/* Room for `count` more, which are zeros. */
+static bool add_room(chat_texts *texts, size_t count) {
+    if (!rp_grow((void **)&texts->items, &texts->capacity, texts->count + count, sizeof *texts->items))
+        return false;
+    memset(texts->items + texts->count, 0, count * sizeof *texts->items);
+    texts->count += count;
+    return true;
+}
 
 /* ---- vectors ---- */
 
@@ -30,6 +47,12 @@ static rp_status embed_some(rp_chat *chat, const rp_text *texts, size_t count, c
         rp_error why = {.status = rp_result_status(result, i, &message)};
         if (why.status && !failed) {
             status = rp_fail(err, why.status, "example or question %zu: %s", first + i + 1, message);
+            break;
+        }
+        if (vector && chat->width && columns != chat->width) {
+            status = rp_fail(err, RP_ERROR_FORMAT,
+                             "the index has vectors of %zu numbers, and the model makes %zu: remove it",
+                             chat->width, columns);
             break;
         }
         if (vector) chat->width = columns;
@@ -134,20 +157,17 @@ static rp_status read_examples(rp_chat *chat, const char *path, rp_text *texts, 
     return status;
 }
 
-static rp_status take_examples(rp_chat *chat, const char *path, const rp_call *call, rp_error *err) {
+static rp_status take_examples(rp_chat *chat, const char *path, chat_texts *texts, rp_error *err) {
     rp_data *data = NULL;
     rp_status status = open_examples(chat, path, &data, err);
     if (status) return status;
     chat->example_count = (size_t)rp_data_count(data);
-    rp_text *texts = rp_new_array(rp_text, chat->example_count);
     chat->example_intents = rp_new_array(uint32_t, chat->example_count);
-    if (texts && chat->example_intents)
-        status = read_examples(chat, path, texts, data, err);
+    if (chat->example_intents && add_room(texts, chat->example_count))
+        status = read_examples(chat, path, texts->items, data, err);
     else
-        status = rp_fail_memory(err, "the examples", chat->example_count * sizeof *texts);
+        status = rp_fail_memory(err, "the examples", chat->example_count * sizeof *texts->items);
     rp_data_close(&data);
-    if (!status) status = rp_chat_vectors(chat, texts, chat->example_count, call, NULL, &chat->examples, err);
-    free(texts);
     return status;
 }
 
@@ -196,34 +216,83 @@ static rp_status count_words(rp_chat *chat, const char *path, rp_error *err) {
     return status;
 }
 
-static rp_status take_rows(rp_chat *chat, const char *path, const rp_call *call, rp_error *err) {
+static rp_status take_rows(rp_chat *chat, const char *path, chat_texts *texts, rp_error *err) {
     const rp_data_params params = {.text_column = "question", .pair_column = "answer", .kind = RP_DATA_TEXT};
+    const size_t first = texts->count;
     rp_data *data = NULL;
     rp_status status = rp_data_open(path, &params, &data, err);
     if (status) return status;
     chat->row_count = (size_t)rp_data_count(data);
     chat->rows = rp_new_array(rp_chat_row, chat->row_count);
-    rp_text *texts = rp_new_array(rp_text, chat->row_count);
-    if (chat->rows && texts)
-        status = read_rows(chat, data, path, texts, err);
+    if (chat->rows && add_room(texts, chat->row_count))
+        status = read_rows(chat, data, path, texts->items + first, err);
     else
-        status = rp_fail_memory(err, "questions and answers", chat->row_count * sizeof *texts);
+        status = rp_fail_memory(err, "questions and answers", chat->row_count * sizeof *texts->items);
     rp_data_close(&data);
-    if (!status && chat->embedder)
-        status = rp_chat_vectors(chat, texts, chat->row_count, call, NULL, &chat->questions, err);
-    else if (!status)
-        status = count_words(chat, path, err);
-    free(texts);
+    if (chat->embedder || status) return status;
+    texts->count = first; /* they are found by their words */
+    return count_words(chat, path, err);
+}
+
+/* ---- vectors of both ---- */
+
+static rp_text text_of(const void *of, uint64_t number) {
+    return ((const rp_text *)of)[number];
+}
+
+/* From the file `index`, which is made where it is not of these texts. */
+static rp_status take_kept(rp_chat *chat, const chat_texts *texts, const char *index, const rp_call *call,
+                           rp_error *err) {
+    rp_kept_texts kept = {.model = chat->embedder,
+                          .count = texts->count,
+                          .get = text_of,
+                          .of = texts->items,
+                          .name = "example or question"};
+    rp_index *vectors = NULL;
+    for (size_t i = 0; i < texts->count; i++)
+        kept.hash = rp_index_hash(texts->items[i].data, texts->items[i].size, kept.hash + 1);
+    rp_status status = rp_vectors_keep(&kept, index, call, &vectors, err);
+    if (status) return status;
+    chat->width = vectors->info.width;
+    status = rp_index_check_rows(&vectors->file, 0, texts->count, err);
+    chat->vectors = rp_new_array(float, texts->count * chat->width);
+    if (!status && !chat->vectors)
+        status = rp_fail_memory(err, "the vectors of texts", texts->count * chat->width * sizeof(float));
+    for (size_t i = 0; !status && i < texts->count; i++) {
+        rp_index_row(&vectors->file, i, chat->vectors + i * chat->width);
+        normalize(chat->vectors + i * chat->width, chat->width);
+    }
+    rp_index_close(&vectors);
     return status;
 }
 
-rp_status rp_chat_read(rp_chat *chat, const char *examples, const char *faq, const rp_call *call,
-                       rp_error *err) {
-    rp_visit visit = {0};
-    rp_status status = rp_visit_enter(&visit, NULL, call, "rp_chat_open", err);
+static rp_status take_vectors(rp_chat *chat, const chat_texts *texts, const char *index, const rp_call *call,
+                              rp_error *err) {
+    rp_status status;
+    if (!texts->count)
+        return index ? rp_fail(err, RP_ERROR_ARGUMENT,
+                               "%s: an index keeps vectors, and there are none here: they are of examples "
+                               "(--examples), or of questions where an embedder is named (--embed-model)",
+                               rp_path_shown(index))
+                     : RP_OK;
+    status = index ? take_kept(chat, texts, index, call, err)
+                   : rp_chat_vectors(chat, texts->items, texts->count, call, NULL, &chat->vectors, err);
     if (status) return status;
-    if (examples) status = take_examples(chat, examples, call, err);
-    if (!status && faq) status = take_rows(chat, faq, call, err);
+    if (chat->example_count) chat->examples = chat->vectors;
+    if (chat->example_count < texts->count)
+        chat->questions = chat->vectors + chat->example_count * chat->width;
+    return RP_OK;
+}
+
+rp_status rp_chat_read(rp_chat *chat, const rp_chat_params *params, rp_error *err) {
+    rp_visit visit = {0};
+    chat_texts texts = {0};
+    rp_status status = rp_visit_enter(&visit, NULL, params->call, "rp_chat_open", err);
+    if (status) return status;
+    if (params->examples) status = take_examples(chat, params->examples, &texts, err);
+    if (!status && params->faq) status = take_rows(chat, params->faq, &texts, err);
+    if (!status) status = take_vectors(chat, &texts, params->index, params->call, err);
     rp_visit_leave(&visit);
+    free(texts.items);
     return status;
 }

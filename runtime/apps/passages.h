@@ -190,12 +190,28 @@ struct rp_documents {
 /* Open the vectors of the passages, `index`.vectors, or make them. */
 rp_status rp_documents_embed(rp_documents *documents, const char *index, const rp_call *call, rp_error *err);
 
+/* As rp_passages_find, by vectors. */
+rp_status rp_documents_nearest(const rp_documents *documents, rp_text question, rp_found *out, size_t room,
+                               size_t *count, rp_error *err);
+
+/* ---- vectors_kept.c ---- */
+
 /* rp_embed as a part of the call that this thread is in: it tells no progress of its own. */
 rp_status rp_embed_part(rp_model *model, const rp_text *texts, size_t count, const rp_call *call,
                         rp_result **out, rp_error *err);
 
-/* As rp_passages_find, by vectors. */
-rp_status rp_documents_nearest(const rp_documents *documents, rp_text question, rp_found *out, size_t room,
-                               size_t *count, rp_error *err);
+/* Texts whose vectors are kept. */
+typedef struct rp_kept_texts {
+    rp_model *model;                                 /* which makes the vectors */
+    uint64_t hash, count;                            /* of the texts: other ones have another hash */
+    rp_text (*get)(const void *of, uint64_t number); /* text number 0 and on */
+    const void *of;
+    const char *name; /* of one, for messages */
+} rp_kept_texts;
+
+/* Open the index `path` where it has the vectors of these texts by this model, else make it. An index of
+ * anything else is RP_ERROR_FILE, and stays as it is. */
+rp_status rp_vectors_keep(const rp_kept_texts *texts, const char *path, const rp_call *call,
+                          struct rp_index **out, rp_error *err);
 
 #endif

@@ -34,6 +34,7 @@ static rp_status open_dialogue(rp_cli_session *session, rp_error *err) {
     const rp_chat_params params = {.model = session->model,
                                    .examples = o->examples,
                                    .faq = o->faq,
+                                   .index = o->index,
                                    .embedder = d->embedder,
                                    .reader = d->reader,
                                    .tagger = d->tagger,
@@ -131,7 +132,8 @@ static const char help[] =
     "\n"
     "Files are CSV, TSV or JSONL: --faq has question and answer, --examples text and\n"
     "intent. Their vectors are made at each start, which for some thousand examples\n"
-    "takes a while.\n"
+    "takes a while; --index FILE keeps them, and is made anew when the texts or the\n"
+    "model are others.\n"
     "\n"
     "JSON: {\"intent\", \"score\", \"answer\", \"source\"}, where source is {\"row\",\n"
     "\"question\", \"score\"}; intent, answer and source are null where there is none.\n"
@@ -142,7 +144,8 @@ static const char help[] =
     "  reprise chat \"my card has not come\"\n"
     "  reprise chat --faq faq.csv --slots ner\n"
     "  reprise eval -m DIR --calibrate DIR/thresholds.json --target-recall 0.95 d.csv\n"
-    "  reprise chat -m all-MiniLM-L6-v2 --examples intents.csv --jsonl < said.jsonl\n";
+    "  reprise chat -m all-MiniLM-L6-v2 --examples intents.csv --index intents.index\n"
+    "  reprise chat -m similarity --examples intents.csv --jsonl < said.jsonl\n";
 
 const rp_cli_command rp_cli_command_chat = {
     .name = "chat",
