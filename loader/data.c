@@ -194,7 +194,7 @@ static rp_status take_row(rp_data *d, const rp_data_unit *unit, size_t question,
         snprintf(place, sizeof place, "question %zu%s%.*s", question + 1, id ? ", id " : "", id,
                  id ? row.id.data : "");
     return rp_fail(err, status, "%s: %s: %s%s", rp_path_shown(d->path), place, why.message,
-                   status == RP_ERROR_FORMAT ? " (--skip-bad leaves such rows out)" : "");
+                   status == RP_ERROR_FORMAT && !d->params.fixed ? " (--skip-bad leaves such rows out)" : "");
 }
 
 static rp_status first_pass(rp_data *d, rp_error *err) {
@@ -262,9 +262,9 @@ static rp_status open_rows(rp_data *d, rp_error *err) {
     rp_arena_finish(&d->arena);
     if (!status) status = first_pass(d, err);
     if (!status && !d->count)
-        status = rp_fail(err, RP_ERROR_FORMAT,
-                         "%s: has no rows that can be used%s; name a file with labelled rows",
-                         rp_path_shown(d->path), d->bad ? ", only bad ones" : "");
+        status =
+            rp_fail(err, RP_ERROR_FORMAT, "%s: has no rows that can be used%s; name a file with rows of data",
+                    rp_path_shown(d->path), d->bad ? ", only bad ones" : "");
     return status;
 }
 

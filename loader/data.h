@@ -67,6 +67,7 @@ typedef struct rp_data_params {
     bool labelled;                                        /* every row must be */
     bool numbers;                                         /* the label of a text is a number */
     bool many;     /* a text has any number of labels; in a table there are commas between them */
+    bool fixed;    /* who calls cannot name other columns */
     bool skip_bad; /* rows that cannot be used are counted, and are no error */
     uint32_t max_tokens, vocab_size, type_vocab_size; /* what an instance must keep to; 0: anything */
     rp_labels *labels; /* gets every label of the data, sorted; NULL: nobody wants them. Zeroed by the caller,

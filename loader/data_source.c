@@ -57,7 +57,7 @@ rp_status rp_data_source_open(rp_data *d, rp_error *err) {
     rp_status status = rp_file_open(d->path, &d->fd, &d->size, err);
     if (!status) status = more(d, &ended, err);
     if (!status && ended)
-        status = rp_fail(err, RP_ERROR_FORMAT, "%s: the file is empty; name one with labelled rows",
+        status = rp_fail(err, RP_ERROR_FORMAT, "%s: the file is empty; name one with rows of data",
                          rp_path_shown(d->path));
     return status;
 }

@@ -31,9 +31,9 @@ static rp_status missing(const rp_data *d, const rp_data_unit *unit, const char 
         size += (size_t)snprintf(names + size, sizeof names - size, "%s%.*s", i ? ", " : "",
                                  rp_text_fit(name, 38), name);
     }
-    return rp_fail(err, RP_ERROR_FORMAT,
-                   "%s: line %llu: no column of the header %s; it has %s; name one with %s",
-                   rp_path_shown(d->path), (unsigned long long)unit->line, what, names, option);
+    return rp_fail(err, RP_ERROR_FORMAT, "%s: line %llu: no column of the header %s; it has %s; %s%s",
+                   rp_path_shown(d->path), (unsigned long long)unit->line, what, names,
+                   d->params.fixed ? "rename one" : "name one with ", d->params.fixed ? "" : option);
 }
 
 static rp_status find_named(const rp_data *d, const rp_data_unit *unit, const char *name, const char *option,
@@ -73,7 +73,7 @@ rp_status rp_data_header(rp_data *d, rp_error *err) {
     if (!found || unit.mistake)
         return rp_fail(err, RP_ERROR_FORMAT, "%s: line %llu: %s", rp_path_shown(d->path),
                        (unsigned long long)(found ? unit.line : 1),
-                       found ? unit.mistake : "the file has no rows; name one with labelled rows");
+                       found ? unit.mistake : "the file has no rows; name one with rows of data");
     d->text = d->pair = d->label = RP_DATA_NO_COLUMN;
     if (is_cola(d, &unit)) {
         if (unit.field_count != 4)

@@ -351,7 +351,8 @@ static void test_mistakes(void **state) {
            "finite");
     refuse((rp_chat_params){.model = classifier, .reserved = {[7] = 1}}, RP_ERROR_ARGUMENT, "reserved");
     assert_true(fixture_write_text(dir, "faq.csv", "question,reply\na,b\n"));
-    refuse((rp_chat_params){.model = classifier, .faq = faq}, RP_ERROR_FORMAT, "'answer'");
+    refuse((rp_chat_params){.model = classifier, .faq = faq}, RP_ERROR_FORMAT,
+           "no column of the header is named 'answer'; it has question, reply; rename one");
     assert_true(fixture_write_text(dir, "faq.csv", "question,answer\na,b\nc,\n"));
     refuse((rp_chat_params){.model = classifier, .faq = faq}, RP_ERROR_FORMAT, "line 3: has no answer");
     assert_true(fixture_write_text(dir, "examples.csv", "text\na\n"));

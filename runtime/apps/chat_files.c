@@ -119,8 +119,11 @@ static rp_status open_examples(rp_chat *chat, const char *path, rp_data **out, r
     static const char *const names[] = {NULL, "intent", "category"};
     rp_status status = RP_OK;
     for (size_t i = 0; i < RP_COUNT(names); i++) {
-        const rp_data_params params = {
-            .label_column = names[i], .kind = RP_DATA_TEXT, .labelled = true, .labels = &chat->intents};
+        const rp_data_params params = {.label_column = names[i],
+                                       .kind = RP_DATA_TEXT,
+                                       .labelled = true,
+                                       .fixed = true,
+                                       .labels = &chat->intents};
         rp_error again;
         rp_labels_finish(&chat->intents);
         status = rp_data_open(path, &params, out, i ? &again : err);
@@ -217,7 +220,8 @@ static rp_status count_words(rp_chat *chat, const char *path, rp_error *err) {
 }
 
 static rp_status take_rows(rp_chat *chat, const char *path, chat_texts *texts, rp_error *err) {
-    const rp_data_params params = {.text_column = "question", .pair_column = "answer", .kind = RP_DATA_TEXT};
+    const rp_data_params params = {
+        .text_column = "question", .pair_column = "answer", .kind = RP_DATA_TEXT, .fixed = true};
     const size_t first = texts->count;
     rp_data *data = NULL;
     rp_status status = rp_data_open(path, &params, &data, err);
