@@ -45,6 +45,18 @@ static rp_status find_named(const rp_data *d, const rp_data_unit *unit, const ch
     return *out == RP_DATA_NO_COLUMN ? missing(d, unit, what, option, err) : RP_OK;
 }
 
+/* Which of two columns of one name is meant, nobody has said. */
+static rp_status check_single(const rp_data *d, const rp_data_unit *unit, size_t column, rp_error *err) {
+    if (column == RP_DATA_NO_COLUMN) return RP_OK;
+    const rp_table_field *name = &unit->fields[column];
+    for (size_t i = column + 1; i < unit->field_count; i++)
+        if (unit->fields[i].size == name->size && !memcmp(unit->fields[i].data, name->data, name->size))
+            return rp_fail(err, RP_ERROR_FORMAT, "%s: line %llu: two columns are named '%.*s'; rename one",
+                           rp_path_shown(d->path), (unsigned long long)unit->line,
+                           rp_label_fit((rp_text){name->data, name->size}), name->data);
+    return RP_OK;
+}
+
 static void choose_usual(rp_data *d, const rp_data_unit *unit) {
     for (size_t i = 0; i < RP_DATA_PAIRS; i++) {
         d->text = find(unit, rp_data_pairs[i][0]);
@@ -99,7 +111,9 @@ rp_status rp_data_header(rp_data *d, rp_error *err) {
         return missing(d, &unit, "is the text's", "text_column (--text-column)", err);
     if (p->labelled && d->label == RP_DATA_NO_COLUMN)
         return missing(d, &unit, "is the label's", "label_column (--label-column)", err);
-    return RP_OK;
+    status = check_single(d, &unit, d->text, err);
+    if (!status) status = check_single(d, &unit, d->pair, err);
+    return status ? status : check_single(d, &unit, d->label, err);
 }
 
 /* The labels of a cell, between commas. */

@@ -162,6 +162,18 @@ bool rp_path_exists(const char *path) {
     return rp_os_stat(path, &info) == 0;
 }
 
+rp_status rp_check_output(const char *out, const char *const *inputs, size_t count, rp_error *err) {
+    rp_os_info written, read;
+    if (!out || rp_os_stat(out, &written) || written.kind != RP_OS_FILE) return RP_OK;
+    for (size_t i = 0; i < count; i++)
+        if (inputs[i] && !rp_os_stat(inputs[i], &read) && read.device == written.device &&
+            read.inode == written.inode)
+            return rp_fail(err, RP_ERROR_ARGUMENT,
+                           "%s: is read, and would be written over; name another file to write",
+                           rp_path_shown(out));
+    return RP_OK;
+}
+
 rp_status rp_folder_check(const char *dir, rp_error *err) {
     char name[MAX_NAME + 1];
     rp_os_info info;

@@ -62,6 +62,10 @@ rp_status rp_model_file_load(const char *path, uint64_t most, char **data, size_
 /* True when something, whatever it is, has this name. */
 bool rp_path_exists(const char *path);
 
+/* RP_ERROR_ARGUMENT where the file `out` (NULL: none is written) is one of `inputs` [count], by whatever
+ * name; of these some may be NULL. */
+rp_status rp_check_output(const char *out, const char *const *inputs, size_t count, rp_error *err);
+
 /* RP_ERROR_ARGUMENT or RP_ERROR_FILE unless `dir` names a folder. */
 rp_status rp_folder_check(const char *dir, rp_error *err);
 

@@ -150,6 +150,11 @@ static void test_a_log_that_cannot_be_written(void **state) {
     assert_non_null(strstr(run.err, "/dev/full: cannot be written"));
     assert_int_equal(access(p.out, F_OK), -1);
     cli_free(&run);
+    run = cli(CLI_ARGS("finetune", "--train", p.train, "-o", p.out, "--plot", p.train), NULL, 0);
+    assert_int_equal(run.status, 1);
+    assert_non_null(strstr(run.err, "would be written over"));
+    assert_int_equal(access(p.out, F_OK), -1);
+    cli_free(&run);
     fixture_remove_dir(p.dir);
 }
 

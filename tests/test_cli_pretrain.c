@@ -117,6 +117,24 @@ static void test_a_corpus_that_cannot_be_used(void **state) {
     }
 }
 
+static void test_what_is_read_is_not_written_over(void **state) {
+    size_t size;
+    place p;
+    (void)state;
+    begin(&p);
+    assert_int_equal(link(p.text, p.lines), 0); /* under another name, too */
+    cli_run run =
+        cli(CLI_ARGS("pretrain", "--corpus", p.text, "--tokenizer", PRETRAINED, "--write-instances", p.lines),
+            NULL, 0);
+    assert_int_equal(run.status, 1);
+    assert_non_null(strstr(run.err, "would be written over"));
+    cli_free(&run);
+    char *text = fixture_read(NULL, p.text, &size);
+    assert_string_equal(text, TEXT);
+    free(text);
+    fixture_remove_dir(p.dir);
+}
+
 static void test_bad_lines_are_counted(void **state) {
     place p;
     (void)state;
@@ -249,6 +267,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_from_text_to_answers),
         cmocka_unit_test(test_a_corpus_that_cannot_be_used),
+        cmocka_unit_test(test_what_is_read_is_not_written_over),
         cmocka_unit_test(test_bad_lines_are_counted),
         cmocka_unit_test(test_a_signal),
         cmocka_unit_test(test_a_signal_while_instances_are_written),

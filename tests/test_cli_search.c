@@ -178,6 +178,13 @@ static void test_wrong_usage(void **state) {
     run = cli(CLI_ARGS("index", "-m", SENTIMENT, "x"), NULL, 0);
     assert_int_equal(run.status, 2);
     cli_free(&run);
+    run = cli(CLI_ARGS("index", "-m", SENTIMENT, "-f", index_path, "-o", index_path), NULL, 0);
+    assert_int_equal(run.status, 2);
+    assert_non_null(strstr(run.err, "written over"));
+    cli_free(&run);
+    run = cli(CLI_ARGS("index", "-m", SENTIMENT, "-o", index_path, "--files", index_path), NULL, 0);
+    assert_int_equal(run.status, 2);
+    cli_free(&run);
     run = cli(CLI_ARGS("search", "-m", SENTIMENT, "-i", SENTIMENT "/config.json", "x"), NULL, 0);
     assert_int_equal(run.status, 1);
     assert_non_null(strstr(run.err, "config.json: no index"));

@@ -231,6 +231,7 @@ static const struct {
     {"a.tsv", "sentence\tlabel\na\t1\nb\tx\n", {.numbers = true}, {"line 3: the label 'x' is no finite"}, 1},
     {"a.csv", "text,label\na,1\n\"b,1\nc,1\n", {0}, {"line 3:", "never closed"}, 1},
     {"a.csv", "review,label\na,1\n", {0}, {"line 1:", "it has review, label"}, 0},
+    {"a.csv", "text,label,x,label\na,1,2,3\n", {0}, {"line 1: two columns are named 'label'; rename one"}, 0},
     {"a.csv", "text,stars\na,1\n", {.labelled = true}, {"line 1: no column of the header is the label's"}, 0},
     {"a.csv", "text,label\na,1\n", {.text_column = "t"}, {"line 1:", "'t'"}, 0},
     {"a.csv", "text,label\n", {0}, {"has no rows"}, 0},

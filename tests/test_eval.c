@@ -394,6 +394,9 @@ static void test_errors(void **state) {
         assert_null(e);
         if (!strstr(err.message, cases[i].says)) fail_msg("'%s' not in '%s'", cases[i].says, err.message);
     }
+    assert_int_equal(rp_eval(p.model, p.data, &(rp_eval_params){.predictions = p.data}, &e, &err),
+                     RP_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "would be written over"));
     assert_int_equal(rp_eval(p.model, NULL, NULL, &e, &err), RP_ERROR_ARGUMENT);
     assert_int_equal(rp_eval(NULL, p.data, NULL, &e, &err), RP_ERROR_ARGUMENT);
     assert_int_equal(rp_eval(p.model, "/nonexistent/x.tsv", NULL, &e, &err), RP_ERROR_FILE);

@@ -259,6 +259,8 @@ static rp_status evaluate(rp_eval_run *run, rp_visit *visit, rp_evaluation **out
     rp_status status = check_glue(run->params.glue, &which, err);
     if (!status) status = check_head(run, err);
     if (!status) status = rp_eval_check_calibration(run, err);
+    if (!status) status = rp_check_output(run->params.predictions, &run->path, 1, err);
+    if (!status) status = rp_check_output(run->params.calibrate, &run->path, 1, err);
     if (!status) status = open_data(run, err);
     if (!status) status = make_counts(run, err);
     if (status) return status;

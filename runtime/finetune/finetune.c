@@ -32,7 +32,10 @@ static rp_status check_params(const rp_finetune_params *p, rp_error *err) {
     if (p->label_weight != 0 && !p->teacher)
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "rp_finetune: label_weight is for a teacher, and there is none (--teacher)");
-    return rp_check_reserved(p->reserved, RP_COUNT(p->reserved), "rp_finetune", err);
+    const char *const read[] = {p->train, p->dev};
+    rp_status status = rp_check_output(p->log, read, RP_COUNT(read), err);
+    if (!status) status = rp_check_output(p->plot, read, RP_COUNT(read), err);
+    return status ? status : rp_check_reserved(p->reserved, RP_COUNT(p->reserved), "rp_finetune", err);
 }
 
 static void set_defaults(rp_finetune_params *p) {

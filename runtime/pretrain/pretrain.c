@@ -30,6 +30,18 @@ static rp_status check_files(const rp_pretrain_params *p, rp_error *err) {
     return wrong ? rp_fail(err, RP_ERROR_ARGUMENT, "rp_pretrain: %s", wrong) : RP_OK;
 }
 
+/* What is written is nothing that is read. */
+static rp_status check_outputs(const rp_pretrain_params *p, rp_error *err) {
+    const char *const written[] = {p->log, p->plot, p->write_instances};
+    rp_status status = RP_OK;
+    for (size_t i = 0; !status && i < RP_COUNT(written); i++) {
+        status = rp_check_output(written[i], p->corpus, p->corpus_count, err);
+        if (!status) status = rp_check_output(written[i], p->instances, p->instance_count, err);
+        if (!status) status = rp_check_output(written[i], &p->dev, 1, err);
+    }
+    return status;
+}
+
 static rp_status check_params(const rp_pretrain_params *p, rp_error *err) {
     rp_status status = check_files(p, err);
     for (size_t i = 0; !status && i < p->corpus_count; i++)
@@ -41,6 +53,7 @@ static rp_status check_params(const rp_pretrain_params *p, rp_error *err) {
     if (!status && !(p->warmup < 0x1p53))
         status = rp_fail(err, RP_ERROR_ARGUMENT,
                          "rp_pretrain: warmup must be a number of steps or a share of them, from 0 to 1");
+    if (!status) status = check_outputs(p, err);
     return status ? status : rp_check_reserved(p->reserved, RP_COUNT(p->reserved), "rp_pretrain", err);
 }
 

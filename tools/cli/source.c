@@ -35,8 +35,24 @@ static bool check_table(const char *command, rp_cli_shape shape, const rp_cli_op
     return true;
 }
 
+/* A file that is read is not written over: that would end what is in it. */
+static bool check_output(const char *command, const rp_cli_options *o) {
+    struct stat written, read;
+    const size_t count = o->each_file ? o->text_count : o->file_count;
+    if (!o->output || stat(o->output, &written) || !S_ISREG(written.st_mode)) return true;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = o->each_file ? o->texts[i] : o->files[i];
+        if (!stat(name, &read) && read.st_ino && read.st_ino == written.st_ino &&
+            read.st_dev == written.st_dev)
+            return refuse(command,
+                          "the file of --output is one that is read, and would be written over; name "
+                          "another");
+    }
+    return true;
+}
+
 bool rp_cli_source_check(const char *command, rp_cli_shape shape, const rp_cli_options *o) {
-    if (!check_table(command, shape, o)) return false;
+    if (!check_table(command, shape, o) || !check_output(command, o)) return false;
     if (!o->each_file) return true;
     if (o->jsonl || o->csv || o->tsv || o->file_count)
         return refuse(command, "--files reads each file as one text: it does not go with --file, --jsonl, "
