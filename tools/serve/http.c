@@ -182,8 +182,8 @@ static enum MHD_Result finish(rp_serve_request *r) {
     rp_serve_phase(r->server, r->connection, RP_ANSWERING,
                    r); /* the watcher has nothing to say to it any more */
     if (r->problem.status || !r->route->page) return rp_serve_answer(r) ? send_answer(r) : MHD_YES;
-    r->status = 200;
-    return r->route->page(r->handle) ? MHD_YES : MHD_NO;
+    r->status = r->route->page(r->handle);
+    return r->status ? MHD_YES : MHD_NO;
 }
 
 static enum MHD_Result handle(void *user, struct MHD_Connection *connection, const char *url,

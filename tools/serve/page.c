@@ -20,7 +20,7 @@ static const char *const headers[][2] = {
     {"Cross-Origin-Opener-Policy", "same-origin"},
 };
 
-bool rp_page_answer(struct MHD_Connection *connection) {
+int rp_page_answer(struct MHD_Connection *connection) {
     bool held = rp_page_is_held(
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_IF_NONE_MATCH));
     struct MHD_Response *response =
@@ -29,8 +29,8 @@ bool rp_page_answer(struct MHD_Connection *connection) {
     for (size_t i = 0; good && i < sizeof headers / sizeof headers[0]; i++) {
         good = MHD_add_response_header(response, headers[i][0], headers[i][1]) == MHD_YES;
     }
-    good = good &&
-           MHD_queue_response(connection, held ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response) == MHD_YES;
+    unsigned status = held ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK;
+    good = good && MHD_queue_response(connection, status, response) == MHD_YES;
     if (response) MHD_destroy_response(response);
-    return good;
+    return good ? (int)status : 0;
 }

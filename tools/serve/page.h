@@ -17,10 +17,10 @@ extern const char rp_page_policy[]; /* its Content-Security-Policy */
 /* True when `accepted`, the value of an If-None-Match (NULL: there was none), names this page. */
 bool rp_page_is_held(const char *accepted);
 
-/* Queues the answer to GET or HEAD of / : the page, or 304 when the browser holds it. A browser keeps the
- * page and asks each time whether it is still this one, so that another version of the program is seen at
- * once. False when there is no memory for it: libmicrohttpd then has nothing to send. Any thread, for its own
- * connection. */
-bool rp_page_answer(struct MHD_Connection *connection);
+/* Queue the answer to GET or HEAD of / : the page, or 304 when the browser holds it. A browser keeps the page
+ * and asks each time whether it is still this one, so that another version of the program is seen at once.
+ * Returns the status of HTTP; 0 when there is no memory for it, and libmicrohttpd has nothing to send. Any
+ * thread, for its own connection. */
+int rp_page_answer(struct MHD_Connection *connection);
 
 #endif

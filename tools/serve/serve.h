@@ -103,7 +103,8 @@ typedef struct rp_route {
     /* Once the body is read: find out which task it is for (r->route), and read it for that. NULL: the path
      * says. */
     bool (*prepare)(rp_serve_request *r, rp_trouble *problem);
-    bool (*page)(struct MHD_Connection *handle); /* answers it all by itself; NULL: `write` does */
+    /* Answers it all by itself, and returns the status (0: out of memory). NULL: `write` does. */
+    int (*page)(struct MHD_Connection *handle);
 } rp_route;
 
 /* A model that is served. */
