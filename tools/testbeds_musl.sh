@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tools/testbeds musl: what can be shown of Android on a machine without its NDK.
+# tools/testbeds musl [TARGET...]: what can be shown of Android on a machine without its NDK.
 #
 # PyPI's ziglang compiles every C file of the library and the command for musl, a C library that has little beyond POSIX as
 # Android's has, for each of Android's ABIs, with warnings as errors. Then tests/test_symbols.sh looks at each library: its
@@ -25,7 +25,8 @@ for header in vulkan vk_video volk.h xxhash.h; do # of the system's headers, tho
         [ ! -e "$place/$header" ] || ln -sfn "$place/$header" "$work/include/$header"
     done
 done
-for target in aarch64-linux-musl arm-linux-musleabihf x86_64-linux-musl x86-linux-musl; do
+[ $# != 0 ] || set -- aarch64-linux-musl arm-linux-musleabihf x86_64-linux-musl x86-linux-musl
+for target; do
     say "Building for $target"
     out=$work/$target
     mkdir -p "$out"
