@@ -22,7 +22,7 @@ python=$work/venv/bin/python
 quietly "$work/pip.log" "$python" -m pip install --quiet 'ray[data]==2.60.*' 'pyspark==4.3.*' pandas pyarrow
 quietly "$work/declare.log" "$python" tools/python/declare.py include/reprise tools/python/reprise/_api.py
 export REPRISE_LIBRARY=$work/native/libreprise.so REPRISE_CACHE_DIR=$work/cache PYTHONPATH=$PWD/tools/python
-export PYSPARK_PYTHON=$python RAY_USAGE_STATS_ENABLED=0 LP_NUM_THREADS=1
+export PYSPARK_PYTHON=$python RAY_USAGE_STATS_ENABLED=0 LP_NUM_THREADS=1 RAY_worker_niceness=0
 reprise=$work/native/reprise
 examples=$PWD/tools/examples
 cd "$work"
