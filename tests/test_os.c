@@ -155,6 +155,10 @@ static void test_one_descriptor_holds_a_file(void **state) {
     assert_int_equal(rp_os_lock_folder(folder), -1);
     assert_int_equal(errno, EWOULDBLOCK);
     put(in_folder("within"), "");
+    rp_os_list *list = rp_os_list_open(folder); /* who holds it, and others, go on using it */
+    assert_non_null(list);
+    assert_non_null(rp_os_list_next(list));
+    rp_os_list_close(list);
     rp_os_close(held);
     held = rp_os_lock_folder(folder);
     assert_true(held >= 0);

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # tools/testbeds windows: cross-build by Debian's mingw-w64, pack the zip, and run what is in it under Wine, over Mesa's
-# driver: the operating system's functions, every task's answers beside those of the native build, byte for byte, the
-# cache under two processes and a kill, and the command with names, pipes and line ends of Windows.
+# driver: the operating system's functions, every task's and application's answers beside those of the native build, byte
+# for byte (tools/python/tests/test_tasks.py, which starts the command some sixty times), a training, the cache under two
+# processes and a kill, and the command with Ctrl-C, a console, and names, pipes and line ends of Windows.
 # tools/testbeds macos: compile every C file for both processors of macOS, by PyPI's ziglang, warnings as errors.
 #
 # Logs and the zip stay in build-testbeds/windows. Native builds are taken from build/, where tools/quickstart made it.
@@ -131,6 +132,41 @@ windows classify --no-such-option >"$work/usage.log" 2>&1 && status=0 || status=
 [ $status = 2 ] && passed "wrong usage" || failed "wrong usage: status $status"
 windows pull org/name >"$work/pull.log" 2>&1 && status=0 || status=$?
 [ $status = 1 ] && passed "pull is refused" || failed "pull: status $status"
+
+# Every task and application over odd texts: the native library, from Python, beside this command, with one cache.
+printf '#!/bin/sh\nREPRISE_CACHE_DIR=Z:%s exec timeout 300 %s %s "$@"\n' "$work/linux-cache" $wine "$here/reprise.exe" >"$work/command"
+chmod +x "$work/command"
+quietly "$work/declare.log" python3 "$source/tools/python/declare.py" "$source/include/reprise" "$source/tools/python/reprise/_api.py"
+REPRISE_COMMAND=$work/command REPRISE_LIBRARY=$native/libreprise.so REPRISE_CACHE_DIR=$work/linux-cache \
+    PYTHONPATH=$source/tools/python python3 "$source/tools/python/tests/test_tasks.py" AsTheCommand >"$work/tasks.log" 2>&1 &&
+    passed "every task over 65 odd texts" || failed "tasks: see $work/tasks.log"
+
+# A training ends, is stopped by Ctrl-C and goes on, to the same bits as one that was not.
+printf 'text\tlabel\n' >"$work/train.tsv"
+for n in 1 2 3 4 5 6; do printf 'warm and funny %s\tPOSITIVE\ndull and long %s\tNEGATIVE\n' $n $n; done >>"$work/train.tsv"
+train() { # OUT
+    REPRISE_CACHE_DIR=Z:$work/linux-cache exec $wine reprise.exe finetune -m models/sentiment --train "Z:$work/train.tsv" \
+        -o "Z:$work/$1" --epochs 2 --batch-size 2 --save-every 2 --log "Z:$work/$1.jsonl" "${@:2}"
+}
+rm -rf "$work"/trained*
+(train trained --resume) >"$work/train.log" 2>&1 && passed "a training" || failed "a training: $(tail -n 1 "$work/train.log")"
+(train trained-stopped --resume) >"$work/stopped.log" 2>&1 &
+stopped=$!
+for _ in $(seq 3000); do # no more than ten minutes, on a machine that is busy
+    [ "$(cat "$work/trained-stopped.jsonl" 2>/dev/null | wc -l)" -lt 3 ] || break
+    sleep 0.2
+done
+kill -INT $stopped || true # which Wine makes the event of the console
+wait $stopped && status=0 || status=$?
+[ $status = 130 ] && passed "Ctrl-C" || failed "Ctrl-C: status $status, $(tail -n 1 "$work/stopped.log")"
+(train trained-stopped --resume) >>"$work/stopped.log" 2>&1 || true
+cmp "$work/trained/model.safetensors" "$work/trained-stopped/model.safetensors" >"$work/stopped.diff" 2>&1 &&
+    passed "a training that was stopped goes on to the same bits" || failed "training: $(cat "$work/stopped.diff")"
+
+# On a console, which a terminal here is, letters are those of the text.
+REPRISE_CACHE_DIR=Z:$work/linux-cache script -qec "timeout 300 $wine reprise.exe tokenize 'ünïcode 日本'" /dev/null \
+    >"$work/console.log" 2>&1 </dev/null || true
+grep -q 日本 "$work/console.log" && passed "a console" || failed "a console: see $work/console.log"
 
 # Without a folder of ours the cache is where Windows keeps such things; two at once make it, one of which is killed.
 rm -rf "$WINEPREFIX"/drive_c/users/*/AppData/Local/reprise

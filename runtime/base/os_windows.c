@@ -207,13 +207,18 @@ int rp_os_lock(int fd) {
         LockFileEx(handle_of(fd), LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &place));
 }
 
-/* Who opens a folder with the right to delete it, and shares that right with nobody, is alone in doing so. */
+/* A pipe that is named by the folder, and of which there may be one: a handle of the folder itself would keep
+ * others, and this process, from listing it and from moving files into it. */
 int rp_os_lock_folder(const char *path) {
-    wide_path wide;
-    if (!widen(path, &wide)) return -1;
-    HANDLE handle = CreateFileW(wide.text, DELETE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING,
-                                FILE_FLAG_BACKUP_SEMANTICS, NULL);
-    if (handle == INVALID_HANDLE_VALUE && GetLastError() == ERROR_SHARING_VIOLATION) {
+    rp_os_info info;
+    WCHAR name[80];
+    if (rp_os_stat(path, &info)) return -1;
+    swprintf(name, sizeof name / sizeof *name, L"\\\\.\\pipe\\reprise-%08x-%016llx", (unsigned)info.device,
+             (unsigned long long)info.inode);
+    HANDLE handle = CreateNamedPipeW(name, PIPE_ACCESS_INBOUND | FILE_FLAG_FIRST_PIPE_INSTANCE,
+                                     PIPE_TYPE_BYTE, 1, 0, 0, 0, NULL);
+    DWORD why = GetLastError();
+    if (handle == INVALID_HANDLE_VALUE && (why == ERROR_ACCESS_DENIED || why == ERROR_PIPE_BUSY)) {
         errno = EWOULDBLOCK;
         return -1;
     }
