@@ -38,6 +38,26 @@ if [ ! -d "$work/choices" ]; then
     quietly "$work/choices.log" "$reprise" finetune -m pretrained --task choose --train "$work/choices.jsonl" --steps 5 \
         --batch-size 1 --max-length 32 -o "$work/choices"
 fi
+# A model whose texts may leave early: behind each layer stands the classifier of the last.
+rm -rf "$work/exits"
+cp -R tools/models/sentiment "$work/exits"
+python3 - "$work/exits/model.safetensors" <<'END'
+import json
+import sys
+
+data = open(sys.argv[1], "rb").read()
+start = 8 + int.from_bytes(data[:8], "little")
+header, tensors = json.loads(data[8:start]), data[start:]
+for layer in range(6):
+    for part in ("weight", "bias"):
+        entry = header["classifier." + part]
+        begin, end = entry["data_offsets"]
+        header[f"classifiers.{layer}.{part}"] = {**entry, "data_offsets": [len(tensors), len(tensors) + end - begin]}
+        tensors += tensors[begin:end]
+text = json.dumps(header).encode()
+text += b" " * (-len(text) % 8)
+open(sys.argv[1], "wb").write(len(text).to_bytes(8, "little") + text + tensors)
+END
 quietly "$work/index.log" "$reprise" index -f tools/examples/pets.txt -o "$work/pets.index"
 
 servers=()
@@ -45,7 +65,7 @@ trap '[ ${#servers[@]} = 0 ] || kill "${servers[@]}"' EXIT
 # serve PORT OPTION...: a server, which is ready when this returns.
 serve() {
     "$reprise" serve --port "$1" -m sentiment -m pretrained -m entities -m similarity -m questions="$work/questions" \
-        -m choices="$work/choices" --index pets="$work/pets.index" "${@:2}" >"$work/server-$1.log" 2>&1 </dev/null &
+        -m choices="$work/choices" -m exits="$work/exits" --index pets="$work/pets.index" "${@:2}" >"$work/server-$1.log" 2>&1 </dev/null &
     servers+=($!)
     for _ in $(seq 300); do
         ! curl -sf -o "$work/ready" "http://127.0.0.1:$1/ready" || return 0

@@ -17,8 +17,22 @@ import urllib.request
 
 CONTROL, ENTER, HOME, END, LEFT, RIGHT = "\ue009", "\ue007", "\ue011", "\ue010", "\ue012", "\ue014"
 SIZES = {"desktop": (1280, 800, "light"), "phone": (360, 740, "dark")}
-WANTED = ("text-classification", "zero-shot-classification", "token-classification", "question-answering", "fill-mask",
-          "coherence", "multiple-choice", "moderate", "sentence-similarity", "rerank", "search", "summarization", "score", "tokenize")
+WANTED = (
+    "text-classification",
+    "zero-shot-classification",
+    "token-classification",
+    "question-answering",
+    "fill-mask",
+    "coherence",
+    "multiple-choice",
+    "moderate",
+    "sentence-similarity",
+    "rerank",
+    "search",
+    "summarization",
+    "score",
+    "tokenize",
+)
 PANEL = "document.querySelector('[role=tabpanel]:not([hidden])')"
 
 
@@ -27,7 +41,9 @@ class Browser:
 
     def __init__(self, folder):
         self.folder = folder
-        self.driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.driver = subprocess.Popen(
+            ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         for line in self.driver.stdout:
             if "successfully on port " in line:
                 self.base = "http://127.0.0.1:" + line.rsplit("port ", 1)[1].strip(" .\n")
@@ -36,9 +52,17 @@ class Browser:
         if os.getuid() == 0:
             arguments.append("--no-sandbox")  # Chromium has none for root
         self.session = ""
-        made = self.post("/session", {"capabilities": {"alwaysMatch": {
-            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
-            "goog:chromeOptions": {"args": arguments}}}})
+        made = self.post(
+            "/session",
+            {
+                "capabilities": {
+                    "alwaysMatch": {
+                        "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+                        "goog:chromeOptions": {"args": arguments},
+                    }
+                }
+            },
+        )
         self.session = "/session/" + made["sessionId"]
 
     def close(self):
@@ -48,7 +72,9 @@ class Browser:
 
     def send(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.base + self.session + path, data, {"Content-Type": "application/json"}, method=method)
+        request = urllib.request.Request(
+            self.base + self.session + path, data, {"Content-Type": "application/json"}, method=method
+        )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return json.load(answer)["value"]
@@ -71,7 +97,9 @@ class Browser:
         return said["result"].get("value")
 
     def size(self, width, height, scheme):
-        self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500)
+        self.devtools(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
+        )
         self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def open(self, url):
@@ -138,10 +166,14 @@ class Person:
 
     def bars(self):
         """[label, score] of each bar."""
-        rows = self.browser.js(f"[...{PANEL}.querySelectorAll('.bars li')].map(row => "
-                               "[row.querySelector('.label').textContent, Number(row.querySelector('.score').textContent)])")
-        shares = self.browser.js(f"[...{PANEL}.querySelectorAll('.bar')].map(bar => [bar.getBoundingClientRect().width, "
-                                 "parseFloat(getComputedStyle(bar, '::before').width)])")
+        rows = self.browser.js(
+            f"[...{PANEL}.querySelectorAll('.bars li')].map(row => "
+            "[row.querySelector('.label').textContent, Number(row.querySelector('.score').textContent)])"
+        )
+        shares = self.browser.js(
+            f"[...{PANEL}.querySelectorAll('.bar')].map(bar => [bar.getBoundingClientRect().width, "
+            "parseFloat(getComputedStyle(bar, '::before').width)])"
+        )
         for (_, score), (width, filled) in zip(rows, shares):
             assert abs(filled - max(0, score) * width) < 2, f"a bar of {score} has {filled} of {width} pixels"
         return rows
@@ -157,8 +189,10 @@ class Person:
         assert wide <= width, f"{name} is {wide} pixels wide on a screen of {width}"
         if self.axe:
             self.browser.evaluate(self.axe)
-            found = self.browser.evaluate("axe.run().then(said => JSON.stringify(said.violations.map(violation => violation.help"
-                                          " + ': ' + violation.nodes.map(node => node.html).join(', '))))")
+            found = self.browser.evaluate(
+                "axe.run().then(said => JSON.stringify(said.violations.map(violation => violation.help"
+                " + ': ' + violation.nodes.map(node => node.html).join(', '))))"
+            )
             assert found == "[]", f"axe on {name}: {found}"
 
     # ---- what the person does ----
@@ -169,12 +203,21 @@ class Person:
         assert not missing, f"no tab for {missing}"
         self.browser.click(f"#tab-{names[0]}")
         chosen = "document.activeElement.getAttribute('aria-selected') === 'true' && document.activeElement.id.slice(4)"
-        for key, name in ((RIGHT, names[1]), (LEFT, names[0]), (LEFT, names[-1]), (RIGHT, names[0]), (END, names[-1]), (HOME, names[0])):
+        for key, name in (
+            (RIGHT, names[1]),
+            (LEFT, names[0]),
+            (LEFT, names[-1]),
+            (RIGHT, names[0]),
+            (END, names[-1]),
+            (HOME, names[0]),
+        ):
             self.browser.press(key)
             assert self.browser.js(chosen) == name, f"{key!r} leads to {self.browser.js(chosen)}, not to {name}"
             assert self.browser.js(f"{PANEL}.id") == f"panel-{name}"
         self.browser.press("\ue004")
-        assert self.browser.js(f"{PANEL}.contains(document.activeElement)"), "Tab does not lead from the tab into its panel"
+        assert self.browser.js(
+            f"{PANEL}.contains(document.activeElement)"
+        ), "Tab does not lead from the tab into its panel"
 
     def classify(self):
         self.go("text-classification")
@@ -189,12 +232,27 @@ class Person:
         for fact in ("queue", "tokenize", "device", "ms", "layers"):
             assert fact in facts, f"no {fact} in {facts}"
         # The curl line is an answer too, whatever the text holds.
-        self.browser.write("inputs", "it's \"so\" \\ $HOME `good`")
+        self.browser.write("inputs", 'it\'s "so" \\ $HOME `good`')
         self.run()
         line = self.browser.js(f"{PANEL}.querySelector('pre').textContent")
-        said = json.loads(subprocess.run(line.replace("curl ", "curl -sS ", 1), shell=True, check=True, stdout=subprocess.PIPE).stdout)
+        said = json.loads(
+            subprocess.run(line.replace("curl ", "curl -sS ", 1), shell=True, check=True, stdout=subprocess.PIPE).stdout
+        )
         assert [[row["label"], round(row["score"], 4)] for row in said] == self.bars(), f"{line} answers {said}"
         self.look("classify")
+
+    def exits(self):
+        """With patience a text leaves before the last layer, and the page says where."""
+        self.go("text-classification")
+        self.browser.write("inputs", "a warm film")
+        for name, typed in (("model", "exits"), ("patience", "1")):
+            self.browser.js(f"{PANEL}.querySelector(arguments[0]).focus()", f"[name={name}]")
+            self.browser.press(*typed)
+            assert self.browser.js(f"{PANEL}.querySelector(arguments[0]).value", f"[name={name}]") == typed
+        self.run()
+        facts = self.browser.js(f"{PANEL}.querySelector('.facts').textContent")
+        assert "layers 2 of 6" in facts, facts
+        self.look("exits")
 
     def entities(self):
         self.go("token-classification")
@@ -203,7 +261,9 @@ class Person:
         self.run()
         assert self.marks() == ["Marie Curie", "Paris"], self.marks()
         assert [label for label, _ in self.bars()] == ["Marie Curie (person)", "Paris (location)"], self.bars()
-        said = self.browser.js(f"[...{PANEL}.querySelector('.text').childNodes].map(n => n.firstChild?.data ?? n.data).join('')")
+        said = self.browser.js(
+            f"[...{PANEL}.querySelector('.text').childNodes].map(n => n.firstChild?.data ?? n.data).join('')"
+        )
         assert said == text, f"the text became {said}"
         self.look("entities")
 
@@ -212,7 +272,10 @@ class Person:
         self.browser.js(f"{PANEL}.querySelector('textarea').focus()")
         self.run()
         bars = self.bars()
-        assert len(bars) == 3 and bars[0][0] == "Ada Lovelace" and self.marks() == ["Ada Lovelace"], (bars, self.marks())
+        assert len(bars) == 3 and bars[0][0] == "Ada Lovelace" and self.marks() == ["Ada Lovelace"], (
+            bars,
+            self.marks(),
+        )
         self.browser.js(f"{PANEL}.querySelectorAll('.bars button')[1].focus()")
         self.browser.press(ENTER)
         assert self.marks() == [bars[1][0]], "the second answer is not marked"
@@ -246,10 +309,14 @@ class Person:
 
     def similarity(self):
         self.go("sentence-similarity")
-        self.browser.write("inputs", "The cat sleeps.\n\nA kitten naps.\nThe train was late.\n<b onclick=alert(1)>x</b>")
+        self.browser.write(
+            "inputs", "The cat sleeps.\n\nA kitten naps.\nThe train was late.\n<b onclick=alert(1)>x</b>"
+        )
         self.run()
-        rows = self.browser.js(f"[...{PANEL}.querySelectorAll('tbody tr')].map(row => "
-                               "[...row.querySelectorAll('td')].map(cell => Number(cell.textContent)))")
+        rows = self.browser.js(
+            f"[...{PANEL}.querySelectorAll('tbody tr')].map(row => "
+            "[...row.querySelectorAll('td')].map(cell => Number(cell.textContent)))"
+        )
         assert len(rows) == 4 and all(len(row) == 4 for row in rows), rows
         for i, row in enumerate(rows):
             assert row[i] == 1 and all(row[j] == rows[j][i] for j in range(4)), rows
@@ -257,7 +324,9 @@ class Person:
         self.look("similarity")
 
     def others(self):
-        for task in self.browser.js("[...document.querySelectorAll('[role=tab]')].map(tab => tab.id.slice('tab-'.length))"):
+        for task in self.browser.js(
+            "[...document.querySelectorAll('[role=tab]')].map(tab => tab.id.slice('tab-'.length))"
+        ):
             self.go(task)
             self.browser.js(f"{PANEL}.querySelector('input, textarea').focus()")
             self.run()
@@ -282,8 +351,11 @@ class Person:
         self.browser.write("inputs", "a lovely film")
         self.browser.devtools("Network.emulateNetworkConditions", latency=0, **slow)
         self.run()
-        cancelled = [entry for entry in self.browser.log("performance")
-                     if '"Network.loadingFailed"' in entry["message"] and '"canceled":true' in entry["message"]]
+        cancelled = [
+            entry
+            for entry in self.browser.log("performance")
+            if '"Network.loadingFailed"' in entry["message"] and '"canceled":true' in entry["message"]
+        ]
         assert cancelled, "the first request was not cancelled"
         assert self.bars()[0][0] == "POSITIVE", self.bars()
 
@@ -293,11 +365,15 @@ class Person:
         self.run()
         assert "needs a text" in self.text(), self.text()
         self.browser.write("inputs", "a film")
-        self.browser.devtools("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1)
+        self.browser.devtools(
+            "Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1
+        )
         self.run()
         assert "does not answer" in self.text(), self.text()
         self.look("offline")
-        self.browser.devtools("Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1, uploadThroughput=-1)
+        self.browser.devtools(
+            "Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1, uploadThroughput=-1
+        )
         self.go("sentence-similarity")
         many = "\n".join(["a"] * 200)
         self.browser.js(f"{PANEL}.querySelector('textarea').value = arguments[0]", many)
@@ -308,8 +384,10 @@ class Person:
 
     def sealed(self, url):
         """The policy: no script but the page's, no other server, nothing in storage."""
-        self.browser.js("(() => { try { const s = document.createElement('script'); s.append('window.hole = 1');"
-                        " document.head.append(s); } catch {} })()")
+        self.browser.js(
+            "(() => { try { const s = document.createElement('script'); s.append('window.hole = 1');"
+            " document.head.append(s); } catch {} })()"
+        )
         assert self.browser.js("window.hole ?? null") is None, "an injected script ran"
         other = url.replace("127.0.0.1", "localhost")
         self.browser.js("fetch(arguments[0]).then(() => { window.left = 1; }, () => { window.left = 0; })", other)
@@ -338,7 +416,10 @@ def with_key(browser, size, url, key):
         browser.js("document.querySelector('#key input').focus()")
         browser.press(*typed, ENTER)
         if says:
-            browser.wait("!document.querySelector('#key').hidden && document.querySelector('#notice').textContent.includes(arguments[0])", says)
+            browser.wait(
+                "!document.querySelector('#key').hidden && document.querySelector('#notice').textContent.includes(arguments[0])",
+                says,
+            )
             browser.picture(f"key-{size}")
             browser.js("document.querySelector('#key input').select()")
     browser.wait("document.querySelector('[role=tab]')")
@@ -346,7 +427,9 @@ def with_key(browser, size, url, key):
     browser.write("inputs", "a warm film")
     person.run()
     assert person.bars(), person.text()
-    held = browser.js("JSON.stringify([document.documentElement.outerHTML, location.href, {...localStorage}, {...sessionStorage}, document.cookie])")
+    held = browser.js(
+        "JSON.stringify([document.documentElement.outerHTML, location.href, {...localStorage}, {...sessionStorage}, document.cookie])"
+    )
     assert key not in held, "the key stands in the page, the address or a storage"
     assert "$REPRISE_API_KEY" in browser.js(f"{PANEL}.querySelector('pre').textContent")
     browser.open(url)
@@ -365,8 +448,20 @@ def main():
             browser.wait("document.querySelector('[role=tab]')")
             colours.add(browser.js("getComputedStyle(document.body).backgroundColor"))
             person = Person(browser, size, axe)
-            for step in (person.tabs, person.classify, person.entities, person.answer, person.fill, person.order,
-                         person.search, person.similarity, person.others, person.gauges, person.types_on):
+            for step in (
+                person.tabs,
+                person.classify,
+                person.exits,
+                person.entities,
+                person.answer,
+                person.fill,
+                person.order,
+                person.search,
+                person.similarity,
+                person.others,
+                person.gauges,
+                person.types_on,
+            ):
                 step()
                 print(f"{size}: {step.__name__}", flush=True)
             person.sealed(url)
