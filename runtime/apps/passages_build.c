@@ -191,8 +191,7 @@ static rp_status write_postings(builder *b, rp_posting *out, rp_error *err) {
 }
 
 static rp_status finish(builder *b, uint64_t sources, rp_error *err) {
-    rp_passages_header header = {.magic = RP_PASSAGES_MAGIC,
-                                 .version = RP_PASSAGES_VERSION,
+    rp_passages_header header = {.version = RP_PASSAGES_VERSION,
                                  .passage_words = b->passage_words,
                                  .sources = sources,
                                  .documents = b->document_count,
@@ -204,6 +203,7 @@ static rp_status finish(builder *b, uint64_t sources, rp_error *err) {
                                  .word_bytes = b->bytes_used,
                                  .total = b->total};
     rp_passages p;
+    memcpy(header.magic, RP_PASSAGES_MAGIC, sizeof header.magic);
     b->documents[b->document_count] = (rp_passages_document){header.text_bytes, header.name_bytes};
     header.size = rp_passages_size(&header);
     char *image = header.size < SIZE_MAX ? realloc(b->image, (size_t)header.size) : NULL;

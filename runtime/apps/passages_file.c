@@ -118,10 +118,9 @@ static bool counts_fit(const rp_passages_header *h, size_t size) {
 
 rp_status rp_passages_view(const void *image, size_t size, const char *path, rp_passages *out,
                            rp_error *err) {
-    static const char magic[8] = RP_PASSAGES_MAGIC;
     const rp_passages_header *h = image;
     const char *shown = rp_path_shown(path);
-    if (size < sizeof *h || memcmp(h->magic, magic, sizeof magic))
+    if (size < sizeof *h || memcmp(h->magic, RP_PASSAGES_MAGIC, sizeof h->magic))
         return rp_fail(err, RP_ERROR_FORMAT, "%s: is no index of documents; name another file", shown);
     if (h->version != RP_PASSAGES_VERSION)
         return rp_fail(err, RP_ERROR_FORMAT,
