@@ -48,7 +48,9 @@ toolchain() {
             -DANDROID_PLATFORM=android-24 -DANDROID_STL=none
         return
     fi
-    printf '#!/bin/sh\nexec %s cc -target %s -Werror "$@"\n' "$zig" "$(zig_target "$1")" >"$out/cc-$1"
+    # Linked to a libc.so, of which zig needs the names alone: for a static program, which CMake's checks would be, it first
+    # compiles all of musl, several minutes for each ABI.
+    printf '#!/bin/sh\nexec %s cc -target %s -dynamic -Werror "$@"\n' "$zig" "$(zig_target "$1")" >"$out/cc-$1"
     printf '#!/bin/sh\nexec %s ar "$@"\n' "$zig" >"$out/ar"
     chmod +x "$out/cc-$1" "$out/ar"
     printf '%s\n' -DCMAKE_SYSTEM_NAME=Linux "-DCMAKE_SYSTEM_PROCESSOR=$1" "-DCMAKE_C_COMPILER=$out/cc-$1" "-DCMAKE_AR=$out/ar" \
