@@ -123,7 +123,7 @@ static outcome ask_model(rp_serve_request *r, rp_trouble *problem) {
     if (r->route->prepare && !r->route->prepare(r, problem)) return FAILED;
     if (!check_weight(r, problem) || !choose_model(r, problem) || !decode_ids(r, problem)) return FAILED;
     if (!ask->given_truncate) ask->truncate = r->server->options->truncate;
-    ask->nested = r->modern && r->route->task == RP_SERVE_CLASSIFY && r->route->dialect == RP_DIALECT_HF;
+    ask->nested = r->hub && r->route->task == RP_SERVE_CLASSIFY && r->route->dialect == RP_DIALECT_HF;
     if (r->route->task == RP_SERVE_CLASSIFY && !ask->patience && r->model->exits)
         ask->patience = r->server->patience;
     count_characters(r);

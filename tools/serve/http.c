@@ -90,7 +90,11 @@ static rp_serve_request *begin(rp_server *s, struct MHD_Connection *handle, cons
     r->begun = rp_clock();
     r->head = !strcmp(method, MHD_HTTP_METHOD_HEAD);
     r->old = strcmp(version, MHD_HTTP_VERSION_1_1) != 0;
-    r->modern = agent && (strstr(agent, "hf_hub/") || strstr(agent, "huggingface.js"));
+    unsigned major = 0, minor = 0;
+    const char *hub = agent ? strstr(agent, "hf_hub/") : NULL;
+    r->hub = hub || (agent && strstr(agent, "huggingface.js"));
+    r->old_hub =
+        hub && sscanf(hub, "hf_hub/%u.%u", &major, &minor) == 2 && (!major || (major == 1 && minor < 2));
     snprintf(r->method, sizeof r->method, "%s", method);
     atomic_fetch_add(&s->active, 1);
     rp_serve_phase(s, r->connection, RP_BODY, r);

@@ -136,14 +136,16 @@ bool rp_read_cohere(rp_ask *ask, rp_trouble *problem) {
 }
 
 bool rp_read_similarity(rp_ask *ask, rp_trouble *problem) {
-    const rp_json *root = &ask->body.root, *inputs, *parameters;
+    const rp_json *root = &ask->body.root, *inputs = NULL, *parameters;
     rp_text *sentences = NULL;
     size_t count = 0;
-    bool good = rp_field_object(root, "inputs", true, &inputs, problem) &&
+    bool bare =
+        rp_field(root, "source_sentence"); /* older clients of huggingface_hub have no inputs around it */
+    bool good = (bare || rp_field_object(root, "inputs", true, &inputs, problem)) &&
                 rp_field_object(root, "parameters", false, &parameters, problem) &&
-                rp_field_texts(inputs, "sentences", &sentences, &count, problem) &&
+                rp_field_texts(bare ? root : inputs, "sentences", &sentences, &count, problem) &&
                 rp_read_room(ask, count + 1, problem) &&
-                rp_field_text(inputs, "source_sentence", &ask->inputs[0].text, problem) &&
+                rp_field_text(bare ? root : inputs, "source_sentence", &ask->inputs[0].text, problem) &&
                 rp_field_truncation(parameters, ask, problem) &&
                 rp_field_string(parameters, "prompt_name", &ask->prompt_name, problem);
     for (size_t i = 0; good && i < count; i++) ask->inputs[1 + i].text = sentences[i];

@@ -73,7 +73,7 @@ static bool read_parameters(rp_ask *ask, const rp_json **out, rp_trouble *proble
 
 bool rp_read_task(rp_ask *ask, rp_trouble *problem) {
     const rp_json *parameters;
-    if (!rp_field(&ask->body.root, "inputs"))
+    if (!rp_field(&ask->body.root, "inputs") && !rp_field(&ask->body.root, "source_sentence"))
         return rp_trouble_say(problem, 422, "Validation", "`inputs` is missing");
     return read_parameters(ask, &parameters, problem);
 }

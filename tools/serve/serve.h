@@ -116,7 +116,7 @@ typedef struct rp_served {
     rp_model *model;         /* NULL while it is unloaded */
     rp_queue *queue;
     rp_moderation *moderation;   /* NULL: it does not moderate */
-    bool exits;              /* it has internal classifiers, by which texts may leave early */
+    bool exits;                  /* it has internal classifiers, by which texts may leave early */
     bool loading, sick, probing; /* a thread opens it; the device failed it; whether it still does is being
                                     found out */
     rp_serve_request *held;      /* that wait for it to be loaded */
@@ -167,7 +167,8 @@ struct rp_serve_request {
     bool head, old;     /* HEAD; HTTP/1.0 */
     bool early;         /* where it is refused, the client hears so before it sends the body */
     bool asked;         /* the body is whole */
-    bool modern;        /* a client of huggingface_hub */
+    bool hub,
+        old_hub; /* a client of huggingface_hub; before 1.2, which takes labels and scores as two lists */
     rp_ask ask;
     rp_call call;
     size_t permits;

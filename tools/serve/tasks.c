@@ -58,7 +58,7 @@ static const rp_route tasks[TASKS] = {
                    .task = RP_SERVE_ZERO_SHOT,
                    .read = rp_read_zero_shot,
                    .run = rp_run_zero_shot,
-                   .write = rp_write_entries},
+                   .write = rp_write_zero_shot},
 };
 
 const rp_route *rp_task_route(const char *name) {
@@ -82,6 +82,7 @@ static int by_keys(const rp_json *root) {
     } keys[] = {
         {"question", QUESTION, INPUTS},
         {"source_sentence", SIMILARITY, INPUTS},
+        {"source_sentence", SIMILARITY, ROOT},
         {"candidate_labels", ZERO_SHOT, PARAMETERS},
         {"aggregation_strategy", ENTITIES, PARAMETERS},
         {"ignore_labels", ENTITIES, PARAMETERS},
@@ -128,8 +129,9 @@ static int by_models(rp_serve_request *r, const rp_json *inputs) {
 bool rp_task_prepare(rp_serve_request *r, rp_trouble *problem) {
     const rp_json *root = &r->ask.body.root;
     int task = by_keys(root);
-    /* Of huggingface_hub's tasks this one alone comes without parameters. */
-    if (task < 0 && r->modern && !rp_json_get(root, "parameters")) task = FEATURES;
+    /* Of huggingface_hub's tasks this one alone comes without parameters, or (before 1.0) with a list. */
+    bool features = !rp_json_get(root, "parameters") || rp_json_is(rp_field(root, "inputs"), RP_JSON_ARRAY);
+    if (task < 0 && r->hub && features) task = FEATURES;
     if (task < 0) task = by_models(r, rp_field(root, "inputs"));
     if (task < 0)
         return rp_trouble_say(problem, 424, "Backend",

@@ -12,5 +12,7 @@ bool rp_task_prepare(rp_serve_request *r, rp_trouble *problem);
 
 bool rp_write_mask(rp_serve_request *r, const rp_result *result, rp_cli_buffer *out, rp_trouble *problem);
 bool rp_write_entities(rp_serve_request *r, const rp_result *result, rp_cli_buffer *out, rp_trouble *problem);
+bool rp_write_zero_shot(rp_serve_request *r, const rp_result *result, rp_cli_buffer *out,
+                        rp_trouble *problem);
 
 #endif

@@ -123,3 +123,32 @@ bool rp_write_entities(rp_serve_request *r, const rp_result *result, rp_cli_buff
     if (r->ask.list) rp_cli_puts(out, "]");
     return true;
 }
+
+/* ---- labels of one's own ---- */
+
+/* As Hugging Face's API had it until 2025: the labels and the scores apart. */
+static void put_apart(const rp_text text, const rp_label *labels, size_t count, rp_cli_buffer *out) {
+    rp_cli_puts(out, "{\"sequence\": ");
+    rp_cli_json_string(out, text.data, text.size);
+    rp_cli_puts(out, ", \"labels\": [");
+    for (size_t i = 0; i < count; i++) {
+        if (i) rp_cli_puts(out, ", ");
+        rp_cli_json_string(out, labels[i].label, strlen(labels[i].label));
+    }
+    rp_cli_puts(out, "], \"scores\": [");
+    for (size_t i = 0; i < count; i++) {
+        if (i) rp_cli_puts(out, ", ");
+        put_float(out, labels[i].score);
+    }
+    rp_cli_puts(out, "]}");
+}
+
+bool rp_write_zero_shot(rp_serve_request *r, const rp_result *result, rp_cli_buffer *out,
+                        rp_trouble *problem) {
+    size_t count = 0;
+    if (!r->old_hub || r->ask.list) return rp_write_entries(r, result, out, problem);
+    if (!rp_write_check(r, result, problem)) return false;
+    const rp_label *labels = rp_result_labels(result, 0, &count);
+    put_apart(r->ask.inputs[0].text, labels, count, out);
+    return true;
+}
