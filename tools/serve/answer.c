@@ -66,7 +66,9 @@ static bool decode_ids(rp_serve_request *r, rp_trouble *problem) {
             ids ? rp_tokenizer_decode(r->model->tokenizer, ids, value->count, true, &ask->owned[i], &err)
                 : err.status;
         free(ids);
-        if (status) return rp_trouble_say(problem, 422, "Tokenizer", "input %zu: %s", i, err.message);
+        if (status)
+            return rp_trouble_say(problem, status == RP_ERROR_HOST_MEMORY ? 503 : 422, "Tokenizer",
+                                  "input %zu: %s", i, err.message);
         ask->inputs[i].text = (rp_text){ask->owned[i], strlen(ask->owned[i])};
     }
     return true;

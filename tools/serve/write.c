@@ -335,7 +335,9 @@ bool rp_write_decoded(rp_serve_request *r, const rp_result *result, rp_cli_buffe
         rp_status status =
             rp_tokenizer_decode(r->model->tokenizer, ids, value->count, !r->ask.keep_special, &text, &err);
         free(ids);
-        if (status) return rp_trouble_say(problem, 422, "Tokenizer", "%s", err.message);
+        if (status)
+            return rp_trouble_say(problem, status == RP_ERROR_HOST_MEMORY ? 503 : 422, "Tokenizer", "%s",
+                                  err.message);
         if (i) rp_cli_puts(out, ", ");
         rp_cli_json_string(out, text, strlen(text));
         rp_string_free(&text);
