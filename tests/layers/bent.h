@@ -5,7 +5,8 @@
  *
  * REPRISE_BENT is the name of a profile (bent_profiles.c), or knobs, or both, separated by spaces or commas:
  * "powervr", "shared=16384 memory=1", "laptop,buffer_ms=20". Later knobs win. Unset or empty: nothing is
- * bent. */
+ * bent.
+ * While the file REPRISE_BENT_LOSING is there, every submission loses the device. */
 #ifndef BENT_H
 #define BENT_H
 
