@@ -257,6 +257,33 @@ static void test_long_texts_are_refused_where_they_must_not_be_cut(void **state)
 
 /* ---- a server of its own ---- */
 
+/* An index of two texts finds the nearer one, by the model that made it; a policy names the action. */
+static void test_index_and_policy_are_served(void **state) {
+    (void)state;
+    char file[FIXTURE_PATH_SIZE + 32], index[FIXTURE_PATH_SIZE + 32], policy[FIXTURE_PATH_SIZE + 32];
+    snprintf(index, sizeof index, "films=%.500s/films", cases[EMBED].dir);
+    snprintf(file, sizeof file, "%.500s/films", cases[EMBED].dir);
+    snprintf(policy, sizeof policy, "%.500s/policy", cases[CLASSIFY].dir);
+    assert_true(
+        fixture_write_text(cases[CLASSIFY].dir, "policy",
+                           "{\"rules\": [{\"label\": \"good\", \"threshold\": 0, \"action\": \"praise\"}]}"));
+    cli_run made = cli_text(CLI_ARGS("index", "-m", cases[EMBED].dir, "-o", file), "dull.\nit was late\n");
+    assert_int_equal(made.status, 0);
+    cli_free(&made);
+    served s = serve_start(
+        CLI_ARGS("-m", models[CLASSIFY], "-m", models[EMBED], "--index", index, "--policy-file", policy));
+    json_t *found =
+        serve_json(&s, "/search", "{\"query\": \"it was late\", \"index\": \"films\", \"top_k\": 1}", 200);
+    assert_int_equal(json_array_size(found), 1);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(found, 0), "text")), "it was late");
+    json_t *verdict = serve_json(&s, "/moderate", "{\"inputs\": \"dull.\"}", 200);
+    assert_string_equal(json_string_value(json_object_get(verdict, "action")), "praise");
+    json_decref(serve_json(&s, "/search", "{\"query\": \"a\", \"index\": \"other\"}", 404));
+    json_decref(found);
+    json_decref(verdict);
+    assert_int_equal(serve_stop(&s), 0);
+}
+
 static bool is_loaded(const served *s) {
     json_t *info = serve_json(s, "/info", NULL, 200);
     bool loaded = json_is_true(json_object_get(json_array_get(json_object_get(info, "models"), 0), "loaded"));
@@ -294,6 +321,7 @@ int main(void) {
         cmocka_unit_test(test_shapes_are_those_of_the_peers),
         cmocka_unit_test(test_labels_are_nested_for_who_expects_it),
         cmocka_unit_test(test_long_texts_are_refused_where_they_must_not_be_cut),
+        cmocka_unit_test(test_index_and_policy_are_served),
         cmocka_unit_test(test_idle_models_are_unloaded),
     };
     return cmocka_run_group_tests(tests, open_models, close_models);

@@ -71,6 +71,7 @@ typedef struct rp_cli_serving {
     size_t index_count;
     const char *host;
     uint32_t port;
+    rp_policy policy;          /* of the queues */
     uint32_t max_batch_tokens; /* 0: as the model's size says */
     uint32_t max_concurrent, max_client_batch, payload_limit;
     uint32_t timeout, idle, drain; /* seconds; idle 0: never unloaded */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *const policies[] = {"least-work", "join", "dynamic", "static", NULL}; /* rp_policy */
+
 static bool read_bool(const char *name, const rp_cli_rule *r, const char *value, bool *out) {
     static const char *const words[] = {"false", "true", "0", "1", NULL};
     int word = 0;
@@ -15,6 +17,7 @@ static bool read_bool(const char *name, const rp_cli_rule *r, const char *value,
 bool rp_cli_set_serving(const char *name, int which, const char *value, rp_cli_options *o) {
     const rp_cli_rule *r = &rp_cli_rules[which];
     rp_cli_serving *s = &o->serve;
+    int word = 0;
     switch (which) {
     case R_SERVED_MODEL:
         return rp_cli_read_more(name, r, value, &s->models, &s->model_count);
@@ -24,6 +27,12 @@ bool rp_cli_set_serving(const char *name, int which, const char *value, rp_cli_o
         return rp_cli_read_name(name, r, value, &s->host);
     case R_PORT:
         return rp_cli_read_number(name, r, value, 0, 65535, &s->port);
+    case R_POLICY_FILE:
+        return rp_cli_read_name(name, r, value, &o->policy);
+    case R_QUEUE_POLICY:
+        if (!rp_cli_read_word(name, r, value, policies, &word)) return false;
+        s->policy = (rp_policy)word;
+        return true;
     case R_MAX_BATCH_TOKENS:
         return rp_cli_read_number(name, r, value, 1, 1u << 22, &s->max_batch_tokens);
     case R_MAX_CONCURRENT:

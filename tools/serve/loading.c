@@ -16,7 +16,7 @@ typedef struct opened {
 rp_status rp_serve_load(rp_server *s, rp_served *m, rp_error *err) {
     const rp_model_params params = {.precision = s->precision,
                                     .max_batch_tokens = s->options->max_batch_tokens};
-    const rp_queue_params queue = {.capacity = s->options->max_concurrent};
+    const rp_queue_params queue = {.capacity = s->options->max_concurrent, .policy = s->options->policy};
     const rp_moderation_params moderation = {.policy = s->policy};
     rp_status status = rp_model_open(s->device, m->dir, &params, &m->model, err);
     if (!status && m->serves[RP_SERVE_MODERATE])
