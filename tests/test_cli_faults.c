@@ -78,8 +78,6 @@ static int answer_line(char want[100], size_t line) {
 
 /* ---- running it ---- */
 
-static const rp_tokenizer *tokenizer; /* of the session */
-
 typedef struct outcome {
     int status;
     char *text; /* what it wrote */
@@ -97,7 +95,7 @@ static int scratch(const char *text) {
 
 static outcome go(const char *text, const rp_cli_options *options, const rp_model_info *info, int wake) {
     outcome o = {0};
-    rp_cli_session session = {.options = options, .info = info, .tokenizer = tokenizer};
+    rp_cli_session session = {.options = options, .info = info};
     rp_cli_input input;
     rp_cli_output out = {.fd = scratch("")};
     rp_error none = {0};
@@ -123,7 +121,7 @@ static const char *many_lines(void) {
     return text;
 }
 
-static const rp_cli_options by_32 = {.json = true, .batch_size = 32}, by_tokens = {.json = true};
+static const rp_cli_options by_32 = {.json = true, .batch_size = 32}, unsized = {.json = true};
 
 /* Every line is there, in order, and is an error where `failed` says so. Returns the number of errors. */
 static size_t check_lines(const char *text, bool (*failed)(int line)) {
@@ -227,75 +225,32 @@ static void test_a_device_that_is_gone_is_given_up(void **state) {
 
 /* ---- batches ---- */
 
-static void test_batches_are_made_by_tokens(void **state) {
-    (void)state;
-    script.fault = NULL;
-    const rp_model_info info = {.max_batch_tokens = 64}; /* of them 56, and a line counts 3.5 to 4 */
-    outcome o = go(many_lines(), &by_tokens, &info, -1);
-    check_lines(o.text, none_failed);
-    assert_int_equal(script.texts, LINES);
-    assert_in_range(script.most, 14, 16);
-    free(o.text);
-    const rp_model_info large = {.max_batch_tokens = 1 << 20};
-    o = go(many_lines(), &by_tokens, &large, -1);
-    check_lines(o.text, none_failed);
-    assert_true(script.most > 100);
-    free(o.text);
-    o = go(many_lines(), &by_32, &info, -1); /* said by the user: as many as that */
-    check_lines(o.text, none_failed);
-    assert_int_equal(script.most, 32);
-    free(o.text);
-}
-
-/* The largest batch of LINES inputs, each `text` with `before` and `after` around it. */
-static size_t largest_batch(const char *before, const char *text, const char *after,
-                            const rp_cli_options *options, const rp_model_info *info) {
-    rp_cli_buffer lines = {0};
-    for (int i = 0; i < LINES; i++) rp_cli_printf(&lines, "%s%s%s\n", before, text, after);
-    outcome o = go(lines.data, options, info, -1);
+/* The largest batch of lines of so many bytes. */
+static size_t largest_batch(size_t bytes, const rp_cli_options *options) {
+    const rp_model_info info = {.max_batch_tokens = 64};
+    char *text = calloc(LINES, bytes + 1);
+    assert_non_null(text);
+    memset(text, 'x', LINES * (bytes + 1));
+    for (size_t i = 1; i <= LINES; i++) text[i * (bytes + 1) - 1] = '\n';
+    text = realloc(text, LINES * (bytes + 1) + 1);
+    assert_non_null(text);
+    text[LINES * (bytes + 1)] = '\0';
+    outcome o = go(text, options, &info, -1);
     assert_int_equal(o.status, 0);
     assert_int_equal(script.texts, LINES);
     free(o.text);
-    free(lines.data);
+    free(text);
     return script.most;
 }
 
-static void repeat(rp_cli_buffer *out, const char *text, int times) {
-    while (times--) rp_cli_printf(out, "%s", text); /* it keeps a NUL behind */
-}
-
-/* 16 tokens a text, whatever the lines look like. */
-static void test_only_what_becomes_tokens_counts(void **state) {
+/* A few lines at a time, and fewer of long ones: what the device works on together is the queue's choice. */
+static void test_batches_are_small(void **state) {
     (void)state;
-    enum { TOKENS = 16, BATCH = 32, LONGEST = 64 };
-    static const rp_cli_options lines = {.json = true}, jsonl = {.json = true, .jsonl = true};
-    const rp_model_info info = {.max_batch_tokens = TOKENS * BATCH / 7 * 8 + 8, .max_tokens = LONGEST};
-    rp_cli_buffer words = {0}, spaces = {0}, unknown = {0}, longer = {0}, id = {0};
-    rp_tokenizer *opened = NULL;
-    assert_int_equal(rp_tokenizer_open(SOURCE_DIR "/tools/models/sentiment", &opened, NULL), RP_OK);
-    tokenizer = opened;
     script.fault = NULL;
-    repeat(&words, "good ", TOKENS - 2);
-    size_t most = largest_batch("", words.data, "", &lines, &info);
-    assert_in_range(most, BATCH - 4, BATCH + 4);
-    rp_cli_puts(&id, "\", \"id\": \"");
-    repeat(&id, "x", 2000);
-    rp_cli_printf(&id, "\"}");
-    assert_int_equal(largest_batch("{\"text\": \"", words.data, id.data, &jsonl, &info), most);
-    for (int i = 0; i < TOKENS - 2; i++) {
-        rp_cli_puts(&spaces, "good");
-        repeat(&spaces, " ", 400);
-    }
-    assert_in_range(largest_batch("", spaces.data, "", &lines, &info), most - 2, most + 2);
-    /* a script that the vocabulary has none of: a text is a few tokens */
-    repeat(&unknown, "\xe6\x97\xa5\xe6\x9c\xac", 200);
-    assert_true(largest_batch("", unknown.data, "", &lines, &info) > 2 * BATCH);
-    /* cut to 64 tokens, a quarter of such a batch */
-    repeat(&longer, words.data, 100);
-    assert_in_range(largest_batch("", longer.data, "", &lines, &info), BATCH / 4, BATCH / 4 + 1);
-    rp_tokenizer_close(&opened);
-    tokenizer = NULL;
-    free(words.data), free(spaces.data), free(unknown.data), free(longer.data), free(id.data);
+    assert_int_equal(largest_batch(10, &unsized), 32);
+    assert_int_equal(largest_batch(400, &unsized), 6);
+    assert_int_equal(largest_batch(5000, &unsized), 1);
+    assert_int_equal(largest_batch(5000, &by_32), 32); /* said by the user: as many as that */
 }
 
 /* The first run ends when another has begun beside it. */
@@ -409,8 +364,7 @@ int main(void) {
         cmocka_unit_test(test_a_fault_that_passes_loses_nothing),
         cmocka_unit_test(test_only_what_cannot_be_answered_alone_fails),
         cmocka_unit_test(test_a_device_that_is_gone_is_given_up),
-        cmocka_unit_test(test_batches_are_made_by_tokens),
-        cmocka_unit_test(test_only_what_becomes_tokens_counts),
+        cmocka_unit_test(test_batches_are_small),
         cmocka_unit_test(test_a_batch_begins_while_another_runs),
         cmocka_unit_test(test_a_signal_lets_the_work_in_flight_end),
     };

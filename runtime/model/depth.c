@@ -463,7 +463,8 @@ static rp_status prepare(rp_depth *d, rp_error *err) {
     d->places = rp_new_array(uint32_t, places);
     if (!d->places) RP_TRY(rp_fail_memory(err, "a queue", places * sizeof *d->places));
     free_all_places(d);
-    RP_TRY(rp_ticks_measure(d->ticks, &d->chooser, d->places, err));
+    if (d->chooser.policy <= RP_POLICY_JOIN) /* the others run what there is to its end */
+        RP_TRY(rp_ticks_measure(d->ticks, &d->chooser, d->places, err));
     update_chooser(d);
 done:
     if (status) {

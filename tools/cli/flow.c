@@ -1,6 +1,6 @@
-/* The loop of every command that reads inputs. The first thread reads batches; a few others answer them, so
- * that one is tokenized or written while the device works on another, and take turns at standard output: a
- * line for each input, in order. */
+/* The loop of every command that reads inputs. The first thread reads a few at a time; others answer them,
+ * and take turns at standard output: a line for each input, in order. What the device works on together is
+ * the choice of the model's queue: whatever the others wait for goes through its layers at once. */
 #include "job.h"
 #include "npy.h"
 
@@ -13,10 +13,13 @@
 #include "stop.h"
 
 enum {
-    MOST_SLOTS = 8,
-    MOST_INPUTS = 1024,    /* in a batch whose size is chosen here */
-    SOFTWARE_TOKENS = 512, /* in a batch for a software driver: more make it no faster, and answers late */
-    TOKENIZED_TOKENS = 1 << 14 /* in a batch that only has to be tokenized */
+    MOST_SLOTS = 32,
+    SOFTWARE_SLOTS = 4,      /* enough for a software driver: more texts at once make it no faster */
+    MOST_INPUTS = 32,        /* in a batch, unless the user says how many */
+    MOST_BYTES = 1 << 11,    /* after which it is closed: a long text is one by itself */
+    TOKENIZED_INPUTS = 1024, /* the same of what only has to be tokenized */
+    TOKENIZED_BYTES = 1 << 16,
+    QUEUE_FROM = 3, /* the batch with which a queue is opened: it takes a moment */
 };
 
 /* A thread, and the batch it answers. */
@@ -33,10 +36,11 @@ typedef struct slot {
 typedef struct flow {
     rp_cli_work work;
     rp_cli_output *out;
+    rp_queue *queue; /* in front of the model, once there is enough for it */
     uint64_t length; /* bytes of the file, for the progress bar; 0: it is not shown */
     pthread_cond_t changed;
     slot slots[MOST_SLOTS];
-    size_t slot_count;
+    size_t slot_count, most_slots;
     uint64_t taken, written; /* batches */
     bool over;               /* no batch follows */
     bool stuck;              /* nothing more can be written */
@@ -121,35 +125,26 @@ static bool is_software(const rp_cli_session *session) {
     return session->device && rp_device_get_info(session->device)->type == RP_DEVICE_CPU;
 }
 
-/* One thread tokenizes while another waits for the device; a fast device takes several to keep up with. A
- * software driver needs the processors itself. */
+/* Those that tokenize need processors; those that wait for the device need none. */
 static size_t thread_count(const rp_cli_command *command, const rp_cli_session *session) {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     if (command->in_order) return 1;
-    if (is_software(session) || processors < 2) return 2;
-    return processors < MOST_SLOTS ? (size_t)processors : MOST_SLOTS;
+    if (session->model) return is_software(session) ? SOFTWARE_SLOTS : MOST_SLOTS;
+    return processors < 2 ? 2 : processors < 8 ? (size_t)processors : 8;
 }
 
-/* Tokens of a batch that nearly fills a submission: a few more would need another. */
-static size_t batch_tokens(const rp_cli_session *session) {
-    if (session->options->batch_size) return SIZE_MAX;
-    if (!session->info) return TOKENIZED_TOKENS;
-    size_t tokens = session->info->max_batch_tokens / 8 * 7;
-    return is_software(session) && tokens > SOFTWARE_TOKENS ? SOFTWARE_TOKENS : tokens;
-}
-
-/* What tells the tokens of an input before it is tokenized. */
-static rp_cli_meter make_meter(const rp_cli_command *command, const rp_cli_session *session) {
-    rp_cli_meter meter = {0};
-    if (!session->info || session->options->batch_size) return meter;
-    /* Else all of a long text is run, in windows. */
-    bool cut = command->options & RP_CLI_CLASSIFY ? !session->options->long_texts
-                                                  : !(command->options & (RP_CLI_STRIDE | RP_CLI_MODERATE));
-    meter.tokenizer = session->tokenizer;
-    uint32_t model_takes = session->info->max_tokens,
-             takes = session->tokenizer ? rp_tokenizer_max_tokens(session->tokenizer) : 0;
-    if (cut) meter.longest = takes && takes < model_takes ? takes : model_takes;
-    return meter;
+/* Another thread with its slot, while there may be more. The lock is held. */
+static slot *new_slot(flow *f) {
+    if (f->slot_count == f->most_slots) return NULL;
+    slot *s = &f->slots[f->slot_count];
+    s->flow = f;
+    rp_cli_people_init(&s->job.people, &s->job.text, f->out->fd);
+    if (pthread_create(&s->thread, NULL, serve, s)) {
+        f->most_slots = f->slot_count; /* the system allows no more */
+        return NULL;
+    }
+    f->slot_count++;
+    return s;
 }
 
 /* A slot that can be filled; waits for it. NULL when no more is to be answered. */
@@ -159,9 +154,13 @@ static slot *free_slot(flow *f) {
     while (!found && !f->stuck && !rp_cli_stop_signal()) {
         for (size_t i = 0; i < f->slot_count && !found; i++)
             if (!f->slots[i].ready) found = &f->slots[i];
+        if (!found) found = new_slot(f);
+        if (!found && !f->slot_count) break;
         if (!found) pthread_cond_wait(&f->changed, &f->work.lock);
     }
+    bool none = !f->slot_count;
     pthread_mutex_unlock(&f->work.lock);
+    if (none) rp_cli_complain("the system allows no more threads; end other programs");
     return found;
 }
 
@@ -179,38 +178,39 @@ static bool hand_over(flow *f, slot *s, const rp_cli_input *input) {
     return wanted;
 }
 
-static bool start_threads(flow *f) {
-    size_t wanted = thread_count(f->work.command, f->work.session);
-    while (f->slot_count < wanted) {
-        slot *s = &f->slots[f->slot_count];
-        s->flow = f;
-        rp_cli_people_init(&s->job.people, &s->job.text, f->out->fd);
-        if (pthread_create(&s->thread, NULL, serve, s)) break;
-        f->slot_count++;
-    }
-    if (!f->slot_count) rp_cli_complain("the system allows no more threads; end other programs");
-    return f->slot_count;
+/* From now on texts of all threads go through the layers together. Without a queue, for whatever reason, runs
+ * take turns: slower, and with the same answers. */
+static void open_queue(flow *f) {
+    const rp_cli_session *session = f->work.session;
+    /* answers come out in the order of the texts; those that leave early make room for others */
+    const rp_queue_params params = {.policy = session->options->patience ? RP_POLICY_JOIN : RP_POLICY_DYNAMIC,
+                                    .capacity = 1};
+    if (session->model && !f->work.command->in_order) rp_queue_open(session->model, &params, &f->queue, NULL);
 }
 
 /* Batches grow from one input to the largest, so that the first answers come at once. False when not
  * everything was read. */
 static bool answer_all(flow *f, rp_cli_input *input) {
     const rp_cli_session *session = f->work.session;
-    const size_t chosen = session->options->batch_size, largest = chosen ? chosen : MOST_INPUTS;
-    const size_t tokens = batch_tokens(session);
+    const size_t chosen = session->options->batch_size,
+                 largest = chosen          ? chosen
+                           : session->info ? MOST_INPUTS
+                                           : TOKENIZED_INPUTS,
+                 bytes = chosen          ? SIZE_MAX
+                         : session->info ? MOST_BYTES
+                                         : TOKENIZED_BYTES;
     const bool prompts =
         f->work.command->in_order && input->fd == STDIN_FILENO && isatty(STDIN_FILENO) && isatty(f->out->fd);
     bool failed = false;
     slot *s;
-    if (!start_threads(f)) return false;
+    f->most_slots = thread_count(f->work.command, session);
     rp_cli_progress_begin();
-    input->meter = make_meter(f->work.command, session);
     rp_cli_stop_expected(true);
     for (size_t most = 1; (s = free_slot(f)); most = most * 4 < largest ? most * 4 : largest) {
         rp_cli_items_clear(&s->job.items);
         if (prompts && input->begin == input->end) fputs("> ", stderr);
-        if (!rp_cli_input_batch(input, &s->job.items, most, tokens, &failed) || !hand_over(f, s, input))
-            break;
+        if (f->taken == QUEUE_FROM) open_queue(f);
+        if (!rp_cli_input_batch(input, &s->job.items, most, bytes, &failed) || !hand_over(f, s, input)) break;
     }
     pthread_mutex_lock(&f->work.lock);
     f->over = true;
@@ -222,9 +222,10 @@ static bool answer_all(flow *f, rp_cli_input *input) {
         free(f->slots[i].job.items.list);
         free(f->slots[i].job.text.data);
     }
+    rp_queue_close(&f->queue);
     rp_cli_stop_expected(false);
     rp_cli_progress_end();
-    return !failed;
+    return !failed && f->slot_count;
 }
 
 int rp_cli_answer_session(const rp_cli_command *command, const rp_cli_session *session,

@@ -11,7 +11,6 @@
 
 enum {
     READ_BYTES = 1 << 16,
-    SPECIAL_TOKENS = 2, /* [CLS] and [SEP] */
 };
 /* bytes; longer ones fail instead of filling memory, as no text in them could be tokenized */
 static const size_t longest_line = RP_TEXT_BYTES_MAX;
@@ -254,16 +253,11 @@ static rp_cli_item *new_item(rp_cli_items *items) {
     return &items->list[items->count];
 }
 
-/* The tokens of an item, about. A choice is run with its text. */
-static double item_tokens(rp_cli_meter *meter, const rp_cli_item *item) {
-    if (item->failed) return 0;
-    double text = rp_cli_meter_text(meter, item->text), all = 0;
-    for (size_t i = 0; i < (item->choices ? item->choice_count : 1); i++) {
-        rp_text other = item->choices ? item->choices[i] : item->pair;
-        double tokens = SPECIAL_TOKENS + text + rp_cli_meter_text(meter, other);
-        all += meter->longest && tokens > (double)meter->longest ? (double)meter->longest : tokens;
-    }
-    return all;
+/* The bytes of an item's texts. A choice is run with its text. */
+static size_t item_bytes(const rp_cli_item *item) {
+    size_t all = item->choices ? item->choice_count * item->text.size : item->text.size + item->pair.size;
+    for (size_t i = 0; item->choices && i < item->choice_count; i++) all += item->choices[i].size;
+    return item->failed ? 0 : all;
 }
 
 /* The next one that needs no reading of lines. */
@@ -273,14 +267,14 @@ static bool next_item(rp_cli_input *input, rp_cli_item *item, bool *failed) {
     return input->table ? buffered_row(input, item, failed) : buffered_line(input, item);
 }
 
-bool rp_cli_input_batch(rp_cli_input *input, rp_cli_items *items, size_t most, size_t tokens, bool *failed) {
-    double used = 0;
+bool rp_cli_input_batch(rp_cli_input *input, rp_cli_items *items, size_t most, size_t bytes, bool *failed) {
+    size_t used = 0;
     uint64_t begin = bytes_taken(input);
     while (!items->count ||
-           (items->count < most && used < (double)tokens && bytes_taken(input) - begin < longest_batch)) {
+           (items->count < most && used < bytes && bytes_taken(input) - begin < longest_batch)) {
         rp_cli_item *item = new_item(items);
         if (next_item(input, item, failed)) {
-            used += item_tokens(&input->meter, item);
+            used += item_bytes(item);
             items->count++;
         } else if (input->texts || input->options->each_file) {
             break;

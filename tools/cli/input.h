@@ -4,7 +4,6 @@
 #define REPRISE_CLI_INPUT_H
 
 #include "loader/json_tree.h"
-#include "meter.h"
 #include "options.h"
 #include "table.h"
 #include "text.h"
@@ -52,7 +51,6 @@ typedef struct rp_cli_input {
     size_t number;                     /* inputs given so far */
     uint64_t lines;                    /* of the file, that were given */
     uint64_t consumed, length;         /* bytes read, and bytes of all files; length 0: not known */
-    rp_cli_meter meter;                /* sets the size of batches; zero, or set after opening */
 } rp_cli_input;
 
 /* Check the TEXT arguments of `options` against `shape` and open the source; of a table the header is read.
@@ -62,9 +60,9 @@ rp_status rp_cli_input_open(rp_cli_input *input, const char *command, rp_cli_sha
                             const rp_cli_options *options);
 
 /* The next inputs into the empty list `items`: waits for one, then takes more while that needs no waiting,
- * until there are `most` of them, or they have `tokens` tokens by the meter, or some megabytes of lines.
+ * until there are `most` of them, or their texts have `bytes` bytes, or some megabytes of lines.
  * False at the end. A read that fails ends the input: `*failed` is set after a message. */
-bool rp_cli_input_batch(rp_cli_input *input, rp_cli_items *items, size_t most, size_t tokens, bool *failed);
+bool rp_cli_input_batch(rp_cli_input *input, rp_cli_items *items, size_t most, size_t bytes, bool *failed);
 
 void rp_cli_input_close(rp_cli_input *input);
 

@@ -81,7 +81,7 @@ const rp_cli_rule rp_cli_rules[R_COUNT] = {
     [R_BENCH_TRAIN] = {0, "train", NULL, RP_CLI_BENCH, "instead: a step of training, and its parts"},
     [R_BENCH_SERVE] = {0, "serve", NULL, RP_CLI_BENCH, "instead: texts that come at random, by each policy"},
     [R_BATCH_SIZE] = {0, "batch-size", "N", RP_CLI_BATCH_SIZE, "most inputs answered together",
-                      .otherwise = "as many as fill a run"},
+                      .otherwise = "a few"},
     [R_PRECISION] = {0, "precision", "HOW", RP_CLI_PRECISION, "of the weights: f32, f16, int8 or int4",
                      RUN | OPS | REPLAY | STARTUP | ACCURACY | TRAIN | SERVE,
                      .otherwise = "as the files have them"},
