@@ -190,6 +190,14 @@ static bool name_model(rp_served *m, const char *said, rp_error *err) {
     return m->name;
 }
 
+/* A name stands in paths, in the log and in the labels of metrics as it is. */
+static bool is_plain(const char *name) {
+    bool plain = *name && *name != '/';
+    for (const char *at = name; *at; at++)
+        plain = plain && (unsigned char)*at > ' ' && !strchr("\"\\?#%\x7f", *at);
+    return plain;
+}
+
 /* A tokenizer of one's own answers while the model is unloaded. Folders of sentence-transformers may have it
  * one folder further down. */
 static void open_tokenizer(rp_served *m) {
@@ -206,6 +214,11 @@ static bool open_named(rp_server *s, const char *said) {
     s->model_count++;
     if (!name_model(m, said, &err)) {
         rp_cli_complain("serve: %s", err.message);
+        return false;
+    }
+    if (!is_plain(m->name)) {
+        rp_cli_complain("serve: a model cannot be called '%s'; name it without quotes, with -m NAME=DIR",
+                        m->name);
         return false;
     }
     if (rp_serve_named(s, m->name) != m) {

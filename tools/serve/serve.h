@@ -149,7 +149,8 @@ typedef struct rp_serve_connection {
     uint64_t received;         /* RP_IDLE: bytes that had come when it began; UINT64_MAX: not known yet */
     rp_serve_request *request; /* RP_BODY and later */
     double gone;               /* RP_WAITING: since when the peer sends no more; 0: it may */
-    bool probed, dead;         /* the peer was asked whether it still reads; the server has shut it down */
+    bool probed;               /* the peer was asked whether it still reads */
+    _Atomic bool dead;         /* the server has shut it down */
 } rp_serve_connection;
 
 struct rp_serve_request {
