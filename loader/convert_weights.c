@@ -67,9 +67,24 @@ static rp_status add_lm(list *l) {
     return status;
 }
 
+/* The internal classifiers, where there are any. */
+static rp_status add_exits(list *l) {
+    const rp_exit_weights *exits = l->c->weights.exits;
+    rp_status status = RP_OK;
+    char name[64];
+    for (uint32_t i = 0; !status && exits && i < l->c->config.layers; i++) {
+        snprintf(name, sizeof name, "classifiers.%u.weight", i);
+        status = add(l, "", name, &exits[i].weight, 2);
+        snprintf(name, sizeof name, "classifiers.%u.bias", i);
+        if (!status) status = add(l, "", name, &exits[i].bias, 1);
+    }
+    return status;
+}
+
 static rp_status collect(list *l, rp_conversion *c) {
     rp_status status =
         rp_slots_each(&c->config, &c->weights, RP_PART_ENCODER | c->weights.heads, add_slot, l);
+    if (!status) status = add_exits(l);
     return status || !(c->weights.heads & RP_HEAD_MASKED_LM) ? status : add_lm(l);
 }
 

@@ -151,6 +151,28 @@ static void test_without_patience(void **state) {
     close_case(&c);
 }
 
+/* A converted folder has its internal classifiers. */
+static void test_converted(void **state) {
+    float want[MOST_TEXTS * LABELS], got[MOST_TEXTS * LABELS];
+    uint32_t layers[2][MOST_TEXTS];
+    char dir[FIXTURE_PATH_SIZE], out[FIXTURE_PATH_SIZE + 8];
+    rp_error err = {0};
+    exit_case c;
+    (void)state;
+    open_case(0, NULL, &c);
+    run(&c, 0, c.count, 2, want, layers[0]);
+    rp_model_close(&c.model);
+    assert_true(fixture_make_dir(dir));
+    snprintf(out, sizeof out, "%s/out", dir);
+    if (rp_convert(c.dir, out, NULL, &err)) fail_msg("%s", err.message);
+    if (rp_model_open(fixture_device, out, NULL, &c.model, &err)) fail_msg("%s", err.message);
+    run(&c, 0, c.count, 2, got, layers[1]);
+    assert_memory_equal(got, want, c.count * LABELS * sizeof *got);
+    assert_memory_equal(layers[0], layers[1], c.count * sizeof **layers);
+    close_case(&c);
+    fixture_remove_dir(dir);
+}
+
 /* ---- through a queue ---- */
 
 /* A thread that asks for texts one by one; some do not leave early, and have another output. */
@@ -299,9 +321,9 @@ static void test_texts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_goldens), cmocka_unit_test(test_without_patience),
-        cmocka_unit_test(test_queues),  cmocka_unit_test(test_what_cannot_be),
-        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_goldens),        cmocka_unit_test(test_without_patience),
+        cmocka_unit_test(test_converted),      cmocka_unit_test(test_queues),
+        cmocka_unit_test(test_what_cannot_be), cmocka_unit_test(test_texts),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
