@@ -179,10 +179,24 @@ static void go_on(rp_depth *d, rp_depth_call *run) {
     if (run->tells || run->status || run->done == run->count) pthread_cond_signal(&run->changed);
 }
 
+/* Layers of the tick that the device passed over, for the whole batch had left before them. */
+static uint32_t passed_over(const rp_tick *tick, uint32_t layers) {
+    uint32_t least = tick->patient.count < tick->batch.count ? 0 : tick->layers;
+    for (size_t i = 0; i < tick->patient.count; i++) {
+        const rp_depth_text *text = tick->patient.texts[i];
+        uint32_t over = text->exited ? layers - text->left - text->exited : 0;
+        if (over < least) least = over;
+    }
+    return least;
+}
+
 /* After a tick: those that have their results go, whoever waits for them hears of it, and runs offer more. */
 static void settle(rp_depth *d, const rp_tick *tick, double seconds) {
     size_t kept = 0;
+    uint32_t over = passed_over(tick, d->chooser.layers);
     d->counts.device_seconds += seconds;
+    d->counts.layers -= over;
+    d->counts.layer_tokens -= (uint64_t)over * tick->batch.tokens;
     d->last = seconds;
     for (size_t i = 0; i < d->count; i++) {
         rp_depth_call *run = d->texts[i]->run;

@@ -326,7 +326,7 @@ static rp_status collect_exits(rp_ticks *ticks, rp_tick *tick, rp_error *err) {
         rp_depth_text *text = tick->patient.texts[i];
         uint32_t layers;
         if (!rp_exit_read(ticks->model, &ticks->exits, text->places[0], &layers, text->out)) continue;
-        text->exited = true;
+        text->exited = layers;
         if (text->layers) *text->layers = layers;
     }
     return status;

@@ -26,7 +26,7 @@ typedef struct rp_depth_text {
     bool inside;      /* it has these places, and its hidden states are there */
     bool leaving;     /* the tick that runs computes its output, or lets it leave by its patience */
     bool done;
-    bool exited;      /* it left by its patience: its results are where they belong */
+    uint32_t exited;  /* not 0: it left by its patience behind so many layers, and its results are there */
     uint8_t failures; /* ticks that failed while it was on its way */
     uint32_t patience;
     uint32_t *layers; /* where to write behind which layer it left; NULL: nowhere */
