@@ -29,8 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!chat) return 0;
     fuzz_file(name, data + 1, size - 1);
     snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
-    rp_status status =
-        fuzz_status(rp_chat_read(chat, examples ? path : NULL, examples ? NULL : path, NULL, &err), &err);
+    const rp_chat_params params = {.examples = examples ? path : NULL, .faq = examples ? NULL : path};
+    rp_status status = fuzz_status(rp_chat_read(chat, &params, &err), &err);
     FUZZ_CHECK(!examples || status); /* there is no model to embed them */
     if (!status) find(chat);
     rp_chat_close(&chat);
