@@ -21,7 +21,7 @@ bool rp_trouble_memory(rp_trouble *problem) {
     return rp_trouble_say(problem, 503, "Backend", "out of memory; try again later");
 }
 
-const rp_json *rp_field(const rp_json *object, const char *name) {
+const rp_json *rp_body_value(const rp_json *object, const char *name) {
     const rp_json *value = rp_json_get(object, name);
     return rp_json_is(value, RP_JSON_NULL) ? NULL : value;
 }
@@ -37,8 +37,8 @@ static bool missing(rp_trouble *problem, const char *name) {
     return rp_trouble_say(problem, 422, "Validation", "`%s` is missing", name);
 }
 
-bool rp_field_bool(const rp_json *object, const char *name, bool *out, rp_trouble *problem) {
-    const rp_json *value = rp_field(object, name);
+bool rp_body_bool(const rp_json *object, const char *name, bool *out, rp_trouble *problem) {
+    const rp_json *value = rp_body_value(object, name);
     if (!value) return true;
     if (value->type != RP_JSON_TRUE && value->type != RP_JSON_FALSE)
         return wrong(problem, name, "true or false", value);
@@ -46,9 +46,9 @@ bool rp_field_bool(const rp_json *object, const char *name, bool *out, rp_troubl
     return true;
 }
 
-bool rp_field_count(const rp_json *object, const char *name, uint32_t least, uint32_t *out,
-                    rp_trouble *problem) {
-    const rp_json *value = rp_field(object, name);
+bool rp_body_count(const rp_json *object, const char *name, uint32_t least, uint32_t *out,
+                   rp_trouble *problem) {
+    const rp_json *value = rp_body_value(object, name);
     if (!value) return true;
     if (value->type != RP_JSON_INTEGER) return wrong(problem, name, "an integer", value);
     if (value->integer < least || value->integer > 1 << 30)
@@ -57,8 +57,8 @@ bool rp_field_count(const rp_json *object, const char *name, uint32_t least, uin
     return true;
 }
 
-bool rp_field_string(const rp_json *object, const char *name, const char **out, rp_trouble *problem) {
-    const rp_json *value = rp_field(object, name);
+bool rp_body_string(const rp_json *object, const char *name, const char **out, rp_trouble *problem) {
+    const rp_json *value = rp_body_value(object, name);
     if (!value) return true;
     if (value->type != RP_JSON_STRING) return wrong(problem, name, "a string", value);
     if (strlen(value->text) != value->count)
@@ -67,32 +67,32 @@ bool rp_field_string(const rp_json *object, const char *name, const char **out, 
     return true;
 }
 
-bool rp_field_real(const rp_json *object, const char *name, bool *given, double *out, rp_trouble *problem) {
-    const rp_json *value = rp_field(object, name);
+bool rp_body_real(const rp_json *object, const char *name, bool *given, double *out, rp_trouble *problem) {
+    const rp_json *value = rp_body_value(object, name);
     *given = value;
     if (!value) return true;
     if (!rp_json_number(value, out) || !isfinite(*out)) return wrong(problem, name, "a number", value);
     return true;
 }
 
-bool rp_field_text(const rp_json *object, const char *name, rp_text *out, rp_trouble *problem) {
-    const rp_json *value = rp_field(object, name);
+bool rp_body_text(const rp_json *object, const char *name, rp_text *out, rp_trouble *problem) {
+    const rp_json *value = rp_body_value(object, name);
     if (!value) return missing(problem, name);
     if (value->type != RP_JSON_STRING) return wrong(problem, name, "a string", value);
     *out = (rp_text){value->text, value->count};
     return true;
 }
 
-bool rp_field_object(const rp_json *object, const char *name, bool needed, const rp_json **out,
-                     rp_trouble *problem) {
-    *out = rp_field(object, name);
+bool rp_body_object(const rp_json *object, const char *name, bool needed, const rp_json **out,
+                    rp_trouble *problem) {
+    *out = rp_body_value(object, name);
     if (!*out) return !needed || missing(problem, name);
     return (*out)->type == RP_JSON_OBJECT || wrong(problem, name, "an object", *out);
 }
 
-bool rp_field_texts(const rp_json *object, const char *name, rp_text **out, size_t *count,
-                    rp_trouble *problem) {
-    const rp_json *value = rp_field(object, name);
+bool rp_body_texts(const rp_json *object, const char *name, rp_text **out, size_t *count,
+                   rp_trouble *problem) {
+    const rp_json *value = rp_body_value(object, name);
     if (!value) return missing(problem, name);
     if (value->type != RP_JSON_ARRAY) return wrong(problem, name, "a list of strings", value);
     *count = value->count;
@@ -106,11 +106,11 @@ bool rp_field_texts(const rp_json *object, const char *name, rp_text **out, size
     return true;
 }
 
-bool rp_field_truncation(const rp_json *object, rp_ask *ask, rp_trouble *problem) {
+bool rp_body_truncation(const rp_json *object, rp_ask *ask, rp_trouble *problem) {
     const char *direction = "right";
-    ask->given_truncate = rp_field(object, "truncate");
-    if (!rp_field_bool(object, "truncate", &ask->truncate, problem) ||
-        !rp_field_string(object, "truncation_direction", &direction, problem))
+    ask->given_truncate = rp_body_value(object, "truncate");
+    if (!rp_body_bool(object, "truncate", &ask->truncate, problem) ||
+        !rp_body_string(object, "truncation_direction", &direction, problem))
         return false;
     if (!strcasecmp(direction, "right")) return true;
     if (!strcasecmp(direction, "left"))

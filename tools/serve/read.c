@@ -24,7 +24,7 @@ static bool is_ids(const rp_json *value) {
 
 /* A string, ids, or a list of either. */
 static bool read_inputs(rp_ask *ask, const char *name, rp_trouble *problem) {
-    const rp_json *value = rp_field(&ask->body.root, name);
+    const rp_json *value = rp_body_value(&ask->body.root, name);
     if (!value) return rp_trouble_say(problem, 422, "Validation", "`%s` is missing", name);
     ask->list = value->type == RP_JSON_ARRAY && !is_ids(value);
     const rp_json *items = ask->list ? value->items : value;
@@ -47,19 +47,19 @@ static bool read_inputs(rp_ask *ask, const char *name, rp_trouble *problem) {
 bool rp_read_embed(rp_ask *ask, rp_trouble *problem) {
     const rp_json *root = &ask->body.root;
     ask->normalize = true;
-    return read_inputs(ask, "inputs", problem) && rp_field_truncation(root, ask, problem) &&
-           rp_field_bool(root, "normalize", &ask->normalize, problem) &&
-           rp_field_string(root, "prompt_name", &ask->prompt_name, problem) &&
-           rp_field_count(root, "dimensions", 1, &ask->dimensions, problem);
+    return read_inputs(ask, "inputs", problem) && rp_body_truncation(root, ask, problem) &&
+           rp_body_bool(root, "normalize", &ask->normalize, problem) &&
+           rp_body_string(root, "prompt_name", &ask->prompt_name, problem) &&
+           rp_body_count(root, "dimensions", 1, &ask->dimensions, problem);
 }
 
 bool rp_read_openai(rp_ask *ask, rp_trouble *problem) {
     const rp_json *root = &ask->body.root;
     const char *format = "float";
     ask->normalize = true;
-    if (!read_inputs(ask, "input", problem) || !rp_field_string(root, "model", &ask->model, problem) ||
-        !rp_field_string(root, "encoding_format", &format, problem) ||
-        !rp_field_count(root, "dimensions", 1, &ask->dimensions, problem))
+    if (!read_inputs(ask, "input", problem) || !rp_body_string(root, "model", &ask->model, problem) ||
+        !rp_body_string(root, "encoding_format", &format, problem) ||
+        !rp_body_count(root, "dimensions", 1, &ask->dimensions, problem))
         return false;
     ask->base64 = !strcmp(format, "base64");
     return ask->base64 || !strcmp(format, "float") ||
@@ -82,23 +82,23 @@ static bool read_sequence(const rp_json *value, rp_input *out, rp_trouble *probl
 }
 
 bool rp_read_predict(rp_ask *ask, rp_trouble *problem) {
-    const rp_json *root = &ask->body.root, *value = rp_field(root, "inputs");
+    const rp_json *root = &ask->body.root, *value = rp_body_value(root, "inputs");
     if (!value) return rp_trouble_say(problem, 422, "Validation", "`inputs` is missing");
     ask->list = value->type == RP_JSON_ARRAY && (!value->count || value->items[0].type == RP_JSON_ARRAY);
     const rp_json *items = ask->list ? value->items : value;
     if (!rp_read_room(ask, ask->list ? value->count : 1, problem)) return false;
     for (size_t i = 0; i < ask->count; i++)
         if (!read_sequence(&items[i], &ask->inputs[i], problem)) return false;
-    return rp_field_truncation(root, ask, problem) && rp_field_bool(root, "raw_scores", &ask->raw, problem) &&
-           rp_field_count(root, "patience", 1, &ask->patience, problem);
+    return rp_body_truncation(root, ask, problem) && rp_body_bool(root, "raw_scores", &ask->raw, problem) &&
+           rp_body_count(root, "patience", 1, &ask->patience, problem);
 }
 
 bool rp_read_rerank(rp_ask *ask, rp_trouble *problem) {
     const rp_json *root = &ask->body.root;
-    if (!rp_read_room(ask, 1, problem) || !rp_field_text(root, "query", &ask->inputs[0].text, problem) ||
-        !rp_field_texts(root, "texts", &ask->texts, &ask->text_count, problem) ||
-        !rp_field_truncation(root, ask, problem) || !rp_field_bool(root, "raw_scores", &ask->raw, problem) ||
-        !rp_field_bool(root, "return_text", &ask->return_text, problem))
+    if (!rp_read_room(ask, 1, problem) || !rp_body_text(root, "query", &ask->inputs[0].text, problem) ||
+        !rp_body_texts(root, "texts", &ask->texts, &ask->text_count, problem) ||
+        !rp_body_truncation(root, ask, problem) || !rp_body_bool(root, "raw_scores", &ask->raw, problem) ||
+        !rp_body_bool(root, "return_text", &ask->return_text, problem))
         return false;
     ask->weight = ask->text_count;
     return true;
@@ -106,14 +106,14 @@ bool rp_read_rerank(rp_ask *ask, rp_trouble *problem) {
 
 /* Documents are strings, or objects with a text. */
 static bool read_documents(rp_ask *ask, rp_trouble *problem) {
-    const rp_json *value = rp_field(&ask->body.root, "documents");
+    const rp_json *value = rp_body_value(&ask->body.root, "documents");
     if (!value) return rp_trouble_say(problem, 422, "Validation", "`documents` is missing");
     ask->text_count = rp_json_count(value, RP_JSON_ARRAY);
     ask->texts = calloc(ask->text_count + 1, sizeof *ask->texts);
     if (!ask->texts) return rp_trouble_memory(problem);
     for (size_t i = 0; i < ask->text_count; i++) {
         const rp_json *item = &value->items[i];
-        const rp_json *text = item->type == RP_JSON_OBJECT ? rp_field(item, "text") : item;
+        const rp_json *text = item->type == RP_JSON_OBJECT ? rp_body_value(item, "text") : item;
         if (!rp_json_is(text, RP_JSON_STRING))
             return rp_trouble_say(problem, 422, "Validation",
                                   "`documents` must be strings or objects with a `text`; number %zu is not",
@@ -126,10 +126,10 @@ static bool read_documents(rp_ask *ask, rp_trouble *problem) {
 
 bool rp_read_cohere(rp_ask *ask, rp_trouble *problem) {
     const rp_json *root = &ask->body.root;
-    if (!rp_read_room(ask, 1, problem) || !rp_field_text(root, "query", &ask->inputs[0].text, problem) ||
-        !read_documents(ask, problem) || !rp_field_string(root, "model", &ask->model, problem) ||
-        !rp_field_count(root, "top_n", 1, &ask->top_k, problem) ||
-        !rp_field_bool(root, "return_documents", &ask->return_text, problem))
+    if (!rp_read_room(ask, 1, problem) || !rp_body_text(root, "query", &ask->inputs[0].text, problem) ||
+        !read_documents(ask, problem) || !rp_body_string(root, "model", &ask->model, problem) ||
+        !rp_body_count(root, "top_n", 1, &ask->top_k, problem) ||
+        !rp_body_bool(root, "return_documents", &ask->return_text, problem))
         return false;
     ask->weight = ask->text_count;
     return true;
@@ -139,15 +139,15 @@ bool rp_read_similarity(rp_ask *ask, rp_trouble *problem) {
     const rp_json *root = &ask->body.root, *inputs = NULL, *parameters;
     rp_text *sentences = NULL;
     size_t count = 0;
-    bool bare =
-        rp_field(root, "source_sentence"); /* older clients of huggingface_hub have no inputs around it */
-    bool good = (bare || rp_field_object(root, "inputs", true, &inputs, problem)) &&
-                rp_field_object(root, "parameters", false, &parameters, problem) &&
-                rp_field_texts(bare ? root : inputs, "sentences", &sentences, &count, problem) &&
+    bool bare = rp_body_value(
+        root, "source_sentence"); /* older clients of huggingface_hub have no inputs around it */
+    bool good = (bare || rp_body_object(root, "inputs", true, &inputs, problem)) &&
+                rp_body_object(root, "parameters", false, &parameters, problem) &&
+                rp_body_texts(bare ? root : inputs, "sentences", &sentences, &count, problem) &&
                 rp_read_room(ask, count + 1, problem) &&
-                rp_field_text(bare ? root : inputs, "source_sentence", &ask->inputs[0].text, problem) &&
-                rp_field_truncation(parameters, ask, problem) &&
-                rp_field_string(parameters, "prompt_name", &ask->prompt_name, problem);
+                rp_body_text(bare ? root : inputs, "source_sentence", &ask->inputs[0].text, problem) &&
+                rp_body_truncation(parameters, ask, problem) &&
+                rp_body_string(parameters, "prompt_name", &ask->prompt_name, problem);
     for (size_t i = 0; good && i < count; i++) ask->inputs[1 + i].text = sentences[i];
     if (good && !count) ask->weight = 0;
     ask->normalize = true;
@@ -158,12 +158,12 @@ bool rp_read_similarity(rp_ask *ask, rp_trouble *problem) {
 bool rp_read_tokenize(rp_ask *ask, rp_trouble *problem) {
     const rp_json *root = &ask->body.root;
     bool special = true;
-    const rp_json *value = rp_field(root, "inputs");
+    const rp_json *value = rp_body_value(root, "inputs");
     if (value && is_ids(value))
         return rp_trouble_say(problem, 422, "Validation", "`inputs` must be a string or a list of strings");
     if (!read_inputs(ask, "inputs", problem) ||
-        !rp_field_bool(root, "add_special_tokens", &special, problem) ||
-        !rp_field_string(root, "prompt_name", &ask->prompt_name, problem))
+        !rp_body_bool(root, "add_special_tokens", &special, problem) ||
+        !rp_body_string(root, "prompt_name", &ask->prompt_name, problem))
         return false;
     for (size_t i = 0; i < ask->count; i++)
         if (ask->ids[i])
@@ -177,9 +177,9 @@ bool rp_read_tokenize(rp_ask *ask, rp_trouble *problem) {
 }
 
 bool rp_read_decode(rp_ask *ask, rp_trouble *problem) {
-    const rp_json *root = &ask->body.root, *value = rp_field(root, "ids");
+    const rp_json *root = &ask->body.root, *value = rp_body_value(root, "ids");
     bool skip = true;
-    if (!rp_field_bool(root, "skip_special_tokens", &skip, problem)) return false;
+    if (!rp_body_bool(root, "skip_special_tokens", &skip, problem)) return false;
     ask->keep_special = !skip;
     if (!value) return rp_trouble_say(problem, 422, "Validation", "`ids` is missing");
     ask->list = value->type == RP_JSON_ARRAY && !is_ids(value);

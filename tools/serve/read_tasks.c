@@ -7,8 +7,8 @@
 
 /* `name`, else "text": a string or a list of strings. */
 static bool read_texts(rp_ask *ask, const char *name, rp_trouble *problem) {
-    const rp_json *value = rp_field(&ask->body.root, name);
-    if (!value) value = rp_field(&ask->body.root, name = "text");
+    const rp_json *value = rp_body_value(&ask->body.root, name);
+    if (!value) value = rp_body_value(&ask->body.root, name = "text");
     if (!value) return rp_trouble_say(problem, 422, "Validation", "`inputs` is missing");
     ask->list = value->type == RP_JSON_ARRAY;
     const rp_json *items = ask->list ? value->items : value;
@@ -26,14 +26,14 @@ static bool read_texts(rp_ask *ask, const char *name, rp_trouble *problem) {
 
 bool rp_read_coherence(rp_ask *ask, rp_trouble *problem) {
     const rp_json *root = &ask->body.root;
-    return rp_read_room(ask, 1, problem) && rp_field_text(root, "text", &ask->inputs[0].text, problem) &&
-           rp_field_text(root, "text_pair", &ask->inputs[0].pair, problem);
+    return rp_read_room(ask, 1, problem) && rp_body_text(root, "text", &ask->inputs[0].text, problem) &&
+           rp_body_text(root, "text_pair", &ask->inputs[0].pair, problem);
 }
 
 bool rp_read_choose(rp_ask *ask, rp_trouble *problem) {
     const rp_json *root = &ask->body.root;
-    if (!rp_read_room(ask, 1, problem) || !rp_field_text(root, "text", &ask->inputs[0].text, problem) ||
-        !rp_field_texts(root, "choices", &ask->texts, &ask->text_count, problem))
+    if (!rp_read_room(ask, 1, problem) || !rp_body_text(root, "text", &ask->inputs[0].text, problem) ||
+        !rp_body_texts(root, "choices", &ask->texts, &ask->text_count, problem))
         return false;
     ask->weight = ask->text_count;
     return true;
@@ -41,7 +41,7 @@ bool rp_read_choose(rp_ask *ask, rp_trouble *problem) {
 
 bool rp_read_moderate(rp_ask *ask, rp_trouble *problem) {
     return read_texts(ask, "inputs", problem) &&
-           rp_field_bool(&ask->body.root, "normalize", &ask->flag, problem);
+           rp_body_bool(&ask->body.root, "normalize", &ask->flag, problem);
 }
 
 bool rp_read_score(rp_ask *ask, rp_trouble *problem) {
@@ -50,30 +50,29 @@ bool rp_read_score(rp_ask *ask, rp_trouble *problem) {
 
 bool rp_read_search(rp_ask *ask, rp_trouble *problem) {
     const rp_json *root = &ask->body.root;
-    return read_texts(ask, rp_field(root, "query") ? "query" : "inputs", problem) &&
-           rp_field_string(root, "index", &ask->index, problem) &&
-           rp_field_string(root, "prompt_name", &ask->prompt_name, problem) &&
-           rp_field_count(root, "top_k", 1, &ask->top_k, problem) &&
-           rp_field_real(root, "threshold", &ask->has_threshold, &ask->threshold, problem);
+    return read_texts(ask, rp_body_value(root, "query") ? "query" : "inputs", problem) &&
+           rp_body_string(root, "index", &ask->index, problem) &&
+           rp_body_string(root, "prompt_name", &ask->prompt_name, problem) &&
+           rp_body_count(root, "top_k", 1, &ask->top_k, problem) &&
+           rp_body_real(root, "threshold", &ask->has_threshold, &ask->threshold, problem);
 }
 
 bool rp_read_summarize(rp_ask *ask, rp_trouble *problem) {
     const rp_json *root = &ask->body.root;
     bool given;
-    return read_texts(ask, "inputs", problem) &&
-           rp_field_count(root, "sentences", 1, &ask->number, problem) &&
-           rp_field_real(root, "coherence", &given, &ask->threshold, problem);
+    return read_texts(ask, "inputs", problem) && rp_body_count(root, "sentences", 1, &ask->number, problem) &&
+           rp_body_real(root, "coherence", &given, &ask->threshold, problem);
 }
 
 /* ---- Hugging Face ---- */
 
 static bool read_parameters(rp_ask *ask, const rp_json **out, rp_trouble *problem) {
-    return rp_field_object(&ask->body.root, "parameters", false, out, problem);
+    return rp_body_object(&ask->body.root, "parameters", false, out, problem);
 }
 
 bool rp_read_task(rp_ask *ask, rp_trouble *problem) {
     const rp_json *parameters;
-    if (!rp_field(&ask->body.root, "inputs") && !rp_field(&ask->body.root, "source_sentence"))
+    if (!rp_body_value(&ask->body.root, "inputs") && !rp_body_value(&ask->body.root, "source_sentence"))
         return rp_trouble_say(problem, 422, "Validation", "`inputs` is missing");
     return read_parameters(ask, &parameters, problem);
 }
@@ -82,7 +81,7 @@ bool rp_read_task(rp_ask *ask, rp_trouble *problem) {
 static bool read_word(const rp_json *object, const char *name, const char *const *words, uint32_t *out,
                       rp_trouble *problem) {
     const char *word = NULL;
-    if (!rp_field_string(object, name, &word, problem)) return false;
+    if (!rp_body_string(object, name, &word, problem)) return false;
     if (!word) return true;
     for (uint32_t i = 0; words[i]; i++) {
         if (strcmp(words[i], word)) continue;
@@ -95,8 +94,8 @@ static bool read_word(const rp_json *object, const char *name, const char *const
 /* Strings that the library takes with a NUL behind them. */
 static bool read_words(rp_ask *ask, const rp_json *object, const char *name, rp_trouble *problem) {
     rp_text *texts = NULL;
-    const rp_json *value = rp_field(object, name);
-    if (!rp_field_texts(object, name, &texts, &ask->label_count, problem)) {
+    const rp_json *value = rp_body_value(object, name);
+    if (!rp_body_texts(object, name, &texts, &ask->label_count, problem)) {
         free(texts);
         return false;
     }
@@ -114,18 +113,18 @@ static bool read_words(rp_ask *ask, const rp_json *object, const char *name, rp_
 
 bool rp_read_labels(rp_ask *ask, rp_trouble *problem) {
     static const char *const functions[] = {"softmax", "sigmoid", "none", NULL};
-    const rp_json *root = &ask->body.root, *parameters, *inputs = rp_field(root, "inputs");
+    const rp_json *root = &ask->body.root, *parameters, *inputs = rp_body_value(root, "inputs");
     if (rp_json_is(inputs, RP_JSON_OBJECT)) {
-        const rp_json *pair = rp_field(inputs, "text_pair");
-        if (!rp_read_room(ask, 1, problem) || !rp_field_text(inputs, "text", &ask->inputs[0].text, problem) ||
-            (pair && !rp_field_text(inputs, "text_pair", &ask->inputs[0].pair, problem)))
+        const rp_json *pair = rp_body_value(inputs, "text_pair");
+        if (!rp_read_room(ask, 1, problem) || !rp_body_text(inputs, "text", &ask->inputs[0].text, problem) ||
+            (pair && !rp_body_text(inputs, "text_pair", &ask->inputs[0].pair, problem)))
             return false;
     } else if (!read_texts(ask, "inputs", problem)) {
         return false;
     }
     if (!read_parameters(ask, &parameters, problem) ||
-        !rp_field_count(parameters, "top_k", 1, &ask->top_k, problem) ||
-        !rp_field_count(parameters, "patience", 1, &ask->patience, problem) ||
+        !rp_body_count(parameters, "top_k", 1, &ask->top_k, problem) ||
+        !rp_body_count(parameters, "patience", 1, &ask->patience, problem) ||
         !read_word(parameters, "function_to_apply", functions, &ask->number, problem))
         return false;
     ask->raw = ask->number;
@@ -138,44 +137,45 @@ bool rp_read_entities(rp_ask *ask, rp_trouble *problem) {
     uint32_t way = 2; /* as in Hugging Face's pipeline: none */
     if (!read_texts(ask, "inputs", problem) || !read_parameters(ask, &parameters, problem) ||
         !read_word(parameters, "aggregation_strategy", ways, &way, problem) ||
-        !rp_field_count(parameters, "stride", 1, &ask->stride, problem))
+        !rp_body_count(parameters, "stride", 1, &ask->stride, problem))
         return false;
     ask->number = way - 1;
-    return !rp_field(parameters, "ignore_labels") || read_words(ask, parameters, "ignore_labels", problem);
+    return !rp_body_value(parameters, "ignore_labels") ||
+           read_words(ask, parameters, "ignore_labels", problem);
 }
 
 bool rp_read_question(rp_ask *ask, rp_trouble *problem) {
     const rp_json *root = &ask->body.root, *inputs, *parameters;
     bool aligned;
-    return rp_field_object(root, "inputs", true, &inputs, problem) && rp_read_room(ask, 1, problem) &&
-           rp_field_text(inputs, "question", &ask->inputs[0].text, problem) &&
-           rp_field_text(inputs, "context", &ask->inputs[0].pair, problem) &&
+    return rp_body_object(root, "inputs", true, &inputs, problem) && rp_read_room(ask, 1, problem) &&
+           rp_body_text(inputs, "question", &ask->inputs[0].text, problem) &&
+           rp_body_text(inputs, "context", &ask->inputs[0].pair, problem) &&
            read_parameters(ask, &parameters, problem) &&
-           rp_field_count(parameters, "top_k", 1, &ask->top_k, problem) &&
-           rp_field_count(parameters, "doc_stride", 1, &ask->stride, problem) &&
-           rp_field_count(parameters, "max_answer_len", 1, &ask->max_answer, problem) &&
-           rp_field_count(parameters, "max_seq_len", 1, &ask->max_length, problem) &&
-           rp_field_count(parameters, "max_question_len", 1, &ask->max_question, problem) &&
-           rp_field_bool(parameters, "align_to_words", &aligned, problem) &&
-           rp_field_bool(parameters, "handle_impossible_answer", &ask->flag, problem);
+           rp_body_count(parameters, "top_k", 1, &ask->top_k, problem) &&
+           rp_body_count(parameters, "doc_stride", 1, &ask->stride, problem) &&
+           rp_body_count(parameters, "max_answer_len", 1, &ask->max_answer, problem) &&
+           rp_body_count(parameters, "max_seq_len", 1, &ask->max_length, problem) &&
+           rp_body_count(parameters, "max_question_len", 1, &ask->max_question, problem) &&
+           rp_body_bool(parameters, "align_to_words", &aligned, problem) &&
+           rp_body_bool(parameters, "handle_impossible_answer", &ask->flag, problem);
 }
 
 bool rp_read_mask(rp_ask *ask, rp_trouble *problem) {
     const rp_json *parameters;
     if (!read_texts(ask, "inputs", problem) || !read_parameters(ask, &parameters, problem) ||
-        !rp_field_count(parameters, "top_k", 1, &ask->top_k, problem))
+        !rp_body_count(parameters, "top_k", 1, &ask->top_k, problem))
         return false;
     ask->given_top_k = ask->top_k;
-    return !rp_field(parameters, "targets") || read_words(ask, parameters, "targets", problem);
+    return !rp_body_value(parameters, "targets") || read_words(ask, parameters, "targets", problem);
 }
 
 bool rp_read_zero_shot(rp_ask *ask, rp_trouble *problem) {
     const rp_json *parameters;
     if (!read_texts(ask, "inputs", problem) ||
-        !rp_field_object(&ask->body.root, "parameters", true, &parameters, problem) ||
+        !rp_body_object(&ask->body.root, "parameters", true, &parameters, problem) ||
         !read_words(ask, parameters, "candidate_labels", problem) ||
-        !rp_field_bool(parameters, "multi_label", &ask->multi_label, problem) ||
-        !rp_field_string(parameters, "hypothesis_template", &ask->word, problem))
+        !rp_body_bool(parameters, "multi_label", &ask->multi_label, problem) ||
+        !rp_body_string(parameters, "hypothesis_template", &ask->word, problem))
         return false;
     ask->weight = ask->count * ask->label_count;
     if (!ask->label_count)

@@ -94,9 +94,9 @@ static int by_keys(const rp_json *root) {
         {"prompt_name", FEATURES, ROOT},
         {"truncation_direction", FEATURES, ROOT},
     };
-    const rp_json *places[] = {rp_field(root, "inputs"), rp_field(root, "parameters"), root};
+    const rp_json *places[] = {rp_body_value(root, "inputs"), rp_body_value(root, "parameters"), root};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (rp_field(places[keys[i].where], keys[i].key)) return keys[i].task;
+        if (rp_body_value(places[keys[i].where], keys[i].key)) return keys[i].task;
     return -1;
 }
 
@@ -130,9 +130,10 @@ bool rp_task_prepare(rp_serve_request *r, rp_trouble *problem) {
     const rp_json *root = &r->ask.body.root;
     int task = by_keys(root);
     /* Of huggingface_hub's tasks this one alone comes without parameters, or (before 1.0) with a list. */
-    bool features = !rp_json_get(root, "parameters") || rp_json_is(rp_field(root, "inputs"), RP_JSON_ARRAY);
+    bool features =
+        !rp_json_get(root, "parameters") || rp_json_is(rp_body_value(root, "inputs"), RP_JSON_ARRAY);
     if (task < 0 && r->hub && features) task = FEATURES;
-    if (task < 0) task = by_models(r, rp_field(root, "inputs"));
+    if (task < 0) task = by_models(r, rp_body_value(root, "inputs"));
     if (task < 0)
         return rp_trouble_say(problem, 424, "Backend",
                               "%s: Hugging Face has no task for this model; see /info", r->model->name);
