@@ -1,5 +1,6 @@
 /* Queues while things fail: the device is lost, Vulkan calls fail, memory runs out. Every request gets a
  * right answer or an error, and what is asked afterwards is answered. */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,6 +59,26 @@ static void test_calls_fail(void **state) {
     assert_int_equal(rp_queue_close(&queue), RP_OK);
 }
 
+/* Where the device has no memory for a text alone either, its request fails: smaller batches end at texts of
+ * one token. */
+static void test_no_memory_for_any(void **state) {
+    float out[2 * 48];
+    rp_error err = {0};
+    rp_call call = {.deadline = rp_clock() + 20};
+    const rp_run_params params = {.output = RP_OUTPUT_CLS, .call = &call};
+    (void)state;
+    rp_queue *queue = queue_open(NULL);
+    fault_begin("vkQueueSubmit", 0, VK_ERROR_OUT_OF_DEVICE_MEMORY);
+    fault_repeat(INT_MAX);
+    rp_status status = rp_model_run(queue_model, queue_texts, 2, &params, out, 2 * 48, NULL, &err);
+    assert_true(fault_end());
+    assert_int_equal(queue_texts[0].count, 1);
+    assert_int_equal(queue_texts[1].count, 1);
+    assert_int_equal(status, RP_ERROR_DEVICE_MEMORY);
+    crowd_is_right(queue, 3);
+    assert_int_equal(rp_queue_close(&queue), RP_OK);
+}
+
 /* No call that opening a queue makes may fail unnoticed, and none leaves anything behind. */
 static void test_opening_fails(void **state) {
     static const char *const functions[] = {
@@ -111,6 +132,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lost),
         cmocka_unit_test(test_calls_fail),
+        cmocka_unit_test(test_no_memory_for_any),
         cmocka_unit_test(test_opening_fails),
         cmocka_unit_test(test_memory_runs_out),
     };

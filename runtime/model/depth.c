@@ -244,7 +244,7 @@ static void begin_again(rp_depth *d, bool failed) {
 /* A tick failed. Whoever was in it begins again, once; where the device had no memory, in smaller batches. */
 static void restart(rp_depth *d, const rp_tick *tick, rp_status status, const rp_error *err) {
     bool halve = status == RP_ERROR_DEVICE_MEMORY && tick->batch.count > 1;
-    if (halve) d->most = tick->batch.tokens / 2 + 1;
+    if (halve) d->most = tick->batch.tokens / 2;
     begin_again(d, !halve);
     for (size_t i = 0; i < d->count;) {
         rp_depth_call *run = d->texts[i]->run;
