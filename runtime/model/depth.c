@@ -70,8 +70,10 @@ static void offer(rp_depth *d, rp_depth_call *run) {
     }
 }
 
+/* A tick that is prepared has taken the last of the free places: it is to be chosen anew. */
 static void free_places(rp_depth *d, rp_depth_text *text) {
     if (!text->inside) return;
+    d->changes++;
     memcpy(d->places + d->place_count, text->places, text->sequence->count * sizeof *text->places);
     d->place_count += text->sequence->count;
     text->inside = false;
