@@ -294,6 +294,8 @@ static uint32_t list_steps(rp_ticks *ticks, const rp_tick_set *set) {
     return (uint32_t)(next - ticks->list);
 }
 
+/* Only rows of a masked language model are taken off a text: whatever else fails in this tick, it may begin
+ * again. */
 static rp_status collect(rp_ticks *ticks, rp_tick *tick, rp_error *err) {
     rp_model *model = ticks->model;
     const rp_buffer *output = &model->activations.output;
@@ -308,13 +310,15 @@ static rp_status collect(rp_ticks *ticks, rp_tick *tick, rp_error *err) {
     for (size_t i = 0; i < tick->leave.count; i++) {
         rp_depth_text *text = tick->leave.texts[i];
         size_t own = kind == RP_COUNT_TOKENS ? text->sequence->count : 1;
+        float *out = text->out;
         if (kind == RP_COUNT_ROWS) {
             own = text->row_count < rows ? text->row_count : rows;
             text->rows += own;
             text->row_count -= own;
+            text->out += own * width;
             rows -= own;
         }
-        for (; own; own--, from += stride, text->out += width) memcpy(text->out, from, width * 4);
+        for (; own; own--, from += stride, out += width) memcpy(out, from, width * 4);
     }
     return RP_OK;
 }

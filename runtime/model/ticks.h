@@ -20,7 +20,7 @@ typedef struct rp_depth_text {
     rp_output output;
     const rp_row *rows; /* of a masked language model: those that are still to be computed, [row_count] */
     size_t row_count;
-    float *out;       /* where its next results go */
+    float *out;       /* where its results go; those of `rows`, where there are any */
     uint32_t left;    /* layers that it has still to go through */
     uint32_t *places; /* [sequence->count] rows of the slab */
     bool inside;      /* it has these places, and its hidden states are there */
@@ -105,8 +105,8 @@ size_t rp_ticks_room(const rp_model *model, rp_output output, double most);
 /* Write what the tick of a set reads. */
 void rp_ticks_fill(rp_ticks *ticks, rp_tick_set *set);
 
-/* Submit the tick of a set, call `beside`, wait, and give those that leave their results: their `out` and
- * `rows` advance. `*seconds` as rp_device_submit_timed. */
+/* Submit the tick of a set, call `beside`, wait, and give those that leave their results: the `rows` of a
+ * masked language model advance, with `out`. `*seconds` as rp_device_submit_timed. */
 rp_status rp_ticks_run(rp_ticks *ticks, rp_tick_set *set, void (*beside)(void *user), void *user,
                        double *seconds, rp_error *err);
 
