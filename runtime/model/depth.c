@@ -1,9 +1,9 @@
 #include "model/depth.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/os.h"
 #include "model/ticks.h"
 
 /* A run, on the stack of its thread. */
@@ -308,13 +308,6 @@ static void make_tick(rp_depth *d) {
     pthread_mutex_unlock(&d->lock);
 }
 
-static void wait_seconds(rp_depth *d, double seconds) {
-    double until = rp_seconds() + seconds;
-    struct timespec moment = {.tv_sec = (time_t)until};
-    moment.tv_nsec = (long)((until - (double)moment.tv_sec) * 1e9);
-    pthread_cond_timedwait(&d->came, &d->lock, &moment);
-}
-
 static void *drive(void *user) {
     rp_depth *d = user;
     pthread_mutex_lock(&d->lock);
@@ -324,7 +317,7 @@ static void *drive(void *user) {
             d->most = 0;
             pthread_cond_wait(&d->came, &d->lock);
         } else if (wait > 0 && !d->stopping) {
-            wait_seconds(d, wait);
+            rp_os_condition_wait(&d->came, &d->lock, wait);
         } else {
             pthread_mutex_unlock(&d->lock);
             make_tick(d);
