@@ -252,6 +252,30 @@ static void close_own(void *user, rp_status status, rp_result *result, const rp_
     answered++;
 }
 
+static void close_in_progress(void *user, size_t done, size_t total) {
+    rp_queue *queue = own_queue;
+    (void)user;
+    assert_true(done <= total);
+    assert_int_equal(rp_queue_close(&queue), RP_ERROR_ARGUMENT);
+    assert_ptr_equal(queue, own_queue);
+    answered++;
+}
+
+/* So would what is inside a callback of a call that goes the queue's way. */
+static void test_closing_from_a_run(void **state) {
+    float out[QUEUE_TEXTS * 48];
+    rp_error err = {0};
+    const rp_call call = {.progress = close_in_progress};
+    const rp_run_params params = {.output = RP_OUTPUT_CLS, .call = &call};
+    (void)state;
+    answered = 0;
+    own_queue = queue_open(NULL);
+    assert_int_equal(
+        rp_model_run(queue_model, queue_texts, QUEUE_TEXTS, &params, out, RP_COUNT(out), NULL, &err), RP_OK);
+    assert_true(answered > 0);
+    assert_int_equal(rp_queue_close(&own_queue), RP_OK);
+}
+
 static void test_closing_from_inside(void **state) {
     rp_error err = {0};
     rp_model *model = queue_model;
@@ -409,6 +433,7 @@ int main(void) {
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_close_drains),
         cmocka_unit_test(test_closing_from_inside),
+        cmocka_unit_test(test_closing_from_a_run),
         cmocka_unit_test(test_cancel_and_deadline),
         cmocka_unit_test(test_wrong_calls),
         cmocka_unit_test(test_other_models),

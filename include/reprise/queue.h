@@ -51,9 +51,9 @@ RP_API rp_status rp_queue_open(rp_model *model, const rp_queue_params *params, r
 
 /* Close the queue by draining it: requests that come now are refused with RP_ERROR_ARGUMENT, those that are
  * inside are answered, and calls of other threads on the model end, before this returns RP_OK and sets
- * `*queue` to NULL. From a callback of the queue it would wait for itself: RP_ERROR_ARGUMENT, and the queue
- * stays open. Give deadlines, or cancel, what is not to be waited for. NULL and a pointer to NULL are
- * allowed. In a forked process this frees nothing. */
+ * `*queue` to NULL. From a callback of the queue, or of a call on the model, it would wait for itself:
+ * RP_ERROR_ARGUMENT, and the queue stays open. Give deadlines, or cancel, what is not to be waited for. NULL
+ * and a pointer to NULL are allowed. In a forked process this frees nothing. */
 RP_API rp_status rp_queue_close(rp_queue **queue);
 
 /* What a request asks for. */

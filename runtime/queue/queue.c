@@ -269,10 +269,17 @@ rp_status rp_queue_open(rp_model *model, const rp_queue_params *params, rp_queue
     return status;
 }
 
+/* Whether closing the queue would wait for this thread: it calls from a callback. */
+static bool waits_for_itself(const rp_queue *queue) {
+    for (const rp_visit *visit = rp_visit_current(); visit; visit = visit->outer)
+        if (visit->gate == &queue->model->gate) return true;
+    return mine == queue;
+}
+
 rp_status rp_queue_close(rp_queue **pointer) {
     if (!pointer || !*pointer) return RP_OK;
     rp_queue *queue = *pointer;
-    if (mine == queue) return RP_ERROR_ARGUMENT;
+    if (waits_for_itself(queue)) return RP_ERROR_ARGUMENT;
     *pointer = NULL;
     if (rp_device_forked(queue->model->device)) return RP_OK;
     pthread_mutex_lock(&queue->lock);
