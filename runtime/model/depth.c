@@ -334,7 +334,8 @@ static void *drive(void *user) {
 static rp_depth_text *make_texts(const rp_depth *d, rp_depth_call *run, const rp_sequence *sequences,
                                  const rp_run_params *params, float *out) {
     const rp_model *model = d->model;
-    size_t width = rp_output_width(model, params->output), tokens = 0, row = 0;
+    size_t width = rp_output_width(model, params->output), row = 0;
+    uint64_t tokens = 0;
     rp_count kind = rp_output_rows(params->output);
     for (size_t i = 0; i < run->count; i++) tokens += sequences[i].count;
     rp_depth_text *texts = rp_new_array(rp_depth_text, run->count);

@@ -41,8 +41,9 @@ rp_status rp_exits_upload(rp_model *model, rp_error *err) {
     uint32_t rows = rp_exits_width(model), labels = model->config.label_count, h = model->config.hidden_size;
     size_t count = (size_t)rows * (h + 1);
     if (!rows) return RP_OK;
-    float *all = rp_new_array(float, count), *biases = all + (size_t)rows * h;
+    float *all = rp_new_array(float, count);
     if (!all) return rp_fail_memory(err, "internal classifiers", count * sizeof *all);
+    float *biases = all + (size_t)rows * h;
     for (uint32_t i = 0; i < model->config.layers; i++) {
         const rp_exit_weights *one = &model->weights.exits[i];
         rp_tensor_read(&one->weight, 0, (size_t)labels * h, all + (size_t)i * labels * h);
