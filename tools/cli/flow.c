@@ -158,7 +158,7 @@ static slot *free_slot(flow *f) {
         if (!found && !f->slot_count) break;
         if (!found) pthread_cond_wait(&f->changed, &f->work.lock);
     }
-    bool none = !f->slot_count;
+    bool none = !f->most_slots;
     pthread_mutex_unlock(&f->work.lock);
     if (none) rp_cli_complain("the system allows no more threads; end other programs");
     return found;
