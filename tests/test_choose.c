@@ -227,6 +227,38 @@ static void test_exits(void **state) {
     }
 }
 
+/* A long text for which there are not yet places enough gets them before the short ones behind it, which
+ * would take each few as soon as they are free. */
+static void test_places(void **state) {
+    const rp_chooser chooser = {.layers = LAYERS,
+                                .most_tokens = TOKENS,
+                                .budget = TOKENS,
+                                .replay = software.replay,
+                                .token = software.token,
+                                .most_layer = INFINITY,
+                                .most_work = INFINITY,
+                                .model = sim.model};
+    const rp_sequence small = {.count = 4}, large = {.count = 100};
+    rp_depth_text texts[3] = {
+        {.sequence = &large, .output = RP_OUTPUT_CLS, .left = LAYERS, .places = sim.rows},
+        {.sequence = &small, .output = RP_OUTPUT_CLS, .left = LAYERS / 2, .places = sim.rows + 100},
+        {.sequence = &small, .output = RP_OUTPUT_CLS, .left = LAYERS, .places = sim.rows + 104}};
+    rp_depth_text *list[3] = {&texts[0], &texts[1], &texts[2]};
+    rp_tick tick = {.join.texts = sim.lists[0],
+                    .batch.texts = sim.lists[1],
+                    .leave.texts = sim.lists[2],
+                    .patient.texts = sim.lists[3]};
+    (void)state;
+    texts[1].inside = true;
+    texts[1].came = texts[2].came = 1000;
+    for (uint32_t free = 98; free <= 104; free++) {
+        rp_tick_choose(&chooser, list, 3, sim.order, sim.places, free, 1000, &tick);
+        assert_int_equal(tick.batch.count, free < 100 ? 1 : free < 104 ? 2 : 3);
+        assert_int_equal(tick.join.count, tick.batch.count - 1);
+        if (tick.join.count) assert_ptr_equal(tick.join.texts[0], &texts[0]);
+    }
+}
+
 static int setup(void **state) {
     (void)state;
     sim.model = calloc(1, sizeof *sim.model);
@@ -245,6 +277,6 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_software), cmocka_unit_test(test_gpu),
-                                       cmocka_unit_test(test_exits)};
+                                       cmocka_unit_test(test_exits), cmocka_unit_test(test_places)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

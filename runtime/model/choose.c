@@ -128,7 +128,10 @@ void rp_tick_choose(const rp_chooser *c, rp_depth_text *const *texts, size_t cou
         uint32_t tokens = text->sequence->count;
         bool full = batch->count && (batch->tokens + tokens > limit || layer + text->work > c->most_layer ||
                                      (together(c) && work + c->layers * text->work > c->most_work));
-        if (!text->inside && tokens > place_count) full = true;
+        if (!text->inside && tokens > place_count) {
+            full = true;
+            place_count = 0; /* else those behind it would take each place that it waits for */
+        }
         if (full && together(c) && !begun) break;
         if (full && !begun) continue;
         add(batch, text);
