@@ -493,11 +493,17 @@ static void destroy(rp_depth *d) {
     free(d);
 }
 
+/* A run that takes turns may be making the model's objects again, or dropping them: this waits for it. */
 static void drop_ticks(rp_model *model) {
+    rp_visit nobody;
+    rp_visit_push(&nobody, NULL); /* whose call this thread is in does not end it here */
+    rp_turns_take(&model->turns, NULL);
+    rp_visit_pop(&nobody);
     rp_device_enter_to_close(model->device);
     rp_ticks_drop(model->ticks);
     rp_ticks_close(model);
     rp_device_leave(model->device, RP_OK);
+    rp_turns_give(&model->turns);
 }
 
 static rp_depth *make(rp_model *model, const rp_queue_params *params) {
