@@ -284,25 +284,44 @@ static void test_index_and_policy_are_served(void **state) {
     assert_int_equal(serve_stop(&s), 0);
 }
 
-static bool is_loaded(const served *s) {
+static bool is_loaded(const served *s, size_t model) {
     json_t *info = serve_json(s, "/info", NULL, 200);
-    bool loaded = json_is_true(json_object_get(json_array_get(json_object_get(info, "models"), 0), "loaded"));
+    bool loaded =
+        json_is_true(json_object_get(json_array_get(json_object_get(info, "models"), model), "loaded"));
     json_decref(info);
     return loaded;
 }
 
-/* What nobody asks for is unloaded, and the next request has the same answer. The log says what was asked,
- * and nothing of the text. */
+/* A folder whose modules.json alone says where the tokenizer is, which is therefore the model's own. */
+static void make_kept(task_case *out, char *named, size_t size) {
+    char from[FIXTURE_PATH_SIZE + 32], to[FIXTURE_PATH_SIZE + 32];
+    assert_true(task_case_open("embed_modules", out));
+    snprintf(from, sizeof from, "%.500s/0_Transformer", out->dir);
+    snprintf(to, sizeof to, "%.500s/words", out->dir);
+    assert_int_equal(rename(from, to), 0);
+    assert_true(
+        fixture_write_text(out->dir, "modules.json",
+                           "[{\"path\": \"words\", \"type\": \"sentence_transformers.models.Transformer\"}, "
+                           "{\"path\": \"1_Pooling\", \"type\": \"sentence_transformers.models.Pooling\"}]"));
+    snprintf(named, size, "words=%.500s", out->dir);
+}
+
+/* What nobody asks for is unloaded, and the next request has the same answer; a model that the tokenizer goes
+ * with stays. The log says what was asked, and nothing of the text. */
 static void test_idle_models_are_unloaded(void **state) {
     (void)state;
     static const char body[] = "{\"inputs\": \"a warm and funny film\"}";
     const struct timespec pause = {.tv_nsec = 100000000};
-    char line[2000];
-    served s = serve_start(CLI_ARGS("-m", models[CLASSIFY], "--idle", "1"));
+    char line[2000], dir[FIXTURE_PATH_SIZE + 32];
+    task_case kept;
+    make_kept(&kept, dir, sizeof dir);
+    served s = serve_start(CLI_ARGS("-m", dir, "-m", models[CLASSIFY], "--idle", "1"));
     json_t *before = serve_json(&s, "/predict", body, 200);
-    assert_true(is_loaded(&s));
-    for (int i = 0; i < 100 && is_loaded(&s); i++) nanosleep(&pause, NULL);
-    assert_false(is_loaded(&s));
+    assert_true(is_loaded(&s, 1));
+    for (int i = 0; i < 100 && is_loaded(&s, 1); i++) nanosleep(&pause, NULL);
+    assert_false(is_loaded(&s, 1));
+    assert_true(is_loaded(&s, 0));
+    json_decref(serve_json(&s, "/words/tokenize", body, 200));
     json_t *after = serve_json(&s, "/predict", body, 200);
     assert_true(json_equal(before, after));
     assert_true(cli_read_line(&s.pipe, line, sizeof line, 10));
@@ -311,6 +330,7 @@ static void test_idle_models_are_unloaded(void **state) {
     json_decref(before);
     json_decref(after);
     assert_int_equal(serve_stop(&s), 0);
+    task_case_close(&kept);
 }
 
 int main(void) {

@@ -201,8 +201,9 @@ static void tend(rp_server *s, rp_served *m) {
     pthread_mutex_lock(&m->lock);
     if (m->sick && m->queue && !m->probing && !m->users)
         m->probing = !rp_queue_ask(m->queue, &request, NULL, NULL);
-    bool idle =
-        s->options->idle && m->queue && !m->users && !m->probing && rp_clock() - m->used >= s->options->idle;
+    bool held = m->bound && m->tokenizer; /* its tokenizer would go with it */
+    bool idle = s->options->idle && m->queue && !held && !m->users && !m->probing &&
+                rp_clock() - m->used >= s->options->idle;
     if (idle) {
         rp_queue_counts counts;
         old = (opened){m->model, m->queue, m->moderation};
