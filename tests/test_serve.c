@@ -258,8 +258,8 @@ static double metric(const served *s, const char *name) {
     return value;
 }
 
-/* A request that takes a while: a text is scored by one sequence for each of its tokens. */
-static int ask_slowly(const served *s) {
+/* A request that takes a while, without the last `held` bytes of its body. */
+static int ask_slowly(const served *s, size_t held) {
     char *body = calloc(1, 80000), head[300];
     strcpy(body, "{\"inputs\": [");
     for (int i = 0; i < 32; i++) {
@@ -274,7 +274,7 @@ static int ask_slowly(const served *s) {
                                "POST /moderate HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
                                "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
                                strlen(body)));
-    serve_send(fd, body, strlen(body));
+    serve_send(fd, body, strlen(body) - held);
     free(body);
     return fd;
 }
@@ -283,7 +283,7 @@ static int ask_slowly(const served *s) {
 static void test_end_waits_for_answers(void **state) {
     (void)state;
     served s = serve_start(CLI_ARGS("-m", named));
-    int slow = ask_slowly(&s);
+    int slow = ask_slowly(&s, 0);
     while (metric(&s, "te_queue_size") < 1) pause_for(0.01);
     assert_int_equal(kill(s.pipe.pid, SIGTERM), 0);
     reply r = serve_read(slow);
@@ -292,11 +292,27 @@ static void test_end_waits_for_answers(void **state) {
     assert_int_equal(cli_finish(&s.pipe), 0);
 }
 
+/* A body that becomes whole when the time for what is in flight is over starts no work that the end would
+ * have to wait for. */
+static void test_end_takes_no_late_body(void **state) {
+    (void)state;
+    served s = serve_start(CLI_ARGS("-m", named, "--drain", "1"));
+    int slow = ask_slowly(&s, 1);
+    while (metric(&s, "reprise_requests_inside") < 2) pause_for(0.01); /* this one, and the slow one */
+    assert_int_equal(kill(s.pipe.pid, SIGTERM), 0);
+    pause_for(1.3);
+    serve_send(slow, "}", 1);
+    reply r = serve_read(slow);
+    assert_int_equal(r.status, 503);
+    reply_free(&r);
+    assert_int_equal(cli_finish(&s.pipe), 0);
+}
+
 /* The work of a client that has gone ends long before it would be done. */
 static void test_work_of_who_went_away_ends(void **state) {
     (void)state;
     served s = serve_start(CLI_ARGS("-m", named));
-    close(ask_slowly(&s));
+    close(ask_slowly(&s, 0));
     double begun = now();
     while (metric(&s, "te_queue_size") > 0 && now() - begun < 20) pause_for(0.02);
     assert_true(now() - begun < 10);
@@ -313,6 +329,7 @@ int main(void) {
         cmocka_unit_test(test_one_input_too_many_is_refused_at_once),
         cmocka_unit_test(test_key_is_asked_for),
         cmocka_unit_test(test_end_waits_for_answers),
+        cmocka_unit_test(test_end_takes_no_late_body),
         cmocka_unit_test(test_work_of_who_went_away_ends),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);

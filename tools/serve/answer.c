@@ -106,17 +106,31 @@ static void count_characters(rp_serve_request *r) {
 /* What became of a request for a model. */
 typedef enum outcome { FAILED, READY, WAITS } outcome;
 
+/* The answer is written. The request may be gone when this returns. */
+static void go_on(rp_serve_request *r) {
+    rp_server *s = r->server;
+    rp_serve_phase(s, r->connection, RP_ANSWERING, r);
+    MHD_resume_connection(r->handle);
+    atomic_fetch_sub(&s->suspended, 1);
+}
+
 /* After WAITS the request belongs to the thread that answers it, and may be gone. */
 static outcome hand_in(rp_serve_request *r, rp_trouble *problem) {
     rp_server *s = r->server;
+    atomic_fetch_add(&s->suspended, 1); /* first: whoever sets `closing` sees it, or it is seen here */
+    if (s->closing) {
+        atomic_fetch_sub(&s->suspended, 1);
+        atomic_fetch_sub(&s->permits, r->permits);
+        rp_trouble_of(problem, RP_ERROR_STOPPED, "");
+        return FAILED;
+    }
     r->call.deadline = rp_clock() + s->options->timeout;
     rp_serve_phase(s, r->connection, RP_WAITING, r);
     MHD_suspend_connection(r->handle);
     if (rp_serve_hand_in(r, problem)) return WAITS;
     atomic_fetch_sub(&s->permits, r->permits);
     answer_problem(r, problem);
-    rp_serve_phase(s, r->connection, RP_ANSWERING, r);
-    MHD_resume_connection(r->handle);
+    go_on(r);
     return WAITS;
 }
 
@@ -159,7 +173,6 @@ static void hide_folder(const rp_served *m, const char *message, char *out, size
 
 void rp_serve_done(void *request, rp_status status, rp_result *result, const rp_error *err) {
     rp_serve_request *r = request;
-    rp_server *s = r->server;
     rp_trouble problem = {0};
     r->ended = rp_clock();
     if (status == RP_ERROR_CANCELLED && r->ended >= r->call.deadline) status = RP_ERROR_DEADLINE;
@@ -173,7 +186,6 @@ void rp_serve_done(void *request, rp_status status, rp_result *result, const rp_
     }
     rp_result_free(&result);
     rp_serve_left(r->model, status);
-    atomic_fetch_sub(&s->permits, r->permits);
-    rp_serve_phase(s, r->connection, RP_ANSWERING, r);
-    MHD_resume_connection(r->handle);
+    atomic_fetch_sub(&r->server->permits, r->permits);
+    go_on(r);
 }

@@ -47,7 +47,8 @@ static void drain(rp_server *s) {
                     s->active == 1 ? "" : "s", s->options->drain);
     while (s->active && rp_clock() < end) wait_a_little();
     bool late = s->active;
-    while (s->waiting || s->loaders) { /* the daemon must not end while a connection is suspended */
+    s->closing = true;
+    while (s->suspended || s->loaders) {
         rp_serve_cancel_all(s);
         wait_a_little();
     }

@@ -206,6 +206,9 @@ struct rp_server {
     char address[128]; /* http://HOST:PORT */
     rp_serve_metrics *metrics;
     _Atomic bool draining;
+    _Atomic bool closing; /* the time for that is over: nothing is handed in any more */
+    _Atomic size_t
+        suspended;          /* connections that wait for a queue: the daemon must not end before they go on */
     _Atomic size_t loaders; /* threads that open a model */
     _Atomic size_t permits; /* inputs that are inside */
     _Atomic size_t active;  /* requests between their headers and the end of their answer */
