@@ -246,6 +246,31 @@ static void test_key_is_asked_for(void **state) {
     assert_int_equal(serve_stop(&s), 0);
 }
 
+/* Whatever a client calls its method, a line of the log stays one JSON object of its own. The key of a file
+ * is its first line, blanks within included. */
+static void test_log_and_key_are_whole(void **state) {
+    (void)state;
+    static const char odd[] = "A\",\"b\" /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                              "Authorization: Bearer open sesame\r\n\r\n";
+    char line[2000], file[FIXTURE_PATH_SIZE + 16];
+    snprintf(file, sizeof file, "%s/key", labels.dir);
+    assert_true(fixture_write_text(labels.dir, "key", "open sesame \nmore\n"));
+    served s = serve_start(CLI_ARGS("-m", named, "--json-output", "--api-key-file", file));
+    int fd = serve_connect(&s);
+    serve_send(fd, odd, sizeof odd - 1);
+    reply r = serve_read(fd);
+    assert_int_equal(r.status, 405);
+    reply_free(&r);
+    assert_true(cli_read_line(&s.pipe, line, sizeof line, 10));
+    json_t *log = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+    assert_string_equal(json_string_value(json_object_get(log, "method")), "-");
+    json_decref(log);
+    r = serve_ask(&s, "/info", NULL, "Authorization: Bearer open\r\n");
+    assert_int_equal(r.status, 401);
+    reply_free(&r);
+    assert_int_equal(serve_stop(&s), 0);
+}
+
 /* The number behind the name of a metric. */
 static double metric(const served *s, const char *name) {
     reply r = serve_ask(s, "/metrics", NULL, "");
@@ -328,6 +353,7 @@ int main(void) {
         cmocka_unit_test(test_halves_and_pipelines_are_answered),
         cmocka_unit_test(test_one_input_too_many_is_refused_at_once),
         cmocka_unit_test(test_key_is_asked_for),
+        cmocka_unit_test(test_log_and_key_are_whole),
         cmocka_unit_test(test_end_waits_for_answers),
         cmocka_unit_test(test_end_takes_no_late_body),
         cmocka_unit_test(test_work_of_who_went_away_ends),

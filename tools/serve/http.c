@@ -74,6 +74,12 @@ static void look_at_headers(rp_serve_request *r, const char *url, const char *me
                        limit);
 }
 
+/* A method stands in the log as it is: so it is letters, or a dash in their place. */
+static void keep_method(rp_serve_request *r, const char *method) {
+    size_t size = strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    snprintf(r->method, sizeof r->method, "%s", size && !method[size] ? method : "-");
+}
+
 static rp_serve_request *begin(rp_server *s, struct MHD_Connection *handle, const char *url,
                                const char *method, const char *version) {
     rp_serve_request *r = calloc(1, sizeof *r);
@@ -95,7 +101,7 @@ static rp_serve_request *begin(rp_server *s, struct MHD_Connection *handle, cons
     r->hub = hub || (agent && strstr(agent, "huggingface.js"));
     r->old_hub =
         hub && sscanf(hub, "hf_hub/%u.%u", &major, &minor) == 2 && (!major || (major == 1 && minor < 2));
-    snprintf(r->method, sizeof r->method, "%s", method);
+    keep_method(r, method);
     atomic_fetch_add(&s->active, 1);
     rp_serve_phase(s, r->connection, RP_BODY, r);
     look_at_headers(r, url, method);

@@ -27,7 +27,9 @@ static bool read_key(rp_server *s) {
     }
     bool good = fgets(line, sizeof line, file) && strlen(line) < sizeof line - 1;
     fclose(file);
-    line[strcspn(line, " \t\r\n")] = '\0';
+    size_t size = strcspn(line, "\r\n");
+    while (size && (line[size - 1] == ' ' || line[size - 1] == '\t')) size--;
+    line[size] = '\0';
     if (good && *line) s->key = strdup(line);
     memset(line, 0, sizeof line);
     if (!s->key) rp_cli_complain("serve: %s: the first line must be the key, of at most 1000 bytes", name);
