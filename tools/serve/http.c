@@ -127,7 +127,7 @@ static bool take(rp_serve_request *r, const char *data, size_t size) {
 
 static void add_time(struct MHD_Response *response, const char *name, double seconds) {
     char text[32];
-    snprintf(text, sizeof text, "%.0f", seconds * 1e3);
+    snprintf(text, sizeof text, "%.0f", seconds > 0 ? seconds * 1e3 : 0);
     MHD_add_response_header(response, name, text);
 }
 

@@ -94,7 +94,8 @@ void rp_metrics_count(rp_serve_metrics *m, const rp_serve_request *r) {
         observe(&m->times[REQUEST], total, time_bound, TIMES);
         observe(&m->times[QUEUE], r->started - r->queued, time_bound, TIMES);
         observe(&m->times[TOKENIZE], r->tokenized, time_bound, TIMES);
-        observe(&m->times[INFERENCE], r->ended - r->started - r->tokenized, time_bound, TIMES);
+        double device = r->ended - r->started - r->tokenized; /* two clocks: it may be a hair below 0 */
+        observe(&m->times[INFERENCE], device > 0 ? device : 0, time_bound, TIMES);
         observe(&m->length, (double)r->tokens, size_bound, SIZES);
         if (good) observe(&m->depth, r->layers, layer_bound, LAYERS);
     }
