@@ -77,12 +77,12 @@ static bool decode_ids(rp_serve_request *r, rp_trouble *problem) {
 static bool take_permits(rp_serve_request *r, rp_trouble *problem) {
     rp_server *s = r->server;
     size_t most = s->options->max_concurrent;
-    size_t before = atomic_fetch_add(&s->permits, r->ask.weight);
-    if (before + r->ask.weight <= most) {
+    size_t before = atomic_load(&s->permits);
+    while (before + r->ask.weight <= most) {
+        if (!atomic_compare_exchange_weak(&s->permits, &before, before + r->ask.weight)) continue;
         r->permits = r->ask.weight;
         return true;
     }
-    atomic_fetch_sub(&s->permits, r->ask.weight);
     return rp_trouble_say(problem, 429, "Overloaded",
                           "the server has %zu inputs inside, and takes %zu; try again later", before, most);
 }
