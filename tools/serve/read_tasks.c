@@ -177,9 +177,10 @@ bool rp_read_zero_shot(rp_ask *ask, rp_trouble *problem) {
         !rp_body_bool(parameters, "multi_label", &ask->multi_label, problem) ||
         !rp_body_string(parameters, "hypothesis_template", &ask->word, problem))
         return false;
-    ask->weight = ask->count * ask->label_count;
     if (!ask->label_count)
         return rp_trouble_say(problem, 422, "Validation", "`candidate_labels` must name a label");
+    ask->weight =
+        ask->count > SIZE_MAX / ask->label_count ? SIZE_MAX : ask->count * ask->label_count; /* 32 bits */
     return !ask->word || strstr(ask->word, "{}") ||
            rp_trouble_say(problem, 422, "Validation", "`hypothesis_template` must hold {}");
 }
