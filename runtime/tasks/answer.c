@@ -29,9 +29,9 @@ typedef struct answer_task {
     float *starts, *ends; // [max_tokens] either: of [CLS], then of each token of the context
     rp_best best;         // spans of one window
     size_t best_capacity;
-    candidate *found; // [count] of the current question
-    size_t count, capacity;
-    float none; // least probability of no answer among the windows so far
+    candidate *found;             // [count] of the current question
+    size_t count, capacity, seen; // those that are found; all that were
+    float none;                   // least probability of no answer among the windows so far
 } answer_task;
 
 /* ---- parameters ---- */
@@ -109,7 +109,7 @@ static rp_span align_to_words(const rp_window *window, uint32_t start, uint32_t 
 static rp_status add_candidate(answer_task *t, float score, rp_span span, rp_error *err) {
     if (!rp_grow((void **)&t->found, &t->capacity, t->count + 1, sizeof *t->found))
         return rp_fail_memory(err, "the answers", t->count * sizeof *t->found);
-    t->found[t->count] = (candidate){score, span, t->count};
+    t->found[t->count] = (candidate){score, span, t->seen++};
     t->count++;
     return RP_OK;
 }
@@ -120,6 +120,13 @@ static int by_score(const void *left, const void *right) {
     const candidate *a = left, *b = right;
     if (a->score != b->score) return a->score < b->score ? 1 : -1;
     return a->order < b->order ? -1 : 1;
+}
+
+/* A long context has many windows: of what they found no more is kept than can be answered. */
+static void keep_best(answer_task *t) {
+    if (t->count / 2 < t->top_k) return;
+    qsort(t->found, t->count, sizeof *t->found, by_score);
+    t->count = t->top_k;
 }
 
 /* All windows are read: put the best answers into the result. */
@@ -142,7 +149,7 @@ static rp_status finish_entry(answer_task *t, size_t i, rp_error *err) {
         if (!text) return RP_ERROR_HOST_MEMORY;
         entry->answers[k] = (rp_answer){t->found[k].score, span, text};
     }
-    t->count = 0;
+    t->count = t->seen = 0;
     t->none = t->logits ? FLT_MAX : 1;
     return rp_result_place(t->result, i, t->questions[i].context, err);
 }
@@ -162,6 +169,7 @@ static rp_status read_window(void *task, const rp_window *window, const float *r
             align_to_words(window, (uint32_t)(key / window->count), (uint32_t)(key % window->count));
         status = add_candidate(t, t->best.items[k].score, span, err);
     }
+    if (!status) keep_best(t);
     if (!status && window->last) status = finish_entry(t, window->entry, err);
     return status;
 }
