@@ -255,6 +255,23 @@ static void test_long_texts_are_refused_where_they_must_not_be_cut(void **state)
     for (size_t i = 0; i < 2; i++) json_decref(serve_json(&shared, paths[i], body, 200));
 }
 
+/* A small body must not make the server write gigabytes: each candidate for each mask is a text. */
+static void test_candidates_are_bounded(void **state) {
+    (void)state;
+    char body[8000] = "{\"inputs\": \"";
+    for (int i = 0; i < 500; i++) strcat(body, "[MASK] ");
+    strcat(body, "\", \"parameters\": {\"targets\": [\"film\"]}}");
+    json_decref(serve_json(&shared, "/models/fill", body, 422));
+    json_decref(serve_json(&shared, "/models/fill",
+                           "{\"inputs\": \"a [MASK].\", \"parameters\": {\"top_k\": 1001}}", 422));
+    json_decref(serve_json(&shared, "/models/fill",
+                           "{\"inputs\": \"a [MASK].\", \"parameters\": {\"top_k\": 1000}}", 200));
+    json_decref(serve_json(&shared, "/models/answer",
+                           "{\"inputs\": {\"question\": \"Who?\", \"context\": \"Ada.\"}, "
+                           "\"parameters\": {\"top_k\": 1000000}}",
+                           422));
+}
+
 /* ---- a server of its own ---- */
 
 /* An index of two texts finds the nearer one, by the model that made it; a policy names the action. */
@@ -341,6 +358,7 @@ int main(void) {
         cmocka_unit_test(test_shapes_are_those_of_the_peers),
         cmocka_unit_test(test_labels_are_nested_for_who_expects_it),
         cmocka_unit_test(test_long_texts_are_refused_where_they_must_not_be_cut),
+        cmocka_unit_test(test_candidates_are_bounded),
         cmocka_unit_test(test_index_and_policy_are_served),
         cmocka_unit_test(test_idle_models_are_unloaded),
     };

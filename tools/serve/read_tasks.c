@@ -111,6 +111,15 @@ static bool read_words(rp_ask *ask, const rp_json *object, const char *name, rp_
     return true;
 }
 
+/* Candidates of one answer. Each has a text of its own, kept until all are written. */
+enum { MOST_CANDIDATES = 1000 };
+
+static bool read_top_k(rp_ask *ask, const rp_json *parameters, rp_trouble *problem) {
+    if (!rp_body_count(parameters, "top_k", 1, &ask->top_k, problem)) return false;
+    return ask->top_k <= MOST_CANDIDATES ||
+           rp_trouble_say(problem, 422, "Validation", "`top_k` must be at most %d here", MOST_CANDIDATES);
+}
+
 bool rp_read_labels(rp_ask *ask, rp_trouble *problem) {
     static const char *const functions[] = {"softmax", "sigmoid", "none", NULL};
     const rp_json *root = &ask->body.root, *parameters, *inputs = rp_body_value(root, "inputs");
@@ -150,8 +159,7 @@ bool rp_read_question(rp_ask *ask, rp_trouble *problem) {
     return rp_body_object(root, "inputs", true, &inputs, problem) && rp_read_room(ask, 1, problem) &&
            rp_body_text(inputs, "question", &ask->inputs[0].text, problem) &&
            rp_body_text(inputs, "context", &ask->inputs[0].pair, problem) &&
-           read_parameters(ask, &parameters, problem) &&
-           rp_body_count(parameters, "top_k", 1, &ask->top_k, problem) &&
+           read_parameters(ask, &parameters, problem) && read_top_k(ask, parameters, problem) &&
            rp_body_count(parameters, "doc_stride", 1, &ask->stride, problem) &&
            rp_body_count(parameters, "max_answer_len", 1, &ask->max_answer, problem) &&
            rp_body_count(parameters, "max_seq_len", 1, &ask->max_length, problem) &&
@@ -163,7 +171,7 @@ bool rp_read_question(rp_ask *ask, rp_trouble *problem) {
 bool rp_read_mask(rp_ask *ask, rp_trouble *problem) {
     const rp_json *parameters;
     if (!read_texts(ask, "inputs", problem) || !read_parameters(ask, &parameters, problem) ||
-        !rp_body_count(parameters, "top_k", 1, &ask->top_k, problem))
+        !read_top_k(ask, parameters, problem))
         return false;
     ask->given_top_k = ask->top_k;
     return !rp_body_value(parameters, "targets") || read_words(ask, parameters, "targets", problem);

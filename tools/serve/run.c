@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_FILLED = 128 << 20 }; /* bytes: 30,000 words in a text of 4 KB, as `targets` ask for */
+
 static rp_status no_memory(rp_error *err) {
     *err = (rp_error){RP_ERROR_HOST_MEMORY, "out of memory; try again later"};
     return err->status;
@@ -142,10 +144,39 @@ rp_status rp_run_answer(rp_serve_request *r, rp_model *model, rp_result **out, r
     return status;
 }
 
+static size_t count_in(rp_text text, const char *part) {
+    size_t size = part ? strlen(part) : 0, count = 0;
+    for (size_t at = 0; size && at + size <= text.size;) {
+        const char *next = memchr(text.data + at, *part, text.size - size - at + 1);
+        if (!next) break;
+        bool found = !memcmp(next, part, size);
+        count += found;
+        at = (size_t)(next - text.data) + (found ? size : 1);
+    }
+    return count;
+}
+
+/* Every candidate for every mask is a text of its own. What they come to, in bytes, if a token has eight. */
+static double bytes_of_fills(const rp_served *m, const rp_ask *ask, uint32_t candidates) {
+    const char *mask = rp_tokenizer_piece(m->tokenizer, rp_tokenizer_special_ids(m->tokenizer).mask);
+    double most = m->max_tokens, sum = 0;
+    for (size_t i = 0; i < ask->count; i++) {
+        double masks = (double)count_in(ask->inputs[i].text, mask), size = (double)ask->inputs[i].text.size;
+        sum += (masks < most ? masks : most) * candidates * ((size < 8 * most ? size : 8 * most) + 32);
+    }
+    return sum;
+}
+
 rp_status rp_run_fill(rp_serve_request *r, rp_model *model, rp_result **out, rp_error *err) {
     const rp_ask *ask = &r->ask;
     const rp_fill_params params = {
         .top_k = ask->labels ? rp_tokenizer_vocab_size(r->model->tokenizer) : ask->top_k, .call = &r->call};
+    if (bytes_of_fills(r->model, ask, params.top_k ? params.top_k : 5) > MOST_FILLED) {
+        *err =
+            (rp_error){RP_ERROR_ARGUMENT, "the texts with every mask filled in every way are too many; send "
+                                          "fewer masks or texts at once, or a smaller `top_k`"};
+        return err->status;
+    }
     rp_text *texts = texts_of(ask);
     rp_status status = texts ? rp_fill_mask(model, texts, ask->count, &params, out, err) : no_memory(err);
     free(texts);
