@@ -81,6 +81,7 @@ static int run(rp_server *s, const rp_cli_options *options) {
     }
     rp_serve_close(s);
     rp_serve_watch_end(s);
+    while (s->loaders) wait_a_little(); /* the watcher may have begun to open a model again */
     return good ? 0 : 1;
 }
 
