@@ -53,9 +53,10 @@ static void look_at_headers(rp_serve_request *r, const char *url, const char *me
     rp_trouble *p = &r->problem;
     const char *length = header(r->handle, MHD_HTTP_HEADER_CONTENT_LENGTH);
     unsigned long long size = length ? strtoull(length, NULL, 10) : 0, limit = s->options->payload_limit;
-    r->early = header(r->handle, MHD_HTTP_HEADER_EXPECT) || size > limit + MOST_DISCARDED;
+    bool both = length && header(r->handle, MHD_HTTP_HEADER_TRANSFER_ENCODING); /* its connection must end */
+    r->early = header(r->handle, MHD_HTTP_HEADER_EXPECT) || size > limit + MOST_DISCARDED || both;
     r->route = rp_route_find(s, url, r->head ? "GET" : method, &r->model, &r->allow);
-    if (length && header(r->handle, MHD_HTTP_HEADER_TRANSFER_ENCODING))
+    if (both)
         rp_trouble_say(p, 400, "Validation", "send Content-Length or Transfer-Encoding, not both");
     else if (s->options->cors && !strcmp(method, MHD_HTTP_METHOD_OPTIONS))
         rp_trouble_say(p, 204, "", "%s", "");
@@ -178,7 +179,8 @@ static enum MHD_Result send_answer(rp_serve_request *r) {
     if (r->status == 503) MHD_add_response_header(response, "Retry-After", "5");
     if (r->status == 401) MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
     if (r->status == 405) MHD_add_response_header(response, "Allow", r->allow);
-    if (r->server->draining) MHD_add_response_header(response, "Connection", "close");
+    bool unread = r->early && r->problem.status; /* the body still comes, or nobody knows where it ends */
+    if (r->server->draining || unread) MHD_add_response_header(response, "Connection", "close");
     add_costs(r, response);
     add_origin(r, response);
     enum MHD_Result result = MHD_queue_response(r->handle, (unsigned)r->status, response);
