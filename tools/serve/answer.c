@@ -19,6 +19,24 @@ static void answer_problem(rp_serve_request *r, const rp_trouble *problem) {
     if (*problem->message) rp_write_problem(problem, dialect, &r->answer);
 }
 
+enum { MOST_UNREAD = 1 << 30 }; /* bytes */
+
+/* The answer lies in memory until its client has read it, or --request-timeout ends the connection. Of
+ * answers that nobody reads there are not to be more than a bound; a single one may be as long as it is. */
+static bool keep(rp_serve_request *r, rp_trouble *problem) {
+    rp_server *s = r->server;
+    size_t before = atomic_fetch_add(&s->unread, r->answer.capacity);
+    if (!before || before + r->answer.capacity <= MOST_UNREAD) {
+        r->unread = r->answer.capacity;
+        return true;
+    }
+    atomic_fetch_sub(&s->unread, r->answer.capacity);
+    free(r->answer.data);
+    r->answer = (rp_cli_buffer){0};
+    return rp_trouble_say(problem, 429, "Overloaded",
+                          "clients have %zu bytes of answers still to read; try again later", before);
+}
+
 /* Write what the route writes; out of memory, less. */
 static void answer_by(rp_serve_request *r, const rp_result *result) {
     rp_trouble problem = {0};
@@ -26,6 +44,7 @@ static void answer_by(rp_serve_request *r, const rp_result *result) {
     r->type = r->route->type;
     bool good = r->route->write(r, result, &r->answer, &problem);
     if (good && r->answer.cut) good = rp_trouble_memory(&problem);
+    good = good && keep(r, &problem);
     if (!good) answer_problem(r, &problem);
 }
 

@@ -230,6 +230,7 @@ static void completed(void *user, struct MHD_Connection *connection, void **own,
     free(r->raw);
     free(r->body.data);
     free(r->answer.data);
+    atomic_fetch_sub(&s->unread, r->unread);
     free(r);
     atomic_fetch_sub(&s->active, 1);
 }

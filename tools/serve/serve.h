@@ -172,8 +172,8 @@ struct rp_serve_request {
         old_hub; /* a client of huggingface_hub; before 1.2, which takes labels and scores as two lists */
     rp_ask ask;
     rp_call call;
-    size_t permits;
-    float *raw; /* logits, where raw scores were asked for */
+    size_t permits, unread; /* of the server's, what this one has */
+    float *raw;             /* logits, where raw scores were asked for */
     /* The answer. */
     int status;
     rp_cli_buffer answer;
@@ -211,6 +211,7 @@ struct rp_server {
         suspended;          /* connections that wait for a queue: the daemon must not end before they go on */
     _Atomic size_t loaders; /* threads that open a model */
     _Atomic size_t permits; /* inputs that are inside */
+    _Atomic size_t unread;  /* bytes of answers that clients have still to read */
     _Atomic size_t active;  /* requests between their headers and the end of their answer */
     pthread_mutex_t lock;   /* of the connections */
     rp_serve_connection *connections;
