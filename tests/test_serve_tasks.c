@@ -350,6 +350,23 @@ static void test_idle_models_are_unloaded(void **state) {
     task_case_close(&kept);
 }
 
+/* `similarity` was made for vectors, and has heads left that its training did not keep. */
+static void test_a_model_of_vectors_does_not_fill_masks(void **state) {
+    (void)state;
+    static const char body[] = "{\"inputs\": \"She opened the [MASK].\"}";
+    served s = serve_start(CLI_ARGS("-m", "similarity", "-m", "pretrained"));
+    json_t *chosen = serve_json(&s, "/pipeline/fill-mask", body, 200), *root = serve_json(&s, "/", body, 200);
+    json_t *made = serve_json(&s, "/models/pretrained", body, 200);
+    json_t *asked = serve_json(&s, "/models/similarity/pipeline/fill-mask", body, 200);
+    assert_true(json_equal(chosen, made) && json_equal(root, made));
+    assert_false(json_equal(chosen, asked));
+    json_decref(chosen);
+    json_decref(root);
+    json_decref(made);
+    json_decref(asked);
+    assert_int_equal(serve_stop(&s), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers_are_those_of_the_pipelines),
@@ -358,6 +375,7 @@ int main(void) {
         cmocka_unit_test(test_shapes_are_those_of_the_peers),
         cmocka_unit_test(test_labels_are_nested_for_who_expects_it),
         cmocka_unit_test(test_long_texts_are_refused_where_they_must_not_be_cut),
+        cmocka_unit_test(test_a_model_of_vectors_does_not_fill_masks),
         cmocka_unit_test(test_candidates_are_bounded),
         cmocka_unit_test(test_index_and_policy_are_served),
         cmocka_unit_test(test_idle_models_are_unloaded),

@@ -43,7 +43,7 @@ static bool has_entailment(const rp_served *m) {
 }
 
 /* How well a model serves a task: 0, not at all. A classifier has vectors too, but they are not what it was
- * made for. */
+ * made for; nor are the heads that a model for vectors has left from its pre-training. */
 static int suits(const rp_served *m, rp_serve_task task) {
     if (!m->serves[task]) return 0;
     bool classifier = m->serves[RP_SERVE_CLASSIFY], vectors = m->native == RP_SERVE_EMBED;
@@ -56,7 +56,7 @@ static int suits(const rp_served *m, rp_serve_task task) {
     case RP_SERVE_ZERO_SHOT:
         return classifier && has_entailment(m) ? 3 : vectors ? 2 : 1;
     default:
-        return 1;
+        return vectors ? 1 : 2;
     }
 }
 

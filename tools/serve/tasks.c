@@ -113,10 +113,12 @@ static int by_models(rp_serve_request *r, const rp_json *inputs) {
     rp_server *s = r->server;
     if (r->model) return has_mask(r->model, first) ? MASK : of_task(r->model->native);
     for (size_t i = 0; i < s->model_count; i++) {
-        if (!has_mask(&s->models[i], first)) continue;
-        r->model = &s->models[i];
-        return MASK;
+        rp_served *m = &s->models[i];
+        /* rather one that was not made for vectors, as rp_serve_choose has it */
+        bool better = !r->model || (r->model->native == RP_SERVE_EMBED && m->native != RP_SERVE_EMBED);
+        if (better && has_mask(m, first)) r->model = m;
     }
+    if (r->model) return MASK;
     for (size_t i = 0; i < s->model_count; i++) {
         int task = of_task(s->models[i].native);
         if (task < 0 || task == QUESTION || task == MASK) continue;
