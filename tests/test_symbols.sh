@@ -78,7 +78,7 @@ fi
 [ -z "${REPRISE_SYMBOLS_OF_MUSL-}" ] || exit 0 # tools/testbeds musl: no compiler of this machine, nor glibc's versions
 packed= # as the library's own
 if readelf -dW "$library" | grep -q RELR; then packed=-Wl,-z,pack-relative-relocs; fi
-cc -shared -s -Wl,--unresolved-symbols=ignore-all -Wl,-z,max-page-size=16384,-z,noseparate-code,--gc-sections $packed \
+cc -shared -s -Wl,--unresolved-symbols=ignore-all -Wl,-z,max-page-size=16384,-z,noseparate-code,--gc-sections,-Bsymbolic-functions $packed \
     -o "$scratch/small.so" $objects -lm
 bytes=$(stat -c %s "$scratch/small.so")
 echo "$bytes bytes without the GLSL compiler, stripped"
