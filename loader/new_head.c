@@ -60,19 +60,44 @@ static void forget_left_out(rp_weights *weights, unsigned heads) {
         if (heads & 1u << i) weights->left_out[i] = (rp_error){0};
 }
 
+void rp_weights_drop_exits(const rp_config *config, rp_weights *weights) {
+    if (!weights->exits) return;
+    weights->parameters -= (config->layers - 1) * weights->classifier.rows * (config->hidden_size + 1ull);
+    free(weights->exits);
+    weights->exits = NULL;
+}
+
+/* The last one is the classifier. */
+static rp_status make_exits(maker *m, const rp_config *config, rp_weights *weights, rp_error *err) {
+    uint32_t last = config->layers - 1, rows = weights->classifier.rows;
+    rp_weights_drop_exits(config, weights);
+    weights->exits = rp_new_array(rp_exit_weights, config->layers);
+    if (!weights->exits)
+        return rp_fail_memory(err, "internal classifiers", config->layers * sizeof *weights->exits);
+    for (uint32_t i = 0; i < last; i++)
+        make_linear(m, &weights->exits[i].weight, &weights->exits[i].bias, rows, config->hidden_size);
+    weights->exits[last] = (rp_exit_weights){weights->classifier, weights->classifier_bias};
+    weights->parameters += last * rows * (config->hidden_size + 1ull);
+    return RP_OK;
+}
+
 /* One head of SHARED. */
 static rp_status make_shared(const rp_new_head *head, rp_config *config, rp_weights *weights, rp_error *err) {
     bool pooled = head->head == RP_HEAD_CLASSIFIER || head->head == RP_HEAD_CHOICE, pooler;
-    bool same = !has_labels(head->head) || config->label_count == head->label_count;
+    bool same = !has_labels(head->head) || !head->label_count || config->label_count == head->label_count;
+    bool there = weights->heads & head->head && same, exits = head->exits && !(there && weights->exits);
     uint32_t h = config->hidden_size, rows = head->head == RP_HEAD_CHOICE ? 1 : 2;
     maker m;
-    if (weights->heads & head->head && same) return RP_OK;
-    if (has_labels(head->head)) rows = head->label_count;
+    if (there ? !exits : same && has_labels(head->head) && !head->label_count) return RP_OK;
+    if (has_labels(head->head)) rows = there ? config->label_count : head->label_count;
     pooler = pooled && !(weights->heads & RP_HEAD_POOLER);
-    uint64_t count = (uint64_t)rows * (h + 1) + (pooler ? (uint64_t)h * (h + 1) : 0);
-    rp_status status = open_maker(&m, weights, count, head->seed, err);
+    uint64_t count = there ? 0 : (uint64_t)rows * (h + 1) + (pooler ? (uint64_t)h * (h + 1) : 0);
+    uint64_t inside = exits ? (config->layers - 1) * (uint64_t)rows * (h + 1) : 0;
+    rp_status status = open_maker(&m, weights, count + inside, head->seed, err);
+    if (!status && there) return make_exits(&m, config, weights, err);
     if (!status && has_labels(head->head)) status = set_labels(head, config, err);
     if (status) return status;
+    rp_weights_drop_exits(config, weights);
     if (weights->heads & SHARED) weights->parameters -= weights->classifier.rows * (uint64_t)(h + 1);
     make_linear(&m, &weights->classifier, &weights->classifier_bias, rows, h);
     if (pooler) make_linear(&m, &weights->pooler, &weights->pooler_bias, h, h);
@@ -82,7 +107,7 @@ static rp_status make_shared(const rp_new_head *head, rp_config *config, rp_weig
     forget_left_out(weights, SHARED | (pooled ? RP_HEAD_POOLER : 0u));
     config->head = head->head;
     config->head_made = true;
-    return status;
+    return exits ? make_exits(&m, config, weights, err) : RP_OK;
 }
 
 /* ---- pre-training ---- */

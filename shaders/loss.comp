@@ -16,6 +16,8 @@ layout(push_constant) uniform Push {
     uint width;  // logits of a row; columns of a segment
     uint stride; // floats
     float smoothing;
+    uint from; // the first logit of a row
+    float factor; // of every weight
 } p;
 
 shared float partial[LANES];
@@ -75,14 +77,15 @@ vec2 squares_or_logistic(uint row, float weight)
 {
     float loss = 0.0;
     for (uint i = gl_LocalInvocationID.x; i < p.width; i += LANES) {
-        float v = x[row * p.stride + i], y = uintBitsToFloat(wanted[row * (p.width + 1u) + 1u + i]);
+        uint at = row * p.stride + p.from + i;
+        float v = x[at], y = uintBitsToFloat(wanted[row * (p.width + 1u) + 1u + i]);
         if (VARIANT == 2u) {
             float e = exp(-abs(v));
             loss += max(v, 0.0) - v * y + log(1.0 + e);
-            store(row * p.stride + i, weight * ((v < 0.0 ? e : 1.0) / (1.0 + e) - y));
+            store(at, weight * ((v < 0.0 ? e : 1.0) / (1.0 + e) - y));
         } else {
             loss += (v - y) * (v - y);
-            store(row * p.stride + i, weight * 2.0 * (v - y));
+            store(at, weight * 2.0 * (v - y));
         }
     }
     return vec2(weight * sum_over_lanes(loss), 0.0);
@@ -101,13 +104,15 @@ void main()
         between = p.stride;
     }
     if (VARIANT <= 1u)
-        loss = cross_entropy(first * p.stride + column, between, VARIANT == 1u ? rows : p.width, wanted[2u * at + 1u],
-                             uintBitsToFloat(wanted[2u * at]));
+        loss = cross_entropy(first * p.stride + p.from + column, between, VARIANT == 1u ? rows : p.width,
+                             wanted[2u * at + 1u], p.factor * uintBitsToFloat(wanted[2u * at]));
     else
-        loss = squares_or_logistic(item, uintBitsToFloat(wanted[item * (p.width + 1u)]));
+        loss = squares_or_logistic(item, p.factor * uintBitsToFloat(wanted[item * (p.width + 1u)]));
     uint padding = p.stride - p.width;
     if (column == 0u && !ADD)
-        for (uint i = lane; i < rows * padding; i += LANES)
-            result[(first + i / padding) * p.stride + p.width + i % padding] = 0.0;
+        for (uint i = lane; i < rows * padding; i += LANES) {
+            uint other = i % padding;
+            result[(first + i / padding) * p.stride + other + (other < p.from ? 0u : p.width)] = 0.0;
+        }
     if (lane == 0u) losses[at] = ADD ? losses[at] + loss : loss;
 }

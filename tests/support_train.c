@@ -53,6 +53,28 @@ static bool write_pooling(const train_case *c, bool first) {
     return !mkdir(dir, 0777) && fixture_write_text(dir, "config.json", text);
 }
 
+/* The folder of a case that has a model of its own. */
+static bool build_own(train_case *c) {
+    const json_t *list = json_object_get(c->root, "tensors"), *one;
+    char *config = json_dumps(json_object_get(c->root, "config"), 0);
+    fixture_tensor *tensors = calloc(json_array_size(list), sizeof *tensors);
+    size_t i;
+    bool good = config && tensors && fixture_make_dir(c->g.dir);
+    c->g.temporary = good;
+    json_array_foreach(list, i, one) {
+        const json_t *shape = json_object_get(one, "shape");
+        tensors[i] = (fixture_tensor){json_string_value(json_object_get(one, "name")),
+                                      (uint32_t)json_integer_value(json_array_get(shape, 0)),
+                                      (uint32_t)json_integer_value(json_array_get(shape, 1)),
+                                      json_number_value(json_object_get(one, "scale")),
+                                      json_number_value(json_object_get(one, "offset"))};
+    }
+    good = good && fixture_write_folder(c->g.dir, config, tensors, i, &(fixture_layout){0}, NULL);
+    free(config);
+    free(tensors);
+    return good;
+}
+
 bool train_open(const char *name, train_case *out) {
     const fixture_layout layout = {0};
     char path[1024];
@@ -72,7 +94,8 @@ bool train_open(const char *name, train_case *out) {
     out->learning_rate = json_number_value(json_object_get(out->root, "lr"));
     out->weight_decay = json_number_value(json_object_get(out->root, "decay"));
     const char *pooling = json_string_value(json_object_get(out->root, "vectors"));
-    bool good = golden_open(json_string_value(json_object_get(out->root, "case")), &layout, &out->g);
+    const char *of = json_string_value(json_object_get(out->root, "case"));
+    bool good = of ? golden_open(of, &layout, &out->g) : build_own(out);
     for (size_t i = 0; good && i < TRAIN_BATCHES; i++)
         good = read_batch(json_array_get(batches, i), &out->batches[i]);
     if (pooling)
@@ -104,6 +127,7 @@ rp_trainer_params train_params(const train_case *c) {
                                .weight_decay = c->weight_decay,
                                .taught = c->batches[0].teacher != NULL,
                                .vectors = c->vectors,
+                               .early_exit = json_is_true(json_object_get(c->root, "early_exit")),
                                .freeze =
                                    (rp_train_freeze)json_integer_value(json_object_get(c->root, "freeze"))};
 }

@@ -139,6 +139,7 @@ static const option finetune_options[] = {
     {"schedule", "schedule", {.number = RP_SCHEDULE_CONSTANT}},
     {"no_shuffle", "shuffle", {.number = 1}},
     {"skip_bad", "skip_bad", {.number = 1}},
+    {"early_exit", "early_exit", {.number = 1}},
     {"weight_decay", "weight_decay", {.real = 0.5}},
     {"max_grad_norm", "max_grad_norm", {.real = 0.5}},
     {"label_smoothing", "label_smoothing", {.real = 0.5}},

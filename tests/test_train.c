@@ -192,6 +192,13 @@ static void test_embed(void **state) {
     follow("embed_taught", 1e-3);
 }
 
+/* Classifiers behind all layers, of one group and of two. */
+static void test_exits(void **state) {
+    (void)state;
+    follow("exits", 1e-3);
+    follow("exits_groups", 1e-3);
+}
+
 static void test_frozen(void **state) {
     (void)state;
     follow("classify_frozen", 1e-3);
@@ -206,6 +213,7 @@ int main(void) {
         cmocka_unit_test(test_regress),         cmocka_unit_test(test_tag),
         cmocka_unit_test(test_answer),          cmocka_unit_test(test_choose),
         cmocka_unit_test(test_embed),           cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_exits),
     };
     return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

@@ -141,6 +141,9 @@ static void test_going_on_with_other_models(void **state) {
     remove_dir(NULL);
     make_dir(NULL);
     check_going_on("answer_groups");
+    remove_dir(NULL);
+    make_dir(NULL);
+    check_going_on("exits"); /* a classifier behind each layer */
 }
 
 static rp_trainer *open_pretrainer(const pretrain_case *c, const char *resume) {

@@ -26,6 +26,7 @@ typedef struct rp_finetune_params {
     rp_train_schedule schedule; /* after the warm-up */
     bool no_shuffle;            /* rows are learnt in the order of the file */
     bool skip_bad;              /* rows that cannot be read are left out; else they are an error */
+    bool early_exit;            /* as in rp_trainer_params; of RP_EVAL_CLASSIFY */
     double weight_decay;        /* as in rp_trainer_params, and so the next two */
     double max_grad_norm;       /* 0: 1; below 0: none */
     double label_smoothing;     /* of RP_EVAL_CLASSIFY */

@@ -96,6 +96,11 @@ typedef struct rp_trainer_params {
                                   RP_VECTORS_IN_BATCH  is compared with all second ones: for a storage buffer
                                   of  128 MiB that is  5,792 */
     bool taught; /* of RP_HEAD_CLASSIFIER, and of vectors: batches have what a teacher makes of them, too */
+    bool early_exit; /* of RP_HEAD_CLASSIFIER with one label a text, by AdamW: a classifier behind every layer
+                        learns, too, as in PABEE: all read the one pooler, and the loss is the mean of theirs,
+                        each weighted by the number of its layer from 1 on. The folder's own go on, and others
+                        are made. Without this the trainer forgets those of the folder. The model's texts
+                        leave early (rp_run_params.patience) once it is saved and opened */
     const char *config; /* not NULL: a new model is trained, of this configuration: "base", "large", "xlarge"
                            or "xxlarge" (ALBERT, version 2), a config.json, or a folder or model that has
                            one. rp_trainer_open writes it to `dir`, a folder that is not there yet or is

@@ -27,6 +27,9 @@ static rp_status check_params(const rp_finetune_params *p, rp_error *err) {
     if (!is_share(p->warmup, 0x1p53))
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "rp_finetune: warmup must be a number of steps or a share of them, from 0 to 1");
+    if (p->early_exit && p->task && p->task != RP_EVAL_CLASSIFY)
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "rp_finetune: early_exit is for the task classify (--early-exit)");
     if (!isfinite(p->label_weight))
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_finetune: label_weight must be finite");
     if (p->label_weight != 0 && !p->teacher)
@@ -236,6 +239,7 @@ static rp_status open_trainer(rp_finetune_run *run, rp_error *err) {
         .precision = p->precision,
         .resume = run->loop.resume,
         .freeze = p->freeze,
+        .early_exit = p->early_exit,
         .taught = teacher != NULL,
         .label_weight = p->label_weight,
         .call = p->call,

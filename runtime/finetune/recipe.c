@@ -60,6 +60,7 @@ rp_status rp_finetune_recipe(const rp_finetune_run *run, char **out, rp_error *e
     }
     put_numbers(&w, run);
     put_text(&w, "freeze", frozen[p->freeze]);
+    if (p->early_exit) rp_json_write_bool(&w, "early_exit", true);
     if (p->labels) rp_json_write_open(&w, "labels", '[');
     for (size_t i = 0; i < run->named.count; i++) rp_json_write_string(&w, NULL, run->named.names[i]);
     if (p->labels) rp_json_write_close(&w, ']');

@@ -18,6 +18,11 @@ uint32_t rp_exits_width(const rp_model *model) {
 
 rp_status rp_exits_check(const rp_model *model, rp_error *err) {
     const char *dir = rp_path_shown(model->dir);
+    if (model->learns)
+        return rp_fail(err, RP_ERROR_UNSUPPORTED,
+                       "%s: the model is being trained, and its last classifier alone can be asked; save it, "
+                       "and open that",
+                       dir);
     if (!model->weights.exits)
         return rp_fail(
             err, RP_ERROR_HEAD,

@@ -219,7 +219,8 @@ static void load_thresholds(rp_model *model) {
 }
 
 /* Configuration and weights, and what else is in the folder. */
-static rp_status load_files(rp_model *model, const rp_model_params *params, side_work *side, rp_error *err) {
+static rp_status load_files(rp_model *model, const rp_model_params *params, const rp_to_train *how,
+                            side_work *side, rp_error *err) {
     const char *dir = model->dir;
     rp_status status;
     if (model->random) {
@@ -243,6 +244,8 @@ static rp_status load_files(rp_model *model, const rp_model_params *params, side
         RP_TRY(rp_weights_load(model->files, &model->config, &model->weights, err));
         if (model->new_head)
             RP_TRY(rp_weights_make_head(model->new_head, &model->config, &model->weights, err));
+        if (how && !(model->new_head && model->new_head->exits))
+            rp_weights_drop_exits(&model->config, &model->weights);
         model->new_head = NULL;
         model->pooling_error.status =
             rp_pooling_load(dir, model->config.hidden_size, &model->pooling, &model->pooling_error);
@@ -327,7 +330,7 @@ static rp_status make_model(rp_device *device, char *dir, bool random, const rp_
     pthread_cond_init(&model->depth_left, NULL);
     rp_gate_init(&model->gate);
     rp_records_use(records);
-    rp_status status = load_files(model, params, &side, err);
+    rp_status status = load_files(model, params, how, &side, err);
     rp_records_use(NULL);
     model->start.files = rp_seconds() - begun;
     if (!status) status = rp_call_check(err);

@@ -69,6 +69,8 @@ typedef struct rp_op {
     uint32_t place;      // dropout: a number that no other place of the model has, below 256
     float rate;          // dropout: of the elements that are dropped; label smoothing; scale of cosines
     uint32_t fixed;      // how many workgroups, where no count says it
+    uint32_t column;     // losses: of the logits of a row, the first one of `width`
+    float weight;        // losses: what they are multiplied by; 0: 1
     unsigned halves;     // bits of rp_halves: which of x, residual and out hold float16
     rp_slice slice;      // of the rows; the kernel is the one for all of them, and so are the bits
     uint32_t most_rows;  // the batch never has more, and the kernel has the bits of that for any; 0: it may

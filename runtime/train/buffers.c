@@ -28,6 +28,14 @@ bool rp_train_has_token_rows(const rp_trainer *t) {
     return rp_train_rows_are_tokens(t->head);
 }
 
+uint32_t rp_train_exits(const rp_trainer *t) {
+    return t->params.early_exit ? t->model->config.layers - 1 : 0;
+}
+
+VkDeviceSize rp_train_exit_bytes(const rp_trainer *t) {
+    return rp_round_up(t->sequences * 8ull, larger(16, (uint32_t)t->device->caps.storage_alignment));
+}
+
 uint32_t rp_train_logits(const rp_trainer *t) {
     if (t->params.vectors || t->head == RP_HEAD_CHOICE) return 1;
     return t->head == RP_HEAD_SPANS || rp_train_pretrains(t) ? 2 : t->model->config.label_count;
@@ -36,7 +44,7 @@ uint32_t rp_train_logits(const rp_trainer *t) {
 rp_train_shape rp_train_shape_of(const rp_trainer *t) {
     return (rp_train_shape){.config = &t->model->config,
                             .head = t->head,
-                            .logits = rp_train_logits(t),
+                            .logits = rp_train_logits(t) * (rp_train_exits(t) + 1),
                             .tokens = t->tokens,
                             .sequences = t->sequences,
                             .pairs = t->pairs,
@@ -140,11 +148,10 @@ static rp_status create_shared(rp_trainer *t, rp_error *err) {
         {&at->orders[1], tokens * 4},
         {&at->orders[2], tokens * 4},
     };
-    const part out[] = {{&t->out.losses, items * 8},
-                        {&t->out.masked, t->masked * 8ull},
-                        {&t->out.taught, t->pairs * 16ull},
-                        {&t->out.total, 16},
-                        {&t->out.sums, t->sum_count * 4ull}};
+    const part out[] = {
+        {&t->out.losses, items * 8},         {&t->out.masked, t->masked * 8ull},
+        {&t->out.taught, t->pairs * 16ull},  {&t->out.total, 16},
+        {&t->out.sums, t->sum_count * 4ull}, {&t->out.exits, rp_train_exits(t) * rp_train_exit_bytes(t)}};
     at->size = lay_out(t, in, RP_COUNT(in));
     t->out.size = lay_out(t, out, RP_COUNT(out));
     rp_status status;

@@ -2,6 +2,24 @@
 #include "ops/class.h"
 #include "train/trainer.h"
 
+/* Where the loss of a row is written. */
+static rp_range losses_of(const rp_trainer *t) {
+    VkDeviceSize bytes = rp_train_exit_bytes(t);
+    if (t->exit) return rp_buffer_range(&t->output, t->out.exits + (t->exit - 1) * bytes, bytes);
+    return rp_buffer_range(&t->output, t->out.losses, t->out.total - t->out.losses);
+}
+
+/* PABEE's loss is the mean over the classifiers, each weighted by the number of its layer. Those inside have
+ * their logits beside those of the others, which have no part in it. */
+static void weigh_exit(const rp_trainer *t, rp_op *op) {
+    uint32_t count = rp_train_exits(t) + 1;
+    if (count == 1) return;
+    op->weight = 2.0f * (float)(t->exit ? t->exit : count) / ((float)count * (float)(count + 1));
+    if (!t->exit) return;
+    op->column = (t->exit - 1) * op->width;
+    op->x_stride = t->model->on_device.exits.rows;
+}
+
 /* The loss and the gradient of the logits, and those by a teacher added to them. Spans and choices compete
  * within a segment of rows. */
 static void describe_loss(const rp_trainer *t, rp_train_list *out) {
@@ -19,8 +37,9 @@ static void describe_loss(const rp_trainer *t, rp_train_list *out) {
     op->out = b->d_logits;
     if (segments) op->list = rp_train_input(t, t->at.segments, (t->tokens + 1) * 4ull);
     op->tiles = rp_train_input(t, t->at.wanted, t->at.taught - t->at.wanted);
-    op->stats = rp_buffer_range(&t->output, t->out.losses, t->out.total - t->out.losses);
+    op->stats = losses_of(t);
     op->rate = op->variant <= RP_LOSS_SEGMENTS ? (float)t->params.label_smoothing : 0;
+    weigh_exit(t, op);
     if (!t->params.taught) return;
     rp_op *taught = rp_train_next(out, &rp_class_loss, "teacher", RP_COUNT_SEQUENCES);
     taught->variant = RP_LOSS_SQUARES;
@@ -29,6 +48,7 @@ static void describe_loss(const rp_trainer *t, rp_train_list *out) {
     taught->out = taught->residual = op->out;
     taught->tiles = rp_train_input(t, t->at.taught, t->at.segments - t->at.taught);
     taught->stats = op->stats;
+    weigh_exit(t, taught);
 }
 
 /* The gradient of the hidden states; no buffer: nobody wants it. */
@@ -43,6 +63,7 @@ typedef struct last {
 } last;
 
 static last last_of(const rp_trainer *t, const rp_device_weights *w) {
+    if (t->exit) return (last){&w->exits, w->exits_bias};
     return rp_train_has_order(t) ? (last){&w->order, w->order_bias}
                                  : (last){&w->classifier, w->classifier_bias};
 }
@@ -58,7 +79,7 @@ static void drop(const rp_trainer *t, rp_train_list *out, rp_count rows, rp_rang
     rp_train_describe_drop(t, out,
                            &(rp_train_drop){.rows = rows,
                                             .width = t->model->config.hidden_size,
-                                            .place = RP_TRAIN_DROP_HEAD,
+                                            .place = RP_TRAIN_DROP_HEAD + t->exit,
                                             .rate = rate_of(t),
                                             .x = x,
                                             .out = x});
@@ -96,6 +117,12 @@ static void pooler_tanh(const rp_trainer *t, rp_train_list *out, bool back) {
     op->out = back ? b->d_pooled : b->pooled;
 }
 
+/* What a layer made that is not the last one: on the way back the input of the next one, which was fetched
+ * for it. */
+static rp_range states_of(const rp_trainer *t) {
+    return t->exit && d_hidden(t).buffer ? t->buffers.in : t->buffers.hidden;
+}
+
 /* From the hidden states of the first tokens to the logits. */
 static void describe_pooled(const rp_trainer *t, rp_train_list *out) {
     const rp_device_weights *w = &t->model->on_device;
@@ -103,7 +130,7 @@ static void describe_pooled(const rp_trainer *t, rp_train_list *out) {
     const rp_count rows = RP_COUNT_SEQUENCES;
     rp_op *gather = rp_train_next(out, &rp_class_gather, "first tokens", rows);
     gather->width = t->model->config.hidden_size;
-    gather->x = b->hidden;
+    gather->x = states_of(t);
     gather->list = rp_train_starts(t);
     gather->out = b->first_rows;
     rp_train_product(t, out, "pooler", rows, b->first_rows, &w->pooler, w->pooler_bias, b->pooled_in);
@@ -112,14 +139,16 @@ static void describe_pooled(const rp_trainer *t, rp_train_list *out) {
     rp_train_product(t, out, "head", rows, b->pooled, last_of(t, w).matrix, last_of(t, w).bias, b->logits);
 }
 
-/* The hidden state of a first token gets that of its sequence, and other tokens none. */
+/* The hidden state of a first token gets that of its sequence, and other tokens none; or has it added, where
+ * the way back has come with that of the layers above. */
 static void spread(const rp_trainer *t, rp_train_list *out, rp_range x) {
     if (!d_hidden(t).buffer) return;
-    rp_op *op = rp_train_next(out, &rp_class_rows, "first tokens", RP_COUNT_TOKENS);
-    op->variant = RP_ROWS_SET_FROM;
+    rp_op *op =
+        rp_train_next(out, &rp_class_rows, "first tokens", t->exit ? RP_COUNT_SEQUENCES : RP_COUNT_TOKENS);
+    op->variant = t->exit ? RP_ROWS_ADD_TO : RP_ROWS_SET_FROM;
     op->width = t->model->config.hidden_size;
     op->x = x;
-    op->list = rp_train_input(t, t->at.first, t->tokens * 8ull);
+    op->list = t->exit ? rp_train_starts(t) : rp_train_input(t, t->at.first, t->tokens * 8ull);
     op->out = t->buffers.d_hidden;
 }
 

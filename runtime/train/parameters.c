@@ -33,6 +33,8 @@ static const slot outer[] = {
     {"pooler bias", AT(pooler_bias), false, false, POOLED},
     {"classifier", AT(classifier), true, true, SHARED},
     {"classifier bias", AT(classifier_bias), false, false, SHARED},
+    {"internal classifiers", AT(exits), true, true, RP_HEAD_CLASSIFIER},
+    {"biases of internal classifiers", AT(exits_bias), false, false, RP_HEAD_CLASSIFIER},
     {"sentence order", AT(order), true, true, RP_HEAD_ORDER},
     {"bias of the sentence order", AT(order_bias), false, false, RP_HEAD_ORDER},
     {"masked LM", AT(lm_dense), true, true, LM},

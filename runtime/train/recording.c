@@ -199,12 +199,25 @@ done:
     return status;
 }
 
+/* The head on what each layer but the last one makes. */
+static rp_status record_exits(rp_trainer *t, rp_error *err) {
+    uint32_t count = rp_train_exits(t);
+    rp_status status = RP_OK;
+    if (!count) return RP_OK;
+    t->exits = rp_new_array(VkCommandBuffer, count);
+    if (!t->exits) return rp_fail_memory(err, "command buffers", count * sizeof *t->exits);
+    for (t->exit = 1; !status && t->exit <= count; t->exit++)
+        status = record_alone(t, rp_train_describe_head, "internal classifier", &t->exits[t->exit - 1], err);
+    t->exit = 0;
+    return status;
+}
+
 /* ---- all of it ---- */
 
 rp_status rp_train_record(rp_trainer *t, rp_error *err) {
     const rp_vk_table *vk = &t->device->vk;
     const rp_config *config = &t->model->config;
-    uint32_t groups = config->groups, most = 2 * config->layers + 6;
+    uint32_t groups = config->groups, most = 3 * config->layers + 6;
     rp_status status = RP_OK;
     rp_ops_init(&t->ops, t->device, rp_train_input(t, t->at.counts, RP_ALL_COUNTS * 4),
                 rp_train_input(t, t->at.indirect, RP_MAX_GRIDS * sizeof(VkDispatchIndirectCommand)));
@@ -221,6 +234,7 @@ rp_status rp_train_record(rp_trainer *t, rp_error *err) {
     }
     RP_TRY(record_alone(t, t->params.vectors ? rp_train_describe_vectors : rp_train_describe_head,
                         "training head", &t->head_commands, err));
+    RP_TRY(record_exits(t, err));
     if (t->params.vectors) {
         RP_TRY(record_alone(t, rp_train_describe_vectors_loss, "loss of vectors", &t->vectors_loss, err));
         RP_TRY(record_alone(t, rp_train_describe_vectors_back, "vectors backwards", &t->vectors_back, err));
@@ -241,8 +255,9 @@ void rp_train_drop_recordings(rp_trainer *t) {
     rp_ops_finish(&t->ops);
     free(t->forward);
     free(t->backward);
+    free(t->exits);
     free(t->steps);
     free(t->submitted);
-    t->forward = t->backward = t->submitted = NULL;
+    t->forward = t->backward = t->exits = t->submitted = NULL;
     t->steps = NULL;
 }

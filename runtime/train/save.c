@@ -26,6 +26,12 @@ static rp_status begin_kind(const rp_model *model, rp_train_kind kind, snapshot 
     weights->layers = rp_arena_alloc(&out->arena, layers, sizeof *weights->layers);
     if (!weights->layers) return rp_fail_memory(err, "weights", layers * sizeof *weights->layers);
     memcpy(weights->layers, model->weights.layers, layers * sizeof *weights->layers);
+    if (weights->exits) {
+        uint32_t count = model->config.layers;
+        weights->exits = rp_arena_alloc(&out->arena, count, sizeof *weights->exits);
+        if (!weights->exits) return rp_fail_memory(err, "weights", count * sizeof *weights->exits);
+        memcpy(weights->exits, model->weights.exits, count * sizeof *weights->exits);
+    }
     return kind == RP_TRAIN_WEIGHTS ? RP_OK : rp_train_empty(&model->config, weights);
 }
 

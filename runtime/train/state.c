@@ -20,6 +20,21 @@ void rp_train_weights_file(const rp_model *model, char out[RP_NAME_SIZE]) {
 
 /* ---- tensors ---- */
 
+/* Of the internal classifiers, if there are any. */
+static rp_status each_exit(const rp_config *c, rp_weights *w, rp_slot_visit visit, void *context) {
+    rp_status status = RP_OK;
+    for (uint32_t i = 0; w->exits && !status && i < c->layers; i++) {
+        rp_slot weight = {.tensor = &w->exits[i].weight, .rows = c->label_count, .columns = c->hidden_size},
+                bias = {
+                    .tensor = &w->exits[i].bias, .kind = RP_SLOT_BIAS, .rows = 1, .columns = c->label_count};
+        snprintf(weight.name, sizeof weight.name, "classifiers.%u.weight", i);
+        snprintf(bias.name, sizeof bias.name, "classifiers.%u.bias", i);
+        status = visit(&weight, context);
+        if (!status) status = visit(&bias, context);
+    }
+    return status;
+}
+
 /* Visit every tensor that a model may have, those too that rp_slots_each leaves out. */
 static rp_status each_tensor(const rp_config *config, rp_weights *w, rp_slot_visit visit, void *context) {
     const rp_family_names *names = rp_names_of(config->family);
@@ -31,7 +46,7 @@ static rp_status each_tensor(const rp_config *config, rp_weights *w, rp_slot_vis
     rp_status status = rp_slots_each(config, w, RP_PART_ENCODER | w->heads, visit, context);
     if (!status && w->heads & RP_HEAD_MASKED_LM) status = visit(&bias, context);
     if (!status && w->heads & RP_HEAD_MASKED_LM) status = visit(&decoder, context);
-    return status;
+    return status ? status : each_exit(config, w, visit, context);
 }
 
 static rp_status empty(const rp_slot *slot, void *context) {
@@ -78,16 +93,23 @@ static rp_status load_kind(rp_trainer *t, rp_train_kind kind, const char *path, 
     rp_weights weights = model->weights;
     reading r = {.config = &model->config, .all = kind == RP_TRAIN_WEIGHTS, .err = err};
     rp_status status = RP_OK;
+    uint32_t exits = weights.exits ? model->config.layers : 0;
     weights.layers = rp_new_array(rp_layer_weights, layers);
-    if (!weights.layers) return rp_fail_memory(err, "weights", layers * sizeof *weights.layers);
-    memcpy(weights.layers, model->weights.layers, layers * sizeof *weights.layers);
-    status = rp_safetensors_open(path, &r.file, err);
+    if (exits) weights.exits = rp_new_array(rp_exit_weights, exits);
+    if (!weights.layers || (exits && !weights.exits))
+        status = rp_fail_memory(err, "weights", layers * sizeof *weights.layers);
+    if (!status) {
+        memcpy(weights.layers, model->weights.layers, layers * sizeof *weights.layers);
+        if (exits) memcpy(weights.exits, model->weights.exits, exits * sizeof *weights.exits);
+        status = rp_safetensors_open(path, &r.file, err);
+    }
     if (!status) {
         status = each_tensor(&model->config, &weights, view, &r);
         if (!status) status = rp_train_write(t, kind, &weights, path, err);
         rp_tensor_file_close(&r.file);
     }
     free(weights.layers);
+    if (exits) free(weights.exits);
     return status;
 }
 

@@ -70,13 +70,17 @@ static uint32_t list_steps(rp_trainer *t, const rp_train_batch *b, const rp_trai
     rp_step *to = t->steps;
     for (size_t i = 0; i < part->count; i++) layer += rp_layer_work(c, &b->sequences[part->first + i]);
     if (pass & AHEAD) *to++ = (rp_step){t->prologue, outside};
-    for (uint32_t i = 0; pass & AHEAD && i < c->layers; i++)
+    bool back = t->params.freeze != RP_FREEZE_ENCODER;
+    for (uint32_t i = 0; pass & AHEAD && i < c->layers; i++) {
         *to++ = (rp_step){t->forward[rp_config_group(c, i)], layer};
+        if (!back && i < rp_train_exits(t)) *to++ = (rp_step){t->exits[i], 3 * head};
+    }
     to = list_head(t, pass, 3 * head, to);
     if (!(pass & BACK)) return (uint32_t)(to - t->steps);
-    bool back = t->params.freeze != RP_FREEZE_ENCODER;
-    for (uint32_t i = back ? c->layers : 0; i--;)
+    for (uint32_t i = back ? c->layers : 0; i--;) {
         *to++ = (rp_step){t->backward[rp_config_group(c, i)], 3 * layer};
+        if (i && rp_train_exits(t)) *to++ = (rp_step){t->exits[i - 1], 3 * head};
+    }
     if (back) *to++ = (rp_step){t->epilogue, 2 * outside};
     if (last && !t->params.world) *to++ = (rp_step){t->update, 16.0 * (double)t->model->info.parameters};
     return (uint32_t)(to - t->steps);
@@ -118,6 +122,8 @@ static rp_status run_part(rp_trainer *t, const rp_train_batch *b, const rp_train
         add_items(t, t->out.masked, part->masked, &out->mlm_loss, &out->mlm_accuracy);
     } else if (!t->params.vectors) {
         add_items(t, t->out.losses, items, &out->loss, &right);
+        for (uint32_t i = 0; i < rp_train_exits(t); i++)
+            add_items(t, t->out.exits + i * rp_train_exit_bytes(t), items, &out->loss, &right);
     } else if (pass & LOSS) {
         rp_train_add_vectors(t, b, &out->loss);
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "loader/new_model.h"
+#include "model/exits.h"
 #include "train/state.h"
 
 /* ---- what is asked for ---- */
@@ -87,6 +88,8 @@ static rp_status check_params(const rp_trainer_params *p, rp_error *err) {
                            ? "%s: freeze is %d, and without the encoder nothing of vectors is left to learn"
                            : "%s: freeze %d is not one of rp_train_freeze",
                        function, (int)p->freeze);
+    if (p->early_exit && (p->vectors || (p->head && p->head != RP_HEAD_CLASSIFIER)))
+        return rp_fail(err, RP_ERROR_ARGUMENT, "%s: early_exit is for RP_HEAD_CLASSIFIER", function);
     if (p->total_steps && p->warmup_steps > p->total_steps)
         return rp_fail(err, RP_ERROR_ARGUMENT, "%s: warmup_steps is %llu and total_steps %llu", function,
                        (unsigned long long)p->warmup_steps, (unsigned long long)p->total_steps);
@@ -110,6 +113,17 @@ static void set_defaults(rp_trainer_params *p) {
     p->resume = NULL;
 }
 
+static rp_status check_exits(const rp_trainer *t, rp_error *err) {
+    if (!t->params.early_exit) return RP_OK;
+    if (t->head != RP_HEAD_CLASSIFIER || t->problem != RP_PROBLEM_SINGLE_LABEL)
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "%s: early_exit is for a classifier that gives each text one of several labels",
+                       rp_path_shown(t->model->dir));
+    if (t->params.optimizer == RP_OPTIMIZER_LAMB)
+        return rp_fail(err, RP_ERROR_ARGUMENT, "rp_trainer_open: early_exit goes with RP_OPTIMIZER_ADAMW");
+    return rp_exits_check(t->model, err);
+}
+
 static rp_status choose_head(rp_trainer *t, rp_error *err) {
     const rp_model *model = t->model;
     unsigned there = model->info.heads & TRAINED;
@@ -131,7 +145,7 @@ static rp_status choose_head(rp_trainer *t, rp_error *err) {
                        model->dir);
     t->problem = model->config.problem;
     if (!model->config.problem_given && model->config.label_count == 1) t->problem = RP_PROBLEM_REGRESSION;
-    return RP_OK;
+    return check_exits(t, err);
 }
 
 /* ---- what lies on the device ---- */
@@ -184,9 +198,11 @@ static rp_status open_trainer(rp_trainer *t, const char *dir, bool random, const
     const rp_model_params params = {.precision = RP_PRECISION_F32,
                                     .head = pretrains || random ? 0 : t->params.head,
                                     .call = t->params.call};
-    const rp_new_head head = {t->params.head, t->params.label_count, t->params.labels, t->params.problem,
-                              t->params.seed};
-    bool makes = pretrains || head.label_count || head.head == RP_HEAD_SPANS || head.head == RP_HEAD_CHOICE;
+    if (t->params.early_exit && !t->params.head) t->params.head = RP_HEAD_CLASSIFIER;
+    const rp_new_head head = {t->params.head,    t->params.label_count, t->params.labels,
+                              t->params.problem, t->params.early_exit,  t->params.seed};
+    bool makes = pretrains || t->params.early_exit || head.label_count || head.head == RP_HEAD_SPANS ||
+                 head.head == RP_HEAD_CHOICE;
     const char *resume = t->params.resume;
     rp_to_train how = {.head = makes ? &head : NULL, .random = random};
     rp_visit visit;

@@ -59,7 +59,7 @@ enum {
     RP_TRAIN_DROP_ATTENTION, /* probabilities */
     RP_TRAIN_DROP_DENSE,     /* the attention's output */
     RP_TRAIN_DROP_OUTPUT,    /* of the feed-forward network, in a BERT */
-    RP_TRAIN_DROP_HEAD,
+    RP_TRAIN_DROP_HEAD,      /* and behind it those of internal classifiers */
 };
 
 /* What the host writes before a micro-batch; offsets in bytes, as in rp_input_layout. */
@@ -89,6 +89,7 @@ typedef struct rp_train_output {
     VkDeviceSize taught; // [2P, 2]: of vectors that a teacher teaches
     VkDeviceSize total;  // float [4]: the square of the norm of the whole gradient
     VkDeviceSize sums;   // float [sum_count]: of the squares of each block
+    VkDeviceSize exits;  // [layers - 1] times rp_train_exit_bytes: losses of internal classifiers
     VkDeviceSize size;
 } rp_train_output;
 
@@ -149,6 +150,8 @@ struct rp_trainer {
     rp_ops ops;
     uint32_t queries, tiles; /* rows of a tile of attention.c (0: it is not used), and of attention_grad.c */
     VkCommandBuffer prologue, head_commands, epilogue, update;
+    VkCommandBuffer *exits; /* [layers - 1] with early exits: the head on what a layer makes; else NULL */
+    uint32_t exit;          /* while one is described: the number of its layer, from 1 on; else 0 */
     VkCommandBuffer vectors_loss, vectors_back; /* where vectors learn, behind head_commands */
     VkCommandBuffer *forward, *backward;        /* [groups] */
     rp_step *steps;                             /* room for those of a micro-batch */
@@ -209,6 +212,11 @@ bool rp_train_has_token_rows(const rp_trainer *trainer);
 bool rp_train_has_order(const rp_trainer *trainer);
 bool rp_train_pretrains(const rp_trainer *trainer);
 bool rp_train_in_half(const rp_trainer *trainer);
+
+/* Internal classifiers that learn: one behind each layer but the last, whose classifier is the head. And
+ * bytes of the losses of one. */
+uint32_t rp_train_exits(const rp_trainer *trainer);
+VkDeviceSize rp_train_exit_bytes(const rp_trainer *trainer);
 
 /* The decoder of the masked language model among `weights`: one of its own, or the word embeddings. */
 const rp_matrix *rp_train_decoder(const rp_trainer *trainer, const rp_device_weights *weights);

@@ -168,6 +168,52 @@ static rp_status move_layer(transfer *r, uint32_t layer) {
     return move_all(r, sources, RP_COUNT(sources));
 }
 
+/* The internal classifiers, which are one matrix on the device. The last one is the classifier, which learns
+ * by itself. */
+static rp_status move_exits(transfer *r) {
+    const rp_device_weights *from = &r->trainer->model->on_device;
+    const rp_config *c = &r->trainer->model->config;
+    uint32_t labels = c->label_count, h = c->hidden_size, count = rp_train_exits(r->trainer) + 1;
+    rp_exit_weights *exits = r->weights->exits;
+    rp_tensor all = {.dtype = RP_F32, .rows = count * labels, .columns = h},
+              biases = {.dtype = RP_F32, .rows = 1, .columns = count * labels};
+    const source sources[] = {{.matrix = &from->exits, .parts = {&all}},
+                              {.vector = from->exits_bias, .parts = {&biases}}};
+    rp_arena joined = {0};
+    rp_status status = RP_OK;
+    if (count == 1) return RP_OK;
+    if (r->to_device) {
+        float *to = rp_arena_alloc(&joined, (size_t)count * labels * (h + 1), sizeof(float)),
+              *to_biases = to ? to + (size_t)count * labels * h : NULL;
+        if (!to) status = rp_fail_memory(r->err, "internal classifiers", 4ull * count * labels * (h + 1));
+        for (uint32_t i = 0; !status && i < count; i++) {
+            if (!exits[i].weight.data || !exits[i].bias.data) {
+                status = fail_missing(r);
+                break;
+            }
+            rp_tensor_read(&exits[i].weight, 0, (size_t)labels * h, to + (size_t)i * labels * h);
+            rp_tensor_read(&exits[i].bias, 0, labels, to_biases + (size_t)i * labels);
+        }
+        all.data = to;
+        biases.data = to_biases;
+    }
+    if (!status) status = move_all(r, sources, RP_COUNT(sources));
+    rp_arena_finish(&joined);
+    for (uint32_t i = 0; !status && !r->to_device && i < count; i++) {
+        exits[i].weight = (rp_tensor){.dtype = RP_F32,
+                                      .rows = labels,
+                                      .columns = h,
+                                      .data = (const float *)all.data + (size_t)i * labels * h};
+        exits[i].bias = (rp_tensor){.dtype = RP_F32,
+                                    .rows = 1,
+                                    .columns = labels,
+                                    .data = (const float *)biases.data + (size_t)i * labels};
+    }
+    if (!status && !r->to_device && r->kind == RP_TRAIN_WEIGHTS)
+        exits[count - 1] = (rp_exit_weights){r->weights->classifier, r->weights->classifier_bias};
+    return status;
+}
+
 static rp_status move_weights(transfer *r) {
     const rp_device_weights *from = &r->trainer->model->on_device;
     rp_weights *to = r->weights;
@@ -191,6 +237,7 @@ static rp_status move_weights(transfer *r) {
         {.vector = from->lm_bias, .parts = {&to->lm_bias}},
     };
     rp_status status = move_all(r, sources, RP_COUNT(sources));
+    if (!status) status = move_exits(r);
     for (uint32_t i = 0; !status && i < from->layer_count; i++) status = move_layer(r, i);
     if (status) return status;
     rp_range any = {0};

@@ -32,6 +32,7 @@ static rp_status finetune(rp_device *device, rp_world *world, const rp_cli_optio
                                        .label_column = o->label_column,
                                        .teacher = o->teacher,
                                        .freeze = o->freeze,
+                                       .early_exit = o->early_exit,
                                        .labels = o->labels,
                                        .label_weight = o->label_weight,
                                        .recompute = o->recompute,

@@ -171,6 +171,9 @@ static bool set_flag(const char *name, int which, rp_cli_options *o) {
     case R_NO_SHUFFLE:
         o->no_shuffle = true;
         break;
+    case R_EARLY_EXIT:
+        o->early_exit = true;
+        break;
     case R_RESUME:
         o->resume = true;
         break;

@@ -129,7 +129,7 @@ typedef struct rp_cli_options {
     double learning_rate, warmup, weight_decay, max_grad_norm, label_smoothing, label_weight;
     rp_recompute recompute;
     rp_train_schedule schedule;
-    bool no_shuffle;
+    bool no_shuffle, early_exit;
     const char *const *corpus, *const *instances; /* of pretrain: [corpus_count] each --corpus, ... */
     size_t corpus_count, instance_count;
     const char *tokenizer, *init, *write_instances; /* NULL: not given */

@@ -169,6 +169,8 @@ const rp_cli_rule rp_cli_rules[R_COUNT] = {
                         .otherwise = "0.5"},
     [R_FREEZE] = {0, "freeze", "WHAT", RP_CLI_FINETUNE | RP_CLI_PRETRAIN,
                   "embeddings or encoder keep their weights", .otherwise = "none"},
+    [R_EARLY_EXIT] = {0, "early-exit", NULL, RP_CLI_FINETUNE,
+                      "teach a classifier behind every layer, for --patience"},
     [R_LABELS] = {0, "labels", "LIST", RP_CLI_FINETUNE,
                   "a new head's labels, with commas, or a file with one a line",
                   .otherwise = "those of FILE, sorted"},

@@ -102,6 +102,7 @@ enum {
     R_TEACHER,
     R_LABEL_WEIGHT,
     R_FREEZE,
+    R_EARLY_EXIT,
     R_LABELS,
     R_SEED,
     R_NO_SHUFFLE,

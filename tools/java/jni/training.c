@@ -100,6 +100,7 @@ static void read_rates(rp_java_in *in, rp_finetune_params *params) {
     params->no_shuffle = rp_java_bool(in);
     params->skip_bad = rp_java_bool(in);
     params->resume = rp_java_bool(in);
+    params->early_exit = rp_java_bool(in);
 }
 
 rp_status rp_java_finetune(rp_java_call *c, rp_error *err) {

@@ -28,6 +28,7 @@ public final class Finetune {
     private Optimizer optimizer;
     private Recompute recompute;
     private Freeze freeze;
+    private boolean earlyExit;
     private Precision precision;
     private boolean noShuffle;
     private boolean skipBad;
@@ -206,6 +207,12 @@ public final class Finetune {
         return this;
     }
 
+    /** A classifier behind every layer learns, too, by which texts leave early (patience). */
+    public Finetune earlyExit(boolean earlyExit) {
+        this.earlyExit = earlyExit;
+        return this;
+    }
+
     /** As in rp_finetune_params. */
     public Finetune precision(Precision precision) {
         this.precision = precision;
@@ -301,7 +308,7 @@ public final class Finetune {
                 .i64(steps).i32(batchSize).i32(maxTokens).i32(stride).i32(keep).i64(evalEvery).i64(saveEvery)
                 .i64(seed).f64(learningRate).f64(warmup).f64(weightDecay).f64(maxGradNorm).f64(labelSmoothing)
                 .f64(labelWeight).word(schedule).word(optimizer).word(recompute).word(freeze).word(precision)
-                .flag(noShuffle).flag(skipBad).flag(resume).name(format, "format")
+                .flag(noShuffle).flag(skipBad).flag(resume).flag(earlyExit).name(format, "format")
                 .name(textColumn, "textColumn").name(pairColumn, "pairColumn").name(labelColumn, "labelColumn")
                 .name(teacher, "teacher").name(metric, "metric").name(log, "log").name(plot, "plot")
                 .name(labels, "labels");
