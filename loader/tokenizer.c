@@ -5,6 +5,7 @@
 #include "loader/folder.h"
 #include "loader/json.h"
 #include "loader/missing.h"
+#include "loader/pooling.h"
 #include "loader/tokenizer.h"
 
 enum { MAX_FILE_BYTES = 1 << 28 };
@@ -108,11 +109,25 @@ rp_status rp_tokenizer_check_ids(const rp_tokenizer *t, uint32_t embeddings, rp_
     return RP_OK;
 }
 
+/* The model's folder, or the one in it that modules.json says the Transformer is in. */
+static rp_status find_folder(const char *dir, char **out, rp_error *err) {
+    char *inner = NULL;
+    bool has = false;
+    rp_status status = rp_find_model(dir, out, err);
+    if (!status) status = rp_tokenizer_exists(*out, &has, err);
+    if (!status && !has) status = rp_pooling_transformer(*out, &inner, err);
+    if (inner || status) {
+        free(*out);
+        *out = inner;
+    }
+    return status;
+}
+
 rp_status rp_tokenizer_open(const char *dir, rp_tokenizer **out, rp_error *err) {
     if (!out) return rp_fail(err, RP_ERROR_ARGUMENT, "rp_tokenizer_open: out is NULL");
     *out = NULL;
     char *folder = NULL;
-    rp_status status = rp_find_model(dir, &folder, err);
+    rp_status status = find_folder(dir, &folder, err);
     if (status) return status;
     rp_tokenizer *t = rp_new(rp_tokenizer);
     if (!t) {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -201,11 +202,36 @@ static void test_published_vocabulary(void **state) {
     assert_int_equal(bad, 0);
 }
 
+/* Folders of sentence-transformers have it where modules.json says that the Transformer is. */
+static void test_in_a_module(void **state) {
+    (void)state;
+    static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nfilm\n",
+                      listed[] =
+                          "[{\"path\": \"words\", \"type\": \"sentence_transformers.models.Transformer\"}]";
+    char dir[FIXTURE_PATH_SIZE], inner[FIXTURE_PATH_SIZE + 16];
+    rp_tokenizer *t = NULL;
+    rp_error err = {0};
+    assert_true(fixture_make_dir(dir));
+    snprintf(inner, sizeof inner, "%s/words", dir);
+    assert_int_equal(mkdir(inner, 0777), 0);
+    assert_true(fixture_write_text(inner, "vocab.txt", vocab));
+    assert_int_equal(rp_tokenizer_open(dir, &t, &err), RP_ERROR_FILE);
+    assert_true(fixture_write_text(dir, "modules.json", "[{"));
+    assert_int_equal(rp_tokenizer_open(dir, &t, &err), RP_ERROR_FORMAT);
+    assert_non_null(strstr(err.message, "modules.json"));
+    assert_true(fixture_write_text(dir, "modules.json", listed));
+    if (rp_tokenizer_open(dir, &t, &err)) fail_msg("%s", err.message);
+    assert_int_equal(rp_tokenizer_special_ids(t).mask, 4);
+    rp_tokenizer_close(&t);
+    fixture_remove_dir(dir);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goldens),
         cmocka_unit_test(test_tokenizer_json),
         cmocka_unit_test(test_published_vocabulary),
+        cmocka_unit_test(test_in_a_module),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

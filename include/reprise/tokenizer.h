@@ -47,7 +47,8 @@ typedef struct rp_tokenizer rp_tokenizer;
  * pull.h). A tokenizer.json is the whole of it; without one, vocab.txt makes what transformers 4.44.2
  * converts it to. Ids, offsets and words are those of AutoTokenizer then. A spiece.model alone is used by the
  * original ALBERT algorithm. tokenizer_config.json, special_tokens_map.json and added_tokens.json count where
- * present. RP_ERROR_FILE or RP_ERROR_FORMAT names the file and the field, RP_ERROR_UNSUPPORTED a part of a
+ * present. A folder of sentence-transformers has its tokenizer where modules.json says that its Transformer
+ * is. RP_ERROR_FILE or RP_ERROR_FORMAT names the file and the field, RP_ERROR_UNSUPPORTED a part of a
  * tokenizer.json that is not served. On success `*out` is owned by the caller. */
 RP_API rp_status rp_tokenizer_open(const char *dir, rp_tokenizer **out, rp_error *err);
 

@@ -203,9 +203,8 @@ static void tend(rp_server *s, rp_served *m) {
         m->probing = !rp_queue_ask(m->queue, &request, NULL, NULL);
     if (m->sick && !m->queue && !m->loading && !m->users && !s->draining)
         begin_loading(s, m); /* it failed the last time: who asks for /health only sends no request */
-    bool held = m->bound && m->tokenizer; /* its tokenizer would go with it */
-    bool idle = s->options->idle && m->queue && !held && !m->users && !m->probing &&
-                rp_clock() - m->used >= s->options->idle;
+    bool idle =
+        s->options->idle && m->queue && !m->users && !m->probing && rp_clock() - m->used >= s->options->idle;
     if (idle) {
         rp_queue_counts counts;
         old = (opened){m->model, m->queue, m->moderation};

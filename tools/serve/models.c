@@ -198,15 +198,6 @@ static bool is_plain(const char *name) {
     return plain;
 }
 
-/* A tokenizer of one's own answers while the model is unloaded. Folders of sentence-transformers may have it
- * one folder further down. */
-static void open_tokenizer(rp_served *m) {
-    char inner[4096];
-    int size = snprintf(inner, sizeof inner, "%s/0_Transformer", m->dir);
-    if (rp_tokenizer_open(m->dir, &m->tokenizer, NULL) && size > 0 && (size_t)size < sizeof inner)
-        rp_tokenizer_open(inner, &m->tokenizer, NULL);
-}
-
 static bool open_named(rp_server *s, const char *said) {
     rp_served *m = &s->models[s->model_count];
     rp_error err = {0};
@@ -225,12 +216,8 @@ static bool open_named(rp_server *s, const char *said) {
         rp_cli_complain("serve: two models are called %s; name them otherwise: -m NAME=DIR", m->name);
         return false;
     }
-    open_tokenizer(m);
-    if (!rp_serve_load(s, m, &err)) {
-        m->bound = !m->tokenizer;
-        if (m->bound) m->tokenizer = (rp_tokenizer *)rp_model_get_tokenizer(m->model);
-        if (!look_at(s, m, &err)) return true;
-    }
+    rp_tokenizer_open(m->dir, &m->tokenizer, NULL);
+    if (!rp_serve_load(s, m, &err) && !look_at(s, m, &err)) return true;
     rp_cli_complain("serve: %s", err.message);
     return false;
 }
@@ -291,7 +278,7 @@ void rp_serve_close_models(rp_server *s) {
     for (size_t i = 0; i < s->model_count; i++) {
         rp_served *m = &s->models[i];
         rp_serve_unload(m);
-        if (!m->bound) rp_tokenizer_close(&m->tokenizer);
+        rp_tokenizer_close(&m->tokenizer);
         rp_string_free(&m->dir);
         pthread_mutex_destroy(&m->lock);
         for (int task = 0; task < RP_SERVE_TASKS; task++) free(m->why[task]);

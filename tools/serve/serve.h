@@ -111,7 +111,6 @@ typedef struct rp_route {
 typedef struct rp_served {
     char *name, *dir;
     rp_tokenizer *tokenizer; /* stays open while the model is unloaded; NULL: the folder has none */
-    bool bound;              /* it is the model's, which is therefore not unloaded */
     pthread_mutex_t lock;    /* of what follows */
     rp_model *model;         /* NULL while it is unloaded */
     rp_queue *queue;
