@@ -30,6 +30,9 @@ static rp_status check_params(const rp_finetune_params *p, rp_error *err) {
     if (p->early_exit && p->task && p->task != RP_EVAL_CLASSIFY)
         return rp_fail(err, RP_ERROR_ARGUMENT,
                        "rp_finetune: early_exit is for the task classify (--early-exit)");
+    if (p->early_exit && p->optimizer == RP_OPTIMIZER_LAMB)
+        return rp_fail(err, RP_ERROR_ARGUMENT,
+                       "rp_finetune: early_exit goes with AdamW; leave out the optimizer (--optimizer)");
     if (!isfinite(p->label_weight))
         return rp_fail(err, RP_ERROR_ARGUMENT, "rp_finetune: label_weight must be finite");
     if (p->label_weight != 0 && !p->teacher)
