@@ -101,6 +101,16 @@ static void test_a_label_that_is_none_is_found(void **state) {
     refuse((rp_finetune_params){.dev = dev}, RP_ERROR_FORMAT, "dev.tsv: line 5: the label 'ugly'");
 }
 
+/* Before anything is read or opened. */
+static void test_early_exit_that_cannot_be(void **state) {
+    (void)state;
+    put("train.tsv", FILMS, train);
+    refuse((rp_finetune_params){.early_exit = true, .task = RP_EVAL_REGRESS}, RP_ERROR_ARGUMENT,
+           "the task classify (--early-exit)");
+    refuse((rp_finetune_params){.early_exit = true, .optimizer = RP_OPTIMIZER_LAMB}, RP_ERROR_ARGUMENT,
+           "leave out the optimizer (--optimizer)");
+}
+
 static void test_labels_that_cannot_be_had(void **state) {
     (void)state;
     put("train.tsv", FILMS, train);
@@ -120,6 +130,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_labels_by_number, begin, clean),
         cmocka_unit_test_setup_teardown(test_a_label_that_is_none_is_found, begin, clean),
         cmocka_unit_test_setup_teardown(test_labels_that_cannot_be_had, begin, clean),
+        cmocka_unit_test_setup_teardown(test_early_exit_that_cannot_be, begin, clean),
     };
     return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }
