@@ -89,7 +89,7 @@ static void test_same_bits(void **state) {
     rp_error err;
     clock_state = 1;
     if (rp_model_open_random(device, dir, &params, &model, &err)) fail_msg("%s", err.message);
-    assert_true(model->few_tokens > 0); /* else this compares a recording with itself */
+    assert_true(model->widths.count > 1); /* else this compares a recording with itself */
     compare(model);
     rp_model_close(&model);
     assert_int_equal(rp_device_memory_used(device), 0);

@@ -12,6 +12,7 @@
 #include "base/call.h"
 #include "model/pace.h"
 #include "model/turns.h"
+#include "model/widths.h"
 #include "ops/op.h"
 
 typedef struct rp_canary rp_canary;
@@ -139,8 +140,8 @@ struct rp_model {
     VkCommandBuffer prologue, outputs[RP_OUTPUT_COUNT];
     VkCommandBuffer exits;   /* which texts leave behind a layer (exits.h) */
     uint32_t exit_number;    /* of the last batch, or tick, that was written for them */
-    VkCommandBuffer *groups; /* [config.groups]; behind them as many for batches of at most few_tokens */
-    uint32_t few_tokens;     /* 0: the device has no kernels that are faster for few */
+    rp_widths widths;        /* for how many tokens a layer is recorded */
+    VkCommandBuffer *groups; /* [widths.count, config.groups] */
     VkFence fence;
     VkCommandBuffer *parts; /* [layers on the device, RP_LAYER_PARTS, slices], for a device on which a layer
                                may exceed the submission budget; NULL: none */
@@ -233,10 +234,16 @@ rp_status rp_model_record_output(rp_model *model, rp_output output, VkCommandBuf
 /* The same with the internal classifiers, and which texts leave by their patience (exits.h). */
 rp_status rp_model_record_exits(rp_model *model, VkCommandBuffer *out, rp_error *err);
 
-/* Record all inner layers of a group into `commands`, which is being recorded; for batches of at most
- * `most_rows` tokens, 0: of any number. */
-rp_status rp_model_record_group(rp_model *model, uint32_t group, uint32_t most_rows, VkCommandBuffer commands,
+/* Record all inner layers of a group into `commands`, which is being recorded, by the kernels for batches of
+ * so many rows, 0: many. */
+rp_status rp_model_record_group(rp_model *model, uint32_t group, uint32_t rows, VkCommandBuffer commands,
                                 rp_error *err);
+
+/* Record all groups for each width: into `out`, [widths.count, config.groups]. */
+rp_status rp_model_record_groups(rp_model *model, VkCommandBuffer *out, rp_error *err);
+
+/* The recordings of `groups`, made by rp_model_record_groups, that serve a batch of so many tokens. */
+const VkCommandBuffer *rp_model_groups(const rp_model *model, const VkCommandBuffer *groups, uint32_t tokens);
 
 /* Record model->parts: every operator of every layer, cut into slices that are as short as can be. They serve
  * batches of one sequence. */

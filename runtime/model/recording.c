@@ -23,24 +23,43 @@ static void describe_layer(const rp_model *model, uint32_t i, uint32_t most_rows
     rp_describe_layer(&model->config, model->half, &model->on_device.layers[i], &at, most_rows, out);
 }
 
-/* For any number of tokens, and for few. Where the same kernels are the fastest for both, nothing is recorded
- * for few. */
-static rp_status select_for_layers(rp_model *model, rp_error *err) {
-    uint32_t most_rows = rp_few_rows(&model->device->caps);
+/* Select the kernels of all layers for one width, and note its tallest tile. `*differs`: they are not those
+ * for many tokens. */
+static rp_status select_width(rp_model *model, rp_width *width, bool *differs, rp_error *err) {
     rp_status status = RP_OK;
-    model->few_tokens = 0;
+    *differs = false;
+    width->tile = 1;
     for (uint32_t i = 0; !status && i < model->on_device.layer_count; i++) {
-        rp_op_list list, few;
-        describe_layer(model, i, 0, &list);
+        rp_op_list many, list;
+        describe_layer(model, i, 0, &many);
+        RP_TRY(rp_model_select_list(model, &many, err));
+        model->queries = many.ops[RP_PART_ATTENTION].kernel.rows;
+        describe_layer(model, i, width->rows, &list);
         RP_TRY(rp_model_select_list(model, &list, err));
-        model->queries = list.ops[RP_PART_ATTENTION].kernel.rows;
-        if (!most_rows) continue;
-        describe_layer(model, i, most_rows, &few);
-        RP_TRY(rp_model_select_list(model, &few, err));
-        for (uint32_t n = 0; n < list.count; n++)
-            if (strcmp(list.ops[n].kernel.name, few.ops[n].kernel.name)) model->few_tokens = most_rows;
+        for (uint32_t n = 0; n < list.count; n++) {
+            const rp_kernel *kernel = &list.ops[n].kernel;
+            *differs |= strcmp(kernel->name, many.ops[n].kernel.name) != 0;
+            if (n != RP_PART_ATTENTION && kernel->rows > width->tile) width->tile = kernel->rows;
+        }
     }
 done:
+    return status;
+}
+
+/* For many tokens, and for some smaller numbers; not for those for which the same kernels are the fastest. */
+static rp_status select_for_layers(rp_model *model, rp_error *err) {
+    const rp_caps *caps = &model->device->caps;
+    uint32_t rows[1 + RP_ROW_CLASSES] = {0}, count = 1 + rp_row_classes(caps, rows + 1);
+    rp_widths *widths = &model->widths;
+    rp_status status = RP_OK;
+    *widths = (rp_widths){.by_tiles = caps->info.type == RP_DEVICE_CPU};
+    for (uint32_t i = 0; !status && i < count; i++) {
+        bool differs;
+        rp_width *width = &widths->list[widths->count];
+        width->rows = rows[i];
+        status = select_width(model, width, &differs, err);
+        widths->count += differs || !i;
+    }
     return status;
 }
 
@@ -123,20 +142,29 @@ rp_status rp_model_record_group(rp_model *model, uint32_t group, uint32_t most_r
     return status;
 }
 
-/* Fill in model->groups. */
-static rp_status record_groups(rp_model *model, rp_error *err) {
-    uint32_t groups = model->config.groups, count = model->few_tokens ? 2 * groups : groups;
+rp_status rp_model_record_groups(rp_model *model, VkCommandBuffer *out, rp_error *err) {
+    uint32_t groups = model->config.groups, count = model->widths.count * groups;
     rp_status status = RP_OK;
-    model->groups = rp_new_array(VkCommandBuffer, count);
-    if (!model->groups) return rp_fail_memory(err, "command buffers", count * sizeof *model->groups);
     for (uint32_t n = 0; n < count; n++) {
-        VkCommandBuffer *commands = &model->groups[n];
-        RP_TRY(rp_record_begin(&model->ops.recorder, "layer", commands, err));
-        RP_TRY(rp_model_record_group(model, n % groups, n < groups ? 0 : model->few_tokens, *commands, err));
-        RP_TRY(rp_record_end(&model->ops.recorder, *commands, err));
+        RP_TRY(rp_record_begin(&model->ops.recorder, "layer", &out[n], err));
+        RP_TRY(rp_model_record_group(model, n % groups, model->widths.list[n / groups].rows, out[n], err));
+        RP_TRY(rp_record_end(&model->ops.recorder, out[n], err));
     }
 done:
     return status;
+}
+
+const VkCommandBuffer *rp_model_groups(const rp_model *model, const VkCommandBuffer *groups,
+                                       uint32_t tokens) {
+    return groups + (size_t)rp_width_for(&model->widths, tokens) * model->config.groups;
+}
+
+/* Fill in model->groups. */
+static rp_status record_groups(rp_model *model, rp_error *err) {
+    uint32_t count = model->widths.count * model->config.groups;
+    model->groups = rp_new_array(VkCommandBuffer, count);
+    if (!model->groups) return rp_fail_memory(err, "command buffers", count * sizeof *model->groups);
+    return rp_model_record_groups(model, model->groups, err);
 }
 
 rp_status rp_model_record_parts(rp_model *model, rp_error *err) {

@@ -58,7 +58,7 @@ static uint32_t slice_length(uint32_t tokens, uint32_t slice_rows, uint32_t slic
 
 uint32_t rp_model_list(rp_model *model, const rp_batch *b, uint32_t *slice_rows) {
     const rp_config *c = &model->config;
-    const VkCommandBuffer *groups = model->groups + (b->tokens <= model->few_tokens ? c->groups : 0);
+    const VkCommandBuffer *groups = rp_model_groups(model, model->groups, b->tokens);
     rp_step *next = model->steps;
     double layer = 0;
     for (size_t i = 0; i < b->count; i++) layer += rp_layer_work(c, &b->sequences[i]);

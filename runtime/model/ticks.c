@@ -19,7 +19,7 @@ static bool make_list(rp_tick_list *list, uint32_t tokens) {
 
 rp_status rp_ticks_open(rp_model *model, rp_error *err) {
     rp_ticks *ticks = rp_new(rp_ticks);
-    uint32_t tokens = model->info.max_batch_tokens, groups = 2 * model->config.groups;
+    uint32_t tokens = model->info.max_batch_tokens, groups = (1 + RP_ROW_CLASSES) * model->config.groups;
     if (!ticks) return rp_fail_memory(err, "a queue", sizeof *ticks);
     model->ticks = ticks;
     ticks->model = model;
@@ -148,7 +148,6 @@ static rp_status record_rows(rp_ticks *ticks, rp_rows_variant variant, VkDeviceS
 
 static rp_status record_set(rp_ticks *ticks, rp_tick_set *set, rp_error *err) {
     rp_model *model = ticks->model;
-    uint32_t groups = model->config.groups, count = model->few_tokens ? 2 * groups : groups;
     rp_status status;
     look_at(ticks, &set->at[RP_VIEW_JOIN]);
     RP_TRY(rp_model_record_prologue(model, &set->prologue, err));
@@ -156,12 +155,7 @@ static rp_status record_set(rp_ticks *ticks, rp_tick_set *set, rp_error *err) {
     look_at(ticks, &set->at[RP_VIEW_BATCH]);
     RP_TRY(record_rows(ticks, RP_ROWS_TAKE, set->places[RP_VIEW_BATCH], &set->take, err));
     RP_TRY(record_rows(ticks, RP_ROWS_PUT, set->places[RP_VIEW_BATCH], &set->put, err));
-    for (uint32_t n = 0; n < count; n++) {
-        RP_TRY(rp_record_begin(&model->ops.recorder, "layer", &set->groups[n], err));
-        RP_TRY(rp_model_record_group(model, n % groups, n < groups ? 0 : model->few_tokens, set->groups[n],
-                                     err));
-        RP_TRY(rp_record_end(&model->ops.recorder, set->groups[n], err));
-    }
+    RP_TRY(rp_model_record_groups(model, set->groups, err));
     if (rp_exits_width(model)) RP_TRY(rp_model_record_exits(model, &set->exits, err));
     look_at(ticks, &set->at[RP_VIEW_LEAVE]);
     RP_TRY(record_rows(ticks, RP_ROWS_TAKE, set->places[RP_VIEW_LEAVE], &set->take_leaving, err));
@@ -279,7 +273,7 @@ static uint32_t list_steps(rp_ticks *ticks, const rp_tick_set *set) {
     const rp_tick *tick = &set->tick;
     const rp_model *model = ticks->model;
     const rp_config *c = &model->config;
-    const VkCommandBuffer *groups = set->groups + (tick->batch.tokens <= model->few_tokens ? c->groups : 0);
+    const VkCommandBuffer *groups = rp_model_groups(model, set->groups, tick->batch.tokens);
     VkCommandBuffer *next = ticks->list;
     if (tick->join.count) *next++ = set->prologue;
     if (tick->join.count && !tick->straight_in) *next++ = set->put_joined;

@@ -81,6 +81,9 @@ rp_kernel rp_row_kernel(const rp_caps *caps, const char *shader, uint32_t consta
     return kernel;
 }
 
-uint32_t rp_few_rows(const rp_caps *caps) {
-    return caps->info.type == RP_DEVICE_CPU ? 0 : 128;
+uint32_t rp_row_classes(const rp_caps *caps, uint32_t rows[RP_ROW_CLASSES]) {
+    bool cpu = caps->info.type == RP_DEVICE_CPU;
+    rows[0] = cpu ? 12 : 128;
+    rows[1] = 24;
+    return cpu ? 2 : 1;
 }

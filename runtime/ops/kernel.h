@@ -96,8 +96,11 @@ uint32_t rp_row_lanes(const rp_caps *caps);
 rp_kernel rp_row_kernel(const rp_caps *caps, const char *shader, uint32_t constant, uint32_t bindings,
                         uint32_t push_words);
 
-/* The most rows for which a model selects kernels of their own, because those for many rows leave most of a
- * GPU idle. 0: it selects none, because a software driver compiles each further kernel at every start. */
-uint32_t rp_few_rows(const rp_caps *caps);
+enum { RP_ROW_CLASSES = 2 };
+
+/* Numbers of rows, rising, for which a model selects kernels of their own besides those for many; returns how
+ * many. Kernels for many rows leave most of a GPU idle, and a software driver computes rows in vain with
+ * them. */
+uint32_t rp_row_classes(const rp_caps *caps, uint32_t rows[RP_ROW_CLASSES]);
 
 #endif

@@ -163,14 +163,14 @@ static void add_tile_kernels(matmul_plan *plan) {
 static void add_subgroup_kernels(matmul_plan *plan) {
     /* rows x columns: what a subgroup can hold differs; a GPU's lanes have fewer registers than a CPU has
      * cache. Which of texel and storage buffers a software driver reads faster differs too */
-    static const uint32_t shapes[][2] = {{32, 2}, {16, 2}, {8, 2}, {8, 1}};
+    static const uint32_t shapes[][2] = {{32, 2}, {24, 2}, {16, 2}, {12, 2}, {8, 2}, {8, 1}};
     const rp_caps *caps = plan->caps;
     bool cpu = caps->info.type == RP_DEVICE_CPU, words = rp_format_words(plan->use->formats[0]);
     bool as_texels = plan->use->formats[0] != RP_FORMAT_BF16 && plan->use->texels <= caps->max_texels;
     const char *texel_shader = words ? "matmul_subgroup_texel_words" : "matmul_subgroup_texel";
     const char *texel_norm = words ? "matmul_subgroup_texel_words_norm" : "matmul_subgroup_texel_norm";
     if (!rp_has_subgroups(caps)) return;
-    for (size_t i = cpu ? 0 : 2; i < RP_COUNT(shapes); i++)
+    for (size_t i = cpu ? 0 : 4; i < RP_COUNT(shapes); i++)
         for (int texel = as_texels; texel >= (cpu && i ? as_texels : 0); texel--) {
             tile kernel = {.shader = texel ? texel_shader : "matmul_subgroup",
                            .norm_shader = texel ? texel_norm : "matmul_subgroup_norm",
