@@ -19,12 +19,14 @@ enum { TEXTS = 2500, TRACES = 4, LAYERS = 12, SHORTEST = 4, LONGEST = 512, TOKEN
 
 static const double LOAD = 0.7;
 
-/* Seconds that a layer takes, that a token adds to it, and that a submission takes besides. */
+/* Seconds that a layer takes, that a row adds to it, and that a submission takes besides. */
 typedef struct machine {
     double replay, token, submission;
+    rp_widths widths;
 } machine;
-static const machine software = {0.5e-3, 0.13e-3, 0.1e-3}, /* llvmpipe, base shape */
-    gpu = {20e-6, 0.15e-6, 0},                             /* with idle room while batches are small */
+static const machine software = {0.5e-3, 0.13e-3, 0.1e-3}, /* a formula of llvmpipe, base shape */
+    tiled = {0.2e-3, 0.167e-3, 0.3e-3, {{{0, 32}, {12, 12}, {24, 24}}, 3, true}}, /* as it is measured */
+    gpu = {20e-6, 0.15e-6, 0}, /* with idle room while batches are small */
     gpu_and_driver = {20e-6, 0.15e-6,
                       5e-6}; /* the same where a submission takes a quarter of a small layer */
 static machine device;
@@ -108,17 +110,20 @@ static size_t settle(const rp_tick *tick, double now) {
 
 /* Seconds until everything is answered. */
 static double play(rp_policy policy) {
+    uint32_t budget = (uint32_t)((device.submission + device.replay) / (0.1 * device.token)); /* measure.c */
     const rp_chooser chooser = {.policy = policy,
                                 .layers = LAYERS,
                                 .most_tokens = TOKENS,
-                                .budget = (uint32_t)(device.replay / (0.06 * device.token)), /* measure.c */
+                                .budget = budget < 32 ? 32 : budget,
                                 .replay = device.replay,
                                 .token = device.token,
+                                .widths = &device.widths,
                                 .submission = device.submission,
                                 .wait_count = 32,
                                 .wait_seconds = 0.005,
                                 .most_layer = INFINITY,
-                                .most_work = INFINITY,
+                                .most_work =
+                                    device.widths.by_tiles ? LAYERS * LONGEST : INFINITY, /* depth.c */
                                 .model = sim.model};
     rp_tick tick = {.join.texts = sim.lists[0],
                     .batch.texts = sim.lists[1],
@@ -139,7 +144,9 @@ static double play(rp_policy policy) {
         }
         rp_tick_choose(&chooser, sim.inside, sim.count, sim.order, sim.places, sim.place_count, now, &tick);
         assert_true(tick.batch.count || tick.leave.count);
-        now += device.submission + tick.layers * (device.replay + device.token * tick.batch.tokens);
+        now +=
+            device.submission +
+            tick.layers * (device.replay + device.token * rp_width_rows(&device.widths, tick.batch.tokens));
         done += settle(&tick, now);
     }
     return now;
@@ -198,11 +205,14 @@ static latencies compare_all(const machine *on) {
 
 static void test_software(void **state) {
     (void)state;
-    latencies l = compare_all(&software);
-    assert_true(l.mean <= 0.6);
-    assert_true(l.median <= 0.5);
-    assert_true(l.p99 <= 1.15);
-    assert_true(l.worst <= 6);
+    const machine *machines[] = {&software, &tiled};
+    for (int i = 0; i < 2; i++) {
+        latencies l = compare_all(machines[i]);
+        assert_true(l.mean <= 0.6);
+        assert_true(l.median <= 0.5);
+        assert_true(l.p99 <= 1.15);
+        assert_true(l.worst <= 6);
+    }
 }
 
 static void test_gpu(void **state) {
@@ -213,6 +223,26 @@ static void test_gpu(void **state) {
     l = compare_all(&gpu_and_driver);
     assert_true(l.mean <= 0.95);
     assert_true(l.p99 <= 0.85);
+}
+
+/* A batch goes through the layer that is recorded for it. */
+static void test_widths(void **state) {
+    const rp_widths on_gpu = {.list = {{0, 64}, {128, 32}}, .count = 2};
+    static const uint32_t cases[][2] = {{1, 1},  {12, 1}, {13, 2}, {24, 2}, {25, 0},
+                                        {32, 0}, {33, 1}, {36, 1}, {37, 2}, {48, 2},
+                                        {49, 0}, {64, 0}, {72, 2}, {73, 0}, {128, 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint32_t width = rp_width_for(&tiled.widths, cases[i][0]);
+        if (width != cases[i][1]) fail_msg("%u tokens by width %u", cases[i][0], width);
+    }
+    for (uint32_t tokens = 1; tokens < 500; tokens++) {
+        double rows = rp_width_rows(&tiled.widths, tokens);
+        assert_true(rows >= tokens && rows <= tokens + 32);
+        assert_true(rows <= rp_width_rows(&tiled.widths, tokens + 1));
+        assert_int_equal(rp_width_for(&on_gpu, tokens), tokens <= 128);
+        assert_true(rp_width_rows(&on_gpu, tokens) == tokens);
+    }
 }
 
 /* Texts that leave after 63 % of the layers. */
@@ -235,6 +265,7 @@ static void test_places(void **state) {
                                 .budget = TOKENS,
                                 .replay = software.replay,
                                 .token = software.token,
+                                .widths = &software.widths,
                                 .most_layer = INFINITY,
                                 .most_work = INFINITY,
                                 .model = sim.model};
@@ -277,6 +308,7 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_software), cmocka_unit_test(test_gpu),
-                                       cmocka_unit_test(test_exits), cmocka_unit_test(test_places)};
+                                       cmocka_unit_test(test_exits), cmocka_unit_test(test_widths),
+                                       cmocka_unit_test(test_places)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

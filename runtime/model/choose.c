@@ -8,12 +8,35 @@ static bool together(const rp_chooser *c) {
     return c->policy == RP_POLICY_DYNAMIC || c->policy == RP_POLICY_STATIC;
 }
 
-/* A text that was left alone for AGE times as long as it takes by itself counts as half the work. */
+static double layer_seconds(const rp_chooser *c, uint32_t tokens) {
+    return c->replay + c->token * rp_width_rows(c->widths, tokens);
+}
+
+/* A text that was left alone for AGE times as long as it takes by itself counts twice. */
+static double age_of(const rp_chooser *c, const rp_depth_text *text, double now) {
+    enum { AGE = 10 };
+    double alone = c->layers * (c->replay + c->token * text->sequence->count);
+    return 1 + (now - text->came) / (AGE * alone + 1e-9);
+}
+
 static double key_of(const rp_chooser *c, const rp_depth_text *text, double now) {
-    enum { AGE = 20 };
-    double tokens = text->sequence->count, alone = c->layers * (c->replay + c->token * tokens);
     if (c->policy != RP_POLICY_LEAST_WORK) return text->came;
-    return text->left * tokens / (1 + (now - text->came) / (AGE * alone + 1e-9));
+    return text->left * (double)text->sequence->count / age_of(c, text, now);
+}
+
+/* How far a layer brings a text to its end. */
+static double progress_of(const rp_chooser *c, const rp_depth_text *text, double now) {
+    return age_of(c, text, now) / text->left;
+}
+
+/* True when it pays to have a text in the batch, too: what a layer achieves by it, in the time by which it
+ * makes the others wait, is not much less than what it achieves by them. A text that fills up a tile takes no
+ * time. */
+static bool is_worth(const rp_chooser *c, const rp_tick_list *batch, double progress, uint32_t tokens,
+                     double own) {
+    static const double ENOUGH = 0.85;
+    double layer = layer_seconds(c, batch->tokens), more = layer_seconds(c, batch->tokens + tokens) - layer;
+    return own * (c->submission + layer) >= ENOUGH * progress * more;
 }
 
 static int compare(const void *left, const void *right) {
@@ -111,23 +134,32 @@ static void choose_leaving(const rp_chooser *c, rp_depth_text *const *texts, siz
     tick->straight_out = tick->straight_out && needed == tick->rows;
 }
 
+/* Up to so many tokens a batch takes every text. With those that wait it grows: then there is no time to lose
+ * by many small ones. */
+static uint64_t limit_of(const rp_chooser *c, uint64_t waiting) {
+    enum { SHARE = 4 };
+    if (c->policy != RP_POLICY_LEAST_WORK) return UINT64_MAX;
+    return waiting / SHARE > c->budget ? waiting / SHARE : c->budget;
+}
+
 void rp_tick_choose(const rp_chooser *c, rp_depth_text *const *texts, size_t count, rp_depth_order *order,
                     const uint32_t *places, uint32_t place_count, double now, rp_tick *tick) {
-    enum { SHARE = 4 }; /* of the tokens that wait: with them the batch grows */
     rp_tick_list *batch = &tick->batch;
-    double layer = 0, work = 0;
+    double layer = 0, work = 0, progress = 0;
     bool begun;
     uint64_t waiting;
     tick->join.count = batch->count = tick->leave.count = tick->patient.count = tick->rows = 0;
     tick->join.tokens = batch->tokens = tick->leave.tokens = tick->layers = tick->depth = 0;
     size_t n = sort(c, texts, count, now, order, &begun, &waiting);
-    uint64_t limit = waiting / SHARE > c->budget ? waiting / SHARE : c->budget;
-    if (c->policy != RP_POLICY_LEAST_WORK || limit > c->most_tokens) limit = c->most_tokens;
+    uint64_t limit = limit_of(c, waiting);
     for (size_t i = 0; i < n; i++) {
         rp_depth_text *text = order[i].text;
         uint32_t tokens = text->sequence->count;
-        bool full = batch->count && (batch->tokens + tokens > limit || layer + text->work > c->most_layer ||
-                                     (together(c) && work + c->layers * text->work > c->most_work));
+        uint64_t all = (uint64_t)batch->tokens + tokens;
+        double own = progress_of(c, text, now);
+        bool full = batch->count && (all > c->most_tokens || layer + text->work > c->most_layer ||
+                                     (together(c) && work + c->layers * text->work > c->most_work) ||
+                                     (all > limit && !is_worth(c, batch, progress, tokens, own)));
         if (!text->inside && tokens > place_count) {
             full = true;
             place_count = 0; /* else those behind it would take each place that it waits for */
@@ -138,6 +170,7 @@ void rp_tick_choose(const rp_chooser *c, rp_depth_text *const *texts, size_t cou
         if (text->patience) add(&tick->patient, text);
         layer += text->work;
         work += c->layers * text->work;
+        progress += own;
         if (text->inside) continue;
         place_count -= tokens;
         for (uint32_t t = 0; t < tokens; t++) text->places[t] = places[place_count + t];

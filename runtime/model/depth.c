@@ -113,9 +113,12 @@ static void fail(rp_depth *d, rp_depth_call *run, rp_status status, const rp_err
 static void update_chooser(rp_depth *d) {
     const rp_model *model = d->model;
     rp_chooser *c = &d->chooser;
+    double longest =
+        c->layers * rp_layer_work(&model->config, &(rp_sequence){.count = model->config.max_positions});
     c->most_tokens = d->most && d->most < model->batch_tokens ? d->most : model->batch_tokens;
     c->most_layer = rp_pace_most(&model->pace);
     c->most_work = rp_pace_batch(&model->pace);
+    if (c->most_work < longest) c->most_work = longest; /* some text alone takes that long */
 }
 
 static void choose(rp_depth *d) {
@@ -517,6 +520,7 @@ static rp_depth *make(rp_model *model, const rp_queue_params *params) {
                               .budget = params->budget,
                               .wait_count = params->static_texts ? params->static_texts : 32,
                               .wait_seconds = params->static_seconds > 0 ? params->static_seconds : 0.005,
+                              .widths = &model->widths,
                               .model = model};
     pthread_mutex_init(&d->lock, NULL);
     rp_call_init_cond(&d->came);

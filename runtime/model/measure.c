@@ -1,10 +1,8 @@
 /* How a device behaves in ticks. */
-#include <string.h>
-
 #include "base/clock.h"
 #include "model/ticks.h"
 
-enum { MEASURED = 16 }; /* tokens of each text that is measured with */
+enum { MEASURED = 16, FEW = 64 }; /* tokens of each text that is measured with; and of the smallest batch */
 
 /* The least seconds of some ticks of `layers` layers for texts of `tokens` tokens together. */
 static rp_status time_ticks(rp_ticks *ticks, rp_chooser *c, rp_depth_text *texts, uint32_t tokens,
@@ -14,9 +12,8 @@ static rp_status time_ticks(rp_ticks *ticks, rp_chooser *c, rp_depth_text *texts
     rp_tick *tick = &set->tick;
     double begun = rp_seconds();
     rp_status status = RP_OK;
-    tick->straight_in = true;
-    tick->straight_out = false;
-    tick->depth = tick->leave.count = tick->patient.count = 0;
+    tick->straight_in = tick->straight_out = false; /* from the slab, and back */
+    tick->depth = tick->join.count = tick->leave.count = tick->patient.count = 0;
     tick->work = 0;
     tick->layers = layers < c->layers ? layers : c->layers;
     tick->batch.count = tick->batch.tokens = 0;
@@ -24,9 +21,6 @@ static rp_status time_ticks(rp_ticks *ticks, rp_chooser *c, rp_depth_text *texts
         tick->batch.texts[tick->batch.count++] = &texts[i];
         tick->batch.tokens += texts[i].sequence->count;
     }
-    memcpy(tick->join.texts, tick->batch.texts, tick->batch.count * sizeof *tick->batch.texts);
-    tick->join.count = tick->batch.count;
-    tick->join.tokens = tick->batch.tokens;
     *seconds = 1e9;
     for (int n = 0; !status && n < 5 && (n < 2 || rp_seconds() - begun < ENOUGH); n++) {
         double unused, before = rp_seconds();
@@ -39,10 +33,10 @@ static rp_status time_ticks(rp_ticks *ticks, rp_chooser *c, rp_depth_text *texts
 }
 
 /* How long a layer takes by the tokens of the batch, and a submission besides; and from how many tokens on
- * the device is busy: where what a layer takes for any batch is a small part. */
+ * the device is busy: where what a tick of one layer takes for any batch is a small part. */
 static rp_status measure(rp_ticks *ticks, rp_chooser *c, rp_depth_text *texts, uint32_t most, rp_error *err) {
-    static const double LONG = 0.02, SMALL = 0.06;
-    uint32_t few = texts[0].sequence->count, many = few;
+    static const double LONG = 0.02, SMALL = 0.1;
+    uint32_t few = FEW < most ? FEW : most, many = few;
     double once, three, wide, last;
     rp_status status;
     RP_TRY(time_ticks(ticks, c, texts, few, 1, &once, err));
@@ -54,11 +48,12 @@ static rp_status measure(rp_ticks *ticks, rp_chooser *c, rp_depth_text *texts, u
         RP_TRY(time_ticks(ticks, c, texts, many, 1, &wide, err));
     } while (wide < LONG && many < most && last < LONG);
     double layer = c->layers < 3 ? once : (three - once) / 2;
+    double rows = rp_width_rows(c->widths, few), more = rp_width_rows(c->widths, many) - rows;
     if (layer < 0) layer = 0;
     c->submission = once > layer ? once - layer : 0;
-    c->token = many > few && wide > once ? (wide - once) / (many - few) : 0;
-    c->replay = layer > c->token * few ? layer - c->token * few : 0;
-    double busy = c->replay / (SMALL * c->token + 1e-12);
+    c->token = more > 0 && wide > once ? (wide - once) / more : 0;
+    c->replay = layer > c->token * rows ? layer - c->token * rows : 0;
+    double busy = (c->submission + c->replay) / (SMALL * c->token + 1e-12);
     if (!c->budget) c->budget = busy > ticks->tokens ? ticks->tokens : busy < 32 ? 32 : (uint32_t)busy;
 done:
     return status;

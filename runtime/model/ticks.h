@@ -117,12 +117,13 @@ typedef struct rp_chooser {
     rp_policy policy;
     uint32_t layers;      /* of the model */
     uint32_t most_tokens; /* of a batch */
-    uint32_t budget;      /* tokens of a batch by RP_POLICY_LEAST_WORK, while few are waiting */
-    double replay, token; /* seconds that a layer takes: replay + token * tokens */
-    double submission;    /* seconds that a submission takes besides */
-    uint32_t wait_count;  /* RP_POLICY_STATIC: a batch begins with so many texts, */
-    double wait_seconds;  /* or when one has waited so long */
-    double most_layer;    /* work of one layer of a batch, and of all a batch has to go through */
+    uint32_t budget;      /* tokens that a batch by RP_POLICY_LEAST_WORK may have in any case */
+    double replay, token; /* seconds that a layer takes: replay + token * rp_width_rows(widths, tokens) */
+    const rp_widths *widths;
+    double submission;   /* seconds that a submission takes besides */
+    uint32_t wait_count; /* RP_POLICY_STATIC: a batch begins with so many texts, */
+    double wait_seconds; /* or when one has waited so long */
+    double most_layer;   /* work of one layer of a batch, and of all a batch has to go through */
     double most_work;
     const rp_model *model;
 } rp_chooser;
