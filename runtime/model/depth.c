@@ -1,49 +1,9 @@
-#include "model/depth.h"
+#include "model/depth_state.h"
 
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/os.h"
-#include "model/ticks.h"
-
-/* A run, on the stack of its thread. */
-typedef struct rp_depth_call {
-    rp_depth_text *texts; /* [count] */
-    size_t count, next;   /* texts; those before number `next` were offered to the driver */
-    size_t done, leaving; /* texts that are done; that the tick which runs computes an output for */
-    uint64_t offered;     /* tokens of those that were offered and are not done */
-    pthread_cond_t changed;
-    bool tells;  /* its caller wants to hear of every text */
-    bool marked; /* the tick that runs has a text of it */
-    rp_status status;
-    rp_error err;
-    rp_run_times times;
-} rp_depth_call;
-
-struct rp_depth {
-    rp_model *model;
-    rp_ticks *ticks;
-    rp_chooser chooser; /* belongs to the driver */
-    pthread_t driver;
-    pthread_mutex_t lock;  /* of what follows */
-    pthread_cond_t came;   /* a text, or the end */
-    rp_depth_text **texts; /* [count] on their way, in the order in which they came */
-    size_t count, capacity, order_capacity;
-    rp_depth_order *order; /* scratch of the driver */
-    size_t reserved;       /* texts that there may be: the arrays have room for them */
-    uint32_t *places;      /* [place_count] free rows of the slab, [ticks->slab_rows] */
-    uint32_t place_count;
-    uint64_t changes;  /* what the choice of a tick depends on changed otherwise than by a tick */
-    uint64_t arrivals; /* texts came */
-    uint32_t most;     /* tokens of a batch, since the device had no memory for more; 0: no limit */
-    bool stopping;     /* the driver ends when nothing is left */
-    int set;           /* of the next tick */
-    bool prepared;     /* it is chosen and written, when there were so many changes */
-    uint64_t prepared_changes, prepared_arrivals;
-    uint64_t recordings; /* d->ticks->recordings, when the slab that these texts are in was made */
-    double last;         /* seconds of the last tick */
-    rp_queue_counts counts;
-};
 
 /* ---- texts come and go; the lock is held ---- */
 
@@ -54,8 +14,7 @@ static void append(rp_depth *d, rp_depth_call *run, rp_depth_text *text) {
     d->arrivals++;
 }
 
-/* As many texts of a run as make a batch: whoever has thousands does not fill the list. */
-static void offer(rp_depth *d, rp_depth_call *run) {
+void rp_depth_offer(rp_depth *d, rp_depth_call *run) {
     while (run->next < run->count && !run->status) {
         rp_depth_text *text = &run->texts[run->next];
         bool nothing = rp_output_rows(text->output) == RP_COUNT_ROWS && !text->row_count;
@@ -84,8 +43,7 @@ static void free_all_places(rp_depth *d) {
     for (uint32_t i = 0; i < d->place_count; i++) d->places[i] = d->place_count - 1 - i;
 }
 
-/* Take from the list the texts of a run that is not to go on; those that leave just now stay. */
-static void withdraw(rp_depth *d, rp_depth_call *run) {
+void rp_depth_withdraw(rp_depth *d, rp_depth_call *run) {
     size_t kept = 0;
     for (size_t i = 0; i < d->count; i++) {
         rp_depth_text *text = d->texts[i];
@@ -102,7 +60,7 @@ static void fail(rp_depth *d, rp_depth_call *run, rp_status status, const rp_err
     if (run->status) return;
     run->status = status;
     run->err = *err;
-    withdraw(d, run);
+    rp_depth_withdraw(d, run);
     pthread_cond_signal(&run->changed);
 }
 
@@ -180,7 +138,7 @@ static void finish(rp_depth *d, rp_depth_text *text) {
 
 /* Texts of a run were in a tick from which they may have left. */
 static void go_on(rp_depth *d, rp_depth_call *run) {
-    offer(d, run);
+    rp_depth_offer(d, run);
     if (run->tells || run->status || run->done == run->count) pthread_cond_signal(&run->changed);
 }
 
@@ -259,7 +217,7 @@ static void restart(rp_depth *d, const rp_tick *tick, rp_status status, const rp
             continue;
         }
         fail(d, run, status, err);
-        if (ended) withdraw(d, run); /* it waited for those that left */
+        if (ended) rp_depth_withdraw(d, run); /* it waited for those that left */
         pthread_cond_signal(&run->changed);
         i = 0;
     }
@@ -313,153 +271,34 @@ static void make_tick(rp_depth *d) {
 
 static void *drive(void *user) {
     rp_depth *d = user;
+    double end = rp_seconds() + RP_IDLE_SECONDS, left;
     pthread_mutex_lock(&d->lock);
-    while (d->count || !d->stopping) {
+    while (left = end - rp_seconds(), d->count || (left > 0 && !d->stopping)) {
         double wait = rp_tick_wait(&d->chooser, d->texts, d->count, rp_seconds());
         if (!d->count) {
             d->most = 0;
-            pthread_cond_wait(&d->came, &d->lock);
+            rp_os_condition_wait(&d->came, &d->lock, left);
         } else if (wait > 0 && !d->stopping) {
             rp_os_condition_wait(&d->came, &d->lock, wait);
         } else {
             pthread_mutex_unlock(&d->lock);
             make_tick(d);
             pthread_mutex_lock(&d->lock);
+            end = rp_seconds() + RP_IDLE_SECONDS;
         }
     }
+    d->driving = false;
+    d->ended = true;
     pthread_mutex_unlock(&d->lock);
     return NULL;
 }
 
-/* ---- runs ---- */
-
-/* The texts of a run, and all their places behind them; NULL: out of memory. */
-static rp_depth_text *make_texts(const rp_depth *d, rp_depth_call *run, const rp_sequence *sequences,
-                                 const rp_run_params *params, float *out) {
-    const rp_model *model = d->model;
-    size_t width = rp_output_width(model, params->output), row = 0;
-    uint64_t tokens = 0;
-    rp_count kind = rp_output_rows(params->output);
-    for (size_t i = 0; i < run->count; i++) tokens += sequences[i].count;
-    rp_depth_text *texts = rp_new_array(rp_depth_text, run->count);
-    uint32_t *places = rp_new_array(uint32_t, tokens);
-    if (!texts || !places) {
-        free(texts);
-        free(places);
-        return NULL;
-    }
-    for (size_t i = 0; i < run->count; i++) {
-        size_t rows = rp_rows_of(params, row, i);
-        texts[i] = (rp_depth_text){.sequence = &sequences[i],
-                                   .output = params->output,
-                                   .rows = params->rows + row,
-                                   .row_count = rows,
-                                   .out = out,
-                                   .left = model->config.layers,
-                                   .patience = params->patience,
-                                   .layers = params->layers ? params->layers + i : NULL,
-                                   .places = places,
-                                   .work = rp_layer_work(&model->config, &sequences[i]),
-                                   .run = run};
-        places += sequences[i].count;
-        row += rows;
-        out += width * (kind == RP_COUNT_TOKENS ? sequences[i].count : kind == RP_COUNT_ROWS ? rows : 1);
-    }
-    return texts;
-}
-
-/* Make room for the texts of a run, as many as it offers at a time. */
-static bool reserve(rp_depth *d, size_t count) {
-    size_t needed = d->reserved + count;
-    if (!rp_grow((void **)&d->texts, &d->capacity, needed, sizeof *d->texts) ||
-        !rp_grow((void **)&d->order, &d->order_capacity, needed, sizeof *d->order))
-        return false;
-    d->reserved = needed;
-    return true;
-}
-
-/* Wait for a run that was offered, and tell its caller how it goes. The lock is held. */
-static rp_status wait_for(rp_depth *d, rp_depth_call *run, rp_error *err) {
-    size_t told = 0;
-    while (run->done < run->count && !run->status) {
-        rp_status status = rp_call_check(err);
-        if (status) {
-            run->status = status;
-            run->err = *err;
-            withdraw(d, run);
-            break;
-        }
-        size_t first = told;
-        while (run->tells && told < run->next && run->texts[told].done) told++;
-        if (told > first) {
-            pthread_mutex_unlock(&d->lock);
-            rp_call_run_progress(told, run->count);
-            pthread_mutex_lock(&d->lock);
-            continue;
-        }
-        rp_call_wait(&run->changed, &d->lock);
-    }
-    while (run->leaving) pthread_cond_wait(&run->changed, &d->lock);
-    if (run->status) *err = run->err;
-    return run->status;
-}
-
-static rp_status run_texts(rp_depth *d, rp_depth_call *run, const rp_sequence *sequences,
-                           const rp_run_params *params, float *out, rp_error *err) {
-    size_t most = run->count < d->ticks->tokens ? run->count : d->ticks->tokens;
-    run->texts = make_texts(d, run, sequences, params, out);
-    if (!run->texts)
-        return rp_fail_memory(err, "the texts of a run", (unsigned long long)run->count * sizeof *run->texts);
-    uint32_t *places = run->texts[0].places;
-    const rp_visit *visit = rp_visit_current();
-    run->tells = visit && visit->call && visit->call->progress;
-    rp_call_init_cond(&run->changed);
-    pthread_mutex_lock(&d->lock);
-    rp_status status = RP_OK;
-    if (reserve(d, most)) {
-        offer(d, run);
-        pthread_cond_signal(&d->came);
-        status = wait_for(d, run, err);
-        d->reserved -= most;
-    } else {
-        status = rp_fail_memory(err, "the texts of a queue", (unsigned long long)most * sizeof *d->order);
-    }
-    pthread_mutex_unlock(&d->lock);
-    pthread_cond_destroy(&run->changed);
-    free(places);
-    free(run->texts);
-    return status;
-}
-
-/* The scheduler, which does not go as long as this thread uses it. */
-static rp_depth *take(rp_model *model) {
-    pthread_mutex_lock(&model->depth_lock);
-    rp_depth *d = model->depth;
-    model->depth_users += d != NULL;
-    pthread_mutex_unlock(&model->depth_lock);
-    return d;
-}
-
-static void give(rp_model *model) {
-    pthread_mutex_lock(&model->depth_lock);
-    if (!--model->depth_users) pthread_cond_broadcast(&model->depth_left);
-    pthread_mutex_unlock(&model->depth_lock);
-}
-
-rp_status rp_depth_run(rp_model *model, const rp_sequence *sequences, size_t count,
-                       const rp_run_params *params, float *out, rp_run_times *times, bool *taken,
-                       rp_error *err) {
-    rp_depth_call run = {.count = count};
-    rp_error unwanted;
-    if (!err) err = &unwanted;
-    rp_depth *d = count ? take(model) : NULL;
-    *taken = d;
-    if (!d) return RP_OK;
-    rp_status status = run_texts(d, &run, sequences, params, out, err);
-    give(model);
-    *times = run.times;
-    if (!status) rp_call_run_progress(count, count);
-    return status;
+rp_status rp_depth_have_driver(rp_depth *d, rp_error *err) {
+    if (d->ended) pthread_join(d->driver, NULL);
+    d->ended = false;
+    if (!d->driving) d->driving = !pthread_create(&d->driver, NULL, drive, d);
+    if (d->driving) return RP_OK;
+    return rp_fail(err, RP_ERROR_HOST_MEMORY, "the system has no thread for a queue; close others");
 }
 
 /* ---- the beginning and the end ---- */
@@ -551,10 +390,6 @@ rp_status rp_depth_start(rp_model *model, const rp_queue_params *params, rp_erro
     rp_status status = d ? rp_model_begin(model, err) : rp_fail_memory(err, "a queue", sizeof *d);
     bool parts = !status && model->parts;
     if (!status) status = rp_model_end(model, parts ? RP_OK : prepare(d, err));
-    if (!status && !parts && pthread_create(&d->driver, NULL, drive, d)) {
-        drop_ticks(model);
-        status = rp_fail(err, RP_ERROR_HOST_MEMORY, "the system has no thread for a queue; close others");
-    }
     bool taken = !status && !parts;
     if (d && !taken) destroy(d);
     let(model, taken ? d : NULL, !status);
@@ -570,23 +405,12 @@ void rp_depth_stop(rp_model *model) {
     if (d) {
         pthread_mutex_lock(&d->lock);
         d->stopping = true;
+        bool join = d->driving || d->ended;
         pthread_cond_signal(&d->came);
         pthread_mutex_unlock(&d->lock);
-        pthread_join(d->driver, NULL);
+        if (join) pthread_join(d->driver, NULL);
         drop_ticks(model);
         destroy(d);
     }
     let(model, NULL, false);
-}
-
-void rp_depth_count(rp_model *model, rp_queue_counts *out) {
-    rp_depth *d = take(model);
-    if (!d) return;
-    pthread_mutex_lock(&d->lock);
-    *out = d->counts;
-    out->depth_texts = (uint32_t)d->count;
-    pthread_mutex_unlock(&d->lock);
-    out->budget = d->chooser.budget;
-    out->policy = d->chooser.policy;
-    give(model);
 }

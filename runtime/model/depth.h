@@ -6,6 +6,8 @@
 #include "model/model.h"
 #include "reprise/queue.h"
 
+#define RP_IDLE_SECONDS 1.0 /* after which a thread of a queue that has nothing to do ends */
+
 /* Measure the device, record, and have runs of `model` go this way from now on: model->depth. Where a layer
  * of the model exceeds the submission budget they go on taking turns, and model->depth stays NULL. */
 rp_status rp_depth_start(rp_model *model, const rp_queue_params *params, rp_error *err);

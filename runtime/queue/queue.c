@@ -4,6 +4,8 @@
 #include "reprise/queue.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
+#include "base/os.h"
 #include "model/depth.h"
 
 enum {
@@ -22,16 +24,23 @@ struct rp_ticket {
     bool answered;
 };
 
+/* A thread of a queue, where it is one of the two. */
+typedef struct worker {
+    rp_queue *queue;
+    pthread_t thread;
+    bool works, ended;
+} worker;
+
 struct rp_queue {
     rp_model *model;
     uint32_t capacity;
     pthread_mutex_t lock;     /* of what follows */
     pthread_cond_t came;      /* a request, or the end */
-    pthread_cond_t answered;  /* a request that somebody waits for, or the last one */
+    pthread_cond_t answered;  /* a request that somebody waits for, or the last one; a thread has ended */
     rp_ticket *first, **end;  /* that no thread has begun */
     uint32_t waiting, inside; /* of these; and with those that threads have begun */
-    pthread_t *threads;       /* [capacity], of which there are: */
-    uint32_t thread_count, idle;
+    worker *workers;          /* [capacity] */
+    uint32_t working, idle;   /* of them; and of these, those that have nothing to do */
     bool closing, stopping;
     uint64_t requests, refused;
 };
@@ -89,19 +98,27 @@ static void serve_one(rp_queue *queue) {
     pthread_mutex_lock(&queue->lock);
 }
 
+/* Until nothing has come for a while: a queue that nobody asks keeps no thread. */
 static void *serve(void *user) {
-    rp_queue *queue = user;
+    worker *w = user;
+    rp_queue *queue = w->queue;
+    double end = rp_seconds() + RP_IDLE_SECONDS, left;
     mine = queue;
     pthread_mutex_lock(&queue->lock);
-    while (queue->first || !queue->stopping) {
+    while (left = end - rp_seconds(), queue->first || (left > 0 && !queue->stopping)) {
         if (queue->first) {
             serve_one(queue);
+            end = rp_seconds() + RP_IDLE_SECONDS;
             continue;
         }
         queue->idle++;
-        pthread_cond_wait(&queue->came, &queue->lock);
+        rp_os_condition_wait(&queue->came, &queue->lock, left);
         queue->idle--;
     }
+    queue->working--;
+    w->works = false;
+    w->ended = true;
+    if (queue->stopping) pthread_cond_broadcast(&queue->answered);
     pthread_mutex_unlock(&queue->lock);
     return NULL;
 }
@@ -127,13 +144,18 @@ static rp_status check_request(const rp_queue *queue, const rp_request *r, rp_ti
 /* Another thread where all are at work. The lock is held. False: there is none at all. */
 static bool have_thread(rp_queue *queue) {
     pthread_attr_t attributes;
-    if (queue->idle > queue->waiting || queue->thread_count == queue->capacity) return true;
-    if (pthread_attr_init(&attributes)) return queue->thread_count;
+    worker *w = queue->workers;
+    if (queue->idle > queue->waiting || queue->working == queue->capacity) return true;
+    if (pthread_attr_init(&attributes)) return queue->working;
     pthread_attr_setstacksize(&attributes, STACK);
-    if (!pthread_create(&queue->threads[queue->thread_count], &attributes, serve, queue))
-        queue->thread_count++;
+    while (w->works) w++;
+    if (w->ended) pthread_join(w->thread, NULL);
+    w->ended = false;
+    w->queue = queue;
+    w->works = !pthread_create(&w->thread, &attributes, serve, w);
+    queue->working += w->works;
     pthread_attr_destroy(&attributes);
-    return queue->thread_count;
+    return queue->working;
 }
 
 rp_status rp_queue_ask(rp_queue *queue, const rp_request *request, rp_ticket **ticket, rp_error *err) {
@@ -230,7 +252,7 @@ static void destroy(rp_queue *queue) {
     pthread_cond_destroy(&queue->came);
     pthread_cond_destroy(&queue->answered);
     pthread_mutex_destroy(&queue->lock);
-    free(queue->threads);
+    free(queue->workers);
     free(queue);
 }
 
@@ -244,18 +266,18 @@ rp_status rp_queue_open(rp_model *model, const rp_queue_params *params, rp_queue
     if (status) return status;
     rp_queue *queue = rp_new(rp_queue);
     uint32_t capacity = params->capacity ? params->capacity : CAPACITY;
-    pthread_t *threads = rp_new_array(pthread_t, capacity);
-    if (!queue || !threads) {
+    worker *workers = rp_new_array(worker, capacity);
+    if (!queue || !workers) {
         free(queue);
-        free(threads);
-        return rp_fail_memory(err, "a queue", capacity * sizeof *threads);
+        free(workers);
+        return rp_fail_memory(err, "a queue", capacity * sizeof *workers);
     }
     queue->model = model;
     queue->capacity = capacity;
-    queue->threads = threads;
+    queue->workers = workers;
     queue->end = &queue->first;
     pthread_mutex_init(&queue->lock, NULL);
-    pthread_cond_init(&queue->came, NULL);
+    rp_call_init_cond(&queue->came);
     pthread_cond_init(&queue->answered, NULL);
     status = rp_model_enter(model, &visit, NULL, "rp_queue_open", err);
     if (!status) {
@@ -287,8 +309,10 @@ rp_status rp_queue_close(rp_queue **pointer) {
     while (queue->inside) pthread_cond_wait(&queue->answered, &queue->lock);
     queue->stopping = true;
     pthread_cond_broadcast(&queue->came);
+    while (queue->working) pthread_cond_wait(&queue->answered, &queue->lock);
     pthread_mutex_unlock(&queue->lock);
-    for (uint32_t i = 0; i < queue->thread_count; i++) pthread_join(queue->threads[i], NULL);
+    for (uint32_t i = 0; i < queue->capacity; i++)
+        if (queue->workers[i].ended) pthread_join(queue->workers[i].thread, NULL);
     rp_depth_stop(queue->model);
     destroy(queue);
     return RP_OK;
