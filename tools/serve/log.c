@@ -1,4 +1,6 @@
 /* One line a request, on standard output. Nothing of what a request says is in it. */
+#include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -16,20 +18,42 @@ static void put_time(char out[40]) {
     snprintf(out, 40, "%s.%03dZ", seconds, (int)(at.tv_nsec / 1000000));
 }
 
-static void put_line(const char *line, size_t size) {
-    if (write(STDOUT_FILENO, line, size) < 0) return; /* nobody reads the log */
+/* What waits to be read leaves room for a line: then writing it takes no time. A pipe says so while it has
+ * room for PIPE_BUF bytes. */
+static bool has_room(void) {
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && out.revents & POLLOUT;
 }
 
-void rp_serve_log_start(const rp_server *s) {
-    char line[320], stamp[40];
+static void put_message(const rp_server *s, const char *level, const char *message) {
+    char line[400], stamp[40];
     put_time(stamp);
     int size =
         snprintf(line, sizeof line,
-                 s->options->json_log
-                     ? "{\"timestamp\": \"%s\", \"level\": \"INFO\", \"message\": \"listening on %s\"}\n"
-                     : "%s INFO listening on %s\n",
-                 stamp, s->address);
-    put_line(line, (size_t)size);
+                 s->options->json_log ? "{\"timestamp\": \"%s\", \"level\": \"%s\", \"message\": \"%s\"}\n"
+                                      : "%s %s %s\n",
+                 stamp, level, message);
+    if (write(STDOUT_FILENO, line, (size_t)size) < 0) return; /* nobody reads the log */
+}
+
+/* No request waits for whoever reads the log: what comes while it is full is left out, and counted. */
+static void put_line(const rp_server *s, const char *line, size_t size) {
+    static _Atomic unsigned long long left_out;
+    char message[80];
+    if (!has_room()) {
+        left_out++;
+        return;
+    }
+    unsigned long long count = atomic_exchange(&left_out, 0);
+    snprintf(message, sizeof message, "%llu lines left out, since nobody read the log in time", count);
+    if (count) put_message(s, "WARN", message);
+    if (write(STDOUT_FILENO, line, size) < 0) return;
+}
+
+void rp_serve_log_start(const rp_server *s) {
+    char message[160];
+    snprintf(message, sizeof message, "listening on %s", s->address);
+    put_message(s, "INFO", message);
 }
 
 static double milliseconds(double from, double to) {
@@ -54,5 +78,5 @@ void rp_serve_log(const rp_serve_request *r) {
                "inputs %zu tokens %llu layers %u\n",
         stamp, r->status >= 500 ? "WARN" : "INFO", r->method, path, model, r->status, cause, total, queue,
         r->tokenized * 1e3, device > 0 ? device : 0, r->ask.weight, (unsigned long long)r->tokens, r->layers);
-    if (size > 0) put_line(line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
+    if (size > 0) put_line(r->server, line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
 }
