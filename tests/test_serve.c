@@ -1,5 +1,6 @@
 /* reprise serve and HTTP: what clients send that is slow, too much, wrong or cut off, and how the server
  * ends. */
+#include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -349,6 +351,52 @@ static void test_work_of_who_went_away_ends(void **state) {
     assert_int_equal(serve_stop(&s), 0);
 }
 
+#ifdef __linux__
+static int threads_of(int pid) {
+    char path[40];
+    int count = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    DIR *tasks = opendir(path);
+    for (struct dirent *task; tasks && (task = readdir(tasks));) count += task->d_name[0] != '.';
+    if (tasks) closedir(tasks);
+    return count;
+}
+
+/* Connections on which nothing is asked have no thread, and an idle server has one for all of them and one
+ * that looks after them; llvmpipe has 6 of its own on 2 processors. Nor does any wait for the log, of which
+ * this test reads one line: a pipe holds a few hundred. */
+static void test_idle_connections_take_no_threads(void **state) {
+    enum { CONNECTIONS = 1000 };
+    static int fds[CONNECTIONS];
+    static const char ask[] = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct rlimit files;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    char bytes[512];
+    (void)state;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    served s = serve_start(CLI_ARGS("-m", named));
+    json_decref(serve_json(&s, "/predict", TEXT, 200));
+    for (int i = 0; i < CONNECTIONS; i++) {
+        fds[i] = serve_connect(&s);
+        serve_send(fds[i], ask, sizeof ask - 1);
+        assert_true(recv(fds[i], bytes, sizeof bytes, 0) > 0);
+    }
+    int most = cores <= 2 ? 8 : 3 * (int)cores + 6, threads = 1000;
+    for (double begun = now(); threads > most && now() - begun < 20; pause_for(0.1))
+        threads = threads_of(s.pipe.pid);
+    if (threads > most) fail_msg("%d threads", threads);
+    json_decref(serve_json(&s, "/predict", TEXT, 200));
+    for (int i = 0; i < CONNECTIONS; i++) {
+        serve_send(fds[i], ask, sizeof ask - 1);
+        assert_true(recv(fds[i], bytes, sizeof bytes, 0) > 0);
+        close(fds[i]);
+    }
+    assert_int_equal(serve_stop(&s), 0);
+}
+#endif
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrong_requests_get_their_status),
@@ -362,6 +410,9 @@ int main(void) {
         cmocka_unit_test(test_end_waits_for_answers),
         cmocka_unit_test(test_end_takes_no_late_body),
         cmocka_unit_test(test_work_of_who_went_away_ends),
+#ifdef __linux__
+        cmocka_unit_test(test_idle_connections_take_no_threads),
+#endif
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
 }

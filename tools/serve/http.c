@@ -339,7 +339,7 @@ static void say_nothing(void *user, const char *format, va_list arguments) {
 
 bool rp_serve_listen(rp_server *s) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned threads = cores < 2 ? 2 : cores < MOST_THREADS ? (unsigned)cores : MOST_THREADS;
+    unsigned threads = cores < 4 ? 1 : cores / 2 < MOST_THREADS ? (unsigned)cores / 2 : MOST_THREADS;
     if (!open_socket(s)) return false;
     s->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL,

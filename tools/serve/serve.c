@@ -1,6 +1,5 @@
 /* reprise serve: from the options to the end of the server. */
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,10 +35,7 @@ static bool read_key(rp_server *s) {
     return s->key;
 }
 
-static void wait_a_little(void) {
-    const struct timespec pause = {.tv_nsec = 20000000};
-    nanosleep(&pause, NULL);
-}
+static const double SHORT = 0.02, LONG = 0.5; /* seconds between two looks */
 
 /* Answer what is in flight; what is not answered in time is cancelled. */
 static void drain(rp_server *s) {
@@ -47,14 +43,15 @@ static void drain(rp_server *s) {
     s->draining = true;
     rp_cli_complain("serve: ending; %zu request%s in flight, for at most %u s", s->active,
                     s->active == 1 ? "" : "s", s->options->drain);
-    while (s->active && rp_clock() < end) wait_a_little();
+    while (s->active && rp_clock() < end) rp_serve_watch(s, -1, SHORT);
     bool late = s->active;
     s->closing = true;
     while (s->suspended || s->loaders) {
         rp_serve_cancel_all(s);
-        wait_a_little();
+        rp_serve_watch(s, -1, SHORT);
     }
-    for (int i = 0; late && s->active && i < 50; i++) wait_a_little(); /* what was cancelled is told so */
+    for (int i = 0; late && s->active && i < 50; i++) /* what was cancelled is told so */
+        rp_serve_watch(s, -1, SHORT);
 }
 
 static int run(rp_server *s, const rp_cli_options *options) {
@@ -69,19 +66,16 @@ static int run(rp_server *s, const rp_cli_options *options) {
     s->device_name = info->name;
     s->on_gpu = info->type != RP_DEVICE_CPU;
     s->metrics = rp_metrics_new();
-    if (!s->metrics || !rp_serve_open_models(s, options) || !rp_serve_watch(s)) return 1;
+    if (!s->metrics || !rp_serve_open_models(s, options) || !rp_serve_watch_open(s)) return 1;
     bool good = rp_serve_listen(s);
     if (good) {
-        struct pollfd signals = {.fd = stop, .events = POLLIN};
         rp_cli_stop_expected(true);
         rp_serve_log_start(s);
-        while (!rp_cli_stop_signal() && (poll(&signals, 1, stop < 0 ? 200 : -1) >= 0 || errno == EINTR)) {
-        }
+        while (!rp_cli_stop_signal()) rp_serve_watch(s, stop, LONG);
         drain(s);
     }
     rp_serve_close(s);
-    rp_serve_watch_end(s);
-    while (s->loaders) wait_a_little(); /* the watcher may have begun to open a model again */
+    rp_serve_watch_close(s);
     return good ? 0 : 1;
 }
 

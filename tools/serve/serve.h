@@ -186,6 +186,13 @@ struct rp_serve_request {
 /* Counters and histograms (metrics.c). */
 typedef struct rp_serve_metrics rp_serve_metrics;
 
+/* What the watcher asks the system about. */
+typedef struct rp_serve_polled {
+    struct pollfd *fds;
+    rp_serve_connection **connections;
+    size_t capacity;
+} rp_serve_polled;
+
 struct rp_server {
     const rp_cli_serving *options;
     rp_precision precision;
@@ -214,10 +221,10 @@ struct rp_server {
     _Atomic size_t active;  /* requests between their headers and the end of their answer */
     pthread_mutex_t lock;   /* of the connections */
     rp_serve_connection *connections;
-    pthread_cond_t wake; /* the watcher, when something waits or the end has come */
-    size_t waiting;      /* connections in RP_WAITING */
-    bool stopping;
-    pthread_t watcher;
+    _Atomic size_t waiting; /* connections in RP_WAITING */
+    int wake[2];            /* a pipe, for a byte to the watcher when the first of them comes */
+    rp_serve_polled polled; /* belongs to the watcher */
+    double tended;          /* when the models were */
 };
 
 /* ---- ask.c, read.c: bodies ---- */
@@ -265,8 +272,12 @@ void rp_serve_done(void *request, rp_status status, rp_result *result, const rp_
 
 /* ---- watch.c ---- */
 
-bool rp_serve_watch(rp_server *s);
-void rp_serve_watch_end(rp_server *s);
+bool rp_serve_watch_open(rp_server *s);
+void rp_serve_watch_close(rp_server *s);
+
+/* Sleep for so many seconds, or until `fd` can be read (-1: none) or requests wait; then look at all
+ * connections, and once a second at the models. */
+void rp_serve_watch(rp_server *s, int fd, double seconds);
 void rp_serve_phase(rp_server *s, rp_serve_connection *c, int phase, rp_serve_request *request);
 /* Cancel the calls of all requests that wait. */
 void rp_serve_cancel_all(rp_server *s);

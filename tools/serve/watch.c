@@ -1,4 +1,4 @@
-/* The watcher: a thread that sees to deadlines and to clients that went away.
+/* The watcher: the main thread, which sees to deadlines and to clients that went away.
  *
  * libmicrohttpd's own timeout begins anew with every byte, and a suspended connection has none; here the
  * clock is monotonic and runs whatever bytes come. */
@@ -6,12 +6,12 @@
 #define _GNU_SOURCE /* POLLRDHUP */
 #endif
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <linux/tcp.h>
@@ -20,8 +20,9 @@
 
 #include "tools/serve/serve.h"
 
-enum { IDLE_SECONDS = 300 };      /* of a connection on which nothing is asked */
-static const double GRACE = 0.25; /* seconds before a peer that sends no more is asked whether it reads */
+enum { IDLE_SECONDS = 300 };       /* of a connection on which nothing is asked */
+static const double OFTEN = 0.025; /* seconds between two looks at requests that wait */
+static const double GRACE = 0.25;  /* seconds before a peer that sends no more is asked whether it reads */
 
 static void shut(rp_serve_connection *c) {
     c->dead = true;
@@ -101,14 +102,8 @@ static void look_at(rp_server *s, rp_serve_connection *c, double now, bool slow)
         shut(c);
 }
 
-typedef struct polled {
-    struct pollfd *fds;
-    rp_serve_connection **connections;
-    size_t capacity;
-} polled;
-
 /* Room for `count`; false: out of memory, and nobody is looked at this time. */
-static bool make_room(polled *p, size_t count) {
+static bool make_room(rp_serve_polled *p, size_t count) {
     if (count <= p->capacity) return true;
     struct pollfd *fds = realloc(p->fds, 2 * count * sizeof *fds);
     if (fds) p->fds = fds;
@@ -119,7 +114,7 @@ static bool make_room(polled *p, size_t count) {
 }
 
 /* The lock is held, so that no connection ends meanwhile. `slow`: also what is looked at once a second. */
-static void look_at_all(rp_server *s, polled *p, bool slow) {
+static void look_at_all(rp_server *s, rp_serve_polled *p, bool slow) {
     double now = rp_clock();
     size_t count = 0;
     bool room = make_room(p, s->waiting);
@@ -135,52 +130,41 @@ static void look_at_all(rp_server *s, polled *p, bool slow) {
     for (size_t i = 0; i < count; i++) look_at_waiting(p->connections[i], p->fds[i].revents, now);
 }
 
-static void sleep_until(rp_server *s, double seconds) {
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_nsec += (long)(seconds * 1e9);
-    at.tv_sec += at.tv_nsec / 1000000000;
-    at.tv_nsec %= 1000000000;
-    pthread_cond_timedwait(&s->wake, &s->lock, &at);
+/* Until `fd` can be read, a request waits, or some time has passed. */
+static void sleep_for(rp_server *s, int fd, double seconds) {
+    char bytes[64];
+    struct pollfd both[2] = {{.fd = s->wake[0], .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    if (poll(both, 2, (int)(seconds * 1000)) > 0 && both[0].revents)
+        while (read(s->wake[0], bytes, sizeof bytes) == sizeof bytes) {
+        }
 }
 
-static void *watch(void *user) {
-    rp_server *s = user;
-    polled p = {0};
-    double tended = rp_clock();
+void rp_serve_watch(rp_server *s, int fd, double seconds) {
+    sleep_for(s, fd, s->waiting && seconds > OFTEN ? OFTEN : seconds);
+    bool slow = rp_clock() - s->tended >= 1;
     pthread_mutex_lock(&s->lock);
-    while (!s->stopping) {
-        sleep_until(s, s->waiting ? 0.025 : 0.5);
-        bool slow = rp_clock() - tended >= 1;
-        look_at_all(s, &p, slow);
-        if (!slow || s->stopping) continue;
-        tended = rp_clock();
-        pthread_mutex_unlock(&s->lock);
-        rp_serve_tend_models(s);
-        pthread_mutex_lock(&s->lock);
-    }
+    look_at_all(s, &s->polled, slow);
     pthread_mutex_unlock(&s->lock);
-    free(p.fds);
-    free(p.connections);
-    return NULL;
+    if (!slow) return;
+    s->tended = rp_clock();
+    rp_serve_tend_models(s);
 }
 
-bool rp_serve_watch(rp_server *s) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+bool rp_serve_watch_open(rp_server *s) {
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
-    return !pthread_create(&s->watcher, NULL, watch, s);
+    if (pipe(s->wake)) return false;
+    for (int i = 0; i < 2; i++) {
+        fcntl(s->wake[i], F_SETFL, O_NONBLOCK);
+        fcntl(s->wake[i], F_SETFD, FD_CLOEXEC);
+    }
+    return true;
 }
 
-void rp_serve_watch_end(rp_server *s) {
-    pthread_mutex_lock(&s->lock);
-    s->stopping = true;
-    pthread_cond_signal(&s->wake);
-    pthread_mutex_unlock(&s->lock);
-    pthread_join(s->watcher, NULL);
+void rp_serve_watch_close(rp_server *s) {
+    close(s->wake[0]);
+    close(s->wake[1]);
+    free(s->polled.fds);
+    free(s->polled.connections);
 }
 
 void rp_serve_phase(rp_server *s, rp_serve_connection *c, int phase, rp_serve_request *request) {
@@ -192,8 +176,9 @@ void rp_serve_phase(rp_server *s, rp_serve_connection *c, int phase, rp_serve_re
     c->received = UINT64_MAX;
     c->gone = 0;
     c->probed = false;
-    if (phase == RP_WAITING && !s->waiting++) pthread_cond_signal(&s->wake);
+    bool first = phase == RP_WAITING && !s->waiting++;
     pthread_mutex_unlock(&s->lock);
+    if (first && write(s->wake[1], "", 1) < 0 && errno != EAGAIN) return; /* it looks up soon anyway */
 }
 
 void rp_serve_cancel_all(rp_server *s) {
