@@ -89,6 +89,10 @@ static void test_wrong_requests_get_their_status(void **state) {
         {"/decode", "{\"ids\": [-1]}", 422},
         {"/choose", "{\"text\": \"a\", \"choices\": [\"b\"]}", 424},
         {"/search", "{\"inputs\": \"a\"}", 424},
+        {"/summarize", "{\"inputs\": \"a\", \"sentence\": 1}", 422},
+        {"/coherence", "{\"text\": \"a\", \"text_pair\": \"b\", \"text_pai\": \"b\"}", 422},
+        {"/choose", "{\"text\": \"a\", \"choices\": [\"b\"], \"\": 1}", 422},
+        {"/predict", "{\"inputs\": 7, \"another\": 1}", 422},
         {"/nothing", "{}", 404},
         {"/health", "{}", 405},
         {"/embed", NULL, 405},
@@ -145,6 +149,44 @@ static void test_too_much_is_refused(void **state) {
 }
 
 /* A body that ends before it is whole: the connection does not stay, answered or not. */
+/* Bodies that come together are bounded, too: who sends more hears so, and is taken when the others have
+ * gone. */
+static void test_bodies_together_are_bounded(void **state) {
+    enum { LIMIT = 100000, FULL = 128 };
+    static const char head[] = "POST /embed HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                               "Content-Type: application/json\r\nContent-Length: 99999\r\n\r\n";
+    char *part = malloc(LIMIT);
+    int fds[FULL];
+    (void)state;
+    assert_non_null(part);
+    memset(part, ' ', LIMIT);
+    for (int i = 0; i < FULL; i++) {
+        fds[i] = serve_connect(&shared);
+        serve_send(fds[i], head, sizeof head - 1);
+        serve_send(fds[i], part, 99998);
+    }
+    double begun = now();
+    int status = 0;
+    while (status != 429 && now() - begun < 20) { /* until the last bytes of the others have been read */
+        int fd = serve_connect(&shared);
+        serve_send(fd, head, sizeof head - 1);
+        serve_send(fd, part, 99999);
+        reply r = serve_read(fd);
+        status = r.status;
+        if (status == 429) assert_non_null(reply_header(&r, "Retry-After"));
+        reply_free(&r);
+    }
+    assert_int_equal(status, 429);
+    for (int i = 0; i < FULL; i++) close(fds[i]);
+    free(part);
+    for (begun = now(); status == 429 && now() - begun < 20; pause_for(0.02)) {
+        reply r = serve_ask(&shared, "/predict", TEXT, "");
+        status = r.status;
+        reply_free(&r);
+    }
+    assert_int_equal(status, 200);
+}
+
 static void test_half_a_body_is_given_up(void **state) {
     (void)state;
     static const char half[] =
@@ -402,6 +444,7 @@ int main(void) {
         cmocka_unit_test(test_wrong_requests_get_their_status),
         cmocka_unit_test(test_too_much_is_refused),
         cmocka_unit_test(test_half_a_body_is_given_up),
+        cmocka_unit_test(test_bodies_together_are_bounded),
         cmocka_unit_test(test_slow_clients_are_cut_off),
         cmocka_unit_test(test_halves_and_pipelines_are_answered),
         cmocka_unit_test(test_one_input_too_many_is_refused_at_once),

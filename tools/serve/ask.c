@@ -24,7 +24,7 @@ bool rp_ask_read(rp_ask *ask, const rp_route *route, const char *body, size_t si
     if (ask->body.root.type != RP_JSON_OBJECT)
         rp_trouble_say(problem, 422, "Validation", "the body must be a JSON object, not %s",
                        rp_json_kind(&ask->body.root));
-    else if (route->read(ask, problem))
+    else if (rp_body_takes(&ask->body.root, route->takes, problem) && route->read(ask, problem))
         return true;
     rp_ask_free(ask);
     return false;

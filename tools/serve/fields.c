@@ -46,6 +46,22 @@ bool rp_body_bool(const rp_json *object, const char *name, bool *out, rp_trouble
     return true;
 }
 
+bool rp_body_takes(const rp_json *object, const char *names, rp_trouble *problem) {
+    for (uint32_t i = 0; names && i < object->count; i++) {
+        const rp_member *member = &object->members[i];
+        const char *at = names;
+        size_t size = strcspn(at, " ");
+        while (*at && (size != member->key_size || memcmp(at, member->key, size) != 0)) {
+            at += size + (at[size] == ' ');
+            size = strcspn(at, " ");
+        }
+        if (!*at)
+            return rp_trouble_say(problem, 422, "Validation",
+                                  "`%.60s` is not a field here; the fields are: %s", member->key, names);
+    }
+    return true;
+}
+
 bool rp_body_count(const rp_json *object, const char *name, uint32_t least, uint32_t *out,
                    rp_trouble *problem) {
     const rp_json *value = rp_body_value(object, name);

@@ -8,6 +8,9 @@
 /* The value, or NULL. */
 const rp_json *rp_body_value(const rp_json *object, const char *name);
 
+/* The object has no name but some of `names`, which stand one blank apart; NULL: it may have any. */
+bool rp_body_takes(const rp_json *object, const char *names, rp_trouble *problem);
+
 /* `*out` stays as it is where the field is missing. */
 bool rp_body_bool(const rp_json *object, const char *name, bool *out, rp_trouble *problem);
 bool rp_body_count(const rp_json *object, const char *name, uint32_t least, uint32_t *out,

@@ -109,6 +109,19 @@ static rp_serve_request *begin(rp_server *s, struct MHD_Connection *handle, cons
     return r;
 }
 
+/* Bodies lie in memory until they are answered: of all together there are not to be more than BODIES of the
+ * longest. */
+static bool hold(rp_serve_request *r, size_t size) {
+    enum { BODIES = 128 };
+    rp_server *s = r->server;
+    if (atomic_fetch_add(&s->bodies, size) + size <= BODIES * s->options->payload_limit) {
+        r->held += size;
+        return true;
+    }
+    atomic_fetch_sub(&s->bodies, size);
+    return false;
+}
+
 /* A piece of the body. False: so much came that nobody needs to hear why it is refused. */
 static bool take(rp_serve_request *r, const char *data, size_t size) {
     size_t limit = r->server->options->payload_limit;
@@ -116,6 +129,11 @@ static bool take(rp_serve_request *r, const char *data, size_t size) {
     if (!r->problem.status && r->came > limit)
         rp_trouble_say(&r->problem, 413, "Validation", "the body has more than the %zu bytes that are taken",
                        limit);
+    if (!r->problem.status && !hold(r, size))
+        rp_trouble_say(
+            &r->problem, 429, "Overloaded",
+            "clients are sending %zu bytes of bodies, as many as are taken at a time; try again later",
+            (size_t)r->server->bodies);
     if (!r->problem.status)
         rp_cli_put(&r->body, data, size);
     else
@@ -231,6 +249,7 @@ static void completed(void *user, struct MHD_Connection *connection, void **own,
     free(r->body.data);
     free(r->answer.data);
     atomic_fetch_sub(&s->unread, r->unread);
+    atomic_fetch_sub(&s->bodies, r->held);
     free(r);
     atomic_fetch_sub(&s->active, 1);
 }

@@ -18,6 +18,9 @@
 #define INPUTS "{\"anyOf\": [" TEXT ", " IDS ", " MANY("{\"anyOf\": [" TEXT ", " IDS "]}") "]}"
 #define OBJECT(needed, properties) \
     "{\"type\": \"object\", \"required\": [" needed "], \"properties\": {" properties "}}"
+#define ONLY(needed, properties)                                                     \
+    "{\"type\": \"object\", \"additionalProperties\": false, \"required\": [" needed \
+    "], \"properties\": {" properties "}}"
 #define VECTORS "{\"type\": \"array\", \"items\": {\"type\": \"array\", \"items\": {\"type\": \"number\"}}}"
 #define SCORED OBJECT("\"label\", \"score\"", "\"label\": {}, \"score\": {\"type\": \"number\"}")
 #define NUMBERS "{\"type\": \"array\", \"items\": {\"type\": \"number\"}}"
@@ -80,19 +83,19 @@ static const struct {
                 "\"text\"", "\"text\": " TEXT) "]}") ", " MODEL ", \"top_n\": " COUNT
                                                      ", \"return_documents\": " FLAG),
      OBJECT("\"results\"", "\"results\": {\"type\": \"array\"}")},
-    {"/coherence", OBJECT("\"text\", \"text_pair\"", "\"text\": " TEXT ", \"text_pair\": " TEXT), SCORED},
-    {"/choose", OBJECT("\"text\", \"choices\"", "\"text\": " TEXT ", \"choices\": " MANY(TEXT)), NUMBERS},
-    {"/moderate", OBJECT("\"inputs\"", "\"inputs\": " TEXTS ", \"normalize\": " FLAG), "{}"},
-    {"/score", OBJECT("\"inputs\"", "\"inputs\": " TEXTS), "{}"},
+    {"/coherence", ONLY("\"text\", \"text_pair\"", "\"text\": " TEXT ", \"text_pair\": " TEXT), SCORED},
+    {"/choose", ONLY("\"text\", \"choices\"", "\"text\": " TEXT ", \"choices\": " MANY(TEXT)), NUMBERS},
+    {"/moderate", ONLY("\"inputs\"", "\"inputs\": " TEXTS ", \"normalize\": " FLAG), "{}"},
+    {"/score", ONLY("\"inputs\"", "\"inputs\": " TEXTS), "{}"},
     {"/search",
-     OBJECT("\"inputs\"",
-            "\"inputs\": " TEXTS ", \"top_k\": {\"type\": \"integer\", \"minimum\": 1, \"maximum\": 4096, "
-            "\"nullable\": true}, \"threshold\": {\"type\": \"number\", \"nullable\": true}"),
+     ONLY("\"inputs\"",
+          "\"inputs\": " TEXTS ", \"top_k\": {\"type\": \"integer\", \"minimum\": 1, \"maximum\": 4096, "
+          "\"nullable\": true}, \"threshold\": {\"type\": \"number\", \"nullable\": true}"),
      "{\"type\": \"array\"}"},
     {"/summarize",
-     OBJECT("\"inputs\"",
-            "\"inputs\": " TEXTS ", \"sentences\": {\"type\": \"integer\", \"minimum\": 1, \"maximum\": "
-            "1000, \"nullable\": true}"),
+     ONLY("\"inputs\"", "\"coherence\": {\"type\": \"number\", \"nullable\": true}, \"inputs\": " TEXTS
+                        ", \"sentences\": {\"type\": \"integer\", \"minimum\": 1, \"maximum\": "
+                        "1000, \"nullable\": true}"),
      "{\"type\": \"array\"}"},
 };
 

@@ -94,6 +94,9 @@ typedef struct rp_route {
     rp_serve_task task;
     /* Fill `ask` from its body. NULL: there is no body. */
     bool (*read)(rp_ask *ask, rp_trouble *problem);
+    /* The names that a body may have, one blank apart; NULL: any, since clients of a peer send what that one
+     * passes over. */
+    const char *takes;
     /* With a task: make the call, on a thread of the queue. */
     rp_status (*run)(rp_serve_request *r, rp_model *model, rp_result **out, rp_error *err);
     /* Write the answer: `result` of `run` (which may be NULL), or NULL without a task. */
@@ -163,6 +166,7 @@ struct rp_serve_request {
     char method[8];
     rp_cli_buffer body;
     size_t came;        /* bytes of the body, those included that were thrown away */
+    size_t held;        /* of these, those that count in rp_server.bodies */
     rp_trouble problem; /* known before the body was read */
     bool head, old;     /* HEAD; HTTP/1.0 */
     bool early;         /* where it is refused, the client hears so before it sends the body */
@@ -218,6 +222,7 @@ struct rp_server {
     _Atomic size_t loaders; /* threads that open a model */
     _Atomic size_t permits; /* inputs that are inside */
     _Atomic size_t unread;  /* bytes of answers that clients have still to read */
+    _Atomic size_t bodies;  /* bytes of bodies that are held */
     _Atomic size_t active;  /* requests between their headers and the end of their answer */
     pthread_mutex_t lock;   /* of the connections */
     rp_serve_connection *connections;
