@@ -85,10 +85,14 @@ uint32_t rp_model_list(rp_model *model, const rp_batch *b, uint32_t *slice_rows)
 
 rp_status rp_model_submit(rp_model *model, const rp_step *steps, uint32_t count, rp_error *err) {
     double seconds;
-    for (uint32_t i = 0; i < count; i++) model->submitted[i] = steps[i].commands;
+    bool whole = true; /* else the device may pass over layers, and takes less time than their work says */
+    for (uint32_t i = 0; i < count; i++) {
+        model->submitted[i] = steps[i].commands;
+        whole = whole && steps[i].commands != model->exits;
+    }
     rp_status status =
         rp_device_submit_timed(model->device, model->submitted, count, model->fence, &seconds, err);
-    if (!status) rp_pace_learn(&model->pace, rp_steps_work(steps, count), seconds);
+    if (!status && whole) rp_pace_learn(&model->pace, rp_steps_work(steps, count), seconds);
     return status;
 }
 

@@ -338,7 +338,8 @@ rp_status rp_ticks_run(rp_ticks *ticks, rp_tick_set *set, void (*beside)(void *u
     if (!status)
         status = rp_device_submit_beside(model->device, ticks->list, count, ticks->fence, beside, user,
                                          seconds, err);
-    if (!status && set->tick.work > 0) rp_pace_learn(&model->pace, set->tick.work, *seconds);
+    bool whole = !set->tick.patient.count; /* as in rp_model_submit */
+    if (!status && whole && set->tick.work > 0) rp_pace_learn(&model->pace, set->tick.work, *seconds);
     if (!status && set->tick.leave.count) status = collect(ticks, &set->tick, err);
     if (!status && set->tick.patient.count) status = collect_exits(ticks, &set->tick, err);
     return status;
