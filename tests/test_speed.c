@@ -1,6 +1,7 @@
-/* What a step of training costs beside an inference, as `reprise bench --train` measures it: of base, which
- * takes minutes, so it is left out where REPRISE_TEST_LONG is not set (tools/testbeds long). Where the device
- * is the processor, times are the processor's, and other programs change them little. */
+/* What a step of training costs beside an inference, and what a queue makes of texts that come at random, as
+ * `reprise bench` measures them: of base, which takes minutes and more than an hour, so it is left out where
+ * REPRISE_TEST_LONG is not set (tools/testbeds long). Of training the times are the processor's where that is
+ * the device, and other programs change them little; the queue wants a machine of its own. */
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,7 +50,34 @@ static void test_base(void **state) {
     cli_free(&run);
 }
 
+static void ratio(const json_t *policy, const char *key, double most) {
+    double got = number(policy, key);
+    print_message("%s is %.3f, at most %.2f\n", key, got, most);
+    if (!(got <= most)) fail_msg("least work: %s is %.3f, more than %.2f", key, got, most);
+}
+
+/* By the bounds for llvmpipe: a GPU is bound otherwise (tests/test_choose.c has both as formulas). */
+static void test_queue(void **state) {
+    (void)state;
+    if (!getenv("REPRISE_TEST_LONG")) skip();
+    cli_run run =
+        cli(CLI_ARGS("bench", "--serve", "--config", "base", "--batch", "2500", "--repeat", "4", "--json"),
+            NULL, 0);
+    assert_int_equal(run.status, 0);
+    json_t *root = json_loads(run.out, 0, NULL);
+    assert_non_null(root);
+    const json_t *least = json_object_get(root, "least-work"), *dynamic = json_object_get(root, "dynamic");
+    ratio(least, "mean_ratio", 0.6);
+    ratio(least, "p50_ratio", 0.5);
+    ratio(least, "p99_ratio", 1.15);
+    ratio(least, "worst_ratio", 6);
+    assert_true(number(least, "saturated_tokens_per_s") >= 0.98 * number(dynamic, "saturated_tokens_per_s"));
+    assert_true(number(least, "idle_ms") <= 1.03 * number(root, "alone_ms"));
+    json_decref(root);
+    cli_free(&run);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_base)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_base), cmocka_unit_test(test_queue)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
