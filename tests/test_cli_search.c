@@ -206,9 +206,9 @@ static void test_wrong_usage(void **state) {
     assert_int_equal(json_array_size(all), 2);
     json_decref(all);
     cli_free(&run);
-    run = cli(CLI_ARGS("search", "-m", SENTIMENT, "-i", index_path, "-k", "5000", "--json", "x"), NULL, 0);
-    assert_int_equal(run.status, 1);
-    assert_non_null(strstr(run.out, "top_k is 5000; it is at most 4096"));
+    run = cli(CLI_ARGS("search", "-m", SENTIMENT, "-i", index_path, "-k", "4097", "--json", "x"), NULL, 0);
+    assert_int_equal(run.status, 2);
+    assert_non_null(strstr(run.err, "--top-k takes a number from 1 to 4096, not '4097'"));
     cli_free(&run);
 }
 

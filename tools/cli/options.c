@@ -96,7 +96,8 @@ static bool set_value(const char *name, int which, const char *value, rp_cli_opt
     case R_BATCH_SIZE:
         return rp_cli_read_number(name, r, value, 1, 4096, &o->batch_size);
     case R_TOP_K:
-        return rp_cli_read_number(name, r, value, 1, 1000000, &o->top_k);
+        return rp_cli_read_number(name, r, value, 1, strcmp(name, "search") ? 1000000 : RP_SEARCH_TOP_MAX,
+                                  &o->top_k);
     case R_PATIENCE:
         return rp_cli_read_number(name, r, value, 1, 1000, &o->patience);
     case R_STRIDE:
