@@ -267,6 +267,7 @@ static const number numbers[] = {
     FIELD(rp_tag_params, stride, 4, 4),
     FIELD(rp_tag_params, call, 8, 8),
     FIELD(rp_tag_params, cut, 16, 1),
+    FIELD(rp_tag_params, outside, 17, 1),
     FIELD(rp_tag_params, reserved, 24, 16),
     STRUCT(rp_entity, 32),
     FIELD(rp_entity, label, 0, 8),

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -167,6 +168,73 @@ static void test_cut_texts_end_early(void **state) {
     close_case();
 }
 
+/* Open the case with "O" in place of `label`, and "X" in place of "O". */
+static void open_outside(const char *label) {
+    char quoted[16];
+    snprintf(quoted, sizeof quoted, "\"%s\"", label);
+    open_case("tag");
+    rp_model_close(&model);
+    size_t size = 0;
+    char *config = fixture_read(fixture.dir, "config.json", &size);
+    assert_non_null(config);
+    for (char *at = config; (at = strstr(at, "\"O\""));) at[1] = 'X';
+    for (char *at = config; (at = strstr(at, quoted));) {
+        memset(at, ' ', strlen(quoted));
+        memcpy(at, "\"O\"", 3);
+    }
+    assert_true(fixture_write_text(fixture.dir, "config.json", config));
+    free(config);
+    if (rp_model_open(fixture_device, fixture.dir, NULL, &model, &err)) fail_msg("%s", err.message);
+}
+
+/* The entities of an answer but for those labelled "O" are those of the other answer; how many "O" there are.
+ */
+static size_t compare_inside(const rp_result *whole, const rp_result *inside, size_t entry) {
+    size_t every = 0, count = 0, same = 0;
+    const rp_entity *all = rp_result_entities(whole, entry, &every);
+    const rp_entity *some = rp_result_entities(inside, entry, &count);
+    for (size_t i = 0; i < every; i++) {
+        if (!strcmp(all[i].label, "O")) continue;
+        assert_true(same < count);
+        assert_string_equal(all[i].label, some[same].label);
+        assert_true(all[i].score == some[same].score);
+        assert_int_equal(all[i].span.end, some[same++].span.end);
+    }
+    assert_int_equal(same, count);
+    return every - count;
+}
+
+/* Asked for what is labelled "O", too, each token has an entity, and the others are as without it. */
+static void test_outside_of_entities(void **state) {
+    const rp_text texts[] = {TEXT("Ada Lovelace wrote letters to Charles Babbage in London."),
+                             TEXT("NASA, 3.14 (x) \"quoted\" cats' paws; it's a word-for-word tale!")};
+    char label[16] = "";
+    (void)state;
+    open_case("tag");
+    rp_tag_params params = {.aggregation = RP_AGGREGATE_NONE};
+    assert_int_equal(rp_tag(model, texts, 2, &params, &result, &err), RP_OK);
+    size_t found = 0;
+    const rp_entity *entities = rp_result_entities(result, 0, &found);
+    assert_true(found > 0);
+    snprintf(label, sizeof label, "%s", entities[0].label);
+    close_case();
+    for (int way = RP_AGGREGATE_SIMPLE; way <= RP_AGGREGATE_MAX; way++) {
+        rp_result *whole = NULL;
+        uint32_t tokens = 0;
+        open_outside(label);
+        params = (rp_tag_params){.aggregation = (rp_aggregation)way, .outside = true};
+        assert_int_equal(rp_tag(model, texts, 2, &params, &whole, &err), RP_OK);
+        params.outside = false;
+        assert_int_equal(rp_tag(model, texts, 2, &params, &result, &err), RP_OK);
+        assert_true(compare_inside(whole, result, 0) + compare_inside(whole, result, 1) > 0);
+        rp_result_entities(whole, 0, &found);
+        rp_result_tokens(whole, 0, &tokens);
+        if (way == RP_AGGREGATE_NONE) assert_int_equal(found, tokens);
+        rp_result_free(&whole);
+        close_case();
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_text_that_holds_it_fails),
@@ -174,6 +242,7 @@ int main(void) {
         cmocka_unit_test(test_positions_follow_the_template),
         cmocka_unit_test(test_no_token_at_all),
         cmocka_unit_test(test_cut_texts_end_early),
+        cmocka_unit_test(test_outside_of_entities),
     };
     return cmocka_run_group_tests(tests, fixture_open_device, fixture_close_device);
 }

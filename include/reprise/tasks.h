@@ -215,6 +215,7 @@ typedef struct rp_tag_params {
     const rp_call *call; /* NULL: none */
     bool cut; /* a longer text is cut, as Hugging Face's pipeline cuts it without a stride: no entity comes
                  from what is left out. false: it is read in windows */
+    bool outside;         /* tokens labelled "O" are entities like those of any other label */
     uint64_t reserved[2]; /* zero; see reprise.h */
 } rp_tag_params;
 
@@ -226,8 +227,8 @@ typedef struct rp_entity {
     rp_span span;      /* bytes of the text */
 } rp_entity;
 
-/* Tokens labelled "O" are left out. A long text is read in overlapping windows: nothing is lost, but for
- * params->cut. */
+/* Tokens labelled "O" are left out, but for params->outside. A long text is read in overlapping windows:
+ * nothing is lost, but for params->cut. */
 RP_API rp_status rp_tag(rp_model *model, const rp_text *texts, size_t count, const rp_tag_params *params,
                         rp_result **out, rp_error *err);
 

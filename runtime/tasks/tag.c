@@ -104,6 +104,7 @@ rp_status rp_tag(rp_model *model, const rp_text *texts, size_t count, const rp_t
     tag_task t = {.tagger = {.info = info,
                              .tokenizer = rp_model_get_tokenizer(model),
                              .aggregation = params ? params->aggregation : RP_AGGREGATE_SIMPLE,
+                             .outside = params && params->outside,
                              .result = *out},
                   .texts = texts,
                   .windows = &windows};

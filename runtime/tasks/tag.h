@@ -23,6 +23,7 @@ typedef struct rp_tagger {
     const rp_model_info *info;
     const rp_tokenizer *tokenizer;
     rp_aggregation aggregation;
+    bool outside;      // "O" is a label like any other
     rp_result *result; // holds the words
     rp_entities found; // of the current input
     rp_text *words;    // scratch: the texts of the tokens of an entity
@@ -30,7 +31,7 @@ typedef struct rp_tagger {
     size_t word_capacity, joined_capacity;
 } rp_tagger;
 
-/* Append the entity of one token, unless its label is "O". */
+/* Append the entity of one token, unless its label is "O" and that is left out. */
 rp_status rp_tag_token(rp_tagger *tagger, const rp_tagged *window, uint32_t token, rp_error *err);
 
 /* Append the entities of a window, as the aggregation says. */

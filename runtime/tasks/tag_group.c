@@ -12,8 +12,8 @@ typedef struct item {
 
 /* ---- tokens ---- */
 
-static bool is_ignored(const char *label) {
-    return !strcmp(label, "O");
+static bool is_ignored(const rp_tagger *tagger, const char *label) {
+    return !tagger->outside && !strcmp(label, "O");
 }
 
 static rp_span span_of(const rp_tagged *window, uint32_t token) {
@@ -62,7 +62,7 @@ static rp_status add_entity(rp_tagger *tagger, rp_entity entity, rp_error *err) 
 rp_status rp_tag_token(rp_tagger *tagger, const rp_tagged *window, uint32_t token, rp_error *err) {
     const float *scores = window->scores + (size_t)token * tagger->info->label_count;
     uint32_t label = rp_argmax(scores, tagger->info->label_count);
-    if (is_ignored(tagger->info->labels[label])) return RP_OK;
+    if (is_ignored(tagger, tagger->info->labels[label])) return RP_OK;
     rp_text word = word_of(tagger, window, token);
     const char *copy = rp_result_text(tagger->result, word.data, word.size, err);
     if (!copy) return RP_ERROR_HOST_MEMORY;
@@ -162,7 +162,7 @@ static rp_status add_group(rp_tagger *tagger, const rp_tagged *window, const ite
     const char *label = tagger->info->labels[items[0].label], *dash = strchr(label, '-');
     const item *end = &items[count - 1];
     if (dash) label = dash + 1;
-    if (is_ignored(label)) return RP_OK;
+    if (is_ignored(tagger, label)) return RP_OK;
     double sum = 0;
     for (size_t i = 0; i < count; i++) sum += items[i].score;
     char *joined = NULL;
