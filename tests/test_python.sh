@@ -1,5 +1,5 @@
 # sh test_python.sh SOURCE_DIR BUILD_DIR SCRATCH_DIR: the Python package over the library that was built: declarations of
-# ctypes are made of the headers and have the sizes that tests/test_abi.c knows, and two of the tests in tools/python/tests
+# ctypes are made of the headers and have the sizes that tests/test_abi.c knows, and three of the tests in tools/python/tests
 # pass. The others, which need packages or minutes, are in tools/testbeds_python.sh. Skipped (77) where there is no Python 3.8.
 set -eu
 source=$1 build=$2 scratch=$3
@@ -25,7 +25,7 @@ declared = set(open(f"{sys.argv[1]}/abi_functions.txt").read().split())
 assert set(_api.FUNCTIONS) == declared, set(_api.FUNCTIONS) ^ declared
 END
 [ ! -x "$build/reprise" ] || export REPRISE_COMMAND="$build/reprise"
-for name in test_reprise test_tasks; do
+for name in test_reprise test_pipelines test_tasks; do
     python3 -W error::ResourceWarning "$scratch/tests/$name.py" >"$scratch/log" 2>&1 || {
         cat "$scratch/log"
         exit 1

@@ -49,7 +49,7 @@ environment clean
 quietly "$work/install.log" "$work/clean/bin/python" -m pip install --force-reinstall --no-deps "$work/wheels/"*x86_64.whl
 tests=$PWD/tools/python/tests
 (cd "$work" && clean/bin/python "$tests/overhead.py" && clean/bin/python "$tests/test_reprise.py" &&
-    clean/bin/python "$tests/test_tasks.py" && clean/bin/python "$tests/test_together.py")
+    clean/bin/python "$tests/test_pipelines.py" && clean/bin/python "$tests/test_tasks.py" && clean/bin/python "$tests/test_together.py")
 
 say "Testing the wheel for aarch64, emulated"
 mkdir -p "$cache"

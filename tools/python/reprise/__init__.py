@@ -8,8 +8,9 @@ sentence-transformers does. Everything is the C library's: this package passes v
 from ._native import Call, CancelledError, Error, lib
 from .apps import Chat, Documents, Index, Moderation, nbest, tune_nbest, write_index
 from .encoder import Encoder
-from .models import Device, Encoding, Model, Tokenizer, convert, devices, find_model, pull, shared_model
+from .models import Device, Model, convert, devices, find_model, pull, shared_model
 from .pipelines import Pipeline, pipeline
+from .tokens import Encoding, Tokenizer
 from .training import finetune, pretrain
 
 __version__ = lib.rp_version().decode()

@@ -243,6 +243,15 @@ _rooms: List[_Room] = []  # that no thread uses; append and pop are whole
 _parse: Any = getattr(json.JSONDecoder(), "scan_once")  # what json.loads does, without its checks
 
 
+def matrix(view: Any, shape: List[int]) -> Any:
+    """Floats in memory as a NumPy array, or as a memoryview where there is no NumPy."""
+    try:
+        import numpy
+    except ImportError:
+        return view.cast("B").cast("f", shape)
+    return numpy.frombuffer(view, dtype=numpy.float32).reshape(shape)
+
+
 class Result:
     """An rp_result, freed with the last that refers to it."""
 
@@ -270,12 +279,7 @@ class Result:
             ctypes.addressof(data.contents) if data else 0)
         array.owner = self  # the memory lives as long as what refers to it
         shape = [rows.value, columns.value]
-        view = memoryview(array).toreadonly()
-        try:
-            import numpy
-        except ImportError:
-            return view.cast("B").cast("f", shape)
-        return numpy.frombuffer(view, dtype=numpy.float32).reshape(shape)
+        return matrix(memoryview(array).toreadonly(), shape)
 
 
 class _OneText(ctypes.Structure):

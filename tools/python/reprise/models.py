@@ -1,4 +1,4 @@
-"""Devices, models and tokenizers: the library's handles, and its tasks on lists of texts."""
+"""Devices and models: the library's handles, and its tasks on lists of texts."""
 from __future__ import annotations
 
 import ctypes
@@ -9,9 +9,10 @@ import threading
 import types
 import weakref
 from ctypes import byref
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union, cast
 
-from ._native import Call, Handle, Text, api, check, lib, pairs, params, result, task, texts, utf8, words
+from ._native import Call, Handle, Text, api, check, lib, matrix, pairs, params, result, task, texts, utf8, words
+from .tokens import Encoding, Tokenizer
 
 Pair = Union[Text, Tuple[Text, Optional[Text]]]
 
@@ -139,114 +140,20 @@ def _device(name: Union[str, int, None] = None, cache_dir: Optional[str] = None,
         return device
 
 
-class Encoding(NamedTuple):
-    """One text or pair as tokens. Offsets are characters of the text (or of the pair, where `sequence` is 1)."""
-    ids: List[int]
-    type_ids: List[int]
-    offsets: List[Tuple[int, int]]
-    sequence: List[int]
-    words: List[int]
-    truncated: bool
+def any_device(device: Any) -> Union[Device, str, int, None]:
+    """A device as scripts name one for PyTorch ("cpu", "cuda:0", -1, 0, a torch.device) is the best one here."""
+    if isinstance(device, str) and device.split(":")[0] in ("cpu", "cuda", "mps", "xpu") or hasattr(device, "type"):
+        return None
+    if device is None or isinstance(device, (Device, str, int)):
+        return None if device in (-1, 0) else device
+    raise TypeError(f"the argument 'device' is not served as {type(device).__name__}: give a name or a number")
 
 
-class Tokenizer:
-    """The tokenizer of a folder, or of a model by name. Needs no device; any thread may use it."""
+class Config(types.SimpleNamespace):
+    """A model's config.json."""
 
-    def __init__(self, model: Union[str, "os.PathLike[str]"]):
-        self._name = os.fspath(model)
-        self._vocabulary: Optional[Dict[str, int]] = None
-        pointer, error = ctypes.POINTER(api.rp_tokenizer)(), api.rp_error()
-        check(lib.rp_tokenizer_open(os.fsencode(model), byref(pointer), byref(error)), error)
-        self._handle = Handle(pointer, lib.rp_tokenizer_close, "tokenizer")
-
-    def __call__(self, text: Text, pair: Optional[Text] = None, **arguments: Any) -> Encoding:
-        """Arguments are the fields of rp_tokenize_params: no_special_tokens, max_tokens, truncation."""
-        keep: List[Any] = []
-        p = params("rp_tokenize_params", keep, arguments)
-        kept = [utf8(text), b"" if pair is None else utf8(pair, "pair")]
-        a, b = (api.rp_text(data, len(data)) for data in kept)
-        if pair is None:
-            b = api.rp_text()
-        made, error = api.rp_encoding(), api.rp_error()
-        with self._handle as pointer:
-            check(lib.rp_tokenize(pointer, a, b, byref(p), byref(made), byref(error)), error)
-        try:
-            n = made.count
-            sequence = made.sequence[:n]
-            offsets = []
-            for i in range(n):
-                data, span = kept[max(sequence[i], 0)], made.offsets[i]
-                offsets.append((len(data[: span.start].decode("utf-8", "ignore")),
-                                len(data[: span.end].decode("utf-8", "ignore"))))
-            return Encoding(made.ids[:n], made.type_ids[:n], offsets, sequence, made.words[:n], made.truncated)
-        finally:
-            lib.rp_encoding_free(byref(made))
-
-    def decode(self, ids: Sequence[int], skip_special_tokens: bool = False) -> str:
-        text, error = ctypes.c_char_p(), api.rp_error()
-        array = (ctypes.c_int32 * len(ids))(*ids)
-        with self._handle as pointer:
-            check(lib.rp_tokenizer_decode(pointer, array, len(ids), skip_special_tokens, byref(text),
-                                          byref(error)), error)
-        try:
-            return (text.value or b"").decode("utf-8", "replace")
-        finally:
-            lib.rp_string_free(byref(text))
-
-    def piece(self, token: int) -> str:
-        """A token as the vocabulary writes it."""
-        with self._handle as pointer:
-            return (lib.rp_tokenizer_piece(pointer, token) or b"").decode("utf-8", "replace")
-
-    @property
-    def vocabulary(self) -> Dict[str, int]:
-        """The id of each token."""
-        if self._vocabulary is None:
-            self._vocabulary = {self.piece(token): token for token in range(self.vocab_size)}
-        return self._vocabulary
-
-    def __getattr__(self, name: str) -> Any:
-        """mask_token, mask_token_id, and so on for cls, sep, pad and unk, as transformers' tokenizers have them; None
-        where there is no such token."""
-        kind, _, last = name.partition("_token")
-        if kind in ("cls", "sep", "mask", "pad", "unk") and last in ("", "_id"):
-            token = self.special_ids[kind]
-            return None if token < 0 else token if last else self.piece(token)
-        raise AttributeError(f"'Tokenizer' object has no attribute '{name}'")
-
-    @property
-    def model_max_length(self) -> int:
-        """The most tokens of a text, special tokens included, that the folder says."""
-        with self._handle as pointer:
-            return int(lib.rp_tokenizer_max_tokens(pointer))
-
-    @property
-    def vocab_size(self) -> int:
-        with self._handle as pointer:
-            return int(lib.rp_tokenizer_vocab_size(pointer))
-
-    @property
-    def special_ids(self) -> Dict[str, int]:
-        """cls, sep, mask, pad and unk; -1 where the vocabulary has none."""
-        with self._handle as pointer:
-            ids = lib.rp_tokenizer_special_ids(pointer)
-        return {name: getattr(ids, name) for name, _ in ids._fields_}
-
-    def close(self) -> None:
-        self._handle.close()
-
-    def __enter__(self) -> "Tokenizer":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if "_handle" in self.__dict__:
-            self.close()
-
-    def __reduce__(self) -> Tuple[Any, ...]:
-        return Tokenizer, (self._name,)
+    def to_dict(self) -> Dict[str, Any]:
+        return dict(vars(self))
 
 
 class Model:
@@ -278,15 +185,26 @@ class Model:
             info = lib.rp_model_get_info(open_model).contents
             self.info = _plain(info)
             self.labels = [info.labels[i].decode("utf-8", "replace") for i in range(info.label_count)]
+            #: with numbers, true and false where config.json has them
+            self.bare_labels: List[Any] = [json.loads(label) if info.label_bare[i] else label
+                                           for i, label in enumerate(self.labels)]
 
     @property
-    def config(self) -> types.SimpleNamespace:
+    def config(self) -> "Config":
         """What config.json says, with id2label, label2id and num_labels as transformers' configurations have them."""
         with open(os.path.join(self.info["dir"], "config.json"), encoding="utf-8") as file:
             said = json.load(file)
         labels = dict(enumerate(self.labels))
-        return types.SimpleNamespace(**{**said, "id2label": labels, "label2id": {v: k for k, v in labels.items()},
-                                        "num_labels": len(labels), "_name_or_path": self._arguments[0]})
+        return Config(**{"problem_type": None, **said, "id2label": labels, "label2id": {v: k for k, v in labels.items()},
+                         "num_labels": len(labels), "_name_or_path": self.name_or_path})
+
+    @property
+    def name_or_path(self) -> str:
+        return str(self._arguments[0])
+
+    def eval(self) -> "Model":
+        """Does nothing: a model only answers."""
+        return self
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -371,6 +289,29 @@ class Model:
             return self._texts(lib.rp_embed, "rp_embed_params", inputs, "return", True, call, arguments)
         made = result(self._handle, lib.rp_embed, "rp_embed_params", texts(inputs), arguments, call)
         return [made.vectors(index) for index in range(len(inputs))]
+
+    def run(self, inputs: Sequence[Encoding], output: str = "hidden", *, call: Optional[Call] = None) -> List[Any]:
+        """What the model gives for each Encoding before a task makes answers of it, [rows, columns] of float32: of
+        "hidden", "tokens" and "spans" a row for each token, of "mean", "cls", "max", "pooled", "classes" (the logits),
+        "choice" and "order" one row. Arrays of NumPy, or memoryviews where there is no NumPy."""
+        sequences, error = (api.rp_sequence * len(inputs))(), api.rp_error()
+        keep: List[Any] = []
+        for sequence, made in zip(sequences, inputs):
+            kept = [(ctypes.c_int32 * len(made.ids))(*ids) for ids in (made.ids, made.type_ids)]
+            keep.append(kept)
+            sequence.ids, sequence.type_ids, sequence.count = kept[0], kept[1], len(made.ids)
+        p = params("rp_run_params", keep, {"output": output, "call": call.struct if call else None})
+        with self._handle as pointer:
+            size = int(lib.rp_model_output_size(pointer, sequences, len(inputs), byref(p)))
+            room = (ctypes.c_float * (size if size < 1 << 40 else 0))()
+            status = lib.rp_model_run(pointer, sequences, len(inputs), byref(p), room, size, None, byref(error))
+        if call is not None:
+            call.raise_trouble()
+        check(status, error)
+        rows = [len(made.ids) if output in ("hidden", "tokens", "spans") else 1 for made in inputs]
+        columns, view = size // max(sum(rows), 1), memoryview(room).cast("B").cast("f")
+        begins = [sum(rows[:index]) * columns for index in range(len(rows))]
+        return [matrix(view[begin: begin + count * columns], [count, columns]) for begin, count in zip(begins, rows)]
 
     def evaluate(self, file: Union[str, "os.PathLike[str]"], *, call: Optional[Call] = None,
                  **arguments: Any) -> Dict[str, Any]:

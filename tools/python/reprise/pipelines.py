@@ -6,16 +6,18 @@ value, where 4.44.2 puts a sigmoid over regressions too; scores are equal to 1e-
 from __future__ import annotations
 
 import collections.abc
+import math
 import os
 import types
 import warnings
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from ._native import Error
-from .models import Device, Model, Tokenizer, convert
+from .models import Device, Model, any_device, convert
+from .tokens import Encoding, Tokenizer
 
-_IGNORED = ("framework", "torch_dtype", "num_workers", "use_fast", "trust_remote_code", "revision", "token",
-            "model_kwargs", "device_map", "config", "feature_extractor", "image_processor", "use_auth_token",
+_IGNORED = ("framework", "torch_dtype", "num_workers", "use_fast", "trust_remote_code", "token",
+            "model_kwargs", "device_map", "feature_extractor", "image_processor", "use_auth_token",
             "local_files_only", "binary_output")
 
 
@@ -31,9 +33,9 @@ class Pipeline:
     task = ""
     bundled: Optional[str] = None
 
-    def __init__(self, model: Model, batch_size: Optional[int], arguments: Dict[str, Any]):
-        self.model, self._batch = model, batch_size
-        self.sanitize(arguments)  # a wrong one is an error here, not at the first call
+    def __init__(self, model: Model, batch_size: Optional[int], arguments: Dict[str, Any], task: str = ""):
+        self.model, self._batch, self.task = model, batch_size, task or self.task
+        self._options = self.sanitize(arguments)  # a wrong one is an error here, not at the first call
         self._defaults = arguments
 
     @property
@@ -50,7 +52,7 @@ class Pipeline:
         convert(self.model.info["dir"], save_directory)
 
     def sanitize(self, given: Dict[str, Any]) -> Dict[str, Any]:
-        """Keyword arguments as run() takes them. A TypeError names one that is not served."""
+        """Those keyword arguments that are given, as run() takes them. A TypeError names one that is not served."""
         raise NotImplementedError
 
     def run(self, items: List[Any], options: Dict[str, Any]) -> List[Any]:
@@ -59,12 +61,18 @@ class Pipeline:
 
     def __call__(self, inputs: Any, *, batch_size: Optional[int] = None, num_workers: Optional[int] = None,
                  **given: Any) -> Any:
-        options = self.sanitize({**self._defaults, **given})
+        options = {**self._options, **self.sanitize(given)}
         if isinstance(inputs, list):
             return self.run(inputs, options)
         if self._streams(inputs):
             return self._stream(inputs, batch_size or self._batch or 32, options)
         return self.run([inputs], options)[0]
+
+    def predict(self, X: Any) -> Any:
+        """The call, by the name that scikit-learn has."""
+        return self(X)
+
+    transform = predict
 
     def _streams(self, inputs: Any) -> bool:
         single = (str, bytes, dict, tuple)
@@ -86,20 +94,52 @@ class Pipeline:
             yield from self.run(batch, options)
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return type(self), (self.model, self._batch, self._defaults)
+        return type(self), (self.model, self._batch, self._defaults, self.task)
 
 
-def _length(given: Dict[str, Any], model: Model) -> None:
-    """Take out truncation, padding and max_length, where they say what Reprise does anyway: a text is cut that is
-    longer than the model takes."""
-    for name in ("truncation", "padding"):
-        given.pop(name, None)
-    longest = given.get("max_length")
-    if longest is None or longest >= model.info["max_tokens"]:
-        given.pop("max_length", None)
-    else:
-        raise TypeError("the argument 'max_length' is not served below what the model takes, "
-                        f"{model.info['max_tokens']} tokens")
+def _text(item: Any) -> Union[str, bytes]:
+    """A text, or the one text of a tuple."""
+    if isinstance(item, tuple) and len(item) == 1:
+        item = item[0]
+    if isinstance(item, (str, bytes)):
+        return item
+    raise ValueError(f"a text is a str, not {type(item).__name__}: give one str, or a list of them")
+
+
+_CUTS = {"truncation": ("longest_first", "only_first", "only_second", "do_not_truncate"),
+         "padding": ("longest", "max_length", "do_not_pad")}
+
+
+def _lengths(given: Dict[str, Any]) -> Dict[str, Any]:
+    """Take the arguments of tokenizers out that say how long a text may be, as _tokens() takes them."""
+    names = ["truncation", "padding", "max_length", "add_special_tokens"]
+    options = {name: given.pop(name) for name in names if name in given}
+    for name, known in _CUTS.items():
+        value = getattr(options.get(name), "value", options.get(name))
+        if value is not None and not isinstance(value, bool) and value not in known:
+            raise ValueError(f"'{name}' is True, False, or one of {', '.join(known)}, not {value!r}")
+    return options
+
+
+def _tokens(options: Dict[str, Any], model: Model) -> Dict[str, Any]:
+    """How the tokenizer is called where a text is cut shorter than the model takes, or has no special tokens; {} else."""
+    made: Dict[str, Any] = {}
+    truncation, longest = options.get("truncation"), options.get("max_length")
+    if truncation is None and longest is not None:  # max_length alone asks for it, but not beside a padding
+        truncation = options.get("padding", False) is False
+    if longest and truncation not in (None, False, "do_not_truncate") and longest < model.info["max_tokens"]:
+        made["max_tokens"] = longest
+    if options.get("add_special_tokens") is False:
+        made["no_special_tokens"] = True
+    return {"max_tokens": model.info["max_tokens"], **made} if made else {}
+
+
+def _encode(model: Model, pairs: List[Any], tokens: Dict[str, Any], truncation: Any) -> List[Encoding]:
+    """The tokens of texts and of pairs. truncation=True is the one way in which a pair is cut."""
+    made = [model.tokenizer(text, pair, **tokens) for text, pair in pairs]
+    if truncation in ("only_first", "only_second") and any(e.truncated and p[1] is not None for e, p in zip(made, pairs)):
+        raise TypeError(f"the argument 'truncation' is not served as '{truncation}' where a pair is cut: give True")
+    return made
 
 
 class TextClassification(Pipeline):
@@ -107,19 +147,18 @@ class TextClassification(Pipeline):
 
     def sanitize(self, given: Dict[str, Any]) -> Dict[str, Any]:
         given = dict(given)
-        _length(given, self.model)
-        options: Dict[str, Any] = {"legacy": True, "top_k": 1}
-        every = given.pop("return_all_scores", None)
-        if every is not None:
-            options["top_k"] = None if every else 1
-        top = given.pop("top_k", "")
+        options = _lengths(given)
+        every, top = given.pop("return_all_scores", None), given.pop("top_k", "")
         if isinstance(top, int) or top is None:
             options.update(top_k=top, legacy=False)
+        elif every is not None:
+            options["top_k"] = None if every else 1
         apply = given.pop("function_to_apply", None)
-        usual = "sigmoid" if self.model.info["problem"] == "multi_label" else "softmax"
-        usual = "none" if self.model.info["problem"] == "regression" else usual
-        if apply is not None and str(apply).lower() not in (usual, "default"):
-            raise TypeError(f"text-classification: the argument 'function_to_apply' is not served but as '{usual}'")
+        if apply is not None:
+            name = str(getattr(apply, "name", apply)).upper()
+            if name not in ("SIGMOID", "SOFTMAX", "NONE", "DEFAULT"):
+                raise KeyError(f"{name}: 'function_to_apply' is sigmoid, softmax or none")
+            options["apply"] = None if name == "DEFAULT" else name.lower()
         _refuse(given, self.task)
         return options
 
@@ -127,28 +166,78 @@ class TextClassification(Pipeline):
         answer = super().__call__(inputs, **given)
         return [answer] if isinstance(inputs, str) and "top_k" not in given else answer
 
+    def _pair(self, item: Any) -> Tuple[Any, Any]:
+        if isinstance(item, dict):
+            extra = dict(item)
+            text, pair = extra.pop("text", None), extra.pop("text_pair", None)
+            if text is None:
+                raise ValueError('a dict of the inputs has the key "text", and "text_pair" for a pair')
+            _refuse(extra, self.task)
+            return _text(text), None if pair is None else _text(pair)
+        if isinstance(item, list) and len(item) == 1 and isinstance(item[0], list) and len(item[0]) == 2:
+            return _text(item[0][0]), _text(item[0][1])
+        if isinstance(item, list):
+            raise ValueError('the pipeline takes texts; a text pair is {"text": "My text", "text_pair": "My pair"}')
+        return _text(item), None
+
     def run(self, items: List[Any], options: Dict[str, Any]) -> List[Any]:
-        pairs = []
-        for item in items:
-            if isinstance(item, dict):
-                extra = dict(item)
-                pairs.append((extra.pop("text"), extra.pop("text_pair", None)))
-                _refuse(extra, self.task)
-            elif isinstance(item, list) and len(item) == 1 and isinstance(item[0], list) and len(item[0]) == 2:
-                pairs.append((item[0][0], item[0][1]))
-            elif isinstance(item, str):
-                pairs.append((item, None))
-            else:
-                raise ValueError('the pipeline takes texts; a text pair is {"text": "My text", "text_pair": '
-                                 '"My pair"}')
-        top, legacy = options["top_k"], options["legacy"]
-        answers = self.model.classify(pairs, top_k=top or 0)
+        pairs, top, legacy = [self._pair(item) for item in items], options.get("top_k", 1), options.get("legacy", True)
+        tokens, problem = _tokens(options, self.model), self.model.info["problem"]
+        usual = "none" if problem == "regression" else "softmax"
+        usual = "sigmoid" if problem == "multi_label" or usual == "softmax" and len(self.model.labels) == 1 else usual
+        apply = options.get("apply") or usual
+        if tokens or apply != usual or options.get("truncation") in ("only_first", "only_second"):
+            answers = self._scored(pairs, tokens or {"max_tokens": self.model.info["max_tokens"]}, apply, options)
+        else:
+            answers = self.model.classify(pairs, top_k=top if top is not None and top > 0 else 0)
         if legacy and top == 1:
             return [answer[0] for answer in answers]
         if legacy:  # in the order of the labels
             order = {label: place for place, label in enumerate(self.model.labels)}
             return [sorted(answer, key=lambda entry: order.get(str(entry["label"]), 0)) for answer in answers]
+        return [answer[:top] for answer in answers]
+
+    def _scored(self, pairs: List[Any], tokens: Dict[str, Any], apply: str, options: Dict[str, Any]) -> List[Any]:
+        """The labels of each text, best first, by another function of the logits than the model's own, or of fewer
+        tokens."""
+        if not pairs:
+            return []
+        made = self.model.run(_encode(self.model, pairs, tokens, options.get("truncation")), "classes")
+        labels, answers = self.model.bare_labels, []
+        for logits in (matrix.tolist()[0] for matrix in made):
+            scores = logits
+            if apply == "softmax":
+                shares = [math.exp(value - max(logits)) for value in logits]
+                scores = [share / sum(shares) for share in shares]
+            elif apply == "sigmoid":
+                scores = [0.5 + 0.5 * math.tanh(value / 2) for value in logits]
+            rows = [{"label": label, "score": score} for label, score in zip(labels, scores)]
+            answers.append(sorted(rows, key=lambda row: row["score"], reverse=True))
         return answers
+
+
+def _aggregation(strategy: Any) -> str:
+    """The word of a strategy, or of transformers' enum of them."""
+    known = ("none", "simple", "first", "average", "max")
+    if isinstance(strategy, str):
+        if strategy.upper() not in [word.upper() for word in known]:
+            raise KeyError(f"{strategy.upper()}: 'aggregation_strategy' is one of {', '.join(known)}")
+        return strategy.lower()
+    word = str(getattr(strategy, "value", ""))
+    if word not in known:
+        raise ValueError(f"'aggregation_strategy' is one of {', '.join(known)}, not {strategy!r}")
+    return word
+
+
+def _stride(stride: int, aggregation: Optional[str], model: Model) -> int:
+    room = model.info["max_tokens"] - 2
+    if aggregation == "none":
+        raise ValueError("`stride` goes with an `aggregation_strategy` other than none")
+    if stride == 0:
+        raise TypeError("token-classification: the argument 'stride' is not served as 0: give 1 or more")
+    if stride < 0 or stride >= room:
+        raise ValueError(f"`stride` is between 1 and {room - 1}, the tokens of a window that this model takes")
+    return stride
 
 
 class TokenClassification(Pipeline):
@@ -160,19 +249,34 @@ class TokenClassification(Pipeline):
         strategy = given.pop("aggregation_strategy", None)
         if grouped is not None or subwords is not None:
             strategy = "none" if not grouped else "first" if subwords else "simple"
-        strategy = str(getattr(strategy, "value", strategy) or "none").lower()
+        options: Dict[str, Any] = {}
+        if strategy is not None:
+            options["aggregation"] = _aggregation(strategy)
         ignored = given.pop("ignore_labels", None)
-        if ignored is not None and "O" not in ignored:
-            raise TypeError("token-classification: the argument 'ignore_labels' is not served without 'O' among them")
+        if isinstance(ignored, str):
+            raise TypeError(f"the argument 'ignore_labels' is a list of labels: give [{ignored!r}]")
+        if ignored is not None:
+            options.update(ignored=ignored, outside="O" not in ignored)
         stride = given.pop("stride", None)
-        if stride is not None and strategy == "none":
-            raise ValueError("`stride` goes with an `aggregation_strategy` other than none")
+        if stride is not None:
+            options.update(stride=_stride(stride, options.get("aggregation"), self.model), cut=False)
         _refuse(given, self.task)
-        return {"aggregation": strategy, "stride": stride, "cut": stride is None, "ignored": ignored or ()}
+        return options
+
+    def __call__(self, inputs: Any, **given: Any) -> Any:
+        if isinstance(inputs, (list, tuple)) and inputs:
+            inputs = list(inputs)
+        elif not isinstance(inputs, str) and (isinstance(inputs, (list, tuple, dict, bytes)) or not self._streams(inputs)):
+            raise ValueError("the pipeline takes a text, or a list of at least one")
+        return super().__call__(inputs, **given)
 
     def run(self, items: List[Any], options: Dict[str, Any]) -> List[Any]:
-        ignored = options["ignored"]
-        answers = self.model.tag(items, **{name: value for name, value in options.items() if name != "ignored"})
+        ignored = options.get("ignored", ())
+        arguments = {"aggregation": "none", "cut": True,
+                     **{name: value for name, value in options.items() if name != "ignored"}}
+        if arguments["aggregation"] == "none" and not arguments["cut"]:
+            raise TypeError("token-classification: the argument 'stride' is not served without an 'aggregation_strategy'")
+        answers = self.model.tag([_text(item) for item in items], **arguments)
         answers = [[e for e in answer if e.get("entity", e.get("entity_group")) not in ignored] for answer in answers]
         try:
             from numpy import float32  # the type that transformers gives here
@@ -187,12 +291,11 @@ class TokenClassification(Pipeline):
 class QuestionAnswering(Pipeline):
     task = "question-answering"
     _names = {"top_k": "top_k", "doc_stride": "stride", "max_answer_len": "max_answer_tokens",
-              "max_seq_len": "max_tokens", "max_question_len": "max_question_tokens",
-              "handle_impossible_answer": "allow_no_answer"}
+              "max_seq_len": "max_tokens", "handle_impossible_answer": "allow_no_answer"}
 
     def sanitize(self, given: Dict[str, Any]) -> Dict[str, Any]:
         given = dict(given)
-        _length(given, self.model)
+        _lengths(given)  # which transformers' pipeline takes, and leaves be
         top = given.pop("topk", None)
         if top is not None and given.get("top_k") is None:
             given["top_k"] = top
@@ -201,6 +304,12 @@ class QuestionAnswering(Pipeline):
         for name in ("top_k", "max_answer_len"):
             if given.get(name) is not None and given[name] < 1:
                 raise ValueError(f"{name} parameter should be >= 1 (got {given[name]})")
+        given.pop("max_question_len", None)  # transformers' fast tokenizers do not cut a question
+        stride, longest = given.get("doc_stride"), given.get("max_seq_len")
+        if stride == 0:
+            raise TypeError("question-answering: the argument 'doc_stride' is not served as 0: give 1 or more")
+        if stride is not None and stride > (min(384, self.model.info["max_tokens"]) if longest is None else longest):
+            raise ValueError(f"`doc_stride` ({stride}) is larger than `max_seq_len`: give less")
         options = {to: given.pop(name) for name, to in self._names.items() if name in given}
         _refuse(given, self.task)
         return options
@@ -222,8 +331,10 @@ class QuestionAnswering(Pipeline):
                 if len(contexts) != len(question):
                     raise ValueError("Questions and contexts don't have the same lengths")
                 inputs = [{"question": q, "context": c} for q, c in zip(question, contexts)]
-            else:
+            elif isinstance(question, str) and isinstance(context, str):
                 inputs = {"question": question, "context": context}
+            else:
+                raise ValueError("`question` and `context` are two str, or lists of them")
         else:
             raise ValueError(f"Unknown arguments {given}")
         if isinstance(inputs, (list, tuple)):
@@ -241,8 +352,8 @@ class QuestionAnswering(Pipeline):
                     raise KeyError("You need to provide a dictionary with keys {question:..., context:...}")
                 if not item[name]:
                     raise ValueError(f"`{name}` cannot be {'None' if item[name] is None else 'empty'}")
-            questions.append((item["question"], item["context"]))
-        return self.model.answer(questions, **options)
+            questions.append((_text(item["question"]), _text(item["context"])))
+        return self.model.answer(questions, max_question_tokens=self.model.info["max_tokens"], **options)
 
 
 class FillMask(Pipeline):
@@ -250,11 +361,20 @@ class FillMask(Pipeline):
 
     def sanitize(self, given: Dict[str, Any]) -> Dict[str, Any]:
         given = dict(given)
-        kwargs = dict(given.pop("tokenizer_kwargs", None) or {})
-        _length(kwargs, self.model)
-        for name in kwargs:
-            raise TypeError(f"fill-mask: the argument 'tokenizer_kwargs' is not served with '{name}'")
-        options = {"top_k": given.pop("top_k", None), "targets": self._ids(given.pop("targets", None))}
+        options: Dict[str, Any] = {}
+        kwargs = given.pop("tokenizer_kwargs", None)
+        if kwargs is not None:
+            kwargs = dict(kwargs)
+            options["lengths"] = _lengths(kwargs)
+            for name in [*kwargs, *(["add_special_tokens"] if "add_special_tokens" in options["lengths"] else [])]:
+                raise TypeError(f"fill-mask: the argument 'tokenizer_kwargs' is not served with '{name}'")
+        top, targets = given.pop("top_k", None), given.pop("targets", None)
+        if top is not None:
+            if targets is None and not 0 <= top <= self.tokenizer.vocab_size:
+                raise RuntimeError(f"top_k is between 0 and {self.tokenizer.vocab_size}, the number of tokens, not {top}")
+            options["top_k"] = top
+        if targets is not None:
+            options["targets"] = self._ids(targets)
         _refuse(given, self.task)
         return options
 
@@ -264,6 +384,7 @@ class FillMask(Pipeline):
             return None
         ids: Dict[int, None] = {}
         for target in [targets] if isinstance(targets, str) else targets:
+            _text(target)
             token = self.tokenizer.vocabulary.get(target)
             if token is None:
                 first = self.tokenizer(target, no_special_tokens=True).ids[:1]
@@ -282,14 +403,18 @@ class FillMask(Pipeline):
         return answer[0] if isinstance(inputs, list) and len(inputs) == 1 else answer
 
     def run(self, items: List[Any], options: Dict[str, Any]) -> List[Any]:
-        targets, top = options["targets"], options["top_k"] or 5
-        if targets is None:
+        items, targets, top = [_text(item) for item in items], options.get("targets"), options.get("top_k", 5)
+        tokens = _tokens(options.get("lengths", {}), self.model)
+        if tokens and any(self.tokenizer(item, **tokens).truncated for item in items):
+            raise TypeError("fill-mask: the argument 'tokenizer_kwargs' is not served with a 'max_length' that cuts a text: "
+                            "cut it around its mask")
+        if targets is None and top:
             return self.model.fill_mask(items, top_k=top)
 
         def kept(answer: List[Any]) -> List[Any]:
             if answer and isinstance(answer[0], list):
                 return [kept(each) for each in answer]
-            return [entry for entry in answer if entry["token"] in targets][:top]
+            return [entry for entry in answer if targets is None or entry["token"] in targets][:top]
 
         return [kept(self.model.fill_mask([item], top_k=self.tokenizer.vocab_size)[0]) for item in items]
 
@@ -299,18 +424,35 @@ class FeatureExtraction(Pipeline):
 
     def sanitize(self, given: Dict[str, Any]) -> Dict[str, Any]:
         given = dict(given)
-        _length(given, self.model)
-        kwargs = dict(given.pop("tokenize_kwargs", None) or {})
-        _length(kwargs, self.model)
+        options: Dict[str, Any] = {}
+        kwargs, truncation = dict(given.pop("tokenize_kwargs", None) or {}), given.pop("truncation", None)
+        if truncation is not None:
+            if "truncation" in kwargs:
+                raise ValueError("`truncation` is given twice, also in `tokenize_kwargs`: give it once")
+            kwargs["truncation"] = truncation
+        if kwargs:
+            options["lengths"] = _lengths(kwargs)
+            if options["lengths"].get("padding") == "max_length":
+                raise TypeError("feature-extraction: the argument 'padding' is not served as 'max_length': a text has the "
+                                "rows of its own tokens")
         for name in kwargs:
             raise TypeError(f"feature-extraction: the argument 'tokenize_kwargs' is not served with '{name}'")
-        options = {"tensors": given.pop("return_tensors", False)}
+        for name in ("padding", "max_length"):  # which transformers' pipeline takes here, and leaves be
+            given.pop(name, None)
+        tensors = given.pop("return_tensors", None)
+        if tensors is not None:
+            options["tensors"] = tensors
         _refuse(given, self.task)
         return options
 
     def run(self, items: List[Any], options: Dict[str, Any]) -> List[Any]:
-        vectors = self.model.embed(items, pooling="none", prompt="")
-        if not options["tensors"]:
+        texts, lengths = [_text(item) for item in items], options.get("lengths", {})
+        tokens = _tokens(lengths, self.model)
+        if tokens and texts:
+            vectors = self.model.run(_encode(self.model, [(text, None) for text in texts], tokens, None), "hidden")
+        else:
+            vectors = self.model.embed(texts, pooling="none", prompt="")
+        if not options.get("tensors"):
             return [[array.tolist()] for array in vectors]
         try:
             import torch
@@ -319,23 +461,42 @@ class FeatureExtraction(Pipeline):
         return [torch.tensor(array.tolist()).unsqueeze(0) for array in vectors]
 
 
+def _template(template: str) -> str:
+    """A template of Python's format() as the library takes it, with {} where the label goes."""
+    if template.format("label") == template:
+        raise ValueError(f'the hypothesis_template "{template}" has no place for the label: write {{}} where it goes')
+    return template.format("{}")
+
+
 class ZeroShotClassification(Pipeline):
     task = "zero-shot-classification"
 
     def sanitize(self, given: Dict[str, Any]) -> Dict[str, Any]:
         given = dict(given)
-        _length(given, self.model)
+        _lengths(given)  # which transformers' pipeline takes, and leaves be
+        options: Dict[str, Any] = {}
         multi = given.pop("multi_class", None)
+        multi = given.pop("multi_label", multi)
+        if multi is not None:
+            options["multi_label"] = bool(multi)
         labels = given.pop("candidate_labels", None)
-        if isinstance(labels, str):
-            labels = [label.strip() for label in labels.split(",") if label.strip()]
-        options = {"labels": labels, "hypothesis": given.pop("hypothesis_template", None),
-                   "multi_label": bool(given.pop("multi_label", multi))}
+        if labels is not None:
+            if isinstance(labels, str):
+                labels = [label.strip() for label in labels.split(",") if label.strip()]
+            options["labels"] = list(labels)
+            for label in options["labels"]:
+                if "\0" in str(label):
+                    raise ValueError(f"the label {label!r} holds a NUL character: leave it out")
+        template = given.pop("hypothesis_template", None)
+        if template is not None:
+            options["hypothesis"] = _template(template)
         _refuse(given, self.task)
         return options
 
     def __call__(self, *args: Any, **given: Any) -> Any:
-        sequences, *more = args if args else (given.pop("sequences"),)
+        if not args and "sequences" not in given:
+            raise TypeError("zero-shot-classification: the argument 'sequences' is needed")
+        sequences, *more = args or (given.pop("sequences"),)
         if len(more) == 1 and "candidate_labels" not in given:
             given["candidate_labels"] = more[0]
         elif more:
@@ -343,11 +504,15 @@ class ZeroShotClassification(Pipeline):
         return super().__call__(sequences, **given)
 
     def run(self, items: List[Any], options: Dict[str, Any]) -> List[Any]:
+        if "labels" not in options:
+            raise TypeError("zero-shot-classification: the argument 'candidate_labels' is needed")
         if not options["labels"] or not all(items):
             raise ValueError("You must include at least one label and at least one sequence.")
-        return [{"sequence": item, "labels": [entry["label"] for entry in answer],
-                 "scores": [entry["score"] for entry in answer]}
-                for item, answer in zip(items, self.model.zero_shot(items, **options))]
+        known = {str(label): label for label in options["labels"]}
+        options = {**options, "labels": [str(label) for label in options["labels"]]}
+        answers = self.model.zero_shot([_text(item) for item in items], **options)
+        return [{"sequence": item, "labels": [known[entry["label"]] for entry in answer],
+                 "scores": [entry["score"] for entry in answer]} for item, answer in zip(items, answers)]
 
 
 _TASKS: Dict[str, Callable[..., Pipeline]] = {
@@ -358,8 +523,8 @@ _TASKS: Dict[str, Callable[..., Pipeline]] = {
 }
 
 
-def pipeline(task: Optional[str] = None, model: Any = None, *, tokenizer: Any = None,
-             device: Union[Device, str, int, None] = None, batch_size: Optional[int] = None,
+def pipeline(task: Optional[str] = None, model: Any = None, config: Any = None, tokenizer: Any = None, *,
+             revision: Optional[str] = None, device: Union[Device, str, int, None] = None, batch_size: Optional[int] = None,
              **arguments: Any) -> Pipeline:
     """The pipeline of a task, over a folder or the name of a model (or a Model).
 
@@ -368,26 +533,29 @@ def pipeline(task: Optional[str] = None, model: Any = None, *, tokenizer: Any = 
     pipeline of this task."""
     for name in _IGNORED:
         arguments.pop(name, None)
-    named = getattr(tokenizer, "name_or_path", tokenizer[0] if isinstance(tokenizer, tuple) else tokenizer)
-    if tokenizer is not None and str(named) != str(model):
-        raise TypeError("the argument 'tokenizer' is not served: the tokenizer is that of the model's folder")
+    for name in ("pipeline_class", "modelcard", "args_parser"):
+        if arguments.get(name, "") is None:
+            del arguments[name]
     if task is None:
         raise TypeError("the argument 'task' is needed: " + ", ".join(_TASKS))
     if task not in _TASKS:
         raise KeyError(f"Unknown task {task}, available tasks are {list(_TASKS)}")
     kind = _TASKS[task]
-    if isinstance(device, str) and device.split(":")[0] in ("cpu", "cuda", "mps", "xpu") or device in (-1, 0):
-        device = None
-    if not isinstance(device, (Device, str, int)):
-        device = None  # such as a torch.device
+    device = any_device(device)
     if model is None:
         model = getattr(kind, "bundled", None)
         if model is None:
             raise TypeError(f"{task}: the argument 'model' is needed; no bundled model serves it")
     if not isinstance(model, (str, os.PathLike, Model)):
         raise TypeError(f"the argument 'model' is not served as {type(model).__name__}: give its folder or its name")
+    for name, given in (("tokenizer", tokenizer), ("config", config)):
+        named = getattr(given, "name_or_path", given[0] if isinstance(given, tuple) else given)
+        if given is not None and os.path.normpath(str(named)) != os.path.normpath(getattr(model, "name_or_path", str(model))):
+            raise TypeError(f"the argument '{name}' is not served: the {name} is that of the model's folder")
+    if revision not in (None, "main") and isinstance(model, str) and not os.path.isdir(model):
+        model = f"{model}@{revision}"
     opened = model if isinstance(model, Model) else Model(model, device=device)
-    return kind(opened, batch_size, arguments)
+    return kind(opened, batch_size, arguments, task)
 
 
 __all__ = ["Error", "Pipeline", "pipeline"]
