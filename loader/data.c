@@ -61,10 +61,10 @@ static rp_status choose_format(rp_data *d, rp_error *err) {
     }
     if (d->format == RP_DATA_SQUAD) return look_at_json(d, err);
     if (d->format) return RP_OK;
-    return rp_fail(
-        err, RP_ERROR_ARGUMENT,
-        "%s: the name does not tell its format; say tsv, csv, cola, jsonl, conll or squad (--format)",
-        rp_path_shown(d->path));
+    return rp_fail(err, RP_ERROR_ARGUMENT,
+                   "%s: the name does not tell its format; let it end in .tsv, .csv, .jsonl, .conll or "
+                   ".json, or name the format",
+                   rp_path_shown(d->path));
 }
 
 /* ---- one row ---- */
