@@ -110,11 +110,12 @@ static rp_serve_request *begin(rp_server *s, struct MHD_Connection *handle, cons
 }
 
 /* Bodies lie in memory until they are answered: of all together there are not to be more than BODIES of the
- * longest. */
+ * longest. What is small is taken all the same, whoever else sends. */
 static bool hold(rp_serve_request *r, size_t size) {
-    enum { BODIES = 128 };
+    enum { BODIES = 128, SMALL = 1 << 16 };
     rp_server *s = r->server;
-    if (atomic_fetch_add(&s->bodies, size) + size <= BODIES * s->options->payload_limit) {
+    size_t all = atomic_fetch_add(&s->bodies, size) + size;
+    if (all / BODIES < s->options->payload_limit || r->came <= SMALL) {
         r->held += size;
         return true;
     }
