@@ -24,11 +24,13 @@ typedef struct machine {
     double replay, token, submission;
     rp_widths widths;
 } machine;
-static const machine software = {0.5e-3, 0.13e-3, 0.1e-3}, /* a formula of llvmpipe, base shape */
+static const machine software = {.replay = 0.5e-3,
+                                 .token = 0.13e-3,
+                                 .submission = 0.1e-3}, /* a formula of llvmpipe, base */
     tiled = {0.2e-3, 0.167e-3, 0.3e-3, {{{0, 32}, {12, 12}, {24, 24}}, 3, true}}, /* as it is measured */
-    gpu = {20e-6, 0.15e-6, 0}, /* with idle room while batches are small */
-    gpu_and_driver = {20e-6, 0.15e-6,
-                      5e-6}; /* the same where a submission takes a quarter of a small layer */
+    gpu = {.replay = 20e-6, .token = 0.15e-6}, /* with idle room while batches are small */
+    /* the same where a submission takes a quarter of a small layer */
+    gpu_and_driver = {.replay = 20e-6, .token = 0.15e-6, .submission = 5e-6};
 static machine device;
 
 static struct {
