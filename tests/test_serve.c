@@ -430,9 +430,10 @@ static void test_idle_connections_take_no_threads(void **state) {
         assert_true(recv(fds[i], bytes, sizeof bytes, 0) > 0);
     }
     int most = cores <= 2 ? 8 : 3 * (int)cores + 6, threads = 1000;
+    if (getenv("VK_INSTANCE_LAYERS")) most += 2; /* the validation layer's own */
     for (double begun = now(); threads > most && now() - begun < 20; pause_for(0.1))
         threads = threads_of(s.pipe.pid);
-    if (threads > most) fail_msg("%d threads", threads);
+    if (threads > most) fail_msg("%d threads, at most %d", threads, most);
     json_decref(serve_json(&s, "/predict", TEXT, 200));
     for (int i = 0; i < CONNECTIONS; i++) {
         serve_send(fds[i], ask, sizeof ask - 1);
