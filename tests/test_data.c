@@ -237,7 +237,7 @@ static const struct {
     {"a.csv", "text,label\n", {0}, {"has no rows"}, 0},
     {"a.csv", "", {0}, {"is empty"}, 0},
     {"a.csv", "text,label\na,1\nb,\"x,x\"\n", {.many = true}, {"line 3: has the label 'x' twice"}, 1},
-    {"a.bin", "text,label\na,1\n", {0}, {"--format"}, 0},
+    {"a.bin", "text,label\na,1\n", {0}, {"name the format"}, 0},
     {"a.jsonl", "{\"text\": \"a\"}\n{\"text\": }\n", {0}, {"line 2: not valid JSON"}, 1},
     {"a.jsonl", "{\"text\": \"a\"}\n[1]\n", {0}, {"line 2: is a list"}, 1},
     {"a.jsonl", "{\"text\": \"a\"}\n{\"text\": 1}\n", {0}, {"line 2: has no text"}, 1},
